@@ -1,0 +1,32 @@
+"""podium serves MLflow models in production: package, register, serve, swap without losing a request.
+
+Importing podium imports no ML library; each name below is loaded when it is first used.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from podium._version import __version__
+
+if TYPE_CHECKING:
+    from podium.api.packaging import infer_signature, load_model, log_model, save_model
+    from podium.api.registering import Registry
+
+__all__ = ["Registry", "__version__", "infer_signature", "load_model", "log_model", "save_model"]
+
+_HOMES = {
+    "Registry": "podium.api.registering",
+    "infer_signature": "podium.api.packaging",
+    "load_model": "podium.api.packaging",
+    "log_model": "podium.api.packaging",
+    "save_model": "podium.api.packaging",
+}
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in {"sklearn", "onnx", "pyfunc", "errors"}:
+        return importlib.import_module(f"podium.{name}")
+    raise AttributeError(f"module 'podium' has no attribute {name!r}")

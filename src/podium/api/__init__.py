@@ -1,0 +1,1 @@
+"""What people import; composes the rooms below."""

@@ -1,0 +1,1 @@
+"""Where model folders live, addressed by content digest."""

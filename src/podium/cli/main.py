@@ -1,0 +1,67 @@
+"""The command tree. A command's module is imported when the command runs, so that `podium --help` stays quick."""
+
+import importlib
+import sys
+
+import click
+
+from podium._version import __version__
+from podium.errors import InvalidInput, Misconfigured, PodiumError
+
+EXIT_FAILED, EXIT_ASKED_WRONGLY = 1, 2
+
+# command: (module, attribute, what the help says)
+_COMMANDS = {
+    "logs": ("podium.cli.logs", "logs", "Print what an endpoint's processes wrote."),
+    "models": ("podium.cli.models", "models", "Package, register and promote models."),
+    "serve": ("podium.cli.serve", "serve", "Serve a model over HTTP; follows its stage or alias."),
+    "status": ("podium.cli.status", "status", "Say what a running server serves, and how it is."),
+    "stop": ("podium.cli.stop", "stop", "Drain and stop a running server."),
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands' names and help from a table, and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry[2]) for name, entry in sorted(_COMMANDS.items())])
+
+
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", message="podium %(version)s")
+def podium() -> None:
+    """Serve MLflow models in production: package, register, promote, swap without losing a request.
+
+    Exit codes: 0 done, 1 failed, 2 asked wrongly.
+    """
+
+
+def main() -> None:
+    """Run the command line; a PodiumError becomes one message on stderr and an exit code, never a traceback."""
+    try:
+        podium.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (InvalidInput, Misconfigured) as error:
+        click.echo(f"error: {error.message}", err=True)
+        sys.exit(EXIT_ASKED_WRONGLY)
+    except PodiumError as error:
+        click.echo(f"error: {error.message}", err=True)
+        sys.exit(EXIT_FAILED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(EXIT_FAILED)

@@ -1,0 +1,28 @@
+"""Tables for people, JSON for programs: data to stdout, talk to stderr."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout, two spaces deep."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Columns as wide as their widest cell, two spaces between; nothing but the headings where there are no rows."""
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [max(len(text) for text in column) for column in zip(headings, *cells, strict=True)]
+    for row in [list(headings), *cells]:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """`name   value` lines, aligned; a fact that is None is left out."""
+    width = max((len(name) for name in facts), default=0)
+    for name, value in facts.items():
+        if value is not None:
+            click.echo(f"{name.ljust(width)}  {value}")

@@ -1,0 +1,1 @@
+"""What podium decides: values and pure functions; no I/O, clock, thread or logger."""

@@ -1,0 +1,168 @@
+"""What a person writes to name a model: `models:/fraud/production`, `models:/fraud@champion`, a folder."""
+
+import re
+from dataclasses import dataclass
+
+from podium.domain.stages import Stage
+from podium.errors import InvalidReference
+
+_LOGGED_ID = re.compile(r"m-[0-9a-f]{32}")
+_ALIAS = re.compile(r"[\w\-]{1,255}")
+_VERSION_LIKE = re.compile(r"v\d+", re.IGNORECASE)
+_FORMS = (
+    "Write models:/NAME/VERSION, models:/NAME/STAGE, models:/NAME/latest, models:/NAME@ALIAS, "
+    "models:/m-<id>, a folder or file:URI."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRef:
+    """`models:/fraud/7`: one immutable version."""
+
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"models:/{self.name}/{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class StageRef:
+    """`models:/fraud/production`: the highest version in a stage; moves when a version is moved."""
+
+    name: str
+    stage: Stage
+
+    def __str__(self) -> str:
+        return f"models:/{self.name}/{self.stage.value.lower()}"
+
+
+@dataclass(frozen=True, slots=True)
+class LatestRef:
+    """`models:/fraud/latest`: the highest version in any stage."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"models:/{self.name}/latest"
+
+
+@dataclass(frozen=True, slots=True)
+class AliasRef:
+    """`models:/fraud@champion`: the version an alias points at."""
+
+    name: str
+    alias: str
+
+    def __str__(self) -> str:
+        return f"models:/{self.name}@{self.alias}"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRef:
+    """`models:/m-<32 hex>`: a logged model that need not be registered."""
+
+    model_id: str
+
+    def __str__(self) -> str:
+        return f"models:/{self.model_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRef:
+    """A folder on this machine, as it was written (a leading `file:` taken off)."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+
+ModelRef = VersionRef | StageRef | LatestRef | AliasRef | LoggedRef | FolderRef
+
+
+def parse_reference(text: str) -> ModelRef:
+    """Read what a person wrote, by MLflow's table of URIs (`models:/` forms, `file:`, plain paths).
+
+    Raises:
+        InvalidReference: Names what is wrong and the forms that are right.
+    """
+    if text.startswith("models:"):
+        return _parse_models_uri(text)
+    if text.startswith("file:"):
+        return FolderRef(_strip_file_scheme(text))
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.\-]+):/", text)
+    if scheme:
+        raise InvalidReference(f"{text}: podium does not read {scheme[1]}: URIs. {_FORMS}")
+    if not text.strip():
+        raise InvalidReference(f"An empty model URI. {_FORMS}")
+    return FolderRef(text)
+
+
+def check_name(name: str) -> str:
+    """Return a registered model's name, or say what is wrong with it.
+
+    Raises:
+        InvalidReference: Empty, or with `/` or `:`, which model URIs give a meaning to.
+    """
+    if not name.strip():
+        raise InvalidReference("A registered model needs a name; it was empty.")
+    if "/" in name or ":" in name:
+        raise InvalidReference(f"Invalid model name '{name}'. Names cannot contain '/' or ':'.")
+    if any(ord(character) < 32 for character in name) or len(name) > 256:
+        raise InvalidReference("Invalid model name: at most 256 characters, none of them a control character.")
+    return name
+
+
+def check_alias(alias: str) -> str:
+    """Return an alias, or say what is wrong with it.
+
+    Raises:
+        InvalidReference: Not `[A-Za-z0-9_-]`, too long, or a word that URIs reserve (`latest`, `v3`).
+    """
+    if alias.lower() == "latest":
+        raise InvalidReference("'latest' alias name (case insensitive) is reserved.")
+    if _VERSION_LIKE.fullmatch(alias):
+        raise InvalidReference(f"Version alias name '{alias}' is reserved.")
+    if not _ALIAS.fullmatch(alias):
+        raise InvalidReference(
+            f"Invalid alias name: '{alias}'. Names may only contain alphanumerics, underscores (_), and dashes (-)."
+        )
+    return alias
+
+
+def _parse_models_uri(text: str) -> ModelRef:
+    rest = re.match(r"models:/(?:/[^/]*/)?(?!/)(.+)", text)
+    if not rest:
+        raise InvalidReference(f"Not a proper models:/ URI: {text}. {_FORMS}")
+    parts = rest[1].split("/")
+    match parts:
+        case [single] if "@" in single:
+            name, _, alias = single.rpartition("@")
+            if name and alias:
+                return AliasRef(name, alias)
+        case [single] if _LOGGED_ID.fullmatch(single):
+            return LoggedRef(single)
+        case [name, suffix] if name and suffix:
+            return _parse_suffix(name, suffix)
+        case _:
+            pass
+    raise InvalidReference(f"Not a proper models:/ URI: {text}. {_FORMS}")
+
+
+def _parse_suffix(name: str, suffix: str) -> ModelRef:
+    if suffix.isascii() and suffix.isdigit():
+        return VersionRef(name, int(suffix))
+    if suffix.lower() == "latest":
+        return LatestRef(name)
+    return StageRef(name, Stage.parse(suffix))
+
+
+def _strip_file_scheme(text: str) -> str:
+    path = text.removeprefix("file:")
+    if path.startswith("//"):
+        host, slash, tail = path[2:].partition("/")
+        if host not in {"", "localhost"}:
+            raise InvalidReference(f"{text}: a file: URI names a folder on this machine, not on {host}.")
+        path = slash + tail
+    return path

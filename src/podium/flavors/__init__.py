@@ -1,0 +1,1 @@
+"""One file for each ML library; the library is imported only when used."""

@@ -1,0 +1,78 @@
+"""What a flavor is: how one ML library saves and loads a model.
+
+A flavor writes and reads its library's own files and nothing more. The MLmodel file is `models`' business; a flavor gets
+and returns plain dictionaries of it. The loading half runs in the model's environment: standard library, numpy and the
+flavor's own library.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from podium.domain.signature import Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a flavor wrote.
+
+    Args:
+        flavors: The entries for MLmodel's `flavors` map: the library's own and, where it can be scored, `python_function`
+            (without `env`, `python_version` and `config`, which `models` adds).
+        requirements: Names of the packages that loading needs, unpinned (`["scikit-learn", "cloudpickle"]`).
+    """
+
+    flavors: dict[str, dict[str, Any]]
+    requirements: list[str]
+
+
+class Loaded(Protocol):
+    """A model in memory, ready to be called."""
+
+    @property
+    def native(self) -> Any:
+        """What the user saved: the estimator, the session, the PythonModel."""
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Call the model as MLflow's pyfunc wrapper of this flavor does; raises whatever the model raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Whether rows may be merged into one call, and why: the flavor's own knowledge, before any probe.
+
+    Args:
+        is_known_independent: True for estimators on the flavor's list; False for code that nobody can see through.
+        reason: For people: `"LogisticRegression answers row by row"`.
+    """
+
+    is_known_independent: bool
+    reason: str
+    static_batch: int | None = field(default=None)
+
+
+class Flavor(Protocol):
+    """A way to save and load. Instances hold no state."""
+
+    name: str
+    """The key in MLmodel's `flavors`."""
+
+    loader_modules: tuple[str, ...]
+    """The values of `python_function.loader_module` that this flavor loads."""
+
+    def claims(self, model: Any) -> bool:
+        """Whether `save` takes this object; must not import the library when it is not imported yet."""
+
+    def save(self, model: Any, folder: Path, **options: Any) -> Saved:
+        """Write the library's files into an existing, empty folder."""
+
+    def load(self, folder: Path, flavors: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any] | None) -> Loaded:
+        """Read a model; `flavors` is MLmodel's whole map.
+
+        Raises:
+            LoadFailed, MissingDependency, InvalidModel.
+        """
+
+    def rows(self, loaded: Loaded, signature: Signature | None) -> Row:
+        """What is known of the rows' independence."""

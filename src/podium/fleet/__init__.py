@@ -1,0 +1,1 @@
+"""The control plane: make what runs equal what is wanted."""

@@ -1,0 +1,1 @@
+"""Bytes on the wire to inference values and back."""

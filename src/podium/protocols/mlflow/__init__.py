@@ -1,0 +1,1 @@
+"""MLflow's scoring protocol: the reference codec, which defines the answer."""

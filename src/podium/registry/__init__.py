@@ -1,0 +1,1 @@
+"""Names, versions, stages, aliases, tags, and the record of every change."""

@@ -1,0 +1,1 @@
+"""The data plane: what a gateway does; it never imports a model."""

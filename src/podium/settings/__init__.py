@@ -1,0 +1,1 @@
+"""Where podium keeps things and what it was told."""

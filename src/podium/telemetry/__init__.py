@@ -1,0 +1,1 @@
+"""What podium tells the outside about itself: metrics, logs."""

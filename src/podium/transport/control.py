@@ -1,0 +1,85 @@
+"""The control socket between the supervisor and one child: messages with descriptors, over an inherited socket pair.
+
+length u32 | count of descriptors u32 | JSON          descriptors ride on the first byte (SCM_RIGHTS)
+"""
+
+import json
+import os
+import socket
+import struct
+from collections import deque
+from collections.abc import Sequence
+
+from podium.transport.messages import BrokenMessage, Message, message_from_json, message_to_json
+
+_HEADER = struct.Struct("<II")
+_LIMIT = 256 * 1024 * 1024
+_MAX_DESCRIPTORS = 8
+
+
+class ControlSocket:
+    """One end. Blocking or not as the underlying socket is; one thread at a time on each of send and receive."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._buffer = bytearray()
+        self._descriptors: deque[int] = deque()
+
+    @property
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
+        """Send all of a message, waiting (up to the socket's timeout) if the other side reads slowly.
+
+        Raises:
+            OSError: The other side is gone or did not read in time; the socket is of no further use.
+        """
+        body = json.dumps(message_to_json(message), separators=(",", ":")).encode()
+        data = memoryview(_HEADER.pack(len(body), len(descriptors)) + body)
+        sent = socket.send_fds(self._sock, [data[:65536]], list(descriptors)) if descriptors else 0
+        if sent < len(data):
+            self._sock.sendall(data[sent:])
+
+    def receive(self) -> list[tuple[Message, list[int]]] | None:
+        """Read what is there and return the messages that are now whole, each with its descriptors; None at end-of-file.
+
+        On a blocking socket it waits until something arrives. The caller owns the descriptors.
+
+        Raises:
+            BrokenMessage: What arrived is not a message.
+            BlockingIOError: Nothing is there, on a non-blocking socket.
+        """
+        data, descriptors, _flags, _address = socket.recv_fds(self._sock, 1 << 18, _MAX_DESCRIPTORS)
+        self._descriptors.extend(descriptors)
+        if not data:
+            return None
+        self._buffer += data
+        messages: list[tuple[Message, list[int]]] = []
+        while (message := self._take()) is not None:
+            messages.append(message)
+        return messages
+
+    def close(self) -> None:
+        """Close the socket and every descriptor that nobody took."""
+        while self._descriptors:
+            os.close(self._descriptors.popleft())
+        self._sock.close()
+
+    def _take(self) -> tuple[Message, list[int]] | None:
+        if len(self._buffer) < _HEADER.size:
+            return None
+        length, count = _HEADER.unpack_from(self._buffer)
+        if length > _LIMIT or count > _MAX_DESCRIPTORS:
+            raise BrokenMessage(f"a control message announces {length} bytes and {count} descriptors")
+        if len(self._buffer) < _HEADER.size + length:
+            return None
+        if count > len(self._descriptors):
+            raise BrokenMessage("a control message came without its descriptors")
+        body = bytes(self._buffer[_HEADER.size : _HEADER.size + length])
+        del self._buffer[: _HEADER.size + length]
+        try:
+            entry = json.loads(body)
+        except ValueError as error:
+            raise BrokenMessage("a control message that is not JSON") from error
+        return message_from_json(entry), [self._descriptors.popleft() for _ in range(count)]

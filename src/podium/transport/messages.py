@@ -1,0 +1,250 @@
+"""What the supervisor and its children say to each other on their control sockets, as values and as JSON.
+
+    supervisor → worker   Load, Attach (+ data socket), Drain
+    worker → supervisor   Loading, Ready, LoadError, Drained
+    supervisor → gateway  AddReplica (+ data socket, board), Publish, DropReplica, Drain, Tell
+    gateway → supervisor  Started, Acknowledge, ReplicaLost, ReplicaReleased, Drained
+
+End-of-file says the rest: the supervisor sees a child's death, and a child its supervisor's, by its socket closing.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+from podium.errors import PodiumError
+
+
+class BrokenMessage(PodiumError):
+    """The other side sent what is not a message; its socket is of no further use."""
+
+    code = "BROKEN_MESSAGE"
+
+
+# ── supervisor → worker
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Load this model and say Ready or LoadError. The first message a worker gets, once.
+
+    Args:
+        path: The verified private copy of the model's folder.
+        mlmodel: The whole MLmodel file as JSON; the worker reads no YAML.
+        endpoint: Public name, for logs and messages.
+        version: The version's label, likewise.
+        batching: `auto` (native flavors that pass the probe), `on` (declared row-independent; the probe can veto), `off`.
+        max_batch_rows: A batch never holds more, unless one request alone does.
+        max_queue_rows: Requests beyond are REFUSED with QUEUE_FULL; one request alone is always taken by an empty queue.
+        packages: Names whose installed versions Ready reports (the model's requirements).
+        threads: For BLAS, OpenMP and onnxruntime; set before anything is imported.
+        is_low_priority: Load at low priority because another version is serving meanwhile.
+        model_config: Overrides of the model's own config, or None.
+    """
+
+    path: str
+    mlmodel: dict[str, Any]
+    endpoint: str
+    version: str
+    batching: str = "auto"
+    max_batch_rows: int = 256
+    max_queue_rows: int = 4096
+    packages: list[str] = field(default_factory=list)
+    threads: int = 1
+    is_low_priority: bool = False
+    model_config: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """Answer requests from this gateway; the data socket comes with the message.
+
+    Args:
+        socket: Serial of the data socket: what the board names it by.
+    """
+
+    socket: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Finish what is queued, refuse what comes later with DRAINING, say Drained, exit 0.
+
+    For a gateway: say not ready, take no new connection, finish what is in flight, say Drained, exit 0.
+
+    Args:
+        limit_s: Exit anyway after so many seconds.
+    """
+
+    limit_s: float
+
+
+# ── worker → supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """A step of loading began: `import`, `load`, `probe`, `warm`."""
+
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model is loaded and warm.
+
+    Args:
+        flavor: `sklearn`, `onnx`, `python_function`, …
+        python: Version of the interpreter; `executable` is its path.
+        installed: The versions of `Load.packages` here; None where one is missing.
+        is_batching: Whether requests are merged; `batching_reason` says why or why not, for people.
+        example: Body and content type of a request made from the input example, or None.
+        load_s: Seconds from Load to Ready.
+        rss_bytes: Resident memory now.
+        warnings: Sentences for people (a library mismatch, an example that failed).
+    """
+
+    flavor: str
+    python: str
+    executable: str
+    installed: dict[str, str | None]
+    is_batching: bool
+    batching_reason: str
+    example: str | None
+    load_s: float
+    rss_bytes: int
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadError:
+    """The model did not load; the worker exits with status 3 after this.
+
+    Args:
+        cause: `import_error`, `out_of_memory`, `load_error`, `example_failed`.
+        message: One or two sentences for people, without the traceback (which is in the worker's log).
+    """
+
+    cause: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """Nothing is in flight any more; exiting."""
+
+
+# ── supervisor → gateway
+
+
+@dataclass(frozen=True, slots=True)
+class AddReplica:
+    """Connect to a worker; its data socket and its board come with the message, in this order.
+
+    Args:
+        replica: Id, never reused while the supervisor lives.
+        endpoint, version: What it answers for.
+        socket: Serial of the data socket: what the board names it by.
+        series: Index of the metric series that its requests are counted in (`telemetry/slots.py`).
+    """
+
+    replica: int
+    endpoint: str
+    version: str
+    socket: int
+    series: int
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Route by this table from now on and say Acknowledge.
+
+    Args:
+        table: `domain.traffic.RoutingTable` as JSON.
+        is_ready: What `/readyz` and `/ping` answer.
+    """
+
+    table: dict[str, Any]
+    is_ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DropReplica:
+    """Give this replica no new request; say ReplicaReleased when none is outstanding, and close its socket."""
+
+    replica: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """What the gateway answers with to people: status of each endpoint and the labels of metric series, as JSON."""
+
+    status: dict[str, Any]
+    series: list[dict[str, str]]
+
+
+# ── gateway → supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The gateway accepts connections."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """The gateway routes by the table of this epoch; no request will be sent by an older one."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaLost:
+    """The data socket of a replica broke."""
+
+    replica: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaReleased:
+    """No request of this gateway is outstanding on a dropped replica."""
+
+    replica: int
+
+
+Message = (
+    Load | Attach | Drain | Loading | Ready | LoadError | Drained
+    | AddReplica | Publish | DropReplica | Tell | Started | Acknowledge | ReplicaLost | ReplicaReleased
+)  # fmt: skip
+
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        Load, Attach, Drain, Loading, Ready, LoadError, Drained,
+        AddReplica, Publish, DropReplica, Tell, Started, Acknowledge, ReplicaLost, ReplicaReleased,
+    )
+}  # fmt: skip
+
+
+def message_to_json(message: Message) -> dict[str, Any]:
+    """The message's fields, and its class name as `type`."""
+    fields = {item.name: getattr(message, item.name) for item in dataclasses.fields(message)}
+    return {"type": type(message).__name__, **fields}
+
+
+def message_from_json(entry: Any) -> Message:
+    """Read a message.
+
+    Raises:
+        BrokenMessage: An unknown type, or fields that do not fit it.
+    """
+    if not isinstance(entry, dict) or entry.get("type") not in _KINDS:
+        raise BrokenMessage("a control message of no known type")
+    fields = {name: value for name, value in entry.items() if name != "type"}
+    try:
+        message: Message = _KINDS[entry["type"]](**fields)
+    except TypeError as error:
+        raise BrokenMessage(f"a {entry['type']} message with other fields than expected: {error}") from error
+    return message

@@ -1,0 +1,1 @@
+"""HTTP primitives: the protocol's parser, messages, limits."""

@@ -1,0 +1,1 @@
+"""What runs in the model's environment: one model, one blocking loop."""
