@@ -67,8 +67,14 @@ class Flavor(Protocol):
     def save(self, model: Any, folder: Path, **options: Any) -> Saved:
         """Write the library's files into an existing, empty folder."""
 
-    def load(self, folder: Path, flavors: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any] | None) -> Loaded:
-        """Read a model; `flavors` is MLmodel's whole map.
+    def load(
+        self,
+        folder: Path,
+        flavors: Mapping[str, Mapping[str, Any]],
+        config: Mapping[str, Any] | None,
+        signature: Signature | None = None,
+    ) -> Loaded:
+        """Read a model; `flavors` is MLmodel's whole map, `signature` what the model was saved with.
 
         Raises:
             LoadFailed, MissingDependency, InvalidModel.
