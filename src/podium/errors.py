@@ -24,8 +24,8 @@
     ├── MissingDependency         an extra is not installed; names the command that installs it
     └── Misconfigured             a setting or flag is wrong, or a port is taken
 
-An error carries its facts as attributes and a stable `code`; it never carries an HTTP status, a request's payload or a secret.
-Which status and body a client sees is decided in one place for each protocol (`protocols/mlflow/problems.py`).
+An error carries its facts as attributes and a stable `code`; it never carries an HTTP status, a request's payload or a
+secret. Which status and body a client sees is decided in one place for each protocol (`protocols/mlflow/problems.py`).
 """
 
 from collections.abc import Sequence
