@@ -84,8 +84,8 @@ def _conform_datetimes(label: Any, values: "pd.Series[Any]") -> "pd.Series[Any]"
             values = pandas.to_datetime(values, utc=True)
         if isinstance(values.dtype, pandas.DatetimeTZDtype):
             values = values.dt.tz_convert("UTC").dt.tz_localize(None)
-        naive: pd.Series[Any] = values.astype(NUMPY_TYPES[DataType.DATETIME])
-        return naive
+        nanoseconds: pd.Series[Any] = values.astype("datetime64[ns]")
+        return nanoseconds
     except (ValueError, TypeError, OverflowError) as error:
         raise SchemaMismatch(f"Failed to convert column {label} from type {before} to DataType.datetime.") from error
 
@@ -138,7 +138,8 @@ def _whole_to_float(label: Any, values: "pd.Series[Any]", kind: DataType) -> "pd
         raise _unsafe(label, values, NUMPY_TYPES[kind])
     pandas = sys.modules["pandas"]
     floats = values.to_numpy(dtype=NUMPY_TYPES[kind], na_value=np.nan)
-    return pandas.Series(floats, index=values.index, name=values.name)  # type: ignore[no-any-return]
+    converted: pd.Series[Any] = pandas.Series(floats, index=values.index, name=values.name)
+    return converted
 
 
 def _is_whole(value: Any, target: "np.dtype[Any]") -> bool:

@@ -7,7 +7,7 @@ stays null.
 
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -65,7 +65,7 @@ def _conform_scalar(value: Any, kind: DataType, required: bool) -> Any:
     given: type[Any] = type(value)
     if (kind is DataType.STRING and given is str) or (kind is DataType.BINARY and given in (str, bytes)):
         return value
-    if given in _PLAIN.get(kind, frozenset()) and (given is not int or _fits(value, kind)):
+    if given in _PLAIN.get(kind, frozenset()) and (given is not int or _fits(cast("int", value), kind)):
         with np.errstate(over="ignore"):
             return NUMPY_TYPES[kind].type(value)
     try:
@@ -78,6 +78,8 @@ def _conform_scalar(value: Any, kind: DataType, required: bool) -> Any:
 
 def _conform_array(value: Any, items: ColumnType, required: bool) -> Any:
     is_list = isinstance(value, list | np.ndarray)
+    if not is_list and not required and is_missing(value):
+        return None
     if (not required or isinstance(items, AnyType)) and (value is None or (is_list and not len(value))):
         return value
     if not is_list:
@@ -114,8 +116,8 @@ def _rounded(value: list[Any], items: DataType) -> list[Any]:
 
 
 def _conform_object(value: Any, kind: ObjectType, required: bool) -> Any:
-    if not required and (value is None or value == {}):
-        return value
+    if not required and (is_missing(value) or value == {}):
+        return value if value == {} else None
     if not isinstance(value, Mapping):
         raise SchemaMismatch(
             f"Failed to enforce schema of data with type '{kind}'. Expected data to be dictionary, got "
@@ -140,8 +142,8 @@ def _conform_property(value: Any, field: Property) -> Any:
 
 
 def _conform_map(value: Any, values: ColumnType, required: bool) -> Any:
-    if (not required or isinstance(values, AnyType)) and (value is None or value == {}):
-        return value
+    if (not required or isinstance(values, AnyType)) and (is_missing(value) or value == {}):
+        return value if value == {} else None
     if not isinstance(value, Mapping):
         raise SchemaMismatch(f"Expected data to be a dict, got {type(value).__name__}")
     if not all(isinstance(name, str) for name in value):
@@ -162,7 +164,7 @@ def is_missing(value: Any) -> bool:
     return value is None or (pandas is not None and (value is pandas.NA or value is pandas.NaT))
 
 
-def _fits(value: Any, kind: DataType) -> bool:
+def _fits(value: int, kind: DataType) -> bool:
     """Whether a whole number is exactly representable in the type."""
     match kind:
         case DataType.INTEGER:

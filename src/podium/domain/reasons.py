@@ -8,7 +8,14 @@ import re
 
 # Texts that name types, shapes and counts at most.
 _HARMLESS = (
+    "Python integer out of bounds for ",
     "Python int too large to convert to C ",
+    "int too large to convert to float",
+    "Incorrect padding",
+    "Invalid base64-encoded string: number of data characters ",
+    "Index(...) must be called with a collection of some kind",
+    "dtype bool cannot be converted to datetime64[ns]",
+    "len() of unsized object",
     "setting an array element with a sequence",
     "int() argument must be ",
     "float() argument must be ",
