@@ -36,7 +36,7 @@ class Podium:
         self.home = folder / "home"
         self.temp = folder / "tmp"
         self.temp.mkdir()
-        self._environment = {
+        self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")},
             "PODIUM_HOME": str(self.home),
             "TMPDIR": str(self.temp),
@@ -46,7 +46,7 @@ class Podium:
         """One command, to its end."""
         done = subprocess.run(
             [sys.executable, "-m", "podium", *arguments],
-            env=self._environment,
+            env=self.environment,
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -61,7 +61,7 @@ class Podium:
         """Run a script that uses the Python API; returns what it printed."""
         done = subprocess.run(
             [sys.executable, "-c", script, *arguments],
-            env=self._environment,
+            env=self.environment,
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -79,7 +79,7 @@ class Podium:
         with log.open("wb") as out:
             process = subprocess.Popen(
                 [sys.executable, "-m", "podium", "serve", "-m", uri, "-p", str(port), *flags],
-                env=self._environment,
+                env=self.environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -41,7 +41,7 @@ def test_a_broken_version_never_takes_traffic_and_is_reported(
         podium.run("models", "promote", versions.name, "4")
         settled = server.settle()
         reported = podium.run("status", "-p", str(server.port), "--json", check=False).stdout
-        logged = podium.run("logs", versions.name, "-p", str(server.port)).stdout
+        logged = podium.run("logs", versions.name).stdout
         podium.run("models", "promote", versions.name, "2")
         recovered = server.settle()
         samples = load.samples()
