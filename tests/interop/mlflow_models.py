@@ -1,6 +1,6 @@
-"""Runs where the real MLflow is: `save ROOT` writes a model of every kind, `score ROOT` scores every model in a folder.
+"""Runs where the real MLflow is: `save ROOT` writes a model of every kind, `score ROOT` scores what is there.
 
-Each model gets an `expected.json` beside its folder: the response of MLflow's own server code to the model's serving example.
+Beside each folder goes NAME.expected.json: how MLflow's own server code answers the model's serving example.
 """
 
 import io
@@ -64,7 +64,7 @@ def total(model_input):
     return model_input.sum(axis=1)
 
 
-CODE = '''
+CODE = """
 import mlflow
 from mlflow.models import ModelConfig, set_model
 
@@ -75,7 +75,7 @@ class FromCode(mlflow.pyfunc.PythonModel):
         return model_input["x"] * config.get("factor")
 
 set_model(FromCode())
-'''
+"""
 
 
 def save(root):
@@ -84,7 +84,11 @@ def save(root):
     for kind in ("skops", "cloudpickle", "pickle"):
         mlflow.sklearn.save_model(_logistic(), root / f"sklearn-{kind}", serialization_format=kind, input_example=sample)
     mlflow.sklearn.save_model(
-        _logistic(), root / "sklearn-proba", serialization_format="pickle", pyfunc_predict_fn="predict_proba", input_example=sample
+        _logistic(),
+        root / "sklearn-proba",
+        serialization_format="pickle",
+        pyfunc_predict_fn="predict_proba",
+        input_example=sample,
     )
     mlflow.sklearn.save_model(
         RandomForestClassifier(5, random_state=0).fit(FRAME.to_numpy(), TARGET),
@@ -121,7 +125,10 @@ def save(root):
     params = {"scale": 2.0, "words": ["a", "b"]}
     mlflow.pyfunc.save_model(root / "python-params", python_model=WithParams(), input_example=(numbers, params))
     mlflow.pyfunc.save_model(
-        root / "python-signature", python_model=total, signature=infer_signature(numbers, pd.Series([1.0])), input_example=numbers
+        root / "python-signature",
+        python_model=total,
+        signature=infer_signature(numbers, pd.Series([1.0])),
+        input_example=numbers,
     )
     mlflow.pyfunc.save_model(root / "python-function", python_model=shout, input_example=["a"])
     mlflow.pyfunc.save_model(

@@ -57,7 +57,7 @@ def row_sums(frame):
     return np.asarray(frame.sum(axis=1))
 
 
-CODE = '''
+CODE = """
 import mlflow
 from mlflow.models import ModelConfig, set_model
 from podium_interop_code import double
@@ -69,7 +69,7 @@ class FromCode(mlflow.pyfunc.PythonModel):
         return double(model_input["x"]) * config.get("factor")
 
 set_model(FromCode())
-'''
+"""
 
 
 def main(root: Path) -> None:
@@ -79,9 +79,16 @@ def main(root: Path) -> None:
         podium.sklearn.save_model(model, root / f"sklearn-{kind}", serialization_format=kind, input_example=sample)
     podium.sklearn.save_model(model, root / "sklearn-proba", pyfunc_predict_fn="predict_proba", input_example=sample)
     podium.sklearn.save_model(
-        Clipped(max_iter=1000).fit(FRAME, TARGET), root / "sklearn-own", serialization_format="cloudpickle", input_example=FRAME.tail(3)
+        Clipped(max_iter=1000).fit(FRAME, TARGET),
+        root / "sklearn-own",
+        serialization_format="cloudpickle",
+        input_example=FRAME.tail(3),
     )
-    podium.save_model(model, root / "sklearn-tensor", input_example=FRAME.to_numpy()[:2])
+    podium.save_model(
+        LogisticRegression(max_iter=1000).fit(FRAME.to_numpy(), TARGET),
+        root / "sklearn-tensor",
+        input_example=FRAME.to_numpy()[:2],
+    )
 
     work = root.parent / f"{root.name}-work"
     work.mkdir()
@@ -104,11 +111,17 @@ def main(root: Path) -> None:
         row_independent=True,
     )
     pyfunc.save_model(root / "hinted", python_model=Hinted(), input_example=[{"a": 1.0, "b": 2.0}])
-    pyfunc.save_model(root / "params", python_model=WithParams(), input_example=(NUMBERS, {"scale": 2.0, "words": ["a", "b"]}))
+    pyfunc.save_model(
+        root / "params", python_model=WithParams(), input_example=(NUMBERS, {"scale": 2.0, "words": ["a", "b"]})
+    )
     pyfunc.save_model(root / "function", python_model=shout, input_example=["a"])
     pyfunc.save_model(root / "compressed", python_model=row_sums, compression="lzma", input_example=NUMBERS)
     pyfunc.save_model(
-        root / "code", python_model=work / "from_code.py", code_paths=code, model_config={"factor": 3}, input_example=NUMBERS
+        root / "code",
+        python_model=work / "from_code.py",
+        code_paths=code,
+        model_config={"factor": 3},
+        input_example=NUMBERS,
     )
     pyfunc.save_model(
         root / "loader",

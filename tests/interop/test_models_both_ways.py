@@ -26,13 +26,14 @@ pytestmark = [
 ]
 
 THEIRS = [
-    "onnx-columns", "onnx-tensor", "python-artifacts", "python-bzip2", "python-code", "python-function", "python-gzip", "python-loader",
-    "python-lzma", "python-params", "python-signature", "sklearn-cloudpickle", "sklearn-lambda", "sklearn-pickle", "sklearn-proba",
-    "sklearn-skops", "sklearn-trusted",
+    "onnx-columns", "onnx-tensor", "python-artifacts", "python-bzip2", "python-code", "python-function",
+    "python-gzip", "python-loader", "python-lzma", "python-params", "python-signature", "sklearn-cloudpickle",
+    "sklearn-lambda", "sklearn-pickle", "sklearn-proba", "sklearn-skops", "sklearn-trusted",
 ]  # fmt: skip
 OURS = [
-    "code", "compressed", "function", "hinted", "loader", "model", "onnx", "onnx-table", "params", "sklearn-cloudpickle",
-    "sklearn-own", "sklearn-pickle", "sklearn-proba", "sklearn-skops", "sklearn-tensor",
+    "code", "compressed", "function", "hinted", "loader", "model", "onnx", "onnx-table", "params",
+    "sklearn-cloudpickle", "sklearn-own", "sklearn-pickle", "sklearn-proba", "sklearn-skops",
+    "sklearn-tensor",
 ]  # fmt: skip
 
 
@@ -125,7 +126,7 @@ def test_a_model_file_with_only_flavors_loads(theirs: Path) -> None:
     predictor = load_predictor(folder, read_mlmodel(folder))
     example = (folder / "serving_input_example.json").read_bytes()
 
-    assert [0, 0, 0] == list(predictor.predict(decode(example, "application/json", None).data))
+    assert list(predictor.predict(decode(example, "application/json", None).data)) == [0, 0, 0]
 
 
 def test_unknown_keys_survive_a_rewrite(theirs: Path, tmp_path: Path) -> None:
@@ -133,7 +134,9 @@ def test_unknown_keys_survive_a_rewrite(theirs: Path, tmp_path: Path) -> None:
     mlmodel = read_mlmodel(theirs / "sklearn-1x")
     write_mlmodel(tmp_path, mlmodel)
 
-    assert yaml.safe_load((theirs / "sklearn-1x" / "MLmodel").read_text()) == yaml.safe_load((tmp_path / "MLmodel").read_text())
+    assert yaml.safe_load((theirs / "sklearn-1x" / "MLmodel").read_text()) == yaml.safe_load(
+        (tmp_path / "MLmodel").read_text()
+    )
 
 
 def test_a_config_from_the_server_overrides_known_keys_only(theirs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +147,7 @@ def test_a_config_from_the_server_overrides_known_keys_only(theirs: Path, monkey
     with pytest.warns(UserWarning, match="zzz"):
         predictor = load_predictor(folder, read_mlmodel(folder))
 
-    assert {"alpha": 0.5} == predictor.loaded.context.model_config
+    assert predictor.loaded.context.model_config == {"alpha": 0.5}
     assert Path(predictor.loaded.context.artifacts["offset"]).is_absolute()
 
 
@@ -155,7 +158,7 @@ def test_the_switch_against_pickles_is_honoured(theirs: Path, monkeypatch: pytes
 
     report = validate(theirs / name)
 
-    assert ("load", False) == (report.step, report.is_valid)
+    assert (report.step, report.is_valid) == ("load", False)
     assert "MLFLOW_ALLOW_PICKLE_DESERIALIZATION" in (report.message or "")
 
 
@@ -198,8 +201,8 @@ def _json(text: str | None) -> Any:
 
 def test_mlflow_loads_the_native_objects(ours: Path) -> None:
     """mlflow.sklearn and mlflow.onnx find the estimator and the ModelProto."""
-    assert "Pipeline" == expected(ours, "sklearn-skops")["native"]
-    assert "ModelProto" == expected(ours, "onnx")["native"]
+    assert expected(ours, "sklearn-skops")["native"] == "Pipeline"
+    assert expected(ours, "onnx")["native"] == "ModelProto"
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -207,7 +210,7 @@ def test_requirements_name_mlflow_only_where_a_model_asks_for_it(ours: Path, nam
     """None of these does: plain MLflow is there where it loads them."""
     lines = (ours / name / "requirements.txt").read_text().splitlines()
 
-    assert [] == [line for line in lines if line.startswith(("mlflow", "podium"))]
+    assert [line for line in lines if line.startswith(("mlflow", "podium"))] == []
 
 
 def test_models_that_podium_saved_pass_a_check_in_a_clean_process(ours: Path) -> None:
@@ -215,4 +218,4 @@ def test_models_that_podium_saved_pass_a_check_in_a_clean_process(ours: Path) ->
     report = validate(ours / "model")
 
     assert report.is_valid, report.message
-    assert ("done", "python_function", ()) == (report.step, report.flavor, report.mismatches)
+    assert (report.step, report.flavor, report.mismatches) == ("done", "python_function", ())
