@@ -101,7 +101,8 @@ def _conform_objects(label: Any, values: "pd.Series[Any]", kind: DataType, requi
             return values
     elif kind is DataType.DOUBLE or (not required and bool(is_missing.all())):
         try:
-            return pandas.to_numeric(values, errors="raise").astype(NUMPY_TYPES[kind])
+            numbers: pd.Series[Any] = pandas.to_numeric(values, errors="raise").astype(NUMPY_TYPES[kind])
+            return numbers
         except (ValueError, TypeError, OverflowError) as error:
             message = f"Failed to convert column {label} from type {values.dtype} to DataType.{kind.value}."
             raise SchemaMismatch(message) from error
