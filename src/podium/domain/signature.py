@@ -63,7 +63,8 @@ class MapType:
     values: "ColumnType"
 
     def __str__(self) -> str:
-        return f"Map(str -> {self.values})"
+        values = f"DataType.{self.values}" if isinstance(self.values, DataType) else self.values
+        return f"Map(str -> {values})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,10 @@ class Writer(Reader, Protocol):
 class RegistryStore(Protocol):
     """Where a registry lives. Several processes may use it at once; writers wait for each other, up to a deadline."""
 
+    @property
+    def place(self) -> str:
+        """What people call it: a path or an address."""
+
     def reading(self) -> AbstractContextManager[Reader]:
         """A view; nothing is created. An absent registry reads as an empty one.
 
@@ -150,9 +154,11 @@ class RegistryStore(Protocol):
             RegistryError: It cannot be read. `RegistryBusy`: another process held it past the deadline.
         """
 
-    def writing(self) -> AbstractContextManager[Writer]:
+    def writing(self, *, may_create: bool = False) -> AbstractContextManager[Writer]:
         """A transaction that is committed at the end of the block and rolled back when the block raises.
 
+        An absent registry is made only with `may_create`: what cannot be found in it is no reason to make one.
+
         Raises:
-            RegistryError: It cannot be written. `RegistryBusy`: another process held it past the deadline.
+            RegistryError: It cannot be written, or is absent. `RegistryBusy`: another process held it past the deadline.
         """

@@ -44,6 +44,10 @@ class SqliteStore(RegistryStore):
         self._clock_ms = clock_ms
         self._busy_timeout_s = busy_timeout_s
 
+    @property
+    def place(self) -> str:
+        return str(self.path)
+
     @contextlib.contextmanager
     def reading(self) -> Iterator[Reader]:
         if not self.path.exists():
@@ -57,9 +61,13 @@ class SqliteStore(RegistryStore):
             yield Tables(connection, schema)
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[Writer]:
+    def writing(self, *, may_create: bool = False) -> Iterator[Writer]:
         with self._explaining():
             if not self.path.exists():
+                if not may_create:
+                    raise RegistryError(
+                        f"There is no registry at {self.path}. Run: podium models register DIR NAME  (or set PODIUM_HOME)"
+                    )
                 create(self.path)
             with self._connected() as connection:
                 connection.execute("BEGIN IMMEDIATE")

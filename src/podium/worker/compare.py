@@ -44,7 +44,7 @@ def _scalars(left: Any, right: Any) -> str | None:
         return _arrays(np.asarray(left), np.asarray(right))
     if isinstance(left, float):
         is_same = left == right or (math.isnan(left) and math.isnan(right))
-        if is_same or abs(left - right) <= TOLERANCE["float64"] * max(1.0, abs(right)):
+        if is_same or (math.isfinite(right) and abs(left - right) <= TOLERANCE["float64"] * max(1.0, abs(right))):
             return None
         return f"{left!r} and {right!r}"
     if left is right or left == right:
@@ -68,7 +68,8 @@ def _arrays(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> str | No
     same = (left == right) | (np.isnan(left) & np.isnan(right))
     with np.errstate(invalid="ignore", over="ignore"):
         gap = np.abs(left - right)
-        close = same | (gap <= tolerance * np.maximum(1.0, np.abs(right)))
+        # An infinite value has an infinite tolerance: it is equal or it is not.
+        close = same | (np.isfinite(right) & (gap <= tolerance * np.maximum(1.0, np.abs(right))))
     if bool(np.all(close)):
         return None
     return f"values that are {float(np.max(gap[~close])):.3g} apart"

@@ -19,12 +19,11 @@ class Job:
     Attributes:
         rows: None where the input is not made of rows; it weighs one row then.
         merge_key: A small number for each different key, so that comparing is cheap; None merges with nobody.
-        is_dropped: Cancelled, or its gateway is gone: nobody waits for the answer.
     """
 
     __slots__ = (
-        "arrived_ns", "data", "deadline_ns", "id", "is_dropped", "is_enveloped", "link", "merge_key", "params",
-        "request_id", "rows", "size_bytes",
+        "arrived_ns", "data", "deadline_ns", "id", "is_enveloped", "link", "merge_key", "params", "request_id", "rows",
+        "size_bytes",
     )  # fmt: skip
 
     def __init__(
@@ -41,7 +40,6 @@ class Job:
         self.is_enveloped = True
         self.rows = 1
         self.merge_key: int | None = None
-        self.is_dropped = False
 
 
 class Inbox:
@@ -95,10 +93,15 @@ class Inbox:
             self._next_expiry_ns = job.deadline_ns
 
     def drop(self, job: Job) -> None:
-        """Take out a waiting request that nobody waits for any more."""
-        job.is_dropped = True
+        """Take out a waiting request that was cancelled."""
         self._queue.remove(job)
         self._forget(job)
+
+    def drop_all(self, link: "Link") -> None:
+        """Take out every request of a gateway that is gone."""
+        for job in link.waiting.values():
+            self._forget(job)
+        self._queue = deque(job for job in self._queue if job.link is not link)
 
     def expired(self, now_ns: int) -> list[Job]:
         """Take out every request whose deadline has passed."""

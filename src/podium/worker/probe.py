@@ -140,12 +140,14 @@ def _moved_value(value: Any, step: int) -> Any:
 
 def _moved_array(values: np.ndarray[Any, Any], step: int) -> np.ndarray[Any, Any]:
     kind = values.dtype.kind
+    moved: np.ndarray[Any, Any]
     if kind in "fc":
-        moved: np.ndarray[Any, Any] = (values * (1.0 + 0.1 * step) + 0.01 * step).astype(values.dtype)
+        moved = (values * (1.0 + 0.1 * step) + 0.01 * step).astype(values.dtype)
         return moved
     if kind in "iu":
         limit = np.iinfo(values.dtype).max
-        return np.where(values <= limit - step, values + values.dtype.type(step), values - values.dtype.type(step))
+        moved = np.where(values <= limit - step, values + values.dtype.type(step), values - values.dtype.type(step))
+        return moved
     if kind == "O":
         moved = np.empty_like(values)
         moved.ravel()[:] = [_moved_value(value, step) for value in values.ravel()]

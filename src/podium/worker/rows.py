@@ -141,7 +141,7 @@ def _array_shape(data: np.ndarray[Any, Any]) -> Hashable:
     dtype = data.dtype
     nulls: Hashable = None
     if dtype.kind in _FAST_FLOATS:
-        missing = data != data  # noqa: PLR0124 - NaN alone differs from itself; quicker than isnan for a row
+        missing = data != data  # NaN alone differs from itself; quicker than isnan for a row
         if missing.any():
             nulls = missing.any(axis=0).tobytes()
     elif dtype.kind == "O":
@@ -169,7 +169,7 @@ def _element_shape(value: Any, depth: int) -> Hashable:
         return ("dict", tuple((str(key), _element_shape(item, depth - 1)) for key, item in value.items()))
     if isinstance(value, np.ndarray):
         return _array_shape(value) if depth else "array"
-    if isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN
+    if isinstance(value, float) and value != value:  # NaN
         return "NaN"
     return type(value).__qualname__
 
