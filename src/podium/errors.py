@@ -3,6 +3,7 @@
     PodiumError
     ├── InvalidInput              the request or argument cannot be used as it is
     │   ├── MalformedBody             not JSON, not CSV, not UTF-8, not one of the input forms
+    │   ├── BodyTooLarge              more bytes than the server takes; carries `limit_bytes`
     │   ├── UnsupportedContentType    a Content-Type nobody here reads
     │   ├── SchemaMismatch            does not fit the model's signature
     │   ├── InvalidParams             params do not fit the model's params schema
@@ -24,8 +25,8 @@
     ├── MissingDependency         an extra is not installed; names the command that installs it
     └── Misconfigured             a setting or flag is wrong, or a port is taken
 
-An error carries its facts as attributes and a stable `code`; it never carries an HTTP status, a request's payload or a secret.
-Which status and body a client sees is decided in one place for each protocol (`protocols/mlflow/problems.py`).
+An error carries its facts as attributes and a stable `code`; it never carries an HTTP status, a request's payload or a
+secret. Which status and body a client sees is decided in one place for each protocol (`protocols/mlflow/problems.py`).
 """
 
 from collections.abc import Sequence
@@ -53,6 +54,19 @@ class MalformedBody(InvalidInput):
     """Not JSON, not CSV, not UTF-8, or none of the input forms."""
 
     code = "BAD_REQUEST"
+
+
+class BodyTooLarge(InvalidInput):
+    """The request's body has more bytes than the server takes. `limit_bytes` says how many it takes."""
+
+    code = "REQUEST_TOO_LARGE"
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        super().__init__(
+            f"The request's body is larger than the {limit_bytes} bytes that this server takes. "
+            "Send fewer rows at a time, or have the limit raised where the server is started."
+        )
 
 
 class UnsupportedContentType(InvalidInput):

@@ -63,7 +63,8 @@ class MapType:
     values: "ColumnType"
 
     def __str__(self) -> str:
-        return f"Map(str -> {self.values})"
+        values = f"DataType.{self.values}" if isinstance(self.values, DataType) else self.values
+        return f"Map(str -> {values})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class SparkVectorType:
     """A Spark ML vector: kept through a round trip, treated as an array of doubles."""
 
     def __str__(self) -> str:
-        return "sparkml_vector"
+        return "SparkML vector"
 
 
 ColumnType = DataType | ArrayType | ObjectType | MapType | AnyType | SparkVectorType
@@ -87,11 +88,15 @@ ColumnType = DataType | ArrayType | ObjectType | MapType | AnyType | SparkVector
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: `name` is None in an unnamed schema."""
+    """One column of a table: `name` is None in an unnamed schema, an int where a frame had numbered columns."""
 
     type: ColumnType
-    name: str | None = None
+    name: str | int | None = None
     required: bool = True
+
+    def __str__(self) -> str:
+        need = "required" if self.required else "optional"
+        return f"{self.type} ({need})" if self.name is None else f"{self.name!r}: {self.type} ({need})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,10 @@ class Tensor:
     dtype: str
     shape: tuple[int, ...]
     name: str | None = None
+
+    def __str__(self) -> str:
+        tensor = f"Tensor({self.dtype!r}, {self.shape!r})"
+        return tensor if self.name is None else f"{self.name!r}: {tensor}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +121,19 @@ class ColumnSchema:
     @property
     def names(self) -> list[str]:
         """The columns' names; their positions as text where they have none."""
-        return [column.name if column.name is not None else str(i) for i, column in enumerate(self.columns)]
+        return [str(label) for label in self.labels]
+
+    @property
+    def labels(self) -> list[str | int]:
+        """The columns' labels in a data frame: their names, or their positions where they have none."""
+        return [column.name if column.name is not None else i for i, column in enumerate(self.columns)]
 
     @property
     def is_named(self) -> bool:
         return bool(self.columns) and self.columns[0].name is not None
+
+    def __str__(self) -> str:
+        return "[" + ", ".join(map(str, self.columns)) + "]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +145,9 @@ class TensorSchema:
     @property
     def is_named(self) -> bool:
         return self.tensors[0].name is not None
+
+    def __str__(self) -> str:
+        return "[" + ", ".join(map(str, self.tensors)) + "]"
 
 
 Schema = ColumnSchema | TensorSchema
@@ -141,6 +161,10 @@ class Param:
     type: DataType | ObjectType
     default: Any
     shape: tuple[int, ...] | None = None
+
+    def __str__(self) -> str:
+        shape = "" if self.shape is None else f" (shape: {self.shape})"
+        return f"{self.name!r}: {self.type} (default: {self.default}){shape}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +218,13 @@ def schema_from_json(entries: Sequence[Mapping[str, Any]]) -> Schema:
     kinds = {entry.get("type") == "tensor" for entry in entries}
     if len(kinds) != 1:
         raise InvalidModel("The signature mixes columns and tensors; MLflow allows one or the other.")
-    if len({entry.get("name") is None for entry in entries}) != 1:
+    names = [entry.get("name") for entry in entries]
+    if len({name is None for name in names}) != 1:
         raise InvalidModel("The signature names some inputs and not others; name all or none.")
+    if names[0] is not None and len(set(names)) != len(names):
+        raise InvalidModel("The signature gives two inputs the same name; each needs a name of its own.")
+    if kinds == {True} and names[0] is None and len(names) > 1:
+        raise InvalidModel("The signature has several tensors without names; only a single tensor may have none.")
     if kinds == {True}:
         return TensorSchema(tuple(_tensor_from_json(entry) for entry in entries))
     return ColumnSchema(tuple(_column_from_json(entry) for entry in entries))

@@ -1,0 +1,155 @@
+"""Which columns of a data frame fit which column type, and what they become.
+
+The rules are MLflow's (`mlflow.models.utils`): widening is allowed, losing something is not. Wider here than there, because
+nothing can be lost either: whole numbers become floats when every one of them is exact as a float; a column of an
+optional input may have missing values whatever its type; datetimes with a time zone become UTC.
+"""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from podium.domain.signature import DataType
+from podium.errors import SchemaMismatch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NUMPY_TYPES: dict[DataType, "np.dtype[Any]"] = {
+    DataType.BOOLEAN: np.dtype("bool"),
+    DataType.INTEGER: np.dtype("int32"),
+    DataType.LONG: np.dtype("int64"),
+    DataType.FLOAT: np.dtype("float32"),
+    DataType.DOUBLE: np.dtype("float64"),
+    DataType.STRING: np.dtype("str"),
+    DataType.BINARY: np.dtype("bytes"),
+    DataType.DATETIME: np.dtype("datetime64[ns]"),
+}
+
+_WHOLE = (DataType.INTEGER, DataType.LONG)
+_REAL = (DataType.FLOAT, DataType.DOUBLE)
+# The largest magnitude up to which every whole number has a float of its own.
+_EXACT = {DataType.FLOAT: 2**24, DataType.DOUBLE: 2**53}
+
+_MISSING_INTEGERS = (
+    " Hint: the type mismatch is likely caused by missing values. Integer columns in python can not represent missing "
+    "values and are therefore encoded as floats. The best way to avoid this problem is to infer the model schema based "
+    "on a realistic data sample (training dataset) that includes missing values. Alternatively, you can declare "
+    "integer columns as doubles (float64) whenever these columns may have missing values. See `Handling Integers With "
+    "Missing Values <https://www.mlflow.org/docs/latest/models.html#handling-integers-with-missing-values>`_ for more "
+    "details."
+)
+
+
+def conform_column(label: Any, values: "pd.Series[Any]", kind: DataType, required: bool = True) -> "pd.Series[Any]":
+    """The column as the type declares it; the same object where nothing needs to change.
+
+    Args:
+        label: The column's name, for the message.
+        values: The column as it arrived.
+        kind: The declared type.
+        required: False allows missing values in types that have no room for them: whole numbers then come as floats.
+
+    Raises:
+        SchemaMismatch: The column's type, the declared one, and a hint where missing values are the likely cause.
+    """
+    target = NUMPY_TYPES[kind]
+    if values.dtype == target:
+        return values
+    is_text = isinstance(values.dtype, sys.modules["pandas"].StringDtype)
+    if kind in (DataType.STRING, DataType.BINARY):
+        # Objects pass unseen, as in MLflow: a frame has no type of its own for text with gaps or for bytes.
+        if values.dtype == object or is_text or values.dtype.kind == target.kind:
+            return values
+        raise _unsafe(label, values, target)
+    if values.dtype == object:
+        values = values.infer_objects()
+        if values.dtype == target:
+            return values
+    if kind is DataType.DATETIME:
+        return _conform_datetimes(label, values)
+    if values.dtype == object:
+        return _conform_objects(label, values, kind, required)
+    return _conform_numbers(label, values, kind, required)
+
+
+def _conform_datetimes(label: Any, values: "pd.Series[Any]") -> "pd.Series[Any]":
+    pandas = sys.modules["pandas"]
+    if values.dtype.kind != "M" and values.dtype != object:
+        raise _unsafe(label, values, NUMPY_TYPES[DataType.DATETIME])
+    before = values.dtype
+    try:
+        if values.dtype == object:
+            values = pandas.to_datetime(values, utc=True)
+        if isinstance(values.dtype, pandas.DatetimeTZDtype):
+            values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+        nanoseconds: pd.Series[Any] = values.astype("datetime64[ns]")
+        return nanoseconds
+    except (ValueError, TypeError, OverflowError) as error:
+        raise SchemaMismatch(f"Failed to convert column {label} from type {before} to DataType.datetime.") from error
+
+
+def _conform_objects(label: Any, values: "pd.Series[Any]", kind: DataType, required: bool) -> "pd.Series[Any]":
+    """A column of Python objects that pandas sees no common type in: text, None, Decimals, numbers of several types."""
+    if kind is DataType.BOOLEAN:
+        return values
+    pandas = sys.modules["pandas"]
+    is_missing = values.isna()
+    if not required and kind in _WHOLE:
+        if all(_is_whole(value, NUMPY_TYPES[kind]) for value in values[~is_missing]):
+            return values
+    elif kind is DataType.DOUBLE or (not required and bool(is_missing.all())):
+        try:
+            numbers: pd.Series[Any] = pandas.to_numeric(values, errors="raise").astype(NUMPY_TYPES[kind])
+            return numbers
+        except (ValueError, OverflowError) as error:
+            message = f"Failed to convert column {label} from type {values.dtype} to DataType.{kind.value}."
+            raise SchemaMismatch(message) from error
+    raise _unsafe(label, values, NUMPY_TYPES[kind])
+
+
+def _conform_numbers(label: Any, values: "pd.Series[Any]", kind: DataType, required: bool) -> "pd.Series[Any]":
+    target = NUMPY_TYPES[kind]
+    have, size = values.dtype.kind, int(getattr(values.dtype, "itemsize", 0))
+    if have == target.kind:
+        is_widening = size <= target.itemsize
+    elif have == "u" and target.kind == "i":
+        is_widening = size < target.itemsize
+    elif have in "iu" and kind in _REAL:
+        return _whole_to_float(label, values, kind)
+    else:
+        is_widening = False
+    if is_widening:
+        return values.astype(target, errors="raise")
+    if have == "f" and kind in _WHOLE:
+        known = values.dropna()
+        is_whole = len(known) < len(values) and bool((known == np.floor(known)).all())
+        if is_whole and not required and bool((known.abs() <= _EXACT[DataType.DOUBLE]).all()):
+            return values.astype(np.float64)
+        raise _unsafe(label, values, target, _MISSING_INTEGERS if is_whole else "")
+    raise _unsafe(label, values, target)
+
+
+def _whole_to_float(label: Any, values: "pd.Series[Any]", kind: DataType) -> "pd.Series[Any]":
+    """MLflow refuses int64 for double unless all are 0 or 1; what can be lost is only what a float cannot hold exactly."""
+    bound = _EXACT[kind]
+    known = values.dropna()
+    if len(known) and not (-bound <= int(known.min()) and int(known.max()) <= bound):
+        raise _unsafe(label, values, NUMPY_TYPES[kind])
+    pandas = sys.modules["pandas"]
+    floats = values.to_numpy(dtype=NUMPY_TYPES[kind], na_value=np.nan)
+    converted: pd.Series[Any] = pandas.Series(floats, index=values.index, name=values.name)
+    return converted
+
+
+def _is_whole(value: Any, target: "np.dtype[Any]") -> bool:
+    bounds = np.iinfo(target)
+    is_number = isinstance(value, int | np.integer | float | np.floating) and not isinstance(value, bool | np.bool_)
+    return is_number and value == int(value) and bounds.min <= value <= bounds.max
+
+
+def _unsafe(label: Any, values: "pd.Series[Any]", target: "np.dtype[Any]", hint: str = "") -> SchemaMismatch:
+    return SchemaMismatch(
+        f"Incompatible input types for column {label}. Can not safely convert {values.dtype} to {target}.{hint}"
+    )

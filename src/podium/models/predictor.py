@@ -1,0 +1,76 @@
+"""A loaded model that enforces its signature: what the worker calls and what `load_model` gives to people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from podium.domain.signature import Signature
+from podium.errors import PodiumError, PredictFailed
+from podium.flavors.contract import Loaded, Row
+from podium.models.enforce import InputPlan
+from podium.models.enforce_params import ParamsPlan
+
+_FAILED = (
+    "Encountered an unexpected error while evaluating the model. Verify that the serialized input Dataframe is "
+    "compatible with the model for inference."
+)
+
+
+class Predictor:
+    """A model in memory with its signature.
+
+    `enforce` and `call` are apart because the worker enforces each request alone and calls the model on several at once.
+
+    Args:
+        loaded: The model as its flavor loaded it.
+        signature: None takes every input as it comes.
+        flavor: Name for people: `sklearn`, `onnx`, `python_function`.
+        rows: Whether rows may be merged into one call, by the flavor's own knowledge.
+        metadata: The whole MLmodel file.
+    """
+
+    __slots__ = ("_inputs", "_params", "flavor", "loaded", "metadata", "rows", "signature")
+
+    def __init__(
+        self, loaded: Loaded, signature: Signature | None, flavor: str, rows: Row, metadata: Mapping[str, Any]
+    ) -> None:
+        self.loaded = loaded
+        self.signature = signature
+        self.flavor = flavor
+        self.rows = rows
+        self.metadata = metadata
+        inputs = None if signature is None or signature.is_from_type_hint else signature.inputs
+        # A signature made from a type hint is checked by the model's own predict(), against the hint itself.
+        self._inputs = None if inputs is None else InputPlan(inputs)
+        self._params = ParamsPlan(None if signature is None else signature.params)
+
+    def enforce(self, data: Any, params: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any] | None]:
+        """Bring data and params into the form that the signature declares: columns in order, types, shapes, defaults.
+
+        Raises:
+            SchemaMismatch: The data does not fit; names what is missing, or the column, expected and got.
+            InvalidParams: Names each param that does not fit.
+        """
+        if self._inputs is not None:
+            data = self._inputs.enforce(data)
+        return data, self._params.enforce(params)
+
+    def call(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Run the model on data that `enforce` returned.
+
+        Raises:
+            PredictFailed: The model's own code raised (or called sys.exit); the original is `__cause__`.
+        """
+        try:
+            return self.loaded.predict(data, params)
+        except PodiumError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise PredictFailed(_FAILED) from error
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Enforce, then call.
+
+        Raises:
+            SchemaMismatch, InvalidParams, PredictFailed.
+        """
+        return self.call(*self.enforce(data, params))

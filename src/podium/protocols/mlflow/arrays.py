@@ -1,0 +1,228 @@
+"""`inputs` and `instances`: parsed JSON as numpy arrays, one for each input, by MLflow's rules.
+
+Without a schema numpy chooses the types. With one, each value is converted as numpy converts it (`"7"` to 7, 1.5 to 1
+for a whole number, `"false"` to True); what numpy wraps around silently is refused instead.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from podium.domain.columns import NUMPY_TYPES
+from podium.domain.nested import conform_value
+from podium.domain.reasons import described, reason
+from podium.domain.signature import AnyType, ArrayType, Column, ColumnSchema, DataType, Schema, SparkVectorType, Tensor
+from podium.errors import MalformedBody, PodiumError, SchemaMismatch
+
+Spec = Column | Tensor | None
+
+_ZONE = re.compile(r"(?<=\d)\s*(?:[Zz]|([+-])(\d{2}):?(\d{2}))$")
+_WHOLE = (DataType.INTEGER, DataType.LONG)
+# Text as a numpy array takes 4 bytes a character of the longest, for every value: one long text among many short ones
+# must not multiply a body's size. From here on such a column is kept as Python strings, which a data frame makes of it
+# anyway.
+_WIDE_TEXT_BYTES = 16 * 2**20
+
+
+class ArrayReader:
+    """Reads `inputs` and `instances` for one schema, or for a model without one."""
+
+    __slots__ = ("_first", "_is_named", "_matched", "_schema", "_specs")
+
+    def __init__(self, schema: Schema | None) -> None:
+        self._schema = schema
+        entries: tuple[Column | Tensor, ...] = ()
+        if schema is not None:
+            entries = schema.columns if isinstance(schema, ColumnSchema) else schema.tensors
+        self._is_named = schema is not None and schema.is_named
+        self._specs: dict[Any, Spec] = {entry.name: entry for entry in entries} if self._is_named else {}
+        self._first: Spec = entries[0] if entries else None
+        # Inputs that must have one value for each instance: required ones, and not arrays, whose length is their own.
+        self._matched = {
+            entry.name
+            for entry in entries
+            if isinstance(entry, Tensor) or (entry.required and not isinstance(entry.type, ArrayType | SparkVectorType))
+        }
+
+    def read_inputs(self, data: Any) -> Any:
+        """The value of `inputs`: columns or arrays by name, a list of dicts, or one array.
+
+        Raises:
+            MalformedBody: Why it cannot be converted, without quoting it.
+        """
+        try:
+            return self._read_inputs(data)
+        except PodiumError:
+            raise
+        except Exception as error:
+            raise _unreadable(error) from error
+
+    def read_instances(self, data: Any) -> Any:
+        """The value of `instances`: like `inputs`, but a list of dicts becomes arrays by name, an item for each dict.
+
+        Raises:
+            MalformedBody: Likewise; or the names have different numbers of values.
+        """
+        try:
+            is_rows = isinstance(data, list) and data and isinstance(data[0], dict)
+            arrays = self._stack(data) if is_rows else self._read_inputs(data)
+            if isinstance(arrays, dict):
+                self._check_lengths(arrays)
+            return arrays
+        except PodiumError:
+            raise
+        except Exception as error:
+            raise _unreadable(error) from error
+
+    def _read_inputs(self, data: Any) -> Any:
+        if self._schema is not None:
+            if len(self._specs) == 1 and isinstance(data, list) and not any(isinstance(item, dict) for item in data):
+                data = {next(iter(self._specs)): data}
+            elif not self._is_named and not (isinstance(data, list) or np.isscalar(data)):
+                raise MalformedBody(
+                    "Invalid input. Failed to parse input data. This model contains an un-named  model signature which "
+                    "expects a single n-dimensional array or a single value as input, however, an input of type "
+                    f"{type(data)} was found."
+                )
+        if isinstance(data, dict):
+            return {name: convert(value, self._specs.get(name)) for name, value in data.items()}
+        if isinstance(data, list):
+            if all(isinstance(item, dict) for item in data):
+                return [{name: convert(value, self._specs.get(name)) for name, value in row.items()} for row in data]
+            return convert(data, self._first)
+        try:
+            return convert(data, self._first)
+        except MalformedBody as error:
+            raise MalformedBody(
+                f"Invalid input. Failed to convert data to type `{self._first}` defined in the model signature."
+            ) from error
+
+    def _stack(self, rows: list[Any]) -> dict[str, Any]:
+        values: dict[str, list[Any]] = {}
+        for row in rows:
+            for name, value in row.items():
+                values.setdefault(name, []).append(value)
+        return {name: _stack_values(column, self._specs.get(name)) for name, column in values.items()}
+
+    def _check_lengths(self, arrays: Mapping[str, Any]) -> None:
+        lengths = {
+            len(value)
+            for name, value in arrays.items()
+            if isinstance(value, list | np.ndarray) and (not self._is_named or name in self._matched)
+        }
+        if len(lengths) > 1:
+            raise MalformedBody("Invalid input. The length of values for each input/column name are not the same")
+
+
+def convert(value: Any, spec: Spec) -> Any:
+    """One input's value as an array of its declared type, or a scalar of it where a single value was given.
+
+    Raises:
+        MalformedBody: Why numpy cannot convert it.
+    """
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _convert(value, spec)
+    except SchemaMismatch as error:
+        raise MalformedBody(f"Invalid input. {error.message}") from error
+    except PodiumError:
+        raise
+    except Exception as error:
+        raise MalformedBody(f"Invalid input. {reason(error)}") from error
+
+
+def _convert(value: Any, spec: Spec) -> Any:
+    if spec is None:
+        return np.array(value)
+    if isinstance(spec, Tensor):
+        return _datetimes(value) if spec.dtype == "datetime64[ns]" else np.array(value, dtype=spec.dtype)
+    if isinstance(spec.type, DataType):
+        if isinstance(value, list):
+            return _convert_list(value, spec.type, spec.required)
+        return _convert_list([value], spec.type, spec.required)[0]
+    if isinstance(spec.type, AnyType):
+        return value
+    conformed = conform_value(value, spec.type, spec.required)
+    return np.array(conformed) if isinstance(spec.type, ArrayType | SparkVectorType) else conformed
+
+
+def _convert_list(values: list[Any], kind: DataType, required: bool) -> Any:
+    if kind is DataType.DATETIME:
+        return _datetimes(values)
+    if kind is DataType.STRING and _is_wide(values):
+        return np.array([str(value) for value in values], dtype=object)
+    if kind in _WHOLE and not required and None in values:
+        return _whole_with_gaps(values, kind)
+    return np.array(values, dtype=NUMPY_TYPES[kind])
+
+
+def _whole_with_gaps(values: list[Any], kind: DataType) -> Any:
+    """Whole numbers of an optional input, null among them: floats with NaN, or objects where a float is not exact."""
+    known = np.array([value for value in values if value is not None], dtype=NUMPY_TYPES[kind])
+    is_exact = known.size == 0 or (int(known.min()) >= -(2**53) and int(known.max()) <= 2**53)
+    filled = np.empty(len(values), dtype=np.float64 if is_exact else object)
+    gaps = np.array([value is None for value in values])
+    filled[gaps] = np.nan if is_exact else None
+    filled[~gaps] = known
+    return filled
+
+
+def _is_wide(values: list[Any]) -> bool:
+    lengths = [len(value) for value in values if isinstance(value, str)]
+    if len(lengths) != len(values):
+        return False
+    needed = 4 * max(lengths, default=0) * len(values)
+    return needed > _WIDE_TEXT_BYTES and needed > 16 * sum(lengths)
+
+
+def _datetimes(values: Any) -> Any:
+    """Datetimes as numpy reads them, those with a time zone as UTC.
+
+    What nanoseconds cannot count is refused, where numpy wraps it into another century.
+    """
+    values = _without_zones(values)
+    moments = np.array(values, dtype="datetime64[ns]")
+    if moments.size and _holds_text(values):
+        seconds = np.array(values, dtype="datetime64[s]")
+        known = ~np.isnat(moments)
+        if not np.array_equal(moments[known].astype("datetime64[s]"), seconds[known]):
+            raise SchemaMismatch("A datetime is out of bounds for datetime64[ns], which holds the years 1678 to 2261.")
+    return moments
+
+
+def _holds_text(values: Any) -> bool:
+    while isinstance(values, list) and values:
+        values = values[0]
+    return isinstance(values, str)
+
+
+def _without_zones(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_zones(item) for item in value]
+    if not isinstance(value, str) or len(value) < 11 or not (zone := _ZONE.search(value)):
+        return value
+    moment = np.datetime64(value[: zone.start()])
+    if zone[1]:
+        minutes = np.timedelta64(int(zone[2]) * 60 + int(zone[3]), "m")
+        moment = moment - minutes if zone[1] == "+" else moment + minutes
+    return str(moment)
+
+
+def _stack_values(values: list[Any], spec: Spec) -> Any:
+    """One name's values of all rows as one array; converted together, or one by one where that is not possible."""
+    is_scalar_type = isinstance(spec, Tensor) or (isinstance(spec, Column) and isinstance(spec.type, DataType))
+    if is_scalar_type:
+        try:
+            return convert(values, spec)
+        except MalformedBody:
+            # Converted alone, a value can say what is wrong with it; and nested ones may still fit together.
+            pass
+    return np.array([convert(value, spec) for value in values])
+
+
+def _unreadable(error: Exception) -> MalformedBody:
+    return MalformedBody(
+        f"Invalid input. Ensure that the input is a valid JSON-formatted string.\nError: {described(error)}"
+    )

@@ -1,0 +1,83 @@
+"""What a JSON body asks for: which of the input forms it uses, its data, its params."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from podium.domain.reasons import described
+from podium.errors import InvalidInput, MalformedBody
+from podium.protocols.mlflow.content_types import PROTOCOL_CHANGE
+
+INPUT_FIELDS = ("instances", "dataframe_split", "inputs", "dataframe_records")
+# A body with one of these at its top is one call of a chat, completion or embedding model; it has no envelope.
+UNIFIED_FIELDS = ("messages", "prompt", "input")
+
+_WANTED = (
+    "The input must be a JSON dictionary with exactly one of the input fields {" + ", ".join(map(repr, INPUT_FIELDS)) + "}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A JSON body, sorted: `field` is the input field used, or None for a unified one, whose data is a dict."""
+
+    field: str | None
+    data: Any
+    params: Any
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """The body's JSON object; UTF-16 and UTF-32 are recognised, duplicate names end with the last, NaN is a number.
+
+    Raises:
+        MalformedBody: Not JSON, or not an object. Never quotes the body.
+    """
+    try:
+        parsed = json.loads(body)
+    except UnicodeDecodeError as error:
+        shown = f"UnicodeDecodeError({error.encoding!r}, {error.start}, {error.end}, {error.reason!r})"
+        raise _not_json(shown) from error
+    except json.JSONDecodeError as error:
+        raise _not_json(f"JSONDecodeError({str(error)!r})") from error
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits, and brackets nested by the thousand.
+        raise _not_json(described(error)) from error
+    if isinstance(parsed, dict):
+        return parsed
+    if isinstance(parsed, list):
+        raise MalformedBody(f"Invalid input. {_WANTED}. Received a list.")
+    raise MalformedBody(f"Invalid input. {_WANTED}. Received unexpected input type '{type(parsed)}.")
+
+
+def sort_body(parsed: dict[str, Any], param_names: Collection[str], is_from_type_hint: bool) -> Body:
+    """Pick the one input field and the params; other names at the top are ignored.
+
+    Args:
+        parsed: The whole body.
+        param_names: Names of the params schema: in a unified body they stand among the data.
+        is_from_type_hint: The model's signature was made from a type hint, which allows `inputs` only.
+
+    Raises:
+        MalformedBody: None of the input fields, or several.
+        InvalidInput: Not `inputs`, where a type hint asks for it.
+    """
+    if any(name in parsed for name in UNIFIED_FIELDS):
+        data = {name: value for name, value in parsed.items() if name not in param_names}
+        return Body(None, data, {name: value for name, value in parsed.items() if name in param_names})
+    used = [name for name in parsed if name in INPUT_FIELDS]
+    params = parsed.get("params")
+    if is_from_type_hint:
+        if "inputs" not in used:
+            raise InvalidInput(
+                "Request payload must be a dictionary with 'inputs' key when the model contains a valid type hint. "
+                f"Found keys in payload: dict_keys({used})."
+            )
+        return Body("inputs", parsed["inputs"], params)
+    if len(used) != 1:
+        raise MalformedBody(f"{_WANTED}. Received dictionary with input fields: {used}. {PROTOCOL_CHANGE}")
+    return Body(used[0], parsed[used[0]], params)
+
+
+def _not_json(error: str) -> MalformedBody:
+    return MalformedBody(f"Invalid input. Ensure that input is a valid JSON formatted string. Error: '{error}'")

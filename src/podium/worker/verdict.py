@@ -1,0 +1,55 @@
+"""Whether this model's requests are merged, and the sentence that says why."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from podium.flavors.contract import Row
+from podium.worker.probe import Probed
+
+AUTO, ON, OFF = "auto", "on", "off"
+ROW_INDEPENDENT = "podium.row_independent"
+
+_HOW_TO_DECLARE = (
+    "declare it row_independent when you log it, or serve with --batching on, if each row's answer depends on that row only"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether requests are merged, and why or why not, for people."""
+
+    is_batching: bool
+    reason: str
+
+
+def judge(mode: str, is_declared: bool, rows: Row, probe: Callable[[], Probed]) -> Verdict:
+    """Decide whether to merge requests.
+
+    A model is batched when its flavor knows it to be row-independent, or its author or operator declared it so, and the
+    probe does not refute it. Where the probe cannot look (no input example, or one that fails), the word of the list or of
+    the declaration stands alone, and the reason says so. The probe is not run where it could change nothing.
+
+    Args:
+        mode: `auto`, `on` (declared when serving) or `off`.
+        is_declared: The model says `podium.row_independent` in its MLmodel's metadata.
+        rows: The flavor's own knowledge.
+        probe: Calls the model.
+    """
+    if mode == OFF:
+        return Verdict(False, "switched off")
+    if rows.static_batch is not None:
+        return Verdict(False, f"the model takes exactly {rows.static_batch} rows a call")
+    if rows.is_known_independent:
+        claim = rows.reason
+    elif mode == ON:
+        claim = "declared row-independent when served"
+    elif is_declared:
+        claim = "declared row-independent when logged"
+    else:
+        return Verdict(False, f"{rows.reason}; {_HOW_TO_DECLARE}")
+    found = probe()
+    if found.is_row_wise is False:
+        return Verdict(False, f"{claim}, but the probe says {found.reason}")
+    if found.is_row_wise is None:
+        return Verdict(True, f"{claim}; not probed: {found.reason}")
+    return Verdict(True, f"{claim}; {found.reason}")
