@@ -82,7 +82,9 @@ def clean_environment(**extra):
     for name, value in os.environ.items():
         if name in {"VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "__PYVENV_LAUNCHER__", "PYTEST_ADDOPTS", "COVERAGE_PROCESS_START"}:
             continue
-        if name.startswith(("PYTHON", "PODIUM_", "MLFLOW_", "RUFF_", "MYPY")):
+        if name.startswith(("PYTHON", "MLFLOW_", "RUFF_", "MYPY")):
+            continue
+        if name.startswith("PODIUM_") and not name.startswith("PODIUM_TEST_"):
             continue
         if name.startswith("PIP_") and name[4:] not in _PIP_SOURCES:
             continue
