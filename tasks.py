@@ -175,7 +175,7 @@ def _run_quietly(label, command):
             process.wait(timeout=max(0.05, started + due - time.monotonic()))
             break
         except subprocess.TimeoutExpired:
-            last = said[-1].strip() if said else ""
+            last = next((line.strip() for line in reversed(said) if line.strip() and not line.startswith("WARNING")), "")
             _say(f"    {label}, {time.monotonic() - started:.0f} s: {last[:100]}")
             due += 5.0
     reader.join(timeout=10)
@@ -251,18 +251,20 @@ def quick(arguments):
 def check(_arguments):
     """All four checks, even when an early one fails."""
     inside = _test_environment(choose_python())
-    commands = [[inside, "-m", *command] for command in CHECKS]
-    commands.append([inside, "-c", LINT_IMPORTS])
     failed = 0
-    for command in commands:
-        _say("==> " + " ".join(command[2:])[:80])
-        failed += _run(command) != 0
-    _say(f"{failed} of {len(commands)} checks failed" if failed else "all checks passed")
+    for title, command in CHECKS.items():
+        _say("==> " + title)
+        failed += _run([inside, *command]) != 0
+    _say(f"{failed} of {len(CHECKS)} checks failed" if failed else "all checks passed")
     return min(failed, 1)
 
 
-CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
-LINT_IMPORTS = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
+CHECKS = {
+    "ruff check": ("-m", "ruff", "check", "."),
+    "ruff format --check": ("-m", "ruff", "format", "--check", "."),
+    "mypy --strict": ("-m", "mypy"),
+    "import floors": ("-c", "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"),
+}
 
 
 def clean(_arguments):
