@@ -43,7 +43,7 @@ def flavor_claiming(model: Any) -> Flavor:
 
 
 def flavor_loading(flavors: Mapping[str, Mapping[str, Any]]) -> Flavor:
-    """The flavor for an MLmodel's `python_function` entry, by its loader_module; the model's own loader for unknown ones."""
+    """The flavor for MLmodel's `python_function` entry, by its loader_module; the model's own loader for unknown ones."""
     module = flavors.get("python_function", {}).get("loader_module")
     for flavor in FLAVORS:
         if module in flavor.loader_modules:

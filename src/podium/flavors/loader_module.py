@@ -39,7 +39,10 @@ class LoaderModuleFlavor:
         return False
 
     def save(self, model: Any, folder: Path, **options: Any) -> Saved:
-        raise InvalidModel("podium does not save models of flavors that it does not know; podium.pyfunc takes a loader_module.")
+        del model, folder, options
+        raise InvalidModel(
+            "podium does not save models of flavors that it does not know; podium.pyfunc takes a loader_module."
+        )
 
     def load(
         self,
@@ -65,21 +68,21 @@ class LoaderModuleFlavor:
         if name.startswith("mlflow.") and not is_mlflow_importable():
             packages = " ".join(["mlflow", *libraries])
             raise LoadFailed(
-                f"podium has no loader of its own for {name}, and mlflow, which has one, is not installed in this environment. "
-                f"Run: pip install {packages}",
+                f"podium has no loader of its own for {name}, and mlflow, which has one, is not installed in this "
+                f"environment. Run: pip install {packages}",
                 cause="import_error",
             )
         try:
             module = importlib.import_module(name)
         except ModuleNotFoundError as error:
             raise LoadFailed(
-                f"MLmodel's loader_module is {name}, and importing it failed: {error}. It belongs into the model's code/ folder "
-                "(code_paths= when the model is saved) or into a package of this environment.",
+                f"MLmodel's loader_module is {name}, and importing it failed: {error}. It belongs into the model's "
+                "code/ folder (code_paths= when the model is saved) or into a package of this environment.",
                 cause="import_error",
             ) from error
         if not hasattr(module, "_load_pyfunc"):
             raise InvalidModel(f"MLmodel's loader_module {name} has no function _load_pyfunc.")
-        return module._load_pyfunc  # noqa: SLF001 - MLflow's name for the entry point
+        return module._load_pyfunc
 
     def rows(self, loaded: Loaded, signature: Signature | None) -> Row:
         del signature

@@ -120,6 +120,7 @@ class _Finder(importlib.abc.MetaPathFinder):
     """Says what is missing when a model imports another module of MLflow's."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        del path, target
         if fullname.startswith("mlflow.") and isinstance(sys.modules.get("mlflow"), _StandIn):
             raise ModuleNotFoundError(f"This model's code imports {fullname}; {ADVICE}", name=fullname)
 

@@ -19,8 +19,8 @@ _FILE = "model.onnx"
 class LoadedSession:
     """An onnxruntime session that takes what MLflow's wrapper takes.
 
-    A dict of arrays feeds the inputs by name; an array feeds a single input; a DataFrame feeds a single input with its values,
-    several with its columns. A DataFrame is answered with a DataFrame, the rest with a dict of arrays.
+    A dict of arrays feeds the inputs by name; an array feeds a single input; a DataFrame feeds a single input with its
+    values, several with its columns. A DataFrame is answered with a DataFrame, the rest with a dict of arrays.
     """
 
     def __init__(self, session: Any) -> None:
@@ -37,7 +37,9 @@ class LoadedSession:
         del params
         pandas = sys.modules.get("pandas")
         is_frame = pandas is not None and isinstance(data, pandas.DataFrame)
-        answers = self.native.run(self.outputs, {name: self._fit(name, each) for name, each in self._feed(data, is_frame).items()})
+        answers = self.native.run(
+            self.outputs, {name: self._fit(name, each) for name, each in self._feed(data, is_frame).items()}
+        )
         if is_frame:
             return _frame(self.outputs, answers, len(data))
         return dict(zip(self.outputs, answers, strict=True))
@@ -56,7 +58,9 @@ class LoadedSession:
         if isinstance(data, np.ndarray) and len(names) == 1:
             return {names[0]: data}
         if isinstance(data, np.ndarray):
-            raise SchemaMismatch(f"The model has {len(names)} inputs, {names}; one array cannot feed them. Send each by name.")
+            raise SchemaMismatch(
+                f"The model has {len(names)} inputs, {names}; one array cannot feed them. Send each by name."
+            )
         raise SchemaMismatch(f"The model takes a dict of arrays, an array or a table, got {type(data).__name__}.")
 
     @staticmethod
@@ -68,7 +72,11 @@ class LoadedSession:
         """Numbers as float32 where the input wants that: JSON has no float32, and a mixed table holds objects."""
         values = np.asarray(values) if isinstance(values, list) else values
         wants = next((kind for each, kind, _ in self.inputs if each == name), None)
-        if wants == "tensor(float)" and isinstance(values, np.ndarray) and (values.dtype == np.float64 or values.dtype.kind in "iuO"):
+        if (
+            wants == "tensor(float)"
+            and isinstance(values, np.ndarray)
+            and (values.dtype == np.float64 or values.dtype.kind in "iuO")
+        ):
             return values.astype(np.float32)
         return values
 
@@ -104,7 +112,9 @@ class OnnxFlavor:
         check_options(options.get("onnx_session_options"))
         proto = _read(onnx, model)
         is_external = options.get("save_as_external_data")
-        onnx.save_model(proto, str(folder / _FILE), save_as_external_data=True if is_external is None else bool(is_external))
+        onnx.save_model(
+            proto, str(folder / _FILE), save_as_external_data=True if is_external is None else bool(is_external)
+        )
         providers = options.get("onnx_execution_providers") or DEFAULT_PROVIDERS
         entries: dict[str, dict[str, Any]] = {
             "onnx": {
@@ -181,7 +191,9 @@ def _read(onnx: Any, model: Any) -> Any:
             return onnx.load(str(model))
     except Exception as error:
         raise InvalidInput(f"This is not an ONNX model: {error}") from error
-    raise InvalidInput(f"podium.onnx saves a ModelProto, the path of an .onnx file or its bytes, got {type(model).__name__}.")
+    raise InvalidInput(
+        f"podium.onnx saves a ModelProto, the path of an .onnx file or its bytes, got {type(model).__name__}."
+    )
 
 
 def _frame(names: list[str], answers: list[Any], rows: int) -> Any:

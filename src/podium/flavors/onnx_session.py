@@ -22,8 +22,8 @@ _OPTIONS = (
 def open_session(path: Path, entry: Mapping[str, Any]) -> Any:
     """An InferenceSession on the providers that are here, else on the CPU, with a warning for each that is missing.
 
-    Without options in the entry, one thread runs an operator (or OMP_NUM_THREADS) and idle threads do not spin: replicas share the
-    machine's cores, and onnxruntime would take all of them for each.
+    Without options in the entry, one thread runs an operator (or OMP_NUM_THREADS) and idle threads do not spin: replicas
+    share the machine's cores, and onnxruntime would take all of them for each.
 
     Args:
         path: The .onnx file; external data beside it is found by onnxruntime.
@@ -49,7 +49,9 @@ def open_session(path: Path, entry: Mapping[str, Any]) -> Any:
     except Exception as error:
         if usable == [_CPU]:
             raise
-        warnings.warn(f"onnxruntime could not start {[_name(p) for p in usable]} ({error}); the model runs on the CPU.", stacklevel=2)
+        warnings.warn(
+            f"onnxruntime could not start {[_name(p) for p in usable]} ({error}); the model runs on the CPU.", stacklevel=2
+        )
         return onnxruntime.InferenceSession(str(path), providers=[_CPU], sess_options=options)
     dropped = [_name(provider) for provider in usable if _name(provider) not in session.get_providers()]
     if dropped:

@@ -46,7 +46,7 @@ def check_allowed(what: str) -> None:
     """
     if os.environ.get("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true").strip().lower() in {"false", "0"}:
         raise LoadFailed(
-            f"Loading {what} can run code from the model's folder, and MLFLOW_ALLOW_PICKLE_DESERIALIZATION forbids it here. "
+            f"Loading {what} can run code from the model's folder, and MLFLOW_ALLOW_PICKLE_DESERIALIZATION forbids it. "
             "Set it to true for models that you trust, or save the model as a .py file (models from code) or as ONNX."
         )
 
@@ -70,9 +70,7 @@ def load_pickle(path: Path, compression: str | None = None) -> Any:
         raise
 
 
-def dump_cloudpickle(
-    model: Any, path: Path, compression: str | None = None, protocol: int | None = None
-) -> set[str]:
+def dump_cloudpickle(model: Any, path: Path, compression: str | None = None, protocol: int | None = None) -> set[str]:
     """Pickle by value whatever is not in an importable module, and return the top-level modules that the pickle names."""
     with _OPENERS[compression](path, "wb") as file:
         return _dump(model, file, protocol)
@@ -101,7 +99,7 @@ class _Nowhere(io.RawIOBase):
 
 
 class _Module:
-    """Pickles as a module looked up by name; podium's classes are reached through it, so that their identity is not checked."""
+    """Pickles as a module looked up by name: a class reached through it is not checked to be the one that was pickled."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -45,7 +45,10 @@ class LoadedPythonModel:
         try:
             return self.native.predict(*arguments, **named)
         except Exception as error:
-            if type(error).__name__ == "MlflowException" and getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":
+            if (
+                type(error).__name__ == "MlflowException"
+                and getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE"
+            ):
                 raise InvalidInput(str(getattr(error, "message", error))) from error
             raise
 
@@ -65,7 +68,7 @@ class PythonFunctionFlavor:
         """Write the model and its artifacts.
 
         Args:
-            model: A PythonModel, a function of one argument, the path of a .py file or notebook, or None with `loader_module`.
+            model: A PythonModel, a function of one argument, the path of a .py file or notebook; None with `loader_module`.
             folder: Existing, empty but for `code/`.
             options: `artifacts` (names and paths), `model_config`, `loader_module` and `data_path`, `compression`
                 (`gzip`, `bzip2`, `lzma`).
@@ -97,7 +100,9 @@ class PythonFunctionFlavor:
     @staticmethod
     def _save_loader(model: Any, folder: Path, options: Mapping[str, Any]) -> Saved:
         if model is not None or options.get("artifacts"):
-            raise InvalidInput("loader_module and data_path exclude python_model and artifacts; pass one pair or the other.")
+            raise InvalidInput(
+                "loader_module and data_path exclude python_model and artifacts; pass one pair or the other."
+            )
         entry: dict[str, Any] = {"loader_module": str(options["loader_module"]), "streamable": False}
         if options.get("data_path") is not None:
             source = Path(options["data_path"])
@@ -145,7 +150,7 @@ class PythonFunctionFlavor:
         del signature
         kind = type(loaded.native)
         name = loaded.native.func.__name__ if isinstance(loaded.native, FunctionPythonModel) else kind.__name__
-        return Row(False, f"{name} is Python code; log or serve it with row_independent=True if its rows do not depend on each other")
+        return Row(False, f"{name} is Python code, which nobody can see through")
 
 
 def _pickle(model: Any, folder: Path, compression: str | None) -> tuple[dict[str, Any], frozenset[str]]:
@@ -157,15 +162,17 @@ def _pickle(model: Any, folder: Path, compression: str | None) -> tuple[dict[str
     if isinstance(model, type):
         raise InvalidInput(f"python_model is the class {model.__name__}; pass an object of it: {model.__name__}(...).")
     if not is_python_model(model) and not callable(model):
-        raise InvalidInput(f"python_model is a {type(model).__name__}; expected a PythonModel, a function or the path of a .py file.")
+        raise InvalidInput(
+            f"python_model is a {type(model).__name__}; expected a PythonModel, a function or the path of a .py file."
+        )
     wrapped = model if is_python_model(model) else FunctionPythonModel(model)
     file = _PICKLE + SUFFIXES.get(compression or "", "")
     try:
         modules = dump_cloudpickle(wrapped, folder / file, compression)
     except Exception as error:
         raise InvalidInput(
-            f"{type(model).__name__} cannot be pickled ({type(error).__name__}: {error}). Make what it holds in load_context, "
-            "or put the model into a .py file and pass its path (models from code)."
+            f"{type(model).__name__} cannot be pickled ({type(error).__name__}: {error}). Make what it holds in "
+            "load_context, or put the model into a .py file and pass its path (models from code)."
         ) from error
     entry = {"cloudpickle_version": cloudpickle.__version__, "python_model": file}
     if compression:
@@ -180,7 +187,8 @@ def _is_streamable(model: Any) -> bool:
 
 def _copy_artifacts(artifacts: Mapping[str, Any], folder: Path) -> dict[str, dict[str, str]]:
     """Copy each artifact to `artifacts/`, under its own name, or in a folder of its own where that is taken."""
-    entries, taken = {}, {}
+    entries: dict[str, dict[str, str]] = {}
+    taken: dict[Path, str] = {}
     for name, uri in artifacts.items():
         source = Path(str(uri).removeprefix("file://").removeprefix("file:")).expanduser()
         if "://" in str(source) or not source.exists():

@@ -108,7 +108,8 @@ class ModelConfig:
         found: Any = _config.get() if _is_loading.get() else development_config
         if not found:
             raise FileNotFoundError(
-                "This model's code reads a ModelConfig, but the model was saved without one. Pass model_config= when you save it."
+                "This model's code reads a ModelConfig, but the model was saved without one. "
+                "Pass model_config= when you save it."
             )
         if not isinstance(found, Mapping) and not Path(found).is_file():
             raise FileNotFoundError(f"Config file '{found}' not found.")

@@ -53,8 +53,8 @@ class SklearnFlavor:
         Args:
             model: A fitted estimator.
             folder: Existing, empty.
-            options: `serialization_format` (`skops`, `cloudpickle`, `pickle`; None: skops where it can), `pyfunc_predict_fn`,
-                `skops_trusted_types`.
+            options: `serialization_format` (`skops`, `cloudpickle`, `pickle`; None: skops where it can),
+                `pyfunc_predict_fn`, `skops_trusted_types`.
 
         Raises:
             InvalidInput: An unknown format or predict function, or skops was asked for and cannot hold the estimator.
@@ -167,6 +167,6 @@ def _write_skops(model: Any, path: Path, trusted: Sequence[str] | None) -> str |
     except Exception as error:  # noqa: BLE001 - skops raises whatever an object's own state does
         return (
             f"skops cannot hold this {type(model).__name__} ({type(error).__name__}: {error}). "
-            "It does not take functions and classes that are not at the top of a module; serialization_format='cloudpickle' does."
+            "It takes no functions and classes from inside of others; serialization_format='cloudpickle' does."
         )
     return None

@@ -12,43 +12,39 @@ from podium.flavors.contract import Row
 # Estimators whose predict, predict_proba, transform and so on look at one row at a time.
 _ROW_BY_ROW = frozenset(
     """
-    ARDRegression BayesianRidge ElasticNet ElasticNetCV GammaRegressor HuberRegressor Lars LarsCV Lasso LassoCV LassoLars
-    LassoLarsCV LassoLarsIC LinearRegression LogisticRegression LogisticRegressionCV MultiTaskElasticNet
+    ARDRegression BayesianRidge ElasticNet ElasticNetCV GammaRegressor HuberRegressor Lars LarsCV Lasso LassoCV
+    LassoLars LassoLarsCV LassoLarsIC LinearRegression LogisticRegression LogisticRegressionCV MultiTaskElasticNet
     MultiTaskElasticNetCV MultiTaskLasso MultiTaskLassoCV OrthogonalMatchingPursuit OrthogonalMatchingPursuitCV
     PassiveAggressiveClassifier PassiveAggressiveRegressor Perceptron PoissonRegressor QuantileRegressor Ridge RidgeCV
     RidgeClassifier RidgeClassifierCV SGDClassifier SGDOneClassSVM SGDRegressor TheilSenRegressor TweedieRegressor
-    LinearSVC LinearSVR NuSVC NuSVR OneClassSVM SVC SVR KernelRidge
-    DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier ExtraTreeRegressor
-    ExtraTreesClassifier ExtraTreesRegressor GradientBoostingClassifier GradientBoostingRegressor
-    HistGradientBoostingClassifier HistGradientBoostingRegressor IsolationForest RandomForestClassifier
-    RandomForestRegressor RandomTreesEmbedding
-    KNeighborsClassifier KNeighborsRegressor RadiusNeighborsClassifier RadiusNeighborsRegressor NearestCentroid
-    BernoulliNB CategoricalNB ComplementNB GaussianNB MultinomialNB
-    LinearDiscriminantAnalysis QuadraticDiscriminantAnalysis MLPClassifier MLPRegressor IsotonicRegression
-    PLSRegression PLSCanonical CCA KMeans MiniBatchKMeans BisectingKMeans Birch MeanShift AffinityPropagation
-    GaussianMixture BayesianGaussianMixture EllipticEnvelope DummyRegressor
-    Binarizer FunctionTransformer KBinsDiscretizer LabelBinarizer MaxAbsScaler MinMaxScaler MultiLabelBinarizer Normalizer
-    OneHotEncoder OrdinalEncoder PolynomialFeatures PowerTransformer QuantileTransformer RobustScaler SplineTransformer
-    StandardScaler TargetEncoder KernelCenterer
-    SimpleImputer KNNImputer MissingIndicator
-    PCA IncrementalPCA KernelPCA TruncatedSVD FastICA FactorAnalysis
-    Nystroem RBFSampler SkewedChi2Sampler AdditiveChi2Sampler PolynomialCountSketch
-    GaussianRandomProjection SparseRandomProjection
-    CountVectorizer DictVectorizer FeatureHasher HashingVectorizer TfidfTransformer TfidfVectorizer
-    GenericUnivariateSelect SelectFdr SelectFpr SelectFwe SelectKBest SelectPercentile VarianceThreshold
-    """.split()
+    LinearSVC LinearSVR NuSVC NuSVR OneClassSVM SVC SVR KernelRidge DecisionTreeClassifier DecisionTreeRegressor
+    ExtraTreeClassifier ExtraTreeRegressor ExtraTreesClassifier ExtraTreesRegressor GradientBoostingClassifier
+    GradientBoostingRegressor HistGradientBoostingClassifier HistGradientBoostingRegressor IsolationForest
+    RandomForestClassifier RandomForestRegressor RandomTreesEmbedding KNeighborsClassifier KNeighborsRegressor
+    RadiusNeighborsClassifier RadiusNeighborsRegressor NearestCentroid BernoulliNB CategoricalNB ComplementNB
+    GaussianNB MultinomialNB LinearDiscriminantAnalysis QuadraticDiscriminantAnalysis MLPClassifier MLPRegressor
+    IsotonicRegression PLSRegression PLSCanonical CCA KMeans MiniBatchKMeans BisectingKMeans Birch MeanShift
+    AffinityPropagation GaussianMixture BayesianGaussianMixture EllipticEnvelope DummyRegressor Binarizer
+    FunctionTransformer KBinsDiscretizer LabelBinarizer MaxAbsScaler MinMaxScaler MultiLabelBinarizer Normalizer
+    OneHotEncoder OrdinalEncoder PolynomialFeatures PowerTransformer QuantileTransformer RobustScaler
+    SplineTransformer StandardScaler TargetEncoder KernelCenterer SimpleImputer KNNImputer MissingIndicator PCA
+    IncrementalPCA KernelPCA TruncatedSVD FastICA FactorAnalysis Nystroem RBFSampler SkewedChi2Sampler
+    AdditiveChi2Sampler PolynomialCountSketch GaussianRandomProjection SparseRandomProjection CountVectorizer
+    DictVectorizer FeatureHasher HashingVectorizer TfidfTransformer TfidfVectorizer GenericUnivariateSelect SelectFdr
+    SelectFpr SelectFwe SelectKBest SelectPercentile VarianceThreshold
+    """.split()  # noqa: SIM905 - a list of words is easier to read and to keep than one of literals
 )
 
 # Estimators that are as independent as what they are made of.
 _MADE_OF_OTHERS = frozenset(
     """
-    Pipeline FeatureUnion ColumnTransformer TransformedTargetRegressor
-    AdaBoostClassifier AdaBoostRegressor BaggingClassifier BaggingRegressor CalibratedClassifierCV ClassifierChain
-    FixedThresholdClassifier FrozenEstimator GridSearchCV HalvingGridSearchCV HalvingRandomSearchCV MultiOutputClassifier
-    MultiOutputRegressor OneVsOneClassifier OneVsRestClassifier OutputCodeClassifier RANSACRegressor RFE RFECV
-    RandomizedSearchCV RegressorChain SelectFromModel SelfTrainingClassifier SequentialFeatureSelector StackingClassifier
+    Pipeline FeatureUnion ColumnTransformer TransformedTargetRegressor AdaBoostClassifier AdaBoostRegressor
+    BaggingClassifier BaggingRegressor CalibratedClassifierCV ClassifierChain FixedThresholdClassifier FrozenEstimator
+    GridSearchCV HalvingGridSearchCV HalvingRandomSearchCV MultiOutputClassifier MultiOutputRegressor
+    OneVsOneClassifier OneVsRestClassifier OutputCodeClassifier RANSACRegressor RFE RFECV RandomizedSearchCV
+    RegressorChain SelectFromModel SelfTrainingClassifier SequentialFeatureSelector StackingClassifier
     StackingRegressor TunedThresholdClassifierCV VotingClassifier VotingRegressor
-    """.split()
+    """.split()  # noqa: SIM905 - a list of words is easier to read and to keep than one of literals
 )
 
 _ROW_METHODS = frozenset({"predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba"})
@@ -72,7 +68,9 @@ def _doubt(estimator: Any) -> str | None:
         return f"{kind.__name__} is not on the list of estimators known to answer row by row"
     for name, value in estimator.get_params(deep=False).items():
         if _is_foreign_function(value):
-            return f"{kind.__name__} calls {name}={getattr(value, '__name__', type(value).__name__)}, a function of the user's"
+            return (
+                f"{kind.__name__} calls {name}={getattr(value, '__name__', type(value).__name__)}, a function of the user's"
+            )
         if kind.__name__ in _MADE_OF_OTHERS:
             for part in _parts(value):
                 doubt = _doubt(part)

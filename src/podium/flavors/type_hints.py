@@ -1,7 +1,7 @@
 """Type hints of a predict function: the signature they say, and checking input against them, by MLflow's rules.
 
-A hint counts where it is `list[...]` of `str`, `int`, `float`, `bool`, `bytes`, `datetime`, `dict[str, ...]`, lists, `Any` or
-a pydantic model. DataFrames, Series and arrays as hints say nothing about columns and are left alone.
+A hint counts where it is `list[...]` of `str`, `int`, `float`, `bool`, `bytes`, `datetime`, `dict[str, ...]`, lists, `Any`
+or a pydantic model. DataFrames, Series and arrays as hints say nothing about columns and are left alone.
 """
 
 import base64
@@ -46,8 +46,9 @@ def takes_context(function: Callable[..., Any]) -> bool:
 
 def hints_of(function: Callable[..., Any]) -> TypeHints:
     """The hints of a predict function's input and answer; None for those that are absent or cannot be resolved."""
-    if not hasattr(function, "__annotations__") and callable(function):
-        function = function.__call__
+    if not hasattr(function, "__annotations__"):
+        # An object with __call__.
+        function = type(function).__call__.__get__(function)
     names = [name for name in inspect.signature(function).parameters if name != "self"]
     position = 1 if takes_context(function) else 0
     if not getattr(function, "__annotations__", None) or len(names) <= position:
@@ -153,7 +154,9 @@ def _check_scalar(data: Any, hint: Any) -> Any:
         if hint is datetime.datetime and isinstance(data, str):
             return datetime.datetime.fromisoformat(data)
     except ValueError as error:
-        raise SchemaMismatch(f"Expected {'base64' if hint is bytes else 'an ISO date'} for type {describe(hint)}") from error
+        raise SchemaMismatch(
+            f"Expected {'base64' if hint is bytes else 'an ISO date'} for type {describe(hint)}"
+        ) from error
     if isinstance(data, hint):
         return data
     raise SchemaMismatch(f"Expected type {describe(hint)}, but got {type(data).__name__}")
@@ -192,7 +195,9 @@ def _check_dict(data: Any, value: Any) -> dict[str, Any]:
 def _check_pydantic(data: Any, hint: Any) -> Any:
     fields = data.model_dump() if hasattr(data, "model_dump") else data
     if not isinstance(fields, dict):
-        raise SchemaMismatch(f"Expecting a dictionary or pydantic model instance for {describe(hint)}, got {type(data).__name__}")
+        raise SchemaMismatch(
+            f"Expecting a dictionary or pydantic model instance for {describe(hint)}, got {type(data).__name__}"
+        )
     try:
         # Strict: "123" is no int. MLflow validates strictly and then builds the model from the same dict.
         hint.model_validate(fields, strict=True)
@@ -226,8 +231,8 @@ def _column_type(hint: Any) -> tuple[ColumnType, bool]:
         is_required = len(others) == len(arguments)
         return (_column_type(others[0])[0] if len(others) == 1 else AnyType()), is_required
     raise InvalidInput(
-        f"The type hint {describe(hint)} has no place in a signature. Use list[...] of str, int, float, bool, bytes, datetime, "
-        "dict[str, ...], lists, Any or a pydantic model; or leave the hint out and pass an input example."
+        f"The type hint {describe(hint)} has no place in a signature. Use list[...] of str, int, float, bool, bytes, "
+        "datetime, dict[str, ...], lists, Any or a pydantic model; or leave the hint out and pass an input example."
     )
 
 

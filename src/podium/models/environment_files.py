@@ -13,7 +13,9 @@ from podium.errors import InvalidInput
 _BUILD_PACKAGES = ("pip", "setuptools", "wheel")
 
 
-def write_environment_files(folder: Path, requirements: Sequence[str], conda_env: Mapping[str, Any] | str | Path | None) -> None:
+def write_environment_files(
+    folder: Path, requirements: Sequence[str], conda_env: Mapping[str, Any] | str | Path | None
+) -> None:
     """Write the files, in MLflow's layout.
 
     Args:
@@ -33,7 +35,9 @@ def write_environment_files(folder: Path, requirements: Sequence[str], conda_env
         "build_dependencies": [_pinned(name, "==") for name in _BUILD_PACKAGES],
         "dependencies": ["-r requirements.txt"],
     }
-    (folder / "python_env.yaml").write_text(yaml.safe_dump(python, sort_keys=False, default_flow_style=False), encoding="utf-8")
+    (folder / "python_env.yaml").write_text(
+        yaml.safe_dump(python, sort_keys=False, default_flow_style=False), encoding="utf-8"
+    )
 
 
 def pip_section(conda: Mapping[str, Any]) -> list[str]:
@@ -62,7 +66,9 @@ def _read_conda(given: Mapping[str, Any] | str | Path) -> dict[str, Any]:
         except (OSError, yaml.YAMLError) as error:
             raise InvalidInput(f"conda_env {given} cannot be read: {error}") from error
     if not isinstance(conda, dict) or not isinstance(conda.get("dependencies"), list):
-        raise InvalidInput("conda_env has no list of dependencies; expected a conda environment, or the path of its YAML file.")
+        raise InvalidInput(
+            "conda_env has no list of dependencies; expected a conda environment, or the path of its YAML file."
+        )
     return conda
 
 

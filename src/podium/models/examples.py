@@ -135,7 +135,11 @@ def _forms(data: Any) -> tuple[dict[str, Any], Any, dict[str, Any]]:
         data = data.to_frame()
     if pandas is not None and isinstance(data, pandas.DataFrame):
         split = _split(data)
-        return {"type": "dataframe", "pandas_orient": "split" if "columns" in split else "values"}, split, {"dataframe_split": split}
+        return (
+            {"type": "dataframe", "pandas_orient": "split" if "columns" in split else "values"},
+            split,
+            {"dataframe_split": split},
+        )
     if isinstance(data, np.ndarray):
         listed = _without_nan(data)
         return {"type": "ndarray"}, listed, {"inputs": listed}
@@ -158,8 +162,8 @@ def _forms(data: Any) -> tuple[dict[str, Any], Any, dict[str, Any]]:
         stored = _missing_as_null(data)
         return {"type": "json_object"}, stored, (stored if _is_llm(stored) else {"inputs": stored})
     raise InvalidInput(
-        f"The input example is a {type(data).__name__}; expected a DataFrame, Series, array, dict of arrays, sparse matrix, list, "
-        "dict or scalar, or a tuple (example, params)."
+        f"The input example is a {type(data).__name__}; expected a DataFrame, Series, array, dict of arrays, sparse "
+        "matrix, list, dict or scalar, or a tuple (example, params)."
     )
 
 
@@ -181,7 +185,9 @@ def _plain_name(name: Any) -> Any:
 
 def _without_nan(array: "np.ndarray[Any, Any]") -> Any:
     if array.dtype.kind == "f" and np.isnan(array).any():
-        return np.where(np.isnan(array), None, array.astype(object)).tolist()
+        plain = array.astype(object)
+        plain[np.isnan(array)] = None
+        return plain.tolist()
     if array.dtype.kind == "M":
         return np.datetime_as_string(array).tolist()
     return _missing_as_null(array.tolist())

@@ -10,7 +10,7 @@ import yaml
 from podium.errors import InvalidModel
 
 FILE = "MLmodel"
-# Keys of a flavor's entry that name files of the model; what they name is checked when the model is loaded, this is earlier.
+# Keys of a flavor's entry that name files of the model; whether these exist is for loading to say.
 _PATHS = ("code", "data", "model_path", "pickled_model", "python_model")
 
 
