@@ -64,7 +64,8 @@ def _prose(text: str) -> list[str]:
 
 def _row(option: click.Option) -> str:
     flags = ", ".join(f"`{flag}`" for flag in [*option.opts, *option.secondary_opts])
-    value = "" if option.is_flag or option.count else f" {option.metavar or option.type.name.upper().removesuffix(" RANGE")}"
+    kind = option.metavar or option.type.name.upper().removesuffix(" RANGE")
+    value = "" if option.is_flag or option.count else f" {kind}"
     default = option.default
     is_told = option.show_default and default is not None and not callable(default)
     meaning = (option.help or "") + (f" Default: {default}." if is_told else "")
