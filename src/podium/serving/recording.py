@@ -1,0 +1,152 @@
+"""What is kept of a request after its answer left: counters in the slot, a line in the access log."""
+
+import time
+from collections.abc import Iterable
+
+from podium.serving.walk import Walk
+from podium.telemetry.access import AccessLog, Entry
+from podium.telemetry.metrics import (
+    BATCH_ROWS,
+    CODES,
+    CRASHES,
+    DURATION,
+    IN_FLIGHT,
+    IN_FLIGHT_BYTES,
+    PREDICT,
+    QUEUE,
+    RECEIVED,
+    REJECTED,
+    REQUESTS,
+    RETRIES,
+    ROWS,
+    SENT,
+)
+from podium.telemetry.slots import SERIES, UNROUTED, Slots
+from podium.transport.frames import Reply
+
+_CODE_CELLS = {int(code): REQUESTS.cell(code) for code in CODES if code.isdigit()}
+_OTHER_CODE = REQUESTS.cell("other")
+CLIENT_LEFT = 499
+
+
+class Recorder:
+    """Counts in one gateway's slot; a cell is written by nobody else.
+
+    Args:
+        slots: The server's table.
+        slot: This gateway's place in it.
+        access: Where lines go, or None.
+    """
+
+    def __init__(self, slots: Slots, slot: int, access: AccessLog | None) -> None:
+        self.slots = slots
+        self.access = access
+        self._slot = slot
+        self._dropped = 0
+        self._blocks = {UNROUTED: slots.block(slot, UNROUTED)}
+
+    def record(
+        self,
+        walk: Walk,
+        series: int,
+        status: int,
+        sent: int,
+        *,
+        label: tuple[str, str] | None = None,
+        reply: Reply | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Count a finished request and write its line.
+
+        Args:
+            walk: The request.
+            series: Of the version that answered or was to answer; `UNROUTED` where none was.
+            status: What the client got; `CLIENT_LEFT` where it got nothing.
+            sent: Bytes of the answer's body.
+            label: Endpoint and version.
+            reply: The worker's answer, where there was one.
+            error: The code of the error that was answered.
+        """
+        now = time.monotonic()
+        duration_us = int((now - walk.started) * 1e6)
+        cells = self._block(series)
+        cells[_CODE_CELLS.get(status, _OTHER_CODE)] += 1
+        cells[DURATION.bucket(duration_us)] += 1
+        cells[DURATION.sum] += duration_us
+        cells[RECEIVED.offset] += walk.body_size
+        cells[SENT.offset] += sent
+        if reply is not None:
+            cells[QUEUE.bucket(reply.queued_us)] += 1
+            cells[QUEUE.sum] += reply.queued_us
+            cells[ROWS.offset] += reply.rows
+            self.record_batch(series, reply)
+        if self.access is not None:
+            self.access.add(
+                Entry(
+                    time.time(),
+                    walk.request_id,
+                    walk.client,
+                    walk.request.method,
+                    walk.request.path,
+                    status,
+                    walk.body_size,
+                    sent,
+                    duration_us / 1000,
+                    None if reply is None else reply.queued_us / 1000,
+                    None if reply is None else reply.predict_us / 1000,
+                    None if reply is None else reply.rows,
+                    None if reply is None else reply.batch_rows,
+                    None if label is None else label[0],
+                    None if label is None else label[1],
+                    walk.attempts,
+                    error,
+                )
+            )
+
+    def record_batch(self, series: int, reply: Reply) -> None:
+        """Count the batch that a reply is the first of; for a reply that nobody waits for any more, too."""
+        if reply.is_first_of_batch:
+            cells = self._block(series)
+            cells[PREDICT.bucket(reply.predict_us)] += 1
+            cells[PREDICT.sum] += reply.predict_us
+            cells[BATCH_ROWS.bucket(reply.batch_rows)] += 1
+            cells[BATCH_ROWS.sum] += reply.batch_rows
+
+    def record_refused(
+        self, status: int, request_id: str, method: str, path: str, client: str, sent: int, error: str
+    ) -> None:
+        """Count and write down a request that never became a scoring request: unreadable, no such path."""
+        self._blocks[UNROUTED][_CODE_CELLS.get(status, _OTHER_CODE)] += 1
+        if self.access is not None:
+            self.access.add(Entry(time.time(), request_id, client, method, path, status, 0, sent, 0.0, error=error))
+
+    def count_rejected(self, series: int, reason: str) -> None:
+        self._block(series)[REJECTED.cell(reason)] += 1
+
+    def count_retry(self, series: int) -> None:
+        self._block(series)[RETRIES.offset] += 1
+
+    def count_crashed(self, series: int) -> None:
+        self._block(series)[CRASHES.offset] += 1
+
+    def publish_dropped(self) -> None:
+        """Put the number of access log lines that this process could not write where every gateway can read it."""
+        if self.access is not None and self.access.dropped != self._dropped:
+            self.slots.add_lines_dropped(self._slot, self.access.dropped - self._dropped)
+            self._dropped = self.access.dropped
+
+    def set_in_flight(self, in_flight: Iterable[tuple[int, int, int]]) -> None:
+        """Say what is in flight now: series, requests, bytes; what is not named has nothing."""
+        seen: dict[int, tuple[int, int]] = {}
+        for series, requests, size in in_flight:
+            before = seen.get(series, (0, 0))
+            seen[series] = (before[0] + requests, before[1] + size)
+        for series, cells in self._blocks.items():
+            cells[IN_FLIGHT.offset], cells[IN_FLIGHT_BYTES.offset] = seen.get(series, (0, 0))
+
+    def _block(self, series: int) -> memoryview:
+        block = self._blocks.get(series)
+        if block is None:
+            # A series beyond the table is counted with what has none, rather than not at all.
+            block = self._blocks[series] = self.slots.block(self._slot, series if 0 <= series < SERIES else UNROUTED)
+        return block

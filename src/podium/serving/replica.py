@@ -1,0 +1,225 @@
+"""A gateway's side of one worker: its data socket, what is outstanding on it, its board.
+
+What the worker sends is not trusted: a frame that cannot be, or that answers what was never asked, breaks the socket.
+"""
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+
+from podium.serving.walk import Walk
+from podium.transport.board import BoardReader
+from podium.transport.frames import (
+    REFUSED,
+    REPLY,
+    BrokenFrame,
+    FrameReader,
+    Reply,
+    decode_reply,
+    encode_cancel,
+)
+from podium.web.messages import header_lines
+
+_READ_BYTES = 1 << 18
+_BUFFERS = 256  # written at once; the kernel takes at most 1024
+
+
+class Replica:
+    """One worker as this gateway sees it. Event loop's thread only.
+
+    Args:
+        loop: The event loop.
+        sock: The data socket; the replica's from now on.
+        board: The worker's board; the replica's from now on.
+        replica, endpoint, version, serial, series: As in `AddReplica`; `serial` is the data socket's.
+        max_buffer_bytes: What may wait to be written before the replica counts as full.
+
+    Attributes:
+        outstanding: Requests that wait for their reply, by frame id, oldest first.
+        rows: Estimated rows of these.
+        is_draining: The worker refused a request because it drains; it gets no more.
+        is_dropped: The supervisor took it away; released when nothing is outstanding.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        board: BoardReader,
+        *,
+        replica: int,
+        endpoint: str,
+        version: str,
+        serial: int,
+        series: int,
+        max_buffer_bytes: int,
+    ) -> None:
+        self.id = replica
+        self.endpoint = endpoint
+        self.version = version
+        self.series = series
+        self.board = board
+        self.headers = header_lines(("x-podium-model", endpoint), ("x-podium-version", version))
+        self.outstanding: dict[int, Walk] = {}
+        self.rows = 0
+        self.is_draining = False
+        self.is_dropped = False
+        self.is_closed = False
+        self._serial = serial
+        self._loop = loop
+        self._socket = sock
+        self._descriptor = sock.fileno()
+        self._reader = FrameReader()
+        self._next_id = 1
+        self._unsent: deque[bytes | memoryview] = deque()
+        self._unsent_bytes = 0
+        self._max_buffer_bytes = max_buffer_bytes
+        self._is_flushing = False
+        self._is_watched_for_writing = False
+
+    def start(
+        self,
+        on_reply: "Callable[[Replica, Walk | None, Reply], None]",
+        on_refused: "Callable[[Replica, Walk, int], None]",
+        on_lost: "Callable[[Replica, str], None]",
+    ) -> None:
+        """Read from now on.
+
+        `on_reply` gets None with a reply to a cancelled request. `on_lost` is called once, when the socket broke; it closes
+        the replica.
+        """
+        self._on_reply, self._on_refused, self._on_lost = on_reply, on_refused, on_lost
+        self._socket.setblocking(False)
+        self._loop.add_reader(self._descriptor, self._readable)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it takes one more request."""
+        return not (self.is_closed or self.is_draining or self.is_dropped or self._unsent_bytes > self._max_buffer_bytes)
+
+    def reserve(self, walk: Walk) -> int:
+        """An id for a request, which is outstanding from now on."""
+        identity = self._next_id
+        self._next_id = identity + 1
+        self.outstanding[identity] = walk
+        self.rows += walk.rows
+        return identity
+
+    def write(self, frame: bytes) -> None:
+        """Send a frame, together with all others of this turn of the loop."""
+        self._unsent.append(frame)
+        self._unsent_bytes += len(frame)
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._loop.call_soon(self._flush)
+
+    def cancel(self, identity: int) -> None:
+        """Nobody waits for this request any more; a reply to it is dropped."""
+        if self._take(identity) is not None and not self.is_closed:
+            self.write(encode_cancel(identity))
+
+    def running(self) -> set[int]:
+        """Ids of this gateway's requests that the worker runs, or ran when it died."""
+        return {identity for serial, identity in self.board.running() if serial == self._serial}
+
+    def finish(self) -> None:
+        """Write what can be written now and close: nothing is outstanding, so nothing else can be lost than a CANCEL."""
+        if self._unsent:
+            self._flush()
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket and the board. What is outstanding stays for whoever closes."""
+        if not self.is_closed:
+            self.is_closed = True
+            self._loop.remove_reader(self._descriptor)
+            if self._is_watched_for_writing:
+                self._loop.remove_writer(self._descriptor)
+            self._unsent.clear()
+            self._unsent_bytes = 0
+            self._socket.close()
+            self.board.close()
+
+    def _take(self, identity: int) -> Walk | None:
+        walk = self.outstanding.pop(identity, None)
+        if walk is not None:
+            self.rows -= walk.rows
+        return walk
+
+    def _readable(self) -> None:
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lose(f"its socket broke: {error.strerror}")
+            return
+        if not data:
+            self._lose("its socket closed")
+            return
+        try:
+            for frame in self._reader.feed(data):
+                if self.is_closed:
+                    return
+                if frame.kind == REPLY:
+                    reply = decode_reply(frame.flags, frame.status, frame.id, frame.payload)
+                    self._on_reply(self, self._answered(frame.id), reply)
+                elif frame.kind == REFUSED:
+                    refused = self._answered(frame.id)
+                    if refused is not None:
+                        self._on_refused(self, refused, frame.flags)
+                else:
+                    raise BrokenFrame(f"a worker sent a frame of kind {frame.kind}")
+        except BrokenFrame as error:
+            self._lose(error.message)
+
+    def _answered(self, identity: int) -> Walk | None:
+        """The request that a frame answers; None for one that was cancelled.
+
+        Raises:
+            BrokenFrame: No request had this id.
+        """
+        walk = self._take(identity)
+        if walk is None and not 0 < identity < self._next_id:
+            raise BrokenFrame(f"a worker answered request {identity}, which was never sent")
+        return walk
+
+    def _flush(self) -> None:
+        self._is_flushing = False
+        unsent = self._unsent
+        try:
+            while unsent and not self.is_closed:
+                if len(unsent) == 1:
+                    sent = self._socket.send(unsent[0])
+                else:
+                    sent = self._socket.sendmsg([unsent[i] for i in range(min(len(unsent), _BUFFERS))])
+                self._sent(sent)
+        except (BlockingIOError, InterruptedError):
+            if not self._is_watched_for_writing:
+                self._is_watched_for_writing = True
+                self._loop.add_writer(self._descriptor, self._flush)
+            return
+        except OSError:
+            # The reading side sees the end too, after what the worker had still answered.
+            unsent.clear()
+            self._unsent_bytes = 0
+        if self._is_watched_for_writing and not self.is_closed:
+            self._is_watched_for_writing = False
+            self._loop.remove_writer(self._descriptor)
+
+    def _sent(self, count: int) -> None:
+        unsent = self._unsent
+        self._unsent_bytes -= count
+        while count:
+            first = unsent[0]
+            size = len(first)
+            if size > count:
+                unsent[0] = memoryview(first)[count:]
+                return
+            unsent.popleft()
+            count -= size
+
+    def _lose(self, reason: str) -> None:
+        if not self.is_closed:
+            self._on_lost(self, reason)

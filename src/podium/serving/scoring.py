@@ -1,0 +1,300 @@
+"""A scoring request's walk through a gateway: admit, route, frame, reply; and what happens when that does not go well.
+
+    worker says DRAINING, QUEUE_FULL     sent to another replica; none has room: 429
+    worker dies while it runs the request  sent once more, SOLO; dies again: 500
+    worker dies while the request queues   sent again, nobody charged
+    no replica is ready                  waits in a bounded line; 503 when the line is full or too long
+    time is up                           504, and the worker is told to drop it
+    the client leaves                    the worker is told to drop it
+
+Nothing is sent again once an answer began: a reply is one whole frame before the client sees its first byte.
+"""
+
+import asyncio
+import math
+import os
+import re
+import time
+import zlib
+from collections.abc import Callable
+from functools import partial
+
+from podium.domain.admission import admit
+from podium.errors import DeadlineExceeded, Overloaded, PodiumError, Unavailable, WorkerCrashed
+from podium.protocols.mlflow.problems import problem
+from podium.serving.recording import CLIENT_LEFT, Recorder
+from podium.serving.replica import Replica
+from podium.serving.router import Router
+from podium.serving.settings import GatewaySettings
+from podium.serving.waiting import WaitingLine
+from podium.serving.walk import Walk
+from podium.telemetry.slots import UNROUTED
+from podium.transport import frames
+from podium.web.messages import Request, Response, header_lines
+from podium.web.protocol import Connection
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
+_RETRY_AFTER_S = 1.0
+
+
+class RequestIds:
+    """Ids for requests that bring none: unlike those of every other process, and cheap."""
+
+    def __init__(self) -> None:
+        self._prefix = os.urandom(8).hex()
+        self._count = 0
+
+    def of(self, request: Request) -> str:
+        """The client's `X-Request-ID` where it is harmless in a log, else a new one."""
+        theirs = request.header(b"x-request-id")
+        if theirs is not None and _SANE_ID.fullmatch(theirs):
+            return theirs
+        return self.new()
+
+    def new(self) -> str:
+        """An id that nobody else has."""
+        self._count += 1
+        return f"{self._prefix}{self._count:08x}"
+
+
+class Scoring:
+    """All walks of this gateway. Event loop's thread only.
+
+    Args:
+        loop: The event loop.
+        settings: Limits and time-outs.
+        router: Tables and replicas.
+        recorder: Counts and logs.
+        on_lost: Told when a replica's socket broke; `on_released` when a dropped one has nothing outstanding.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        settings: GatewaySettings,
+        router: Router,
+        recorder: Recorder,
+        on_lost: Callable[[Replica, str], None],
+        on_released: Callable[[int], None],
+    ) -> None:
+        self._loop = loop
+        self._settings = settings
+        self._timeout_s = settings.timeout_s
+        self._bounds = settings.in_flight
+        self._router = router
+        self._recorder = recorder
+        self._on_lost = on_lost
+        self._on_released = on_released
+        self._open: dict[Walk, None] = {}  # oldest first, hence soonest deadline first
+        self._open_bytes = 0
+        self._waiting: WaitingLine[Walk] = WaitingLine(settings.pending)
+        self.ids = RequestIds()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that wait for their answer."""
+        return len(self._open)
+
+    # ── from the client
+
+    def start(self, request: Request, connection: Connection) -> None:
+        """Take a request, or refuse it."""
+        walk = Walk(request, connection, self.ids.of(request), self._timeout_s)
+        size = len(request.body)
+        refusal = admit(len(self._open), self._open_bytes, size, self._bounds)
+        self._open[walk] = None
+        self._open_bytes += size
+        connection.on_leave = partial(self.abandon, walk)
+        if refusal is not None:
+            self._recorder.count_rejected(UNROUTED, "gateway_full")
+            self._fail(walk, Overloaded(f"The server is full: {refusal.value}. Try again.", _RETRY_AFTER_S))
+        else:
+            self._route(walk)
+
+    def abandon(self, walk: Walk) -> None:
+        """Nobody waits for this request any more."""
+        if self._release(walk):
+            self._close(walk, CLIENT_LEFT, 0, error="CLIENT_LEFT")
+
+    # ── from the workers
+
+    def add(self, replica: Replica) -> None:
+        """Talk to a worker from now on; it gets requests once a table names it."""
+        self._router.replicas[replica.id] = replica
+        replica.start(self._on_reply, self._on_refused, self.lose)
+        self.serve_waiting()
+
+    def drop(self, identity: int) -> None:
+        """Give a replica no new request; it is released when nothing is outstanding; an unknown one at once."""
+        replica = self._router.replicas.get(identity)
+        if replica is None:
+            self._on_released(identity)
+        else:
+            replica.is_dropped = True
+            self._release_dropped(replica)
+
+    def lose(self, replica: Replica, reason: str) -> None:
+        """A worker is gone, or talks nonsense: everything that it owes goes elsewhere.
+
+        What the board says was running is charged: the first time it is sent again, alone; the second time it is given up.
+        """
+        running = replica.running() if replica.outstanding else set()
+        replica.close()
+        self._router.replicas.pop(replica.id, None)
+        outstanding = list(replica.outstanding.items())
+        replica.outstanding.clear()
+        if replica.is_dropped:
+            self._on_released(replica.id)
+        else:
+            self._on_lost(replica, reason)
+        for identity, walk in outstanding:
+            walk.replica = None
+            if identity in running:
+                self._recorder.count_crashed(replica.series)
+                if walk.is_solo:
+                    self._fail(
+                        walk,
+                        WorkerCrashed("The model's process died while it ran this request, and again on a second try."),
+                    )
+                    continue
+                walk.is_solo = True
+            self._route(walk)
+
+    def serve_waiting(self) -> None:
+        """Send those who wait for a replica, if there is one now: after each new table and each new replica."""
+        if len(self._waiting):
+            self._waiting.serve(self._send)
+
+    # ── from the clock
+
+    def sweep(self, now: float) -> None:
+        """Give up whoever's time is over. `now` is `time.monotonic()`."""
+        expired = []
+        for walk in self._open:
+            if walk.deadline > now:
+                break
+            expired.append(walk)
+        for walk in expired:
+            self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "deadline")
+            self._fail(walk, DeadlineExceeded(f"No answer within {self._timeout_s:g} s."))
+        for walk in self._waiting.expired(now):
+            self._recorder.count_rejected(UNROUTED, "not_ready")
+            self._fail(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
+        self._recorder.set_in_flight(
+            (replica.series, len(replica.outstanding), sum(w.body_size for w in replica.outstanding.values()))
+            for replica in self._router.replicas.values()
+        )
+
+    def fail_all(self, error: PodiumError) -> None:
+        """Answer whoever still waits: the gateway ends."""
+        for walk in list(self._open):
+            self._fail(walk, error)
+
+    # ── steps
+
+    def _route(self, walk: Walk) -> None:
+        """Send a request to a replica; where none takes it, let it wait or refuse it."""
+        if self._send(walk):
+            return
+        if self._router.is_any_full(self._router.table.default):
+            self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "queue_full")
+            self._fail(walk, Overloaded("The queues of all replicas of the model are full. Try again.", _RETRY_AFTER_S))
+            return
+        walk.avoid = ()
+        refusal = self._waiting.join(walk, time.monotonic() + self._settings.pending_s)
+        if refusal is not None:
+            self._recorder.count_rejected(UNROUTED, "waiting_full")
+            self._fail(walk, Unavailable(f"No replica of the model is ready, and {refusal.value}.", _RETRY_AFTER_S))
+
+    def _send(self, walk: Walk) -> bool:
+        router = self._router
+        endpoint = router.table.default
+        targets = router.table.endpoints.get(endpoint, ())
+        key = zlib.crc32(walk.request_id.encode()) if len(targets) > 1 else 0
+        replica = router.choose(endpoint, key, walk.avoid)
+        if replica is None:
+            return False
+        request = walk.request
+        walk.rows = router.estimate_rows(replica, len(request.body))
+        walk.replica = walk.last = replica
+        walk.identity = replica.reserve(walk)
+        walk.attempts += 1
+        if walk.attempts > 1:
+            self._recorder.count_retry(replica.series)
+        replica.write(
+            frames.encode_request(
+                frames.Request(
+                    id=walk.identity,
+                    body=request.body,  # type: ignore[arg-type]  # joined, never kept
+                    content_type=request.header(b"content-type"),
+                    request_id=walk.request_id,
+                    deadline_ns=int(walk.deadline * 1e9),
+                    is_solo=walk.is_solo,
+                )
+            )
+        )
+        return True
+
+    def _on_reply(self, replica: Replica, walk: Walk | None, reply: frames.Reply) -> None:
+        if walk is None:
+            self._recorder.record_batch(replica.series, reply)
+            return
+        walk.replica = None
+        self._release(walk)
+        self._router.learn_rows(replica, walk.body_size, reply.rows)
+        headers = b"x-request-id: %s\r\n%s" % (walk.request_id.encode("latin-1"), replica.headers)
+        if reply.status in (429, 503):
+            headers += b"retry-after: %d\r\n" % math.ceil(_RETRY_AFTER_S)
+        status = reply.status if 200 <= reply.status <= 599 else 500
+        walk.connection.answer(Response(status, reply.body, reply.content_type, headers))
+        self._close(walk, status, len(reply.body), reply=reply)
+        if replica.is_dropped:
+            self._release_dropped(replica)
+
+    def _on_refused(self, replica: Replica, walk: Walk, reason: int) -> None:
+        walk.replica = None
+        if reason == frames.DRAINING:
+            replica.is_draining = True
+        else:
+            walk.avoid = (*walk.avoid, replica.id)
+        self._route(walk)
+        if replica.is_dropped:
+            self._release_dropped(replica)
+
+    def _fail(self, walk: Walk, error: PodiumError) -> None:
+        if not self._release(walk):
+            return
+        found = problem(error, walk.request_id)
+        headers = b"x-request-id: %s\r\n" % walk.request_id.encode("latin-1")
+        if found.retry_after_s is not None:
+            headers += header_lines(("retry-after", str(math.ceil(found.retry_after_s))))
+        walk.connection.answer(Response(found.status, found.body, found.content_type, headers))
+        self._close(walk, found.status, len(found.body), error=error.code)
+
+    def _release(self, walk: Walk) -> bool:
+        """Take a request out of wherever it is; whether it was still open."""
+        if walk not in self._open:
+            return False
+        del self._open[walk]
+        self._open_bytes -= walk.body_size
+        self._waiting.leave(walk)
+        replica, walk.replica = walk.replica, None
+        if replica is not None:
+            replica.cancel(walk.identity)
+            if replica.is_dropped:
+                self._release_dropped(replica)
+        return True
+
+    def _close(
+        self, walk: Walk, status: int, sent: int, reply: frames.Reply | None = None, error: str | None = None
+    ) -> None:
+        last = walk.last
+        series = UNROUTED if last is None else last.series
+        label = None if last is None else (last.endpoint, last.version)
+        self._recorder.record(walk, series, status, sent, label=label, reply=reply, error=error)
+
+    def _release_dropped(self, replica: Replica) -> None:
+        if not replica.outstanding and not replica.is_closed:
+            replica.finish()
+            self._router.replicas.pop(replica.id, None)
+            self._on_released(replica.id)

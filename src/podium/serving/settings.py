@@ -1,0 +1,101 @@
+"""What a gateway is told at start: a frozen value, JSON both ways."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import msgspec
+
+from podium.domain.admission import Bounds
+from podium.errors import Misconfigured
+from podium.web.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """Limits and time-outs of one gateway. Sizes in bytes, times in seconds.
+
+    Args:
+        timeout_s: From a request's last byte to its answer; then 504.
+        max_body_bytes: A larger body gets 413.
+        max_in_flight, max_in_flight_bytes: Requests taken at a time, and their bodies together; more gets 429.
+        max_pending, max_pending_bytes: Of these, how many may wait for a replica while none is ready; more gets 503.
+        pending_s: How long a request waits for a replica; then 503.
+        max_replica_buffer_bytes: What may wait to be written to one worker that does not read; then it counts as full.
+        max_connections: Open at a time; more are answered 503.
+        idle_s, head_s, body_s, send_s, min_bytes_per_s: As in `web.limits.Limits`.
+        drain_linger_s: While draining, how long an idle connection stays open for a request that is on its way.
+        drain_limit_s: How long to drain when nobody says: the supervisor died, or SIGTERM came.
+        access_log: File of the access log, shared by all gateways; None writes none.
+        access_log_bytes, access_log_keep: Size at which it is put aside, and how many older ones stay.
+    """
+
+    timeout_s: float = 60.0
+    max_body_bytes: int = 100 * 1024 * 1024
+    max_in_flight: int = 16_384
+    max_in_flight_bytes: int = 1024 * 1024 * 1024
+    max_pending: int = 2048
+    max_pending_bytes: int = 256 * 1024 * 1024
+    pending_s: float = 30.0
+    max_replica_buffer_bytes: int = 256 * 1024 * 1024
+    max_connections: int = 20_000
+    idle_s: float = 75.0
+    head_s: float = 15.0
+    body_s: float = 30.0
+    send_s: float = 30.0
+    min_bytes_per_s: int = 64 * 1024
+    drain_linger_s: float = 1.0
+    drain_limit_s: float = 30.0
+    access_log: str | None = None
+    access_log_bytes: int = 64 * 1024 * 1024
+    access_log_keep: int = 5
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int | float) and (value < 0 or (value == 0 and field.name not in _MAY_BE_ZERO)):
+                raise Misconfigured(f"the gateway setting {field.name} is {value}; it must be more than 0")
+
+    @property
+    def limits(self) -> Limits:
+        """What one client may take."""
+        return Limits(
+            body_bytes=self.max_body_bytes,
+            buffered_bytes=self.max_in_flight_bytes,
+            connections=self.max_connections,
+            idle_s=self.idle_s,
+            head_s=self.head_s,
+            body_s=self.body_s,
+            send_s=self.send_s,
+            bytes_per_s=self.min_bytes_per_s,
+        )
+
+    @property
+    def in_flight(self) -> Bounds:
+        return Bounds(self.max_in_flight, self.max_in_flight_bytes)
+
+    @property
+    def pending(self) -> Bounds:
+        return Bounds(self.max_pending, self.max_pending_bytes)
+
+    def to_json(self) -> str:
+        """One line for `--settings`."""
+        return msgspec.json.encode(asdict(self)).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> "GatewaySettings":
+        """Read `to_json`'s line; what is missing has its default.
+
+        Raises:
+            Misconfigured: Not JSON, an unknown name, or a value that does not fit.
+        """
+        try:
+            entry: dict[str, Any] = msgspec.json.decode(text, type=dict[str, Any])
+            unknown = sorted(entry.keys() - {field.name for field in fields(cls)})
+            if unknown:
+                raise Misconfigured(f"there is no gateway setting {', '.join(unknown)}")
+            return msgspec.convert(entry, type=cls)
+        except msgspec.MsgspecError as error:
+            raise Misconfigured(f"the gateway's settings cannot be read: {error}") from error
+
+
+_MAY_BE_ZERO = frozenset({"drain_linger_s", "drain_limit_s", "access_log_keep", "max_pending", "max_pending_bytes"})

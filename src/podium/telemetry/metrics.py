@@ -1,0 +1,144 @@
+"""Every metric of the scoring path, declared once: name, unit, labels, help, and the cells that hold it.
+
+A series is one version of one endpoint (or the requests that reached no version). Its numbers are unsigned 64-bit cells,
+one block for each gateway; only sums of cells are ever shown: whole microseconds and bytes are counted, never fractions.
+"""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """Prometheus' types that are used here."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric of a series.
+
+    Args:
+        name: As exposed; base units, `_total` on counters.
+        kind: Prometheus' type.
+        help: One sentence.
+        label: The label whose values are counted apart, or None.
+        values: Values of `label`, one cell each.
+        bounds: Upper bounds of a histogram's buckets in the cells' unit; the last, +Inf, is implied.
+        scale: Cells are divided by this for exposition: 1e6 where microseconds are counted and seconds shown.
+        offset: Index of the first cell in a series' block.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    label: str | None = None
+    values: tuple[str, ...] = ()
+    bounds: tuple[int, ...] = ()
+    scale: int = 1
+    offset: int = 0
+
+    @property
+    def cells(self) -> int:
+        """How many cells it takes: a histogram has its buckets, +Inf and its sum."""
+        if self.kind is Kind.HISTOGRAM:
+            return len(self.bounds) + 2
+        return max(len(self.values), 1)
+
+    def bucket(self, value: int) -> int:
+        """Index of the cell that counts this value of a histogram."""
+        return self.offset + bisect_left(self.bounds, value)
+
+    @property
+    def sum(self) -> int:
+        """Index of the cell that holds a histogram's sum."""
+        return self.offset + len(self.bounds) + 1
+
+    def cell(self, value: str) -> int:
+        """Index of the cell of one value of `label`; the last one where it has none of its own."""
+        return self.offset + (self.values.index(value) if value in self.values else len(self.values) - 1)
+
+
+# 499 is a client that left before its answer; what has no place of its own is counted as "other".
+CODES = (
+    "200", "204", "307", "400", "401", "403", "404", "405", "408", "409", "413", "414", "415", "417", "422", "429", "431",
+    "499", "500", "501", "503", "504", "505", "other",
+)  # fmt: skip
+REASONS = ("queue_full", "gateway_full", "waiting_full", "not_ready", "deadline")
+
+_DURATIONS_US = (
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
+    10_000_000,
+)  # fmt: skip
+_BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+def _laid_out(*metrics: Metric) -> tuple[Metric, ...]:
+    placed, offset = [], 0
+    for metric in metrics:
+        placed.append(
+            Metric(metric.name, metric.kind, metric.help, metric.label, metric.values, metric.bounds, metric.scale, offset)
+        )
+        offset += metric.cells
+    return tuple(placed)
+
+
+def _duration(name: str, text: str) -> Metric:
+    return Metric(name, Kind.HISTOGRAM, text, bounds=_DURATIONS_US, scale=1_000_000)
+
+
+def _counter(name: str, text: str, label: str | None = None, values: tuple[str, ...] = ()) -> Metric:
+    return Metric(name, Kind.COUNTER, text, label, values)
+
+
+SERIES_METRICS = _laid_out(
+    _counter("podium_requests_total", "Scoring requests that were answered, by HTTP status.", "code", CODES),
+    _duration("podium_request_duration_seconds", "From a request's last byte to its answer."),
+    _duration("podium_queue_duration_seconds", "What a request waited in the worker's queue."),
+    _duration("podium_predict_duration_seconds", "What one batch took in the model."),
+    Metric("podium_batch_rows", Kind.HISTOGRAM, "Rows of each batch; its count is that of batches.", bounds=_BATCH_ROWS),
+    _counter("podium_rows_total", "Rows that were predicted."),
+    _counter("podium_request_body_bytes_total", "Bytes of the bodies of scoring requests."),
+    _counter("podium_response_body_bytes_total", "Bytes of the bodies of the answers to scoring requests."),
+    _counter("podium_rejected_total", "Scoring requests turned away without a prediction.", "reason", REASONS),
+    _counter("podium_retries_total", "Times that a request was sent to a worker again."),
+    _counter("podium_crashed_requests_total", "Requests that a worker was running when it died."),
+    Metric("podium_requests_in_flight", Kind.GAUGE, "Scoring requests that wait for their answer."),
+    Metric("podium_request_body_bytes_in_flight", Kind.GAUGE, "Bytes of the bodies of the requests in flight."),
+)
+(
+    REQUESTS, DURATION, QUEUE, PREDICT, BATCH_ROWS, ROWS, RECEIVED, SENT, REJECTED, RETRIES, CRASHES, IN_FLIGHT,
+    IN_FLIGHT_BYTES,
+) = SERIES_METRICS  # fmt: skip
+
+GAUGES = tuple(metric for metric in SERIES_METRICS if metric.kind is Kind.GAUGE)
+CELLS = SERIES_METRICS[-1].offset + SERIES_METRICS[-1].cells
+
+# What the supervisor tells (`Tell.status["metrics"]`: name, labels, value). A name that is not here is not shown.
+SUPERVISOR_METRICS = (
+    Metric("podium_replicas", Kind.GAUGE, "Worker processes, by version and state."),
+    Metric("podium_replicas_wanted", Kind.GAUGE, "Worker processes that should be ready."),
+    Metric("podium_worker_restarts_total", Kind.COUNTER, "Workers that were started again after they died."),
+    Metric("podium_gateway_restarts_total", Kind.COUNTER, "Gateways that were started again after they died."),
+    Metric("podium_load_failures_total", Kind.COUNTER, "Versions that did not load, by cause."),
+    Metric("podium_model_load_duration_seconds", Kind.GAUGE, "What the version took to load."),
+    Metric("podium_model_memory_bytes", Kind.GAUGE, "Resident memory of a worker when it became ready."),
+    Metric("podium_model_info", Kind.GAUGE, "Always 1; the labels say what is served."),
+    Metric("podium_traffic_share", Kind.GAUGE, "Share of the endpoint's traffic, 0 to 1."),
+    Metric("podium_environment_mismatches", Kind.GAUGE, "Requirements of the model that are not met."),
+    Metric("podium_registry_up", Kind.GAUGE, "1 when the registry answered last time, else 0."),
+    Metric("podium_swaps_total", Kind.COUNTER, "Times that another version took over."),
+)
+
+# What a gateway knows beside the series: gauges that are read when asked.
+GATEWAY_METRICS = (
+    QUEUED_ROWS := Metric("podium_queue_rows", Kind.GAUGE, "Rows that wait in the workers' queues."),
+    LOG_LINES_DROPPED := Metric(
+        "podium_access_log_lines_dropped_total", Kind.COUNTER, "Access log lines lost to a slow or full disk."
+    ),
+    BUILD_INFO := Metric("podium_build_info", Kind.GAUGE, "Always 1; the label is podium's version."),
+    READY := Metric("podium_ready", Kind.GAUGE, "1 when the server takes traffic, else 0."),
+)

@@ -1,0 +1,104 @@
+"""Counters that outlive a process: a memfd of unsigned 64-bit cells, one region for each gateway slot.
+
+    magic | gateways | series | cells of a block … | for each gateway: a block of its own, then one for each series
+
+One process writes a region (the gateway in that slot), anyone reads; a cell is one aligned 8-byte store, so no lock is
+needed. A gateway that is started again goes on counting where the one before it ended: sums over all gateways are exact
+through restarts. The last series is that of requests which reached no version.
+"""
+
+import contextlib
+import fcntl
+import mmap
+import os
+
+from podium.errors import Misconfigured
+from podium.telemetry.metrics import CELLS, GAUGES
+
+SERIES = 1024  # versions that one server can count apart
+UNROUTED = SERIES  # the series of requests that reached no version; the supervisor never hands it out
+_MAGIC = 0x31544F4C53_4450
+_HEAD = 8
+_BLOCK = 128  # cells, so that a block is whole cache lines
+_REGION = (1 + SERIES + 1) * _BLOCK
+
+if CELLS > _BLOCK:
+    raise ImportError("a series needs more cells than its block has")
+
+
+def create_slots(gateways: int) -> int:
+    """A new table's descriptor for so many gateways, all zero, sealed against resizing. The caller owns it.
+
+    Memory is taken only by series that are written to: a kilobyte for each gateway.
+    """
+    descriptor = os.memfd_create("podium-slots", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(descriptor, 8 * (_HEAD + gateways * _REGION))
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+    with mmap.mmap(descriptor, 8 * _HEAD) as page, memoryview(page) as raw, raw.cast("Q") as cells:
+        cells[0], cells[1], cells[2], cells[3] = _MAGIC, gateways, SERIES, _BLOCK
+    return descriptor
+
+
+class Slots:
+    """A table as one process sees it.
+
+    Args:
+        descriptor: From `create_slots`; stays the caller's.
+
+    Raises:
+        Misconfigured: The descriptor is not such a table, or one of another podium.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        size = os.fstat(descriptor).st_size
+        if size < 8 * _HEAD:
+            raise Misconfigured("the slots' descriptor is not a table of counters")
+        self._map = mmap.mmap(descriptor, size)
+        self.cells = memoryview(self._map).cast("Q")
+        magic, self.gateways, series, block = self.cells[:4]
+        if (magic, series, block) != (_MAGIC, SERIES, _BLOCK) or size != 8 * (_HEAD + self.gateways * _REGION):
+            self.close()
+            raise Misconfigured("the slots' descriptor is not a table of counters of this podium")
+
+    def block(self, slot: int, series: int) -> memoryview:
+        """The cells of a series that the gateway in this slot counts in.
+
+        Raises:
+            IndexError: There is no such slot or series.
+        """
+        if not (0 <= slot < self.gateways and 0 <= series <= SERIES):
+            raise IndexError(f"no slot {slot} or series {series} in a table of {self.gateways} gateways")
+        start = _HEAD + slot * _REGION + (1 + series) * _BLOCK
+        return self.cells[start : start + _BLOCK]
+
+    def add_lines_dropped(self, slot: int, count: int) -> None:
+        """Count access log lines that a gateway could not write."""
+        self.cells[_HEAD + slot * _REGION] += count
+
+    def lines_dropped(self) -> int:
+        """Access log lines lost by all gateways."""
+        return sum(self.cells[_HEAD + slot * _REGION] for slot in range(self.gateways))
+
+    def totals(self, series: int) -> list[int]:
+        """A series' cells summed over all gateways."""
+        return [sum(column) for column in zip(*(self.block(slot, series) for slot in range(self.gateways)), strict=True)]
+
+    def reset_gauges(self, slot: int) -> None:
+        """Set what a gateway had in flight to zero: it died, or starts. Counters stay."""
+        for series in range(SERIES + 1):
+            block = self.block(slot, series)
+            for metric in GAUGES:
+                if block[metric.offset]:  # reading does not take memory, writing does
+                    block[metric.offset] = 0
+
+    def clear(self, series: int) -> None:
+        """Set a series to zero in all gateways, before its index is used for another version. Nobody may count in it."""
+        for slot in range(self.gateways):
+            block = self.block(slot, series)
+            if any(block):
+                block[:] = memoryview(bytes(8 * _BLOCK)).cast("Q")
+
+    def close(self) -> None:
+        self.cells.release()
+        with contextlib.suppress(BufferError):  # somebody still holds a block; the map goes with the last of them
+            self._map.close()

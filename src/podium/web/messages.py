@@ -1,0 +1,96 @@
+"""A request and a response as values, and a response as bytes on the wire."""
+
+from http import HTTPStatus
+
+import msgspec
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_STATUS_LINES = {code: f"HTTP/1.1 {code} {phrase}\r\n".encode() for code, phrase in _PHRASES.items()}
+_BODILESS = frozenset({204, 304})
+_UNSAFE = dict.fromkeys((*range(32), 127), "?")
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """A whole request: nothing of it is still on the wire.
+
+    Args:
+        method: As sent, upper case.
+        path: Percent-decoded, without the query.
+        query: Still encoded, without the question mark.
+        headers: Names in lower case, in the order they came; trailers are not among them.
+        body: All of it, chunking undone. A bytearray where it came in several parts; nobody writes to it.
+        is_http10: HTTP/1.0, which keeps a connection only when it says so.
+        keeps_alive: Whether the client lets the connection live after the answer.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: list[tuple[bytes, bytes]]
+    body: bytes | bytearray
+    is_http10: bool
+    keeps_alive: bool
+
+    def header(self, name: bytes) -> str | None:
+        """The first header of this lower-case name, as latin-1 text; None where there is none."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+
+class Response(msgspec.Struct, frozen=True, gc=False):
+    """An answer.
+
+    Args:
+        status: 200 to 599.
+        body: Bytes; left out on the wire for HEAD, its length kept.
+        content_type: As the client sees it.
+        headers: More header lines, each ended by CRLF, made by `header_lines`.
+    """
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: bytes = b""
+
+
+class Fault(msgspec.Struct, frozen=True, gc=False):
+    """What could not be read as a request: the status and sentence that the client gets before the connection closes."""
+
+    status: int
+    detail: str
+    method: str = ""
+    path: str = ""
+
+
+def header_lines(*pairs: tuple[str, str]) -> bytes:
+    """Header lines from names and values; what could break out of a line becomes `?`."""
+    return b"".join(f"{name}: {clean(value)}\r\n".encode("latin-1", "replace") for name, value in pairs)
+
+
+def clean(value: str) -> str:
+    """A header's value without control characters: nothing that a model or client says can start another line."""
+    return value if value.isprintable() else value.translate(_UNSAFE)
+
+
+def encode(response: Response, date: bytes, is_head: bool, connection: bytes = b"") -> bytes:
+    """The response as it goes on the wire, in one piece.
+
+    Args:
+        response: What to say.
+        date: A whole `date` header line.
+        is_head: Leave the body out, keep its length.
+        connection: A whole `connection` header line, or nothing.
+    """
+    head = b"%scontent-type: %s\r\ncontent-length: %d\r\n%s%s%s\r\n" % (
+        _STATUS_LINES.get(response.status) or b"HTTP/1.1 %d Unknown\r\n" % response.status,
+        clean(response.content_type).encode("latin-1", "replace"),
+        len(response.body),
+        response.headers,
+        date,
+        connection,
+    )
+    return head if is_head or response.status in _BODILESS else head + response.body

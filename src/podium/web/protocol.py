@@ -1,0 +1,293 @@
+"""One HTTP/1.1 connection on asyncio: requests in, answers out, in order, one at a time; no coroutine on the way.
+
+A connection answers its requests one after another, so that pipelined answers cannot change places and a request never
+starts before the one it was sent behind is done. While a request waits for its turn nothing more is read.
+
+A client that closes its side has left: a request of its that still waits for its answer is given up.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any, Protocol
+
+from podium.web.limits import Limits
+from podium.web.messages import CONTINUE, Fault, Request, Response, encode
+from podium.web.reading import Phase, RequestReader
+
+_NEVER = float("inf")
+_CLOSE = b"connection: close\r\n"
+_KEEP = b"connection: keep-alive\r\n"
+
+
+class Handler(Protocol):
+    """Who answers. Exactly one `answer` for each call, now or later, unless the client leaves before."""
+
+    def handle(self, request: Request, connection: "Connection") -> None:
+        """Answer a request."""
+
+    def handle_fault(self, fault: Fault, connection: "Connection") -> None:
+        """Answer what could not be read; the connection closes after."""
+
+
+class Connections:
+    """All connections of a server: what they share, and their clock.
+
+    Time-outs are kept as one number for each connection and looked at a few times a second by `sweep`: a timer for each
+    request would cost more than parsing it.
+
+    Attributes:
+        is_closing: Say `Connection: close` with each answer.
+        body_size: Bytes of unfinished bodies held by all connections.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, handler: Handler, limits: Limits) -> None:
+        self.loop = loop
+        self.handler = handler
+        self.limits = limits
+        self.is_closing = False
+        self.body_size = 0
+        self.date = b""
+        self._date_second = 0
+        self.open: set[Connection] = set()
+        self.set_date(time.time())
+
+    def accept(self) -> "Connection":
+        """A protocol for a connection that comes; what `loop.create_server` calls."""
+        return Connection(self)
+
+    def sweep(self) -> None:
+        """Close who has used up his time. Call it several times a second."""
+        self.set_date(time.time())
+        now = self.loop.time()
+        for connection in [connection for connection in self.open if connection.expires_at <= now]:
+            connection.expire(now)
+
+    def set_date(self, now: float) -> None:
+        if int(now) != self._date_second:
+            self._date_second = int(now)
+            self.date = f"date: {formatdate(now, usegmt=True)}\r\n".encode()
+
+    def close_idle(self) -> None:
+        """Close each connection that has no request."""
+        for connection in list(self.open):
+            connection.close_if_idle()
+
+    def abort(self) -> None:
+        """Cut every connection, whatever it does."""
+        for connection in list(self.open):
+            connection.abort()
+
+
+class Connection(asyncio.Protocol):
+    """One connection.
+
+    Attributes:
+        client: The other side's address, for logs.
+        on_leave: Called once when the client leaves while its request waits for an answer; whoever takes a request sets it.
+        expires_at: Loop time when the client has used up what it may take for what it does now.
+    """
+
+    __slots__ = (
+        "_active",
+        "_body_size",
+        "_ends",
+        "_is_dispatching",
+        "_is_lingering",
+        "_is_paused",
+        "_is_stalled",
+        "_reader",
+        "_received",
+        "_shared",
+        "_transport",
+        "client",
+        "expires_at",
+        "on_leave",
+    )  # fmt: skip
+
+    def __init__(self, shared: Connections) -> None:
+        self._shared = shared
+        self._reader = RequestReader(shared.limits)
+        self._active: Request | Fault | None = None
+        self._is_dispatching = False
+        self._is_paused = False  # we do not read
+        self._is_stalled = False  # the client does not read
+        self._is_lingering = False  # the last answer is out
+        self._ends = _NEVER  # when the time for head or body ends; moves with the bytes received
+        self._received = 0
+        self._body_size = 0
+        self._transport: Any = None
+        self.client = ""
+        self.on_leave: Callable[[], None] | None = None
+        self.expires_at = _NEVER
+
+    # ── asyncio calls these
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop and asyncio both set TCP_NODELAY on what a server accepts.
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self.client = peer[0] if isinstance(peer, tuple) else ""
+        shared = self._shared
+        shared.open.add(self)
+        self.expires_at = shared.loop.time() + shared.limits.idle_s
+        if len(shared.open) > shared.limits.connections:
+            self._reader.refuse(Fault(503, "The server has as many connections as it takes."))
+            self._next()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_lingering:
+            return
+        reader = self._reader
+        before = reader.phase
+        reader.feed(data)
+        if reader.phase is Phase.BODY or self._body_size:
+            self._count_body()
+        if self._active is None:
+            if reader.ready:
+                self._next()
+            if self._active is None and reader.phase is not Phase.IDLE:
+                self._watch(before, len(data))
+        elif reader.ready and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+        elif reader.phase is not before:
+            self._ends = _NEVER
+
+    def eof_received(self) -> None:
+        """Close: a client that will not send has left, as far as HTTP servers can tell."""
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        self._shared.open.discard(self)
+        self._shared.body_size -= self._body_size
+        self._body_size = 0
+        self._active = None
+        self._is_lingering = True
+        self._reader.ready.clear()
+        on_leave, self.on_leave = self.on_leave, None
+        if on_leave is not None:
+            on_leave()
+
+    def pause_writing(self) -> None:
+        limits = self._shared.limits
+        self._is_stalled = True
+        allowed = limits.send_s + self._transport.get_write_buffer_size() / limits.bytes_per_s
+        self.expires_at = self._shared.loop.time() + allowed
+
+    def resume_writing(self) -> None:
+        self._is_stalled = False
+        limits = self._shared.limits
+        self.expires_at = self._shared.loop.time() + (limits.linger_s if self._is_lingering else limits.idle_s)
+        if not self._is_lingering:
+            self._next()
+
+    # ── the handler calls this
+
+    def answer(self, response: Response) -> None:
+        """Answer the request that `handle` was called with; in one write."""
+        request = self._active
+        if request is None:
+            return  # the client has left
+        self._active = None
+        self.on_leave = None
+        shared = self._shared
+        if isinstance(request, Request):
+            is_head = request.method == "HEAD"
+            is_last = shared.is_closing or not request.keeps_alive
+            connection = _CLOSE if is_last else _KEEP if request.is_http10 else b""
+        else:
+            is_head, is_last, connection = request.method == "HEAD", True, _CLOSE
+        self.expires_at = shared.loop.time() + shared.limits.idle_s
+        self._transport.write(encode(response, shared.date, is_head, connection))
+        if is_last:
+            self._linger()
+        elif not self._is_dispatching and (self._reader.ready or self._is_paused or self._reader.phase is not Phase.IDLE):
+            self._next()
+
+    # ── the sweep and the drain call these
+
+    def expire(self, now: float) -> None:
+        """The client took too long for what it was doing."""
+        self.expires_at = now + self._shared.limits.linger_s
+        if self._is_lingering or self._is_stalled:
+            self._transport.abort()
+        elif self._active is None and self._reader.phase in (Phase.HEAD, Phase.BODY):
+            self._reader.refuse(Fault(408, "The request did not arrive in time.", *self._reader.target))
+            self._next()
+        elif self._transport.get_write_buffer_size():
+            self._transport.abort()
+        else:
+            self.close_if_idle()
+
+    def close_if_idle(self) -> None:
+        if self._active is None and self._reader.phase is Phase.IDLE and not self._reader.ready:
+            self._linger()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    # ── steps
+
+    def _next(self) -> None:
+        """Take up what waits, until one needs time or the client does not read its answers."""
+        ready = self._reader.ready
+        handler = self._shared.handler
+        self._is_dispatching = True
+        while ready and self._active is None and not self._is_stalled and not self._is_lingering:
+            item = self._active = ready.popleft()
+            self.expires_at = _NEVER
+            if isinstance(item, Request):
+                handler.handle(item, self)
+            else:
+                handler.handle_fault(item, self)
+        self._is_dispatching = False
+        if self._active is not None or self._is_stalled or self._is_lingering:
+            return
+        if self._reader.wants_continue:
+            self._reader.wants_continue = False
+            self._transport.write(CONTINUE)
+        if self._reader.phase is not Phase.IDLE:
+            self._watch(Phase.IDLE, 0)
+        if self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
+
+    def _watch(self, before: Phase, received: int) -> None:
+        """Give the client its time for the head or the body that it is sending."""
+        limits = self._shared.limits
+        phase = self._reader.phase
+        if phase is not before or self._ends == _NEVER:
+            self._ends = self._shared.loop.time() + (limits.head_s if phase is Phase.HEAD else limits.body_s)
+        if phase is Phase.BODY:
+            self._ends += received / limits.bytes_per_s
+            if self._reader.wants_continue:
+                self._reader.wants_continue = False
+                self._transport.write(CONTINUE)
+        self.expires_at = self._ends
+
+    def _count_body(self) -> None:
+        shared = self._shared
+        grown = self._reader.body_size - self._body_size
+        self._body_size += grown
+        shared.body_size += grown
+        if grown > 0 and shared.body_size > shared.limits.buffered_bytes:
+            self._reader.refuse(
+                Fault(503, "The server holds as many unfinished requests as it takes.", *self._reader.target)
+            )
+            self._count_body()
+
+    def _linger(self) -> None:
+        """Say that nothing more comes, and drop what still arrives until the client closes or its time is up."""
+        self._is_lingering = True
+        self._reader.ready.clear()
+        shared = self._shared
+        if not self._is_stalled:
+            self.expires_at = shared.loop.time() + shared.limits.linger_s
+        if self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()

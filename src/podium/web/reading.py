@@ -1,0 +1,255 @@
+"""From bytes to requests: httptools cuts, this file decides what is refused. No I/O and no clock.
+
+However the bytes are split over reads, the same requests come out (tests/web/test_reading.py holds it to that).
+After a fault nothing more is read: where one request ends and the next begins is then a matter of opinion, and two
+opinions on one connection are how requests are smuggled.
+"""
+
+from collections import deque
+from enum import Enum
+from urllib.parse import unquote_to_bytes
+
+import httptools
+
+from podium.web.limits import Limits
+from podium.web.messages import Fault, Request
+
+# Framing of at most 128 header lines, beyond their names and values.
+_HEAD_SLACK = 4096
+
+
+class Phase(Enum):
+    """Where in a request the reader is."""
+
+    IDLE = "between requests"
+    HEAD = "in a request's line or headers"
+    BODY = "in a request's body"
+    CLOSED = "after the last request of this connection"
+
+
+class _Refused(Exception):
+    """Leaves the parser's callback; the fault is kept beside it."""
+
+
+class RequestReader:
+    """Reads one connection's requests.
+
+    Attributes:
+        ready: Whole requests, oldest first; a fault is always the last entry.
+        phase: Where the reader stopped.
+        body_size: Bytes of the unfinished body that are held.
+        wants_continue: The unfinished request waits for `100 Continue`; whoever says it sets this back.
+    """
+
+    __slots__ = (
+        "_body", "_fault", "_has_passed_head", "_head_size", "_headers", "_headers_size", "_is_chunked", "_is_http10",
+        "_is_upgrade", "_keeps_alive", "_limits", "_parser", "_url", "body_size", "phase", "ready", "wants_continue",
+    )  # fmt: skip
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.ready: deque[Request | Fault] = deque()
+        self._head_size = 0
+        self._has_passed_head = False
+        self._restart()
+
+    def feed(self, data: bytes) -> None:
+        """Take what arrived; look at `ready` and `phase` after."""
+        if self.is_closed:
+            return
+        self._has_passed_head = self.phase is Phase.BODY
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._decline_upgrade(data[offer.args[0] :])
+        except httptools.HttpParserError as error:
+            self.refuse(self._fault or _fault_of(error))
+        if not self._has_passed_head and not self.is_closed:
+            self._head_size += len(data)
+            if self._head_size > self._limits.url_bytes + self._limits.header_bytes + _HEAD_SLACK:
+                self._close(Fault(431, "The request's headers are too large."))
+
+    def refuse(self, fault: Fault) -> None:
+        """Read nothing more; the fault takes the unfinished request's place.
+
+        Nothing happens after the last request: bytes that follow one which said `Connection: close` are not looked at.
+        """
+        if not self.is_closed:
+            self._close(fault)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the last request of this connection was read."""
+        return self.phase is Phase.CLOSED
+
+    @property
+    def target(self) -> tuple[str, str]:
+        """Method and path of the unfinished request, as far as they are known; for logs."""
+        if not self._url:
+            return "", ""
+        return self._parser.get_method().decode("latin-1"), self._url.partition(b"?")[0].decode("latin-1")
+
+    # ── httptools calls these
+
+    def on_message_begin(self) -> None:
+        self.phase = Phase.HEAD
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers_size = 0
+        self._body: bytes | bytearray = b""
+        self.body_size = 0
+        self._is_chunked = False
+        self._is_upgrade = False
+
+    def on_url(self, part: bytes) -> None:
+        self._url += part
+        if len(self._url) > self._limits.url_bytes:
+            self._refuse(414, f"The URL is longer than {self._limits.url_bytes} bytes.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers_size += len(name) + len(value)
+        if self._headers_size > self._limits.header_bytes:
+            self._refuse(431, f"The request's headers are larger than {self._limits.header_bytes} bytes.")
+        if self.phase is Phase.BODY:
+            return  # a trailer: counted and dropped, never a header
+        self._headers.append((name.lower(), value))
+        if len(self._headers) > self._limits.headers:
+            self._refuse(431, f"The request has more than {self._limits.headers} headers.")
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        version = parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            self._refuse(505, "This server speaks HTTP/1.1 and HTTP/1.0.")
+        self._is_http10 = version == "1.0"
+        self._head_size = 0
+        self._has_passed_head = True
+        self._keeps_alive = parser.should_keep_alive()
+        self._is_upgrade = parser.should_upgrade()
+        self.phase = Phase.BODY
+        self._judge_headers()
+
+    def on_body(self, part: bytes) -> None:
+        size = self.body_size + len(part)
+        if size > self._limits.body_bytes:
+            self._refuse(413, f"The body is larger than {self._limits.body_bytes} bytes.")
+        if not self.body_size:
+            self._body = part
+        else:
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += part
+        self.body_size = size
+
+    def on_message_complete(self) -> None:
+        if self._is_upgrade:
+            return  # its body, if any, was not read: see _decline_upgrade
+        self.ready.append(self._request())
+        self._body = b""
+        self.body_size = 0
+        self.wants_continue = False
+        self.phase = Phase.IDLE if self._keeps_alive else Phase.CLOSED
+
+    # ── what the callbacks decide by
+
+    def _judge_headers(self) -> None:
+        length: bytes | None = None
+        hosts = 0
+        for name, value in self._headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-length":
+                if length is not None or not value.isdigit():
+                    self._refuse(400, "The Content-Length is repeated or not a number.")
+                length = value
+            elif name == b"transfer-encoding":
+                self._judge_transfer_encoding(value)
+            elif name == b"expect":
+                if value.lower() != b"100-continue":
+                    self._refuse(417, "The only expectation that is met here is 100-continue.")
+                self.wants_continue = not self._is_http10
+        if hosts != 1 and (hosts > 1 or not self._is_http10):
+            self._refuse(400, "An HTTP/1.1 request needs exactly one Host header.")
+        if length is not None:
+            if self._is_chunked:
+                self._refuse(400, "Content-Length and Transfer-Encoding contradict each other.")
+            if int(length) > self._limits.body_bytes:
+                self._refuse(413, f"The body is larger than {self._limits.body_bytes} bytes.")
+
+    def _judge_transfer_encoding(self, value: bytes) -> None:
+        if self._is_chunked or self._is_http10:
+            self._refuse(400, "Transfer-Encoding is repeated, or sent with HTTP/1.0.")
+        if value.strip().lower() != b"chunked":
+            self._refuse(501, "The only Transfer-Encoding that is read here is chunked.")
+        self._is_chunked = True
+
+    def _request(self) -> Request:
+        url, _, query = self._url.partition(b"?")
+        path = url if url.startswith(b"/") else _path_of(url)
+        if b"%" in path:
+            path = unquote_to_bytes(path)
+        return Request(
+            self._parser.get_method().decode("latin-1"),
+            path.decode("utf-8", "replace"),
+            query.decode("latin-1"),
+            self._headers,
+            self._body,
+            self._is_http10,
+            self._keeps_alive,
+        )
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Read the request again without its offer to speak another protocol, as RFC 9110 §7.8 allows.
+
+        httptools stops at such a request's headers and would lose the body: that is how Java's HttpClient posts by default.
+        """
+        method = self._parser.get_method()
+        if method == b"CONNECT":
+            self._close(Fault(501, "This server is not a proxy.", "CONNECT"))
+            return
+        kept = [
+            (name, value) for name, value in self._headers if name not in (b"upgrade", b"connection", b"http2-settings")
+        ]
+        if not self._keeps_alive:
+            kept.append((b"connection", b"close"))
+        version = b"1.0" if self._is_http10 else b"1.1"
+        lines = b"".join(b"%s: %s\r\n" % header for header in kept)
+        head = b"%s %s HTTP/%s\r\n%s\r\n" % (method, self._url, version, lines)
+        self._restart()
+        self.feed(head + rest)
+
+    def _restart(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self.wants_continue = False
+        self._fault: Fault | None = None
+        self._is_http10 = False
+        self._keeps_alive = True
+        self.on_message_begin()
+        self.phase = Phase.IDLE
+
+    def _refuse(self, status: int, detail: str) -> None:
+        self._fault = Fault(status, detail, *self.target)
+        raise _Refused
+
+    def _close(self, fault: Fault) -> None:
+        self.phase = Phase.CLOSED
+        self.wants_continue = False
+        self._body = b""
+        self.body_size = 0
+        self.ready.append(fault)
+
+
+def _path_of(target: bytes) -> bytes:
+    """The path of an absolute-form target (`http://host/path`); anything else (`*`) unchanged."""
+    try:
+        return bytes(httptools.parse_url(target).path or b"/")
+    except httptools.HttpParserInvalidURLError:
+        return target
+
+
+def _fault_of(error: Exception) -> Fault:
+    match error:
+        case httptools.HttpParserInvalidMethodError():
+            return Fault(501, "The request's method is not one of HTTP's.")
+        case _:
+            return Fault(400, "The request is not valid HTTP/1.1.")
