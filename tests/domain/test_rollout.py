@@ -73,7 +73,13 @@ TABLE = [
     ("acknowledged, the new one is the stable one", "7", 1, seen("6:ready 7:ready", "7:2", stable="6"), Promote("7")),
     ("then the old one is drained", "7", 1, seen("6:ready 7:ready", "7:2", stable="7"), Drain(1)),
     ("a draining one is left alone", "7", 1, seen("6:draining 7:ready", "7:2", stable="7"), None),
-    ("half a new version takes nothing over", "7", 2, seen("6:ready 6:ready 7:ready 7:starting", "6:1,2", stable="6"), None),
+    (
+        "half a new version takes nothing over",
+        "7",
+        2,
+        seen("6:ready 6:ready 7:ready 7:starting", "6:1,2", stable="6"),
+        None,
+    ),
     (
         "a whole new version does",
         "7",
@@ -81,7 +87,13 @@ TABLE = [
         seen("6:ready 6:ready 7:ready 7:ready", "6:1,2", stable="6"),
         to("7", 3, 4),
     ),
-    ("of two old ones the first goes first", "7", 2, seen("6:ready 6:ready 7:ready 7:ready", "7:3,4", stable="7"), Drain(1)),
+    (
+        "of two old ones the first goes first",
+        "7",
+        2,
+        seen("6:ready 6:ready 7:ready 7:ready", "7:3,4", stable="7"),
+        Drain(1),
+    ),
     # the mind is changed
     ("what is starting for nobody is stopped", "8", 1, seen("6:ready 7:starting", "6:1", stable="6"), Stop(2)),
     ("back to what serves: the newcomer is stopped", "6", 1, seen("6:ready 7:starting", "6:1", stable="6"), Stop(2)),
@@ -94,7 +106,13 @@ TABLE = [
     ("what is wanted no more is not brought up", None, 1, seen("6:ready 7:starting", "6:1", stable="6"), Stop(2)),
     # a broken version
     ("a vetoed version is not tried again", "7", 1, seen("6:ready", "6:1", stable="6", vetoed=["7"]), None),
-    ("a vetoed version's other replica ends", "7", 2, seen("6:ready 6:ready 7:starting", "6:1,2", stable="6", vetoed=["7"]), Stop(3)),
+    (
+        "a vetoed version's other replica ends",
+        "7",
+        2,
+        seen("6:ready 6:ready 7:starting", "6:1,2", stable="6", vetoed=["7"]),
+        Stop(3),
+    ),
     ("a vetoed first version leaves an empty house", "7", 1, seen(vetoed=["7"]), None),
     ("another version is tried", "8", 1, seen("6:ready", "6:1", stable="6", vetoed=["7"]), Start("8")),
     # a crash
@@ -105,7 +123,13 @@ TABLE = [
     ("its sister serves on", "6", 2, seen("6:ready", "6:1,2", stable="6"), to("6", 1)),
     ("the old one is mended while the new one loads", "7", 1, seen("7:starting", stable="6"), Start("6")),
     ("the old one first, for it serves", "7", 2, seen("6:ready", "6:1", stable="6"), Start("6")),
-    ("half of the new one is better than nothing", "7", 2, seen("7:ready 7:starting 6:starting 6:starting", stable="6"), to("7", 1)),
+    (
+        "half of the new one is better than nothing",
+        "7",
+        2,
+        seen("7:ready 7:starting 6:starting 6:starting", stable="6"),
+        to("7", 1),
+    ),
     ("a crash right after the switch falls back", "7", 1, seen("6:ready", "7:2", stable="6"), to("6", 1)),
     # more than wanted
     ("one too many is taken out of the table", "6", 1, seen("6:ready 6:ready", "6:1,2", stable="6"), to("6", 1)),
@@ -113,7 +137,9 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("wanted", "replicas", "world", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+@pytest.mark.parametrize(
+    ("wanted", "replicas", "world", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+)
 def test_the_next_action(wanted, replicas, world, expected):
     """One row, one sentence of the specification."""
     assert expected == plan(Desired(wanted, replicas), world)
