@@ -15,7 +15,8 @@ def rows_of_the_call(model_input):
     return [len(model_input)] * len(model_input)
 
 podium.pyfunc.log_model(
-    python_model=rows_of_the_call, name="f", input_example=pandas.DataFrame({"x": [1.0]}), registered_model_name=sys.argv[1],
+    python_model=rows_of_the_call, name="f", registered_model_name=sys.argv[1],
+    input_example=pandas.DataFrame({"x": [1.0]}),
 )
 """
 _RATE, _SECONDS = 1000.0, 3.0
