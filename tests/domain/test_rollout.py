@@ -73,7 +73,13 @@ TABLE = [
     ("acknowledged, the new one is the stable one", "7", 1, seen("6:ready 7:ready", "7:2", stable="6"), Promote("7")),
     ("then the old one is drained", "7", 1, seen("6:ready 7:ready", "7:2", stable="7"), Drain(1)),
     ("a draining one is left alone", "7", 1, seen("6:draining 7:ready", "7:2", stable="7"), None),
-    ("half a new version takes nothing over", "7", 2, seen("6:ready 6:ready 7:ready 7:starting", "6:1,2", stable="6"), None),
+    (
+        "half a new version takes nothing over",
+        "7",
+        2,
+        seen("6:ready 6:ready 7:ready 7:starting", "6:1,2", stable="6"),
+        None,
+    ),
     (
         "a whole new version does",
         "7",
@@ -81,7 +87,13 @@ TABLE = [
         seen("6:ready 6:ready 7:ready 7:ready", "6:1,2", stable="6"),
         to("7", 3, 4),
     ),
-    ("of two old ones the first goes first", "7", 2, seen("6:ready 6:ready 7:ready 7:ready", "7:3,4", stable="7"), Drain(1)),
+    (
+        "of two old ones the first goes first",
+        "7",
+        2,
+        seen("6:ready 6:ready 7:ready 7:ready", "7:3,4", stable="7"),
+        Drain(1),
+    ),
     # the mind is changed
     ("what is starting for nobody is stopped", "8", 1, seen("6:ready 7:starting", "6:1", stable="6"), Stop(2)),
     ("back to what serves: the newcomer is stopped", "6", 1, seen("6:ready 7:starting", "6:1", stable="6"), Stop(2)),
@@ -94,7 +106,13 @@ TABLE = [
     ("what is wanted no more is not brought up", None, 1, seen("6:ready 7:starting", "6:1", stable="6"), Stop(2)),
     # a broken version
     ("a vetoed version is not tried again", "7", 1, seen("6:ready", "6:1", stable="6", vetoed=["7"]), None),
-    ("a vetoed version's other replica ends", "7", 2, seen("6:ready 6:ready 7:starting", "6:1,2", stable="6", vetoed=["7"]), Stop(3)),
+    (
+        "a vetoed version's other replica ends",
+        "7",
+        2,
+        seen("6:ready 6:ready 7:starting", "6:1,2", stable="6", vetoed=["7"]),
+        Stop(3),
+    ),
     ("a vetoed first version leaves an empty house", "7", 1, seen(vetoed=["7"]), None),
     ("another version is tried", "8", 1, seen("6:ready", "6:1", stable="6", vetoed=["7"]), Start("8")),
     # a crash
@@ -105,7 +123,13 @@ TABLE = [
     ("its sister serves on", "6", 2, seen("6:ready", "6:1,2", stable="6"), to("6", 1)),
     ("the old one is mended while the new one loads", "7", 1, seen("7:starting", stable="6"), Start("6")),
     ("the old one first, for it serves", "7", 2, seen("6:ready", "6:1", stable="6"), Start("6")),
-    ("half of the new one is better than nothing", "7", 2, seen("7:ready 7:starting 6:starting 6:starting", stable="6"), to("7", 1)),
+    (
+        "half of the new one is better than nothing",
+        "7",
+        2,
+        seen("7:ready 7:starting 6:starting 6:starting", stable="6"),
+        to("7", 1),
+    ),
     ("a crash right after the switch falls back", "7", 1, seen("6:ready", "7:2", stable="6"), to("6", 1)),
     # more than wanted
     ("one too many is taken out of the table", "6", 1, seen("6:ready 6:ready", "6:1,2", stable="6"), to("6", 1)),
@@ -113,7 +137,9 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("wanted", "replicas", "world", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+@pytest.mark.parametrize(
+    ("wanted", "replicas", "world", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+)
 def test_the_next_action(wanted, replicas, world, expected):
     """One row, one sentence of the specification."""
     assert expected == plan(Desired(wanted, replicas), world)
@@ -123,14 +149,14 @@ def test_first_restarts_are_free_and_later_ones_wait_longer_and_longer():
     """Each replica may die once; after that 1, 2, 4 ... and never more than 30 seconds."""
     delays = [restart_at(Crashes(count, 0.0), replicas=2) for count in (1, 2, 3, 4, 5, 6, 7, 8, 9, 1000)]
 
-    assert [0, 0, 1, 2, 4, 8, 16, 30, 30, 30] == delays
+    assert delays == [0, 0, 1, 2, 4, 8, 16, 30, 30, 30]
 
 
 def test_a_version_that_never_loaded_is_vetoed():
     """It died before it was ready and nothing routes to it."""
     after = note_end(Journal(wanted="7", stable="6"), "7", BROKEN, None, is_routed=False, now=5.0)
 
-    assert ({"7": BROKEN}, {}) == (after.vetoed, after.crashes)
+    assert (after.vetoed, after.crashes) == ({"7": BROKEN}, {})
 
 
 def test_a_version_that_was_ready_is_restarted_not_vetoed():
@@ -161,14 +187,14 @@ def test_another_wish_lifts_the_veto_and_silence_does_not():
     journal = Journal(wanted="7", stable="6", vetoed={"7": BROKEN})
 
     assert journal == note_wanted(note_wanted(journal, None), "7")
-    assert {} == note_wanted(note_wanted(journal, "6"), "7").vetoed
+    assert note_wanted(note_wanted(journal, "6"), "7").vetoed == {}
 
 
 def test_the_goal_of_a_vetoed_wish_is_what_serves():
     """Traffic, restarts and status all work towards the goal."""
     journal = note_promoted(Journal(wanted="7", vetoed={"7": BROKEN}), "6")
 
-    assert ["6", "8", "6"] == [goal(Desired(version), journal) for version in ("7", "8", None)]
+    assert [goal(Desired(version), journal) for version in ("7", "8", None)] == ["6", "8", "6"]
 
 
 def test_the_values_are_frozen():

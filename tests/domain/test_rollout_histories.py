@@ -195,7 +195,7 @@ def happen(world: World, event: str, value) -> None:
 @settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 3), st.lists(EVENTS, max_size=60), st.sampled_from(VERSIONS))
 def test_any_history_is_safe_and_ends_at_what_is_wanted(replicas, history, last):
-    """Broken versions, failing starts, crashes, moves mid-swap, dying gateways: `World.step` checks the laws at each action."""
+    """Broken versions, failing starts, crashes, moves mid-swap, dying gateways; `World.step` checks the laws."""
     world = World(replicas)
     for event, value in history:
         happen(world, event, value)
@@ -213,7 +213,9 @@ def test_any_history_is_safe_and_ends_at_what_is_wanted(replicas, history, last)
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.integers(1, 3), st.lists(st.tuples(st.sampled_from(["want", "step"]), st.sampled_from([1, 2, 3, 4, 5])), max_size=30))
+@given(
+    st.integers(1, 3), st.lists(st.tuples(st.sampled_from(["want", "step"]), st.sampled_from([1, 2, 3, 4, 5])), max_size=30)
+)
 def test_without_crashes_what_serves_never_stops_serving(replicas, history):
     """Whatever is wanted, and whether it loads or not: once something serves, the table is never empty again."""
     world = World(replicas)

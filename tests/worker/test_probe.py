@@ -130,27 +130,23 @@ KNOWN, UNKNOWN = Row(True, "Known answers row by row"), Row(False, "a Python fun
 PASSES, FAILS, BLIND = Probed(True, "same"), Probed(False, "not row by row"), Probed(None, "no example")
 
 VERDICTS = [
-    # mode, declared when logged, flavor, probe, is batching, the reason has
-    ("auto", False, KNOWN, PASSES, True, "Known answers row by row; same"),
-    ("auto", False, KNOWN, FAILS, False, "but the probe says not row by row"),
-    ("auto", False, KNOWN, BLIND, True, "not probed: no example"),
-    ("auto", False, UNKNOWN, PASSES, False, "a Python function; declare it row_independent"),
-    ("auto", True, UNKNOWN, PASSES, True, "declared row-independent when logged; same"),
-    ("auto", True, UNKNOWN, FAILS, False, "but the probe says"),
-    ("auto", True, UNKNOWN, BLIND, True, "not probed"),
-    ("on", False, UNKNOWN, PASSES, True, "declared row-independent when served"),
-    ("on", False, UNKNOWN, FAILS, False, "but the probe says"),
-    ("on", False, KNOWN, FAILS, False, "but the probe says"),
-    ("off", True, KNOWN, PASSES, False, "switched off"),
-    ("on", True, Row(True, "known", static_batch=4), PASSES, False, "exactly 4 rows"),
+    # mode, rows, probe, is batching, the reason has
+    ("auto", KNOWN, PASSES, True, "Known answers row by row; same"),
+    ("auto", KNOWN, FAILS, False, "but the probe says not row by row"),
+    ("auto", KNOWN, BLIND, True, "not probed: no example"),
+    ("auto", UNKNOWN, PASSES, False, "a Python function; declare it row_independent"),
+    ("on", UNKNOWN, PASSES, True, "declared row-independent when served"),
+    ("on", UNKNOWN, FAILS, False, "but the probe says"),
+    ("on", UNKNOWN, BLIND, True, "not probed"),
+    ("on", KNOWN, FAILS, False, "but the probe says"),
+    ("off", KNOWN, PASSES, False, "switched off"),
+    ("on", Row(True, "known", static_batch=4), PASSES, False, "exactly 4 rows"),
 ]
 
 
-@pytest.mark.parametrize(("mode", "is_declared", "rows", "found", "is_batching", "reason"), VERDICTS)
-def test_judges_by_the_truth_table(
-    mode: str, is_declared: bool, rows: Row, found: Probed, is_batching: bool, reason: str
-) -> None:
-    verdict = judge(mode, is_declared, rows, lambda: found)
+@pytest.mark.parametrize(("mode", "rows", "found", "is_batching", "reason"), VERDICTS)
+def test_judges_by_the_truth_table(mode: str, rows: Row, found: Probed, is_batching: bool, reason: str) -> None:
+    verdict = judge(mode, rows, lambda: found)
 
     assert verdict.is_batching is is_batching
     assert reason in verdict.reason
@@ -160,5 +156,5 @@ def test_a_function_that_nobody_declared_is_not_even_called() -> None:
     def never() -> Probed:
         raise AssertionError
 
-    assert isinstance(judge("auto", False, UNKNOWN, never), Verdict)
-    assert isinstance(judge("off", True, KNOWN, never), Verdict)
+    assert isinstance(judge("auto", UNKNOWN, never), Verdict)
+    assert isinstance(judge("off", KNOWN, never), Verdict)

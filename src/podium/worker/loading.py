@@ -17,7 +17,7 @@ from podium.models.predictor import Predictor
 from podium.transport.messages import Load, LoadError, Loading, Message, Ready
 from podium.worker.log import log_event, traceback_of
 from podium.worker.probe import Probed, probe
-from podium.worker.verdict import ROW_INDEPENDENT, Verdict, judge
+from podium.worker.verdict import Verdict, judge
 
 _MOST_WARNINGS = 10
 
@@ -134,9 +134,7 @@ def _judge(order: Load, predictor: Predictor, example: _Example) -> Verdict:
             log_event("probe_failed", error=type(error).__name__, traceback=traceback_of(error))
             return Probed(False, f"the probe failed: {type(error).__name__}")
 
-    metadata = order.mlmodel.get("metadata")
-    is_declared = isinstance(metadata, dict) and metadata.get(ROW_INDEPENDENT) is True
-    return judge(order.batching, is_declared, predictor.rows, look)
+    return judge(order.batching, predictor.rows, look)
 
 
 def _cause(error: BaseException) -> str:

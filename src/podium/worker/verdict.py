@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from podium.flavors.contract import Row
 from podium.worker.probe import Probed
 
-AUTO, ON, OFF = "auto", "on", "off"
-ROW_INDEPENDENT = "podium.row_independent"
+ON, OFF = "on", "off"
 
 _HOW_TO_DECLARE = (
     "declare it row_independent when you log it, or serve with --batching on, if each row's answer depends on that row only"
@@ -22,17 +21,17 @@ class Verdict:
     reason: str
 
 
-def judge(mode: str, is_declared: bool, rows: Row, probe: Callable[[], Probed]) -> Verdict:
+def judge(mode: str, rows: Row, probe: Callable[[], Probed]) -> Verdict:
     """Decide whether to merge requests.
 
-    A model is batched when its flavor knows it to be row-independent, or its author or operator declared it so, and the
-    probe does not refute it. Where the probe cannot look (no input example, or one that fails), the word of the list or of
-    the declaration stands alone, and the reason says so. The probe is not run where it could change nothing.
+    A model is batched when its flavor knows it to be row-independent, or its author (when logging it, which `rows` then
+    says) or its operator (when serving it) declared it so, and the probe does not refute it. Where the probe cannot look
+    (no input example, or one that fails), the word of the list or of the declaration stands alone, and the reason says
+    so. The probe is not run where it could change nothing.
 
     Args:
         mode: `auto`, `on` (declared when serving) or `off`.
-        is_declared: The model says `podium.row_independent` in its MLmodel's metadata.
-        rows: The flavor's own knowledge.
+        rows: What the flavor knows, or the author declared.
         probe: Calls the model.
     """
     if mode == OFF:
@@ -43,8 +42,6 @@ def judge(mode: str, is_declared: bool, rows: Row, probe: Callable[[], Probed]) 
         claim = rows.reason
     elif mode == ON:
         claim = "declared row-independent when served"
-    elif is_declared:
-        claim = "declared row-independent when logged"
     else:
         return Verdict(False, f"{rows.reason}; {_HOW_TO_DECLARE}")
     found = probe()
