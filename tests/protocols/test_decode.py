@@ -102,6 +102,7 @@ def test_a_type_hint_takes_inputs_as_they_are() -> None:
     [
         {"dataframe_split": {"columns": ["x"], "data": [[2**63]]}},
         {"dataframe_records": [{"x": 1e20}]},
+        {"dataframe_records": [{"x": float(2**63)}]},
         {"inputs": {"x": [2**63]}},
         {"instances": [{"x": -(2**64)}]},
     ],
