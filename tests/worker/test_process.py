@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from podium.transport.messages import Attach, Drained, LoadError, Ready
+from podium.transport.messages import Attach, Drained, Load, LoadError
 
 Eventually = Callable[[Callable[[], bool], str], None]
 DOUBLE = "def predict(model_input):\n    return model_input * 2"
@@ -261,8 +261,6 @@ def test_a_worker_that_still_loads_ends_at_once(workshop: Any, eventually: Event
     code = "import pathlib, time\npathlib.Path(__file__).with_name('began').touch()\ntime.sleep(1000)\n" + DOUBLE
     model = workshop.function(code)
     worker = workshop.worker(model)
-    from podium.transport.messages import Load
-
     worker.control.send(Load(str(model[0]), model[1], "test", "1"))
     eventually((model[0] / "began").exists, "loading began")
 
@@ -387,7 +385,21 @@ def predict(model_input):
         os.kill(child, signal.SIGKILL)
 
 
-def test_ready_is_a_message_of_its_own(workshop: Any) -> None:
-    worker = workshop.worker(workshop.function(DOUBLE))
+def test_ending_a_child_that_the_model_forked_ends_the_child_only(workshop: Any) -> None:
+    """Its SIGTERM is not the worker's."""
+    code = """
+import os, signal, time
+def predict(model_input):
+    child = os.fork()
+    if child == 0:
+        time.sleep(1000)
+    os.kill(child, signal.SIGTERM)
+    return [os.WTERMSIG(os.waitpid(child, 0)[1])]
+"""
+    worker, gateway = workshop.serving(workshop.function(code))
 
-    assert isinstance(worker.load(), Ready)
+    for _ in range(3):
+        assert json.loads(gateway.ask({"inputs": [1]}).body) == {"predictions": [int(signal.SIGTERM)]}
+
+    assert worker.process.poll() is None
+    assert "draining" not in worker.log

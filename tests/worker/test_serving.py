@@ -238,6 +238,20 @@ def test_a_failure_is_written_down_with_its_request(workshop: Any) -> None:
     assert json.loads(reply.body)["request_id"] == "r-1"
 
 
+def test_a_warning_of_every_prediction_is_written_down_once(workshop: Any) -> None:
+    """Though the model's library makes Python forget that it warned before, as scikit-learn does."""
+    code = (
+        "import warnings\ndef predict(model_input):\n    with warnings.catch_warnings():\n        pass\n"
+        "    warnings.warn('look')\n    return model_input"
+    )
+    worker, gateway = workshop.serving(workshop.function(code))
+
+    for _ in range(5):
+        gateway.ask({"inputs": [1]})
+
+    assert worker.log.count("look") == 1
+
+
 def test_a_body_that_cannot_be_read_fails_alone(held: Any) -> None:
     at = held()
     good = [at.gateway.send({"inputs": [[1.0, 1.0]]}) for _ in range(2)]
