@@ -82,7 +82,9 @@ def clean_environment(**extra):
     for name, value in os.environ.items():
         if name in {"VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "__PYVENV_LAUNCHER__", "PYTEST_ADDOPTS", "COVERAGE_PROCESS_START"}:
             continue
-        if name.startswith(("PYTHON", "PODIUM_", "MLFLOW_", "RUFF_", "MYPY")):
+        if name.startswith(("PYTHON", "MLFLOW_", "RUFF_", "MYPY")):
+            continue
+        if name.startswith("PODIUM_") and not name.startswith("PODIUM_TEST_"):
             continue
         if name.startswith("PIP_") and name[4:] not in _PIP_SOURCES:
             continue
@@ -173,7 +175,7 @@ def _run_quietly(label, command):
             process.wait(timeout=max(0.05, started + due - time.monotonic()))
             break
         except subprocess.TimeoutExpired:
-            last = said[-1].strip() if said else ""
+            last = next((line.strip() for line in reversed(said) if line.strip() and not line.startswith("WARNING")), "")
             _say(f"    {label}, {time.monotonic() - started:.0f} s: {last[:100]}")
             due += 5.0
     reader.join(timeout=10)
@@ -249,18 +251,20 @@ def quick(arguments):
 def check(_arguments):
     """All four checks, even when an early one fails."""
     inside = _test_environment(choose_python())
-    commands = [[inside, "-m", *command] for command in CHECKS]
-    commands.append([inside, "-c", LINT_IMPORTS])
     failed = 0
-    for command in commands:
-        _say("==> " + " ".join(command[2:])[:80])
-        failed += _run(command) != 0
-    _say(f"{failed} of {len(commands)} checks failed" if failed else "all checks passed")
+    for title, command in CHECKS.items():
+        _say("==> " + title)
+        failed += _run([inside, *command]) != 0
+    _say(f"{failed} of {len(CHECKS)} checks failed" if failed else "all checks passed")
     return min(failed, 1)
 
 
-CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
-LINT_IMPORTS = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
+CHECKS = {
+    "ruff check": ("-m", "ruff", "check", "."),
+    "ruff format --check": ("-m", "ruff", "format", "--check", "."),
+    "mypy --strict": ("-m", "mypy"),
+    "import floors": ("-c", "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"),
+}
 
 
 def clean(_arguments):

@@ -44,7 +44,6 @@ def podium(*arguments: str, check: bool = True) -> str:
 def train_and_register() -> tuple[int, int, dict[str, Any]]:
     """Log two models of scikit-learn's breast cancer data; returns their version numbers and a request."""
     say("importing scikit-learn and podium")
-    import podium.sklearn
     from sklearn.datasets import load_breast_cancer
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
@@ -52,25 +51,27 @@ def train_and_register() -> tuple[int, int, dict[str, Any]]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    import podium.sklearn
+
     data, target = load_breast_cancer(return_X_y=True, as_frame=True)
     train, test, train_labels, test_labels = train_test_split(data, target, random_state=0)
     candidates = [
         make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
         RandomForestClassifier(n_estimators=100, random_state=0),
     ]
-    versions = []
+    versions: list[int] = []
     for model in candidates:
         say(f"training {model.__class__.__name__} on {len(train)} rows of the breast cancer data set")
         model.fit(train, train_labels)
         say(f"accuracy on {len(test)} held-out rows: {model.score(test, test_labels):.3f}; logging and registering it")
-        podium.sklearn.log_model(
+        info = podium.sklearn.log_model(
             model,
             name="model",
             signature=podium.infer_signature(train, model.predict(train)),
             input_example=test.head(2),
             registered_model_name=NAME,
         )
-        versions.append(max(version.version for version in podium.Registry().versions(NAME)))
+        versions.append(info.registered_model_version)
     return versions[0], versions[1], {"dataframe_split": test.head(2).to_dict(orient="split", index=False)}
 
 

@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Iterable
-from typing import Protocol
 
+from podium.serving.walk import Walk
 from podium.telemetry.access import AccessLog, Entry
 from podium.telemetry.metrics import (
     BATCH_ROWS,
@@ -23,24 +23,10 @@ from podium.telemetry.metrics import (
 )
 from podium.telemetry.slots import SERIES, UNROUTED, Slots
 from podium.transport.frames import Reply
-from podium.web.messages import Request
 
 _CODE_CELLS = {int(code): REQUESTS.cell(code) for code in CODES if code.isdigit()}
 _OTHER_CODE = REQUESTS.cell("other")
 CLIENT_LEFT = 499
-
-
-class Finished(Protocol):
-    """A request that is over."""
-
-    request: Request
-    request_id: str
-    client: str
-    attempts: int
-    started: float
-
-    @property
-    def body_size(self) -> int: ...
 
 
 class Recorder:
@@ -56,11 +42,12 @@ class Recorder:
         self.slots = slots
         self.access = access
         self._slot = slot
+        self._dropped = 0
         self._blocks = {UNROUTED: slots.block(slot, UNROUTED)}
 
     def record(
         self,
-        walk: Finished,
+        walk: Walk,
         series: int,
         status: int,
         sent: int,
@@ -92,11 +79,7 @@ class Recorder:
             cells[QUEUE.bucket(reply.queued_us)] += 1
             cells[QUEUE.sum] += reply.queued_us
             cells[ROWS.offset] += reply.rows
-            if reply.is_first_of_batch:
-                cells[PREDICT.bucket(reply.predict_us)] += 1
-                cells[PREDICT.sum] += reply.predict_us
-                cells[BATCH_ROWS.bucket(reply.batch_rows)] += 1
-                cells[BATCH_ROWS.sum] += reply.batch_rows
+            self.record_batch(series, reply)
         if self.access is not None:
             self.access.add(
                 Entry(
@@ -120,7 +103,18 @@ class Recorder:
                 )
             )
 
-    def record_refused(self, status: int, request_id: str, method: str, path: str, client: str, sent: int, error: str) -> None:
+    def record_batch(self, series: int, reply: Reply) -> None:
+        """Count the batch that a reply is the first of; for a reply that nobody waits for any more, too."""
+        if reply.is_first_of_batch:
+            cells = self._block(series)
+            cells[PREDICT.bucket(reply.predict_us)] += 1
+            cells[PREDICT.sum] += reply.predict_us
+            cells[BATCH_ROWS.bucket(reply.batch_rows)] += 1
+            cells[BATCH_ROWS.sum] += reply.batch_rows
+
+    def record_refused(
+        self, status: int, request_id: str, method: str, path: str, client: str, sent: int, error: str
+    ) -> None:
         """Count and write down a request that never became a scoring request: unreadable, no such path."""
         self._blocks[UNROUTED][_CODE_CELLS.get(status, _OTHER_CODE)] += 1
         if self.access is not None:
@@ -134,6 +128,12 @@ class Recorder:
 
     def count_crashed(self, series: int) -> None:
         self._block(series)[CRASHES.offset] += 1
+
+    def publish_dropped(self) -> None:
+        """Put the number of access log lines that this process could not write where every gateway can read it."""
+        if self.access is not None and self.access.dropped != self._dropped:
+            self.slots.add_lines_dropped(self._slot, self.access.dropped - self._dropped)
+            self._dropped = self.access.dropped
 
     def set_in_flight(self, in_flight: Iterable[tuple[int, int, int]]) -> None:
         """Say what is in flight now: series, requests, bytes; what is not named has nothing."""

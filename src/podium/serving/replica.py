@@ -7,8 +7,8 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
+from podium.serving.walk import Walk
 from podium.transport.board import BoardReader
 from podium.transport.frames import (
     REFUSED,
@@ -23,12 +23,6 @@ from podium.web.messages import header_lines
 
 _READ_BYTES = 1 << 18
 _BUFFERS = 256  # written at once; the kernel takes at most 1024
-
-
-class Sender(Protocol):
-    """A request that can be outstanding on a replica."""
-
-    rows: int
 
 
 class Replica:
@@ -67,7 +61,7 @@ class Replica:
         self.series = series
         self.board = board
         self.headers = header_lines(("x-podium-model", endpoint), ("x-podium-version", version))
-        self.outstanding: dict[int, Sender] = {}
+        self.outstanding: dict[int, Walk] = {}
         self.rows = 0
         self.is_draining = False
         self.is_dropped = False
@@ -86,11 +80,15 @@ class Replica:
 
     def start(
         self,
-        on_reply: "Callable[[Replica, Sender, Reply], None]",
-        on_refused: "Callable[[Replica, Sender, int], None]",
+        on_reply: "Callable[[Replica, Walk | None, Reply], None]",
+        on_refused: "Callable[[Replica, Walk, int], None]",
         on_lost: "Callable[[Replica, str], None]",
     ) -> None:
-        """Read from now on. `on_lost` is called once, when the socket broke; the replica is closed then."""
+        """Read from now on.
+
+        `on_reply` gets None with a reply to a cancelled request. `on_lost` is called once, when the socket broke; it closes
+        the replica.
+        """
         self._on_reply, self._on_refused, self._on_lost = on_reply, on_refused, on_lost
         self._socket.setblocking(False)
         self._loop.add_reader(self._descriptor, self._readable)
@@ -100,12 +98,12 @@ class Replica:
         """Whether it takes one more request."""
         return not (self.is_closed or self.is_draining or self.is_dropped or self._unsent_bytes > self._max_buffer_bytes)
 
-    def reserve(self, sender: Sender) -> int:
+    def reserve(self, walk: Walk) -> int:
         """An id for a request, which is outstanding from now on."""
         identity = self._next_id
         self._next_id = identity + 1
-        self.outstanding[identity] = sender
-        self.rows += sender.rows
+        self.outstanding[identity] = walk
+        self.rows += walk.rows
         return identity
 
     def write(self, frame: bytes) -> None:
@@ -125,6 +123,12 @@ class Replica:
         """Ids of this gateway's requests that the worker runs, or ran when it died."""
         return {identity for serial, identity in self.board.running() if serial == self._serial}
 
+    def finish(self) -> None:
+        """Write what can be written now and close: nothing is outstanding, so nothing else can be lost than a CANCEL."""
+        if self._unsent:
+            self._flush()
+        self.close()
+
     def close(self) -> None:
         """Close the socket and the board. What is outstanding stays for whoever closes."""
         if not self.is_closed:
@@ -137,11 +141,11 @@ class Replica:
             self._socket.close()
             self.board.close()
 
-    def _take(self, identity: int) -> Sender | None:
-        sender = self.outstanding.pop(identity, None)
-        if sender is not None:
-            self.rows -= sender.rows
-        return sender
+    def _take(self, identity: int) -> Walk | None:
+        walk = self.outstanding.pop(identity, None)
+        if walk is not None:
+            self.rows -= walk.rows
+        return walk
 
     def _readable(self) -> None:
         try:
@@ -160,28 +164,26 @@ class Replica:
                     return
                 if frame.kind == REPLY:
                     reply = decode_reply(frame.flags, frame.status, frame.id, frame.payload)
-                    sender = self._answered(frame.id)
-                    if sender is not None:
-                        self._on_reply(self, sender, reply)
+                    self._on_reply(self, self._answered(frame.id), reply)
                 elif frame.kind == REFUSED:
-                    sender = self._answered(frame.id)
-                    if sender is not None:
-                        self._on_refused(self, sender, frame.flags)
+                    refused = self._answered(frame.id)
+                    if refused is not None:
+                        self._on_refused(self, refused, frame.flags)
                 else:
                     raise BrokenFrame(f"a worker sent a frame of kind {frame.kind}")
         except BrokenFrame as error:
             self._lose(error.message)
 
-    def _answered(self, identity: int) -> Sender | None:
+    def _answered(self, identity: int) -> Walk | None:
         """The request that a frame answers; None for one that was cancelled.
 
         Raises:
             BrokenFrame: No request had this id.
         """
-        sender = self._take(identity)
-        if sender is None and not 0 < identity < self._next_id:
+        walk = self._take(identity)
+        if walk is None and not 0 < identity < self._next_id:
             raise BrokenFrame(f"a worker answered request {identity}, which was never sent")
-        return sender
+        return walk
 
     def _flush(self) -> None:
         self._is_flushing = False

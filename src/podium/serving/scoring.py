@@ -17,15 +17,17 @@ import re
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 
 from podium.domain.admission import admit
 from podium.errors import DeadlineExceeded, Overloaded, PodiumError, Unavailable, WorkerCrashed
 from podium.protocols.mlflow.problems import problem
 from podium.serving.recording import CLIENT_LEFT, Recorder
-from podium.serving.replica import Replica, Sender
+from podium.serving.replica import Replica
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
 from podium.serving.waiting import WaitingLine
+from podium.serving.walk import Walk
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
 from podium.web.messages import Request, Response, header_lines
@@ -47,41 +49,12 @@ class RequestIds:
         theirs = request.header(b"x-request-id")
         if theirs is not None and _SANE_ID.fullmatch(theirs):
             return theirs
+        return self.new()
+
+    def new(self) -> str:
+        """An id that nobody else has."""
         self._count += 1
         return f"{self._prefix}{self._count:08x}"
-
-
-class Walk(Sender):
-    """One request on its way. `replica` and `identity` say where it is outstanding, if it is."""
-
-    __slots__ = (
-        "attempts", "avoid", "client", "connection", "deadline", "identity", "is_solo", "last", "replica", "request", "request_id",
-        "rows", "scoring", "started",
-    )  # fmt: skip
-
-    def __init__(self, scoring: "Scoring", request: Request, connection: Connection, request_id: str, timeout_s: float) -> None:
-        self.scoring = scoring
-        self.request = request
-        self.connection = connection
-        self.request_id = request_id
-        self.client = connection.client
-        self.started = time.monotonic()
-        self.deadline = self.started + timeout_s
-        self.replica: Replica | None = None
-        self.last: Replica | None = None  # the one tried last: what an error is counted for
-        self.identity = 0
-        self.rows = 1
-        self.attempts = 0
-        self.avoid: tuple[int, ...] = ()
-        self.is_solo = False
-
-    @property
-    def body_size(self) -> int:
-        return len(self.request.body)
-
-    def leave(self) -> None:
-        """The client has left."""
-        self.scoring.abandon(self)
 
 
 class Scoring:
@@ -102,7 +75,7 @@ class Scoring:
         router: Router,
         recorder: Recorder,
         on_lost: Callable[[Replica, str], None],
-        on_released: Callable[[Replica], None],
+        on_released: Callable[[int], None],
     ) -> None:
         self._loop = loop
         self._settings = settings
@@ -126,12 +99,12 @@ class Scoring:
 
     def start(self, request: Request, connection: Connection) -> None:
         """Take a request, or refuse it."""
-        walk = Walk(self, request, connection, self.ids.of(request), self._timeout_s)
+        walk = Walk(request, connection, self.ids.of(request), self._timeout_s)
         size = len(request.body)
         refusal = admit(len(self._open), self._open_bytes, size, self._bounds)
         self._open[walk] = None
         self._open_bytes += size
-        connection.on_leave = walk.leave
+        connection.on_leave = partial(self.abandon, walk)
         if refusal is not None:
             self._recorder.count_rejected(UNROUTED, "gateway_full")
             self._fail(walk, Overloaded(f"The server is full: {refusal.value}. Try again.", _RETRY_AFTER_S))
@@ -152,16 +125,18 @@ class Scoring:
         self.serve_waiting()
 
     def drop(self, identity: int) -> None:
-        """Give a replica no new request; it is released when nothing is outstanding. One that is unknown is released at once."""
+        """Give a replica no new request; it is released when nothing is outstanding; an unknown one at once."""
         replica = self._router.replicas.get(identity)
-        if replica is not None:
+        if replica is None:
+            self._on_released(identity)
+        else:
             replica.is_dropped = True
             self._release_dropped(replica)
 
     def lose(self, replica: Replica, reason: str) -> None:
         """A worker is gone, or talks nonsense: everything that it owes goes elsewhere.
 
-        What the board says was running is charged with the crash: once it is sent again, alone; the second time it is given up.
+        What the board says was running is charged: the first time it is sent again, alone; the second time it is given up.
         """
         running = replica.running() if replica.outstanding else set()
         replica.close()
@@ -169,16 +144,18 @@ class Scoring:
         outstanding = list(replica.outstanding.items())
         replica.outstanding.clear()
         if replica.is_dropped:
-            self._on_released(replica)
+            self._on_released(replica.id)
         else:
             self._on_lost(replica, reason)
         for identity, walk in outstanding:
-            assert isinstance(walk, Walk)
             walk.replica = None
             if identity in running:
                 self._recorder.count_crashed(replica.series)
                 if walk.is_solo:
-                    self._fail(walk, WorkerCrashed("The model's process died while it ran this request, and again on a second try."))
+                    self._fail(
+                        walk,
+                        WorkerCrashed("The model's process died while it ran this request, and again on a second try."),
+                    )
                     continue
                 walk.is_solo = True
             self._route(walk)
@@ -204,7 +181,7 @@ class Scoring:
             self._recorder.count_rejected(UNROUTED, "not_ready")
             self._fail(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
         self._recorder.set_in_flight(
-            (replica.series, len(replica.outstanding), sum(w.body_size for w in replica.outstanding.values() if isinstance(w, Walk)))
+            (replica.series, len(replica.outstanding), sum(w.body_size for w in replica.outstanding.values()))
             for replica in self._router.replicas.values()
         )
 
@@ -258,8 +235,10 @@ class Scoring:
         )
         return True
 
-    def _on_reply(self, replica: Replica, walk: Sender, reply: frames.Reply) -> None:
-        assert isinstance(walk, Walk)
+    def _on_reply(self, replica: Replica, walk: Walk | None, reply: frames.Reply) -> None:
+        if walk is None:
+            self._recorder.record_batch(replica.series, reply)
+            return
         walk.replica = None
         self._release(walk)
         self._router.learn_rows(replica, walk.body_size, reply.rows)
@@ -272,8 +251,7 @@ class Scoring:
         if replica.is_dropped:
             self._release_dropped(replica)
 
-    def _on_refused(self, replica: Replica, walk: Sender, reason: int) -> None:
-        assert isinstance(walk, Walk)
+    def _on_refused(self, replica: Replica, walk: Walk, reason: int) -> None:
         walk.replica = None
         if reason == frames.DRAINING:
             replica.is_draining = True
@@ -307,7 +285,9 @@ class Scoring:
                 self._release_dropped(replica)
         return True
 
-    def _close(self, walk: Walk, status: int, sent: int, reply: frames.Reply | None = None, error: str | None = None) -> None:
+    def _close(
+        self, walk: Walk, status: int, sent: int, reply: frames.Reply | None = None, error: str | None = None
+    ) -> None:
         last = walk.last
         series = UNROUTED if last is None else last.series
         label = None if last is None else (last.endpoint, last.version)
@@ -317,4 +297,4 @@ class Scoring:
         if not replica.outstanding and not replica.is_closed:
             replica.finish()
             self._router.replicas.pop(replica.id, None)
-            self._on_released(replica)
+            self._on_released(replica.id)

@@ -1,8 +1,9 @@
 """The access log: one JSON line for each scoring request, in a file that rotates. No payload, no header but the request id.
 
-Lines are gathered in memory and written by a thread a few times a second, each time with one O_APPEND write, so several gateways
-share one file. Whoever finds it full takes a lock and renames it; the others notice the new file by its inode. When the disk does
-not keep up, lines are dropped and counted: the log never holds a request up. A gateway that is killed loses its last half second.
+Lines are gathered in memory and written by a thread a few times a second, each time with one O_APPEND write, so several
+gateways share one file. Whoever finds it full takes a lock and renames it; the others notice the new file by its inode.
+When the disk does not keep up, lines are dropped and counted: the log never holds a request up. A gateway that is killed
+loses its last half second.
 """
 
 import contextlib

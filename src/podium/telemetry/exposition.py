@@ -88,6 +88,6 @@ def _labels(labels: Labels) -> str:
 
 
 def _number(value: float) -> str:
-    if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 – NaN is what differs from itself
-        return "NaN" if value != value else "+Inf" if value > 0 else "-Inf"  # noqa: PLR0124
+    if value != value or value in (float("inf"), float("-inf")):
+        return "NaN" if value != value else "+Inf" if value > 0 else "-Inf"
     return str(int(value)) if value == int(value) and abs(value) < 1 << 53 else repr(value)

@@ -1,7 +1,7 @@
 """Every metric of the scoring path, declared once: name, unit, labels, help, and the cells that hold it.
 
-A series is one version of one endpoint (or the requests that reached no version). Its numbers are unsigned 64-bit cells, one block
-for each gateway; only sums of cells are ever shown, so whole microseconds and bytes are counted, never fractions.
+A series is one version of one endpoint (or the requests that reached no version). Its numbers are unsigned 64-bit cells,
+one block for each gateway; only sums of cells are ever shown: whole microseconds and bytes are counted, never fractions.
 """
 
 from bisect import bisect_left
@@ -80,31 +80,39 @@ def _laid_out(*metrics: Metric) -> tuple[Metric, ...]:
     placed, offset = [], 0
     for metric in metrics:
         placed.append(
-            Metric(
-                metric.name, metric.kind, metric.help, metric.label, metric.values, metric.bounds, metric.scale, offset
-            )
+            Metric(metric.name, metric.kind, metric.help, metric.label, metric.values, metric.bounds, metric.scale, offset)
         )
         offset += metric.cells
     return tuple(placed)
 
 
-SERIES_METRICS = (
-    REQUESTS, DURATION, QUEUE, PREDICT, BATCH_ROWS, ROWS, RECEIVED, SENT, REJECTED, RETRIES, CRASHES, IN_FLIGHT, IN_FLIGHT_BYTES,
-) = _laid_out(
-    Metric("podium_requests_total", Kind.COUNTER, "Scoring requests that were answered, by HTTP status.", "code", CODES),
-    Metric("podium_request_duration_seconds", Kind.HISTOGRAM, "From a request's last byte to its answer.", bounds=_DURATIONS_US, scale=1_000_000),
-    Metric("podium_queue_duration_seconds", Kind.HISTOGRAM, "What a request waited in the worker's queue.", bounds=_DURATIONS_US, scale=1_000_000),
-    Metric("podium_predict_duration_seconds", Kind.HISTOGRAM, "What one batch took in the model.", bounds=_DURATIONS_US, scale=1_000_000),
-    Metric("podium_batch_rows", Kind.HISTOGRAM, "Rows of each batch; its count is the number of batches.", bounds=_BATCH_ROWS),
-    Metric("podium_rows_total", Kind.COUNTER, "Rows that were predicted."),
-    Metric("podium_request_body_bytes_total", Kind.COUNTER, "Bytes of the bodies of scoring requests."),
-    Metric("podium_response_body_bytes_total", Kind.COUNTER, "Bytes of the bodies of the answers to scoring requests."),
-    Metric("podium_rejected_total", Kind.COUNTER, "Scoring requests that were turned away without a prediction.", "reason", REASONS),
-    Metric("podium_retries_total", Kind.COUNTER, "Requests that were sent to a worker again."),
-    Metric("podium_crashed_requests_total", Kind.COUNTER, "Requests that a worker was running when it died."),
+def _duration(name: str, text: str) -> Metric:
+    return Metric(name, Kind.HISTOGRAM, text, bounds=_DURATIONS_US, scale=1_000_000)
+
+
+def _counter(name: str, text: str, label: str | None = None, values: tuple[str, ...] = ()) -> Metric:
+    return Metric(name, Kind.COUNTER, text, label, values)
+
+
+SERIES_METRICS = _laid_out(
+    _counter("podium_requests_total", "Scoring requests that were answered, by HTTP status.", "code", CODES),
+    _duration("podium_request_duration_seconds", "From a request's last byte to its answer."),
+    _duration("podium_queue_duration_seconds", "What a request waited in the worker's queue."),
+    _duration("podium_predict_duration_seconds", "What one batch took in the model."),
+    Metric("podium_batch_rows", Kind.HISTOGRAM, "Rows of each batch; its count is that of batches.", bounds=_BATCH_ROWS),
+    _counter("podium_rows_total", "Rows that were predicted."),
+    _counter("podium_request_body_bytes_total", "Bytes of the bodies of scoring requests."),
+    _counter("podium_response_body_bytes_total", "Bytes of the bodies of the answers to scoring requests."),
+    _counter("podium_rejected_total", "Scoring requests turned away without a prediction.", "reason", REASONS),
+    _counter("podium_retries_total", "Times that a request was sent to a worker again."),
+    _counter("podium_crashed_requests_total", "Requests that a worker was running when it died."),
     Metric("podium_requests_in_flight", Kind.GAUGE, "Scoring requests that wait for their answer."),
     Metric("podium_request_body_bytes_in_flight", Kind.GAUGE, "Bytes of the bodies of the requests in flight."),
-)  # fmt: skip
+)
+(
+    REQUESTS, DURATION, QUEUE, PREDICT, BATCH_ROWS, ROWS, RECEIVED, SENT, REJECTED, RETRIES, CRASHES, IN_FLIGHT,
+    IN_FLIGHT_BYTES,
+) = SERIES_METRICS  # fmt: skip
 
 GAUGES = tuple(metric for metric in SERIES_METRICS if metric.kind is Kind.GAUGE)
 CELLS = SERIES_METRICS[-1].offset + SERIES_METRICS[-1].cells
@@ -128,6 +136,9 @@ SUPERVISOR_METRICS = (
 # What a gateway knows beside the series: gauges that are read when asked.
 GATEWAY_METRICS = (
     QUEUED_ROWS := Metric("podium_queue_rows", Kind.GAUGE, "Rows that wait in the workers' queues."),
+    LOG_LINES_DROPPED := Metric(
+        "podium_access_log_lines_dropped_total", Kind.COUNTER, "Access log lines lost to a slow or full disk."
+    ),
     BUILD_INFO := Metric("podium_build_info", Kind.GAUGE, "Always 1; the label is podium's version."),
     READY := Metric("podium_ready", Kind.GAUGE, "1 when the server takes traffic, else 0."),
 )

@@ -1,12 +1,13 @@
 """Counters that outlive a process: a memfd of unsigned 64-bit cells, one region for each gateway slot.
 
-    magic | gateways | series | cells of a series | access log lines lost, for each gateway … | then for each gateway its series' blocks
+    magic | gateways | series | cells of a block … | for each gateway: a block of its own, then one for each series
 
-One process writes a region (the gateway in that slot), anyone reads; a cell is one aligned 8-byte store, so no lock is needed. A
-gateway that is started again goes on counting where the one before it ended: the sums over all gateways are exact through restarts.
-A series' last block is that of requests which reached no version.
+One process writes a region (the gateway in that slot), anyone reads; a cell is one aligned 8-byte store, so no lock is
+needed. A gateway that is started again goes on counting where the one before it ended: sums over all gateways are exact
+through restarts. The last series is that of requests which reached no version.
 """
 
+import contextlib
 import fcntl
 import mmap
 import os
@@ -19,7 +20,7 @@ UNROUTED = SERIES  # the series of requests that reached no version; the supervi
 _MAGIC = 0x31544F4C53_4450
 _HEAD = 8
 _BLOCK = 128  # cells, so that a block is whole cache lines
-_REGION = (SERIES + 1) * _BLOCK
+_REGION = (1 + SERIES + 1) * _BLOCK
 
 if CELLS > _BLOCK:
     raise ImportError("a series needs more cells than its block has")
@@ -67,8 +68,16 @@ class Slots:
         """
         if not (0 <= slot < self.gateways and 0 <= series <= SERIES):
             raise IndexError(f"no slot {slot} or series {series} in a table of {self.gateways} gateways")
-        start = _HEAD + slot * _REGION + series * _BLOCK
+        start = _HEAD + slot * _REGION + (1 + series) * _BLOCK
         return self.cells[start : start + _BLOCK]
+
+    def add_lines_dropped(self, slot: int, count: int) -> None:
+        """Count access log lines that a gateway could not write."""
+        self.cells[_HEAD + slot * _REGION] += count
+
+    def lines_dropped(self) -> int:
+        """Access log lines lost by all gateways."""
+        return sum(self.cells[_HEAD + slot * _REGION] for slot in range(self.gateways))
 
     def totals(self, series: int) -> list[int]:
         """A series' cells summed over all gateways."""
@@ -91,4 +100,5 @@ class Slots:
 
     def close(self) -> None:
         self.cells.release()
-        self._map.close()
+        with contextlib.suppress(BufferError):  # somebody still holds a block; the map goes with the last of them
+            self._map.close()

@@ -7,7 +7,7 @@ import msgspec
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _STATUS_LINES = {code: f"HTTP/1.1 {code} {phrase}\r\n".encode() for code, phrase in _PHRASES.items()}
 _BODILESS = frozenset({204, 304})
-_UNSAFE = {code: "?" for code in (*range(32), 127)}
+_UNSAFE = dict.fromkeys((*range(32), 127), "?")
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -58,7 +58,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
 
 
 class Fault(msgspec.Struct, frozen=True, gc=False):
-    """What could not be read as a request: the status and the sentence that the client gets; the connection closes after."""
+    """What could not be read as a request: the status and sentence that the client gets before the connection closes."""
 
     status: int
     detail: str

@@ -34,8 +34,8 @@ class Handler(Protocol):
 class Connections:
     """All connections of a server: what they share, and their clock.
 
-    Time-outs are kept as one number for each connection and looked at a few times a second by `sweep`: a timer for each request
-    would cost more than parsing it.
+    Time-outs are kept as one number for each connection and looked at a few times a second by `sweep`: a timer for each
+    request would cost more than parsing it.
 
     Attributes:
         is_closing: Say `Connection: close` with each answer.
@@ -90,8 +90,20 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_active", "_body_size", "_ends", "_is_dispatching", "_is_lingering", "_is_paused", "_is_stalled", "_received", "_reader",
-        "_shared", "_transport", "client", "expires_at", "on_leave",
+        "_active",
+        "_body_size",
+        "_ends",
+        "_is_dispatching",
+        "_is_lingering",
+        "_is_paused",
+        "_is_stalled",
+        "_reader",
+        "_received",
+        "_shared",
+        "_transport",
+        "client",
+        "expires_at",
+        "on_leave",
     )  # fmt: skip
 
     def __init__(self, shared: Connections) -> None:
@@ -260,7 +272,9 @@ class Connection(asyncio.Protocol):
         self._body_size += grown
         shared.body_size += grown
         if grown > 0 and shared.body_size > shared.limits.buffered_bytes:
-            self._reader.refuse(Fault(503, "The server holds as many unfinished requests as it takes.", *self._reader.target))
+            self._reader.refuse(
+                Fault(503, "The server holds as many unfinished requests as it takes.", *self._reader.target)
+            )
             self._count_body()
 
     def _linger(self) -> None:

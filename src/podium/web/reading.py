@@ -42,8 +42,8 @@ class RequestReader:
     """
 
     __slots__ = (
-        "_body", "_fault", "_has_passed_head", "_head_size", "_headers", "_headers_size", "_is_chunked", "_is_http10", "_is_upgrade",
-        "_keeps_alive", "_limits", "_parser", "_url", "body_size", "phase", "ready", "wants_continue",
+        "_body", "_fault", "_has_passed_head", "_head_size", "_headers", "_headers_size", "_is_chunked", "_is_http10",
+        "_is_upgrade", "_keeps_alive", "_limits", "_parser", "_url", "body_size", "phase", "ready", "wants_continue",
     )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
@@ -55,7 +55,7 @@ class RequestReader:
 
     def feed(self, data: bytes) -> None:
         """Take what arrived; look at `ready` and `phase` after."""
-        if self.phase is Phase.CLOSED:
+        if self.is_closed:
             return
         self._has_passed_head = self.phase is Phase.BODY
         try:
@@ -63,18 +63,24 @@ class RequestReader:
         except httptools.HttpParserUpgrade as offer:
             self._decline_upgrade(data[offer.args[0] :])
         except httptools.HttpParserError as error:
-            # `phase` is closed already when bytes follow a request that said `Connection: close`.
-            if self.phase is not Phase.CLOSED:  # type: ignore[comparison-overlap]
-                self._close(self._fault or _fault_of(error))
-        if not self._has_passed_head and self.phase is not Phase.CLOSED:
+            self.refuse(self._fault or _fault_of(error))
+        if not self._has_passed_head and not self.is_closed:
             self._head_size += len(data)
             if self._head_size > self._limits.url_bytes + self._limits.header_bytes + _HEAD_SLACK:
                 self._close(Fault(431, "The request's headers are too large."))
 
     def refuse(self, fault: Fault) -> None:
-        """Read nothing more; the fault takes the unfinished request's place."""
-        if self.phase is not Phase.CLOSED:
+        """Read nothing more; the fault takes the unfinished request's place.
+
+        Nothing happens after the last request: bytes that follow one which said `Connection: close` are not looked at.
+        """
+        if not self.is_closed:
             self._close(fault)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the last request of this connection was read."""
+        return self.phase is Phase.CLOSED
 
     @property
     def target(self) -> tuple[str, str]:
@@ -88,7 +94,7 @@ class RequestReader:
     def on_message_begin(self) -> None:
         self.phase = Phase.HEAD
         self._url = b""
-        self._headers = []
+        self._headers: list[tuple[bytes, bytes]] = []
         self._headers_size = 0
         self._body: bytes | bytearray = b""
         self.body_size = 0
@@ -150,28 +156,32 @@ class RequestReader:
         length: bytes | None = None
         hosts = 0
         for name, value in self._headers:
-            if name == b"content-length":
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-length":
                 if length is not None or not value.isdigit():
                     self._refuse(400, "The Content-Length is repeated or not a number.")
                 length = value
             elif name == b"transfer-encoding":
-                if self._is_chunked or self._is_http10:
-                    self._refuse(400, "Transfer-Encoding is repeated, or sent with HTTP/1.0.")
-                if value.strip().lower() != b"chunked":
-                    self._refuse(501, "The only Transfer-Encoding that is read here is chunked.")
-                self._is_chunked = True
-            elif name == b"host":
-                hosts += 1
+                self._judge_transfer_encoding(value)
             elif name == b"expect":
                 if value.lower() != b"100-continue":
                     self._refuse(417, "The only expectation that is met here is 100-continue.")
                 self.wants_continue = not self._is_http10
-        if hosts > 1 or (hosts == 0 and not self._is_http10):
+        if hosts != 1 and (hosts > 1 or not self._is_http10):
             self._refuse(400, "An HTTP/1.1 request needs exactly one Host header.")
-        if length is not None and self._is_chunked:
-            self._refuse(400, "Content-Length and Transfer-Encoding contradict each other.")
-        if length is not None and int(length) > self._limits.body_bytes:
-            self._refuse(413, f"The body is larger than {self._limits.body_bytes} bytes.")
+        if length is not None:
+            if self._is_chunked:
+                self._refuse(400, "Content-Length and Transfer-Encoding contradict each other.")
+            if int(length) > self._limits.body_bytes:
+                self._refuse(413, f"The body is larger than {self._limits.body_bytes} bytes.")
+
+    def _judge_transfer_encoding(self, value: bytes) -> None:
+        if self._is_chunked or self._is_http10:
+            self._refuse(400, "Transfer-Encoding is repeated, or sent with HTTP/1.0.")
+        if value.strip().lower() != b"chunked":
+            self._refuse(501, "The only Transfer-Encoding that is read here is chunked.")
+        self._is_chunked = True
 
     def _request(self) -> Request:
         url, _, query = self._url.partition(b"?")
@@ -197,7 +207,9 @@ class RequestReader:
         if method == b"CONNECT":
             self._close(Fault(501, "This server is not a proxy.", "CONNECT"))
             return
-        kept = [(name, value) for name, value in self._headers if name not in (b"upgrade", b"connection", b"http2-settings")]
+        kept = [
+            (name, value) for name, value in self._headers if name not in (b"upgrade", b"connection", b"http2-settings")
+        ]
         if not self._keeps_alive:
             kept.append((b"connection", b"close"))
         version = b"1.0" if self._is_http10 else b"1.1"
@@ -212,7 +224,6 @@ class RequestReader:
         self._fault: Fault | None = None
         self._is_http10 = False
         self._keeps_alive = True
-        self._headers: list[tuple[bytes, bytes]] = []
         self.on_message_begin()
         self.phase = Phase.IDLE
 

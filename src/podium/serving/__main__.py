@@ -1,0 +1,59 @@
+"""`python -m podium.serving`: one gateway process, started by the supervisor with its descriptors inherited."""
+
+import argparse
+import asyncio
+import gc
+import logging
+import socket
+import sys
+from collections.abc import Callable
+
+from podium.serving.gateway import Gateway
+from podium.serving.settings import GatewaySettings
+from podium.telemetry.slots import Slots
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a gateway until it is drained; 0 then."""
+    parser = argparse.ArgumentParser(prog="python -m podium.serving", description=__doc__)
+    parser.add_argument("--control-fd", type=int, required=True, help="socket pair's end: messages with the supervisor")
+    parser.add_argument("--listen-fd", type=int, required=True, help="the listening socket")
+    parser.add_argument("--slots-fd", type=int, required=True, help="the server's table of counters")
+    parser.add_argument("--slot", type=int, required=True, help="this gateway's place in it")
+    parser.add_argument("--settings", default="{}", help="GatewaySettings as JSON")
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format=f"%(asctime)s %(levelname)s gateway {chosen.slot}: %(message)s"
+    )
+    settings = GatewaySettings.from_json(chosen.settings)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings, chosen))
+    return 0
+
+
+async def _serve(settings: GatewaySettings, chosen: argparse.Namespace) -> None:
+    gateway = Gateway(
+        settings,
+        socket.socket(fileno=chosen.control_fd),
+        socket.socket(fileno=chosen.listen_fd),
+        Slots(chosen.slots_fd),
+        chosen.slot,
+    )
+    # What is here now stays: the collector need not look at it, and it need not look often at what requests leave.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+    await gateway.run()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+if __name__ == "__main__":
+    sys.exit(main())

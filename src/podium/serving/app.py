@@ -1,0 +1,91 @@
+"""Which answer a path gets: scoring, probes, status, metrics. Requests and answers only; no socket, no process."""
+
+import logging
+from collections.abc import Callable
+
+from podium._version import __version__
+from podium.errors import BodyTooLarge
+from podium.protocols.mlflow.problems import problem
+from podium.serving.recording import Recorder
+from podium.serving.scoring import Scoring
+from podium.serving.standing import Standing
+from podium.web.messages import Fault, Request, Response, header_lines
+from podium.web.protocol import Connection
+from podium.web.routes import Routes, detail
+
+_log = logging.getLogger("podium.gateway")
+_QUIET = frozenset({"/ping", "/health", "/livez", "/readyz", "/metrics", "/status", "/version"})
+
+Page = Callable[[], Response]
+
+
+class App:
+    """Answers every request of a gateway; what `web.protocol.Connections` calls.
+
+    Args:
+        scoring: Where `POST /invocations` goes.
+        standing: What the other paths tell.
+        recorder: Counts what never becomes a scoring request; successful probes are not written down.
+        max_body_bytes: Named in the answer to a body that is larger.
+    """
+
+    def __init__(self, scoring: Scoring, standing: Standing, recorder: Recorder, max_body_bytes: int) -> None:
+        self._scoring = scoring
+        self._recorder = recorder
+        self._max_body_bytes = max_body_bytes
+
+        def page(answer: Page) -> dict[str, Callable[[Request, Connection], None]]:
+            def show(request: Request, connection: Connection) -> None:
+                self._answer(request, connection, answer())
+
+            return {"GET": show, "HEAD": show}
+
+        self._routes: Routes[Callable[[Request, Connection], None]] = Routes(
+            {
+                "/invocations": {"POST": scoring.start},
+                "/ping": page(standing.readiness),
+                "/health": page(standing.readiness),
+                "/readyz": page(standing.readiness),
+                "/livez": page(lambda: Response(200, b"\n")),
+                "/version": page(lambda: Response(200, __version__.encode())),
+                "/status": page(standing.status),
+                "/metrics": page(standing.metrics),
+            }
+        )
+
+    def handle(self, request: Request, connection: Connection) -> None:
+        """Answer a request; an error of ours is a 500 that names nothing, and a traceback in the log."""
+        try:
+            found = self._routes.find(request.method, request.path, request.query)
+            if isinstance(found, Response):
+                self._answer(request, connection, found)
+            else:
+                found(request, connection)
+        except Exception as error:  # noqa: BLE001
+            _log.exception("answering %s %s failed", request.method, request.path)
+            failed = problem(error, None)
+            connection.answer(Response(failed.status, failed.body, failed.content_type))
+
+    def handle_fault(self, fault: Fault, connection: Connection) -> None:
+        """Answer what could not be read as a request."""
+        if fault.status == 413:
+            too_large = problem(BodyTooLarge(self._max_body_bytes), None)
+            response = Response(too_large.status, too_large.body, too_large.content_type)
+        else:
+            response = detail(fault.status, fault.detail)
+        identity = self._scoring.ids.new()
+        headers = header_lines(("x-request-id", identity), *((("retry-after", "1"),) if fault.status == 503 else ()))
+        connection.answer(Response(response.status, response.body, response.content_type, headers))
+        self._recorder.record_refused(
+            fault.status, identity, fault.method, fault.path, connection.client, len(response.body), fault.detail
+        )
+
+    def _answer(self, request: Request, connection: Connection, response: Response) -> None:
+        identity = self._scoring.ids.of(request)
+        headers = header_lines(("x-request-id", identity)) + response.headers
+        connection.answer(Response(response.status, response.body, response.content_type, headers))
+        if request.path not in _QUIET or response.status == 405:
+            sent = len(response.body)
+            self._recorder.record_refused(
+                response.status, identity, request.method, request.path, connection.client, sent, ""
+            )

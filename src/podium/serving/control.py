@@ -1,0 +1,140 @@
+"""The gateway's end of the control socket: what the supervisor says becomes calls, in the order it was said."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Sequence
+
+from podium.serving.replica import Replica
+from podium.serving.router import Router, table_from_json
+from podium.serving.scoring import Scoring
+from podium.serving.settings import GatewaySettings
+from podium.serving.standing import Standing
+from podium.transport.board import BoardReader
+from podium.transport.control import ControlSocket
+from podium.transport.messages import (
+    Acknowledge,
+    AddReplica,
+    BrokenMessage,
+    Drain,
+    DropReplica,
+    Message,
+    Publish,
+    Tell,
+)
+
+_log = logging.getLogger("podium.gateway")
+_SEND_S = 2.0
+
+
+class Control:
+    """Reads on the event loop; sends at once, waiting at most two seconds for a supervisor that does not read.
+
+    Args:
+        loop: The event loop.
+        sock: The inherited control socket; this object's from now on.
+        on_drain: Called with the limit in seconds when the supervisor asks to drain.
+        on_orphaned: Called once when the supervisor is gone or talks nonsense.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        on_drain: Callable[[float], None],
+        on_orphaned: Callable[[], None],
+    ) -> None:
+        sock.settimeout(_SEND_S)
+        self._loop = loop
+        self._control = ControlSocket(sock)
+        self._on_drain = on_drain
+        self._on_orphaned = on_orphaned
+        self._is_open = True
+
+    def start(self, settings: GatewaySettings, scoring: Scoring, router: Router, standing: Standing) -> None:
+        """Read from now on."""
+        self._settings = settings
+        self._scoring = scoring
+        self._router = router
+        self._standing = standing
+        self._loop.add_reader(self._control.fileno, self._readable)
+
+    def say(self, message: Message) -> None:
+        """Tell the supervisor; it is not an error that it is gone."""
+        if self._is_open:
+            try:
+                self._control.send(message)
+            except OSError as error:
+                self._end(f"the supervisor does not read: {error}")
+
+    def close(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._loop.remove_reader(self._control.fileno)
+            self._control.close()
+
+    def _readable(self) -> None:
+        try:
+            messages = self._control.receive()
+            if messages is None:
+                self._end("the supervisor is gone")
+                return
+            for message, descriptors in messages:
+                self._take(message, descriptors)
+        except TimeoutError:
+            return  # woken for nothing
+        except (BrokenMessage, OSError) as error:
+            self._end(f"the supervisor's message cannot be read: {error}")
+
+    def _end(self, reason: str) -> None:
+        if self._is_open:
+            _log.error("%s; finishing what is in flight", reason)
+            self.close()
+            self._on_orphaned()
+
+    def _take(self, message: Message, descriptors: Sequence[int]) -> None:
+        match message:
+            case AddReplica():
+                self._add(message, descriptors)
+                return
+            case Publish(table, is_ready):
+                self._router.publish(table_from_json(table))
+                self._standing.is_ready = is_ready
+                self.say(Acknowledge(self._router.table.epoch))
+                self._scoring.serve_waiting()
+            case DropReplica(replica):
+                self._scoring.drop(replica)
+            case Tell(status, series):
+                self._standing.tell(status, series)
+            case Drain(limit_s):
+                self._on_drain(limit_s)
+            case _:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                raise BrokenMessage(f"a gateway does not take {type(message).__name__}")
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def _add(self, message: AddReplica, descriptors: Sequence[int]) -> None:
+        if len(descriptors) != 2:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise BrokenMessage(f"AddReplica came with {len(descriptors)} descriptors; it needs a data socket and a board")
+        try:
+            board = BoardReader(descriptors[1])
+        finally:
+            os.close(descriptors[1])
+        self._scoring.add(
+            Replica(
+                self._loop,
+                socket.socket(fileno=descriptors[0]),
+                board,
+                replica=message.replica,
+                endpoint=message.endpoint,
+                version=message.version,
+                serial=message.socket,
+                series=message.series,
+                max_buffer_bytes=self._settings.max_replica_buffer_bytes,
+            )
+        )

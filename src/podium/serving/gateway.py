@@ -1,0 +1,154 @@
+"""A gateway's life: listen, serve, drain, end.
+
+It drains when the supervisor says so, when the supervisor is gone, and on SIGTERM (then the supervisor starts another).
+SIGINT is left to the supervisor: a terminal's Ctrl-C reaches every process of its group.
+
+Draining: not ready at once; what the listening socket's backlog holds is accepted and the socket closed; each answer
+says `Connection: close`; connections without a request stay open a moment for one that is on its way; what is in flight
+is finished. At the limit what is left gets 503.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+from podium.errors import Unavailable
+from podium.serving.app import App
+from podium.serving.control import Control
+from podium.serving.recording import Recorder
+from podium.serving.replica import Replica
+from podium.serving.router import Router
+from podium.serving.scoring import Scoring
+from podium.serving.settings import GatewaySettings
+from podium.serving.standing import Standing
+from podium.telemetry.access import AccessLog
+from podium.telemetry.slots import Slots
+from podium.transport.messages import Drained, ReplicaLost, ReplicaReleased, Started
+from podium.web.protocol import Connections
+
+_log = logging.getLogger("podium.gateway")
+_SWEEP_S = 0.1
+_DRAIN_STEP_S = 0.02
+_FLUSH_SWEEPS = 5
+_BACKLOG = 4096  # the kernel takes the smaller of this and net.core.somaxconn
+_LAST_ANSWERS_S = 0.5
+
+
+class Gateway:
+    """One gateway process.
+
+    Args:
+        settings: Limits and time-outs.
+        control: The inherited control socket.
+        listener: The inherited listening socket.
+        slots: The server's counters.
+        slot: This gateway's place in them.
+    """
+
+    def __init__(
+        self, settings: GatewaySettings, control: socket.socket, listener: socket.socket, slots: Slots, slot: int
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self._settings = settings
+        self._listener = listener
+        self._drain_limit_s: float | None = None
+        self._drain_asked = asyncio.Event()
+        self._is_over = False
+        self._access = self._open_access_log(settings)
+        slots.reset_gauges(slot)
+        self._router = Router()
+        self._recorder = Recorder(slots, slot, self._access)
+        self._control = Control(loop, control, self.drain, lambda: self.drain(settings.drain_limit_s))
+        self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released)
+        self._standing = Standing(self._router, self._recorder)
+        app = App(self._scoring, self._standing, self._recorder, settings.max_body_bytes)
+        self._connections = Connections(loop, app, settings.limits)
+
+    async def run(self) -> None:
+        """Serve until drained."""
+        loop = self._loop
+        loop.add_signal_handler(signal.SIGTERM, lambda: self.drain(self._settings.drain_limit_s))
+        loop.add_signal_handler(signal.SIGINT, lambda: None)
+        # A second handle on the same socket: the backlog can still be accepted after the server let go of the first.
+        backlog = self._listener.dup()
+        backlog.setblocking(False)
+        server = await loop.create_server(self._connections.accept, sock=self._listener, backlog=_BACKLOG)
+        self._control.start(self._settings, self._scoring, self._router, self._standing)
+        self._control.say(Started(os.getpid()))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sweep())
+            await self._drain_asked.wait()
+            server.close()
+            await self._accept_rest(backlog)
+            await self._finish()
+            self._is_over = True
+        self._control.say(Drained())
+        self._control.close()
+        if self._access is not None:
+            self._access.close()
+
+    def drain(self, limit_s: float) -> None:
+        """Begin to end. Asked again, the nearer limit counts."""
+        ends = time.monotonic() + limit_s
+        self._drain_limit_s = ends if self._drain_limit_s is None else min(ends, self._drain_limit_s)
+        self._standing.is_draining = True
+        self._connections.is_closing = True
+        self._drain_asked.set()
+
+    async def _accept_rest(self, backlog: socket.socket) -> None:
+        with backlog:
+            while True:
+                try:
+                    accepted, _ = backlog.accept()
+                except (BlockingIOError, ConnectionAbortedError):
+                    return
+                except OSError as error:
+                    _log.warning("connections in the backlog are lost: %s", error)
+                    return
+                accepted.setblocking(False)
+                await self._loop.connect_accepted_socket(self._connections.accept, accepted)
+
+    async def _finish(self) -> None:
+        connections, scoring = self._connections, self._scoring
+        lingers_until = time.monotonic() + self._settings.drain_linger_s
+        while connections.open and time.monotonic() < self._ends():
+            if time.monotonic() >= lingers_until:
+                connections.close_idle()
+            await asyncio.sleep(_DRAIN_STEP_S)
+        if connections.open:
+            _log.warning("%d requests were still in flight at the drain's limit", scoring.in_flight)
+            scoring.fail_all(Unavailable("The server is shutting down."))
+            await asyncio.sleep(_LAST_ANSWERS_S)
+            connections.abort()
+
+    def _ends(self) -> float:
+        return self._drain_limit_s if self._drain_limit_s is not None else float("inf")
+
+    async def _sweep(self) -> None:
+        turn = 0
+        while not self._is_over:
+            self._connections.sweep()
+            self._scoring.sweep(time.monotonic())
+            turn += 1
+            if self._access is not None and turn % _FLUSH_SWEEPS == 0:
+                self._access.flush()
+            self._recorder.publish_dropped()
+            await asyncio.sleep(_SWEEP_S)
+
+    def _lost(self, replica: Replica, reason: str) -> None:
+        _log.warning("replica %d of %s version %s is lost: %s", replica.id, replica.endpoint, replica.version, reason)
+        self._control.say(ReplicaLost(replica.id))
+
+    def _released(self, identity: int) -> None:
+        self._control.say(ReplicaReleased(identity))
+
+    @staticmethod
+    def _open_access_log(settings: GatewaySettings) -> AccessLog | None:
+        if settings.access_log is None:
+            return None
+        return AccessLog(Path(settings.access_log), settings.access_log_bytes, settings.access_log_keep)

@@ -1,0 +1,86 @@
+"""What a gateway says of itself and of the server when asked: readiness, status, metrics."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from podium._version import __version__
+from podium.serving.recording import Recorder
+from podium.serving.router import Router
+from podium.telemetry.exposition import CONTENT_TYPE, Family, Sample, expose, series_families
+from podium.telemetry.metrics import BUILD_INFO, LOG_LINES_DROPPED, QUEUED_ROWS, READY, SERIES_METRICS, SUPERVISOR_METRICS
+from podium.telemetry.slots import UNROUTED
+from podium.web.messages import Response
+
+_SUPERVISOR = {metric.name: metric for metric in SUPERVISOR_METRICS}
+
+
+class Standing:
+    """Filled by the supervisor's messages, read by the pages.
+
+    Attributes:
+        is_ready: What the supervisor published last.
+        is_draining: This gateway takes no new connection any more; it is not ready then.
+    """
+
+    def __init__(self, router: Router, recorder: Recorder) -> None:
+        self.is_ready = False
+        self.is_draining = False
+        self._router = router
+        self._recorder = recorder
+        self._status: dict[str, Any] = {}
+        self._supervisor: list[dict[str, Any]] = []
+        self._series: list[dict[str, str]] = []
+
+    def tell(self, status: Mapping[str, Any], series: list[dict[str, str]]) -> None:
+        """Take what the supervisor says: its entry `metrics` is shown by `/metrics`, the rest by `/status`."""
+        self._status = {name: value for name, value in status.items() if name != "metrics"}
+        metrics = status.get("metrics")
+        self._supervisor = metrics if isinstance(metrics, list) else []
+        self._series = series
+
+    @property
+    def takes_traffic(self) -> bool:
+        return self.is_ready and not self.is_draining
+
+    def readiness(self) -> Response:
+        """As MLflow answers `/ping`, but 503 while not ready."""
+        return Response(200 if self.takes_traffic else 503, b"\n")
+
+    def status(self) -> Response:
+        mine = {"ready": self.takes_traffic, "draining": self.is_draining, "epoch": self._router.table.epoch}
+        return Response(200, msgspec.json.encode({**self._status, **mine}) + b"\n")
+
+    def metrics(self) -> Response:
+        """Prometheus' page for the whole server: the sums over all gateways."""
+        slots = self._recorder.slots
+        series = [(labels, slots.totals(index)) for index, labels in enumerate(self._series) if labels and index < UNROUTED]
+        unrouted = slots.totals(UNROUTED)
+        if any(unrouted):
+            series.append(({"model": self._router.table.default, "version": ""}, unrouted))
+        families = [*series_families(SERIES_METRICS, series), *self._own(), *supervisor_families(self._supervisor)]
+        return Response(200, expose(families), CONTENT_TYPE)
+
+    def _own(self) -> Iterable[Family]:
+        queued: dict[tuple[str, str], int] = {}
+        for replica in self._router.replicas.values():
+            name = (replica.endpoint, replica.version)
+            queued[name] = queued.get(name, 0) + replica.board.queued_rows
+        yield Family(QUEUED_ROWS, [Sample({"model": m, "version": v}, rows) for (m, v), rows in queued.items()])
+        yield Family(LOG_LINES_DROPPED, [Sample({}, self._recorder.slots.lines_dropped())])
+        yield Family(READY, [Sample({}, int(self.takes_traffic))])
+        yield Family(BUILD_INFO, [Sample({"version": __version__}, 1)])
+
+
+def supervisor_families(entries: list[dict[str, Any]]) -> list[Family]:
+    """Families from the supervisor's `{name, labels, value}` entries; what is not declared or not a number is left out."""
+    families: dict[str, Family] = {}
+    for entry in entries:
+        metric = _SUPERVISOR.get(entry.get("name", ""))
+        value, labels = entry.get("value"), entry.get("labels") or {}
+        if metric is None or not isinstance(value, int | float):
+            continue
+        family = families.setdefault(metric.name, Family(metric))
+        family.samples.append(Sample({str(name): str(text) for name, text in labels.items()}, value))
+    return [families[name] for name in _SUPERVISOR if name in families]

@@ -1,0 +1,48 @@
+"""One scoring request on its way through a gateway."""
+
+import time
+from typing import TYPE_CHECKING
+
+from podium.web.messages import Request
+from podium.web.protocol import Connection
+
+if TYPE_CHECKING:
+    from podium.serving.replica import Replica
+
+
+class Walk:
+    """What is known of a request until its answer left.
+
+    Attributes:
+        started, deadline: Seconds, monotonic: the clock of a frame's deadline.
+        replica, identity: Where it is outstanding; None while it waits.
+        last: The replica it was sent to last: what an error is counted for.
+        rows: Estimated; what it counts for on its replica.
+        attempts: How often it was sent.
+        avoid: Ids of replicas that were too full for it.
+        is_solo: It was in a batch that a worker died of: never merged again, and not sent a third time.
+    """
+
+    __slots__ = (
+        "attempts", "avoid", "client", "connection", "deadline", "identity", "is_solo", "last", "replica", "request",
+        "request_id", "rows", "started",
+    )  # fmt: skip
+
+    def __init__(self, request: Request, connection: Connection, request_id: str, timeout_s: float) -> None:
+        self.request = request
+        self.connection = connection
+        self.request_id = request_id
+        self.client = connection.client
+        self.started = time.monotonic()
+        self.deadline = self.started + timeout_s
+        self.replica: Replica | None = None
+        self.last: Replica | None = None
+        self.identity = 0
+        self.rows = 1
+        self.attempts = 0
+        self.avoid: tuple[int, ...] = ()
+        self.is_solo = False
+
+    @property
+    def body_size(self) -> int:
+        return len(self.request.body)
