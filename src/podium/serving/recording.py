@@ -141,7 +141,8 @@ class Recorder:
         for series, requests, size in in_flight:
             before = seen.get(series, (0, 0))
             seen[series] = (before[0] + requests, before[1] + size)
-        for series, cells in self._blocks.items():
+        for series in seen.keys() | self._blocks.keys():
+            cells = self._block(series)
             cells[IN_FLIGHT.offset], cells[IN_FLIGHT_BYTES.offset] = seen.get(series, (0, 0))
 
     def _block(self, series: int) -> memoryview:

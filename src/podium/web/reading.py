@@ -62,8 +62,8 @@ class RequestReader:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
             self._decline_upgrade(data[offer.args[0] :])
-        except httptools.HttpParserError as error:
-            self.refuse(self._fault or _fault_of(error))
+        except httptools.HttpParserError:
+            self.refuse(self._fault or Fault(400, "The request is not valid HTTP/1.1."))
         if not self._has_passed_head and not self.is_closed:
             self._head_size += len(data)
             if self._head_size > self._limits.url_bytes + self._limits.header_bytes + _HEAD_SLACK:
@@ -245,11 +245,3 @@ def _path_of(target: bytes) -> bytes:
         return bytes(httptools.parse_url(target).path or b"/")
     except httptools.HttpParserInvalidURLError:
         return target
-
-
-def _fault_of(error: Exception) -> Fault:
-    match error:
-        case httptools.HttpParserInvalidMethodError():
-            return Fault(501, "The request's method is not one of HTTP's.")
-        case _:
-            return Fault(400, "The request is not valid HTTP/1.1.")
