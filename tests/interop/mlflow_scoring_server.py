@@ -65,11 +65,13 @@ async def answer(models, cases):
         headers = {} if case["content_type"] is None else {"content-type": case["content_type"]}
         body = base64.b64decode(case["body"])
         response = await clients[case["model"]].post("/invocations", content=body, headers=headers)
-        answers.append({
-            "status": response.status_code,
-            "content_type": response.headers.get("content-type"),
-            "body": base64.b64encode(response.content).decode(),
-        })
+        answers.append(
+            {
+                "status": response.status_code,
+                "content_type": response.headers.get("content-type"),
+                "body": base64.b64encode(response.content).decode(),
+            }
+        )
     return answers
 
 

@@ -107,6 +107,7 @@ MODELS = {
         ]
     ),
     "F": Model("fail"),
+    "R": Model("refuse"),
     "O": Model("output"),
     "Hs": Model(hint="list[str]", inputs=[column("string")]),
     "Hf": Model(hint="list[float]", inputs=[column("double")]),
@@ -199,6 +200,12 @@ def _bodies() -> list[Case]:
     return [_json("A", name, body) for name, body in bodies.items()]
 
 
+CODES = (
+    "INTERNAL_ERROR", "BAD_REQUEST", "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "PERMISSION_DENIED",
+    "RESOURCE_ALREADY_EXISTS", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED", "UNAUTHENTICATED",
+)  # fmt: skip
+
+
 def _without_signature() -> list[Case]:
     values = {
         "ints": [1, 2, 3], "string": "hello", "empty": [], "number": 5, "null": None, "true": True, "mixed": [1, "a", None],
@@ -233,6 +240,7 @@ def _without_signature() -> list[Case]:
         _json("E", "equal names in JSON", b'{"inputs": [1], "inputs": [2]}'),
         _json("E", "params without a schema", {"inputs": [1], "params": {"x": 1}}),
         Case("F", "predict raises", b'{"inputs": [1]}'),
+        *(_json("R", f"predict raises {code}", {"inputs": [code]}) for code in (*CODES, "NO_SUCH_CODE")),
     ]
     return cases
 
@@ -366,13 +374,24 @@ def _nested() -> list[Case]:
         cases.append(_json("C", f"records, {name}", {"dataframe_records": [row]}))
         cases.append(_json("C", f"inputs, {name}", {"inputs": [row]}))
     whole = {**good, "m": {"z": 2}}
-    cases.append(_json("C", "records, a map of doubles with a whole number", {"dataframe_records": [whole]}, ours=(200, "2.0")))
+    cases.append(
+        _json("C", "records, a map of doubles with a whole number", {"dataframe_records": [whole]}, ours=(200, "2.0"))
+    )
     cases.append(_json("C", "inputs as a dict", {"inputs": good}))
     return cases
 
 
 def _optional() -> list[Case]:
-    texts = {"arr": None, "obj": None, "m": None, "double": None, "float": None, "string": None, "boolean": None, "datetime": None}
+    texts = {
+        "arr": None,
+        "obj": None,
+        "m": None,
+        "double": None,
+        "float": None,
+        "string": None,
+        "boolean": None,
+        "datetime": None,
+    }
     cases = [
         _json("Opt", "only the required", {"dataframe_records": [{"id": 1}]}),
         *(_json("Opt", f"{name} null in records", {"dataframe_records": [{"id": 1, name: None}]}) for name in texts),
@@ -456,10 +475,12 @@ def _params() -> list[Case]:
         "none": None, "empty": {}, "int for double": {"temp": 1}, "text for long": {"n": "5"}, "float for long": {"n": 1.5},
         "bool for long": {"n": True}, "null": {"n": None}, "list": {"stop": ["x", "y"]}, "text for list": {"stop": "x"},
         "list of numbers": {"stop": [1]}, "nested list": {"stop": [["x"]]}, "empty list": {"stop": []},
-        "list for scalar": {"temp": [1.0]}, "dict for scalar": {"temp": {"a": 1}}, "flag": {"flag": True}, "int for flag": {"flag": 1},
+        "list for scalar": {"temp": [1.0]}, "dict for scalar": {"temp": {"a": 1}}, "flag": {"flag": True},
+        "int for flag": {"flag": 1},
         "date": {"when": "2024-02-03"}, "datetime": {"when": "2024-02-03T04:05:06"}, "no date": {"when": "xx"},
         "number for date": {"when": 5}, "unknown": {"zzz": 1}, "several": {"temp": 2.5, "n": 3, "stop": ["q"]},
-        "object": {"opts": {"k": "w", "n": 2}}, "object without a property": {"opts": {"n": 2}}, "object is text": {"opts": "x"},
+        "object": {"opts": {"k": "w", "n": 2}}, "object without a property": {"opts": {"n": 2}},
+        "object is text": {"opts": "x"},
         "big int for double": {"temp": 2**60}, "text for double": {"temp": "0.5"},
     }  # fmt: skip
     cases = [_json("P", f"params {name}", {"inputs": [1], "params": value}) for name, value in given.items()]
@@ -480,6 +501,11 @@ def _unified_and_hints() -> list[Case]:
         _json("E", "prompt beside inputs", {"prompt": "hi", "inputs": [1], "params": {"a": 1}}),
         _json("A", "unified body for columns", {"input": [1]}),
         _json("Hs", "inputs", {"inputs": ["a", "b"]}),
+        _json("Hs", "numbers", {"inputs": [1, "a"]}),
+        _json("Hs", "text", {"inputs": "a"}),
+        _json("Hs", "null", {"inputs": None}),
+        _json("Hf", "ints", {"inputs": [1]}),
+        _json("Hf", "texts", {"inputs": ["1.5"]}),
         _json("Hs", "split", {"dataframe_split": {"data": [["a"]]}}),
         _json("Hs", "two fields", {"inputs": ["a"], "instances": ["b"]}),
         _json("Hs", "nothing", {}),
@@ -491,9 +517,10 @@ def _unified_and_hints() -> list[Case]:
 
 def _outputs() -> list[Case]:
     same = [
-        "float32", "float64", "int8", "uint64", "bool", "text", "frame", "frame with an index", "frame with numbered columns",
-        "frame with categories", "frame with missing values", "frame of text with None", "frame of datetimes", "empty frame",
-        "series", "unnamed series", "nan", "python nan", "timestamp", "datetimes", "datetime64 ns", "datetime64 s",
+        "float32", "float64", "int8", "uint64", "bool", "text", "frame", "frame with an index",
+        "frame with numbered columns", "frame with categories", "frame with missing values", "frame of text with None",
+        "frame of datetimes", "empty frame",
+        "series", "unnamed series", "nan", "python nan", "timestamp", "datetimes", "time", "datetime64 ns", "datetime64 s",
         "datetime64 scalar", "timedelta64 array", "bytes", "array of bytes", "array of objects", "dict of arrays", "nested",
         "none", "scalar", "numpy scalar", "float32 scalar", "str", "tuple", "true", "list", "empty list", "empty array",
         "0-d array", "int keys", "frame with equal names",
@@ -535,14 +562,14 @@ def _csv() -> list[Case]:
         "an integer": ("X integer", b"x\n5\n"),
         "binary": ("X binary", b"x\naGkA\n"),
         "an unnamed column": ("U1", b"p\n1\n"),
-        "columns of arrays": ("C", b"arr\n1\n"),
-        "named tensors": ("T2", b"x,y\n1,2\n"),
     }
     cases = [Case(model, f"CSV {name}", body, CSV) for name, (model, body) in bodies.items()]
     instead = [
         ("X datetime", "datetime", b"x\n2024-01-02T03:04:05\n", (200, "2024-01-02 03:04:05")),
         ("X datetime", "datetime in UTC", b"x\n2024-01-02T03:04:05Z\n", (200, "2024-01-02 03:04:05")),
         ("S", "optional whole number missing", b"a,s,o\n1,q,5\n2,r,\n", (200, "float:nan")),
+        ("C", "columns of arrays", b"arr\n1\n", (400, "have no form in CSV")),
+        ("T2", "named tensors", b"x,y\n1,2\n", (400, "have no form in CSV")),
         ("T", "unnamed tensor", b"a,b,c\n1,2,3\n", (200, "float32")),
     ]
     return [*cases, *(Case(model, f"CSV {name}", body, CSV, ours=ours) for model, name, body, ours in instead)]

@@ -103,7 +103,7 @@ def _conform_objects(label: Any, values: "pd.Series[Any]", kind: DataType, requi
         try:
             numbers: pd.Series[Any] = pandas.to_numeric(values, errors="raise").astype(NUMPY_TYPES[kind])
             return numbers
-        except (ValueError, TypeError, OverflowError) as error:
+        except (ValueError, OverflowError) as error:
             message = f"Failed to convert column {label} from type {values.dtype} to DataType.{kind.value}."
             raise SchemaMismatch(message) from error
     raise _unsafe(label, values, NUMPY_TYPES[kind])

@@ -12,8 +12,11 @@ _HARMLESS = (
     "Python int too large to convert to C ",
     "int too large to convert to float",
     "Incorrect padding",
+    "encoding without a string argument",
+    "Invalid object type at position ",
+    "cannot safely convert passed user dtype of ",
+    "Could not open Parquet input source '<Buffer>': ",
     "Invalid base64-encoded string: number of data characters ",
-    "Index(...) must be called with a collection of some kind",
     "dtype bool cannot be converted to datetime64[ns]",
     "len() of unsized object",
     "setting an array element with a sequence",
@@ -49,11 +52,15 @@ _CUT = (
     "Error parsing datetime string",
     "Unknown datetime string format, unable to parse",
     "Unable to parse string",
+    "Index(...) must be called with a collection of some kind",
+    "Out of bounds nanosecond timestamp",
+    "'ascii' codec can't encode character",
     "DataFrame constructor not properly called!",
 )
 _OUT_OF_BOUNDS = re.compile(r"Python integer -?\d+ (out of bounds for \w+)")
 _COLUMN_COUNT = re.compile(r"\d+ columns passed, passed data had \d+ columns")
 _LENGTH = re.compile(r"Length mismatch: Expected axis has \d+ elements, new values have \d+ elements")
+_NO_ATTRIBUTE = re.compile(r"'\w+' object has no attribute '\w+'")
 _LONGEST = 300
 
 
@@ -67,7 +74,7 @@ def reason(error: BaseException) -> str:
             return start
     if found := _OUT_OF_BOUNDS.match(text):
         return f"Python integer {found[1]}"
-    for pattern in (_COLUMN_COUNT, _LENGTH):
+    for pattern in (_COLUMN_COUNT, _LENGTH, _NO_ATTRIBUTE):
         if found := pattern.fullmatch(text):
             return text
     return type(error).__name__

@@ -21,10 +21,12 @@ class Saved:
         flavors: The entries for MLmodel's `flavors` map: the library's own and, where it can be scored, `python_function`
             (without `env`, `python_version` and `config`, which `models` adds).
         requirements: Names of the packages that loading needs, unpinned (`["scikit-learn", "cloudpickle"]`).
+        modules: Top-level modules that the files name beside those: requirements as well, or code that must come along.
     """
 
     flavors: dict[str, dict[str, Any]]
     requirements: list[str]
+    modules: frozenset[str] = frozenset()
 
 
 class Loaded(Protocol):
@@ -67,8 +69,14 @@ class Flavor(Protocol):
     def save(self, model: Any, folder: Path, **options: Any) -> Saved:
         """Write the library's files into an existing, empty folder."""
 
-    def load(self, folder: Path, flavors: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any] | None) -> Loaded:
-        """Read a model; `flavors` is MLmodel's whole map.
+    def load(
+        self,
+        folder: Path,
+        flavors: Mapping[str, Mapping[str, Any]],
+        config: Mapping[str, Any] | None,
+        signature: Signature | None = None,
+    ) -> Loaded:
+        """Read a model; `flavors` is MLmodel's whole map, `signature` what the model was saved with.
 
         Raises:
             LoadFailed, MissingDependency, InvalidModel.

@@ -6,19 +6,22 @@ are simply sent again. The page is an anonymous memfd handed over by descriptor:
     magic u64 | busy_since_ns u64 (0 = idle) | queued_rows u64 | running u64 | then `running` times: socket u64, id u64
 
 `socket` is the serial that the supervisor gave to one gateway's data socket in `Attach`; `id` is that gateway's request id.
-One process writes; a reader may see a batch half announced, which errs towards charging fewer requests.
+One process writes; a reader may see a batch half announced, which errs towards charging fewer requests. Whatever a page
+holds, reading it is safe: counts are clipped to what fits, and a page without the magic number holds nothing.
 """
 
 import fcntl
 import mmap
 import os
 import struct
+from array import array
 from collections.abc import Sequence
 
 _SIZE = 64 * 1024
 _MAGIC = 0x314452414F424450
 _HEAD = struct.Struct("<QQQQ")
 _ENTRY = struct.Struct("<QQ")
+_QUEUED, _NUMBERS = 2, 4  # positions, in units of eight bytes
 CAPACITY = (_SIZE - _HEAD.size) // _ENTRY.size
 
 
@@ -37,22 +40,44 @@ class BoardWriter:
 
     def __init__(self, descriptor: int) -> None:
         self._page = mmap.mmap(descriptor, _SIZE)
+        self._words = memoryview(self._page).cast("Q")
 
     def announce(self, running: Sequence[tuple[int, int]], now_ns: int) -> None:
-        """Say, before a batch runs, which (socket, id) it holds; at most `CAPACITY` of them."""
-        flat = [number for pair in running for number in pair]
-        struct.pack_into(f"<{len(flat)}Q", self._page, _HEAD.size, *flat)
-        struct.pack_into("<Q", self._page, 24, len(running))
-        struct.pack_into("<Q", self._page, 8, now_ns)
+        """Say, before a batch runs, which (socket, id) it holds.
+
+        Raises:
+            ValueError: More than `CAPACITY` of them; the board is as it was.
+        """
+        if len(running) > CAPACITY:
+            raise ValueError(f"a board holds {CAPACITY} requests, not {len(running)}")
+        numbers = array("Q", [number for pair in running for number in pair])
+        words = self._words
+        # Entries before their count: a reader never counts what is not written yet.
+        words[_NUMBERS : _NUMBERS + len(numbers)] = memoryview(numbers)
+        words[3] = len(running)
+        words[1] = now_ns
+
+    def point(self, socket: int, identity: int, now_ns: int) -> None:
+        """Announce one request in place of whatever was announced; cheaper than `announce`."""
+        words = self._words
+        words[4] = socket
+        words[5] = identity
+        words[3] = 1
+        words[1] = now_ns
 
     def clear(self) -> None:
-        """Say that the batch is over."""
-        struct.pack_into("<Q", self._page, 24, 0)
-        struct.pack_into("<Q", self._page, 8, 0)
+        """Say that nothing runs."""
+        words = self._words
+        words[3] = 0
+        words[1] = 0
 
     def set_queued(self, rows: int) -> None:
         """Say how many rows wait."""
-        struct.pack_into("<Q", self._page, 16, rows)
+        self._words[_QUEUED] = rows
+
+    def close(self) -> None:
+        self._words.release()
+        self._page.close()
 
 
 class BoardReader:
@@ -64,16 +89,20 @@ class BoardReader:
     @property
     def busy_since_ns(self) -> int:
         """CLOCK_MONOTONIC when the running batch began; 0 while idle."""
-        return int(_HEAD.unpack_from(self._page)[1])
+        return self._head()[1]
 
     @property
     def queued_rows(self) -> int:
-        return int(_HEAD.unpack_from(self._page)[2])
+        return self._head()[2]
 
     def running(self) -> list[tuple[int, int]]:
         """The (socket, id) of the batch that runs, or ran when the worker died."""
-        count = min(int(_HEAD.unpack_from(self._page)[3]), CAPACITY)
+        count = min(self._head()[3], CAPACITY)
         return [_ENTRY.unpack_from(self._page, _HEAD.size + i * _ENTRY.size) for i in range(count)]
 
     def close(self) -> None:
         self._page.close()
+
+    def _head(self) -> tuple[int, int, int, int]:
+        magic, busy_since_ns, queued_rows, running = _HEAD.unpack_from(self._page)
+        return (magic, busy_since_ns, queued_rows, running) if magic == _MAGIC else (magic, 0, 0, 0)

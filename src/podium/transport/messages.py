@@ -9,8 +9,10 @@ End-of-file says the rest: the supervisor sees a child's death, and a child its 
 """
 
 import dataclasses
+import math
+import types
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Union, get_args, get_origin
 
 from podium.errors import PodiumError
 
@@ -98,7 +100,7 @@ class Ready:
         python: Version of the interpreter; `executable` is its path.
         installed: The versions of `Load.packages` here; None where one is missing.
         is_batching: Whether requests are merged; `batching_reason` says why or why not, for people.
-        example: Body and content type of a request made from the input example, or None.
+        example: A JSON body to POST, made from the input example, or None.
         load_s: Seconds from Load to Ready.
         rss_bytes: Resident memory now.
         warnings: Sentences for people (a library mismatch, an example that failed).
@@ -121,7 +123,8 @@ class LoadError:
     """The model did not load; the worker exits with status 3 after this.
 
     Args:
-        cause: `import_error`, `out_of_memory`, `load_error`, `example_failed`.
+        cause: `import_error`, `out_of_memory`, `load_error` or what `LoadFailed.cause` said. An input example that fails is
+            a warning of Ready, not an error: the example may be stale where the model is well.
         message: One or two sentences for people, without the traceback (which is in the worker's log).
     """
 
@@ -238,13 +241,34 @@ def message_from_json(entry: Any) -> Message:
     """Read a message.
 
     Raises:
-        BrokenMessage: An unknown type, or fields that do not fit it.
+        BrokenMessage: An unknown type, or fields that do not fit it, in name or in type.
     """
-    if not isinstance(entry, dict) or entry.get("type") not in _KINDS:
+    if not isinstance(entry, dict) or not isinstance(entry.get("type"), str) or entry["type"] not in _KINDS:
         raise BrokenMessage("a control message of no known type")
+    kind = _KINDS[entry["type"]]
     fields = {name: value for name, value in entry.items() if name != "type"}
+    for item in dataclasses.fields(kind):
+        if item.name in fields and not _fits(fields[item.name], item.type):
+            raise BrokenMessage(f"a {kind.__name__} message whose {item.name} is not of type {item.type}")
     try:
-        message: Message = _KINDS[entry["type"]](**fields)
+        message: Message = kind(**fields)
     except TypeError as error:
-        raise BrokenMessage(f"a {entry['type']} message with other fields than expected: {error}") from error
+        raise BrokenMessage(f"a {kind.__name__} message with other fields than expected: {error}") from error
     return message
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return True
+    if origin in {Union, types.UnionType}:
+        return any(_fits(value, option) for option in arguments)
+    if origin is list:
+        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(item, arguments[1]) for item in value.values())
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, kind)

@@ -47,6 +47,7 @@ class FrameReader:
         pandas = _pandas("A request with dataframe_split")
         try:
             frame = pandas.DataFrame(index=data.get("index"), columns=data.get("columns"), data=data["data"])
+            hash(tuple(frame.columns))
         except Exception as error:
             raise _not_a_frame("split", error) from error
         return self._converted(frame)
@@ -85,8 +86,7 @@ class FrameReader:
             frame = pandas.read_csv(io.StringIO(text), dtype=self._csv_types())
             if isinstance(self._schema, ColumnSchema):
                 for label, column in zip(self._schema.labels, self._schema.columns, strict=True):
-                    if column.type is DataType.DATETIME and label in frame.columns:
-                        frame[label] = to_datetimes(frame[label])
+                    _convert_csv_column(frame, label, column)
             return frame
         except PodiumError:
             raise
@@ -125,12 +125,12 @@ class FrameReader:
                 for label, column in zip(labels, self._schema.columns, strict=False):
                     _convert_column(frame, label, column)
             case TensorSchema():
-                tensors = self._schema.tensors
-                pairs = (
-                    [(t.name, t) for t in tensors] if self._schema.is_named else [(c, tensors[0]) for c in frame.columns]
-                )
-                for label, tensor in pairs:
-                    _convert_to_dtype(frame, label, np.dtype(tensor.dtype))
+                by_name = {tensor.name: tensor for tensor in self._schema.tensors}
+                for label in frame.columns.unique():
+                    tensor = by_name.get(label) if self._schema.is_named else self._schema.tensors[0]
+                    # Lists become a tensor when the schema is enforced.
+                    if tensor is not None and not _holds_lists(frame[label]):
+                        _convert_to_dtype(frame, label, np.dtype(tensor.dtype))
         return frame
 
 
@@ -164,9 +164,12 @@ def to_datetimes(values: Any) -> Any:
     pandas = _pandas("A column of datetimes")
     try:
         parsed = pandas.to_datetime(values)
-    except ValueError:
-        # Several forms or several time zones in one column.
-        parsed = pandas.to_datetime(values, utc=True, format="ISO8601")
+    except ValueError as error:
+        # Several forms or several time zones in one column; else the first error says more.
+        try:
+            parsed = pandas.to_datetime(values, utc=True, format="ISO8601")
+        except ValueError:
+            raise error from None
     if isinstance(parsed.dtype, pandas.DatetimeTZDtype):
         parsed = parsed.dt.tz_convert("UTC").dt.tz_localize(None)
     return parsed.astype("datetime64[ns]")
@@ -196,6 +199,25 @@ def _convert_column(frame: Any, label: Any, column: Column) -> None:
         _convert_to_dtype(frame, label, NUMPY_TYPES[column.type])
 
 
+def _convert_csv_column(frame: Any, label: Any, column: Column) -> None:
+    """What read_csv cannot be told: datetimes, and whole numbers with missing ones among them."""
+    if label not in frame.columns:
+        return
+    values = frame[label]
+    if column.type is DataType.DATETIME:
+        frame[label] = to_datetimes(values)
+    elif column.type in _WHOLE and not column.required:
+        target = NUMPY_TYPES[column.type]
+        if values.dtype.kind == "i":
+            frame[label] = _cast(values, target)
+        elif values.dtype.kind == "f" and bool((values.dropna() % 1 == 0).all()):
+            frame[label] = _whole_with_gaps(label, values, target)
+
+
+def _holds_lists(values: Any) -> bool:
+    return values.ndim == 1 and len(values) > 0 and isinstance(values.iloc[0], list)
+
+
 def _replace(frame: Any, label: Any, kind: Any, cells: Any) -> None:
     """Put other objects into a column; not what pandas would guess of them."""
     pandas = _pandas("")
@@ -216,11 +238,9 @@ def _decode_base64(value: Any, required: bool) -> bytes | None:
 
 
 def _convert_to_dtype(frame: Any, label: Any, dtype: "np.dtype[Any]") -> None:
-    if label not in frame.columns:
-        return
     values = frame[label]
-    if values.ndim != 1 or values.dtype == dtype or (len(values) and isinstance(values.iloc[0], list)):
-        return  # lists become a tensor when the schema is enforced
+    if values.ndim != 1 or values.dtype == dtype:
+        return
     try:
         if dtype.kind == "S":
             frame[label] = [bytes(value, "utf8") for value in values]

@@ -34,7 +34,11 @@ _STATUSES = {
     "INVALID_PARAMETER_VALUE": 400,
     "REQUEST_TOO_LARGE": 413,
 }
+# A code that is not listed has no class, and its body neither class nor sqlstate.
 _CLASSES = {
+    "INTERNAL_ERROR": "CLIENT_INTERNAL_ERROR",
+    "INVALID_STATE": "CLIENT_INTERNAL_ERROR",
+    "TEMPORARILY_UNAVAILABLE": "CLIENT_INTERNAL_ERROR",
     "BAD_REQUEST": "INVALID_PARAMETER_VALUE",
     "INVALID_PARAMETER_VALUE": "INVALID_PARAMETER_VALUE",
     "REQUEST_TOO_LARGE": "INVALID_PARAMETER_VALUE",
@@ -48,8 +52,10 @@ _CLASSES = {
 _SQLSTATES = {
     "SCHEMA_ENFORCEMENT_FAILED": "KAM01",
     "CLIENT_INTERNAL_ERROR": "XXM00",
+    "CP_REQUEST_RATE_LIMITED": "KAMC3",
+    "CP_TEMPORARILY_UNAVAILABLE": "XXMC1",
 }
-_USER_ERROR, _INTERNAL_CLASS = "KAM00", "CLIENT_INTERNAL_ERROR"
+_USER_ERROR = "KAM00"
 _INTERNAL = "Internal Server Error"
 
 
@@ -76,15 +82,21 @@ def problem(error: BaseException, request_id: str | None = None) -> Problem:
         case errors.DeadlineExceeded():
             # MLflow's own body and type for a timeout, though it is no JSON: clients compare it.
             return Problem(504, _JSON, b"Request processing time exceeded limit")
+        case errors.InvalidParams() | errors.HintMismatch():
+            return _problem("INVALID_PARAMETER_VALUE", f"Failed to predict data. \nError: {error.message}", request_id)
         case errors.SchemaMismatch():
             message = f"Failed to predict data. \nError: {error.message}"
             return _problem("INVALID_PARAMETER_VALUE", message, request_id, error_class="SCHEMA_ENFORCEMENT_FAILED")
-        case errors.InvalidParams():
-            return _problem("INVALID_PARAMETER_VALUE", f"Failed to predict data. \nError: {error.message}", request_id)
         case errors.PredictFailed():
             return _predict_failed(error, request_id)
-        case errors.Overloaded() | errors.Unavailable():
-            return _problem(error.code, error.message, request_id, retry_after_s=error.retry_after_s)
+        case errors.Overloaded():
+            return _problem(
+                error.code, error.message, request_id, "CP_REQUEST_RATE_LIMITED", retry_after_s=error.retry_after_s
+            )
+        case errors.Unavailable():
+            return _problem(
+                error.code, error.message, request_id, "CP_TEMPORARILY_UNAVAILABLE", retry_after_s=error.retry_after_s
+            )
         case errors.InvalidInput() | errors.NotFound() | errors.AlreadyExists():
             return _problem(error.code, error.message, request_id)
         case errors.UnencodableOutput() | errors.WorkerCrashed() | errors.MissingDependency():
@@ -118,9 +130,10 @@ def _problem(
     retry_after_s: float | None = None,
 ) -> Problem:
     status = _STATUSES.get(code, 500)
-    error_class = error_class or _CLASSES.get(code) or _INTERNAL_CLASS
-    sqlstate = sqlstate or _SQLSTATES.get(error_class) or _USER_ERROR
-    body = {"error_code": code, "message": message, "sqlstate": sqlstate, "error_class": error_class}
+    error_class = error_class or _CLASSES.get(code)
+    body = {"error_code": code, "message": message}
+    if error_class is not None:
+        body |= {"sqlstate": sqlstate or _SQLSTATES.get(error_class, _USER_ERROR), "error_class": error_class}
     if request_id is not None:
         body["request_id"] = request_id
     return Problem(status, _JSON, json.dumps(body).encode(), retry_after_s)

@@ -1,0 +1,224 @@
+"""How models, versions, moves and changes look: one JSON form for programs, one table for people."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from podium.cli.output import print_facts, print_json, print_table
+from podium.domain.stages import Stage
+from podium.registry.contract import Change, RegisteredModel, Version
+from podium.registry.moves import Moved
+
+_LIVE = (Stage.PRODUCTION, Stage.STAGING)
+
+
+def model_json(model: RegisteredModel) -> dict[str, Any]:
+    """A registered model for programs; times are ISO 8601 in UTC."""
+    return {
+        "name": model.name,
+        "description": model.description,
+        "tags": dict(model.tags),
+        "aliases": dict(model.aliases),
+        "created": _time(model.created_ms),
+        "updated": _time(model.updated_ms),
+    }
+
+
+def version_json(version: Version) -> dict[str, Any]:
+    """A version for programs; times are ISO 8601 in UTC."""
+    return {
+        "name": version.name,
+        "version": version.version,
+        "stage": version.stage.value,
+        "aliases": list(version.aliases),
+        "digest": version.digest,
+        "source": version.source,
+        "description": version.description,
+        "tags": dict(version.tags),
+        "created": _time(version.created_ms),
+        "created_by": version.created_by,
+        "updated": _time(version.updated_ms),
+    }
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    """A change for programs; `before` and `after` are JSON merge patches of the model's document."""
+    return {
+        "id": change.id,
+        "time": _time(change.at_ms),
+        "actor": change.actor,
+        "action": change.action.value,
+        "model": change.model,
+        "version": change.version,
+        "before": change.before,
+        "after": change.after,
+    }
+
+
+def show_model(model: RegisteredModel, versions: Sequence[Version], as_json: bool) -> None:
+    """A registered model with its versions."""
+    if as_json:
+        print_json({**model_json(model), "versions": [version_json(version) for version in versions]})
+        return
+    show_facts(model_json(model))
+    click.echo()
+    _version_table(versions)
+    if versions and not any(version.stage is Stage.PRODUCTION for version in versions):
+        next_command(f"podium models promote {shlex.quote(model.name)} {versions[-1].version}")
+
+
+def show_version(version: Version, as_json: bool) -> None:
+    """One version."""
+    if as_json:
+        print_json(version_json(version))
+    else:
+        show_facts(version_json(version))
+
+
+def show_versions(versions: Sequence[Version], as_json: bool) -> None:
+    """Versions of one or more models."""
+    if as_json:
+        print_json([version_json(version) for version in versions])
+    else:
+        _version_table(versions)
+
+
+def show_models(models: Sequence[RegisteredModel], versions: Sequence[Version], as_json: bool) -> None:
+    """Registered models with what their stages and aliases stand for."""
+    by_name: dict[str, list[Version]] = {model.name: [] for model in models}
+    for version in versions:
+        by_name.get(version.name, []).append(version)
+    if as_json:
+        print_json([{**model_json(model), **_standing(by_name[model.name])} for model in models])
+        return
+    rows = []
+    for model in models:
+        standing = _standing(by_name[model.name])
+        live = [standing["stages"].get(stage.value) for stage in _LIVE]
+        rows.append([model.name, *live, standing["latest"], _pairs(model.aliases), _time(model.updated_ms)])
+    print_table(["NAME", "PRODUCTION", "STAGING", "LATEST", "ALIASES", "UPDATED"], rows)
+    if not models:
+        next_command("podium models register DIR NAME")
+
+
+def show_move(moved: Moved, as_json: bool) -> None:
+    """What a transition, promotion or rollback did, with a warning when the stage stands for another version."""
+    version = moved.version
+    if as_json:
+        document = {"archived": list(moved.archived), "stands_for": moved.stands_for, "changed": moved.is_change}
+        print_json({**version_json(version), **document, "warning": moved.warning})
+    else:
+        is_now = "is now in" if moved.is_change else "was already in"
+        click.echo(f"{version.name} version {version.version} {is_now} {version.stage.value}.")
+        if moved.archived:
+            click.echo(f"Archived: {', '.join(map(str, moved.archived))}.")
+    if moved.warning:
+        click.echo(f"warning: {moved.warning}", err=True)
+    elif not as_json and version.stage.is_live:
+        next_command(f"podium serve -m {shlex.quote(f'models:/{version.name}/{version.stage.value.lower()}')}")
+
+
+def show_validation(model: str, report: Mapping[str, Any], as_json: bool) -> None:
+    """What came of loading a model in a clean process: an `api.validating.ValidationReport` as a mapping."""
+    if as_json:
+        print_json({"model": model, **report})
+        return
+    is_valid, log = report["is_valid"], report["log"]
+    left_out = {"is_valid", "log", "message", "step"}
+    click.echo(f"{model}: " + ("valid." if is_valid else f"failed at step {report['step']}: {report['message']}"))
+    facts = {name: value for name, value in report.items() if name not in left_out and value not in (None, False, ())}
+    print_facts({name: "; ".join(value) if isinstance(value, tuple) else value for name, value in facts.items()})
+    if is_valid:
+        next_command(f"podium models register {shlex.quote(model)} NAME")
+    elif log:
+        click.echo(log, err=True)
+
+
+def show_changes(changes: Sequence[Change], as_json: bool) -> None:
+    """The change record, oldest first."""
+    if as_json:
+        print_json([change_json(change) for change in changes])
+        return
+    rows = [[_time(c.at_ms), c.actor, c.action.value, c.model, c.version, _difference(c)] for c in changes]
+    print_table(["WHEN", "WHO", "WHAT", "MODEL", "VERSION", "CHANGE"], rows)
+
+
+def show_facts(facts: Mapping[str, Any]) -> None:
+    """Names and values; what is empty is left out."""
+    print_facts({name: _text(value) for name, value in facts.items() if value not in ("", {}, [])})
+
+
+def done(facts: Mapping[str, Any], said: str, as_json: bool) -> None:
+    """What a command did, that has nothing to show."""
+    if as_json:
+        print_json(dict(facts))
+    else:
+        click.echo(said)
+
+
+def next_command(command: str) -> None:
+    """Tell people what they are likely to type next."""
+    click.echo(f"Next: {command}", err=True)
+
+
+def _version_table(versions: Sequence[Version]) -> None:
+    rows = [
+        [v.name, v.version, v.stage.value, ", ".join(v.aliases), v.digest[:19], _time(v.created_ms), v.created_by]
+        for v in versions
+    ]
+    print_table(["NAME", "VERSION", "STAGE", "ALIASES", "DIGEST", "CREATED", "BY"], rows)
+
+
+def _standing(versions: Sequence[Version]) -> dict[str, Any]:
+    """Which version each stage, and `latest`, stands for. Versions come in ascending order: the last one wins."""
+    stages = {version.stage.value: version.version for version in versions}
+    return {"stages": stages, "latest": versions[-1].version if versions else None}
+
+
+def _difference(change: Change) -> str:
+    """A change in one line: `stage of 3: Staging -> Production`."""
+    before, after = change.before or {}, change.after or {}
+    said = []
+    for number, part in (after.get("versions") or {}).items():
+        old = (before.get("versions") or {}).get(number)
+        if old is None:
+            said.append(f"{number} from {part['source']}")
+        elif part is None:
+            said.append(f"{number} removed (was in {old['stage']})")
+        else:
+            said += [f"{key} of {number}: {_short(old.get(key))} -> {_short(value)}" for key, value in part.items()]
+    plain = {key: value for key, value in after.items() if key != "versions" and value not in ("", {})}
+    said += [
+        f"{key}: {_short(before[key])} -> {_short(value)}" if key in before else f"{key}: {_short(value)}"
+        for key, value in plain.items()
+    ]
+    return "; ".join(said)
+
+
+def _short(value: Any) -> str:
+    """A value in at most 60 characters of one line."""
+    text = " ".join(_text(value).split())
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _text(value: Any) -> str:
+    match value:
+        case dict():
+            return _pairs(value)
+        case list():
+            return ", ".join(map(str, value))
+        case None:
+            return "none"
+        case _:
+            return str(value)
+
+
+def _pairs(value: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={'none' if item is None else item}" for key, item in value.items())
+
+
+def _time(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

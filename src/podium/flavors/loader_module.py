@@ -1,0 +1,89 @@
+"""Models of flavors that podium does not know, through their own loader: a module in `code/`, or MLflow's."""
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from podium.domain.signature import Signature
+from podium.errors import InvalidModel, LoadFailed
+from podium.flavors.contract import Loaded, Row, Saved
+from podium.flavors.folders import part_of
+from podium.flavors.mlflow_shims import install, is_mlflow_importable
+
+
+class LoadedByModule:
+    """What a `_load_pyfunc` function returned: an object with the method that MLmodel's predict_fn names."""
+
+    def __init__(self, native: Any, method: str) -> None:
+        self.native = native
+        self._call = getattr(native, method)
+        params = inspect.signature(self._call).parameters.get("params")
+        self._takes_params = params is not None and params.kind is not inspect.Parameter.VAR_KEYWORD
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        if self._takes_params:
+            return self._call(data, params=None if params is None else dict(params))
+        return self._call(data)
+
+
+class LoaderModuleFlavor:
+    """Whatever has a `_load_pyfunc(path)` or `_load_pyfunc(path, model_config)`."""
+
+    name = "loader_module"
+    loader_modules: tuple[str, ...] = ()
+
+    def claims(self, model: Any) -> bool:
+        del model
+        return False
+
+    def save(self, model: Any, folder: Path, **options: Any) -> Saved:
+        del model, folder, options
+        raise InvalidModel(
+            "podium does not save models of flavors that it does not know; podium.pyfunc takes a loader_module."
+        )
+
+    def load(
+        self,
+        folder: Path,
+        flavors: Mapping[str, Mapping[str, Any]],
+        config: Mapping[str, Any] | None,
+        signature: Signature | None = None,
+    ) -> Loaded:
+        del signature
+        entry = flavors.get("python_function", {})
+        name = str(entry.get("loader_module"))
+        install()
+        load = self._find(name, [each for each in flavors if each != "python_function"])
+        path = part_of(folder, entry["data"], "data") if entry.get("data") else folder.resolve()
+        native = load(str(path), config) if config else load(str(path))
+        method = str(entry.get("predict_fn") or "predict")
+        if not hasattr(native, method):
+            raise InvalidModel(f"What {name} loaded, a {type(native).__name__}, has no method {method}.")
+        return LoadedByModule(native, method)
+
+    @staticmethod
+    def _find(name: str, libraries: list[str]) -> Any:
+        if name.startswith("mlflow.") and not is_mlflow_importable():
+            packages = " ".join(["mlflow", *libraries])
+            raise LoadFailed(
+                f"podium has no loader of its own for {name}, and mlflow, which has one, is not installed in this "
+                f"environment. Run: pip install {packages}",
+                cause="import_error",
+            )
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise LoadFailed(
+                f"MLmodel's loader_module is {name}, and importing it failed: {error}. It belongs into the model's "
+                "code/ folder (code_paths= when the model is saved) or into a package of this environment.",
+                cause="import_error",
+            ) from error
+        if not hasattr(module, "_load_pyfunc"):
+            raise InvalidModel(f"MLmodel's loader_module {name} has no function _load_pyfunc.")
+        return module._load_pyfunc
+
+    def rows(self, loaded: Loaded, signature: Signature | None) -> Row:
+        del signature
+        return Row(False, f"a {type(loaded.native).__name__} that podium cannot see through")

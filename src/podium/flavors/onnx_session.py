@@ -1,0 +1,121 @@
+"""Making an onnxruntime session as MLflow's MLmodel asks for it: providers, and the five session options."""
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from podium.errors import InvalidInput, InvalidModel, MissingDependency
+
+DEFAULT_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+_CPU = "CPUExecutionProvider"
+_OPTIONS = (
+    "inter_op_num_threads",
+    "intra_op_num_threads",
+    "execution_mode",
+    "graph_optimization_level",
+    "extra_session_config",
+)
+
+
+def open_session(path: Path, entry: Mapping[str, Any]) -> Any:
+    """An InferenceSession on the providers that are here, else on the CPU, with a warning for each that is missing.
+
+    Without options in the entry, one thread runs an operator (or OMP_NUM_THREADS) and idle threads do not spin: replicas
+    share the machine's cores, and onnxruntime would take all of them for each.
+
+    Args:
+        path: The .onnx file; external data beside it is found by onnxruntime.
+        entry: MLmodel's `onnx` entry.
+
+    Raises:
+        MissingDependency, InvalidModel.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingDependency("onnxruntime", "An ONNX model", "onnx") from error
+    options = _session_options(onnxruntime, entry.get("onnx_session_options") or {})
+    wanted = _providers(entry.get("providers"))
+    available = set(onnxruntime.get_available_providers())
+    usable = [provider for provider in wanted if _name(provider) in available] or [_CPU]
+    missing = [_name(provider) for provider in wanted if _name(provider) not in available]
+    # MLflow writes CUDA first into every model; its absence on a machine without a GPU is no news.
+    if missing and missing != ["CUDAExecutionProvider"]:
+        warnings.warn(f"This onnxruntime has no {missing}; the model runs on {[_name(p) for p in usable]}.", stacklevel=2)
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=usable, sess_options=options)
+    except Exception as error:
+        if usable == [_CPU]:
+            raise
+        warnings.warn(
+            f"onnxruntime could not start {[_name(p) for p in usable]} ({error}); the model runs on the CPU.", stacklevel=2
+        )
+        return onnxruntime.InferenceSession(str(path), providers=[_CPU], sess_options=options)
+    dropped = [_name(provider) for provider in usable if _name(provider) not in session.get_providers()]
+    if dropped:
+        warnings.warn(f"onnxruntime dropped {dropped}; the model runs on {session.get_providers()}.", stacklevel=2)
+    return session
+
+
+def check_options(options: Mapping[str, Any] | None) -> None:
+    """Refuse session options that would be written and never read.
+
+    Raises:
+        InvalidInput: Names the option, expected and got.
+    """
+    for name, value in (options or {}).items():
+        if name not in _OPTIONS:
+            raise InvalidInput(f"onnx_session_options has {name!r}; expected some of {list(_OPTIONS)}.")
+        if name == "extra_session_config" and not isinstance(value, Mapping):
+            raise InvalidInput(f"onnx_session_options: extra_session_config is a {type(value).__name__}; expected a dict.")
+        if name == "execution_mode" and str(value).upper() not in {"SEQUENTIAL", "PARALLEL"}:
+            raise InvalidInput(f"onnx_session_options: execution_mode is {value!r}; expected 'sequential' or 'parallel'.")
+        if name == "graph_optimization_level" and value not in {0, 1, 2, 99}:
+            raise InvalidInput(f"onnx_session_options: graph_optimization_level is {value!r}; expected 0, 1, 2 or 99.")
+        if name.endswith("num_threads") and (not isinstance(value, int) or value < 0):
+            raise InvalidInput(f"onnx_session_options: {name} is {value!r}; expected a number of threads, 0 for all.")
+
+
+def _session_options(onnxruntime: Any, asked: Mapping[str, Any]) -> Any:
+    options = onnxruntime.SessionOptions()
+    # MLflow reads 0 as "not said"; so here, where not said means one thread and not all.
+    options.intra_op_num_threads = asked.get("intra_op_num_threads") or _default_threads()
+    if asked.get("inter_op_num_threads"):
+        options.inter_op_num_threads = asked["inter_op_num_threads"]
+    modes = onnxruntime.ExecutionMode
+    mode = str(asked.get("execution_mode") or "SEQUENTIAL").upper()
+    options.execution_mode = modes.ORT_PARALLEL if mode == "PARALLEL" else modes.ORT_SEQUENTIAL
+    if asked.get("graph_optimization_level") is not None:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel(asked["graph_optimization_level"])
+    extra = {
+        "session.intra_op.allow_spinning": "0",
+        "session.inter_op.allow_spinning": "0",
+        **(asked.get("extra_session_config") or {}),
+    }
+    for name, value in extra.items():
+        options.add_session_config_entry(str(name), str(value))
+    return options
+
+
+def _default_threads() -> int:
+    text = os.environ.get("OMP_NUM_THREADS", "")
+    return int(text) if text.isdigit() and int(text) > 0 else 1
+
+
+def _providers(written: object) -> Sequence[Any]:
+    """MLmodel's `providers`: names, or pairs of a name and options, which onnxruntime wants as tuples."""
+    if isinstance(written, str):
+        return [written]
+    if not isinstance(written, list | tuple) or not written:
+        return DEFAULT_PROVIDERS
+    providers = [tuple(each) if isinstance(each, list) else each for each in written]
+    if not all(_name(each) for each in providers):
+        raise InvalidModel(f"MLmodel's providers are {written!r}; expected names or [name, options].")
+    return providers
+
+
+def _name(provider: Any) -> str:
+    name = provider[0] if isinstance(provider, tuple) and provider else provider
+    return name if isinstance(name, str) else ""

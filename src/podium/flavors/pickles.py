@@ -1,0 +1,179 @@
+"""Reading and writing pickles: whether it is allowed, what MLflow will find in them, which modules they name.
+
+A model that podium pickled must load where there is MLflow and no podium. So podium's own `PythonModel` and its kin are
+written as MLflow's classes of the same shape; read back here, those names lead to podium's again (`mlflow_shims`).
+"""
+
+import bz2
+import dis
+import gzip
+import importlib
+import io
+import lzma
+import os
+import pickle
+import sys
+import types
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+from typing import Any
+
+from podium.errors import InvalidModel, LoadFailed, MissingDependency
+from podium.flavors.mlflow_shims import stands_in_for
+from podium.flavors.python_model import FunctionPythonModel, ModelConfig, PythonModel, PythonModelContext, TypeHints
+
+_OPENERS: dict[str | None, Callable[..., Any]] = {
+    None: open,
+    "gzip": gzip.open,
+    "bzip2": bz2.open,
+    "lzma": lzma.open,
+}
+SUFFIXES = {"gzip": ".gz", "bzip2": ".bz2", "lzma": ".xz"}
+
+_IN_MLFLOW: dict[type, tuple[str, str]] = {
+    PythonModel: ("mlflow.pyfunc.model", "PythonModel"),
+    PythonModelContext: ("mlflow.pyfunc.model", "PythonModelContext"),
+    FunctionPythonModel: ("mlflow.pyfunc.model", "_FunctionPythonModel"),
+    ModelConfig: ("mlflow.models.model_config", "ModelConfig"),
+    TypeHints: ("mlflow.models.signature", "_TypeHints"),
+}
+
+
+def check_allowed(what: str) -> None:
+    """Honour MLflow's switch against pickles; it covers skops too, whose list of trusted types is the model's own.
+
+    Raises:
+        LoadFailed: `MLFLOW_ALLOW_PICKLE_DESERIALIZATION` is set to false.
+    """
+    if os.environ.get("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true").strip().lower() in {"false", "0"}:
+        raise LoadFailed(
+            f"Loading {what} can run code from the model's folder, and MLFLOW_ALLOW_PICKLE_DESERIALIZATION forbids it. "
+            "Set it to true for models that you trust, or save the model as a .py file (models from code) or as ONNX."
+        )
+
+
+def load_pickle(path: Path, compression: str | None = None) -> Any:
+    """Unpickle a file; cloudpickle is imported first where it is there, as its pickles need it by name anyway.
+
+    Raises:
+        InvalidModel: An unknown compression.
+        MissingDependency: The pickle was made by cloudpickle, which is not installed.
+    """
+    if compression not in _OPENERS:
+        known = sorted(SUFFIXES)
+        raise InvalidModel(f"MLmodel's python_model_compression is {compression!r}; known are {known}.")
+    try:
+        with _OPENERS[compression](path, "rb") as file:
+            return pickle.load(file)
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.partition(".")[0] == "cloudpickle":
+            raise MissingDependency("cloudpickle", f"Loading {path.name}", "all") from error
+        raise
+
+
+def dump_cloudpickle(model: Any, path: Path, compression: str | None = None, protocol: int | None = None) -> set[str]:
+    """Pickle by value whatever is not in an importable module, and return the top-level modules that the pickle names."""
+    with _OPENERS[compression](path, "wb") as file:
+        return _dump(model, file, protocol)
+
+
+def modules_in(model: Any) -> set[str]:
+    """The top-level modules that a pickle of this object names, without keeping the pickle."""
+    return _dump(model, _Nowhere(), None)
+
+
+def _dump(model: Any, file: Any, protocol: int | None) -> set[str]:
+    pickler = _pickler_class()(file, protocol=protocol)
+    pickler.dump(model)
+    found: set[str] = pickler.modules
+    return found
+
+
+class _Nowhere(io.RawIOBase):
+    """A file that forgets."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+
+class _Module:
+    """Pickles as a module looked up by name: a class reached through it is not checked to be the one that was pickled."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, (self.name,)
+
+
+def _pickler_class() -> Any:
+    try:
+        import cloudpickle
+    except ImportError as error:
+        raise MissingDependency("cloudpickle", "Pickling this model", "all") from error
+
+    # Modules of the user's that cloudpickle was told to take along.
+    by_value: AbstractSet[str] = cloudpickle.cloudpickle.list_registry_pickle_by_value()
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        """cloudpickle, with podium's classes written as MLflow's and the modules noted that are named."""
+
+        def __init__(self, file: Any, protocol: int | None = None) -> None:
+            super().__init__(file, protocol=protocol)
+            self.modules: set[str] = set()
+
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, type) and obj in _IN_MLFLOW:
+                module, name = _IN_MLFLOW[obj]
+                return getattr, (_Module(module), name)
+            named = str(getattr(obj, "__module__", "")), str(getattr(obj, "__qualname__", ""))
+            if type(obj) not in _IN_MLFLOW and not isinstance(obj, _Module) and not stands_in_for(*named):
+                self.modules |= _modules_of(obj, by_value)
+            return super().reducer_override(obj)
+
+    return Pickler
+
+
+def _modules_of(obj: Any, by_value: AbstractSet[str]) -> set[str]:
+    """The modules that the pickle of one object names itself; what it holds comes separately."""
+    if isinstance(obj, types.ModuleType):
+        return {obj.__name__.partition(".")[0]}
+    if isinstance(obj, types.CodeType):
+        return _imports_in(obj)
+    if isinstance(obj, types.FunctionType):
+        return _top(obj.__module__) if _is_importable(obj, by_value) else _imports_in(obj.__code__)
+    if isinstance(obj, type | types.BuiltinFunctionType):
+        return _top(getattr(obj, "__module__", None)) if _is_importable(obj, by_value) else set()
+    return set()
+
+
+def _is_importable(obj: Any, by_value: AbstractSet[str]) -> bool:
+    """Whether cloudpickle writes a function or class by its name, so that its module is needed to read it."""
+    module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", "")
+    if module is None or module == "__main__" or any(module == each or module.startswith(f"{each}.") for each in by_value):
+        return False
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found is obj
+
+
+def _imports_in(code: types.CodeType) -> set[str]:
+    """Modules that a function's body imports when it runs: cloudpickle cannot see them, the interpreter will want them."""
+    found = {
+        str(instruction.argval).partition(".")[0]
+        for instruction in dis.get_instructions(code)
+        if instruction.opname == "IMPORT_NAME" and instruction.argval
+    }
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found |= _imports_in(constant)
+    return found
+
+
+def _top(module: object) -> set[str]:
+    return {module.partition(".")[0]} if isinstance(module, str) else set()

@@ -1,0 +1,169 @@
+"""scikit-learn: skops by default, cloudpickle or pickle on request or where skops cannot hold the estimator."""
+
+import pickle
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from podium.domain.signature import Signature
+from podium.errors import InvalidInput, InvalidModel, MissingDependency
+from podium.flavors.contract import Loaded, Row, Saved
+from podium.flavors.folders import part_of
+from podium.flavors.pickles import check_allowed, dump_cloudpickle, load_pickle, modules_in
+from podium.flavors.sklearn_rows import rows_of
+
+SKOPS, CLOUDPICKLE, PICKLE = "skops", "cloudpickle", "pickle"
+_FORMATS = (SKOPS, CLOUDPICKLE, PICKLE)
+_FILES = {SKOPS: "model.skops", CLOUDPICKLE: "model.pkl", PICKLE: "model.pkl"}
+_PREDICT_FNS = ("predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba", "score")
+
+
+class LoadedEstimator:
+    """An estimator and the one method of it that answers requests."""
+
+    def __init__(self, estimator: Any, method: str) -> None:
+        self.native = estimator
+        self.method = method
+        self._call: Callable[..., Any] = getattr(estimator, method)
+
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Call the method; params are ignored, as in MLflow."""
+        del params
+        return self._call(data)
+
+
+class SklearnFlavor:
+    """MLflow's `sklearn` flavor."""
+
+    name = "sklearn"
+    loader_modules: tuple[str, ...] = ("mlflow.sklearn",)
+
+    def claims(self, model: Any) -> bool:
+        module = sys.modules.get("sklearn.base")
+        return module is not None and isinstance(model, module.BaseEstimator)
+
+    def save(self, model: Any, folder: Path, **options: Any) -> Saved:
+        """Write the estimator.
+
+        Args:
+            model: A fitted estimator.
+            folder: Existing, empty.
+            options: `serialization_format` (`skops`, `cloudpickle`, `pickle`; None: skops where it can),
+                `pyfunc_predict_fn`, `skops_trusted_types`.
+
+        Raises:
+            InvalidInput: An unknown format or predict function, or skops was asked for and cannot hold the estimator.
+        """
+        import sklearn
+
+        asked, method = options.get("serialization_format"), options.get("pyfunc_predict_fn") or "predict"
+        trusted: Sequence[str] | None = options.get("skops_trusted_types")
+        if asked is not None and asked not in _FORMATS:
+            raise InvalidInput(f"serialization_format is {asked!r}; expected one of {list(_FORMATS)}.")
+        if method not in _PREDICT_FNS:
+            raise InvalidInput(f"pyfunc_predict_fn is {method!r}; expected one of {list(_PREDICT_FNS)}.")
+        chosen, modules = _write(model, folder, asked, trusted)
+        file = _FILES[chosen]
+        entries: dict[str, dict[str, Any]] = {
+            "sklearn": {
+                "code": None,
+                "pickled_model": file,
+                "serialization_format": chosen,
+                "skops_trusted_types": None if trusted is None else list(trusted),
+                "sklearn_version": sklearn.__version__,
+            }
+        }
+        if hasattr(model, method):
+            entries["python_function"] = {"loader_module": "mlflow.sklearn", "model_path": file, "predict_fn": method}
+        needed = {SKOPS: ["skops"], CLOUDPICKLE: ["cloudpickle"], PICKLE: []}[chosen]
+        return Saved(entries, ["scikit-learn", *needed], frozenset(modules))
+
+    def load(
+        self,
+        folder: Path,
+        flavors: Mapping[str, Mapping[str, Any]],
+        config: Mapping[str, Any] | None,
+        signature: Signature | None = None,
+    ) -> Loaded:
+        del config, signature
+        method = str(flavors.get("python_function", {}).get("predict_fn") or "predict")
+        estimator = load_estimator(folder, flavors)
+        if not hasattr(estimator, method):
+            raise InvalidModel(f"{type(estimator).__name__} has no method {method}, which MLmodel's predict_fn names.")
+        return LoadedEstimator(estimator, method)
+
+    def rows(self, loaded: Loaded, signature: Signature | None) -> Row:
+        del signature
+        return rows_of(loaded.native, loaded.method if isinstance(loaded, LoadedEstimator) else "predict")
+
+
+def load_estimator(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> Any:
+    """The estimator itself; works for transformers too, which have no predict and so no python_function entry.
+
+    An absent serialization_format means pickle, as in files of MLflow 1.
+
+    Raises:
+        LoadFailed, InvalidModel, MissingDependency.
+    """
+    own, pyfunc = flavors.get("sklearn", {}), flavors.get("python_function", {})
+    file = pyfunc.get("model_path") or pyfunc.get("data") or own.get("pickled_model")
+    path = part_of(folder, file, "model_path")
+    written = own.get("serialization_format") or PICKLE
+    if written not in _FORMATS:
+        raise InvalidModel(f"MLmodel's serialization_format is {written!r}; podium reads {list(_FORMATS)}.")
+    check_allowed(f"a scikit-learn model in the {written} format")
+    try:
+        import sklearn  # noqa: F401
+    except ImportError as error:
+        raise MissingDependency("scikit-learn", "This model", "sklearn") from error
+    if written != SKOPS:
+        return load_pickle(path)
+    try:
+        import skops.io
+    except ImportError as error:
+        raise MissingDependency("skops", "This model (serialization_format: skops)", "sklearn") from error
+    return skops.io.load(path, trusted=own.get("skops_trusted_types"))
+
+
+def _write(model: Any, folder: Path, asked: str | None, trusted: Sequence[str] | None) -> tuple[str, set[str]]:
+    """Write the file; returns the format it has and the top-level modules it names."""
+    if asked in {None, SKOPS}:
+        trouble = _write_skops(model, folder / _FILES[SKOPS], trusted)
+        if trouble is None:
+            return SKOPS, modules_in(model)
+        (folder / _FILES[SKOPS]).unlink(missing_ok=True)
+        if asked == SKOPS:
+            raise InvalidInput(trouble)
+        warnings.warn(f"Saved with cloudpickle instead of skops: {trouble}", UserWarning, stacklevel=2)
+    path = folder / _FILES[PICKLE]
+    if asked == PICKLE:
+        with path.open("wb") as file:
+            pickle.dump(model, file, protocol=pickle.DEFAULT_PROTOCOL)
+        return PICKLE, modules_in(model)
+    return CLOUDPICKLE, dump_cloudpickle(model, path, protocol=pickle.DEFAULT_PROTOCOL)
+
+
+def _write_skops(model: Any, path: Path, trusted: Sequence[str] | None) -> str | None:
+    """Write with skops and read back, as MLflow does. Returns what is in the way, or None."""
+    try:
+        import skops.io
+        from skops.io.exceptions import UntrustedTypesFoundException
+    except ImportError:
+        return 'skops is not installed. Run: pip install "podium[sklearn]"'
+    try:
+        skops.io.dump(model, path)
+        skops.io.load(path, trusted=None if trusted is None else list(trusted))
+    except UntrustedTypesFoundException:
+        unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(trusted or ()))
+        return (
+            f"the model holds types that skops does not trust: {unknown}. "
+            f"If you trust them, pass skops_trusted_types={unknown}; or pass serialization_format='cloudpickle'."
+        )
+    except Exception as error:  # noqa: BLE001 - skops raises whatever an object's own state does
+        return (
+            f"skops cannot hold this {type(model).__name__} ({type(error).__name__}: {error}). "
+            "It takes no functions and classes from inside of others; serialization_format='cloudpickle' does."
+        )
+    return None

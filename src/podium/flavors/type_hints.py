@@ -1,0 +1,274 @@
+"""Type hints of a predict function: the signature they say, and checking input against them, by MLflow's rules.
+
+A hint counts where it is `list[...]` of `str`, `int`, `float`, `bool`, `bytes`, `datetime`, `dict[str, ...]`, lists, `Any`
+or a pydantic model. DataFrames, Series and arrays as hints say nothing about columns and are left alone.
+"""
+
+import base64
+import datetime
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from podium.domain.signature import (
+    AnyType,
+    ArrayType,
+    Column,
+    ColumnSchema,
+    ColumnType,
+    DataType,
+    MapType,
+    ObjectType,
+    Property,
+)
+from podium.errors import InvalidInput, SchemaMismatch
+from podium.flavors.python_model import TypeHints
+
+_SCALARS: dict[Any, DataType] = {
+    int: DataType.LONG,
+    str: DataType.STRING,
+    bool: DataType.BOOLEAN,
+    float: DataType.DOUBLE,
+    bytes: DataType.BINARY,
+    datetime.datetime: DataType.DATETIME,
+}
+_NAMED_IN_MESSAGE = 5
+
+
+def takes_context(function: Callable[..., Any]) -> bool:
+    """Whether predict is `(context, model_input, ...)` and not `(model_input, ...)`, by names first, then by number."""
+    parameters = inspect.signature(function).parameters
+    return "context" in parameters or len([name for name in parameters if name not in {"self", "params"}]) == 2
+
+
+def hints_of(function: Callable[..., Any]) -> TypeHints:
+    """The hints of a predict function's input and answer; None for those that are absent or cannot be resolved."""
+    if not hasattr(function, "__annotations__"):
+        # An object with __call__.
+        function = type(function).__call__.__get__(function)
+    names = [name for name in inspect.signature(function).parameters if name != "self"]
+    position = 1 if takes_context(function) else 0
+    if not getattr(function, "__annotations__", None) or len(names) <= position:
+        return TypeHints()
+    try:
+        hints = typing.get_type_hints(function)
+    except (TypeError, NameError):
+        # A postponed annotation that names what only exists while type checking.
+        return TypeHints()
+    return TypeHints(hints.get(names[position]), hints.get("return"))
+
+
+def checked_hint(hint: Any) -> Any:
+    """The hint when input can be checked against it, else None."""
+    try:
+        schema = schema_of_hint(hint)
+    except InvalidInput:
+        return None
+    return None if schema is None else hint
+
+
+def schema_of_hint(hint: Any) -> ColumnSchema | None:
+    """The one unnamed column that a `list[...]` hint says; None where a hint says nothing about columns.
+
+    Raises:
+        InvalidInput: A list whose items have no place in a schema; names the hint.
+    """
+    if hint is None or typing.get_origin(hint) is not list:
+        return None
+    kind, is_required = _column_type(_item(hint))
+    if not is_required:
+        raise InvalidInput(
+            f"The hint {describe(hint)} allows None as an item, which a signature without names cannot say. "
+            "Take Optional away, or use a pydantic model with an optional field."
+        )
+    return ColumnSchema((Column(kind),))
+
+
+def schema_of_answer(hint: Any) -> ColumnSchema:
+    """The schema that the hint of a return value says: of its items where it is a list; `any` where nothing can be told."""
+    try:
+        kind, is_required = _column_type(_item(hint) if typing.get_origin(hint) is list else hint)
+    except InvalidInput:
+        return ColumnSchema((Column(AnyType()),))
+    return ColumnSchema((Column(kind if is_required else AnyType()),))
+
+
+def fit(data: Any, hint: Any) -> Any:
+    """Input in the form that a hint asks for: DataFrames become lists, dicts become pydantic models; then it is checked.
+
+    Raises:
+        SchemaMismatch: In MLflow's words, but with the positions of what does not fit in place of its content.
+    """
+    return _check(from_frame(data, hint), hint)
+
+
+def from_frame(data: Any, hint: Any) -> Any:
+    """A DataFrame as the list that a `list[...]` hint asks for; everything else unchanged."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not isinstance(data, pandas.DataFrame) or typing.get_origin(hint) is not list:
+        return data
+    item = _item(hint)
+    is_record = item is dict or typing.get_origin(item) is dict or _is_pydantic(item)
+    if is_record and list(data.columns) != [0]:
+        return _plain(data.to_dict(orient="records"))
+    column = data.iloc[:, 0]
+    if item is str and data.shape[1] > 1:
+        texts = [name for name, value in data.iloc[0].items() if isinstance(value, str)] if len(data) else []
+        column = data[texts[0]] if texts else column
+    return _plain(column.tolist())
+
+
+def describe(hint: Any) -> str:
+    """A hint as people write it: `list[str]`, `Person`."""
+    return hint.__name__ if type(hint) is type or _is_pydantic(hint) else str(hint)
+
+
+def _check(data: Any, hint: Any) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return data
+    if _is_pydantic(hint):
+        return _check_pydantic(data, hint)
+    if hint in _SCALARS:
+        return _check_scalar(data, hint)
+    if origin is list:
+        return _check_list(data, arguments[0])
+    if origin is dict:
+        return _check_dict(data, arguments[1])
+    if _is_union(origin):
+        others = [each for each in arguments if each is not type(None)]
+        if len(others) < len(arguments) and len(others) == 1 and data is not None:
+            return _check(data, others[0])
+        return data
+    raise SchemaMismatch(f"The hint {describe(hint)} is not one that input can be checked against.")
+
+
+def _check_scalar(data: Any, hint: Any) -> Any:
+    # JSON has neither bytes nor dates; both come as text.
+    try:
+        if hint is bytes and isinstance(data, str):
+            return base64.b64decode(data)
+        if hint is datetime.datetime and isinstance(data, str):
+            return datetime.datetime.fromisoformat(data)
+    except ValueError as error:
+        raise SchemaMismatch(
+            f"Expected {'base64' if hint is bytes else 'an ISO date'} for type {describe(hint)}"
+        ) from error
+    if isinstance(data, hint):
+        return data
+    raise SchemaMismatch(f"Expected type {describe(hint)}, but got {type(data).__name__}")
+
+
+def _check_list(data: Any, item: Any) -> list[Any]:
+    if not isinstance(data, list):
+        raise SchemaMismatch(f"Expected list, but got {type(data).__name__}")
+    fitted, wrong = [], []
+    for position, each in enumerate(data):
+        try:
+            fitted.append(_check(each, item))
+        except SchemaMismatch as error:
+            wrong.append((position, error.message))
+    if wrong:
+        raise SchemaMismatch(_wrong(f"list[{describe(item)}]", wrong))
+    return fitted
+
+
+def _check_dict(data: Any, value: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise SchemaMismatch(f"Expected dict, but got {type(data).__name__}")
+    fitted, wrong = {}, []
+    for name, each in data.items():
+        try:
+            if not isinstance(name, str):
+                raise SchemaMismatch(f"Key must be a string, got {type(name).__name__}")
+            fitted[name] = _check(each, value)
+        except SchemaMismatch as error:
+            wrong.append((name, error.message))
+    if wrong:
+        raise SchemaMismatch(_wrong(f"dict[str, {describe(value)}]", wrong))
+    return fitted
+
+
+def _check_pydantic(data: Any, hint: Any) -> Any:
+    fields = data.model_dump() if hasattr(data, "model_dump") else data
+    if not isinstance(fields, dict):
+        raise SchemaMismatch(
+            f"Expecting a dictionary or pydantic model instance for {describe(hint)}, got {type(data).__name__}"
+        )
+    try:
+        # Strict: "123" is no int. MLflow validates strictly and then builds the model from the same dict.
+        hint.model_validate(fields, strict=True)
+    except ValueError as error:
+        details = error.errors() if hasattr(error, "errors") else []
+        where = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in details[:_NAMED_IN_MESSAGE])
+        raise SchemaMismatch(f"Data doesn't match type hint {describe(hint)}: {where or type(error).__name__}") from error
+    return hint(**data) if isinstance(data, dict) else data
+
+
+def _wrong(hint: str, wrong: list[tuple[Any, str]]) -> str:
+    shown = f"{wrong[:_NAMED_IN_MESSAGE]} ... (truncated)" if len(wrong) > _NAMED_IN_MESSAGE else str(wrong)
+    return f"Failed to validate data against type hint `{hint}`, invalid elements: {shown}"
+
+
+def _column_type(hint: Any) -> tuple[ColumnType, bool]:
+    """The type that a hint says, and whether None is excluded."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return AnyType(), True
+    if hint in _SCALARS:
+        return _SCALARS[hint], True
+    if _is_pydantic(hint):
+        return _object_type(hint), True
+    if origin is list:
+        return ArrayType(_column_type(_item(hint))[0]), True
+    if origin is dict and len(arguments) == 2 and arguments[0] is str:
+        return MapType(_column_type(arguments[1])[0]), True
+    if _is_union(origin):
+        others = [each for each in arguments if each is not type(None)]
+        is_required = len(others) == len(arguments)
+        return (_column_type(others[0])[0] if len(others) == 1 else AnyType()), is_required
+    raise InvalidInput(
+        f"The type hint {describe(hint)} has no place in a signature. Use list[...] of str, int, float, bool, bytes, "
+        "datetime, dict[str, ...], lists, Any or a pydantic model; or leave the hint out and pass an input example."
+    )
+
+
+def _object_type(model: Any) -> ObjectType:
+    properties = []
+    fields: Mapping[str, Any] = model.model_fields
+    for name, field in fields.items():
+        kind, is_required = _column_type(field.annotation)
+        if not is_required and field.is_required():
+            raise InvalidInput(f"The optional field {name} of {model.__name__} has no default; set it to None.")
+        properties.append(Property(name, kind, is_required))
+    return ObjectType(tuple(sorted(properties, key=lambda each: each.name)))
+
+
+def _item(hint: Any) -> Any:
+    arguments = typing.get_args(hint)
+    if len(arguments) != 1:
+        raise InvalidInput(f"The type hint {describe(hint)} does not say of what; write list[str], for example.")
+    return arguments[0]
+
+
+def _is_union(origin: Any) -> bool:
+    return origin is typing.Union or origin is types.UnionType
+
+
+def _is_pydantic(hint: Any) -> bool:
+    pydantic = sys.modules.get("pydantic")
+    return pydantic is not None and isinstance(hint, type) and issubclass(hint, pydantic.BaseModel)
+
+
+def _plain(data: Any) -> Any:
+    """Lists in place of arrays, None in place of NaN, as frames made from JSON hold them."""
+    if hasattr(data, "tolist") and hasattr(data, "dtype"):
+        data = data.tolist()
+    if isinstance(data, list):
+        return [_plain(each) for each in data]
+    if isinstance(data, dict):
+        return {name: _plain(each) for name, each in data.items()}
+    return None if isinstance(data, float) and data != data else data

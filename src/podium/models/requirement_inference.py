@@ -1,0 +1,138 @@
+"""Which packages a model needs, pinned to what is installed: its library's, and those its files and code name themselves.
+
+What a pickle names and what code imports is what loading will import first; what those need in turn is theirs to say.
+"""
+
+import ast
+import importlib.metadata
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from podium.errors import InvalidInput
+from podium.flavors.contract import Saved
+from podium.flavors.mlflow_shims import stands_in_for
+
+_NO_PACKAGE = {"__main__", "__mp_main__", "builtins", "mlflow_shims"}
+
+
+def infer_requirements(folder: Path, saved: Saved, takes_tables: bool) -> tuple[list[str], list[str]]:
+    """Pinned requirements of a model that is being saved, and notes for people.
+
+    mlflow is among them only where the model's own code asks more of it than podium stands in for; plain MLflow loads the
+    model anyhow, since it is mlflow that does so there.
+
+    Args:
+        folder: Has the model's files, `code/` included.
+        saved: What the flavor wrote.
+        takes_tables: The model is given DataFrames, for which its environment needs pandas.
+    """
+    local = {path.stem for path in folder.glob("code/*") if path.name != "__pycache__"}
+    modules = {*saved.modules, *_modules_of_code(folder)} - local - _NO_PACKAGE - sys.stdlib_module_names
+    owners = importlib.metadata.packages_distributions()
+    packages = {canonicalize_name(name): name for name in saved.requirements}
+    if takes_tables:
+        packages.setdefault(canonicalize_name("pandas"), "pandas")
+    notes = []
+    for module in sorted(modules):
+        owner = _owner(module, owners)
+        if owner is not None:
+            packages.setdefault(canonicalize_name(owner), owner)
+        elif module == "podium":
+            packages.setdefault(canonicalize_name("podium"), "podium")
+        else:
+            notes.append(
+                f"The model needs the module {module}, which comes from no installed package. Pass code_paths=[...] with "
+                "its file or folder, or it will not load elsewhere."
+            )
+    return sorted((_pin(name) for name in packages.values()), key=str.lower), notes
+
+
+def read_given(given: Sequence[str] | str | Path) -> list[str]:
+    """Requirements as people pass them: a list of lines, or the path of a file with them.
+
+    Raises:
+        InvalidInput: The file cannot be read, or the list holds something else than text.
+    """
+    if isinstance(given, str | Path):
+        try:
+            lines = Path(given).read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise InvalidInput(f"The requirements file {given} cannot be read: {error.strerror}.") from error
+        return [line.strip() for line in lines if line.strip() and not line.strip().startswith("#")]
+    if not all(isinstance(line, str) for line in given):
+        raise InvalidInput(
+            "pip_requirements is a list of lines such as 'scikit-learn==1.5.0', or the path of a file with them."
+        )
+    return list(given)
+
+
+def _owner(module: str, owners: Mapping[str, Sequence[str]]) -> str | None:
+    """The installed distribution that a top-level module comes from; the one of the same name where there are several."""
+    found = sorted(set(owners.get(module, ())))
+    same = [name for name in found if canonicalize_name(name) == canonicalize_name(module)]
+    return next(iter(same or found), None)
+
+
+def _pin(name: str) -> str:
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return name
+    try:
+        # 2.1.0+cpu exists in no index by that name.
+        return f"{name}=={Version(version).public}"
+    except InvalidVersion:
+        return f"{name}=={version}"
+
+
+def _modules_of_code(folder: Path) -> set[str]:
+    """The top-level modules that a model's .py files import; of mlflow only what podium has no stand-in for."""
+    files = [*folder.glob("*.py"), *folder.glob("code/**/*.py")]
+    found: set[str] = set()
+    for file in files:
+        try:
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+        except (SyntaxError, ValueError):
+            # Not ours to judge: a template, or code for another Python.
+            continue
+        found |= _imported(tree)
+    return found
+
+
+def _imported(tree: ast.AST) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {each.name.partition(".")[0] for each in node.names if not _stands_in(each.name, ())}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            if not _stands_in(node.module, [each.name for each in node.names]):
+                found.add(node.module.partition(".")[0])
+        elif isinstance(node, ast.Attribute) and _needs_mlflow(node):
+            found.add("mlflow")
+    return found
+
+
+def _stands_in(module: str, wanted: Iterable[str]) -> bool:
+    return stands_in_for(module) and all(stands_in_for(module, name) for name in wanted)
+
+
+def _needs_mlflow(node: ast.Attribute) -> bool:
+    """Whether `mlflow.a.b` in the code is a name that podium has no stand-in for."""
+    parts = [node.attr]
+    value: ast.expr = node.value
+    while isinstance(value, ast.Attribute):
+        parts.append(value.attr)
+        value = value.value
+    if not isinstance(value, ast.Name) or value.id != "mlflow":
+        return False
+    module = "mlflow"
+    for name in reversed(parts):
+        if not stands_in_for(module, name):
+            # mlflow.pyfunc.PythonModel.predict: what comes after a name that is known is that object's own.
+            return stands_in_for(module)
+        module = f"{module}.{name}"
+    return False

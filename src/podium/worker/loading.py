@@ -1,0 +1,166 @@
+"""From a Load message to a model that is warm, judged and described: everything between the handshake and Ready."""
+
+import gc
+import importlib.metadata
+import os
+import platform
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from podium.errors import LoadFailed, MissingDependency, PodiumError
+from podium.models.predictor import Predictor
+from podium.transport.messages import Load, LoadError, Loading, Message, Ready
+from podium.worker.log import log_event, traceback_of
+from podium.worker.probe import Probed, probe
+from podium.worker.verdict import Verdict, judge
+
+_MOST_WARNINGS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that can serve, and what Ready says of it."""
+
+    predictor: Predictor
+    verdict: Verdict
+    ready: Ready
+
+
+@dataclass(frozen=True, slots=True)
+class _Example:
+    """The input example: its JSON, and its enforced form once it was scored without an error."""
+
+    text: str | None
+    data: Any = None
+    params: Mapping[str, Any] | None = None
+    failure: str | None = None
+
+
+def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadError:
+    """Import, load, score the input example, probe.
+
+    An input example that does not score is a warning, not an error: examples grow stale while models are well, and the
+    first request would say the same. Whatever importing or unpickling raises, up to sys.exit, is a LoadError.
+
+    Args:
+        order: What to load.
+        tell: Sends a step's message.
+    """
+    begun = time.monotonic()
+    folder = Path(order.path)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        try:
+            tell(Loading("import"))
+            from podium.models.load import load_predictor
+
+            tell(Loading("load"))
+            predictor = load_predictor(folder, order.mlmodel, order.model_config)
+        except BaseException as error:  # noqa: BLE001 - the model's own code runs here
+            log_event("load_failed", error=type(error).__name__, traceback=traceback_of(error))
+            return LoadError(_cause(error), _sentence(error))
+        tell(Loading("warm"))
+        example = _score_example(predictor, folder, order.mlmodel)
+        tell(Loading("probe"))
+        verdict = _judge(order, predictor, example)
+    said = [example.failure] if example.failure else []
+    gc.collect()
+    # What is loaded stays: a collector that looks through it on every pass only costs time.
+    gc.freeze()
+    ready = Ready(
+        flavor=predictor.flavor,
+        python=platform.python_version(),
+        executable=sys.executable,
+        installed=installed_versions(order.packages),
+        is_batching=verdict.is_batching,
+        batching_reason=verdict.reason,
+        example=example.text,
+        load_s=round(time.monotonic() - begun, 3),
+        rss_bytes=resident_bytes(),
+        warnings=said + _sentences(caught),
+    )
+    return LoadedModel(predictor, verdict, ready)
+
+
+def installed_versions(names: Sequence[str]) -> dict[str, str | None]:
+    """The installed version of each package; None where it is missing."""
+    versions: dict[str, str | None] = {}
+    for name in names:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except (importlib.metadata.PackageNotFoundError, ValueError):
+            versions[name] = None
+    return versions
+
+
+def resident_bytes() -> int:
+    """This process's resident memory now."""
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _score_example(predictor: Predictor, folder: Path, mlmodel: Mapping[str, Any]) -> _Example:
+    from podium.models.examples import serving_example
+    from podium.protocols.mlflow.codec import decode, encode
+
+    text: str | None = None
+    try:
+        text = serving_example(folder, mlmodel)
+        if text is None:
+            return _Example(None)
+        decoded = decode(text.encode(), "application/json", predictor.signature)
+        data, params = predictor.enforce(decoded.data, decoded.params)
+        encode(predictor.call(data, params), decoded.is_enveloped)
+        return _Example(text, data, params)
+    except BaseException as error:  # noqa: BLE001 - as in load
+        log_event("example_failed", error=type(error).__name__, traceback=traceback_of(error))
+        return _Example(text, failure=f"The model's input example did not score: {_sentence(error)}")
+
+
+def _judge(order: Load, predictor: Predictor, example: _Example) -> Verdict:
+    def look() -> Probed:
+        if example.failure:
+            return Probed(None, "the input example does not score")
+        if example.text is None:
+            return Probed(None, "the model has no input example")
+        try:
+            return probe(predictor, example.data, example.params)
+        except BaseException as error:  # noqa: BLE001 - as in load; a model that fails here is no reason not to serve it
+            log_event("probe_failed", error=type(error).__name__, traceback=traceback_of(error))
+            return Probed(False, f"the probe failed: {type(error).__name__}")
+
+    return judge(order.batching, predictor.rows, look)
+
+
+def _cause(error: BaseException) -> str:
+    if isinstance(error, LoadFailed):
+        return error.cause
+    if isinstance(error, MemoryError):
+        return "out_of_memory"
+    if isinstance(error, ImportError | MissingDependency):
+        return "import_error"
+    return "load_error"
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, PodiumError):
+        cause = error.__cause__
+        return error.message if cause is None else f"{error.message} ({type(cause).__name__})"
+    text = str(error).strip().partition("\n")[0][:500]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _sentences(caught: Sequence[warnings.WarningMessage]) -> list[str]:
+    """What libraries warned of while loading that people should see; all of it goes to the log."""
+    found: dict[str, None] = {}
+    for warning in caught:
+        text = " ".join(str(warning.message).split())
+        log_event("warning", category=warning.category.__name__, message=text[:2000])
+        if issubclass(warning.category, UserWarning):
+            found[f"{warning.category.__name__}: {text[:400]}"] = None
+    return list(found)[:_MOST_WARNINGS]

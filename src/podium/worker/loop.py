@@ -1,0 +1,251 @@
+"""The worker's one loop: read what is readable, decode it, run a batch, write the answers. It blocks nowhere else.
+
+Nothing is awaited but the epoll; a model call simply takes its time, and what arrives meanwhile is the next batch.
+"""
+
+import os
+import select
+import socket
+import time
+
+from podium.domain.batching import BatchPolicy, LatencyModel, Previous, Wait
+from podium.errors import DeadlineExceeded
+from podium.models.predictor import Predictor
+from podium.protocols.mlflow.codec import codec_for
+from podium.transport import frames
+from podium.transport.board import BoardWriter
+from podium.transport.frames import BrokenFrame, Frame, Request
+from podium.worker.inbox import Inbox, Job
+from podium.worker.link import Link
+from podium.worker.log import log_event
+from podium.worker.mailbox import AttachLink, BeginDrain, Mailbox
+from podium.worker.reply import expire, refuse
+from podium.worker.rows import count_rows, merge_key
+from podium.worker.runner import Runner
+
+_GONE = select.EPOLLHUP | select.EPOLLERR
+_SPIN_NS = 1_500_000
+_SWEEPS = 64
+
+
+class Loop:
+    """Serves data sockets until told to drain.
+
+    Args:
+        predictor: The model.
+        runner: What runs batches on it.
+        board: Where the length of the queue, and a request while it is decoded, are told.
+        mailbox: Attach and drain orders.
+        policy: Limits of a batch.
+        max_queue_rows: The queue's bound; beyond it requests are refused with QUEUE_FULL.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        runner: Runner,
+        board: BoardWriter,
+        mailbox: Mailbox,
+        policy: BatchPolicy,
+        max_queue_rows: int,
+    ) -> None:
+        self._predictor = predictor
+        self._codec = codec_for(predictor.signature)
+        self._runner = runner
+        self._board = board
+        self._mailbox = mailbox
+        self._policy = policy
+        self._inbox = Inbox(max_queue_rows)
+        self._links: dict[int, Link] = {}
+        self._epoll = select.epoll()
+        self._epoll.register(mailbox.descriptor, select.EPOLLIN)
+        self._cost = LatencyModel()
+        self._previous: Previous | None = None
+        self._is_draining = False
+
+    def run(self) -> None:
+        """Serve; return when a drain was ordered, everything queued is answered and every answer was taken."""
+        timeout_s: float = -1
+        while True:
+            self._poll(timeout_s)
+            timeout_s = self._step()
+            self._flush()
+            if self._is_draining and not self._inbox and not any(link.has_output for link in self._links.values()):
+                # What came since the last poll is refused, not left to find a closed socket.
+                self._sweep()
+                self._flush()
+                return
+
+    def abandon(self) -> None:
+        """Close every descriptor without a word: a child that the model's code forked must hold no socket open."""
+        self._epoll.close()
+        for link in list(self._links.values()):
+            link.close()
+
+    # ── arrival
+
+    def _poll(self, timeout_s: float) -> None:
+        has_arrivals = False
+        for descriptor, event in self._epoll.poll(timeout_s):
+            if descriptor == self._mailbox.descriptor:
+                self._obey()
+                continue
+            link = self._links.get(descriptor)
+            if link is None:
+                continue
+            has_gone = event & _GONE and not link.is_reading
+            if has_gone or (event & select.EPOLLOUT and not link.flush()):
+                self._lose(link)
+            elif event & (select.EPOLLIN | _GONE):
+                self._read(link)
+                has_arrivals = True
+        if has_arrivals:
+            self._board.clear()
+            self._board.set_queued(self._inbox.rows)
+
+    def _obey(self) -> None:
+        for order in self._mailbox.take():
+            match order:
+                case AttachLink(sock, serial):
+                    self._attach(sock, serial)
+                case BeginDrain():
+                    # What had arrived before the drain is still served.
+                    self._sweep()
+                    self._is_draining = True
+
+    def _attach(self, sock: socket.socket, serial: int) -> None:
+        link = Link(sock, serial)
+        link.interest = select.EPOLLIN
+        self._links[link.descriptor] = link
+        self._epoll.register(link.descriptor, link.interest)
+
+    def _sweep(self) -> None:
+        for link in list(self._links.values()):
+            for _ in range(_SWEEPS):
+                if not (link.is_open and link.is_reading and self._read(link)):
+                    break
+        self._board.clear()
+
+    def _read(self, link: Link) -> bool:
+        """Take in what is readable; whether there was anything."""
+        try:
+            arrived, is_open = link.receive()
+            if not is_open:
+                self._lose(link)
+                return False
+            now = time.monotonic_ns()
+            for frame in arrived:
+                self._take_in(link, frame, now)
+        except BrokenFrame as error:
+            log_event("gateway_broken", socket=link.serial, reason=error.message)
+            self._lose(link)
+            return False
+        return bool(arrived)
+
+    def _take_in(self, link: Link, frame: Frame, now: int) -> None:
+        if frame.kind == frames.REQUEST:
+            self._admit(link, frames.decode_request(frame.flags, frame.id, frame.payload), now)
+        elif frame.kind == frames.CANCEL:
+            job = link.waiting.pop(frame.id, None)
+            if job is not None:
+                self._inbox.drop(job)
+        else:
+            raise BrokenFrame(f"a gateway sent a frame of kind {frame.kind}")
+
+    def _admit(self, link: Link, request: Request, now: int) -> None:
+        size = len(request.body)
+        if request.id in link.waiting:
+            raise BrokenFrame("a gateway used the id of a request that waits")
+        if self._is_draining:
+            link.send(frames.encode_refused(request.id, frames.DRAINING))
+            return
+        if not self._inbox.has_room(1, size):
+            link.send(frames.encode_refused(request.id, frames.QUEUE_FULL))
+            return
+        job = Job(link, request.id, request.request_id, request.deadline_ns, now, size)
+        if request.deadline_ns and request.deadline_ns <= now:
+            expire(job, DeadlineExceeded("The deadline passed before the request arrived."))
+            return
+        # Decoding can kill a process as well as predicting can: say whose request it is.
+        self._board.point(link.serial, request.id, now)
+        if not self._decode(job, request):
+            return
+        if not self._inbox.has_room(job.rows, size):
+            link.send(frames.encode_refused(request.id, frames.QUEUE_FULL))
+            return
+        link.waiting[request.id] = job
+        self._inbox.put(job)
+
+    def _decode(self, job: Job, request: Request) -> bool:
+        """Decode and enforce on arrival, each request alone; False where it was answered with its problem."""
+        try:
+            decoded = self._codec.decode(request.body, request.content_type)
+            job.is_enveloped = decoded.is_enveloped
+            job.data, job.params = self._predictor.enforce(decoded.data, decoded.params)
+            rows = count_rows(job.data)
+            if rows is not None:
+                job.rows = rows
+                if self._runner.is_batching and 0 < rows <= self._policy.merge_rows and not request.is_solo:
+                    job.merge_key = self._inbox.key_number(merge_key(job.data, job.params))
+        except BaseException as error:  # noqa: BLE001 - whatever a body can provoke, the other requests go on
+            refuse(job, error)
+            return False
+        return True
+
+    # ── batches
+
+    def _step(self) -> float:
+        """Run one batch if there is one; how long the next poll may wait: 0 with work at hand, -1 without."""
+        inbox = self._inbox
+        now = time.monotonic_ns()
+        for job in inbox.expired(now):
+            del job.link.waiting[job.id]
+            expire(job, DeadlineExceeded("The deadline passed while the request was queued."))
+        if not inbox:
+            self._board.set_queued(0)
+            return -1
+        batch = inbox.next_batch(now, self._cost, self._policy, self._previous)
+        if isinstance(batch, Wait):
+            return self._nap(batch.until_ns - now)
+        self._board.set_queued(inbox.rows)
+        for job in batch:
+            del job.link.waiting[job.id]
+        # Where batching was stopped after these were given their keys, each is run alone.
+        runs = [batch] if self._runner.is_batching else [[job] for job in batch]
+        is_whole = sum(self._runner.run(run) for run in runs) == len(runs)
+        self._flush()
+        ended = time.monotonic_ns()
+        rows = sum(job.rows for job in batch)
+        if is_whole:
+            self._cost = self._cost.observe(rows, ended - now)
+        self._previous = Previous(len(batch), rows, ended)
+        return 0 if inbox else -1
+
+    def _nap(self, remaining_ns: int) -> float:
+        # epoll counts in milliseconds; what is shorter is spent giving the processor to whoever will send the rest.
+        if remaining_ns > _SPIN_NS:
+            return (remaining_ns - _SPIN_NS // 2) / 1e9
+        os.sched_yield()
+        return 0
+
+    # ── departure
+
+    def _flush(self) -> None:
+        for link in list(self._links.values()):
+            if link.has_output and not link.flush():
+                self._lose(link)
+                continue
+            interest = (select.EPOLLIN if link.is_reading else 0) | (select.EPOLLOUT if link.has_output else 0)
+            if interest != link.interest:
+                link.interest = interest
+                self._epoll.modify(link.descriptor, interest)
+
+    def _lose(self, link: Link) -> None:
+        """The gateway is gone: nobody waits for its answers."""
+        if not link.is_open:
+            return
+        self._inbox.drop_all(link)
+        link.waiting.clear()
+        del self._links[link.descriptor]
+        self._epoll.unregister(link.descriptor)
+        link.close()

@@ -1,0 +1,45 @@
+"""What other threads ask of the loop: a queue whose arrival wakes the loop's epoll."""
+
+import os
+import socket
+from collections import deque
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AttachLink:
+    """Serve this gateway's data socket."""
+
+    sock: socket.socket
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class BeginDrain:
+    """Finish what is queued, refuse what comes later, return."""
+
+
+Order = AttachLink | BeginDrain
+
+
+class Mailbox:
+    """Orders for the loop. Any thread puts; only the loop takes."""
+
+    def __init__(self) -> None:
+        self.descriptor = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._orders: deque[Order] = deque()
+
+    def put(self, order: Order) -> None:
+        self._orders.append(order)
+        os.eventfd_write(self.descriptor, 1)
+
+    def take(self) -> list[Order]:
+        """Everything that was put, oldest first."""
+        try:
+            os.eventfd_read(self.descriptor)
+        except BlockingIOError:
+            return []
+        orders: list[Order] = []
+        while self._orders:
+            orders.append(self._orders.popleft())
+        return orders

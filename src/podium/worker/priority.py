@@ -1,0 +1,82 @@
+"""How much of the machine a worker takes: threads of numeric libraries, and less of the processor while it loads."""
+
+import contextlib
+import os
+import resource
+from collections.abc import Callable, Iterator, MutableMapping
+
+_THREAD_VARIABLES = (
+    "BLIS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+_CAP_SYS_NICE = 23
+_LOWEST = 19
+
+
+def limit_threads(threads: int, environ: MutableMapping[str, str] = os.environ) -> None:
+    """Tell BLAS, OpenMP and their like how many threads to start; before any of them is imported, or it is too late."""
+    for name in _THREAD_VARIABLES:
+        environ[name] = str(max(threads, 1))
+    # Threads that wait by spinning would take the processor from the other replicas.
+    environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def low_priority(threads: int) -> contextlib.AbstractContextManager[None]:
+    """Take only what the rest of the machine leaves, until the end of the block.
+
+    Niceness where it can be taken back: raising a priority needs a right that a container seldom gives, and a worker that
+    stayed nice would serve badly for ever. Else batch scheduling on as many processors as `threads`.
+
+    Linux keeps all three for each thread, and a thread inherits them when it starts: the libraries' own threads, started
+    in between, are brought back too.
+    """
+    niceness = os.getpriority(os.PRIO_PROCESS, 0)
+    return nice(niceness) if can_restore(niceness) else in_batches(threads)
+
+
+@contextlib.contextmanager
+def nice(before: int) -> Iterator[None]:
+    """The lowest priority inside, `before` after."""
+    os.setpriority(os.PRIO_PROCESS, 0, _LOWEST)
+    try:
+        yield
+    finally:
+        _for_each_thread(lambda thread: os.setpriority(os.PRIO_PROCESS, thread, before))
+
+
+@contextlib.contextmanager
+def in_batches(threads: int) -> Iterator[None]:
+    """Batch scheduling on the last `threads` of the processors inside; needs no right to come back from."""
+    processors = os.sched_getaffinity(0)
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        os.sched_setaffinity(0, sorted(processors)[-max(threads, 1) :])
+    try:
+        yield
+    finally:
+        _for_each_thread(lambda thread: os.sched_setaffinity(thread, processors))
+        _for_each_thread(lambda thread: os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0)))
+
+
+def can_restore(niceness: int) -> bool:
+    """Whether this process may return to this niceness from a higher one."""
+    allowed_from = 20 - resource.getrlimit(resource.RLIMIT_NICE)[0]
+    if resource.getrlimit(resource.RLIMIT_NICE)[0] == resource.RLIM_INFINITY or allowed_from <= niceness:
+        return True
+    with contextlib.suppress(OSError, ValueError), open("/proc/self/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("CapEff:"):
+                return bool(int(line.split()[1], 16) >> _CAP_SYS_NICE & 1)
+    return False
+
+
+def _for_each_thread(act: Callable[[int], None]) -> None:
+    for name in os.listdir("/proc/self/task"):
+        # A thread may have ended since it was listed.
+        with contextlib.suppress(OSError):
+            act(int(name))

@@ -1,0 +1,82 @@
+"""A finished request as a REPLY frame: the prediction, or the problem in its place."""
+
+from typing import Any, NamedTuple
+
+from podium.errors import InvalidInput, PredictFailed, UnencodableOutput
+from podium.protocols.mlflow.codec import encode
+from podium.protocols.mlflow.problems import problem
+from podium.transport.frames import DEFAULT_LIMIT, Reply, encode_reply
+from podium.worker.inbox import Job
+from podium.worker.log import log_event, traceback_of
+
+_JSON = "application/json"
+_OK = 200
+_FRAME_ROOM = 1024
+
+
+class Cost(NamedTuple):
+    """What a request's batch was and took. `batch_rows` is 0 where no prediction was made."""
+
+    batch_rows: int = 0
+    started_ns: int = 0
+    predict_ns: int = 0
+    is_first: bool = False
+
+
+NO_PREDICTION = Cost()
+
+
+def answer(job: Job, output: Any, cost: Cost) -> None:
+    """Send a prediction; one that has no form in the protocol becomes this request's problem and nobody else's."""
+    try:
+        body = encode(output, job.is_enveloped)
+        if len(body) > DEFAULT_LIMIT - _FRAME_ROOM:
+            raise UnencodableOutput(f"The prediction has {len(body)} bytes as JSON; the limit is {DEFAULT_LIMIT}.")
+    except BaseException as error:  # noqa: BLE001 - objects of the model's own are asked for their values here
+        refuse(job, error, cost)
+        return
+    _send(job, _OK, _JSON, body, cost)
+
+
+def refuse(job: Job, error: BaseException, cost: Cost = NO_PREDICTION) -> None:
+    """Send the problem that an error is, and write it down unless the request itself was at fault."""
+    if not isinstance(error, InvalidInput):
+        _log(job, error)
+    found = problem(error, job.request_id or None)
+    _send(job, found.status, found.content_type, found.body, cost)
+
+
+def expire(job: Job, error: BaseException) -> None:
+    """Send the problem of a request whose time ran out before it cost a prediction."""
+    found = problem(error, job.request_id or None)
+    _send(job, found.status, found.content_type, found.body, NO_PREDICTION)
+
+
+def _send(job: Job, status: int, content_type: str, body: bytes, cost: Cost) -> None:
+    queued_ns = cost.started_ns - job.arrived_ns if cost.started_ns else 0
+    job.link.send(
+        encode_reply(
+            Reply(
+                job.id,
+                status,
+                content_type,
+                body,
+                job.rows,
+                cost.batch_rows,
+                queued_ns // 1000,
+                cost.predict_ns // 1000,
+                cost.is_first,
+            )
+        )
+    )
+
+
+def _log(job: Job, error: BaseException) -> None:
+    cause = error.__cause__ if isinstance(error, PredictFailed) and error.__cause__ is not None else error
+    log_event(
+        "prediction_failed",
+        request_id=job.request_id,
+        rows=job.rows,
+        error=type(cause).__name__,
+        traceback=traceback_of(error),
+    )

@@ -1,0 +1,109 @@
+"""One batch: merged, predicted once, cut, answered; split where it fails, so that only the guilty request does."""
+
+import time
+from collections.abc import Sequence
+
+from podium.errors import DeadlineExceeded, PodiumError, PredictFailed
+from podium.models.predictor import Predictor
+from podium.transport.board import BoardWriter
+from podium.worker.inbox import Job
+from podium.worker.log import log_event
+from podium.worker.reply import Cost, answer, expire, refuse
+from podium.worker.rows import RowsDiffer, merge, split
+
+
+class Runner:
+    """Runs batches on one model.
+
+    While the model has a batch, the board says which requests those are, and it says so until their answers are made.
+
+    Args:
+        predictor: The model.
+        board: Where to announce.
+        is_batching: The verdict at load. It becomes False for good when a merged call gives back other rows than it was
+            given: then the model is not what the list, its author or the probe took it for.
+    """
+
+    def __init__(self, predictor: Predictor, board: BoardWriter, is_batching: bool) -> None:
+        self._predictor = predictor
+        self._board = board
+        self.is_batching = is_batching
+
+    def run(self, batch: list[Job]) -> bool:
+        """Answer every request of a batch, one way or the other; False where the batch had to be split."""
+        parts = [batch]
+        is_whole = True
+        while parts:
+            jobs = parts.pop()
+            if not is_whole:
+                jobs = self._still_wanted(jobs)
+            if not jobs:
+                continue
+            more = self._attempt(jobs)
+            if more:
+                is_whole = False
+                # The first of them next: answers keep the order of the requests.
+                parts.extend(reversed(more))
+        self._board.clear()
+        return is_whole
+
+    def _attempt(self, jobs: list[Job]) -> Sequence[list[Job]]:
+        """Run these in one call and answer them; or return the parts to try instead."""
+        started = time.monotonic_ns()
+        self._board.announce([(job.link.serial, job.id) for job in jobs], started)
+        if len(jobs) == 1:
+            self._run_one(jobs[0], started)
+            return ()
+        sizes = [job.rows for job in jobs]
+        try:
+            data = merge([job.data for job in jobs])
+        except (RowsDiffer, TypeError, ValueError, MemoryError):
+            return [[job] for job in jobs]
+        try:
+            output = self._predictor.call(data, jobs[0].params)
+            predict_ns = time.monotonic_ns() - started
+            outputs = split(output, sizes)
+        except RowsDiffer as error:
+            self._distrust(error)
+            return [[job] for job in jobs]
+        except BaseException:  # noqa: BLE001 - whatever the model raises; the guilty one is refused when it is alone
+            half = len(jobs) // 2
+            return [jobs[:half], jobs[half:]]
+        batch_rows = sum(sizes)
+        cost = Cost(batch_rows, started, predict_ns, True)
+        for job, part in zip(jobs, outputs, strict=True):
+            answer(job, part, cost)
+            if cost.is_first and job.link.is_open:
+                cost = Cost(batch_rows, started, predict_ns, False)
+        return ()
+
+    def _run_one(self, job: Job, started: int) -> None:
+        try:
+            output = self._predictor.call(job.data, job.params)
+        except BaseException as error:  # noqa: BLE001 - sys.exit in a model must not end the worker
+            elapsed = time.monotonic_ns() - started
+            refuse(job, _as_failure(error), Cost(job.rows, started, elapsed, True))
+            return
+        answer(job, output, Cost(job.rows, started, time.monotonic_ns() - started, True))
+
+    def _still_wanted(self, jobs: list[Job]) -> list[Job]:
+        now = time.monotonic_ns()
+        wanted = []
+        for job in jobs:
+            if job.deadline_ns and job.deadline_ns <= now:
+                expire(job, DeadlineExceeded("The deadline passed before the request was run."))
+            elif job.link.is_open:
+                wanted.append(job)
+        return wanted
+
+    def _distrust(self, error: RowsDiffer) -> None:
+        self.is_batching = False
+        log_event("batching_stopped", reason=f"{error.message}; from now on each request is run alone")
+
+
+def _as_failure(error: BaseException) -> BaseException:
+    if isinstance(error, PodiumError):
+        return error
+    failure = PredictFailed("The model failed on this input.")
+    failure.__cause__ = error
+    return failure

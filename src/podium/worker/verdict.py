@@ -1,0 +1,52 @@
+"""Whether this model's requests are merged, and the sentence that says why."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from podium.flavors.contract import Row
+from podium.worker.probe import Probed
+
+ON, OFF = "on", "off"
+
+_HOW_TO_DECLARE = (
+    "declare it row_independent when you log it, or serve with --batching on, if each row's answer depends on that row only"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether requests are merged, and why or why not, for people."""
+
+    is_batching: bool
+    reason: str
+
+
+def judge(mode: str, rows: Row, probe: Callable[[], Probed]) -> Verdict:
+    """Decide whether to merge requests.
+
+    A model is batched when its flavor knows it to be row-independent, or its author (when logging it, which `rows` then
+    says) or its operator (when serving it) declared it so, and the probe does not refute it. Where the probe cannot look
+    (no input example, or one that fails), the word of the list or of the declaration stands alone, and the reason says
+    so. The probe is not run where it could change nothing.
+
+    Args:
+        mode: `auto`, `on` (declared when serving) or `off`.
+        rows: What the flavor knows, or the author declared.
+        probe: Calls the model.
+    """
+    if mode == OFF:
+        return Verdict(False, "switched off")
+    if rows.static_batch is not None:
+        return Verdict(False, f"the model takes exactly {rows.static_batch} rows a call")
+    if rows.is_known_independent:
+        claim = rows.reason
+    elif mode == ON:
+        claim = "declared row-independent when served"
+    else:
+        return Verdict(False, f"{rows.reason}; {_HOW_TO_DECLARE}")
+    found = probe()
+    if found.is_row_wise is False:
+        return Verdict(False, f"{claim}, but the probe says {found.reason}")
+    if found.is_row_wise is None:
+        return Verdict(True, f"{claim}; not probed: {found.reason}")
+    return Verdict(True, f"{claim}; {found.reason}")

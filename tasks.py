@@ -1,0 +1,320 @@
+"""The task runner. Needs nothing but a Python of 3.11 or later; makes its own virtual environments inside the checkout.
+
+    python3 tasks.py demo     train, register, promote, serve and swap a real model; leaves it serving
+    python3 tasks.py test     everything: lint, types, import floors, all tests (also those against a real MLflow)
+    python3 tasks.py quick    the daily subset: no slow test, none that needs MLflow     [pytest arguments]
+    python3 tasks.py check    ruff, formatting, mypy --strict, import floors
+    python3 tasks.py clean    stop what `demo` started; remove environments, caches and .podium
+
+An environment is made again when pyproject.toml, the Python or the checkout's place changed, or when its making was
+cut short. Nothing is installed outside the checkout, and VIRTUAL_ENV, PYTHONPATH and the like do not reach what runs here.
+"""
+
+# Parses with Python 3.6 and later, so that an old one can say what is wrong rather than fail on the syntax.
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import xml.etree.ElementTree as ElementTree
+
+ROOT = os.path.dirname(os.path.abspath(__file__))
+OLDEST = (3, 11)
+_PROBE = "import sys, venv, ensurepip, sqlite3, ssl; assert sys.version_info >= (3, 11), 'is older than 3.11'"
+_CANDIDATES = ("python3.11", "python3.12", "python3.13", "python3", "python")
+# pip's settings that say where packages come from; all others could send them elsewhere than into our environment.
+_PIP_SOURCES = {
+    "CACHE_DIR", "CERT", "CLIENT_CERT", "CONFIG_FILE", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL", "FIND_LINKS", "INDEX_URL",
+    "KEYRING_PROVIDER", "NO_CACHE_DIR", "NO_INDEX", "PROXY", "RETRIES", "TRUSTED_HOST", "TIMEOUT",
+}  # fmt: skip
+_MLFLOW = ("mlflow==3.17.2", "skops", "onnx", "onnxruntime")
+_SERIAL_ROOMS = ("tests/fleet", "tests/system")
+
+
+class TaskFailed(Exception):
+    """What to tell the person; no traceback."""
+
+
+def _say(text):
+    print(text, flush=True)
+
+
+# ── which Python
+
+
+def choose_python():
+    """The first Python that can make our environments: the one running, or else one on the PATH.
+
+    Raises:
+        TaskFailed: None can; says what each lacks and how to get one.
+    """
+    if sys.platform != "linux":
+        raise TaskFailed(
+            f"podium serves on Linux only (it hands over sockets and sealed memory by descriptor); this is {sys.platform}."
+        )
+    lacking = []
+    found = [path for path in map(shutil.which, _CANDIDATES) if path]
+    for candidate in dict.fromkeys([sys.executable, *found]):
+        probe = subprocess.Popen(
+            [candidate, "-c", _PROBE], env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        said = probe.communicate()[1].decode(errors="replace").strip().splitlines()
+        if probe.returncode == 0:
+            return candidate
+        lacking.append(f"  {candidate}: {said[-1] if said else 'does not start'}")
+    raise TaskFailed(
+        "podium needs Python 3.11 or later with its venv, ensurepip, sqlite3 and ssl modules. Found:\n"
+        + "\n".join(lacking)
+        + "\nOn Debian and Ubuntu: apt-get install python3 python3-venv."
+        + " With pyenv: pyenv install 3.11, then pyenv shell 3.11."
+    )
+
+
+def clean_environment(**extra):
+    """The environment for what runs here: without another environment's marks, Python's switches and podium's settings."""
+    kept = {}
+    for name, value in os.environ.items():
+        if name in {"VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "__PYVENV_LAUNCHER__", "PYTEST_ADDOPTS", "COVERAGE_PROCESS_START"}:
+            continue
+        if name.startswith(("PYTHON", "MLFLOW_", "RUFF_", "MYPY")):
+            continue
+        if name.startswith("PODIUM_") and not name.startswith("PODIUM_TEST_"):
+            continue
+        if name.startswith("PIP_") and name[4:] not in _PIP_SOURCES:
+            continue
+        kept[name] = value
+    kept.update(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_USER="0", PIP_NO_INPUT="1", PYTHONUNBUFFERED="1", **extra)
+    return kept
+
+
+# ── environments
+
+
+def environment(name, python, requirements, shown):
+    """Make `.venv-<name>` unless it stands as wanted, and return its Python. Two runs at once take turns.
+
+    Args:
+        name: demo, test or mlflow.
+        python: The Python to make it with.
+        requirements: pip's arguments.
+        shown: What it is for, for the person who waits.
+    """
+    folder = os.path.join(ROOT, ".venv-" + name)
+    inside = os.path.join(folder, "bin", "python")
+    stamp = os.path.join(folder, "podium-stamp.json")
+    with _turn(folder + ".lock"):
+        wanted = _stamp(python, requirements, folder)
+        if _read(stamp) == wanted and _starts(inside):
+            return inside
+        _say(f"==> making .venv-{name}: {shown} (once; some minutes on a slow line)")
+        shutil.rmtree(folder, ignore_errors=True)
+        _run_quietly("making the environment", [python, "-m", "venv", folder])
+        _run_quietly("installing", [inside, "-m", "pip", "install", "--progress-bar", "off", *requirements])
+        with open(stamp, "w") as file:
+            file.write(wanted)
+    return inside
+
+
+def _starts(python):
+    return subprocess.call([python, "-c", "import pip"], env=clean_environment(), stderr=subprocess.DEVNULL) == 0
+
+
+def _stamp(python, requirements, folder):
+    version = subprocess.run(
+        [python, "-c", "import sys; print(sys.version, sys.base_prefix)"],
+        env=clean_environment(), capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
+        project = hashlib.sha256(file.read()).hexdigest()
+    return json.dumps({"project": project, "python": version.strip(), "pip": list(requirements), "folder": folder})
+
+
+def _read(path):
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def _turn(path):
+    with open(path, "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            _say("    another run is making this environment; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _run_quietly(label, command):
+    """Run a command, printing a line every few seconds with the last thing it said; all it said if it fails."""
+    started = time.monotonic()
+    said = []
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=clean_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    reader = threading.Thread(target=lambda: said.extend(process.stdout), daemon=True)
+    reader.start()
+    due = 2.0
+    while True:
+        try:
+            process.wait(timeout=max(0.05, started + due - time.monotonic()))
+            break
+        except subprocess.TimeoutExpired:
+            last = next((line.strip() for line in reversed(said) if line.strip() and not line.startswith("WARNING")), "")
+            _say(f"    {label}, {time.monotonic() - started:.0f} s: {last[:100]}")
+            due += 5.0
+    reader.join(timeout=10)
+    if process.returncode != 0:
+        raise TaskFailed(f"{''.join(said)}\n{label} failed (exit {process.returncode}): {' '.join(command)}")
+    _say(f"    {label}: done in {time.monotonic() - started:.0f} s")
+
+
+# ── tasks
+
+
+def demo(arguments):
+    """Run the main job; the server it leaves behind keeps its data in PODIUM_HOME, or in .podium here."""
+    inside = environment("demo", choose_python(), ("-e", ".[sklearn]"), "podium and scikit-learn")
+    home = os.environ.get("PODIUM_HOME") or os.path.join(ROOT, ".podium")
+    script = os.path.join("examples", "main_job.py")
+    return _run([inside, script, *arguments], PODIUM_HOME=os.path.abspath(os.path.expanduser(home)))
+
+
+def test(arguments):
+    """Everything, then one line with the totals. A failed check counts as a failed test: tests/house runs the checks."""
+    if arguments:
+        raise TaskFailed("test runs everything; for a part: python3 tasks.py quick tests/domain -k batching")
+    python = choose_python()
+    inside = _test_environment(python)
+    mlflow = environment("mlflow", python, _MLFLOW, "a real MLflow, to compare with")
+    serial = [room for room in _SERIAL_ROOMS if os.path.isdir(os.path.join(ROOT, room))]
+    parallel = [
+        "tests/" + room
+        for room in sorted(os.listdir(os.path.join(ROOT, "tests")))
+        if room[0] not in "._" and os.path.isdir(os.path.join(ROOT, "tests", room)) and "tests/" + room not in serial
+    ]
+    parts = [
+        ("all rooms but those that start whole servers, two at a time", ["-n", "2", "--dist", "loadfile", *parallel]),
+        ("whole servers, one at a time", serial),
+    ]
+    totals = {"passed": 0, "failed": 0, "skipped": 0}
+    with tempfile.TemporaryDirectory(prefix="podium-test-") as scratch:
+        for index, (title, chosen) in enumerate(parts):
+            if not chosen:
+                continue
+            _say("==> " + title)
+            report = os.path.join(scratch, f"{index}.xml")
+            command = [inside, "-m", "pytest", "-v", "--durations=10", "--junitxml", report, *chosen]
+            status = _run(command, PODIUM_TEST_MLFLOW_PYTHON=mlflow)
+            _add(totals, report, status)
+    _say(f"\n{totals['passed']} passed, {totals['failed']} failed, {totals['skipped']} skipped")
+    return 1 if totals["failed"] or not totals["passed"] else 0
+
+
+def _add(totals, report, status):
+    """Add one pytest run's counts; a run that ended without a report, or failed with none counted, is one failure."""
+    failed = passed = skipped = 0
+    try:
+        for suite in ElementTree.parse(report).iter("testsuite"):
+            failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+            skipped += int(suite.get("skipped", 0))
+            passed += int(suite.get("tests", 0))
+        passed -= failed + skipped
+    except (OSError, ElementTree.ParseError):
+        failed = 1
+    totals["passed"] += passed
+    totals["failed"] += max(failed, 1) if status != 0 else failed
+    totals["skipped"] += skipped
+
+
+def quick(arguments):
+    """The subset for every day."""
+    inside = _test_environment(choose_python())
+    return _run([inside, "-m", "pytest", "-q", "-m", "not slow and not mlflow", *arguments])
+
+
+def check(_arguments):
+    """All four checks, even when an early one fails."""
+    inside = _test_environment(choose_python())
+    failed = 0
+    for title, command in CHECKS.items():
+        _say("==> " + title)
+        failed += _run([inside, *command]) != 0
+    _say(f"{failed} of {len(CHECKS)} checks failed" if failed else "all checks passed")
+    return min(failed, 1)
+
+
+CHECKS = {
+    "ruff check": ("-m", "ruff", "check", "."),
+    "ruff format --check": ("-m", "ruff", "format", "--check", "."),
+    "mypy --strict": ("-m", "mypy"),
+    "import floors": ("-c", "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"),
+}
+
+
+def clean(_arguments):
+    """Stop the demo's server, then remove what the tasks made."""
+    podium = os.path.join(ROOT, ".venv-demo", "bin", "podium")
+    if os.path.exists(podium) and os.path.isdir(os.path.join(ROOT, ".podium", "run")):
+        _run([podium, "stop"], PODIUM_HOME=os.path.join(ROOT, ".podium"))
+    made = [".podium", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache"]
+    made += [entry for entry in os.listdir(ROOT) if entry.startswith(".venv-")]
+    for name in made:
+        path = os.path.join(ROOT, name)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
+        elif os.path.lexists(path):
+            os.unlink(path)
+    return 0
+
+
+def _test_environment(python):
+    return environment("test", python, ("-e", ".[test,lint]"), "podium with everything that its tests need")
+
+
+def _run(command, **extra):
+    """Run with this terminal; Ctrl-C reaches the child too, which is waited for."""
+    process = subprocess.Popen(command, cwd=ROOT, env=clean_environment(**extra))
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+TASKS = {"demo": demo, "test": test, "quick": quick, "check": check, "clean": clean}
+
+
+def main(arguments):
+    """Run one task; returns the exit status: 0 done, 1 failed, 2 asked wrongly or no usable Python."""
+    if not arguments or arguments[0] not in TASKS:
+        _say(__doc__.strip())
+        return 0 if arguments and arguments[0] in {"-h", "--help", "help"} else 2
+    try:
+        if sys.version_info < OLDEST:
+            os.execve(choose_python(), [choose_python(), os.path.join(ROOT, "tasks.py"), *arguments], dict(os.environ))
+        return TASKS[arguments[0]](arguments[1:])
+    except TaskFailed as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

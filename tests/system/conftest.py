@@ -1,0 +1,41 @@
+"""A podium that is always cleaned up, and a server that is seen to stop."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from driven import Podium, Server, Versions
+from training import register
+
+
+@pytest.fixture
+def podium(tmp_path: Path) -> Iterator[Podium]:
+    """A home of its own. After each test no process of it runs, and no socket or shared memory of it is left."""
+    made = Podium(tmp_path)
+    yield made
+    left = made.processes()
+    made.end()
+    assert left == {}
+    assert made.leftovers() == []
+
+
+@pytest.fixture
+def versions(podium: Podium) -> Versions:
+    """Three versions, the first of them in Production."""
+    return register(podium)
+
+
+@pytest.fixture
+def server(podium: Podium, versions: Versions) -> Iterator[Server]:
+    """Two gateways and two replicas of what is in Production; stopped and seen to stop cleanly, if it still runs."""
+    running = podium.serve(versions.uri, "-w", "2", "--gateways", "2")
+    yield running
+    if running.process.poll() is None:
+        assert running.stop() == 0
+
+
+@pytest.fixture
+def seconds() -> float:
+    """How long a load lasts: PODIUM_TEST_LOAD_SECONDS, or 10. The issue's figure is 60: see benchmarks/README.md."""
+    return float(os.environ.get("PODIUM_TEST_LOAD_SECONDS", "10"))
