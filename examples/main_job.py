@@ -44,13 +44,14 @@ def podium(*arguments: str, check: bool = True) -> str:
 def train_and_register() -> tuple[int, int, dict[str, Any]]:
     """Log two models of scikit-learn's breast cancer data; returns their version numbers and a request."""
     say("importing scikit-learn and podium")
-    import podium.sklearn
     from sklearn.datasets import load_breast_cancer
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import train_test_split
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+
+    import podium.sklearn
 
     data, target = load_breast_cancer(return_X_y=True, as_frame=True)
     train, test, train_labels, test_labels = train_test_split(data, target, random_state=0)

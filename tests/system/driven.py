@@ -41,6 +41,9 @@ class Podium:
             "PODIUM_HOME": str(self.home),
             "TMPDIR": str(self.temp),
         }
+        if path := os.environ.get("PYTHONPATH"):
+            # The commands run elsewhere; what was said relative to here stays what it is.
+            self.environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(part) for part in path.split(os.pathsep))
 
     def run(self, *arguments: str, timeout_s: float = 60, check: bool = True) -> subprocess.CompletedProcess[str]:
         """One command, to its end."""

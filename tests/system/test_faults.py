@@ -40,15 +40,15 @@ def test_a_broken_version_never_takes_traffic_and_is_reported(
     with loading(server, versions.body, versions.expected, seconds) as load:
         podium.run("models", "promote", versions.name, "4")
         settled = server.settle()
-        reported = podium.run("status", "-p", str(server.port), "--json", check=False).stdout
+        reported = server.status()["wanted_failure"]
         logged = podium.run("logs", versions.name).stdout
         podium.run("models", "promote", versions.name, "2")
         recovered = server.settle()
         samples = load.samples()
 
     assert settled == 1
-    assert "import_error" in reported
-    assert "a_module_that_nobody_has" in reported
+    assert reported["cause"] == "import_error"
+    assert "a_module_that_nobody_has" in reported["message"]
     assert "a_module_that_nobody_has" in logged
     assert recovered == 0
     assert bad(samples) == [], summary(samples)
@@ -98,7 +98,7 @@ def test_a_locked_then_missing_registry_changes_nothing_for_clients(
             reported_while_locked = server.status()
             other.execute("ROLLBACK")
         _move_database(registry, away)
-        wait_until(lambda: "NotFound" in str(server.status()) or "registry" in str(server.status()), 15, "status says so")
+        wait_until(lambda: not server.status()["source"]["is_up"], 15, "status says that the registry is gone")
         missing = not registry.exists()
         _move_database(away, registry)
         podium.run("models", "promote", versions.name, "2")

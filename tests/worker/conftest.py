@@ -81,7 +81,7 @@ class Gateway:
 class Worker:
     """A worker process and its supervisor's ends."""
 
-    def __init__(self, folder: Path, mlmodel: dict[str, Any], log: Path, environ: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, mlmodel: dict[str, Any], log: Path, python: str = sys.executable) -> None:
         self.folder, self.mlmodel, self._log = folder, mlmodel, log
         ours, theirs = socket.socketpair()
         self.board_descriptor = create_board()
@@ -92,11 +92,12 @@ class Worker:
         self._inbox: list[Message] = []
         self._serials = itertools.count(1)
         self._gateways: list[Gateway] = []
+        descriptors = ["--control-fd", str(theirs.fileno()), "--board-fd", str(self.board_descriptor)]
         with log.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "podium.worker", "--control-fd", str(theirs.fileno()), "--board-fd", str(self.board_descriptor)],
+                [python, "-m", "podium.worker", *descriptors],
                 pass_fds=(theirs.fileno(), self.board_descriptor),
-                env={**os.environ, "PYTHONPATH": SOURCE, **(environ or {})},
+                env={**os.environ, "PYTHONPATH": SOURCE},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -209,8 +210,8 @@ class Workshop:
         rows = np.random.default_rng(3).normal(size=(200, 4))
         return LogisticRegression().fit(rows, (rows @ [1, -2, 0.5, 0] > 0).astype(int)), rows
 
-    def worker(self, model: tuple[Path, dict[str, Any]], environ: dict[str, str] | None = None) -> Worker:
-        worker = Worker(*model, self.folder / f"log-{next(self.numbers)}", environ)
+    def worker(self, model: tuple[Path, dict[str, Any]], python: str = sys.executable) -> Worker:
+        worker = Worker(*model, self.folder / f"log-{next(self.numbers)}", python)
         self.workers.callback(worker.close)
         return worker
 

@@ -1,4 +1,4 @@
-"""What a worker process answers: batches that change no answer, guilty requests that fail alone, queues that are bounded."""
+"""What a worker process answers: batches that change no answer, guilty requests that fail alone, bounded queues."""
 
 import contextlib
 import json
@@ -434,7 +434,8 @@ def test_a_table_keeps_its_columns_through_a_batch(workshop: Any, eventually: Ev
 
 def test_params_keep_requests_apart(workshop: Any, eventually: Eventually) -> None:
     code = GATE + (
-        "\nclass Model(PythonModel):\n    def predict(self, context, model_input, params=None):\n        gate(model_input)\n"
+        "\nclass Model(PythonModel):\n    def predict(self, context, model_input, params=None):\n"
+        "        gate(model_input)\n"
         "        return model_input * params['by']\n"
     )
     folder, mlmodel = workshop.function(code, is_declared=True)

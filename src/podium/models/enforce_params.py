@@ -53,9 +53,7 @@ class ParamsPlan:
             raise InvalidParams(f"Parameters must be a dictionary. Got type '{type(params).__name__}'.")
         given = {str(name): value for name, value in params.items() if str(name) in self._params}
         if len(given) < len(params):
-            _logger.warning(
-                "params that the model's signature does not declare were ignored; it declares %s", list(self._params)
-            )
+            self._tell_once()
         values, invalid = {}, []
         for name, value in given.items():
             try:

@@ -1,0 +1,67 @@
+"""Shown by, line 5: requests are merged where that cannot change an answer, and nowhere else; status says which and why."""
+
+import re
+
+from driven import Podium, Server, Versions, loading
+from judging import bad, summary
+
+# Its answer for a row depends on how many rows the call had: merged requests would see each other.
+_REGISTER_FUNCTION = """
+import sys
+import pandas
+import podium.pyfunc
+
+def rows_of_the_call(model_input):
+    return [len(model_input)] * len(model_input)
+
+podium.pyfunc.log_model(
+    python_model=rows_of_the_call, name="f", registered_model_name=sys.argv[1],
+    input_example=pandas.DataFrame({"x": [1.0]}),
+)
+"""
+_RATE, _SECONDS = 1000.0, 3.0
+
+
+def test_a_function_that_is_not_row_wise_is_never_batched(podium: Podium):
+    """Whatever the load, each call has the rows of one request."""
+    podium.python(_REGISTER_FUNCTION, "counting")
+    podium.run("models", "promote", "counting", "1")
+    server = podium.serve("models:/counting/production")
+    body = {"dataframe_split": {"columns": ["x"], "data": [[1.0]]}}
+
+    with loading(server, body, {"1": {"predictions": [1]}}, _SECONDS, _RATE / 2) as load:
+        samples = load.samples()
+
+    batching = server.status()["model"]["batching"]
+    batches, rows = _batches(server)
+    assert bad(samples) == [], summary(samples)
+    assert batching["is_on"] is False
+    assert batching["reason"]
+    assert batches == rows == len(samples)
+    assert server.stop() == 0
+
+
+def test_a_linear_model_is_batched(podium: Podium, versions: Versions):
+    """More comes than one call at a time could answer, so requests that wait share a call; each gets its own answer."""
+    server = podium.serve(versions.uri)
+
+    with loading(server, versions.body, versions.expected, _SECONDS, _RATE) as load:
+        samples = load.samples()
+
+    batching = server.status()["model"]["batching"]
+    batches, rows = _batches(server)
+    assert bad(samples) == [], summary(samples)
+    assert batching["is_on"] is True
+    assert batching["reason"]
+    assert batches < rows == len(samples)
+    assert server.stop() == 0
+
+
+def _batches(server: Server) -> tuple[int, int]:
+    """How many calls of the model there were, and how many rows they had together."""
+    page = server.get("/metrics")[2].decode()
+    calls = re.search(r"^podium_batch_rows_count\S* (\d+)", page, re.MULTILINE)
+    rows = re.search(r"^podium_batch_rows_sum\S* (\d+)", page, re.MULTILINE)
+    assert calls, page
+    assert rows, page
+    return int(calls[1]), int(rows[1])
