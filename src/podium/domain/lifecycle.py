@@ -1,9 +1,9 @@
 """The life of a replica: which states there are and which may follow which.
 
-    starting ──► ready ──► draining ──► stopped
-        │          │          │
-        └──────────┴──────────┴───────► failed
-    starting ──► stopped                (nobody wants it any more; it never held a request)
+starting ──► ready ──► draining ──► stopped
+    │          │          │
+    └──────────┴──────────┴───────► failed
+starting ──► stopped                (nobody wants it any more; it never held a request)
 """
 
 from enum import StrEnum
