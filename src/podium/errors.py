@@ -6,6 +6,7 @@
     │   ├── BodyTooLarge              more bytes than the server takes; carries `limit_bytes`
     │   ├── UnsupportedContentType    a Content-Type nobody here reads
     │   ├── SchemaMismatch            does not fit the model's signature
+    │   │   └── HintMismatch              does not fit the type hint of the model's own predict()
     │   ├── InvalidParams             params do not fit the model's params schema
     │   └── InvalidReference          not a model URI, name, stage, alias or tag
     ├── NotFound                  names what was looked for and each place that was searched
@@ -79,6 +80,12 @@ class SchemaMismatch(InvalidInput):
     """The input does not fit the model's signature."""
 
     code = "SCHEMA_ENFORCEMENT_FAILED"
+
+
+class HintMismatch(SchemaMismatch):
+    """The input does not fit the type hint of the model's own predict(), which its signature was made from."""
+
+    code = "INVALID_PARAMETER_VALUE"
 
 
 class InvalidParams(InvalidInput):

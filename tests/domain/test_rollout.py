@@ -149,14 +149,14 @@ def test_first_restarts_are_free_and_later_ones_wait_longer_and_longer():
     """Each replica may die once; after that 1, 2, 4 ... and never more than 30 seconds."""
     delays = [restart_at(Crashes(count, 0.0), replicas=2) for count in (1, 2, 3, 4, 5, 6, 7, 8, 9, 1000)]
 
-    assert [0, 0, 1, 2, 4, 8, 16, 30, 30, 30] == delays
+    assert delays == [0, 0, 1, 2, 4, 8, 16, 30, 30, 30]
 
 
 def test_a_version_that_never_loaded_is_vetoed():
     """It died before it was ready and nothing routes to it."""
     after = note_end(Journal(wanted="7", stable="6"), "7", BROKEN, None, is_routed=False, now=5.0)
 
-    assert ({"7": BROKEN}, {}) == (after.vetoed, after.crashes)
+    assert (after.vetoed, after.crashes) == ({"7": BROKEN}, {})
 
 
 def test_a_version_that_was_ready_is_restarted_not_vetoed():
@@ -187,14 +187,14 @@ def test_another_wish_lifts_the_veto_and_silence_does_not():
     journal = Journal(wanted="7", stable="6", vetoed={"7": BROKEN})
 
     assert journal == note_wanted(note_wanted(journal, None), "7")
-    assert {} == note_wanted(note_wanted(journal, "6"), "7").vetoed
+    assert note_wanted(note_wanted(journal, "6"), "7").vetoed == {}
 
 
 def test_the_goal_of_a_vetoed_wish_is_what_serves():
     """Traffic, restarts and status all work towards the goal."""
     journal = note_promoted(Journal(wanted="7", vetoed={"7": BROKEN}), "6")
 
-    assert ["6", "8", "6"] == [goal(Desired(version), journal) for version in ("7", "8", None)]
+    assert [goal(Desired(version), journal) for version in ("7", "8", None)] == ["6", "8", "6"]
 
 
 def test_the_values_are_frozen():

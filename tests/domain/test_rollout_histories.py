@@ -195,7 +195,7 @@ def happen(world: World, event: str, value) -> None:
 @settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 3), st.lists(EVENTS, max_size=60), st.sampled_from(VERSIONS))
 def test_any_history_is_safe_and_ends_at_what_is_wanted(replicas, history, last):
-    """Broken versions, failing starts, crashes, moves mid-swap, dying gateways: `World.step` checks the laws at each action."""
+    """Broken versions, failing starts, crashes, moves mid-swap, dying gateways; `World.step` checks the laws."""
     world = World(replicas)
     for event, value in history:
         happen(world, event, value)

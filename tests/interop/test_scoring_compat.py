@@ -16,6 +16,7 @@ import pytest
 from podium.domain.signature import Signature
 from podium.errors import PodiumError
 from podium.flavors.contract import Row
+from podium.flavors.type_hints import fit
 from podium.models.predictor import Predictor
 from podium.protocols.mlflow.codec import decode, encode
 from podium.protocols.mlflow.problems import problem
@@ -53,9 +54,9 @@ class Fake:
     def predict(self, data: Any, params: Any = None) -> Any:
         match self._hint:
             case "list[str]":
-                return [text.upper() for text in data]
+                return [text.upper() for text in fit(data, list[str])]
             case "list[float]":
-                return [number * 2 for number in data]
+                return [number * 2 for number in fit(data, list[float])]
             case _:
                 return self._function(data, params)
 
@@ -122,7 +123,10 @@ _ECHOES = [
     (re.compile(r"(, got|for value) `[^<`]*`"), ""),
     (re.compile(r"Failed to convert value `.*?` from"), "Failed to convert value from"),
     (re.compile(r"can't encode character .*? in position.*?range\(128\)"), "can't encode character"),
+    (re.compile(r"(?<=collection of some kind), '.*?' was passed"), ""),
     (re.compile(r"nanosecond timestamp: [\d:. -]*\d"), "nanosecond timestamp"),
+    # Type hints: MLflow quotes each element that does not fit, podium says where it stands.
+    (re.compile(r"invalid elements: .*", re.DOTALL), "invalid elements"),
     (re.compile(r"UnicodeDecodeError\('utf-8', b.*?, (\d+), (\d+), "), r"UnicodeDecodeError('utf-8', \1, \2, "),
     (re.compile(r"exactly one of the input fields \{.*?\}"), "exactly one of the input fields {}"),
     (re.compile(r"[\"\\]"), "'"),

@@ -21,6 +21,7 @@ def failed(cause: BaseException) -> errors.PredictFailed:
     [
         (errors.MalformedBody("m"), 400, "BAD_REQUEST", "INVALID_PARAMETER_VALUE"),
         (errors.SchemaMismatch("m"), 400, "INVALID_PARAMETER_VALUE", "SCHEMA_ENFORCEMENT_FAILED"),
+        (errors.HintMismatch("m"), 400, "INVALID_PARAMETER_VALUE", "INVALID_PARAMETER_VALUE"),
         (errors.InvalidParams("m"), 400, "INVALID_PARAMETER_VALUE", "INVALID_PARAMETER_VALUE"),
         (errors.InvalidInput("m"), 400, "INVALID_PARAMETER_VALUE", "INVALID_PARAMETER_VALUE"),
         (failed(ValueError("m")), 400, "BAD_REQUEST", "INVALID_PARAMETER_VALUE"),

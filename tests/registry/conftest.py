@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,3 +47,16 @@ def fraud(service: RegistryService, folder: Path) -> RegistryService:
         (folder / "number").write_text(str(number))
         assert service.register(folder, "fraud").version == number
     return service
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool]], None]:
+    """Wait for a condition, at most 30 seconds."""
+
+    def wait(is_true: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not is_true():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.001)
+
+    return wait

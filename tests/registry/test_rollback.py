@@ -7,7 +7,7 @@ from podium.errors import InvalidInput, NotFound
 
 
 def do(service, script: str) -> None:
-    """Run `+2` (promote 2), `k2` (promote and keep), `a2` (archive), `x2` (delete by force), `<` (roll back), `<2` (to 2)."""
+    """Run `+2` (promote 2), `k2` (promote and keep), `a2` (archive), `x2` (delete by force), `<` (roll back, `<2` to 2)."""
     for step in script.split():
         number = int(step[1:] or 0)
         match step[0]:
@@ -77,7 +77,7 @@ def test_with_nothing_to_go_back_to_it_says_what_was_live(fraud, script):
 def test_a_version_that_was_never_live_is_promoted_not_rolled_back_to(fraud):
     do(fraud, "+1 +2")
 
-    with pytest.raises(InvalidInput, match="version 3 was never live(.|\n)*live so far: 1, 2"):
+    with pytest.raises(InvalidInput, match=r"version 3 was never live(.|\n)*live so far: 1, 2"):
         fraud.rollback("fraud", 3)
     with pytest.raises(NotFound, match="version=9"):
         fraud.rollback("fraud", 9)
@@ -93,4 +93,4 @@ def test_a_rollback_is_one_change(fraud):
 
     assert (moved.version.version, moved.archived, moved.stands_for) == (1, (2,), 1)
     (change,) = fraud.changes()[before:]
-    assert {"versions": {"1": {"stage": "Production"}, "2": {"stage": "Archived"}}} == change.after
+    assert change.after == {"versions": {"1": {"stage": "Production"}, "2": {"stage": "Archived"}}}

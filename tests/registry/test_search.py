@@ -136,11 +136,16 @@ def test_or_is_refused_in_mlflows_words():
 
 
 def test_order_pages_and_tokens():
-    assert ["iris", "fraud", "a_b", "a%b", "Iris2"] == [
-        m.name for m in search(MODEL_ROWS, MODELS, order_by=["name DESC"]).items
+    assert [m.name for m in search(MODEL_ROWS, MODELS, order_by=["name DESC"]).items] == [
+        "iris",
+        "fraud",
+        "a_b",
+        "a%b",
+        "Iris2",
     ]
-    assert ["iris", "Iris2"] == [
-        m.name for m in search(MODEL_ROWS, MODELS, order_by=["timestamp desc"], max_results=2).items
+    assert [m.name for m in search(MODEL_ROWS, MODELS, order_by=["timestamp desc"], max_results=2).items] == [
+        "iris",
+        "Iris2",
     ]
     first = search(MODEL_ROWS, MODELS, max_results=3)
     second = search(MODEL_ROWS, MODELS, max_results=3, page_token=first.next_token)

@@ -1,11 +1,13 @@
 """`podium.Registry`: register, promote, roll back, name and search models from Python.
 
-from podium import Registry
+    from podium import Registry
 
-registry = Registry()
-version = registry.register("model-folder", "fraud")
-registry.promote("fraud", version.version)      # what serves models:/fraud/production follows
-registry.rollback("fraud")
+    registry = Registry()
+    version = registry.register("model-folder", "fraud")
+    registry.promote("fraud", version.version)
+    registry.rollback("fraud")
+
+What serves models:/fraud/production follows within a second.
 """
 
 import getpass
@@ -18,6 +20,7 @@ from podium.artifacts.contract import Stored
 from podium.artifacts.local import LocalArtifacts
 from podium.domain.references import FolderRef, ModelRef, parse_reference
 from podium.domain.stages import Stage
+from podium.models.mlmodel import read_mlmodel
 from podium.registry.contract import Change, LoggedModel, RegisteredModel, Version
 from podium.registry.moves import Moved
 from podium.registry.resolve import Resolved, model_folder, resolve
@@ -175,7 +178,10 @@ class Registry:
         return self._service.clean(dry_run=dry_run)
 
     def _checked(self, reference: FolderRef) -> Path:
-        return model_folder(reference, self.home)
+        """The folder, if it holds a model: read now, so that what cannot be served is not registered."""
+        folder = model_folder(reference, self.home)
+        read_mlmodel(folder)
+        return folder
 
 
 def actor() -> str:

@@ -121,6 +121,22 @@ def show_move(moved: Moved, as_json: bool) -> None:
         next_command(f"podium serve -m {shlex.quote(f'models:/{version.name}/{version.stage.value.lower()}')}")
 
 
+def show_validation(model: str, report: Mapping[str, Any], as_json: bool) -> None:
+    """What came of loading a model in a clean process: an `api.validating.ValidationReport` as a mapping."""
+    if as_json:
+        print_json({"model": model, **report})
+        return
+    is_valid, log = report["is_valid"], report["log"]
+    left_out = {"is_valid", "log", "message", "step"}
+    click.echo(f"{model}: " + ("valid." if is_valid else f"failed at step {report['step']}: {report['message']}"))
+    facts = {name: value for name, value in report.items() if name not in left_out and value not in (None, False, ())}
+    print_facts({name: "; ".join(value) if isinstance(value, tuple) else value for name, value in facts.items()})
+    if is_valid:
+        next_command(f"podium models register {shlex.quote(model)} NAME")
+    elif log:
+        click.echo(log, err=True)
+
+
 def show_changes(changes: Sequence[Change], as_json: bool) -> None:
     """The change record, oldest first."""
     if as_json:

@@ -1,10 +1,12 @@
 """`podium models`: register, promote, roll back, name and search models. Data to stdout, talk to stderr."""
 
 import shlex
+from dataclasses import asdict
 
 import click
 
 from podium.api.registering import Registry
+from podium.cli.main import EXIT_FAILED
 from podium.cli.model_tables import (
     done,
     model_json,
@@ -13,6 +15,7 @@ from podium.cli.model_tables import (
     show_model,
     show_models,
     show_move,
+    show_validation,
     show_version,
     show_versions,
     version_json,
@@ -228,6 +231,21 @@ def clean(yes: bool, as_json: bool) -> None:
     print_table(["DIGEST", "BYTES"], [[stored.digest, stored.size_bytes] for stored in removed])
     if removed and not yes:
         next_command("podium models clean --yes")
+
+
+@models.command()
+@click.argument("model", metavar="URI_OR_DIR")
+@click.option("--timeout", "timeout_s", type=click.FloatRange(min=1), default=120, show_default=True, help="Seconds.")
+@_json
+def validate(model: str, timeout_s: float, as_json: bool) -> None:
+    """Load a model in a clean process and score its input example. Exit code 1 when that fails."""
+    from podium.api.validating import validate as run
+
+    found = Registry().resolve(model)
+    report = run(found.folder, timeout_s)
+    show_validation(str(found.reference), asdict(report), as_json)
+    if not report.is_valid:
+        raise SystemExit(EXIT_FAILED)
 
 
 def _key_and_value(text: str) -> tuple[str, str]:

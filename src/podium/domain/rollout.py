@@ -1,8 +1,8 @@
 """What to do next so that what runs becomes what is wanted: swap, rollback and crash recovery as one pure function.
 
-`plan` sees the whole world as one value and names a single action; the loop in `fleet/` does it, looks again and asks again,
-until `plan` says None. Nothing is remembered between two calls but the `Journal`, which is part of what is seen. After TF
-Serving's aspired-versions policy (core/availability_preserving_policy.h); why a journal: three plans without one were wrong
+`plan` sees the whole world as one value and names a single action; the loop in `fleet/` does it, looks again and asks
+again, until `plan` says None. Nothing is remembered between two calls but the `Journal`, which is part of what is seen.
+After TF Serving's aspired-versions policy (core/availability_preserving_policy.h). Plans without a journal were wrong
 (a rejected version was tried for ever; a crash after promotion counted as a rejection; the larger weight was taken for
 the stable version).
 """
@@ -36,7 +36,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Crashes:
-    """How often in a row replicas of one version that serves died, and when the last one did (the clock of `Observed.now`)."""
+    """How often in a row replicas of one version that serves died, and when the last did (the clock of `Observed.now`)."""
 
     count: int
     last_at: float
@@ -143,8 +143,8 @@ def plan(desired: Desired, observed: Observed) -> Action | None:
 
     Laws, whatever happens around it: a table names only ready replicas; the stable version runs until every gateway
     has acknowledged another; nothing that gateways may route to is drained; a vetoed version is not started; a source that
-    says nothing unloads nothing; at most `desired.replicas` of a version are started. Called again on an unchanged world it gives
-    the same answer. Asked again after each action, in a world that has calmed down, it ends at None.
+    says nothing unloads nothing; at most `desired.replicas` of a version are started. Called again on an unchanged world it
+    gives the same answer. Asked again after each action, in a world that has calmed down, it ends at None.
     """
     targets = _targets(desired, observed)
     if targets != observed.targets:
@@ -206,6 +206,7 @@ def note_end(
     mended by a restart with back-off. So a later mishap of the stable version never leaves it short.
 
     Args:
+        journal: As it was before.
         version: Whose replica it was.
         failure: Why.
         ready_s: For how long it had been ready; None if it never was.

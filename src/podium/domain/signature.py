@@ -294,13 +294,8 @@ def _column_from_json(entry: Mapping[str, Any]) -> Column:
 
 
 def _tensor_to_json(tensor: Tensor) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "type": "tensor",
-        "tensor-spec": {"dtype": tensor.dtype, "shape": list(tensor.shape)},
-    }
-    if tensor.name is not None:
-        entry["name"] = tensor.name
-    return entry
+    name = {} if tensor.name is None else {"name": tensor.name}
+    return {**name, "type": "tensor", "tensor-spec": {"dtype": tensor.dtype, "shape": list(tensor.shape)}}
 
 
 def _tensor_from_json(entry: Mapping[str, Any]) -> Tensor:

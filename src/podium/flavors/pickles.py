@@ -12,8 +12,10 @@ import io
 import lzma
 import os
 import pickle
+import sys
 import types
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,9 @@ def _pickler_class() -> Any:
     except ImportError as error:
         raise MissingDependency("cloudpickle", "Pickling this model", "all") from error
 
+    # Modules of the user's that cloudpickle was told to take along.
+    by_value: AbstractSet[str] = cloudpickle.cloudpickle.list_registry_pickle_by_value()
+
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         """cloudpickle, with podium's classes written as MLflow's and the modules noted that are named."""
 
@@ -125,23 +130,36 @@ def _pickler_class() -> Any:
             if isinstance(obj, type) and obj in _IN_MLFLOW:
                 module, name = _IN_MLFLOW[obj]
                 return getattr, (_Module(module), name)
-            if not stands_in_for(str(getattr(obj, "__module__", "")), str(getattr(obj, "__qualname__", ""))):
-                self.modules |= _modules_of(obj)
+            named = str(getattr(obj, "__module__", "")), str(getattr(obj, "__qualname__", ""))
+            if type(obj) not in _IN_MLFLOW and not isinstance(obj, _Module) and not stands_in_for(*named):
+                self.modules |= _modules_of(obj, by_value)
             return super().reducer_override(obj)
 
     return Pickler
 
 
-def _modules_of(obj: Any) -> set[str]:
+def _modules_of(obj: Any, by_value: AbstractSet[str]) -> set[str]:
+    """The modules that the pickle of one object names itself; what it holds comes separately."""
     if isinstance(obj, types.ModuleType):
         return {obj.__name__.partition(".")[0]}
     if isinstance(obj, types.CodeType):
         return _imports_in(obj)
     if isinstance(obj, types.FunctionType):
-        return _top(obj.__module__) | _imports_in(obj.__code__)
+        return _top(obj.__module__) if _is_importable(obj, by_value) else _imports_in(obj.__code__)
     if isinstance(obj, type | types.BuiltinFunctionType):
-        return _top(getattr(obj, "__module__", None))
-    return _top(type(obj).__module__)
+        return _top(getattr(obj, "__module__", None)) if _is_importable(obj, by_value) else set()
+    return set()
+
+
+def _is_importable(obj: Any, by_value: AbstractSet[str]) -> bool:
+    """Whether cloudpickle writes a function or class by its name, so that its module is needed to read it."""
+    module, name = getattr(obj, "__module__", None), getattr(obj, "__qualname__", "")
+    if module is None or module == "__main__" or any(module == each or module.startswith(f"{each}.") for each in by_value):
+        return False
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found is obj
 
 
 def _imports_in(code: types.CodeType) -> set[str]:

@@ -5,6 +5,7 @@ installed (`mlflow_shims`), and take the shape of MLflow's when they are pickled
 """
 
 import contextlib
+import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -118,8 +119,8 @@ class ModelConfig:
     def to_dict(self) -> dict[str, Any]:
         if isinstance(self.config, Mapping):
             return dict(self.config)
-        import yaml
-
+        # By name: the worker's side needs no YAML, unless a model's own code reads a file of it.
+        yaml = importlib.import_module("yaml")
         with Path(self.config).open(encoding="utf-8") as file:
             return dict(yaml.safe_load(file) or {})
 

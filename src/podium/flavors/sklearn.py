@@ -1,6 +1,5 @@
 """scikit-learn: skops by default, cloudpickle or pickle on request or where skops cannot hold the estimator."""
 
-import inspect
 import pickle
 import sys
 import warnings
@@ -28,12 +27,10 @@ class LoadedEstimator:
         self.native = estimator
         self.method = method
         self._call: Callable[..., Any] = getattr(estimator, method)
-        self._takes_params = "params" in inspect.signature(self._call).parameters
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
-        """MLflow ignores params unless the method itself takes an argument of that name; so does this."""
-        if self._takes_params and self.method != "predict":
-            return self._call(data, params=params)
+        """Call the method; params are ignored, as in MLflow."""
+        del params
         return self._call(data)
 
 

@@ -29,10 +29,11 @@ _ACCEPTED: dict[DataType, tuple[tuple[type, ...], Callable[[Any], Any]]] = {
 class ParamsPlan:
     """One model's params schema, its defaults converted once."""
 
-    __slots__ = ("_defaults", "_params")
+    __slots__ = ("_defaults", "_has_told", "_params")
 
     def __init__(self, params: Sequence[Param] | None) -> None:
         self._params = None if params is None else {param.name: param for param in params}
+        self._has_told = False
         self._defaults = {param.name: _convert(param, param.default) for param in params or ()}
 
     def enforce(self, params: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -45,16 +46,14 @@ class ParamsPlan:
         """
         if self._params is None:
             if params:
-                _logger.warning("params were ignored: the model's signature declares none")
+                self._tell_once()
             return None if params is None else {}
         params = {} if params is None else params
         if not isinstance(params, Mapping):
             raise InvalidParams(f"Parameters must be a dictionary. Got type '{type(params).__name__}'.")
         given = {str(name): value for name, value in params.items() if str(name) in self._params}
         if len(given) < len(params):
-            _logger.warning(
-                "params that the model's signature does not declare were ignored; it declares %s", list(self._params)
-            )
+            self._tell_once()
         values, invalid = {}, []
         for name, value in given.items():
             try:
@@ -64,6 +63,13 @@ class ParamsPlan:
         if invalid:
             raise InvalidParams(f"Invalid parameters found: {braces(invalid)}")
         return values | {name: deepcopy(default) for name, default in self._defaults.items() if name not in values}
+
+    def _tell_once(self) -> None:
+        """Not for each request: a log that a client can fill is none."""
+        if not self._has_told:
+            self._has_told = True
+            declared = list(self._params or ())
+            _logger.warning("params that the model's signature does not declare are ignored; it declares %s", declared)
 
 
 def _convert(param: Param, value: Any) -> Any:

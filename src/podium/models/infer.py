@@ -374,7 +374,7 @@ def _param_list_type(where: str, values: Sequence[Any]) -> DataType:
 
 
 def _param_type(where: str, value: Any) -> DataType:
-    kind = _SCALARS.get(type(value))
+    kind = None if type(value) is object else _SCALARS.get(type(value))
     if kind is None and isinstance(value, np.generic):
         kind = _type_of_dtype(value.dtype)
     if kind is None and isinstance(value, datetime.date):

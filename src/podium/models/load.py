@@ -18,6 +18,7 @@ from podium.flavors.catalog import flavor_loading
 from podium.flavors.contract import Flavor, Loaded, Row
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import ADVICE, is_mlflow_importable
+from podium.models.example_form import form_from_example
 from podium.models.predictor import Predictor
 
 _CONFIG_VARIABLES = ("MLFLOW_PYFUNC_INFERENCE_CONFIG", "SERVING_MODEL_CONFIG")
@@ -55,7 +56,8 @@ def load_predictor(folder: Path, mlmodel: Mapping[str, Any], model_config: Mappi
     flavor = flavor_loading(flavors)
     loaded = load_guarded(flavor, folder, flavors, config, signature)
     name = next((each for each in flavors if each != "python_function"), "python_function")
-    return Predictor(loaded, signature, name, _rows(flavor, loaded, signature, mlmodel), mlmodel)
+    rows = _rows(flavor, loaded, signature, mlmodel)
+    return Predictor(loaded, signature, name, rows, mlmodel, form_from_example(folder, mlmodel))
 
 
 def load_guarded(

@@ -1,13 +1,15 @@
 """A loaded model that enforces its signature: what the worker calls and what `load_model` gives to people."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from podium.domain.signature import Signature
-from podium.errors import PodiumError, PredictFailed
+from podium.errors import HintMismatch, PodiumError, PredictFailed, SchemaMismatch
 from podium.flavors.contract import Loaded, Row
 from podium.models.enforce import InputPlan
 from podium.models.enforce_params import ParamsPlan
+from podium.models.example_form import in_form_of
 
 _FAILED = (
     "Encountered an unexpected error while evaluating the model. Verify that the serialized input Dataframe is "
@@ -26,18 +28,26 @@ class Predictor:
         flavor: Name for people: `sklearn`, `onnx`, `python_function`.
         rows: Whether rows may be merged into one call, by the flavor's own knowledge.
         metadata: The whole MLmodel file.
+        example: What frames are turned into the form of (`models/example_form.py`); None leaves them as they are.
     """
 
-    __slots__ = ("_inputs", "_params", "flavor", "loaded", "metadata", "rows", "signature")
+    __slots__ = ("_example", "_inputs", "_params", "flavor", "loaded", "metadata", "rows", "signature")
 
     def __init__(
-        self, loaded: Loaded, signature: Signature | None, flavor: str, rows: Row, metadata: Mapping[str, Any]
+        self,
+        loaded: Loaded,
+        signature: Signature | None,
+        flavor: str,
+        rows: Row,
+        metadata: Mapping[str, Any],
+        example: Any = None,
     ) -> None:
         self.loaded = loaded
         self.signature = signature
         self.flavor = flavor
         self.rows = rows
         self.metadata = metadata
+        self._example = example
         inputs = None if signature is None or signature.is_from_type_hint else signature.inputs
         # A signature made from a type hint is checked by the model's own predict(), against the hint itself.
         self._inputs = None if inputs is None else InputPlan(inputs)
@@ -52,6 +62,8 @@ class Predictor:
         """
         if self._inputs is not None:
             data = self._inputs.enforce(data)
+        if self._example is not None:
+            data = self._shaped(data)
         return data, self._params.enforce(params)
 
     def call(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
@@ -59,9 +71,12 @@ class Predictor:
 
         Raises:
             PredictFailed: The model's own code raised (or called sys.exit); the original is `__cause__`.
+            HintMismatch: The data does not fit the type hint of the model's predict().
         """
         try:
             return self.loaded.predict(data, params)
+        except SchemaMismatch as error:
+            raise HintMismatch(error.message) from error
         except PodiumError:
             raise
         except (Exception, SystemExit) as error:
@@ -74,3 +89,9 @@ class Predictor:
             SchemaMismatch, InvalidParams, PredictFailed.
         """
         return self.call(*self.enforce(data, params))
+
+    def _shaped(self, data: Any) -> Any:
+        pandas = sys.modules.get("pandas")
+        if pandas is not None and isinstance(data, pandas.DataFrame):
+            return in_form_of(self._example, data)
+        return data

@@ -19,8 +19,8 @@ import numpy as np
 from podium._version import __version__
 from podium.domain.signature import AnyType, Column, ColumnSchema, Signature
 from podium.errors import AlreadyExists, InvalidInput
-from podium.flavors.catalog import flavor_claiming, flavor_named
-from podium.flavors.contract import Flavor, Saved
+from podium.flavors.catalog import flavor_claiming, flavor_loading, flavor_named
+from podium.flavors.contract import Saved
 from podium.flavors.folders import part_of
 from podium.flavors.model_code import run_model_code
 from podium.flavors.python_model import is_python_model
@@ -82,7 +82,7 @@ def save_model(
         mlmodel = _describe(saved, metadata, row_independent)
         if example is not None:
             mlmodel["saved_input_example_info"] = write_example(folder, example)
-        found = None if signature is False else _signature(chosen, model, folder, saved, signature, example)
+        found = None if signature is False else _signature(model, folder, saved, signature, example)
         if found is not None:
             mlmodel |= {
                 "signature": found.to_dict(),
@@ -153,9 +153,7 @@ def _copy_code(paths: Sequence[str | Path], folder: Path, saved: Saved) -> None:
         entry["code"] = "code" if paths else None
 
 
-def _signature(
-    flavor: Flavor, model: Any, folder: Path, saved: Saved, given: Any, example: Example | None
-) -> Signature | None:
+def _signature(model: Any, folder: Path, saved: Saved, given: Any, example: Example | None) -> Signature | None:
     """The signature that a type hint says, else the given one, else the one read off the example."""
     if given is not None and not isinstance(given, Signature):
         if not hasattr(given, "to_dict"):
@@ -174,7 +172,7 @@ def _signature(
             return hinted
         if stated is not None or example is None or "python_function" not in saved.flavors:
             return stated
-        return _signature_of_example(flavor, folder, saved, example)
+        return _signature_of_example(folder, saved, example)
 
 
 def _signature_of_hint(model: Any, folder: Path, saved: Saved, example: Example | None) -> Signature | None:
@@ -196,9 +194,10 @@ def _signature_of_hint(model: Any, folder: Path, saved: Saved, example: Example 
     )
 
 
-def _signature_of_example(flavor: Flavor, folder: Path, saved: Saved, example: Example) -> Signature | None:
+def _signature_of_example(folder: Path, saved: Saved, example: Example) -> Signature | None:
     """Load what was written and call it with the example, so that what is inferred is what will be served."""
     inputs = infer_signature(copy.deepcopy(example.data), None, example.params)
+    flavor = flavor_loading(saved.flavors)
     try:
         config = saved.flavors["python_function"].get("config")
         loaded = load_guarded(flavor, folder, saved.flavors, config, inputs)

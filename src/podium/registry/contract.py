@@ -160,5 +160,6 @@ class RegistryStore(Protocol):
         An absent registry is made only with `may_create`: what cannot be found in it is no reason to make one.
 
         Raises:
-            RegistryError: It cannot be written, or is absent. `RegistryBusy`: another process held it past the deadline.
+            NotFound: It is absent.
+            RegistryError: It cannot be written. `RegistryBusy`: another process held it past the deadline.
         """

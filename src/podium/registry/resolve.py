@@ -14,7 +14,7 @@ from podium.artifacts.digest import PREFIX, digest_folder
 from podium.artifacts.local import LocalArtifacts
 from podium.domain.references import AliasRef, FolderRef, LatestRef, LoggedRef, ModelRef, StageRef, VersionRef
 from podium.domain.stages import Stage
-from podium.errors import InvalidModel, NotFound, RegistryError
+from podium.errors import InvalidInput, InvalidModel, NotFound, RegistryError
 from podium.registry.contract import Reader, Version
 from podium.registry.snapshot import read_snapshot
 from podium.settings.home import Home
@@ -179,6 +179,8 @@ def _folder(digest: str, reference: ModelRef, home: Home) -> Path:
     store = LocalArtifacts(home.artifacts)
     try:
         return store.locate(digest)
+    except InvalidInput as error:
+        raise RegistryError(f"{home.registry} is damaged: {reference} has no proper digest. Restore a backup.") from error
     except NotFound as error:
         raise RegistryError(
             f"{reference} is registered with digest {digest}, but its folder is gone from {home.artifacts}. "

@@ -8,9 +8,11 @@ Where MLflow leaves a choice, or chooses what loses something:
 - What changes nothing is no change: it is not recorded and moves no time.
 """
 
+import contextlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from podium.artifacts.contract import ArtifactStore, Stored
 from podium.domain.references import LoggedRef, check_alias, check_name, parse_reference
@@ -31,6 +33,9 @@ from podium.registry.limits import check_description, check_printable, check_tag
 from podium.registry.moves import Moved, others_in, stage_patch, stands_for
 from podium.registry.record import ever_live, live_so_far, previous_live
 from podium.registry.search import MODELS, VERSIONS, Page, search
+
+T = TypeVar("T")
+_ATTEMPTS = 5
 
 
 class RegistryService:
@@ -71,8 +76,8 @@ class RegistryService:
             NotFound, InvalidModel: There is no such folder, or it was written to meanwhile.
         """
         check_printable(check_name(name), "The name")
-        digest = self._artifacts.put(folder)
-        return self.register_digest(digest, name, source or str(folder), description, tags)
+        came_from = source or str(folder)
+        return self._kept(folder, lambda digest: self.register_digest(digest, name, came_from, description, tags))
 
     def register_digest(
         self, digest: str, name: str, source: str, description: str = "", tags: Mapping[str, str] | None = None
@@ -103,15 +108,8 @@ class RegistryService:
         chosen = model_id or f"m-{uuid.uuid4().hex}"
         if not isinstance(parse_reference(f"models:/{chosen}"), LoggedRef):
             raise InvalidReference(f"{chosen!r} is not a logged model's id; expected m- and 32 hex digits.")
-        digest = self._artifacts.put(folder)
-        with self._store.writing(may_create=True) as writer:
-            self._check_stored(digest)
-            known = writer.logged(chosen)
-            if known and known.digest != digest:
-                raise AlreadyExists(
-                    f"{chosen} was logged before with another content ({known.digest}). Log it under a new id."
-                )
-            return known or writer.log(chosen, digest, check_description(source or str(folder)))
+        came_from = check_description(source or str(folder))
+        return self._kept(folder, lambda digest: self._log_digest(digest, chosen, came_from))
 
     # Asking
 
@@ -334,9 +332,33 @@ class RegistryService:
             )
         return found
 
+    def _log_digest(self, digest: str, model_id: str, source: str) -> LoggedModel:
+        with self._store.writing(may_create=True) as writer:
+            self._check_stored(digest)
+            known = writer.logged(model_id)
+            if known and known.digest != digest:
+                raise AlreadyExists(
+                    f"{model_id} was logged before with another content ({known.digest}). Log it under a new id."
+                )
+            return known or writer.log(model_id, digest, source)
+
+    def _kept(self, folder: Path, record: Callable[[str], T]) -> T:
+        """Store a folder and record it; again if it was cleaned away before it was recorded."""
+        for _ in range(_ATTEMPTS):
+            digest = self._artifacts.put(folder)
+            with contextlib.suppress(_CleanedAwayError):
+                return record(digest)
+        raise RegistryError(f"{folder} was cleaned away each time before it could be recorded. Try again.")
+
     def _check_stored(self, digest: str) -> None:
         if not self._artifacts.contains(digest):
-            raise RegistryError(f"The artifact {digest} was removed before it could be recorded. Try again.")
+            raise _CleanedAwayError(
+                f"The artifact store has no {digest} to record; it was removed. Register the folder again."
+            )
+
+
+class _CleanedAwayError(RegistryError):
+    """Between storing and recording somebody removed what nothing needed yet."""
 
 
 def _new_model(name: str, description: str, tags: Mapping[str, str]) -> Patch:

@@ -146,6 +146,9 @@ def _attempt(path: Path, read: Callable[[Tables, str], T], timeout_s: float, *, 
         return _Outcome(None, explain(error, path))
     except PodiumError as error:
         return _Outcome(None, error)
+    except (ValueError, TypeError) as error:
+        # SQLite checks no checksums: a damaged page can come out as text that is not UTF-8, JSON or a stage.
+        return _Outcome(None, damaged(path, error))
 
 
 def explain(error: sqlite3.Error, path: Path) -> RegistryError:
@@ -161,9 +164,14 @@ def explain(error: sqlite3.Error, path: Path) -> RegistryError:
         case sqlite3.SQLITE_FULL:
             return RegistryError(f"{path}: the disk is full; nothing was changed.")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return RegistryError(f"{path} is damaged or not a registry ({error}). Restore it from a backup.")
+            return damaged(path, error)
         case _:
             return RegistryError(f"{path}: the registry failed: {error}.")
+
+
+def damaged(path: Path, error: Exception) -> RegistryError:
+    """The registry's content makes no sense."""
+    return RegistryError(f"{path} is damaged or not a registry ({error}). Restore it from a backup.")
 
 
 def _stat(path: Path) -> os.stat_result | None:

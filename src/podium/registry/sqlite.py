@@ -5,6 +5,7 @@ care, and SQLite's `-wal` file is folded in as soon as nobody is at work.
 """
 
 import contextlib
+import json
 import os
 import sqlite3
 import time
@@ -13,10 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from podium.errors import RegistryError
+from podium.errors import NotFound, RegistryError
 from podium.registry.contract import Reader, RegistryStore, Writer
 from podium.registry.migrations import MIGRATIONS, SCHEMA
-from podium.registry.snapshot import explain
+from podium.registry.snapshot import damaged, explain
 from podium.registry.tables import Tables, read_meta
 from podium.registry.writer import TableWriter
 
@@ -65,8 +66,9 @@ class SqliteStore(RegistryStore):
         with self._explaining():
             if not self.path.exists():
                 if not may_create:
-                    raise RegistryError(
-                        f"There is no registry at {self.path}. Run: podium models register DIR NAME  (or set PODIUM_HOME)"
+                    raise NotFound(
+                        "Nothing is registered here yet. Run: podium models register DIR NAME",
+                        [f"{self.path}: there is no registry (set PODIUM_HOME to look elsewhere)"],
                     )
                 create(self.path)
             with self._connected() as connection:
@@ -99,6 +101,8 @@ class SqliteStore(RegistryStore):
             yield
         except sqlite3.Error as error:
             raise explain(error, self.path) from error
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise damaged(self.path, error) from error
 
 
 def create(path: Path) -> None:

@@ -121,6 +121,7 @@ class Overseer(threading.Thread):
         remaining = max(self._deadline - time.monotonic(), 0.0)
         with contextlib.suppress(ValueError, RuntimeError, OSError):
             faulthandler.dump_traceback_later(remaining + 2.0, exit=True, file=sys.__stderr__ or 2)
+        log_event("draining", reason=reason, limit_s=round(remaining, 3))
 
     def _leave(self, reason: str) -> NoReturn:
         log_event("load_abandoned", reason=reason)

@@ -26,8 +26,7 @@ def limit_threads(threads: int, environ: MutableMapping[str, str] = os.environ) 
     environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-@contextlib.contextmanager
-def low_priority(threads: int) -> Iterator[None]:
+def low_priority(threads: int) -> contextlib.AbstractContextManager[None]:
     """Take only what the rest of the machine leaves, until the end of the block.
 
     Niceness where it can be taken back: raising a priority needs a right that a container seldom gives, and a worker that
@@ -36,19 +35,27 @@ def low_priority(threads: int) -> Iterator[None]:
     Linux keeps all three for each thread, and a thread inherits them when it starts: the libraries' own threads, started
     in between, are brought back too.
     """
-    before = os.getpriority(os.PRIO_PROCESS, 0)
+    niceness = os.getpriority(os.PRIO_PROCESS, 0)
+    return nice(niceness) if can_restore(niceness) else in_batches(threads)
+
+
+@contextlib.contextmanager
+def nice(before: int) -> Iterator[None]:
+    """The lowest priority inside, `before` after."""
+    os.setpriority(os.PRIO_PROCESS, 0, _LOWEST)
+    try:
+        yield
+    finally:
+        _for_each_thread(lambda thread: os.setpriority(os.PRIO_PROCESS, thread, before))
+
+
+@contextlib.contextmanager
+def in_batches(threads: int) -> Iterator[None]:
+    """Batch scheduling on the last `threads` of the processors inside; needs no right to come back from."""
     processors = os.sched_getaffinity(0)
-    if can_restore(before):
-        os.setpriority(os.PRIO_PROCESS, 0, _LOWEST)
-        try:
-            yield
-        finally:
-            _for_each_thread(lambda thread: os.setpriority(os.PRIO_PROCESS, thread, before))
-        return
-    few = set(sorted(processors)[-max(threads, 1) :])
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        os.sched_setaffinity(0, few)
+        os.sched_setaffinity(0, sorted(processors)[-max(threads, 1) :])
     try:
         yield
     finally:

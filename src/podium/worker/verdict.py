@@ -25,8 +25,9 @@ def judge(mode: str, rows: Row, probe: Callable[[], Probed]) -> Verdict:
     """Decide whether to merge requests.
 
     A model is batched when its flavor knows it to be row-independent, or its author (when logging it, which `rows` then
-    says) or its operator (when serving it) declared it so, and the probe does not refute it. Where the probe cannot look (no input example, or one that fails), the word of the list or of
-    the declaration stands alone, and the reason says so. The probe is not run where it could change nothing.
+    says) or its operator (when serving it) declared it so, and the probe does not refute it. Where the probe cannot look
+    (no input example, or one that fails), the word of the list or of the declaration stands alone, and the reason says
+    so. The probe is not run where it could change nothing.
 
     Args:
         mode: `auto`, `on` (declared when serving) or `off`.

@@ -28,19 +28,20 @@ def encode(prediction: Any, is_enveloped: bool = True) -> bytes:
     Raises:
         UnencodableOutput: Names the type that has no form in JSON.
     """
-    jsonable = _outermost(prediction)
-    answer = {"predictions": jsonable} if is_enveloped else jsonable
+    answer = prediction
     try:
+        answer = {"predictions": _outermost(prediction)} if is_enveloped else _outermost(prediction)
         return _ENCODER.encode(answer).encode("ascii")
-    except TypeError as error:
-        # A key that JSON has no form for: the encoder's default() is not asked about keys.
-        if not _has_odd_key(answer):
-            raise _unencodable(error) from error
-    except (ValueError, RecursionError) as error:
+    except _Unknown as error:
+        raise _unencodable(error) from error
+    except TypeError:
+        # A key that JSON has no form for, about which the encoder does not ask default(): once more, with text for keys.
+        pass
+    except Exception as error:
         raise _unencodable(error) from error
     try:
         return _ENCODER.encode(_with_text_keys(answer)).encode("ascii")
-    except (TypeError, ValueError, RecursionError) as error:
+    except Exception as error:
         raise _unencodable(error) from error
 
 
@@ -135,12 +136,6 @@ def _in_order(values: Any) -> list[Any]:
         return sorted(values)
     except TypeError:
         return list(values)
-
-
-def _has_odd_key(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return any(not isinstance(key, _KEYS) or _has_odd_key(item) for key, item in value.items())
-    return isinstance(value, list | tuple) and any(_has_odd_key(item) for item in value)
 
 
 _KEYS = (str, int, float, bool, type(None))

@@ -47,6 +47,7 @@ class FrameReader:
         pandas = _pandas("A request with dataframe_split")
         try:
             frame = pandas.DataFrame(index=data.get("index"), columns=data.get("columns"), data=data["data"])
+            hash(tuple(frame.columns))
         except Exception as error:
             raise _not_a_frame("split", error) from error
         return self._converted(frame)

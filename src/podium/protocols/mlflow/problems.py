@@ -82,11 +82,11 @@ def problem(error: BaseException, request_id: str | None = None) -> Problem:
         case errors.DeadlineExceeded():
             # MLflow's own body and type for a timeout, though it is no JSON: clients compare it.
             return Problem(504, _JSON, b"Request processing time exceeded limit")
+        case errors.InvalidParams() | errors.HintMismatch():
+            return _problem("INVALID_PARAMETER_VALUE", f"Failed to predict data. \nError: {error.message}", request_id)
         case errors.SchemaMismatch():
             message = f"Failed to predict data. \nError: {error.message}"
             return _problem("INVALID_PARAMETER_VALUE", message, request_id, error_class="SCHEMA_ENFORCEMENT_FAILED")
-        case errors.InvalidParams():
-            return _problem("INVALID_PARAMETER_VALUE", f"Failed to predict data. \nError: {error.message}", request_id)
         case errors.PredictFailed():
             return _predict_failed(error, request_id)
         case errors.Overloaded():

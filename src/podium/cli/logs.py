@@ -1,0 +1,74 @@
+"""`podium logs`: what an endpoint's processes wrote."""
+
+import os
+import time
+from pathlib import Path
+
+import click
+
+from podium.errors import NotFound
+from podium.settings.home import find_home
+
+_LOOK_S = 0.2
+
+
+@click.command()
+@click.argument("name")
+@click.option("-f", "--follow", is_flag=True, help="Go on printing what is written.")
+@click.option("-n", "--lines", default=100, show_default=True, help="Lines of each file to begin with.")
+@click.option("--access", is_flag=True, help="The access log instead.")
+def logs(name: str, follow: bool, lines: int, access: bool) -> None:
+    """Print what the endpoint's supervisor, gateways and workers wrote, each line with its file's name before it."""
+    home = find_home()
+    folder = home.logs / name
+    if "/" in name or name in {"", ".", ".."} or not folder.is_dir():
+        known = sorted(path.name for path in home.logs.iterdir() if path.is_dir()) if home.logs.is_dir() else []
+        there = f"endpoints with logs: {', '.join(known) or 'none'}"
+        raise NotFound(f"No endpoint {name!r} has written a log.", [f"{home.logs}: {there}"])
+    tails: dict[Path, Tail] = {}
+    is_first = True
+    while True:
+        for path in sorted(folder.glob("*.log"), key=lambda path: path.name):
+            if (path.name == "access.log") != access:
+                continue
+            if path not in tails:
+                tails[path] = Tail(path)
+                shown = tails[path].last(lines) if is_first else tails[path].more()
+            else:
+                shown = tails[path].more()
+            for line in shown:
+                click.echo(line if access else f"{path.stem}: {line}")
+        if not follow:
+            return
+        is_first = False
+        time.sleep(_LOOK_S)
+
+
+class Tail:
+    """Reads on in a file that grows, is cut short in place, or is replaced. Only whole lines are returned."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._position = 0
+        self._file_id: int | None = None
+        self._rest = b""
+
+    def last(self, count: int) -> list[str]:
+        """The last lines; reading goes on after them."""
+        lines = self.more()
+        return lines[-count:] if count > 0 else []
+
+    def more(self) -> list[str]:
+        """The lines that are new since the last call."""
+        try:
+            with self._path.open("rb") as file:
+                state = os.fstat(file.fileno())
+                if state.st_ino != self._file_id or state.st_size < self._position:
+                    self._position, self._rest, self._file_id = 0, b"", state.st_ino
+                file.seek(self._position)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        self._position += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        return [line.decode(errors="replace") for line in lines]

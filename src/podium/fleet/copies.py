@@ -1,0 +1,85 @@
+"""The private copies of the versions that this server serves: made, verified and read before a worker sees them."""
+
+import asyncio
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from podium.artifacts.copies import verified_copy
+from podium.models.mlmodel import read_mlmodel
+from podium.models.requirements import names, read_requirements
+from podium.registry.resolve import Resolved
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A version that is ready to be loaded.
+
+    Args:
+        folder: The private copy.
+        digest: What the copy hashes to; `is_verified` says whether the registry's record was there to compare with.
+        mlmodel: The MLmodel file as JSON.
+        requirements: Requirement lines; `packages` are their names.
+    """
+
+    folder: Path
+    digest: str
+    is_verified: bool
+    mlmodel: dict[str, Any]
+    requirements: list[str]
+    packages: list[str]
+
+
+class Copies:
+    """Prepares each version once, however many replicas wait for it, and removes it when nobody needs it any more."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known: dict[str, asyncio.Task[Prepared]] = {}
+        self._serial = 0
+
+    async def prepare(self, resolved: Resolved) -> Prepared:
+        """The private copy of a version.
+
+        Raises:
+            DigestMismatch, InvalidModel, NotFound, RegistryError, OSError: Nothing is left of the copy, and the next
+                call tries again.
+        """
+        task = self._known.get(resolved.label)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            # A name of its own for each try: an earlier one may still be on its way out.
+            self._serial += 1
+            target = self._root / f"{resolved.label}-{self._serial}"
+            task = asyncio.create_task(asyncio.to_thread(_prepare, resolved, target))
+            self._known[resolved.label] = task
+        return await asyncio.shield(task)
+
+    def known(self, version: str) -> Prepared | None:
+        """What was prepared, without waiting."""
+        task = self._known.get(version)
+        is_there = task is not None and task.done() and not task.cancelled() and task.exception() is None
+        return task.result() if task is not None and is_there else None
+
+    async def keep(self, versions: set[str]) -> None:
+        """Remove the copies of all other versions."""
+        for version in [version for version in self._known if version not in versions]:
+            prepared = self.known(version)
+            if prepared is not None:
+                del self._known[version]
+                await asyncio.to_thread(shutil.rmtree, prepared.folder, True)
+
+    async def close(self) -> None:
+        """Wait for copies in the making; the run folder goes with all the rest."""
+        await asyncio.gather(*self._known.values(), return_exceptions=True)
+
+
+def _prepare(resolved: Resolved, target: Path) -> Prepared:
+    digest = verified_copy(resolved.folder, target, resolved.digest)
+    try:
+        mlmodel = read_mlmodel(target)
+        requirements = read_requirements(target)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    return Prepared(target, digest, resolved.digest is not None, mlmodel, requirements, names(requirements))

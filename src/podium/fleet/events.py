@@ -1,0 +1,21 @@
+"""What happened, one value each: the command line prints them, the supervisor's log keeps them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a person would want to know.
+
+    Args:
+        kind: Stable name: `loading`, `serving`, `swapped`, `load_failed`, `worker_died`, `gateway_died`, `source_lost`,
+            `source_back`, `nothing_wanted`, `wanted`, `drained`, `stopping`.
+        text: One line for people.
+        version: The version that it is about, where there is one.
+        is_problem: Whether something went wrong.
+    """
+
+    kind: str
+    text: str
+    version: str | None = None
+    is_problem: bool = False

@@ -1,0 +1,287 @@
+"""The gateways: front processes on listening sockets that the supervisor keeps, started again at once when they die."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from podium.domain.rollout import Crashes, restart_at
+from podium.domain.traffic import RoutingTable, table_to_json
+from podium.errors import Unavailable
+from podium.fleet.bell import Bell
+from podium.fleet.causes import Cause, cause_of_death
+from podium.fleet.children import Child, spawn
+from podium.fleet.logs import gateway_log
+from podium.fleet.machine import oom_kills
+from podium.fleet.replica import WorkerReplica
+from podium.settings.serve import ServeSettings
+from podium.telemetry.slots import Slots
+from podium.transport.messages import (
+    Acknowledge,
+    AddReplica,
+    Drain,
+    DropReplica,
+    Message,
+    Publish,
+    ReplicaLost,
+    ReplicaReleased,
+    Started,
+    Tell,
+)
+
+_SURVIVED_S = 60.0
+_FIRST_TRIES = 3
+_RECONNECT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A routing table and whether the server is ready: what a gateway that is started again begins with."""
+
+    table: RoutingTable
+    is_ready: bool
+
+
+class Gateway:
+    """One living gateway process. `holds` are the replicas it may still have requests on."""
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self.born_at = time.monotonic()
+        self.is_started = False
+        self.epoch = -1
+        self.published_at: float | None = None
+        self.holds: set[int] = set()
+        self.lost: dict[int, float] = {}
+
+
+class Gateways:
+    """All gateways by slot. Each slot's task is `run`; the rest is called from the same loop.
+
+    Args:
+        sockets: One listening socket for each slot; closed by `close_doors`.
+        slots: Descriptor of the counters that outlive a gateway.
+        replicas: The replicas that are ready now: a new gateway is given all of them.
+        changed: Called when any gateway's state changed.
+        died: Called with the slot and the cause when one died by itself.
+    """
+
+    def __init__(
+        self,
+        module: Sequence[str],
+        settings: ServeSettings,
+        sockets: Sequence[socket.socket],
+        slots: int,
+        logs: Path,
+        replicas: Callable[[], Iterable[WorkerReplica]],
+        series: Callable[[str], int],
+        endpoint: str,
+        changed: Callable[[], None],
+        died: Callable[[int, Cause], None],
+    ) -> None:
+        self.restarts = 0
+        self._is_stopping = False
+        self._stopped = Bell()
+        self._module = tuple(module)
+        self._settings = settings
+        self._sockets = list(sockets)
+        self._slots_fd = slots
+        self._slots = Slots(slots)
+        self._logs = logs
+        self._replicas = replicas
+        self._series = series
+        self._endpoint = endpoint
+        self._changed = changed
+        self._died = died
+        self._living: dict[int, Gateway] = {}
+        self._current: Announcement | None = None
+        self._status: Tell | None = None
+        self._serial = 0
+        self._is_proven = False
+
+    @property
+    def count(self) -> int:
+        return len(self._sockets)
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether every slot's gateway accepts connections."""
+        return len(self._living) == self.count and all(gateway.is_started for gateway in self._living.values())
+
+    def is_acknowledged(self, epoch: int) -> bool:
+        """Whether every living gateway routes by the table of this epoch; a dead one routes nothing."""
+        return all(gateway.epoch >= epoch for gateway in self._living.values())
+
+    def is_released(self, replica: int) -> bool:
+        """Whether no living gateway has a request outstanding on a replica that was dropped."""
+        return all(replica not in gateway.holds for gateway in self._living.values())
+
+    def pids(self) -> dict[int, int]:
+        """Slot to process id."""
+        return {slot: gateway.child.pid for slot, gateway in sorted(self._living.items())}
+
+    async def run(self, slot: int) -> None:
+        """Keep this slot's gateway alive until the server stops.
+
+        Raises:
+            Unavailable: At the server's start it died again and again before it ever listened.
+        """
+        crashes = Crashes(0, 0.0)
+        while True:
+            lived_s, cause = await self._live(slot)
+            if self._is_stopping:
+                return
+            self.restarts += 1
+            count = 1 if lived_s >= _SURVIVED_S else crashes.count + 1
+            crashes = Crashes(count, time.monotonic())
+            self._died(slot, cause)
+            if count >= _FIRST_TRIES and not self._is_proven:
+                raise Unavailable(f"The gateway does not start. {cause.message}")
+            delay_s = restart_at(crashes, 1) - time.monotonic()
+            if await self._stopped.until(lambda: self._is_stopping, delay_s):
+                return
+
+    def publish(self, announcement: Announcement) -> None:
+        """Send a table to all; `is_acknowledged` says when they route by it."""
+        self._current = announcement
+        for gateway in list(self._living.values()):
+            self._publish(gateway)
+
+    def add(self, replica: WorkerReplica) -> None:
+        """Connect a ready replica with every living gateway, before a table names it."""
+        for gateway in list(self._living.values()):
+            self._connect(gateway, replica)
+
+    def drop(self, replica: int) -> None:
+        """Ask each gateway to say when it has nothing outstanding on a replica that no table names any more."""
+        for gateway in list(self._living.values()):
+            gateway.child.send(DropReplica(replica))
+
+    def forget(self, replica: int) -> None:
+        """The replica is dead: nobody can have anything outstanding there."""
+        for gateway in self._living.values():
+            gateway.lost.pop(replica, None)
+            if replica in gateway.holds:
+                gateway.holds.discard(replica)
+                gateway.child.send(DropReplica(replica))
+
+    def tell(self, status: dict[str, Any], series: list[dict[str, str]]) -> None:
+        """What people and monitoring ask a gateway for."""
+        told = Tell(status, series)
+        if told != self._status:
+            self._status = told
+            for gateway in list(self._living.values()):
+                gateway.child.send(told)
+
+    def check_deadlines(self, now: float) -> None:
+        """Kill what does not boot, or does not take a table over, in time; it is started again with the newest table."""
+        for gateway in list(self._living.values()):
+            late_boot = not gateway.is_started and now - gateway.born_at > self._settings.boot_s
+            since = gateway.published_at
+            late = gateway.is_started and since is not None and now - since > self._settings.acknowledge_s
+            if late_boot or late:
+                gateway.child.kill()
+
+    def reconnect(self, now: float) -> None:
+        """Connect again what lost its data socket although both sides live."""
+        for gateway in list(self._living.values()):
+            for replica in self._replicas():
+                lost_at = gateway.lost.get(replica.id)
+                if lost_at is not None and now - lost_at > _RECONNECT_S:
+                    del gateway.lost[replica.id]
+                    self._connect(gateway, replica)
+
+    def drain(self, limit_s: float) -> None:
+        """Let all finish what is in flight and end. No slot is filled again."""
+        self._is_stopping = True
+        self._stopped.ring()
+        # Ours first: while any copy is open the kernel takes connections, and after the gateway's nobody accepts them.
+        self.close_doors()
+        for gateway in list(self._living.values()):
+            gateway.child.send(Drain(limit_s))
+
+    def kill(self) -> None:
+        """End all at once. No slot is filled again."""
+        self._is_stopping = True
+        self._stopped.ring()
+        for gateway in list(self._living.values()):
+            gateway.child.kill()
+
+    def close_doors(self) -> None:
+        """Close our copies of the listening sockets."""
+        for sock in self._sockets:
+            sock.close()
+
+    def close(self) -> None:
+        self._slots.close()
+
+    async def _live(self, slot: int) -> tuple[float, Cause]:
+        """One process in this slot, from its start to its end."""
+        before, born = oom_kills(), time.monotonic()
+        log = gateway_log(self._logs, slot)
+        module = (*self._module, "--slot", str(slot), "--settings", self._settings.gateway_settings)
+        inherited = {"--listen-fd": self._sockets[slot].fileno(), "--slots-fd": self._slots_fd}
+        try:
+            child = spawn(module, inherited, log)
+        except OSError as error:
+            return 0.0, Cause("load_error", f"It could not be started: {error.strerror}.")
+        gateway = self._living[slot] = Gateway(child)
+        for replica in self._replicas():
+            self._connect(gateway, replica)
+        self._publish(gateway)
+        if self._status is not None:
+            child.send(self._status)
+        try:
+            while (messages := await child.receive()) is not None:
+                for message in messages:
+                    self._hear(gateway, message)
+            await asyncio.wait({child.ended}, timeout=5.0)
+        finally:
+            child.kill()
+            del self._living[slot]
+            status = await child.ended
+            child.close()
+            self._slots.reset_gauges(slot)
+            self._changed()
+        return time.monotonic() - born, cause_of_death(status, before, oom_kills(), str(log))
+
+    def _hear(self, gateway: Gateway, message: Message) -> None:
+        match message:
+            case Started():
+                gateway.is_started = self._is_proven = True
+                if gateway.published_at is not None:
+                    gateway.published_at = time.monotonic()
+            case Acknowledge(epoch):
+                gateway.epoch = max(gateway.epoch, epoch)
+                if self._current is not None and gateway.epoch >= self._current.table.epoch:
+                    gateway.published_at = None
+            case ReplicaReleased(replica):
+                gateway.holds.discard(replica)
+            case ReplicaLost(replica):
+                gateway.holds.discard(replica)
+                gateway.lost[replica] = time.monotonic()
+            case _:
+                pass
+        self._changed()
+
+    def _publish(self, gateway: Gateway) -> None:
+        if self._current is not None:
+            gateway.child.send(Publish(table_to_json(self._current.table), self._current.is_ready))
+            if gateway.published_at is None:
+                gateway.published_at = time.monotonic()
+
+    def _connect(self, gateway: Gateway, replica: WorkerReplica) -> None:
+        if replica.board is None or replica.id in gateway.holds:
+            return
+        self._serial += 1
+        ours, theirs = socket.socketpair()
+        with contextlib.closing(ours), contextlib.closing(theirs):
+            if not replica.attach(self._serial, theirs):
+                return
+            added = AddReplica(replica.id, self._endpoint, replica.version, self._serial, self._series(replica.version))
+            if gateway.child.send(added, (ours.fileno(), replica.board)):
+                gateway.holds.add(replica.id)

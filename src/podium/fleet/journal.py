@@ -1,0 +1,47 @@
+"""The journal's keeper: the value that `plan` sees, and its copy on disk for whoever looks after a crash."""
+
+from dataclasses import asdict
+from typing import Any
+
+from podium.domain.rollout import Failure, Journal, note_end, note_promoted, note_wanted
+from podium.fleet.runfiles import RunFolder
+
+_KEPT_FAILURES = 20
+
+
+class JournalKeeper:
+    """Holds the journal and the failures that were seen, newest last; each change is written to the run folder.
+
+    A new server does not go on from an old journal: it starts what is wanted now, and says what it was that did not load.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.journal = Journal()
+        self.failures: list[tuple[str, Failure]] = []
+        self._folder = folder
+
+    def wanted(self, version: str | None) -> None:
+        self._become(note_wanted(self.journal, version))
+
+    def promoted(self, version: str) -> None:
+        self._become(note_promoted(self.journal, version))
+
+    def ended(self, version: str, failure: Failure, ready_s: float | None, is_routed: bool, now: float) -> None:
+        """A replica failed; see `note_end`."""
+        after = note_end(self.journal, version, failure, ready_s, is_routed, now)
+        if version in after.vetoed and version not in self.journal.vetoed:
+            self.failures = [*self.failures, (version, failure)][-_KEPT_FAILURES:]
+        self._become(after)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "wanted": self.journal.wanted,
+            "stable": self.journal.stable,
+            "vetoed": sorted(self.journal.vetoed),
+            "failures": [{"version": version, **asdict(failure)} for version, failure in self.failures],
+        }
+
+    def _become(self, journal: Journal) -> None:
+        if journal != self.journal:
+            self.journal = journal
+            self._folder.write_journal(self.to_json())

@@ -1,0 +1,17 @@
+"""What is, as the value that `plan` looks at."""
+
+from collections.abc import Iterable
+
+from podium.domain.rollout import Journal, Observed, Replica
+from podium.fleet.publisher import Publisher
+from podium.fleet.replica import WorkerReplica
+
+
+def observe(replicas: Iterable[WorkerReplica], publisher: Publisher, journal: Journal, now: float) -> Observed:
+    """A snapshot. A replica that was told to end before it was ready counts no more, though its process may linger."""
+    living = tuple(
+        Replica(replica.id, replica.version, replica.state)
+        for replica in replicas
+        if not replica.state.is_over and not replica.is_abandoned
+    )
+    return Observed(living, publisher.targets, publisher.is_acknowledged, journal, now)

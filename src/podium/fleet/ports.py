@@ -1,0 +1,117 @@
+"""Listening sockets: had by the supervisor for good, so that a gateway's death loses no waiting connection."""
+
+import errno
+import os
+import socket
+from pathlib import Path
+
+from podium.errors import Misconfigured
+
+_BACKLOG = 4096
+_LISTEN = "0A"
+_PROC = Path("/proc")
+
+
+def listen(host: str, port: int, count: int) -> list[socket.socket]:
+    """Sockets that listen on the same address, one for each gateway; the kernel spreads connections over them.
+
+    Args:
+        host: A name or address of this machine.
+        count: How many sockets.
+        port: 0 takes a free one; all sockets get the same.
+
+    Raises:
+        Misconfigured: The address cannot be had; names the process that holds the port where that can be known.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        raise Misconfigured(f"--host {host}: {error.strerror or error}. Give an address of this machine.") from error
+    sockets: list[socket.socket] = []
+    try:
+        # The first is bound alone: with SO_REUSEPORT a port that another server of ours shares would seem to be free.
+        guard = _bind(family, kind, address, is_shared=False)
+        if count == 1:
+            sockets.append(guard)
+        else:
+            address = (address[0], guard.getsockname()[1], *address[2:])
+            guard.close()
+            sockets += [_bind(family, kind, address, is_shared=True) for _ in range(count)]
+        for sock in sockets:
+            sock.listen(_BACKLOG)
+    except OSError as error:
+        for sock in sockets:
+            sock.close()
+        raise Misconfigured(_explain(error, host, port)) from error
+    return sockets
+
+
+def holder_of(port: int, proc: Path = _PROC) -> str | None:
+    """Who listens on a TCP port (`python (pid 812): podium serve -m ...`); None where that cannot be seen."""
+    inodes = _listening_inodes(port, proc)
+    if not inodes:
+        return None
+    for folder in proc.iterdir():
+        if folder.name.isdigit() and _has_socket(folder, inodes):
+            try:
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                name = (folder / "comm").read_text(errors="replace").strip()
+            except OSError:
+                continue
+            return f"{name} (pid {folder.name}): {command[:120]}"
+    return None
+
+
+def _bind(family: int, kind: int, address: tuple[object, ...], *, is_shared: bool) -> socket.socket:
+    sock = socket.socket(family, kind)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.setblocking(False)
+        sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _explain(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        holder = holder_of(port)
+        who = f" It is held by {holder}." if holder else ""
+        return f"Port {port} on {host} is taken.{who} Choose another with -p PORT, or -p 0 for any free one."
+    if error.errno == errno.EACCES:
+        return f"Port {port} on {host} may not be used by this user. Choose one above 1023 with -p PORT."
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"--host {host} is not an address of this machine. Use 127.0.0.1, or 0.0.0.0 for all."
+    return f"Cannot listen on {host}:{port}: {error.strerror}."
+
+
+def _listening_inodes(port: int, proc: Path) -> set[str]:
+    inodes = set()
+    for name in ("tcp", "tcp6"):
+        try:
+            lines = (proc / "net" / name).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if len(fields) > 9 and fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                inodes.add(fields[9])
+    return inodes
+
+
+def _has_socket(folder: Path, inodes: set[str]) -> bool:
+    try:
+        entries = list((folder / "fd").iterdir())
+    except OSError:
+        return False
+    for entry in entries:
+        try:
+            target = os.readlink(entry)
+        except OSError:
+            continue
+        if target.startswith("socket:[") and target[8:-1] in inodes:
+            return True
+    return False

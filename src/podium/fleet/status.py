@@ -1,0 +1,193 @@
+"""What people and programs are told of a server: one JSON document, made from values. Pure.
+
+Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names stay; new ones may come.
+
+    schema, id, pid, pid_started, podium, started_at          the server; pid_started is in clock ticks since boot
+    host, port, url, uri, endpoint                            where it listens, what it was asked to serve
+    state             starting | serving | swapping | degraded | down | stopping
+    wanted, serving   versions, or null: what the source names; what every gateway routes to
+    is_settled        what is wanted serves, with all its replicas, in every gateway
+    wanted_failure    {version, cause, message, at} when what is wanted did not load, else null
+    source            {is_up, error, is_followed}: whether the registry answers, why not, whether it is asked at all
+    replicas          [{id, version, state, step, pid, rss_bytes}]; replicas_wanted
+    model             of what serves, or null: {version, digest, is_verified, flavor, python, executable, batching: {is_on,
+                      reason}, requirements: {are_met, mismatches}, warnings, load_s}
+    failed            [{version, cause, message, at, is_vetoed}], newest last; is_vetoed: not tried again
+                      until another is wanted
+    gateways          [{slot, pid}]
+    restarts          {workers, gateways}; swaps
+    isolation         what the processes are protected from
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from podium.domain.lifecycle import ReplicaState
+from podium.domain.rollout import Failure, Journal
+from podium.domain.traffic import Target
+from podium.fleet.copies import Prepared
+from podium.fleet.replica import WorkerReplica
+from podium.fleet.sources import Wish
+from podium.models.requirements import mismatches
+from podium.transport.messages import Ready
+
+ISOLATION = "processes of one user: a model's faults are contained, a hostile model is not"
+_MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A version that loaded here: what was prepared and what its worker said."""
+
+    prepared: Prepared
+    ready: Ready
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened so far."""
+
+    worker_restarts: int = 0
+    swaps: int = 0
+    load_failures: dict[str, int] | None = None
+
+    def failed(self, cause: str) -> None:
+        """Count a version that did not load."""
+        self.load_failures = {**(self.load_failures or {}), cause: (self.load_failures or {}).get(cause, 0) + 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that the status is made from."""
+
+    wish: Wish
+    is_followed: bool
+    journal: Journal
+    failures: Sequence[tuple[str, Failure]]
+    targets: tuple[Target, ...]
+    is_acknowledged: bool
+    replicas: Sequence[WorkerReplica]
+    replicas_wanted: int
+    served: Mapping[str, Served]
+    gateways: Mapping[int, int]
+    gateway_restarts: int
+    counts: Counts
+    is_stopping: bool
+
+
+def status_of(situation: Situation) -> dict[str, Any]:
+    """The part of the document that changes while a server lives."""
+    wanted = situation.wish.resolved.label if situation.wish.resolved else None
+    serving = situation.targets[0].version if situation.targets else None
+    failure = situation.journal.vetoed.get(wanted) if wanted else None
+    ready = len(situation.targets[0].replicas) if situation.targets else 0
+    is_whole = ready >= situation.replicas_wanted
+    return {
+        "state": _state(situation, wanted, serving, is_vetoed=failure is not None, is_whole=is_whole),
+        "wanted": wanted,
+        "serving": serving,
+        "is_settled": wanted is not None
+        and wanted == serving == situation.journal.stable
+        and is_whole
+        and situation.is_acknowledged,
+        "wanted_failure": None if failure is None else {"version": wanted, **asdict(failure)},
+        "source": {
+            "is_up": situation.wish.is_up,
+            "error": situation.wish.error,
+            "is_followed": situation.is_followed,
+        },
+        "replicas": [_replica(replica) for replica in situation.replicas],
+        "replicas_wanted": situation.replicas_wanted,
+        "model": _model(serving, situation.served),
+        "failed": [
+            {"version": version, **asdict(entry), "is_vetoed": situation.journal.vetoed.get(version) == entry}
+            for version, entry in situation.failures
+        ],
+        "gateways": [{"slot": slot, "pid": pid} for slot, pid in situation.gateways.items()],
+        "restarts": {"workers": situation.counts.worker_restarts, "gateways": situation.gateway_restarts},
+        "swaps": situation.counts.swaps,
+        "isolation": ISOLATION,
+    }
+
+
+def metrics_of(situation: Situation, endpoint: str) -> list[dict[str, Any]]:
+    """The supervisor's part of `/metrics`: `{name, labels, value}`, by the names in `telemetry.metrics`."""
+    counts = situation.counts
+    own = {"model": endpoint}
+    entries = [
+        _metric("podium_replicas_wanted", own, situation.replicas_wanted),
+        _metric("podium_worker_restarts_total", own, counts.worker_restarts),
+        _metric("podium_gateway_restarts_total", {}, situation.gateway_restarts),
+        _metric("podium_registry_up", {}, int(situation.wish.is_up)),
+        _metric("podium_swaps_total", own, counts.swaps),
+    ]
+    states = [(replica.version, replica.state) for replica in situation.replicas]
+    for version, state in sorted({(version, state) for version in dict(states) for state in _COUNTED}):
+        value = states.count((version, state))
+        entries.append(_metric("podium_replicas", {**own, "version": version, "state": state.value}, value))
+    for cause, count in sorted((counts.load_failures or {}).items()):
+        entries.append(_metric("podium_load_failures_total", {**own, "cause": cause}, count))
+    for target in situation.targets:
+        entries += _target_metrics(target, own, situation.served.get(target.version))
+    return entries
+
+
+_COUNTED = (ReplicaState.STARTING, ReplicaState.READY, ReplicaState.DRAINING)
+
+
+def _target_metrics(target: Target, own: Mapping[str, str], served: Served | None) -> Iterable[dict[str, Any]]:
+    labels = {**own, "version": target.version}
+    yield _metric("podium_traffic_share", labels, target.weight / 100)
+    if served is not None:
+        ready, prepared = served.ready, served.prepared
+        yield _metric("podium_model_load_duration_seconds", labels, ready.load_s)
+        yield _metric("podium_model_memory_bytes", labels, ready.rss_bytes)
+        yield _metric("podium_environment_mismatches", labels, len(mismatches(prepared.requirements, ready.installed)))
+        info = {**labels, "flavor": ready.flavor, "python": ready.python, "digest": prepared.digest}
+        yield _metric("podium_model_info", info, 1)
+
+
+def _metric(name: str, labels: Mapping[str, str], value: float) -> dict[str, Any]:
+    return {"name": name, "labels": dict(labels), "value": value}
+
+
+def _state(situation: Situation, wanted: str | None, serving: str | None, *, is_vetoed: bool, is_whole: bool) -> str:
+    if situation.is_stopping:
+        return "stopping"
+    if serving is None:
+        return "starting" if situation.journal.stable is None else "down"
+    if wanted is not None and wanted != serving and not is_vetoed:
+        return "swapping"
+    return "serving" if is_whole else "degraded"
+
+
+def _replica(replica: WorkerReplica) -> dict[str, Any]:
+    return {
+        "id": replica.id,
+        "version": replica.version,
+        "state": replica.state.value,
+        "step": replica.step if replica.state is ReplicaState.STARTING else None,
+        "pid": replica.pid,
+        # Rounded, so that the document does not change all the time.
+        "rss_bytes": replica.rss_bytes // (16 * _MEBIBYTE) * 16 * _MEBIBYTE,
+    }
+
+
+def _model(serving: str | None, served: Mapping[str, Served]) -> dict[str, Any] | None:
+    if serving is None or serving not in served:
+        return None
+    prepared, ready = served[serving].prepared, served[serving].ready
+    unmet = mismatches(prepared.requirements, ready.installed)
+    return {
+        "version": serving,
+        "digest": prepared.digest,
+        "is_verified": prepared.is_verified,
+        "flavor": ready.flavor,
+        "python": ready.python,
+        "executable": ready.executable,
+        "batching": {"is_on": ready.is_batching, "reason": ready.batching_reason},
+        "requirements": {"are_met": not unmet, "mismatches": unmet},
+        "warnings": list(ready.warnings),
+        "load_s": round(ready.load_s, 3),
+    }

@@ -1,0 +1,233 @@
+"""Real worker processes on socket pairs, with small real models."""
+
+import contextlib
+import itertools
+import json
+import os
+import pickle
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from podium.transport import frames
+from podium.transport.board import BoardReader, create_board
+from podium.transport.control import ControlSocket
+from podium.transport.frames import Frame, FrameReader, Reply, Request
+from podium.transport.messages import Attach, Drain, Load, LoadError, Message, Ready
+
+PATIENCE_S = 60.0
+SOURCE = str(Path(__file__).parents[2] / "src")
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for a condition, politely, with a deadline."""
+    deadline = time.monotonic() + PATIENCE_S
+    pause = select.poll()
+    while not condition():
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        pause.poll(5)
+
+
+@dataclass
+class Gateway:
+    """A gateway's end of a data socket."""
+
+    sock: socket.socket
+    serial: int
+    reader: FrameReader = field(default_factory=FrameReader)
+    ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    seen: list[Frame] = field(default_factory=list)
+
+    def request(
+        self, body: Any, deadline_ns: int = 0, is_solo: bool = False, content_type: str = "application/json"
+    ) -> bytes:
+        self.last = next(self.ids)
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return frames.encode_request(Request(self.last, data, content_type, f"r-{self.last}", deadline_ns, is_solo))
+
+    def send(self, body: Any, **options: Any) -> int:
+        self.sock.sendall(self.request(body, **options))
+        return self.last
+
+    def receive(self, count: int) -> list[Frame]:
+        """The next frames, so many."""
+        self.sock.settimeout(PATIENCE_S)
+        while len(self.seen) < count:
+            data = self.sock.recv(1 << 20)
+            assert data, "the worker closed the socket"
+            self.seen += self.reader.feed(data)
+        found, self.seen = self.seen[:count], self.seen[count:]
+        return found
+
+    def replies(self, count: int) -> dict[int, Reply]:
+        found = [frames.decode_reply(f.flags, f.status, f.id, f.payload) for f in self.receive(count)]
+        return {reply.id: reply for reply in found}
+
+    def ask(self, body: Any, **options: Any) -> Reply:
+        identity = self.send(body, **options)
+        return self.replies(1)[identity]
+
+
+class Worker:
+    """A worker process and its supervisor's ends."""
+
+    def __init__(self, folder: Path, mlmodel: dict[str, Any], log: Path, python: str = sys.executable) -> None:
+        self.folder, self.mlmodel, self._log = folder, mlmodel, log
+        ours, theirs = socket.socketpair()
+        self.board_descriptor = create_board()
+        self.control_socket = ours
+        self.control = ControlSocket(ours)
+        self.board = BoardReader(self.board_descriptor)
+        self.steps: list[str] = []
+        self._inbox: list[Message] = []
+        self._serials = itertools.count(1)
+        self._gateways: list[Gateway] = []
+        descriptors = ["--control-fd", str(theirs.fileno()), "--board-fd", str(self.board_descriptor)]
+        with log.open("ab") as errors:
+            self.process = subprocess.Popen(
+                [python, "-m", "podium.worker", *descriptors],
+                pass_fds=(theirs.fileno(), self.board_descriptor),
+                env={**os.environ, "PYTHONPATH": SOURCE},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )
+        theirs.close()
+        ours.settimeout(PATIENCE_S)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def hear(self) -> Message | None:
+        """The next message; None at end-of-file."""
+        while not self._inbox:
+            heard = self.control.receive()
+            if heard is None:
+                return None
+            self._inbox += [message for message, _ in heard]
+        return self._inbox.pop(0)
+
+    def load(self, **options: Any) -> Ready | LoadError:
+        """Send Load and wait for the outcome."""
+        order: dict[str, Any] = {"endpoint": "test", "version": "1", **options}
+        self.control.send(Load(str(self.folder), self.mlmodel, **order))
+        while True:
+            message = self.hear()
+            if isinstance(message, Ready | LoadError):
+                return message
+            assert message is not None, self.log
+            self.steps.append(message.step)  # type: ignore[union-attr]
+
+    def ready(self, **options: Any) -> Ready:
+        found = self.load(**options)
+        assert isinstance(found, Ready), (found, self.log)
+        return found
+
+    def attach(self) -> Gateway:
+        ours, theirs = socket.socketpair()
+        gateway = Gateway(ours, next(self._serials))
+        self.control.send(Attach(gateway.serial), [theirs.fileno()])
+        theirs.close()
+        self._gateways.append(gateway)
+        return gateway
+
+    def drain(self, limit_s: float = PATIENCE_S) -> None:
+        self.control.send(Drain(limit_s))
+
+    def wait(self) -> int:
+        return self.process.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+        for gateway in self._gateways:
+            gateway.sock.close()
+        self.control.close()
+        self.board.close()
+        os.close(self.board_descriptor)
+
+
+@dataclass
+class Workshop:
+    """Makes models and workers, and ends the workers."""
+
+    folder: Path
+    workers: contextlib.ExitStack
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def function(self, code: str, example: Any = None, is_declared: bool = False) -> tuple[Path, dict[str, Any]]:
+        """A models-from-code python_function; `code` defines `predict(model_input)` or a `Model` class."""
+        folder = self.folder / f"model-{next(self.numbers)}"
+        folder.mkdir()
+        named = "Model()" if "class Model" in code else "predict"
+        (folder / "model.py").write_text(
+            f"from podium.flavors.python_model import PythonModel, set_model\n{code}\nset_model({named})\n"
+        )
+        entry = {"loader_module": "mlflow.pyfunc.model", "model_code_path": "model.py"}
+        mlmodel: dict[str, Any] = {"flavors": {"python_function": entry}}
+        if is_declared:
+            mlmodel["metadata"] = {"podium.row_independent": True}
+        self.add_example(folder, mlmodel, example)
+        return folder, mlmodel
+
+    def estimator(self, model: Any, example: Any = None) -> tuple[Path, dict[str, Any]]:
+        """A pickled scikit-learn estimator."""
+        folder = self.folder / f"model-{next(self.numbers)}"
+        folder.mkdir()
+        (folder / "model.pkl").write_bytes(pickle.dumps(model))
+        entry = {"loader_module": "mlflow.sklearn", "model_path": "model.pkl", "predict_fn": "predict"}
+        library = {"pickled_model": "model.pkl", "serialization_format": "pickle"}
+        mlmodel: dict[str, Any] = {"flavors": {"python_function": entry, "sklearn": library}}
+        self.add_example(folder, mlmodel, example)
+        return folder, mlmodel
+
+    def add_example(self, folder: Path, mlmodel: dict[str, Any], example: Any) -> None:
+        if example is not None:
+            (folder / "serving_input_example.json").write_text(json.dumps(example))
+            (folder / "input_example.json").write_text(json.dumps(example.get("inputs")))
+            mlmodel["saved_input_example_info"] = {
+                "type": "ndarray",
+                "artifact_path": "input_example.json",
+                "serving_input_path": "serving_input_example.json",
+            }
+
+    def logistic_regression(self) -> tuple[Any, np.ndarray[Any, Any]]:
+        """A fitted model and rows to ask it."""
+        from sklearn.linear_model import LogisticRegression
+
+        rows = np.random.default_rng(3).normal(size=(200, 4))
+        return LogisticRegression().fit(rows, (rows @ [1, -2, 0.5, 0] > 0).astype(int)), rows
+
+    def worker(self, model: tuple[Path, dict[str, Any]], python: str = sys.executable) -> Worker:
+        worker = Worker(*model, self.folder / f"log-{next(self.numbers)}", python)
+        self.workers.callback(worker.close)
+        return worker
+
+    def serving(self, model: tuple[Path, dict[str, Any]], **options: Any) -> tuple[Worker, Gateway]:
+        """A worker that is ready, and one gateway attached to it."""
+        worker = self.worker(model)
+        worker.ready(**options)
+        return worker, worker.attach()
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Iterator[Workshop]:
+    with contextlib.ExitStack() as workers:
+        yield Workshop(tmp_path, workers)
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool], str], None]:
+    return until

@@ -1,0 +1,89 @@
+"""A loading worker takes less of the machine, and every one of its threads gets it all back."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from podium.worker.priority import limit_threads
+
+SOURCE = str(Path(__file__).parents[2] / "src")
+
+# In a process of its own: what is changed here is changed for every test after.
+SCRIPT = """
+import json, os, threading
+from podium.worker.priority import can_restore, in_batches, low_priority, nice
+
+def here():
+    return [os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0), sorted(os.sched_getaffinity(0))]
+
+go, seen = threading.Event(), []
+def work():
+    go.wait()
+    seen.append(here())
+
+before = here()
+with {block}:
+    inside = here()
+    thread = threading.Thread(target=work)
+    thread.start()
+after = here()
+go.set()
+thread.join()
+print(json.dumps([before, inside, after, seen[0], can_restore(os.getpriority(os.PRIO_PROCESS, 0))]))
+"""
+NORMAL = [os.getpriority(os.PRIO_PROCESS, 0), os.SCHED_OTHER, sorted(os.sched_getaffinity(0))]
+
+
+def run(block: str) -> list[object]:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(block=block)],
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    found: list[object] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize("block", ["low_priority(1)", "in_batches(1)"])
+def test_a_low_priority_is_taken_back_in_every_thread(block: str) -> None:
+    before, inside, after, thread, _ = run(block)
+
+    assert before == after == thread == NORMAL
+    assert inside != NORMAL
+
+
+def test_batch_scheduling_keeps_as_many_processors_as_threads() -> None:
+    """A library that counts processors while it loads must not find fewer than it may use."""
+    _, inside, *_ = run(f"in_batches({len(NORMAL[2])})")  # type: ignore[arg-type]
+
+    assert inside == [NORMAL[0], os.SCHED_BATCH, NORMAL[2]]
+
+
+def test_niceness_is_used_only_where_it_can_be_taken_back() -> None:
+    _, inside, _, _, can_restore = run("low_priority(1)")
+
+    assert (inside[0] == 19) is can_restore  # type: ignore[index]
+
+
+def test_every_library_is_told_its_threads() -> None:
+    environ = {"OMP_NUM_THREADS": "64", "PATH": "/bin"}
+
+    limit_threads(2, environ)
+
+    assert {environ[name] for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")} == {"2"}
+    assert environ["PATH"] == "/bin"
+
+
+def test_no_thread_at_all_is_one() -> None:
+    environ: dict[str, str] = {}
+
+    limit_threads(0, environ)
+
+    assert environ["OMP_NUM_THREADS"] == "1"
