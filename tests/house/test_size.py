@@ -4,12 +4,12 @@ import ast
 
 from tree import ROOT, SOURCE, modules, tracked
 
-_MAX_FILE, _MAX_TEST_FILE, _MAX_FUNCTION = 400, 600, 60
+_MAX_FILE, _MAX_TEST_FILE, _MAX_FUNCTION = 400, 700, 60
 _SAYS_NOTHING = {"util", "utils", "helper", "helpers", "common", "misc", "base", "manager", "core", "_internal"}
 
 
 def test_no_file_is_longer_than_four_hundred_lines():
-    """A file of tests may have six hundred: it can hold a long table."""
+    """A file of tests may have seven hundred: it can hold a long table."""
     long = {}
     for path in tracked():
         lines = len(path.read_text().splitlines()) if path.suffix == ".py" else 0
