@@ -33,11 +33,12 @@ def say(text: str) -> None:
 
 
 def podium(*arguments: str, check: bool = True) -> str:
-    """Run a podium command as a person would, showing it; returns what it printed on stdout."""
+    """Run a podium command as a person would, showing it and what it says; returns what it printed on stdout."""
     say(f"$ podium {shlex.join(arguments)}")
-    done = subprocess.run([PODIUM, *arguments], capture_output=True, text=True, timeout=180, check=False)
+    talk = None if check else subprocess.DEVNULL
+    done = subprocess.run([PODIUM, *arguments], stdout=subprocess.PIPE, stderr=talk, text=True, timeout=180, check=False)
     if check and done.returncode != 0:
-        raise SystemExit(f"podium {shlex.join(arguments)} exited {done.returncode}:\n{done.stdout}{done.stderr}")
+        raise SystemExit(f"podium {shlex.join(arguments)} exited {done.returncode}\n{done.stdout}")
     return done.stdout.strip()
 
 
@@ -57,7 +58,7 @@ def train_and_register() -> tuple[int, int, dict[str, Any]]:
     train, test, train_labels, test_labels = train_test_split(data, target, random_state=0)
     versions: list[int] = []
     for estimator in (LogisticRegression(), SVC()):
-        say(f"training a {type(estimator).__name__} on {len(train)} rows of the breast cancer data set")
+        say(f"training {type(estimator).__name__} on {len(train)} rows of the breast cancer data set")
         model = make_pipeline(StandardScaler(), estimator)
         model.fit(train, train_labels)
         say(f"accuracy on {len(test)} held-out rows: {model.score(test, test_labels):.3f}; logging and registering it")
