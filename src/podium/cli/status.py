@@ -9,11 +9,10 @@ from typing import Any
 
 import click
 
-from podium.cli.main import EXIT_FAILED
 from podium.cli.output import print_facts, print_json, print_table
 from podium.cli.servers import the_server
 from podium.domain.references import parse_reference
-from podium.errors import PodiumError
+from podium.errors import DeadlineExceeded, LoadFailed, NotFound, PodiumError
 from podium.fleet.runfiles import find_servers
 from podium.registry.resolve import resolve
 from podium.settings.home import Home, find_home
@@ -41,8 +40,7 @@ def status(port: int | None, wait: bool, timeout: float, as_json: bool) -> None:
     else:
         show(facts)
     if verdict is not None:
-        click.echo(f"error: {verdict}", err=True)
-        raise click.exceptions.Exit(EXIT_FAILED)
+        raise verdict
 
 
 def show(facts: dict[str, Any]) -> None:
@@ -94,7 +92,7 @@ def _requirements(model: dict[str, Any]) -> str:
     return "met" if not unmet else "NOT met: " + "; ".join(unmet)
 
 
-def _wait(home: Home, identity: str, facts: dict[str, Any], timeout_s: float) -> tuple[dict[str, Any], str | None]:
+def _wait(home: Home, identity: str, facts: dict[str, Any], timeout_s: float) -> tuple[dict[str, Any], PodiumError | None]:
     """Look until what is wanted now serves, and the reason if it will not."""
     started = time.monotonic()
     wanted, asked_at, said_at = facts["wanted"], float("-inf"), started
@@ -108,16 +106,18 @@ def _wait(home: Home, identity: str, facts: dict[str, Any], timeout_s: float) ->
         if facts["wanted"] == wanted:
             failure = facts["wanted_failure"]
             if failure is not None:
-                return facts, f"version {wanted} did not load ({failure['cause']}): {failure['message']}"
+                text = f"version {wanted} did not load ({failure['cause']}): {failure['message']}"
+                return facts, LoadFailed(text, failure["cause"])
             if facts["is_settled"]:
                 return facts, None
         if now - started > timeout_s:
-            return facts, f"version {wanted} does not serve after {timeout_s:g} s; the server's state is {facts['state']}"
+            text = f"version {wanted} does not serve after {timeout_s:g} s; the server's state is {facts['state']}"
+            return facts, DeadlineExceeded(text)
         if now - said_at > _SAY_S:
             said_at = now
             click.echo(f"waiting for version {wanted}: {facts['state']}, serving {facts['serving'] or 'nothing'}", err=True)
         time.sleep(_LOOK_S)
         newer = next((server.facts for server in find_servers(home) if server.id == identity), None)
         if newer is None:
-            return facts, "the server ended while it was waited for; see: podium logs " + facts["endpoint"]
+            return facts, NotFound(f"the server ended while it was waited for; see: podium logs {facts['endpoint']}")
         facts = newer
