@@ -47,8 +47,16 @@ def _runs(page: Path) -> bool:
     return any(block.language in _RUN and not block.mark.startswith("not run") for block in blocks(page))
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What one page's examples share."""
+
+    podium: Podium
+    started: list[subprocess.Popen[bytes]]
+
+
 @pytest.fixture
-def session(tmp_path: Path) -> Iterator[Podium]:
+def session(tmp_path: Path) -> Iterator[Session]:
     podium = Podium(tmp_path)
     (tmp_path / "bin").mkdir()
     for name, command in {"podium": "-m podium ", "python": "", "python3": ""}.items():
@@ -56,13 +64,16 @@ def session(tmp_path: Path) -> Iterator[Podium]:
         script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {command}"$@"\n')
         script.chmod(0o755)
     (tmp_path / "page").mkdir()
-    yield podium
+    started: list[subprocess.Popen[bytes]] = []
+    yield Session(podium, started)
     podium.end()
+    for process in started:
+        process.wait(10)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in pages() if _runs(page)], ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_examples_of_the_page_run(session: Podium, page: Path):
+def test_the_examples_of_the_page_run(session: Session, page: Path):
     """As a reader would type them, one after another."""
     port, printed = free_port(), ""
     for block in blocks(page):
@@ -101,17 +112,17 @@ def test_links_between_pages_lead_somewhere():
     assert broken == []
 
 
-def _environment(session: Podium) -> dict[str, str]:
-    folder = session.folder / "bin"
-    return {**session.environment, "PATH": f"{folder}:{os.environ['PATH']}"}
+def _environment(session: Session) -> dict[str, str]:
+    folder = session.podium.folder / "bin"
+    return {**session.podium.environment, "PATH": f"{folder}:{os.environ['PATH']}"}
 
 
-def _run(session: Podium, language: str, text: str, where: str) -> str:
+def _run(session: Session, language: str, text: str, where: str) -> str:
     command = ["bash", "-euo", "pipefail", "-c", text] if language == "bash" else [sys.executable, "-c", text]
     done = subprocess.run(
         command,
         env=_environment(session),
-        cwd=session.folder / "page",
+        cwd=session.podium.folder / "page",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -123,17 +134,18 @@ def _run(session: Podium, language: str, text: str, where: str) -> str:
     return done.stdout
 
 
-def _start(session: Podium, text: str) -> None:
-    with (session.folder / "background.log").open("ab") as out:
-        subprocess.Popen(
+def _start(session: Session, text: str) -> None:
+    with (session.podium.folder / "background.log").open("ab") as out:
+        process = subprocess.Popen(
             ["bash", "-euc", text],
             env=_environment(session),
-            cwd=session.folder / "page",
+            cwd=session.podium.folder / "page",
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    session.started.append(process)
 
 
 def _is_ready(port: int) -> bool:

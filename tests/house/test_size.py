@@ -4,17 +4,17 @@ import ast
 
 from tree import ROOT, SOURCE, modules, tracked
 
-_MAX_FILE, _MAX_FUNCTION = 400, 60
+_MAX_FILE, _MAX_TEST_FILE, _MAX_FUNCTION = 400, 700, 60
 _SAYS_NOTHING = {"util", "utils", "helper", "helpers", "common", "misc", "base", "manager", "core", "_internal"}
 
 
 def test_no_file_is_longer_than_four_hundred_lines():
-    """In src, tests and the task runner alike."""
-    long = {
-        str(path.relative_to(ROOT)): lines
-        for path in tracked()
-        if path.suffix == ".py" and (lines := len(path.read_text().splitlines())) > _MAX_FILE
-    }
+    """A file of tests may have seven hundred: it can hold a long table."""
+    long = {}
+    for path in tracked():
+        lines = len(path.read_text().splitlines()) if path.suffix == ".py" else 0
+        if lines > (_MAX_TEST_FILE if ROOT / "tests" in path.parents else _MAX_FILE):
+            long[str(path.relative_to(ROOT))] = lines
 
     assert long == {}
 

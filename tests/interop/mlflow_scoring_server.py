@@ -2,14 +2,12 @@
 
 import asyncio
 import base64
-import importlib.util
 import json
 import logging
 import os
 import sys
 import tempfile
 import warnings
-from pathlib import Path
 
 os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{tempfile.mkdtemp()}/mlflow.db"
 warnings.simplefilter("ignore")
@@ -17,12 +15,9 @@ logging.disable(logging.CRITICAL)
 
 import httpx  # noqa: E402
 import mlflow.pyfunc  # noqa: E402
+import scoring_functions as functions  # noqa: E402
 from mlflow.models import Model, ModelSignature  # noqa: E402
 from mlflow.pyfunc import PyFuncModel, PythonModel, scoring_server  # noqa: E402
-
-_spec = importlib.util.spec_from_file_location("scoring_functions", Path(__file__).with_name("scoring_functions.py"))
-functions = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(functions)
 
 
 class Impl:

@@ -1,17 +1,17 @@
 """MLflow's own scoring server and podium's codec and predictor, asked the same requests."""
 
 import base64
-import importlib.util
 import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import scoring_cases as cases
+import scoring_functions as functions
+from scoring_models import MODELS
 
 from podium.domain.signature import Signature
 from podium.errors import PodiumError
@@ -25,18 +25,6 @@ HERE = Path(__file__).parent
 SERVER_TIMEOUT_S = 240
 
 
-def _neighbour(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-functions = _neighbour("scoring_functions")
-cases = _neighbour("scoring_cases")
 CASES = cases.all_cases()
 
 pytestmark = pytest.mark.mlflow
@@ -70,7 +58,7 @@ def theirs() -> dict[str, dict[str, Any]]:
     asked = {
         "models": {
             name: {"function": model.function, "signature": model.signature, "hint": model.hint}
-            for name, model in cases.MODELS.items()
+            for name, model in MODELS.items()
         },
         "cases": [
             {"model": case.model, "content_type": case.content_type, "body": base64.b64encode(case.body).decode()}
@@ -92,7 +80,7 @@ def theirs() -> dict[str, dict[str, Any]]:
 
 
 def _ours(case: Any) -> tuple[int, str, bytes]:
-    model = cases.MODELS[case.model]
+    model = MODELS[case.model]
     signature = None
     if model.signature is not None:
         signature = Signature.from_dict(model.signature, is_from_type_hint=model.hint is not None)

@@ -14,6 +14,8 @@ from podium.errors import InvalidInput, MalformedBody, UnsupportedContentType
 from podium.protocols.mlflow.codec import Codec, codec_for, decode
 
 JSON = "application/json"
+LONG = "x" * 200_000
+TEXT = (DataType.STRING, DataType.BINARY)
 AB = Signature(ColumnSchema((Column(DataType.DOUBLE, "a"), Column(DataType.DOUBLE, "b"))))
 TENSOR = Signature(TensorSchema((Tensor("float32", (-1, 3)),)))
 
@@ -100,6 +102,7 @@ def test_a_type_hint_takes_inputs_as_they_are() -> None:
     [
         {"dataframe_split": {"columns": ["x"], "data": [[2**63]]}},
         {"dataframe_records": [{"x": 1e20}]},
+        {"dataframe_records": [{"x": float(2**63)}]},
         {"inputs": {"x": [2**63]}},
         {"instances": [{"x": -(2**64)}]},
     ],
@@ -151,6 +154,19 @@ def test_large_optional_whole_numbers_keep_every_digit_beside_null() -> None:
     data = decoded({"inputs": {"x": [2**53 + 1, None]}}, x(DataType.LONG, required=False))
 
     assert data["x"].tolist() == [2**53 + 1, None]
+
+
+@pytest.mark.parametrize(
+    "values", [["x" * 200_000, *["y"] * 2_000], [5, "x" * 200_000, *[1] * 2_000]], ids=["texts", "mixed"]
+)
+def test_no_request_makes_an_array_many_times_its_own_size(values: list[Any]) -> None:
+    """With no signature, and with text or bytes in it: numpy gives every value the room of the longest."""
+    tensor = Signature(TensorSchema((Tensor("str", (-1,)),)))
+
+    arrays = [decoded({"inputs": values}), *(decoded({"inputs": {"x": values}}, x(kind))["x"] for kind in TEXT)]
+
+    assert [np.dtype(object)] * 3 == [array.dtype for array in arrays]
+    assert "too long" in refused({"inputs": values}, tensor)
 
 
 def test_one_long_text_among_many_short_ones_costs_no_more_than_its_length() -> None:

@@ -110,6 +110,23 @@ def test_changes_are_seen_while_a_writer_keeps_the_registry_open(observer, live,
         other.close()
 
 
+DIE = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("UPDATE versions SET stage = 'Archived' WHERE version = 1")
+connection.execute("UPDATE versions SET stage = 'Production' WHERE version = 2")
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_writer_committed_is_seen(observer, home):
+    """It is in the -wal file alone, with nobody left to fold it in."""
+    subprocess.run([sys.executable, "-c", DIE, home.registry], check=False)
+    assert (home.root / "registry.db-wal").stat().st_size > 0
+
+    assert observer.resolve(LIVE).version == 2
+
+
 def test_a_locked_registry_is_an_error_and_not_an_empty_answer(live, home, lock):
     """The lock is only given back afterwards, so an answer at all shows that the wait has an end."""
     observer = RegistryObserver(home)

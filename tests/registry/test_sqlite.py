@@ -75,6 +75,15 @@ def test_two_that_create_it_at_once_agree_on_one(home, artifacts, folder):
     assert sorted(numbers) == list(range(1, 9))
 
 
+def test_what_a_killed_creation_left_is_removed_by_the_next(home):
+    (home.root / ".registry.db.draft").write_text("half")
+    (home.root / ".registry.db.draft-wal").write_text("half")
+
+    create(home.registry)
+
+    assert sorted(os.listdir(home.root)) == ["artifacts", "logs", "registry.db", "run"]
+
+
 def test_a_registry_in_a_home_that_is_absent_says_where(tmp_path, artifacts):
     store = SqliteStore(tmp_path / "absent/registry.db", "ann")
 

@@ -3,7 +3,9 @@
 A closed loop (send, wait, send) slows down with the server and so hides its pauses; here a request's latency counts from
 the moment it was *due*, so a pause is charged to everything that waited in it (no coordinated omission).
 
-    python load.py --port 5000 --rate 300 --seconds 60 --body request.json --expect expected.json --out samples.jsonl
+    python load.py --port 5000 --rate 300 --body request.json --expect expected.json --out samples.jsonl
+
+It sends until SIGTERM (or for `--seconds` at most), then waits for the answers that are still due.
 
 `expected.json` maps a version's label to the JSON that it must answer (numbers to a part in 1e9: a batch may round its last
 bit otherwise), so that an answer of one version under the label of another is found. Each line of the output is one
@@ -15,6 +17,7 @@ import asyncio
 import dataclasses
 import json
 import math
+import signal
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -110,8 +113,8 @@ class Generator:
         head = f"POST /invocations HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
         self._request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
-    async def run(self, rate: float, seconds: float) -> list[Sample]:
-        """Send `rate` requests a second for `seconds`; returns once each was answered, broke or timed out."""
+    async def run(self, rate: float, seconds: float, is_over: asyncio.Event) -> list[Sample]:
+        """Send `rate` requests a second until told, or for `seconds`; returns once each is answered or broken."""
         start = time.monotonic() + 0.2
         tasks = []
         for index in range(round(rate * seconds)):
@@ -119,6 +122,8 @@ class Generator:
             delay = due - time.monotonic()
             if delay > 0:
                 await asyncio.sleep(delay)
+            if is_over.is_set():
+                break
             tasks.append(asyncio.create_task(self._one(due)))
         return list(await asyncio.gather(*tasks))
 
@@ -186,7 +191,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--rate", type=float, default=300.0)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--timeout", type=float, default=30.0)
     parser.add_argument("--body", type=Path, required=True)
     parser.add_argument("--expect", type=Path, required=True)
@@ -195,8 +200,10 @@ def main(arguments: Sequence[str]) -> None:
     expected = json.loads(chosen.expect.read_text())
 
     async def load() -> list[Sample]:
+        is_over = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, is_over.set)
         generator = Generator(chosen.host, chosen.port, chosen.body.read_bytes(), expected, chosen.timeout)
-        return await generator.run(chosen.rate, chosen.seconds)
+        return await generator.run(chosen.rate, chosen.seconds, is_over)
 
     samples = asyncio.run(load())
     chosen.out.write_text("".join(json.dumps(dataclasses.asdict(sample)) + "\n" for sample in samples))

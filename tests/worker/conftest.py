@@ -222,6 +222,51 @@ class Workshop:
         return worker, worker.attach()
 
 
+# Requests that begin with -1 wait for the file `go`; those that queue meanwhile make the next batch.
+GATE = """
+import pathlib, select
+import numpy as np
+GO = pathlib.Path(__file__).with_name("go")
+CALLS = []
+
+def gate(model_input):
+    CALLS.append(len(model_input))
+    while model_input[0][0] == -1 and not GO.exists():
+        select.select([], [], [], 0.005)
+"""
+DOUBLE = GATE + "\ndef predict(model_input):\n    gate(model_input)\n    return model_input * 2\n"
+
+
+class Held:
+    """A worker that is busy until `release`, with a gateway to queue requests on.
+
+    Args:
+        code: Defines `predict`, which calls `gate(model_input)`.
+    """
+
+    def __init__(self, workshop: Workshop, code: str | None = None, is_declared: bool = True, **options: Any) -> None:
+        example = {"inputs": [[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]]}
+        self._model = workshop.function(DOUBLE if code is None else GATE + code, example, is_declared)
+        self.worker, self.gateway = workshop.serving(self._model, **options)
+        blocking = self.gateway.send({"inputs": [[-1.0, 0.0]]})
+        until(lambda: self.worker.board.running() == [(1, blocking)], "the first request runs")
+
+    def let_go(self) -> None:
+        (self._model[0] / "go").touch()
+
+    def release(self, count: int) -> dict[int, Reply]:
+        """Let it go on; the replies to the requests that were queued."""
+        self.let_go()
+        replies = self.gateway.replies(count + 1)
+        del replies[min(replies)]
+        return replies
+
+
+@pytest.fixture
+def held(workshop: Workshop) -> Callable[..., Held]:
+    return lambda *arguments, **options: Held(workshop, *arguments, **options)
+
+
 @pytest.fixture
 def workshop(tmp_path: Path) -> Iterator[Workshop]:
     with contextlib.ExitStack() as workers:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from podium.transport.messages import Attach, Drained, LoadError, Ready
+from podium.transport.messages import Attach, Drained, Load, LoadError
 
 Eventually = Callable[[Callable[[], bool], str], None]
 DOUBLE = "def predict(model_input):\n    return model_input * 2"
@@ -261,8 +261,6 @@ def test_a_worker_that_still_loads_ends_at_once(workshop: Any, eventually: Event
     code = "import pathlib, time\npathlib.Path(__file__).with_name('began').touch()\ntime.sleep(1000)\n" + DOUBLE
     model = workshop.function(code)
     worker = workshop.worker(model)
-    from podium.transport.messages import Load
-
     worker.control.send(Load(str(model[0]), model[1], "test", "1"))
     eventually((model[0] / "began").exists, "loading began")
 
@@ -315,79 +313,3 @@ def test_started_by_hand_it_says_what_it_needs() -> None:
 
     assert done.returncode == 2
     assert "not a socket and a board" in done.stderr
-
-
-# ── death
-
-DEATHS = [
-    ("exits", "import os", "os._exit(9)", 9),
-    ("segfaults", "import ctypes", "ctypes.string_at(0)", -signal.SIGSEGV),
-    ("is killed", "import os, signal", "os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
-]
-
-
-@pytest.mark.parametrize(("what", "imports", "action", "status"), DEATHS, ids=[row[0] for row in DEATHS])
-def test_the_board_names_the_request_that_killed_the_worker(
-    workshop: Any, what: str, imports: str, action: str, status: int
-) -> None:
-    code = f"{imports}\ndef predict(model_input):\n    if model_input[0][0] < 0:\n        {action}\n    return model_input"
-    worker, gateway = workshop.serving(workshop.function(code))
-    assert gateway.ask({"inputs": [[1]]}).status == 200
-
-    fatal = gateway.send({"inputs": [[-1]]})
-
-    assert worker.wait() == status
-    assert worker.board.running() == [(1, fatal)]
-
-
-def test_the_board_of_a_worker_killed_from_outside_names_what_ran(workshop: Any, eventually: Eventually) -> None:
-    worker, gateway = workshop.serving(workshop.function(GATED))
-    running = gateway.send({"inputs": [[-1]]})
-    eventually(lambda: worker.board.running() == [(1, running)], "the request runs")
-    gateway.send({"inputs": [[2]]})
-
-    worker.process.send_signal(signal.SIGKILL)
-    worker.wait()
-
-    assert worker.board.running() == [(1, running)]
-    assert worker.board.busy_since_ns > 0
-
-
-def test_an_idle_worker_killed_from_outside_charges_nobody(workshop: Any, eventually: Eventually) -> None:
-    worker, gateway = workshop.serving(workshop.function(DOUBLE))
-    gateway.ask({"inputs": [[1]]})
-    eventually(lambda: worker.board.busy_since_ns == 0, "the worker is idle")
-
-    worker.process.send_signal(signal.SIGKILL)
-    worker.wait()
-
-    assert worker.board.running() == []
-
-
-def test_children_that_the_model_forks_hold_no_socket_open(workshop: Any) -> None:
-    """Or nobody would see the worker die while such a child lives."""
-    code = """
-import os, time
-def predict(model_input):
-    child = os.fork()
-    if child == 0:
-        time.sleep(1000)
-    return [child]
-"""
-    worker, gateway = workshop.serving(workshop.function(code))
-    (child,) = json.loads(gateway.ask({"inputs": [1]}).body)["predictions"]
-    try:
-        worker.process.send_signal(signal.SIGKILL)
-        worker.wait()
-        gateway.sock.settimeout(30)
-
-        assert gateway.sock.recv(1) == b""
-        assert worker.hear() is None
-    finally:
-        os.kill(child, signal.SIGKILL)
-
-
-def test_ready_is_a_message_of_its_own(workshop: Any) -> None:
-    worker = workshop.worker(workshop.function(DOUBLE))
-
-    assert isinstance(worker.load(), Ready)

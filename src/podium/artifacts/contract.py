@@ -59,4 +59,7 @@ class ArtifactStore(Protocol):
         """Remove a folder. Deleting what is not here is no error."""
 
     def sweep(self) -> int:
-        """Remove what interrupted puts and deletes left behind; how many there were. A put under way is left alone."""
+        """Remove what interrupted puts and deletes left behind; how many there were. What is under way is left alone.
+
+        A store may do so by itself as well.
+        """

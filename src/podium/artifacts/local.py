@@ -31,6 +31,7 @@ class LocalArtifacts:
         self._incoming = root / "incoming"
 
     def put(self, folder: Path) -> str:
+        self.sweep()
         with self._failing_clearly(), self._workplace() as workplace:
             before = fingerprint(folder)
             copy_files(folder, workplace, is_durable=True)
@@ -102,10 +103,12 @@ class LocalArtifacts:
             path.mkdir(mode=0o700)
             with contextlib.suppress(FileNotFoundError):
                 descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                if path.exists():
-                    return path, descriptor
-                os.close(descriptor)  # a sweep was quicker than the lock
+                # A sweep may have been quicker: then the lock is taken, or the folder is gone.
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if path.exists():
+                        return path, descriptor
+                os.close(descriptor)
         raise RegistryError(f"{self._incoming}: every new folder was swept away at once.")
 
     def _take_in(self, workplace: Path, digest: str) -> bool:
@@ -154,7 +157,7 @@ def _removed_leftover(path: Path) -> bool:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)
     except BlockingIOError:
         return False
     finally:

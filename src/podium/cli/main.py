@@ -50,7 +50,9 @@ def podium() -> None:
 def main() -> None:
     """Run the command line; a PodiumError becomes one message on stderr and an exit code, never a traceback."""
     try:
-        podium.main(standalone_mode=False)
+        # click gives back the status of a command that raised Exit, and what any other command returned.
+        status = podium.main(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:

@@ -2,12 +2,15 @@
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from podium.domain.stages import Stage
 from podium.errors import InvalidReference
 
 _LOGGED_ID = re.compile(r"m-[0-9a-f]{32}")
 _ALIAS = re.compile(r"[\w\-]{1,255}")
+# Python reads no number of more than some thousand digits; what is longer is not a version but a stage that there is not.
+_MAX_DIGITS = 100
 _VERSION_LIKE = re.compile(r"v\d+", re.IGNORECASE)
 _FORMS = (
     "Write models:/NAME/VERSION, models:/NAME/STAGE, models:/NAME/latest, models:/NAME@ALIAS, "
@@ -151,7 +154,7 @@ def _parse_models_uri(text: str) -> ModelRef:
 
 
 def _parse_suffix(name: str, suffix: str) -> ModelRef:
-    if suffix.isascii() and suffix.isdigit():
+    if suffix.isascii() and suffix.isdigit() and len(suffix) <= _MAX_DIGITS:
         return VersionRef(name, int(suffix))
     if suffix.lower() == "latest":
         return LatestRef(name)
@@ -165,4 +168,4 @@ def _strip_file_scheme(text: str) -> str:
         if host not in {"", "localhost"}:
             raise InvalidReference(f"{text}: a file: URI names a folder on this machine, not on {host}.")
         path = slash + tail
-    return path
+    return unquote(path)

@@ -164,11 +164,17 @@ def _is_importable(obj: Any, by_value: AbstractSet[str]) -> bool:
 
 def _imports_in(code: types.CodeType) -> set[str]:
     """Modules that a function's body imports when it runs: cloudpickle cannot see them, the interpreter will want them."""
-    found = {
-        str(instruction.argval).partition(".")[0]
-        for instruction in dis.get_instructions(code)
-        if instruction.opname == "IMPORT_NAME" and instruction.argval
-    }
+    found: set[str] = set()
+    module = ""
+    for instruction in dis.get_instructions(code):
+        name = str(instruction.argval)
+        if instruction.opname == "IMPORT_NAME" and name:
+            module = name
+        # What podium stands in for is no import of mlflow; a name beside those is.
+        if (instruction.opname == "IMPORT_NAME" and name and not stands_in_for(name)) or (
+            instruction.opname == "IMPORT_FROM" and stands_in_for(module) and not stands_in_for(module, name)
+        ):
+            found.add(module.partition(".")[0])
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             found |= _imports_in(constant)

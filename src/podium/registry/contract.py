@@ -112,6 +112,9 @@ class Reader(Protocol):
     def versions(self, name: str | None = None) -> list[Version]:
         """Of one model or of all; by name, then number, ascending."""
 
+    def highest(self, name: str, stage: Stage | None = None) -> Version | None:
+        """The version with the highest number, of those in a stage or of all."""
+
     def logged(self, model_id: str) -> LoggedModel | None: ...
 
     def changes(self, name: str | None = None) -> list[Change]:

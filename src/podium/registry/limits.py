@@ -40,6 +40,11 @@ def check_description(text: str) -> str:
     return _check_text(text, "A description", MAX_DESCRIPTION)
 
 
+def check_source(text: str) -> str:
+    """Return where a version came from, or say what is wrong with it."""
+    return _check_text(text, "The place that a model came from", MAX_DESCRIPTION)
+
+
 def check_printable(name: str, what: str) -> str:
     """Return a name that can be stored and shown, or say that it cannot."""
     if not name.isprintable():

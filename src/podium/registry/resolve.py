@@ -113,20 +113,24 @@ def find_version(reader: Reader, reference: VersionRef | StageRef | LatestRef | 
     Raises:
         NotFound: Says what is there instead.
     """
-    versions = reader.versions(reference.name)
+    found = _look_up(reader, reference)
+    if found is None:
+        raise _not_found(reader, reference, reader.versions(reference.name), place)
+    return found
+
+
+def _look_up(reader: Reader, reference: VersionRef | StageRef | LatestRef | AliasRef) -> Version | None:
     match reference:
-        case VersionRef(_, number):
-            chosen = [version for version in versions if version.version == number]
-        case StageRef(_, stage):
-            chosen = [version for version in versions if version.stage is stage]
-        case AliasRef(_, alias) if alias.lower() != "latest":
-            chosen = [version for version in versions if alias in version.aliases]
+        case VersionRef(name, number):
+            return reader.version(name, number)
+        case StageRef(name, stage):
+            return reader.highest(name, stage)
+        case AliasRef(name, alias) if alias.lower() != "latest":
+            model = reader.model(name)
+            return reader.version(name, model.aliases[alias]) if model and alias in model.aliases else None
         case _:
             # `@latest` is reserved as an alias and means what `/latest` means.
-            chosen = versions
-    if chosen:
-        return max(chosen, key=lambda version: version.version)
-    raise _not_found(reader, reference, versions, place)
+            return reader.highest(reference.name)
 
 
 def _not_found(

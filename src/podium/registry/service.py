@@ -29,7 +29,7 @@ from podium.registry.contract import (
     Version,
     Writer,
 )
-from podium.registry.limits import check_description, check_printable, check_tag_key, check_tags
+from podium.registry.limits import check_description, check_printable, check_source, check_tag_key, check_tags
 from podium.registry.moves import Moved, others_in, stage_patch, stands_for
 from podium.registry.record import ever_live, live_so_far, previous_live
 from podium.registry.search import MODELS, VERSIONS, Page, search
@@ -76,7 +76,7 @@ class RegistryService:
             NotFound, InvalidModel: There is no such folder, or it was written to meanwhile.
         """
         check_printable(check_name(name), "The name")
-        came_from = source or str(folder)
+        came_from = check_source(source or str(folder))
         return self._kept(folder, lambda digest: self.register_digest(digest, name, came_from, description, tags))
 
     def register_digest(
@@ -86,7 +86,7 @@ class RegistryService:
         part = {
             "stage": Stage.NONE.value,
             "digest": digest,
-            "source": check_description(source),
+            "source": check_source(source),
             "description": check_description(description),
             "tags": check_tags(tags or {}),
         }
@@ -108,7 +108,7 @@ class RegistryService:
         chosen = model_id or f"m-{uuid.uuid4().hex}"
         if not isinstance(parse_reference(f"models:/{chosen}"), LoggedRef):
             raise InvalidReference(f"{chosen!r} is not a logged model's id; expected m- and 32 hex digits.")
-        came_from = check_description(source or str(folder))
+        came_from = check_source(source or str(folder))
         return self._kept(folder, lambda digest: self._log_digest(digest, chosen, came_from))
 
     # Asking

@@ -5,6 +5,7 @@ care, and SQLite's `-wal` file is folded in as soon as nobody is at work.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import sqlite3
@@ -14,12 +15,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from podium.errors import NotFound, RegistryError
+from podium.errors import NotFound, RegistryBusy, RegistryError
 from podium.registry.contract import Reader, RegistryStore, Writer
 from podium.registry.migrations import MIGRATIONS, SCHEMA
 from podium.registry.snapshot import damaged, explain
 from podium.registry.tables import Tables, read_meta
 from podium.registry.writer import TableWriter
+
+_CREATE_TIMEOUT_S = 10.0
 
 
 def system_clock_ms() -> int:
@@ -108,24 +111,43 @@ class SqliteStore(RegistryStore):
 def create(path: Path) -> None:
     """Make an empty registry, whole or not at all; one that is there already is left alone.
 
-    It is made under another name and linked into place, so that no process ever sees a half-made one and two that
-    create it at once agree on one.
+    It is made under another name and renamed, so that no process ever sees a half-made one. Meanwhile the folder is
+    locked: two that create it at once agree on one, and drafts that are there were left by somebody who was killed.
     """
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("BEGIN IMMEDIATE")
-            _migrate(connection, 0)
-            connection.execute("COMMIT")
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
+        with _locked(path.parent):
+            if path.exists():
+                return
+            for draft in path.parent.glob(f".{path.name}.draft*"):
+                draft.unlink()
+            draft = path.with_name(f".{path.name}.draft")
+            os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("BEGIN IMMEDIATE")
+                _migrate(connection, 0)
+                connection.execute("COMMIT")
+            draft.rename(path)
     except OSError as error:
         raise RegistryError(f"{path} cannot be made: {error.strerror}.") from error
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    deadline = time.monotonic() + _CREATE_TIMEOUT_S
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise RegistryBusy(f"{folder} is locked by another process that makes a registry there.") from None
+                time.sleep(0.01)
+        yield
     finally:
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def _migrate(connection: sqlite3.Connection, schema: int) -> None:

@@ -54,6 +54,11 @@ class Tables(Reader):
             rows = self.connection.execute(f"{_VERSION} WHERE m.name = ? ORDER BY v.version", [name])
         return [_version(row) for row in rows]
 
+    def highest(self, name: str, stage: Stage | None = None) -> Version | None:
+        where = "WHERE m.name = ? AND (? IS NULL OR v.stage = ?) ORDER BY v.version DESC LIMIT 1"
+        found = self.connection.execute(f"{_VERSION} {where}", [name, stage, stage]).fetchone()
+        return _version(found) if found else None
+
     def logged(self, model_id: str) -> LoggedModel | None:
         if self.schema < 2:
             return None

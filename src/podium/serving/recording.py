@@ -1,6 +1,7 @@
 """What is kept of a request after its answer left: counters in the slot, a line in the access log."""
 
 import time
+from bisect import bisect_left
 from collections.abc import Iterable
 
 from podium.serving.walk import Walk
@@ -26,6 +27,8 @@ from podium.transport.frames import Reply
 
 _CODE_CELLS = {int(code): REQUESTS.cell(code) for code in CODES if code.isdigit()}
 _OTHER_CODE = REQUESTS.cell("other")
+_DURATION, _DURATION_SUM, _DURATION_BOUNDS = DURATION.offset, DURATION.sum, DURATION.bounds
+_QUEUE, _QUEUE_SUM, _ROWS, _RECEIVED, _SENT = QUEUE.offset, QUEUE.sum, ROWS.offset, RECEIVED.offset, SENT.offset
 CLIENT_LEFT = 499
 
 
@@ -69,17 +72,19 @@ class Recorder:
         """
         now = time.monotonic()
         duration_us = int((now - walk.started) * 1e6)
-        cells = self._block(series)
+        cells = self._blocks.get(series) or self._block(series)
         cells[_CODE_CELLS.get(status, _OTHER_CODE)] += 1
-        cells[DURATION.bucket(duration_us)] += 1
-        cells[DURATION.sum] += duration_us
-        cells[RECEIVED.offset] += walk.body_size
-        cells[SENT.offset] += sent
+        cells[_DURATION + bisect_left(_DURATION_BOUNDS, duration_us)] += 1
+        cells[_DURATION_SUM] += duration_us
+        cells[_RECEIVED] += walk.body_size
+        cells[_SENT] += sent
         if reply is not None:
-            cells[QUEUE.bucket(reply.queued_us)] += 1
-            cells[QUEUE.sum] += reply.queued_us
-            cells[ROWS.offset] += reply.rows
-            self.record_batch(series, reply)
+            queued_us = reply.queued_us
+            cells[_QUEUE + bisect_left(_DURATION_BOUNDS, queued_us)] += 1
+            cells[_QUEUE_SUM] += queued_us
+            cells[_ROWS] += reply.rows
+            if reply.is_first_of_batch:
+                self.record_batch(series, reply)
         if self.access is not None:
             self.access.add(
                 Entry(
@@ -141,7 +146,8 @@ class Recorder:
         for series, requests, size in in_flight:
             before = seen.get(series, (0, 0))
             seen[series] = (before[0] + requests, before[1] + size)
-        for series, cells in self._blocks.items():
+        for series in seen.keys() | self._blocks.keys():
+            cells = self._block(series)
             cells[IN_FLIGHT.offset], cells[IN_FLIGHT_BYTES.offset] = seen.get(series, (0, 0))
 
     def _block(self, series: int) -> memoryview:

@@ -20,6 +20,7 @@ UNROUTED = SERIES  # the series of requests that reached no version; the supervi
 _MAGIC = 0x31544F4C53_4450
 _HEAD = 8
 _BLOCK = 128  # cells, so that a block is whole cache lines
+_DROPPED, _OPENED = 0, 1  # in a gateway's own block: log lines dropped, series that may hold something
 _REGION = (1 + SERIES + 1) * _BLOCK
 
 if CELLS > _BLOCK:
@@ -61,11 +62,17 @@ class Slots:
             raise Misconfigured("the slots' descriptor is not a table of counters of this podium")
 
     def block(self, slot: int, series: int) -> memoryview:
-        """The cells of a series that the gateway in this slot counts in.
+        """The cells of a series, for the gateway in this slot to count in; nobody else asks for them.
 
         Raises:
             IndexError: There is no such slot or series.
         """
+        block = self._block(slot, series)
+        if series != UNROUTED and self.cells[_HEAD + slot * _REGION + _OPENED] <= series:
+            self.cells[_HEAD + slot * _REGION + _OPENED] = series + 1
+        return block
+
+    def _block(self, slot: int, series: int) -> memoryview:
         if not (0 <= slot < self.gateways and 0 <= series <= SERIES):
             raise IndexError(f"no slot {slot} or series {series} in a table of {self.gateways} gateways")
         start = _HEAD + slot * _REGION + (1 + series) * _BLOCK
@@ -73,28 +80,28 @@ class Slots:
 
     def add_lines_dropped(self, slot: int, count: int) -> None:
         """Count access log lines that a gateway could not write."""
-        self.cells[_HEAD + slot * _REGION] += count
+        self.cells[_HEAD + slot * _REGION + _DROPPED] += count
 
     def lines_dropped(self) -> int:
         """Access log lines lost by all gateways."""
-        return sum(self.cells[_HEAD + slot * _REGION] for slot in range(self.gateways))
+        return sum(self.cells[_HEAD + slot * _REGION + _DROPPED] for slot in range(self.gateways))
 
     def totals(self, series: int) -> list[int]:
         """A series' cells summed over all gateways."""
-        return [sum(column) for column in zip(*(self.block(slot, series) for slot in range(self.gateways)), strict=True)]
+        return [sum(column) for column in zip(*(self._block(slot, series) for slot in range(self.gateways)), strict=True)]
 
     def reset_gauges(self, slot: int) -> None:
         """Set what a gateway had in flight to zero: it died, or starts. Counters stay."""
-        for series in range(SERIES + 1):
-            block = self.block(slot, series)
+        # Only what was ever opened is touched: reading takes memory too.
+        for series in (*range(self.cells[_HEAD + slot * _REGION + _OPENED]), UNROUTED):
+            block = self._block(slot, series)
             for metric in GAUGES:
-                if block[metric.offset]:  # reading does not take memory, writing does
-                    block[metric.offset] = 0
+                block[metric.offset] = 0
 
     def clear(self, series: int) -> None:
         """Set a series to zero in all gateways, before its index is used for another version. Nobody may count in it."""
         for slot in range(self.gateways):
-            block = self.block(slot, series)
+            block = self._block(slot, series)
             if any(block):
                 block[:] = memoryview(bytes(8 * _BLOCK)).cast("Q")
 

@@ -20,6 +20,8 @@ from podium.errors import PodiumError
 HEADER = struct.Struct("<IBBHQ")
 _REQUEST = struct.Struct("<qHH")
 _REPLY = struct.Struct("<IIIIH")
+_REPLY_FRAME = struct.Struct("<IBBHQIIIIH")  # both in one
+_MOST_U32 = 0xFFFFFFFF
 
 REQUEST, CANCEL, REPLY, REFUSED = 1, 2, 3, 4
 
@@ -109,26 +111,20 @@ def decode_request(flags: int, identity: int, payload: bytes | memoryview) -> Re
 def encode_reply(reply: Reply) -> bytes:
     """One REPLY frame."""
     kind = reply.content_type.encode("latin-1", "replace")[:65535]
-    return b"".join(
-        (
-            HEADER.pack(
-                _REPLY.size + len(kind) + len(reply.body),
-                REPLY,
-                FIRST_OF_BATCH if reply.is_first_of_batch else 0,
-                reply.status,
-                reply.id,
-            ),
-            _REPLY.pack(
-                reply.rows,
-                reply.batch_rows,
-                min(max(reply.queued_us, 0), 0xFFFFFFFF),
-                min(max(reply.predict_us, 0), 0xFFFFFFFF),
-                len(kind),
-            ),
-            kind,
-            reply.body,
-        )
+    queued_us, predict_us = reply.queued_us, reply.predict_us
+    head = _REPLY_FRAME.pack(
+        _REPLY.size + len(kind) + len(reply.body),
+        REPLY,
+        FIRST_OF_BATCH if reply.is_first_of_batch else 0,
+        reply.status,
+        reply.id,
+        reply.rows,
+        reply.batch_rows,
+        queued_us if 0 <= queued_us <= _MOST_U32 else max(0, min(queued_us, _MOST_U32)),
+        predict_us if 0 <= predict_us <= _MOST_U32 else max(0, min(predict_us, _MOST_U32)),
+        len(kind),
     )
+    return b"".join((head, kind, reply.body))
 
 
 def decode_reply(flags: int, status: int, identity: int, payload: bytes | memoryview) -> Reply:

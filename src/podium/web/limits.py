@@ -9,8 +9,8 @@ class Limits:
 
     Args:
         url_bytes: Longer request targets get 414.
-        header_bytes: Names and values together; more gets 431.
-        headers: More header lines get 431.
+        header_bytes: Names and values together, 32 more for each header; more gets 431.
+        headers: More different names get 431.
         body_bytes: More gets 413, from Content-Length alone where there is one.
         buffered_bytes: All bodies that are being received, over all connections; more gets 503.
         connections: More are answered 503 and closed.

@@ -19,7 +19,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         method: As sent, upper case.
         path: Percent-decoded, without the query.
         query: Still encoded, without the question mark.
-        headers: Names in lower case, in the order they came; trailers are not among them.
+        headers: By lower-case name; repeated ones joined by `, `; trailers are not among them.
         body: All of it, chunking undone. A bytearray where it came in several parts; nobody writes to it.
         is_http10: HTTP/1.0, which keeps a connection only when it says so.
         keeps_alive: Whether the client lets the connection live after the answer.
@@ -28,17 +28,15 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     method: str
     path: str
     query: str
-    headers: list[tuple[bytes, bytes]]
+    headers: dict[bytes, bytes]
     body: bytes | bytearray
     is_http10: bool
     keeps_alive: bool
 
     def header(self, name: bytes) -> str | None:
-        """The first header of this lower-case name, as latin-1 text; None where there is none."""
-        for key, value in self.headers:
-            if key == name:
-                return value.decode("latin-1")
-        return None
+        """The header of this lower-case name, as latin-1 text; None where there is none."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):

@@ -5,8 +5,10 @@ After a fault nothing more is read: where one request ends and the next begins i
 opinions on one connection are how requests are smuggled.
 """
 
+import contextlib
 from collections import deque
 from enum import Enum
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 import httptools
@@ -14,8 +16,14 @@ import httptools
 from podium.web.limits import Limits
 from podium.web.messages import Fault, Request
 
-# Framing of at most 128 header lines, beyond their names and values.
+# What a header counts for beyond its name and value, as in RFC 9113 §10.5.1: many tiny ones cost as much as a large one.
+HEADER_OVERHEAD = 32
 _HEAD_SLACK = 4096
+
+# Headers that say where a request ends or where it goes; a second one is an attack or a fault, never a list.
+_ONCE = frozenset({b"content-length", b"transfer-encoding", b"host", b"expect", b"content-type"})
+_UPGRADE = frozenset({b"upgrade", b"connection", b"http2-settings"})
+_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")}
 
 
 class Phase(Enum):
@@ -25,6 +33,9 @@ class Phase(Enum):
     HEAD = "in a request's line or headers"
     BODY = "in a request's body"
     CLOSED = "after the last request of this connection"
+
+
+_IDLE, _HEAD, _BODY, _CLOSED = Phase
 
 
 class _Refused(Exception):
@@ -42,7 +53,7 @@ class RequestReader:
     """
 
     __slots__ = (
-        "_body", "_fault", "_has_passed_head", "_head_size", "_headers", "_headers_size", "_is_chunked", "_is_http10",
+        "_body", "_fault", "_has_passed_head", "_head_size", "_headers", "_headers_size", "_is_http10",
         "_is_upgrade", "_keeps_alive", "_limits", "_parser", "_url", "body_size", "phase", "ready", "wants_continue",
     )  # fmt: skip
 
@@ -51,19 +62,21 @@ class RequestReader:
         self.ready: deque[Request | Fault] = deque()
         self._head_size = 0
         self._has_passed_head = False
+        self._body: bytes | bytearray = b""
+        self.body_size = 0
         self._restart()
 
     def feed(self, data: bytes) -> None:
         """Take what arrived; look at `ready` and `phase` after."""
         if self.is_closed:
             return
-        self._has_passed_head = self.phase is Phase.BODY
+        self._has_passed_head = self.phase is _BODY
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
             self._decline_upgrade(data[offer.args[0] :])
-        except httptools.HttpParserError as error:
-            self.refuse(self._fault or _fault_of(error))
+        except httptools.HttpParserError:
+            self.refuse(self._fault or Fault(400, "The request is not valid HTTP/1.1."))
         if not self._has_passed_head and not self.is_closed:
             self._head_size += len(data)
             if self._head_size > self._limits.url_bytes + self._limits.header_bytes + _HEAD_SLACK:
@@ -80,7 +93,7 @@ class RequestReader:
     @property
     def is_closed(self) -> bool:
         """Whether the last request of this connection was read."""
-        return self.phase is Phase.CLOSED
+        return self.phase is _CLOSED
 
     @property
     def target(self) -> tuple[str, str]:
@@ -92,14 +105,10 @@ class RequestReader:
     # ── httptools calls these
 
     def on_message_begin(self) -> None:
-        self.phase = Phase.HEAD
+        self.phase = _HEAD
         self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: dict[bytes, bytes] = {}
         self._headers_size = 0
-        self._body: bytes | bytearray = b""
-        self.body_size = 0
-        self._is_chunked = False
-        self._is_upgrade = False
 
     def on_url(self, part: bytes) -> None:
         self._url += part
@@ -107,27 +116,48 @@ class RequestReader:
             self._refuse(414, f"The URL is longer than {self._limits.url_bytes} bytes.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers_size += len(name) + len(value)
-        if self._headers_size > self._limits.header_bytes:
+        self._headers_size = size = self._headers_size + len(name) + len(value) + HEADER_OVERHEAD
+        if size > self._limits.header_bytes:
             self._refuse(431, f"The request's headers are larger than {self._limits.header_bytes} bytes.")
-        if self.phase is Phase.BODY:
+        if self.phase is _BODY:
             return  # a trailer: counted and dropped, never a header
-        self._headers.append((name.lower(), value))
-        if len(self._headers) > self._limits.headers:
-            self._refuse(431, f"The request has more than {self._limits.headers} headers.")
+        name = name.lower()
+        headers = self._headers
+        if name not in headers:
+            headers[name] = value
+        elif name in _ONCE:
+            self._refuse(400, f"The request has more than one {name.decode('latin-1').title()} header.")
+        else:
+            headers[name] += b", " + value
 
     def on_headers_complete(self) -> None:
         parser = self._parser
         version = parser.get_http_version()
-        if version not in ("1.1", "1.0"):
-            self._refuse(505, "This server speaks HTTP/1.1 and HTTP/1.0.")
         self._is_http10 = version == "1.0"
         self._head_size = 0
         self._has_passed_head = True
         self._keeps_alive = parser.should_keep_alive()
         self._is_upgrade = parser.should_upgrade()
-        self.phase = Phase.BODY
-        self._judge_headers()
+        self.phase = _BODY
+        if version != "1.1" and not self._is_http10:
+            self._refuse(505, "This server speaks HTTP/1.1 and HTTP/1.0.")
+        headers = self._headers
+        if len(headers) > self._limits.headers:
+            self._refuse(431, f"The request has more than {self._limits.headers} headers.")
+        if b"host" not in headers and not self._is_http10:
+            self._refuse(400, "An HTTP/1.1 request needs a Host header.")
+        if b"transfer-encoding" in headers:
+            self._judge_transfer_encoding(headers)
+        length = headers.get(b"content-length")
+        if length is not None:
+            if not length.isdigit():
+                self._refuse(400, "The Content-Length is not a number.")
+            if int(length) > self._limits.body_bytes:
+                self._refuse(413, f"The body is larger than {self._limits.body_bytes} bytes.")
+        if b"expect" in headers:
+            if headers[b"expect"].lower() != b"100-continue":
+                self._refuse(417, "The only expectation that is met here is 100-continue.")
+            self.wants_continue = not self._is_http10
 
     def on_body(self, part: bytes) -> None:
         size = self.body_size + len(part)
@@ -148,50 +178,25 @@ class RequestReader:
         self._body = b""
         self.body_size = 0
         self.wants_continue = False
-        self.phase = Phase.IDLE if self._keeps_alive else Phase.CLOSED
+        self.phase = _IDLE if self._keeps_alive else _CLOSED
 
     # ── what the callbacks decide by
 
-    def _judge_headers(self) -> None:
-        length: bytes | None = None
-        hosts = 0
-        for name, value in self._headers:
-            if name == b"host":
-                hosts += 1
-            elif name == b"content-length":
-                if length is not None or not value.isdigit():
-                    self._refuse(400, "The Content-Length is repeated or not a number.")
-                length = value
-            elif name == b"transfer-encoding":
-                self._judge_transfer_encoding(value)
-            elif name == b"expect":
-                if value.lower() != b"100-continue":
-                    self._refuse(417, "The only expectation that is met here is 100-continue.")
-                self.wants_continue = not self._is_http10
-        if hosts != 1 and (hosts > 1 or not self._is_http10):
-            self._refuse(400, "An HTTP/1.1 request needs exactly one Host header.")
-        if length is not None:
-            if self._is_chunked:
-                self._refuse(400, "Content-Length and Transfer-Encoding contradict each other.")
-            if int(length) > self._limits.body_bytes:
-                self._refuse(413, f"The body is larger than {self._limits.body_bytes} bytes.")
-
-    def _judge_transfer_encoding(self, value: bytes) -> None:
-        if self._is_chunked or self._is_http10:
-            self._refuse(400, "Transfer-Encoding is repeated, or sent with HTTP/1.0.")
-        if value.strip().lower() != b"chunked":
+    def _judge_transfer_encoding(self, headers: dict[bytes, bytes]) -> None:
+        if b"content-length" in headers:
+            self._refuse(400, "Content-Length and Transfer-Encoding contradict each other.")
+        if self._is_http10:
+            self._refuse(400, "HTTP/1.0 has no Transfer-Encoding.")
+        if headers[b"transfer-encoding"].strip().lower() != b"chunked":
             self._refuse(501, "The only Transfer-Encoding that is read here is chunked.")
-        self._is_chunked = True
 
     def _request(self) -> Request:
-        url, _, query = self._url.partition(b"?")
-        path = url if url.startswith(b"/") else _path_of(url)
-        if b"%" in path:
-            path = unquote_to_bytes(path)
+        method = self._parser.get_method()
+        path, query = _target(self._url)
         return Request(
-            self._parser.get_method().decode("latin-1"),
-            path.decode("utf-8", "replace"),
-            query.decode("latin-1"),
+            _METHODS.get(method) or method.decode("latin-1"),
+            path,
+            query,
             self._headers,
             self._body,
             self._is_http10,
@@ -207,13 +212,11 @@ class RequestReader:
         if method == b"CONNECT":
             self._close(Fault(501, "This server is not a proxy.", "CONNECT"))
             return
-        kept = [
-            (name, value) for name, value in self._headers if name not in (b"upgrade", b"connection", b"http2-settings")
-        ]
+        kept = {name: value for name, value in self._headers.items() if name not in _UPGRADE}
         if not self._keeps_alive:
-            kept.append((b"connection", b"close"))
+            kept[b"connection"] = b"close"
         version = b"1.0" if self._is_http10 else b"1.1"
-        lines = b"".join(b"%s: %s\r\n" % header for header in kept)
+        lines = b"".join(b"%s: %s\r\n" % header for header in kept.items())
         head = b"%s %s HTTP/%s\r\n%s\r\n" % (method, self._url, version, lines)
         self._restart()
         self.feed(head + rest)
@@ -224,32 +227,29 @@ class RequestReader:
         self._fault: Fault | None = None
         self._is_http10 = False
         self._keeps_alive = True
+        self._is_upgrade = False
+        self._body = b""
+        self.body_size = 0
         self.on_message_begin()
-        self.phase = Phase.IDLE
+        self.phase = _IDLE
 
     def _refuse(self, status: int, detail: str) -> None:
         self._fault = Fault(status, detail, *self.target)
         raise _Refused
 
     def _close(self, fault: Fault) -> None:
-        self.phase = Phase.CLOSED
+        self.phase = _CLOSED
         self.wants_continue = False
         self._body = b""
         self.body_size = 0
         self.ready.append(fault)
 
 
-def _path_of(target: bytes) -> bytes:
-    """The path of an absolute-form target (`http://host/path`); anything else (`*`) unchanged."""
-    try:
-        return bytes(httptools.parse_url(target).path or b"/")
-    except httptools.HttpParserInvalidURLError:
-        return target
-
-
-def _fault_of(error: Exception) -> Fault:
-    match error:
-        case httptools.HttpParserInvalidMethodError():
-            return Fault(501, "The request's method is not one of HTTP's.")
-        case _:
-            return Fault(400, "The request is not valid HTTP/1.1.")
+@lru_cache(maxsize=256)
+def _target(url: bytes) -> tuple[str, str]:
+    """Path, percent-decoded, and query of a request's target; of an absolute one (`http://host/path`) too."""
+    target, _, query = url.partition(b"?")
+    if not target.startswith(b"/"):
+        with contextlib.suppress(httptools.HttpParserInvalidURLError):  # `*`: a path that nothing has
+            target = httptools.parse_url(target).path or b"/"
+    return unquote_to_bytes(target).decode("utf-8", "replace"), query.decode("latin-1")

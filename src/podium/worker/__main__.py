@@ -16,7 +16,7 @@ from typing import NoReturn
 from podium.transport.board import CAPACITY, BoardWriter
 from podium.transport.control import ControlSocket
 from podium.transport.messages import BrokenMessage, Drained, Load, LoadError, Message
-from podium.worker.log import log_event
+from podium.worker.log import log_event, warn_once
 from podium.worker.mailbox import Mailbox
 from podium.worker.overseer import Overseer
 from podium.worker.priority import limit_threads, low_priority
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     mailbox = Mailbox()
     overseer = Overseer(control, mailbox)
     overseer.listen_to_signals()
-    os.register_at_fork(after_in_child=control_socket.close)
+    overseer.guard_forks()
     overseer.obey_early(early)
     overseer.start()
     _serve(order, control, board, mailbox, overseer)
@@ -85,6 +85,7 @@ def _serve(order: Load, control: ControlSocket, board: BoardWriter, mailbox: Mai
     runner = Runner(loaded.predictor, board, loaded.verdict.is_batching)
     loop = Loop(loaded.predictor, runner, board, mailbox, policy, order.max_queue_rows)
     os.register_at_fork(after_in_child=loop.abandon)
+    warn_once()
     overseer.begin_serving()
     _tell(control, loaded.ready)
     loop.run()

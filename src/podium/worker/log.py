@@ -5,9 +5,11 @@ import json
 import os
 import time
 import traceback
+import warnings
 
 _STDERR = 2
 _MOST = 64 * 1024
+_MOST_WARNINGS = 200
 
 
 def log_event(event: str, **facts: object) -> None:
@@ -27,3 +29,20 @@ def traceback_of(error: BaseException) -> str:
     if len(text) <= _MOST:
         return text
     return f"{text[: _MOST // 2]}\n... {len(text) - _MOST} characters left out ...\n{text[-_MOST // 2 :]}"
+
+
+def warn_once() -> None:
+    """Write each different Python warning down once, the first 200 of them.
+
+    Python's own once-per-line rule does not hold: whoever enters `warnings.catch_warnings`, as scikit-learn does in every
+    prediction, makes it forget, and one line for every request fills any log.
+    """
+    seen: set[tuple[str, str]] = set()
+
+    def show(message: Warning | str, category: type[Warning], *_: object) -> None:
+        entry = (category.__name__, str(message)[:2000])
+        if entry not in seen and len(seen) < _MOST_WARNINGS:
+            seen.add(entry)
+            log_event("warning", category=entry[0], message=entry[1])
+
+    warnings.showwarning = show  # type: ignore[assignment]

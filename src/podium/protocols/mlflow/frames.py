@@ -7,12 +7,13 @@ converted.
 
 import base64
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from podium.domain.columns import NUMPY_TYPES
-from podium.domain.nested import conform_value, is_missing
+from podium.domain.nested import braces, conform_value, is_missing
 from podium.domain.reasons import described, reason
 from podium.domain.signature import AnyType, Column, ColumnSchema, DataType, Schema, TensorSchema
 from podium.errors import MalformedBody, MissingDependency, PodiumError, SchemaMismatch
@@ -24,10 +25,14 @@ _WHOLE = (DataType.INTEGER, DataType.LONG)
 class FrameReader:
     """Reads data frames for one schema, or for a model without one."""
 
-    __slots__ = ("_schema",)
+    __slots__ = ("_only_type", "_schema")
 
     def __init__(self, schema: Schema | None) -> None:
         self._schema = schema
+        kinds = {column.type for column in schema.columns} if isinstance(schema, ColumnSchema) else set()
+        only = kinds.pop() if len(kinds) == 1 else None
+        # The type of every column, where it is one that takes any number.
+        self._only_type = NUMPY_TYPES[only] if only in (DataType.FLOAT, DataType.DOUBLE) else None
 
     def read_split(self, data: Any) -> Any:
         """The value of `dataframe_split`: rows, and optionally the names of columns and rows.
@@ -39,7 +44,7 @@ class FrameReader:
             got = "list" if isinstance(data, list) else f"type {type(data)}"
             raise MalformedBody(f"Invalid input. Dataframe split format must be a dictionary. Got {got}.")
         if "data" not in data or not data.keys() <= _SPLIT_FIELDS:
-            fields = "{" + ", ".join(map(repr, data)) + "}" if data else "set()"
+            fields = braces(list(data)) if data else "set()"
             raise MalformedBody(
                 "Invalid input. Dataframe split format must have 'data' field and optionally 'columns' and 'index' fields. "
                 f"Got {fields}.'"
@@ -85,8 +90,10 @@ class FrameReader:
         try:
             frame = pandas.read_csv(io.StringIO(text), dtype=self._csv_types())
             if isinstance(self._schema, ColumnSchema):
-                for label, column in zip(self._schema.labels, self._schema.columns, strict=True):
-                    _convert_csv_column(frame, label, column)
+                columns = zip(self._schema.labels, self._schema.columns, strict=True)
+                present = set(frame.columns)
+                changed = {label: _csv_column(label, frame[label], each) for label, each in columns if label in present}
+                frame = _with_columns(frame, changed)
             return frame
         except PodiumError:
             raise
@@ -119,19 +126,29 @@ class FrameReader:
         return types
 
     def _converted(self, frame: Any) -> Any:
-        match self._schema:
-            case ColumnSchema():
-                labels = self._schema.labels if self._schema.is_named else list(frame.columns)
-                for label, column in zip(labels, self._schema.columns, strict=False):
-                    _convert_column(frame, label, column)
-            case TensorSchema():
-                by_name = {tensor.name: tensor for tensor in self._schema.tensors}
-                for label in frame.columns.unique():
-                    tensor = by_name.get(label) if self._schema.is_named else self._schema.tensors[0]
-                    # Lists become a tensor when the schema is enforced.
-                    if tensor is not None and not _holds_lists(frame[label]):
-                        _convert_to_dtype(frame, label, np.dtype(tensor.dtype))
-        return frame
+        if self._schema is None or not frame.columns.is_unique:
+            return frame  # of two columns of one name the enforcer complains
+        if isinstance(self._schema, TensorSchema):
+            return _with_columns(frame, self._to_tensors(frame, self._schema))
+        labels = self._schema.labels if self._schema.is_named else list(frame.columns)
+        columns = list(zip(labels, self._schema.columns, strict=False))
+        if self._only_type is not None and len(frame.columns) == len(columns) and _are_numbers(frame):
+            # One type for all is converted in one piece.
+            with np.errstate(over="ignore", invalid="ignore"):
+                return frame.astype(self._only_type)
+        present = set(frame.columns)
+        changed = {label: _column(label, frame[label], column) for label, column in columns if label in present}
+        return _with_columns(frame, changed)
+
+    def _to_tensors(self, frame: Any, schema: TensorSchema) -> dict[Any, Any]:
+        by_name = {tensor.name: tensor for tensor in schema.tensors}
+        changed = {}
+        for label in frame.columns:
+            tensor = by_name.get(label) if schema.is_named else schema.tensors[0]
+            # Lists become a tensor when the schema is enforced.
+            if tensor is not None and not _holds_lists(frame[label]):
+                changed[label] = _to_dtype(label, frame[label], np.dtype(tensor.dtype))
+        return changed
 
 
 def read_parquet(body: bytes) -> Any:
@@ -175,54 +192,63 @@ def to_datetimes(values: Any) -> Any:
     return parsed.astype("datetime64[ns]")
 
 
-def _convert_column(frame: Any, label: Any, column: Column) -> None:
-    if label not in frame.columns or isinstance(column.type, AnyType):
-        return
-    values = frame[label]
-    if values.ndim != 1:
-        return  # two columns of one name: the enforcer says so
+def _with_columns(frame: Any, changed: dict[Any, Any]) -> Any:
+    """The frame with other values in some columns; None stands for a column that stays."""
+    if all(values is None for values in changed.values()):
+        return frame
+    kept = {label: values for label, values in changed.items() if values is not None}
+    columns = {label: kept[label] if label in kept else frame[label] for label in frame.columns}
+    return _pandas("").DataFrame(columns, index=frame.index)
+
+
+def _are_numbers(frame: Any) -> bool:
+    return all(getattr(dtype, "kind", "O") in "iuf" for dtype in frame.dtypes)
+
+
+def _column(label: Any, values: Any, column: Column) -> Any:
+    """A column's values as its type declares them, or None where they are so already."""
+    if isinstance(column.type, AnyType):
+        return None
     if not isinstance(column.type, DataType):
-        _replace(frame, label, column.type, lambda: [conform_value(v, column.type, column.required) for v in values])
-    elif column.type is DataType.BINARY:
-        _replace(frame, label, object, lambda: [_decode_base64(value, column.required) for value in values])
-    elif column.type is DataType.STRING:
-        if not isinstance(values.dtype, _pandas("").StringDtype) and values.dtype != object:
-            frame[label] = values.astype(object)
-    elif column.type is DataType.DATETIME:
-        try:
-            frame[label] = to_datetimes(values)
-        except Exception as error:
-            raise _failed(label, NUMPY_TYPES[column.type], described(error)) from error
-    elif column.type in _WHOLE and not column.required and values.isna().any():
-        frame[label] = _whole_with_gaps(label, values, NUMPY_TYPES[column.type])
-    else:
-        _convert_to_dtype(frame, label, NUMPY_TYPES[column.type])
+        return _cells(label, values, column.type, lambda value: conform_value(value, column.type, column.required))
+    match column.type:
+        case DataType.BINARY:
+            return _cells(label, values, object, lambda value: _decode_base64(value, column.required))
+        case DataType.STRING:
+            is_text = values.dtype == object or isinstance(values.dtype, _pandas("").StringDtype)
+            return None if is_text else values.astype(object)
+        case DataType.DATETIME:
+            try:
+                return to_datetimes(values)
+            except Exception as error:
+                raise _failed(label, NUMPY_TYPES[column.type], described(error)) from error
+        case DataType.INTEGER | DataType.LONG if not column.required and values.isna().any():
+            return _whole_with_gaps(label, values, NUMPY_TYPES[column.type])
+        case _:
+            return _to_dtype(label, values, NUMPY_TYPES[column.type])
 
 
-def _convert_csv_column(frame: Any, label: Any, column: Column) -> None:
-    """What read_csv cannot be told: datetimes, and whole numbers with missing ones among them."""
-    if label not in frame.columns:
-        return
-    values = frame[label]
+def _csv_column(label: Any, values: Any, column: Column) -> Any:
+    """What read_csv cannot be told, or None: datetimes, and whole numbers with missing ones among them."""
     if column.type is DataType.DATETIME:
-        frame[label] = to_datetimes(values)
-    elif column.type in _WHOLE and not column.required:
+        return to_datetimes(values)
+    if column.type in _WHOLE and not column.required:
         target = NUMPY_TYPES[column.type]
         if values.dtype.kind == "i":
-            frame[label] = _cast(values, target)
-        elif values.dtype.kind == "f" and bool((values.dropna() % 1 == 0).all()):
-            frame[label] = _whole_with_gaps(label, values, target)
+            return _cast(values, target)
+        if values.dtype.kind == "f" and bool((values.dropna() % 1 == 0).all()):
+            return _whole_with_gaps(label, values, target)
+    return None
 
 
 def _holds_lists(values: Any) -> bool:
-    return values.ndim == 1 and len(values) > 0 and isinstance(values.iloc[0], list)
+    return len(values) > 0 and isinstance(values.iloc[0], list)
 
 
-def _replace(frame: Any, label: Any, kind: Any, cells: Any) -> None:
-    """Put other objects into a column; not what pandas would guess of them."""
-    pandas = _pandas("")
+def _cells(label: Any, values: Any, kind: Any, convert: Callable[[Any], Any]) -> Any:
+    """Each cell converted; a column of objects, not of what pandas would guess of them."""
     try:
-        frame[label] = pandas.Series(cells(), index=frame.index, dtype=object)
+        return _pandas("").Series([convert(value) for value in values], index=values.index, dtype=object)
     except SchemaMismatch as error:
         raise _failed(label, kind, f"MlflowException({error.message!r})") from error
     except PodiumError:
@@ -237,37 +263,44 @@ def _decode_base64(value: Any, required: bool) -> bytes | None:
     return base64.decodebytes(bytes(value, "utf8"))
 
 
-def _convert_to_dtype(frame: Any, label: Any, dtype: "np.dtype[Any]") -> None:
-    values = frame[label]
-    if values.ndim != 1 or values.dtype == dtype:
-        return
+def _to_dtype(label: Any, values: Any, dtype: "np.dtype[Any]") -> Any:
+    if values.dtype == dtype:
+        return None
     try:
         if dtype.kind == "S":
-            frame[label] = [bytes(value, "utf8") for value in values]
-        elif not (dtype.kind in "UO" and isinstance(values.dtype, _pandas("").StringDtype)):
-            frame[label] = _cast(values, dtype)
+            texts = [bytes(value, "utf8") for value in values]
+            return _pandas("").Series(texts, index=values.index, dtype=object)
+        if dtype.kind in "UO" and isinstance(values.dtype, _pandas("").StringDtype):
+            return None
+        return _cast(values, dtype)
     except Exception as error:
         raise _failed(label, dtype, described(error)) from error
 
 
 def _cast(values: Any, dtype: "np.dtype[Any]") -> Any:
     """Pandas' astype, which wraps numbers that are too large for a whole type; they raise OverflowError here."""
-    if dtype.kind in "iu" and values.dtype.kind in "iuf" and len(values):
+    if getattr(values.dtype, "kind", "O") not in "iuf" or dtype.kind not in "biuf":
+        return values.astype(dtype)
+    numbers = values.to_numpy()
+    if dtype.kind in "iu" and len(numbers):
+        if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
+            return values.astype(dtype)  # raises, in pandas' words
         bounds = np.iinfo(dtype)
-        low, high = values.min(), values.max()
-        if (low == low and low < bounds.min) or (high == high and high > bounds.max):
+        # Python compares a float with a whole number exactly; numpy would round the bound up to 2**63.
+        if numbers.min().item() < bounds.min or numbers.max().item() > bounds.max:
             raise OverflowError(f"Python integer out of bounds for {dtype}")
     with np.errstate(over="ignore", invalid="ignore"):
-        return values.astype(dtype)
+        return numbers.astype(dtype)
 
 
 def _whole_with_gaps(label: Any, values: Any, dtype: "np.dtype[Any]") -> Any:
     """Whole numbers of an optional column with missing ones among them: floats with NaN."""
     try:
-        known = _cast(values.dropna(), dtype)
-        if len(known) and (int(known.min()) < -(2**53) or int(known.max()) > 2**53):
-            return known.astype(object).reindex(values.index)
-        return known.astype(np.float64).reindex(values.index)
+        known = values.dropna()
+        whole = np.asarray(_cast(known, dtype))
+        is_exact = not len(whole) or (int(whole.min()) >= -(2**53) and int(whole.max()) <= 2**53)
+        kind = np.float64 if is_exact else object
+        return _pandas("").Series(whole.astype(kind), index=known.index).reindex(values.index)
     except Exception as error:
         raise _failed(label, dtype, described(error)) from error
 

@@ -1,0 +1,102 @@
+"""What a person writes to name a model: MLflow's table of URIs, and what is refused."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from podium.domain.references import (
+    AliasRef,
+    FolderRef,
+    LatestRef,
+    LoggedRef,
+    StageRef,
+    VersionRef,
+    check_alias,
+    check_name,
+    parse_reference,
+)
+from podium.domain.stages import Stage
+from podium.errors import InvalidInput, InvalidReference
+
+LOGGED = "m-" + "0a" * 16
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("models:/iris/3", VersionRef("iris", 3)),
+        ("models:/iris/03", VersionRef("iris", 3)),
+        ("models:/iris/latest", LatestRef("iris")),
+        ("models:/iris/LATEST", LatestRef("iris")),
+        ("models:/iris/Production", StageRef("iris", Stage.PRODUCTION)),
+        ("models:/iris/production", StageRef("iris", Stage.PRODUCTION)),
+        ("models:/iris@champ", AliasRef("iris", "champ")),
+        ("models:/a@b@champ", AliasRef("a@b", "champ")),
+        (f"models:/{LOGGED}", LoggedRef(LOGGED)),
+        ("models://profile@databricks/iris/1", VersionRef("iris", 1)),
+        ("models:/a b/1", VersionRef("a b", 1)),
+        ("model", FolderRef("model")),
+        ("./a/b", FolderRef("./a/b")),
+        ("/a/b", FolderRef("/a/b")),
+        ("file:/a/b", FolderRef("/a/b")),
+        ("file:///a/b", FolderRef("/a/b")),
+        ("file://localhost/a/b", FolderRef("/a/b")),
+        ("file:a/b", FolderRef("a/b")),
+        ("file:///a%20b/%C3%A9", FolderRef("/a b/\u00e9")),
+        ("/a%20b", FolderRef("/a%20b")),
+    ],
+)
+def test_each_form_means_what_it_means_in_mlflow(text, expected):
+    assert parse_reference(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "models:",
+        "models:/",
+        "models:/iris",
+        "models:/iris/",
+        "models:iris",
+        "models:/a@",
+        "models:/@a",
+        "models:/a/b/c",
+        "models:/iris/1/sub/file",
+        "models:/iris/nonsense",
+        "models:/iris/" + "9" * 5000,
+        "models:/iris/\u00b2",
+        "s3://bucket/model",
+        "runs:/0123/model",
+        "file://elsewhere/a",
+    ],
+)
+def test_what_has_no_meaning_is_refused(text):
+    with pytest.raises(InvalidInput):
+        parse_reference(text)
+
+
+@pytest.mark.parametrize("text", ["models:/iris/3", "models:/iris/production", "models:/iris/latest", "models:/iris@champ"])
+def test_a_reference_is_written_as_it_is_read(text):
+    assert str(parse_reference(text)) == text
+
+
+@given(st.one_of(st.text(), st.text().map("models:/".__add__), st.text().map("file:".__add__)))
+def test_any_text_is_a_reference_or_refused(text):
+    with contextlib.suppress(InvalidInput):
+        parse_reference(text)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b", "a:b", "a\n", "x" * 257])
+def test_a_name_that_a_uri_could_not_hold_is_refused(name):
+    with pytest.raises(InvalidReference):
+        check_name(name)
+
+
+@pytest.mark.parametrize("alias", ["", "latest", "Latest", "v1", "V12", "a b", "a/b", "x" * 256])
+def test_an_alias_that_is_reserved_or_could_not_be_written_is_refused(alias):
+    with pytest.raises(InvalidReference):
+        check_alias(alias)

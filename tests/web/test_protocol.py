@@ -1,0 +1,294 @@
+"""Connections as clients see them, on both event loops."""
+
+import socket
+import struct
+
+GET = b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def post(path: str, body: bytes, *headers: str) -> bytes:
+    lines = "".join(f"{header}\r\n" for header in headers)
+    return f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n{lines}\r\n".encode() + body
+
+
+def test_a_kept_connection_serves_one_request_after_another(serve, read_answers):
+    with serve().connect() as sock:
+        for body in (b"one", b"", b"three"):
+            sock.sendall(post("/echo", body))
+
+            [(status, headers, answered)] = read_answers(sock)
+
+            assert (status, answered) == (200, body)
+            assert "connection" not in headers
+
+
+def test_pipelined_requests_are_answered_in_order(serve, read_answers):
+    """The second is not begun before the first is answered, however many are sent at once."""
+    server = serve()
+    with server.connect() as sock:
+        sock.sendall(post("/hold", b"first") + post("/echo", b"second") + post("/echo", b"third"))
+        server.release()
+
+        answers = read_answers(sock, 3)
+
+    assert [body for _, _, body in answers] == [b"first", b"second", b"third"]
+
+
+def test_thousands_of_pipelined_requests_are_answered(serve, read_answers):
+    with serve().connect() as sock:
+        sock.sendall(GET * 3000)
+
+        assert len(read_answers(sock, 3000)) == 3000
+
+
+def test_a_chunked_body_arrives_whole(serve, read_answers):
+    with serve().connect() as sock:
+        sock.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        sock.sendall(b"2\r\nde\r\n0\r\n\r\n")
+
+        assert read_answers(sock)[0][2] == b"abcde"
+
+
+def test_a_client_that_asks_is_told_to_continue(serve, read_answers):
+    """100 Continue comes before the body is sent, and the answer after."""
+    with serve().connect() as sock:
+        sock.sendall(post("/echo", b"body", "Expect: 100-continue")[:-4])
+        assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+        sock.sendall(b"body")
+
+        assert read_answers(sock)[0][2] == b"body"
+
+
+def test_100_continue_waits_for_the_answer_before_it(serve, read_answers):
+    """A pipelined expectation is met in its turn, or the client would take the 100 for the first answer."""
+    server = serve()
+    with server.connect() as sock:
+        sock.sendall(post("/hold", b"first") + post("/echo", b"second", "Expect: 100-continue")[:-6])
+        server.release()
+        assert read_answers_until(sock, b"100 Continue\r\n\r\n").startswith(b"HTTP/1.1 200")
+
+        sock.sendall(b"second")
+
+        assert read_answers(sock)[0][2] == b"second"
+
+
+def test_a_body_that_is_too_large_is_refused_without_continue(serve, read_answers):
+    """413 comes at once and is not lost to a reset, though the client goes on sending."""
+    server = serve(body_bytes=1000)
+    with server.connect() as sock:
+        sock.sendall(post("/echo", b"x" * 300_000, "Expect: 100-continue"))
+
+        [(status, headers, _)] = read_answers(sock)
+
+        assert (status, headers["connection"]) == (413, "close")
+        sock.shutdown(socket.SHUT_WR)
+        assert sock.recv(10) == b""
+
+
+def test_head_is_answered_without_a_body(serve):
+    with serve().connect() as sock:
+        sock.sendall(b"HEAD /big?5 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+
+        answer = read_all(sock)
+
+        assert b"content-length: 5\r\n" in answer
+        assert answer.endswith(b"\r\n\r\n")
+
+
+def test_http10_closes_unless_asked(serve):
+    """HTTP/1.0 ends the connection with the answer, and keeps it with `Connection: keep-alive`."""
+    server = serve()
+    with server.connect() as sock:
+        sock.sendall(b"GET /echo HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        assert b"connection: keep-alive\r\n" in sock.recv(1000)
+        sock.sendall(b"GET /echo HTTP/1.0\r\n\r\n")
+
+        assert b"connection: close\r\n" in read_all(sock)
+
+
+def test_nothing_is_read_after_the_last_request(serve):
+    with serve().connect() as sock:
+        sock.sendall(b"GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" + GET)
+
+        assert read_all(sock).count(b"HTTP/1.1 ") == 1
+
+
+def test_a_fault_is_answered_after_the_requests_before_it(serve):
+    """Order holds for refusals too, and the refusal is the last word."""
+    server = serve()
+    with server.connect() as sock:
+        sock.sendall(post("/hold", b"first") + b"nonsense\r\n\r\n" + GET)
+        server.release()
+
+        answer = read_all(sock)
+
+    assert [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]] == [b"200", b"400"]
+
+
+def test_a_client_that_leaves_is_noticed(serve, until):
+    server = serve()
+    sock = server.connect()
+    sock.sendall(post("/hold", b"x"))
+    until(lambda: server.handler.held, "the request")
+
+    sock.close()
+
+    until(lambda: server.handler.left == 1, "the departure")
+    server.release()  # too late: nothing happens
+
+
+def test_a_client_that_resets_is_noticed(serve, until):
+    server = serve()
+    sock = server.connect()
+    sock.sendall(post("/hold", b"x"))
+    until(lambda: server.handler.held, "the request")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    sock.close()
+
+    until(lambda: server.handler.left == 1, "the departure")
+
+
+def test_an_idle_connection_is_closed(serve, read_answers):
+    with serve(idle_s=0.1).connect() as sock:
+        sock.sendall(GET)
+        read_answers(sock)
+
+        assert sock.recv(10) == b""
+
+
+def test_a_connection_that_never_speaks_is_closed(serve):
+    with serve(idle_s=0.1).connect() as sock:
+        assert sock.recv(10) == b""
+
+
+def test_a_slow_head_gets_408(serve):
+    """Bytes that trickle in do not extend the time for a head."""
+    with serve(head_s=0.2).connect() as sock:
+        sock.sendall(b"GET /echo HT")
+        sock.sendall(b"TP/1.1\r\nHost")
+
+        assert read_all(sock).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_slow_body_gets_408(serve, until):
+    """A body may take its time by its size, not for ever."""
+    server = serve(body_s=0.2, bytes_per_s=1_000_000)
+    with server.connect() as sock:
+        sock.sendall(post("/echo", b"x" * 100)[:-50])
+
+        assert read_all(sock).startswith(b"HTTP/1.1 408 ")
+    until(lambda: not server.connections.open, "the connection to close")
+    assert server.connections.body_size == 0
+
+
+def test_a_request_that_waits_for_its_answer_is_not_timed_out_by_the_connection(serve, read_answers):
+    """How long an answer may take is the handler's business."""
+    server = serve(idle_s=0.05, head_s=0.05, body_s=0.05)
+    with server.connect() as sock, server.connect() as other:
+        sock.sendall(post("/hold", b"x"))
+        assert other.recv(10) == b""  # idle_s has passed for one that came later
+        server.release()
+
+        assert read_answers(sock)[0][0] == 200
+
+
+def test_a_client_that_does_not_read_is_cut_off(serve, until):
+    """Its answer is not kept for ever, and nothing more is begun for it."""
+    server = serve(send_s=0.2, bytes_per_s=1 << 30)
+    sock = server.connect(receive_buffer=4096)
+    with sock:
+        sock.sendall(b"GET /big?20000000 HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
+
+        until(lambda: server.handler.seen and not server.connections.open, "the connection to be cut")
+
+    assert len(server.handler.seen) == 1
+
+
+def test_a_client_that_reads_slowly_gets_everything(serve, read_answers):
+    """Writing stops while the client does not read and goes on when it does."""
+    server = serve()
+    with server.connect(receive_buffer=4096) as sock:
+        sock.sendall(b"GET /big?5000000 HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+
+        answers = read_answers(sock, 2)
+
+    assert [len(body) for _, _, body in answers] == [5_000_000, 5_000_000]
+
+
+def test_unfinished_bodies_are_bounded_together(serve, until):
+    """All connections share one bound on what is half received; what was refused is given back."""
+    server = serve(buffered_bytes=100_000)
+    with server.connect() as first, server.connect() as second:
+        first.sendall(post("/echo", b"x" * 90_000)[:-10])
+        until(lambda: server.connections.body_size > 80_000, "the first body")
+        second.sendall(post("/echo", b"x" * 90_000)[:-10])
+
+        assert read_all(second).startswith(b"HTTP/1.1 503 ")
+        first.sendall(b"x" * 10)
+        assert first.recv(100).startswith(b"HTTP/1.1 200 ")
+    until(lambda: not server.connections.open, "the connections to close")
+    assert server.connections.body_size == 0
+
+
+def test_connections_are_bounded(serve, read_answers):
+    server = serve(connections=1)
+    with server.connect() as first:
+        first.sendall(GET)
+        read_answers(first)
+        with server.connect() as second:
+            assert read_all(second).startswith(b"HTTP/1.1 503 ")
+
+
+def test_each_answer_says_close_while_the_server_ends(serve, until):
+    """A drain closes idle connections and lets the last answers out."""
+    server = serve()
+    with server.connect() as idle, server.connect() as busy:
+        idle.sendall(GET)
+        idle.recv(1000)
+        busy.sendall(post("/hold", b"x"))
+        until(lambda: server.handler.held, "the request")
+        server.connections.is_closing = True
+        server.call(server.connections.close_idle)
+        assert idle.recv(10) == b""
+
+        server.release()
+
+        assert b"connection: close\r\n" in read_all(busy)
+
+
+def test_a_large_body_takes_time_in_proportion_to_its_size(serve, read_answers):
+    """Thirty megabytes in many small parts come through; copying it for each part would take hours."""
+    body = bytes(30_000_000)
+    with serve().connect() as sock:
+        sock.sendall(post("/echo", body))
+
+        assert len(read_answers(sock)[0][2]) == len(body)
+
+
+def test_answers_leave_without_delay(serve, until):
+    """TCP_NODELAY is set: a small answer is not held back for more."""
+    server = serve()
+    with server.connect():
+        connection = until(lambda: next(iter(server.connections.open), None), "the connection")
+        sock = connection._transport.get_extra_info("socket")
+
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+def read_all(sock: socket.socket) -> bytes:
+    """Everything until the server closes."""
+    parts = []
+    while part := sock.recv(1 << 16):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def read_answers_until(sock: socket.socket, end: bytes) -> bytes:
+    data = b""
+    while not data.endswith(end):
+        part = sock.recv(1 << 16)
+        assert part
+        data += part
+    return data
