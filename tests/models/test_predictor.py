@@ -85,6 +85,17 @@ def test_a_mismatch_names_what_is_missing_and_what_is_too_much() -> None:
     )
 
 
+def test_thousands_of_unknown_names_are_not_all_told() -> None:
+    """An answer is no larger than somebody would read."""
+    names = [f"column-{i}" for i in range(5000)]
+
+    with pytest.raises(SchemaMismatch) as caught:
+        predictor(AS).predict(pd.DataFrame([[1.0] * 5000], columns=names))
+
+    assert "'column-99' …]" in caught.value.message
+    assert len(caught.value.message) < 5000
+
+
 def test_details_can_be_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the variable that MLflow has for it."""
     monkeypatch.setenv("MLFLOW_DISABLE_SCHEMA_DETAILS", "true")

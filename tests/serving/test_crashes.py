@@ -204,3 +204,18 @@ def _done(soon) -> bool:
     while not soon.is_done and time.monotonic() < ends:
         time.sleep(0.01)
     return soon.is_done
+
+
+def test_a_replica_may_be_connected_anew(start):
+    """The supervisor replaces a broken socket of a worker that lives: what was outstanding on the old one moves."""
+    server = start()
+    old = server.add(1)
+    server.publish()
+    soon = server.score_soon()
+    old.take()
+    new = server.add(1)
+
+    new.reply(new.take(), b"again")
+
+    assert soon.result().body == b"again"
+    assert old.sock.recv(1) == b""

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from podium.transport.frames import DRAINING
 from podium.transport.messages import Drained
 
 REQUEST = b"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
@@ -30,6 +31,7 @@ def test_what_is_in_flight_is_finished_and_the_exit_is_clean(server, end):
     soon = server.score_soon()
     request = server.workers[0].take()
     end(server)
+    _wait_until_not_listening(server)
     server.workers[0].reply(request, b"late")
 
     answer = soon.result()
@@ -168,3 +170,18 @@ def _link(path):
         return os.readlink(path)
     except OSError:
         return ""
+
+
+@pytest.mark.parametrize("end", [_end_by_message, _end_by_orphaning])
+def test_who_waits_for_a_replica_that_will_not_come_is_refused_at_once(start, end):
+    """The server ends: there will be no other worker, so nobody is held up to the limit."""
+    server = start(drain_limit_s=60)
+    worker = server.add(1)
+    server.publish()
+    soon = server.score_soon()
+    request = worker.take()
+    end(server) if end is _end_by_orphaning else server.drain(60)
+    worker.refuse(request, DRAINING)
+
+    assert soon.result().status == 503
+    assert server.gateway.wait() == 0

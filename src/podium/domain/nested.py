@@ -25,6 +25,8 @@ from podium.domain.signature import (
 )
 from podium.errors import MissingDependency, SchemaMismatch
 
+_MOST_NAMES, _LONGEST_LIST = 100, 4000
+
 # The types of JSON values that fit a type as they are.
 _PLAIN: dict[DataType, frozenset[type]] = {
     DataType.STRING: frozenset({str}),
@@ -152,8 +154,11 @@ def _conform_map(value: Any, values: ColumnType, required: bool) -> Any:
 
 
 def braces(names: list[Any]) -> str:
-    """As Python shows a set, in the order given."""
-    return "{" + ", ".join(map(repr, names)) + "}"
+    """As Python shows a set, in the order given; cut where a client sent more than anybody would read."""
+    shown = ", ".join(map(repr, names[:_MOST_NAMES]))
+    return (
+        "{" + (shown if len(names) <= _MOST_NAMES and len(shown) <= _LONGEST_LIST else f"{shown[:_LONGEST_LIST]} …") + "}"
+    )
 
 
 def is_missing(value: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from podium.domain.columns import NUMPY_TYPES, conform_column
-from podium.domain.nested import conform_value
+from podium.domain.nested import braces, conform_value
 from podium.domain.reasons import reason
 from podium.domain.signature import (
     ArrayType,
@@ -104,7 +104,7 @@ class InputPlan:
             return
         known = {*self._required, *self._optional}
         extra = [label for label in dict.fromkeys(given) if label not in known]
-        note = f" Note that there were extra inputs: {extra}." if extra else ""
+        note = f" Note that there were extra inputs: {_listed(extra)}." if extra else ""
         raise SchemaMismatch(f"Model is missing inputs {missing}.{note}")
 
     def _to_frame(self, data: Any) -> Any:
@@ -159,6 +159,11 @@ def _conform_frame(frame: Any, columns: tuple[Column, ...]) -> Any:
             cells = [conform_value(value, column.type, column.required) for value in values]
             conformed[column.name] = pandas.Series(cells, index=frame.index, name=column.name)
     return pandas.DataFrame(conformed, index=frame.index)
+
+
+def _listed(names: list[Any]) -> str:
+    """As Python shows a list, cut where a client sent so many names, or such long ones, that nobody would read them."""
+    return "[" + braces(names)[1:-1] + "]"
 
 
 def _is_one_value(value: Any) -> bool:

@@ -4,13 +4,18 @@ import argparse
 import asyncio
 import gc
 import logging
+import resource
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 from podium.serving.gateway import Gateway
 from podium.serving.settings import GatewaySettings
 from podium.telemetry.slots import Slots
+
+_OWN_DESCRIPTORS = 256  # replicas, boards, logs, the loop
+_MANY = 1 << 20
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -26,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         level=logging.INFO, stream=sys.stderr, format=f"%(asctime)s %(levelname)s gateway {chosen.slot}: %(message)s"
     )
     settings = GatewaySettings.from_json(chosen.settings)
+    settings = replace(settings, max_connections=max(1, min(settings.max_connections, _descriptors() - _OWN_DESCRIPTORS)))
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings, chosen))
     return 0
@@ -44,6 +50,14 @@ async def _serve(settings: GatewaySettings, chosen: argparse.Namespace) -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     await gateway.run()
+
+
+def _descriptors() -> int:
+    """How many descriptors this process may have, after asking for as many as are allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard and hard != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard if hard != resource.RLIM_INFINITY else soft if soft != resource.RLIM_INFINITY else _MANY
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

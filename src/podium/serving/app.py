@@ -63,6 +63,10 @@ class App:
                 found(request, connection)
         except Exception as error:  # noqa: BLE001
             _log.exception("answering %s %s failed", request.method, request.path)
+            # Whatever took the request must not answer it a second time, when another may wait on this connection.
+            on_leave, connection.on_leave = connection.on_leave, None
+            if on_leave is not None:
+                on_leave()
             failed = problem(error, None)
             connection.answer(Response(failed.status, failed.body, failed.content_type))
 

@@ -121,14 +121,18 @@ class Control:
             for descriptor in descriptors:
                 os.close(descriptor)
             raise BrokenMessage(f"AddReplica came with {len(descriptors)} descriptors; it needs a data socket and a board")
+        sock = socket.socket(fileno=descriptors[0])
         try:
             board = BoardReader(descriptors[1])
+        except (OSError, ValueError) as error:
+            sock.close()
+            raise BrokenMessage(f"AddReplica came with something that is no board: {error}") from error
         finally:
             os.close(descriptors[1])
         self._scoring.add(
             Replica(
                 self._loop,
-                socket.socket(fileno=descriptors[0]),
+                sock,
                 board,
                 replica=message.replica,
                 endpoint=message.endpoint,

@@ -59,11 +59,12 @@ class Gateway:
         self._drain_limit_s: float | None = None
         self._drain_asked = asyncio.Event()
         self._is_over = False
+        self._access_problem: str | None = None
         self._access = self._open_access_log(settings)
         slots.reset_gauges(slot)
         self._router = Router()
         self._recorder = Recorder(slots, slot, self._access)
-        self._control = Control(loop, control, self.drain, lambda: self.drain(settings.drain_limit_s))
+        self._control = Control(loop, control, self._end, lambda: self._end(settings.drain_limit_s))
         self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released)
         self._standing = Standing(self._router, self._recorder)
         app = App(self._scoring, self._standing, self._recorder, settings.max_body_bytes)
@@ -100,6 +101,11 @@ class Gateway:
         self._connections.is_closing = True
         self._drain_asked.set()
 
+    def _end(self, limit_s: float) -> None:
+        """The whole server ends, or nobody is there to start a worker: drain, and hold nobody for a replica to come."""
+        self.drain(limit_s)
+        self._scoring.expect_no_replica()
+
     async def _accept_rest(self, backlog: socket.socket) -> None:
         with backlog:
             while True:
@@ -135,10 +141,19 @@ class Gateway:
             self._connections.sweep()
             self._scoring.sweep(time.monotonic())
             turn += 1
-            if self._access is not None and turn % _FLUSH_SWEEPS == 0:
-                self._access.flush()
-            self._recorder.publish_dropped()
+            if turn % _FLUSH_SWEEPS == 0:
+                self._flush_access_log()
             await asyncio.sleep(_SWEEP_S)
+
+    def _flush_access_log(self) -> None:
+        if self._access is None:
+            return
+        self._access.flush()
+        self._recorder.publish_dropped()
+        if self._access.problem != self._access_problem:
+            self._access_problem = self._access.problem
+            if self._access_problem is not None:
+                _log.error("the access log cannot be written, its lines are lost: %s", self._access_problem)
 
     def _lost(self, replica: Replica, reason: str) -> None:
         _log.warning("replica %d of %s version %s is lost: %s", replica.id, replica.endpoint, replica.version, reason)

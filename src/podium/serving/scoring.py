@@ -88,6 +88,7 @@ class Scoring:
         self._open: dict[Walk, None] = {}  # oldest first, hence soonest deadline first
         self._open_bytes = 0
         self._waiting: WaitingLine[Walk] = WaitingLine(settings.pending)
+        self._is_last_crew = False
         self.ids = RequestIds()
 
     @property
@@ -120,6 +121,9 @@ class Scoring:
 
     def add(self, replica: Replica) -> None:
         """Talk to a worker from now on; it gets requests once a table names it."""
+        former = self._router.replicas.get(replica.id)
+        if former is not None:
+            self._lose_connection(former)  # the supervisor connects us anew
         self._router.replicas[replica.id] = replica
         replica.start(self._on_reply, self._on_refused, self.lose)
         self.serve_waiting()
@@ -138,15 +142,18 @@ class Scoring:
 
         What the board says was running is charged: the first time it is sent again, alone; the second time it is given up.
         """
+        if replica.is_dropped:
+            self._on_released(replica.id)
+        else:
+            self._on_lost(replica, reason)
+        self._lose_connection(replica)
+
+    def _lose_connection(self, replica: Replica) -> None:
         running = replica.running() if replica.outstanding else set()
         replica.close()
         self._router.replicas.pop(replica.id, None)
         outstanding = list(replica.outstanding.items())
         replica.outstanding.clear()
-        if replica.is_dropped:
-            self._on_released(replica.id)
-        else:
-            self._on_lost(replica, reason)
         for identity, walk in outstanding:
             walk.replica = None
             if identity in running:
@@ -164,6 +171,12 @@ class Scoring:
         """Send those who wait for a replica, if there is one now: after each new table and each new replica."""
         if len(self._waiting):
             self._waiting.serve(self._send)
+
+    def expect_no_replica(self) -> None:
+        """No replica will be added any more: who finds none is refused, now and from now on."""
+        self._is_last_crew = True
+        for walk in self._waiting.expired(float("inf")):
+            self._route(walk)
 
     # ── from the clock
 
@@ -199,6 +212,10 @@ class Scoring:
         if self._router.is_any_full(self._router.table.default):
             self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "queue_full")
             self._fail(walk, Overloaded("The queues of all replicas of the model are full. Try again.", _RETRY_AFTER_S))
+            return
+        if self._is_last_crew:
+            self._recorder.count_rejected(UNROUTED, "not_ready")
+            self._fail(walk, Unavailable("The server is shutting down.", _RETRY_AFTER_S))
             return
         walk.avoid = ()
         refusal = self._waiting.join(walk, time.monotonic() + self._settings.pending_s)

@@ -17,6 +17,7 @@ from podium.web.messages import CONTINUE, Fault, Request, Response, encode
 from podium.web.reading import Phase, RequestReader
 
 _NEVER = float("inf")
+_SENDING = (Phase.HEAD, Phase.BODY)
 _CLOSE = b"connection: close\r\n"
 _KEEP = b"connection: keep-alive\r\n"
 
@@ -147,7 +148,7 @@ class Connection(asyncio.Protocol):
         if self._active is None:
             if reader.ready:
                 self._next()
-            if self._active is None and reader.phase is not Phase.IDLE:
+            if self._active is None and reader.phase in _SENDING and not self._is_lingering:
                 self._watch(before, len(data))
         elif reader.ready and not self._is_paused:
             self._is_paused = True
@@ -156,18 +157,14 @@ class Connection(asyncio.Protocol):
             self._ends = _NEVER
 
     def eof_received(self) -> None:
-        """Close: a client that will not send has left, as far as HTTP servers can tell."""
+        """Give up what waits and close: a client that will not send has left, as far as HTTP servers can tell."""
+        self._forsake()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._shared.open.discard(self)
         self._shared.body_size -= self._body_size
         self._body_size = 0
-        self._active = None
-        self._is_lingering = True
-        self._reader.ready.clear()
-        on_leave, self.on_leave = self.on_leave, None
-        if on_leave is not None:
-            on_leave()
+        self._forsake()
 
     def pause_writing(self) -> None:
         limits = self._shared.limits
@@ -212,7 +209,7 @@ class Connection(asyncio.Protocol):
         self.expires_at = now + self._shared.limits.linger_s
         if self._is_lingering or self._is_stalled:
             self._transport.abort()
-        elif self._active is None and self._reader.phase in (Phase.HEAD, Phase.BODY):
+        elif self._active is None and self._reader.phase in _SENDING:
             self._reader.refuse(Fault(408, "The request did not arrive in time.", *self._reader.target))
             self._next()
         elif self._transport.get_write_buffer_size():
@@ -228,6 +225,14 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     # ── steps
+
+    def _forsake(self) -> None:
+        self._active = None
+        self._is_lingering = True
+        self._reader.ready.clear()
+        on_leave, self.on_leave = self.on_leave, None
+        if on_leave is not None:
+            on_leave()
 
     def _next(self) -> None:
         """Take up what waits, until one needs time or the client does not read its answers."""
@@ -247,7 +252,7 @@ class Connection(asyncio.Protocol):
         if self._reader.wants_continue:
             self._reader.wants_continue = False
             self._transport.write(CONTINUE)
-        if self._reader.phase is not Phase.IDLE:
+        if self._reader.phase in _SENDING:
             self._watch(Phase.IDLE, 0)
         if self._is_paused:
             self._is_paused = False
@@ -284,10 +289,13 @@ class Connection(asyncio.Protocol):
         shared = self._shared
         if not self._is_stalled:
             self.expires_at = shared.loop.time() + shared.limits.linger_s
+        transport = self._transport
+        if transport.is_closing():
+            return
         if self._is_paused:
             self._is_paused = False
-            self._transport.resume_reading()
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+            transport.resume_reading()
+        if transport.can_write_eof():
+            transport.write_eof()
         else:
-            self._transport.close()
+            transport.close()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from podium.domain.columns import NUMPY_TYPES
-from podium.domain.nested import conform_value, is_missing
+from podium.domain.nested import braces, conform_value, is_missing
 from podium.domain.reasons import described, reason
 from podium.domain.signature import AnyType, Column, ColumnSchema, DataType, Schema, TensorSchema
 from podium.errors import MalformedBody, MissingDependency, PodiumError, SchemaMismatch
@@ -44,7 +44,7 @@ class FrameReader:
             got = "list" if isinstance(data, list) else f"type {type(data)}"
             raise MalformedBody(f"Invalid input. Dataframe split format must be a dictionary. Got {got}.")
         if "data" not in data or not data.keys() <= _SPLIT_FIELDS:
-            fields = "{" + ", ".join(map(repr, data)) + "}" if data else "set()"
+            fields = braces(list(data)) if data else "set()"
             raise MalformedBody(
                 "Invalid input. Dataframe split format must have 'data' field and optionally 'columns' and 'index' fields. "
                 f"Got {fields}.'"
