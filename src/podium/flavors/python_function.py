@@ -1,5 +1,6 @@
 """Any Python code as a model: a PythonModel, a function, a .py file, or a loader of the user's own."""
 
+import functools
 import inspect
 import os
 import shutil
@@ -203,8 +204,8 @@ def _wrapped(function: Callable[..., Any]) -> FunctionPythonModel:
             "subclass podium.pyfunc.PythonModel: predict(self, context, model_input, params=None)."
         )
     model = FunctionPythonModel(function)
-    if not any(hasattr(each, "__annotations__") for each in (function, getattr(type(function), "__call__", None))):
-        # A functools.partial: MLflow looks for its hints without end, unless it finds them here.
+    if isinstance(function, functools.partial):
+        # MLflow looks for its hints without end, unless it finds them here.
         model.__dict__["_predict_type_hints"] = TypeHints()
     return model
 
