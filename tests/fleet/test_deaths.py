@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 from pathlib import Path
@@ -47,12 +48,13 @@ def test_a_killed_gateway_is_back_on_the_same_port_with_its_counts(one):
     with one.serving() as server:
         for _ in range(3):
             assert server.ask()[0] == 200
+        until(lambda: _answered(server) == 3, "the three are counted")
         before = server.gateways()
         os.kill(before[0], signal.SIGKILL)
 
         assert server.ask()[0] == 200
         until(lambda: server.gateways() != before and server.gateways(), "status names the new one")
-        assert 'podium_requests_total{model="tiny",version="1",code="200"} 4' in server.get("/metrics")[1]
+        until(lambda: _answered(server) == 4, "all four are counted")
         assert server.status["restarts"] == {"workers": 0, "gateways": 1}
 
 
@@ -158,6 +160,11 @@ def test_the_first_version_does_not_load(house):
     assert "nowhere_to_be_found" in done.stderr
     assert house.processes() == {}
     assert list((house.home / "run").iterdir()) == []
+
+
+def _answered(server: Server) -> int:
+    found = re.search(r'podium_requests_total\{model="tiny",version="1",code="200"\} (\d+)', server.get("/metrics")[1])
+    return int(found[1]) if found else 0
 
 
 def _busy(server: Server) -> bool:
