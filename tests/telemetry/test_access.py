@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from podium.telemetry.access import AccessLog, Entry
 
 
 def entry(identity: str) -> Entry:
-    return Entry(1_700_000_000.25, identity, "127.0.0.1", "POST", "/invocations", 200, 10, 20, 1.5)
+    return Entry(
+        datetime.fromtimestamp(1_700_000_000.25, UTC), identity, "127.0.0.1", "POST", "/invocations", 200, 10, 20, 1.5
+    )
 
 
 def write(path: Path, name: str, count: int, max_bytes: int, keep: int) -> None:
@@ -34,7 +37,7 @@ def test_an_entry_is_one_json_line(tmp_path):
     """Control characters of a request cannot break a line."""
     log = AccessLog(tmp_path / "access.log", 1_000_000, 1)
     log.add(entry("a"))
-    log.add(Entry(0.0, "b", "", "GET", "/\n\x1b[2J", 404, 0, 0, 0.0, error="x"))
+    log.add(Entry(datetime.now(UTC), "b", "", "GET", "/\n\x1b[2J", 404, 0, 0, 0.0, error="x"))
     log.close()
 
     first, second = lines(tmp_path)

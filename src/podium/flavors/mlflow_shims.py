@@ -22,15 +22,41 @@ from podium.flavors.python_model import (
     set_model,
 )
 
+# MLflow's error codes: the number that its protocol gives each, and the HTTP status. Pickles hold the number.
+_ERROR_CODES = {
+    "INTERNAL_ERROR": (1, 500),
+    "TEMPORARILY_UNAVAILABLE": (2, 503),
+    "BAD_REQUEST": (4, 400),
+    "NOT_FOUND": (11, 404),
+    "INVALID_PARAMETER_VALUE": (1000, 400),
+    "INVALID_STATE": (1003, 500),
+    "PERMISSION_DENIED": (1004, 403),
+    "REQUEST_LIMIT_EXCEEDED": (1007, 429),
+    "NOT_IMPLEMENTED": (1010, 501),
+    "RESOURCE_ALREADY_EXISTS": (3001, 400),
+    "RESOURCE_DOES_NOT_EXIST": (3002, 404),
+}
+
 
 class MlflowException(Exception):
-    """What models raise as `mlflow.exceptions.MlflowException`."""
+    """What models raise as `mlflow.exceptions.MlflowException`; its text and status are meant for the client.
 
-    def __init__(self, message: object = "", error_code: object = None, **facts: Any) -> None:
+    Args:
+        message: For the client.
+        error_code: One of MLflow's codes, as its number or its name; an unknown one is an internal error.
+        facts: Kept as they are.
+    """
+
+    def __init__(self, message: object = "", error_code: int | str = "INTERNAL_ERROR", **facts: Any) -> None:
         self.message = str(message)
-        self.error_code = error_code
+        names = {number: name for name, (number, _) in _ERROR_CODES.items()}
+        name = names.get(error_code) if isinstance(error_code, int) else error_code
+        self.error_code = name if name in _ERROR_CODES else "INTERNAL_ERROR"
         self.json_kwargs = facts
         super().__init__(self.message)
+
+    def get_http_status_code(self) -> int:
+        return _ERROR_CODES[self.error_code][1]
 
     @classmethod
     def invalid_parameter_value(cls, message: str, **facts: Any) -> "MlflowException":
@@ -84,6 +110,8 @@ _SCHEMA = (
 _NAMES: dict[str, dict[str, Any]] = {
     "mlflow": {},
     "mlflow.exceptions": {"MlflowException": MlflowException},
+    "mlflow.protos": {},
+    "mlflow.protos.databricks_pb2": {name: number for name, (number, _) in _ERROR_CODES.items()},
     "mlflow.models": {"ModelConfig": ModelConfig, "set_model": set_model, "ModelSignature": Kept},
     "mlflow.models.model": {"set_model": set_model},
     "mlflow.models.model_config": {"ModelConfig": ModelConfig},

@@ -121,12 +121,12 @@ class Supervisor:
                 stack.callback(sock.close)
             self._folder = RunFolder.create(self._home)
             stack.callback(self._folder.remove)
-            for facts in runfiles.sweep(self._home):
-                pid, endpoint = facts.get("pid"), facts.get("endpoint")
-                self._log.warning("removed what server %s (pid %s) left when it died", endpoint, pid)
             folder = self._home.logs / self.endpoint
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             stack.enter_context(_logging_to(self._log, folder))
+            for facts in runfiles.sweep(self._home):
+                pid, endpoint = facts.get("pid"), facts.get("endpoint")
+                self._log.warning("removed what server %s (pid %s) left when it died", endpoint, pid)
             slots = create_slots(self._settings.gateways)
             stack.callback(os.close, slots)
             counters = Slots(slots)

@@ -3,6 +3,7 @@
 import time
 from bisect import bisect_left
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from podium.serving.walk import Walk
 from podium.telemetry.access import AccessLog, Entry
@@ -88,7 +89,7 @@ class Recorder:
         if self.access is not None:
             self.access.add(
                 Entry(
-                    time.time(),
+                    datetime.now(UTC),
                     walk.request_id,
                     walk.client,
                     walk.request.method,
@@ -123,7 +124,7 @@ class Recorder:
         """Count and write down a request that never became a scoring request: unreadable, no such path."""
         self._blocks[UNROUTED][_CODE_CELLS.get(status, _OTHER_CODE)] += 1
         if self.access is not None:
-            self.access.add(Entry(time.time(), request_id, client, method, path, status, 0, sent, 0.0, error=error))
+            self.access.add(Entry(datetime.now(UTC), request_id, client, method, path, status, 0, sent, 0.0, error=error))
 
     def count_rejected(self, series: int, reason: str) -> None:
         self._block(series)[REJECTED.cell(reason)] += 1

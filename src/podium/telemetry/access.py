@@ -11,18 +11,19 @@ import fcntl
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 _PENDING_LINES = 100_000
+_encoder = msgspec.json.Encoder()
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One request. Times in milliseconds; what is unknown is None and left to the reader as null."""
+    """One request. Durations in milliseconds; what is unknown is None and left to the reader as null."""
 
-    time: float
+    time: datetime
     request_id: str
     client: str
     method: str
@@ -95,7 +96,7 @@ class AccessLog:
     # ── in the thread
 
     def _write(self, entries: list[Entry]) -> None:
-        data = memoryview(b"".join(_line(entry) for entry in entries))
+        data = memoryview(_encoder.encode_lines(entries))
         try:
             self._open()
             while data:
@@ -135,12 +136,3 @@ class AccessLog:
                     os.unlink(self._path)
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
-
-
-_encoder = msgspec.json.Encoder()
-
-
-def _line(entry: Entry) -> bytes:
-    fields = msgspec.structs.asdict(entry)
-    fields["time"] = datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return _encoder.encode(fields) + b"\n"

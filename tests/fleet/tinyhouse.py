@@ -1,0 +1,233 @@
+"""A podium home, tiny versions in it, and servers started through the command line."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+NAME = "tiny"
+PRODUCTION = f"models:/{NAME}/production"
+
+# Answers [version, pid] to each row; a row above 0 takes so many milliseconds, -1 kills the worker.
+_GOOD = """
+import os, time
+VERSION = {version}
+def predict(data):
+    answers = []
+    for row in data:
+        if row[0] == -1:
+            os.kill(os.getpid(), 9)
+        time.sleep(max(row[0], 0) / 1000)
+        answers.append([VERSION, os.getpid()])
+    return answers
+class Model:
+    def predict(self, data):
+        return predict(data)
+def _load_pyfunc(path):
+    {while_loading}
+    return Model()
+"""
+
+
+class House:
+    """A home folder and the commands that use it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        source = str(Path(__file__).resolve().parents[2] / "src")
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")},
+            "PODIUM_HOME": str(self.home),
+            "PYTHONPATH": os.pathsep.join([source, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
+        }
+
+    def model(self, version: int, while_loading: str = "pass") -> Path:
+        """A model's folder; `while_loading` is a statement that runs when it is loaded."""
+        target = self.folder / f"model-{version}"
+        (target / "code").mkdir(parents=True)
+        (target / "code" / "tinymodel.py").write_text(_GOOD.format(version=version, while_loading=while_loading))
+        (target / "MLmodel").write_text(
+            "flavors:\n  python_function:\n    loader_module: tinymodel\n    code: code\n    python_version: 3.11.0\n"
+        )
+        return target
+
+    def register(self, version: int, while_loading: str = "pass") -> None:
+        """One more version of `tiny`."""
+        from podium.api.registering import Registry
+
+        Registry(self.home).register(self.model(version, while_loading), NAME)
+
+    def promote(self, version: int) -> None:
+        from podium.api.registering import Registry
+
+        Registry(self.home).promote(NAME, version)
+
+    def archive(self, version: int) -> None:
+        from podium.api.registering import Registry
+
+        Registry(self.home).transition(NAME, version, "Archived")
+
+    def command(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        """A podium command, to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "podium", *arguments],
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    @contextlib.contextmanager
+    def serving(self, *flags: str, uri: str = PRODUCTION) -> Iterator["Server"]:
+        """A server that is ready; stopped at the end if the test did not do so."""
+        server = Server(self, uri, flags)
+        try:
+            until(lambda: "Try it" in server.said(), "podium serve is ready", server.over)
+            yield server
+        finally:
+            server.end()
+
+    def processes(self) -> dict[int, str]:
+        """What runs with this home: process id and command line."""
+        mark, found = f"PODIUM_HOME={self.home}".encode(), {}
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                with contextlib.suppress(OSError):
+                    state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+                    if state != "Z" and mark in (entry / "environ").read_bytes().split(b"\0"):
+                        found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        return found
+
+
+class Server:
+    """One `podium serve` on a free port."""
+
+    def __init__(self, house: House, uri: str, flags: tuple[str, ...]) -> None:
+        self.house = house
+        self.out = house.folder / f"serve-{time.monotonic_ns()}.txt"
+        with self.out.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "podium", "serve", "-m", uri, "-p", "0", *flags],
+                env=house.environment,
+                cwd=house.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def said(self) -> str:
+        return self.out.read_text(errors="replace")
+
+    def over(self) -> str | None:
+        return None if self.process.poll() is None else f"exited {self.process.returncode}: {self.said()}"
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """`server.json`."""
+        for path in (self.house.home / "run").glob("[!.]*/server.json"):
+            with contextlib.suppress(FileNotFoundError):
+                facts: dict[str, Any] = json.loads(path.read_text())
+                if facts["pid"] == self.process.pid:
+                    return facts
+        return {}
+
+    @property
+    def port(self) -> int:
+        return int(self.status["port"])
+
+    def ask(self, milliseconds: float = 0, port: int | None = None) -> tuple[int, Any]:
+        """Status and the one row's answer: [version, pid of the worker]."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)) as connection:
+            body = json.dumps({"inputs": [[milliseconds]]})
+            connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+            return response.status, answer["predictions"][0] if response.status == 200 else answer
+
+    def get(self, path: str) -> tuple[int, str]:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+
+    def workers(self) -> list[int]:
+        return [replica["pid"] for replica in self.status["replicas"] if replica["state"] == "ready"]
+
+    def gateways(self) -> list[int]:
+        return [gateway["pid"] for gateway in self.status["gateways"]]
+
+    def stop(self, limit_s: float = 40) -> int:
+        """SIGTERM; the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(limit_s)
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(40)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(10)
+
+
+class Load:
+    """Some threads that ask one after the other, until told to stop: (status, answer) or the error of each request."""
+
+    def __init__(self, server: Server, threads: int = 3, milliseconds: float = 2) -> None:
+        self.answers: list[tuple[int, Any]] = []
+        self.errors: list[Exception] = []
+        self._server, self._milliseconds, self._port = server, milliseconds, server.port
+        self._is_over = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        until(lambda: len(self.answers) > 5, "the load is under way")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        for thread in self._threads:
+            thread.join(60)
+
+    def _run(self) -> None:
+        while not self._is_over.is_set():
+            try:
+                self.answers.append(self._server.ask(self._milliseconds, self._port))
+            except (OSError, http.client.HTTPException) as error:
+                self.errors.append(error)
+                if isinstance(error, ConnectionRefusedError):
+                    return
+
+    @property
+    def failed(self) -> list[Any]:
+        return [answer for answer in self.answers if answer[0] != 200] + self.errors
+
+    def versions(self) -> list[int]:
+        """The versions that answered, in their order, without repetitions."""
+        answered = [answer[0] for status, answer in list(self.answers) if status == 200]
+        return [version for i, version in enumerate(answered) if i == 0 or answered[i - 1] != version]
+
+
+def until(holds: Callable[[], Any], what: str, hopeless: Callable[[], str | None] = lambda: None, limit_s: float = 60) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + limit_s
+    while not holds():
+        reason = hopeless()
+        assert reason is None, f"{what}: {reason}"
+        assert time.monotonic() < deadline, f"not within {limit_s} s: {what}"
+        time.sleep(0.02)
