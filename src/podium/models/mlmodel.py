@@ -19,8 +19,10 @@ FILE = "MLmodel"
 # Keys of a flavor's entry that name files of the model; whether these exist is for loading to say.
 _PATHS = ("code", "data", "model_path", "pickled_model", "python_model")
 _MOST_BYTES = 8 * 1024 * 1024
-# Aliases let a few lines stand for billions of values (the "billion laughs"); what they stand for is what is counted.
-_MOST_VALUES = 1_000_000
+# Aliases let a few lines stand for billions of values (the "billion laughs"); what they stand for is what is weighed:
+# characters, and sixteen more for each value.
+_MOST_WEIGHT = 32 * 1024 * 1024
+_VALUE_WEIGHT = 16
 
 
 def read_mlmodel(folder: Path) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def load_yaml(text: str, path: Path) -> Any:
     """What YAML says, as values that fit JSON: dates as text, bytes as base64, sets as lists, keys as text.
 
     Raises:
-        InvalidModel: Not YAML, values that no JSON holds, nested too deep, or more than a million of them. Names `path`.
+        InvalidModel: Not YAML, values that no JSON holds, nested too deep, or too many of them. Names `path`.
     """
     try:
         plain = _as_json(_safe_load(text))
@@ -119,27 +121,28 @@ def _safe_load(text: str) -> Any:
         node = loader.get_single_node()
         if node is None:
             return None
-        if _weight(node, {}) > _MOST_VALUES:
-            raise ValueError(f"it stands for more than {_MOST_VALUES} values")
+        if _weight(node, {}) > _MOST_WEIGHT:
+            raise ValueError("its aliases stand for too much")
         return loader.construct_document(node)
     finally:
         loader.dispose()
 
 
 def _weight(node: yaml.Node, known: dict[yaml.Node, int | None]) -> int:
-    """How many values a node stands for. `known` are those seen before; None: it is being looked at."""
+    """How much text a node stands for. `known` are those seen before; None: it is being looked at."""
     if node in known:
         weight = known[node]
         if weight is None:
             raise RecursionError
         return weight
     known[node] = None
+    weight = _VALUE_WEIGHT
     if isinstance(node, yaml.MappingNode):
-        weight = 1 + sum(_weight(key, known) + _weight(value, known) for key, value in node.value)
+        weight += sum(_weight(key, known) + _weight(value, known) for key, value in node.value)
     elif isinstance(node, yaml.SequenceNode):
-        weight = 1 + sum(_weight(each, known) for each in node.value)
+        weight += sum(_weight(each, known) for each in node.value)
     else:
-        weight = 1
+        weight += len(node.value)
     known[node] = weight
     return weight
 
