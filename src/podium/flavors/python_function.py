@@ -38,20 +38,11 @@ class LoadedPythonModel:
 
         Raises:
             SchemaMismatch: The input does not fit the hint that the signature was made from.
-            InvalidInput: The model raised MLflow's exception for a wrong parameter, whose text is meant for the caller.
         """
         data = fit(data, self._hint) if self._checks else from_frame(data, self._hint)
         arguments = (self.context, data) if self._takes_context else (data,)
         named = {"params": None if params is None else dict(params)} if self._takes_params else {}
-        try:
-            return self.native.predict(*arguments, **named)
-        except Exception as error:
-            if (
-                type(error).__name__ == "MlflowException"
-                and getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE"
-            ):
-                raise InvalidInput(str(getattr(error, "message", error))) from error
-            raise
+        return self.native.predict(*arguments, **named)
 
 
 class PythonFunctionFlavor:

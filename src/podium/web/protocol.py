@@ -218,7 +218,8 @@ class Connection(asyncio.Protocol):
             self.close_if_idle()
 
     def close_if_idle(self) -> None:
-        if self._active is None and self._reader.phase is Phase.IDLE and not self._reader.ready:
+        # Once: a drain asks again and again, and each time would begin the client's grace anew.
+        if self._active is None and self._reader.phase is Phase.IDLE and not (self._reader.ready or self._is_lingering):
             self._linger()
 
     def abort(self) -> None:
