@@ -22,6 +22,7 @@ from podium.flavors.python_function import PythonFunctionFlavor
 from podium.models.load import load_predictor
 from podium.models.mlmodel import read_mlmodel
 from podium.models.predictor import Predictor
+from podium.protocols.mlflow.problems import problem
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -45,10 +46,15 @@ class Upper(pyfunc.PythonModel):
 class Picky(pyfunc.PythonModel):
     def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
         from mlflow.exceptions import MlflowException
+        from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
-        if len(model_input) == 1:
-            raise MlflowException.invalid_parameter_value("one row is too few")
-        raise MlflowException("broken")
+        match len(model_input):
+            case 1:
+                raise MlflowException.invalid_parameter_value("one row is too few")
+            case 2:
+                raise MlflowException("no such row", error_code=RESOURCE_DOES_NOT_EXIST)
+            case _:
+                raise ValueError("secret")
 
 
 def doubled(model_input: Any) -> Any:
@@ -125,14 +131,36 @@ def test_input_is_checked_against_the_hint_that_the_signature_came_from(tmp_path
         predictor.predict([1])
 
 
-def test_what_a_model_says_of_a_wrong_parameter_reaches_the_caller(tmp_path: Path) -> None:
-    """MLflow's exception for it carries a text for clients; any other failure of the model does not."""
+@pytest.mark.parametrize(
+    ("rows", "status", "text"), [(1, 400, "one row is too few"), (2, 404, "no such row"), (3, 400, "unexpected error")]
+)
+def test_what_a_model_tells_its_client_reaches_it(tmp_path: Path, rows: int, status: int, text: str) -> None:
+    """MLflow's exception carries a status and a text for clients; any other failure of the model does not."""
     predictor = saved(tmp_path / "m", python_model=Picky())
+    with pytest.raises(PredictFailed) as caught:
+        predictor.predict(pd.DataFrame({"x": range(rows)}))
+    answer = problem(caught.value)
 
-    with pytest.raises(InvalidInput, match="one row is too few"):
-        predictor.predict(FRAME.head(1))
-    with pytest.raises(PredictFailed):
-        predictor.predict(FRAME)
+    assert answer.status == status
+    assert text in answer.body.decode()
+    assert "secret" not in answer.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("error_code", "name", "status"),
+    [
+        (5, "SERVICE_UNDER_MAINTENANCE", 500),
+        (9, "RESOURCE_EXHAUSTED", 429),
+        (3002, "RESOURCE_DOES_NOT_EXIST", 404),
+        (987654, "INTERNAL_ERROR", 500),
+        ("BAD_REQUEST", "INTERNAL_ERROR", 500),
+    ],
+)
+def test_a_code_means_what_it_means_to_mlflow(error_code: Any, name: str, status: int) -> None:
+    """MLflow knows its codes by their numbers alone; a word is an internal error there."""
+    error = mlflow_shims.MlflowException("m", error_code=error_code)
+
+    assert (error.error_code, error.get_http_status_code()) == (name, status)
 
 
 def test_pickles_name_mlflow_and_never_podium(tmp_path: Path) -> None:

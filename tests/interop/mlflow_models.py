@@ -78,6 +78,20 @@ set_model(FromCode())
 """
 
 
+CHAT = """
+import mlflow
+from mlflow.types.llm import ChatChoice, ChatCompletionResponse, ChatMessage
+
+class Echo(mlflow.pyfunc.ChatModel):
+    def predict(self, context, messages, params):
+        content = messages[-1].content.upper()
+        message = ChatMessage(role="assistant", content=content)
+        return ChatCompletionResponse(choices=[ChatChoice(index=0, message=message)], id="1", created=1)
+
+mlflow.models.set_model(Echo())
+"""
+
+
 def save(root):
     numbers = pd.DataFrame({"x": [1.5, 2.5]})
     sample = FRAME.head(3)
@@ -147,6 +161,12 @@ def save(root):
         code_paths=[str(work / "interop_loader.py")],
         input_example=numbers,
     )
+    (work / "chat.py").write_text(CHAT)
+    mlflow.pyfunc.save_model(
+        root / "python-chat",
+        python_model=str(work / "chat.py"),
+        input_example={"messages": [{"role": "user", "content": "hi"}]},
+    )
     _save_onnx(root)
     shutil.rmtree(work)
 
@@ -211,7 +231,12 @@ def _score(folder):
     example = folder / "serving_input_example.json"
     parsed = _parse_json_data(example.read_text(), model.metadata, model.metadata.get_input_schema())
     out = io.StringIO()
-    predictions_to_json(model.predict(parsed.data, params=parsed.params), out)
+    answer = model.predict(parsed.data, params=parsed.params)
+    if "messages" in json.loads(example.read_text()):
+        # The server answers an LLM's request with the prediction alone.
+        out.write(json.dumps(answer))
+    else:
+        predictions_to_json(answer, out)
     sys.path[:] = before
     for name in [name for name, module in sys.modules.items() if str(folder) in str(getattr(module, "__file__", None))]:
         del sys.modules[name]

@@ -110,7 +110,7 @@ def test_every_model_that_mlflow_saved_was_compared(theirs: Path) -> None:
     """The list above is complete."""
     saved = {each.name for each in theirs.iterdir() if each.is_dir()}
 
-    assert saved == {*THEIRS, "sklearn-1x", "sklearn-only-flavors"}
+    assert saved == {*THEIRS, "python-chat", "sklearn-1x", "sklearn-only-flavors"}
 
 
 def test_a_model_in_the_layout_of_mlflow_1_answers_the_same(theirs: Path) -> None:
@@ -211,6 +211,54 @@ def test_requirements_name_mlflow_only_where_a_model_asks_for_it(ours: Path, nam
     lines = (ours / name / "requirements.txt").read_text().splitlines()
 
     assert [line for line in lines if line.startswith(("mlflow", "podium"))] == []
+
+
+SCORE_HERE = """
+import json, pathlib, sys, warnings
+warnings.simplefilter("ignore")
+from podium.worker.check import check
+from podium.models.mlmodel import read_mlmodel
+import importlib.util
+assert importlib.util.find_spec("mlflow").origin
+found = {}
+for folder in sorted(pathlib.Path(sys.argv[1]).iterdir()):
+    if (folder / "MLmodel").exists() and folder.name != "sklearn-1x":
+        path, modules = list(sys.path), set(sys.modules)
+        report = check(folder, read_mlmodel(folder))
+        found[folder.name] = report["answer"] or report["message"]
+        sys.path[:] = path
+        for name in set(sys.modules) - modules:
+            if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
+                del sys.modules[name]
+print("FOUND" + json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("whose", ["theirs", "ours"])
+def test_where_mlflow_is_installed_podium_answers_the_same(request: pytest.FixtureRequest, whose: str) -> None:
+    """A model's own environment has mlflow as a rule; its classes and loaders are then the real ones, chat models' too."""
+    assert PYTHON is not None
+    root = request.getfixturevalue(whose)
+    environment = {**os.environ, "PYTHONPATH": str(Path(sys.modules["podium"].__path__[0]).parent)}
+    command = [PYTHON, "-c", SCORE_HERE, str(root)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    found = json.loads(done.stdout.partition("FOUND")[2])
+
+    assert len(found) >= len(OURS)
+    differing = {
+        name: text
+        for name, text in found.items()
+        if name != "sklearn-only-flavors" and not same(_json_or_text(text), expected(root, name)["answer"])
+    }
+    assert differing == {}
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def test_models_that_podium_saved_pass_a_check_in_a_clean_process(ours: Path) -> None:

@@ -139,7 +139,7 @@ OBJECT = ObjectType((Property("k", DataType.STRING), Property("n", DataType.LONG
         ({"z": {"k": "v"}}, MapType(OBJECT), {"z": {"k": "v"}}),
         ({"any": [1]}, AnyType(), {"any": [1]}),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_nested_values_become_what_is_declared(value: Any, kind: ColumnType, expected: Any) -> None:
     """Cell by cell; the caller's own value is not changed."""
@@ -169,7 +169,7 @@ def test_nested_values_become_what_is_declared(value: Any, kind: ColumnType, exp
         ([1], MapType(DataType.DOUBLE), "Expected data to be a dict, got list"),
         ({1: 2.0}, MapType(DataType.DOUBLE), "Expected all keys in the map type data are string type."),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_nested_values_that_do_not_fit_are_refused_without_being_quoted(value: Any, kind: ColumnType, said: str) -> None:
     """Names of properties are told, values are not."""
@@ -212,7 +212,7 @@ def test_columns_numbered_by_a_frame_are_matched_by_number() -> None:
         ({"x": "a"}, 1),
         ([{"x": "a"}, {"x": "b"}], 2),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_other_forms_become_frames_as_in_mlflow(data: Any, rows: int) -> None:
     """A dict of lists of text is one row, of arrays many."""
@@ -229,7 +229,11 @@ def test_two_columns_of_one_name_are_refused() -> None:
         plan.enforce(pd.DataFrame([[1.0, 2.0]], columns=["a", "a"]))
 
 
-@pytest.mark.parametrize("data", [5, "x", None, object(), {"a": 1}, [1], pd.DataFrame(), np.zeros((2, 2, 2))], ids=str)
+@pytest.mark.parametrize(
+    "data",
+    [5, "x", None, object(), {"a": 1}, [1], pd.DataFrame(), np.zeros((2, 2, 2))],
+    ids=lambda value: type(value).__name__,
+)
 def test_forms_that_hold_no_such_tensor_or_table_are_refused(data: Any) -> None:
     """By both kinds of schema, and with a sentence."""
     for schema in (

@@ -58,7 +58,7 @@ def test_a_model_cannot_change_the_defaults_of_later_requests() -> None:
         ({"when": "2024-02-03T04:05:06+02:00"}, datetime.datetime.fromisoformat("2024-02-03T02:05:06")),
         ({"opts": {"k": "w"}}, {"k": "w"}),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_loses_nothing_is_converted(given: dict[str, Any], expected: Any) -> None:
     """To Python's own types; null stays null."""
@@ -83,7 +83,7 @@ def test_what_loses_nothing_is_converted(given: dict[str, Any], expected: Any) -
         ({"when": 5}, "Failed to convert value from type `<class 'int'>` to `DataType.datetime`"),
         ({"opts": {}}, "Missing required properties: {'k'}"),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_does_not_fit_is_refused_without_being_quoted(given: dict[str, Any], said: str) -> None:
     """The param, its type and default, and what kind of thing came instead."""

@@ -34,7 +34,7 @@ class Echo:
         ([{"s": "a"}], [{"s": "x"}, {"s": "y"}], [{"s": "x"}, {"s": "y"}]),
         ({"s": "a"}, {"s": "x"}, {"s": "x"}),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_a_model_sees_what_its_example_was(tmp_path: Path, example: Any, data: Any, seen: Any) -> None:
     """The signature's frame is on the way only."""

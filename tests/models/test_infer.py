@@ -107,7 +107,9 @@ def test_params_have_types_shapes_and_plain_defaults() -> None:
     )
 
 
-@pytest.mark.parametrize("default", [None, b"x", [[1]], ["a", 1], {}, object(), np.zeros((2, 2))], ids=str)
+@pytest.mark.parametrize(
+    "default", [None, b"x", [[1]], ["a", 1], {}, object(), np.zeros((2, 2))], ids=lambda value: type(value).__name__
+)
 def test_params_that_no_schema_holds_are_refused_by_name(default: Any) -> None:
     """So that saving the model fails, not its first request."""
     with pytest.raises(InvalidInput, match="'p'"):

@@ -50,7 +50,7 @@ def test_a_unified_answer_has_no_envelope() -> None:
         ({np.int64(1): {datetime.date(2024, 1, 2): 0}}, '{"1": {"2024-01-02": 0}}'),
         ({"frame": pd.DataFrame({"a": [1]}), "series": pd.Series([1, 2])}, '{"frame": [{"a": 1}], "series": [1, 2]}'),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_values_beyond_plain_json_have_a_form(prediction: Any, expected: str) -> None:
     """Bare NaN as in MLflow; types on which MLflow answers 500 as ISO 8601, numbers and lists."""
@@ -72,7 +72,7 @@ def test_of_columns_with_one_name_the_last_is_kept_without_a_warning() -> None:
         ({b"k": 0}, "bytes"),
         (np.longdouble(1), "numpy.longdouble"),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_has_no_form_is_named_by_its_type(prediction: Any, told: str) -> None:
     """So that whoever wrote the model knows what to change."""

@@ -15,7 +15,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +75,13 @@ class Podium:
             raise AssertionError(f"the script exited {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def serve(self, uri: str, *flags: str, wait_s: float = 60, is_ready: bool = True) -> "Server":
-        """Start `podium serve` on a free port; returns once it is ready, or only listens if that is all that is wanted."""
+    def serve(self, uri: str, *flags: str, prefix: Sequence[str] = ()) -> "Server":
+        """Start `podium serve` on a free port; returns once it is ready. `prefix` is a command to run it under."""
         port = free_port()
         log = self.folder / f"serve-{port}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "podium", "serve", "-m", uri, "-p", str(port), *flags],
+                [*prefix, sys.executable, "-m", "podium", "serve", "-m", uri, "-p", str(port), *flags],
                 env=self.environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -90,12 +90,10 @@ class Podium:
                 start_new_session=True,
             )
         server = Server(self, process, port, log)
-        wait_until(
-            lambda: server.answers("/readyz" if is_ready else "/livez"),
-            wait_s,
-            f"podium serve\n{server.said()}",
-            server.has_ended,
-        )
+        try:
+            wait_until(lambda: server.answers("/readyz"), 60, "podium serve is ready", server.has_ended)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{server.said()}") from None
         return server
 
     def processes(self) -> dict[int, str]:
@@ -144,7 +142,7 @@ class Server:
 
     def has_ended(self) -> str | None:
         """What `podium serve` said, if it is over; None while it runs."""
-        return f"exited {self.process.returncode}:\n{self.said()}" if self.process.poll() is not None else None
+        return f"exited {self.process.returncode}" if self.process.poll() is not None else None
 
     def answers(self, path: str) -> bool:
         """Whether GET answers 200 now."""

@@ -1,5 +1,6 @@
 """What a run of requests may look like: which version was live when, and what to say of answers that were not right."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -58,3 +59,13 @@ def move(server: Server, command: Sequence[str], version: int) -> Switch:
     server.podium.run("models", *command)
     assert server.settle() == 0, server.said()
     return Switch(str(version), began, time.monotonic())
+
+
+def counted(server: Server, code: str) -> int:
+    """Requests that `/metrics` counts with this status, over all versions."""
+    page = server.get("/metrics")[2].decode()
+    return sum(
+        int(number)
+        for labels, number in re.findall(r"^podium_requests_total\{(.*)\} (\d+)$", page, re.MULTILINE)
+        if f'code="{code}"' in labels
+    )

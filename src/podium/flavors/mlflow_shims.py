@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from podium.domain.error_codes import NAMES, NUMBERS, STATUSES
 from podium.flavors.python_model import (
     FunctionPythonModel,
     ModelConfig,
@@ -24,17 +25,37 @@ from podium.flavors.python_model import (
 
 
 class MlflowException(Exception):
-    """What models raise as `mlflow.exceptions.MlflowException`."""
+    """What models raise as `mlflow.exceptions.MlflowException`; its text and status are meant for the client.
 
-    def __init__(self, message: object = "", error_code: object = None, **facts: Any) -> None:
+    Args:
+        message: For the client.
+        error_code: The number of one of MLflow's codes, such as 3002; whatever else it is, is an internal error.
+        sqlstate: A finer word for programs; None takes the code's.
+        error_class: Likewise.
+        facts: Kept as they are.
+    """
+
+    def __init__(
+        self,
+        message: object = "",
+        error_code: object = NUMBERS["INTERNAL_ERROR"],
+        sqlstate: str | None = None,
+        error_class: str | None = None,
+        **facts: Any,
+    ) -> None:
         self.message = str(message)
-        self.error_code = error_code
+        self.error_code = NAMES.get(error_code, "INTERNAL_ERROR") if isinstance(error_code, int) else "INTERNAL_ERROR"
+        self.sqlstate = sqlstate
+        self.error_class = error_class
         self.json_kwargs = facts
         super().__init__(self.message)
 
+    def get_http_status_code(self) -> int:
+        return STATUSES.get(self.error_code, 500)
+
     @classmethod
     def invalid_parameter_value(cls, message: str, **facts: Any) -> "MlflowException":
-        return cls(message, error_code="INVALID_PARAMETER_VALUE", **facts)
+        return cls(message, error_code=NUMBERS["INVALID_PARAMETER_VALUE"], **facts)
 
 
 class FuncInfo(NamedTuple):
@@ -84,10 +105,13 @@ _SCHEMA = (
 _NAMES: dict[str, dict[str, Any]] = {
     "mlflow": {},
     "mlflow.exceptions": {"MlflowException": MlflowException},
+    "mlflow.protos": {},
     "mlflow.models": {"ModelConfig": ModelConfig, "set_model": set_model, "ModelSignature": Kept},
     "mlflow.models.model": {"set_model": set_model},
     "mlflow.models.model_config": {"ModelConfig": ModelConfig},
     "mlflow.models.signature": {"ModelSignature": Kept, "_TypeHints": TypeHints},
+    "mlflow.protos": {},
+    "mlflow.protos.databricks_pb2": dict(NUMBERS),
     "mlflow.pyfunc": {"PythonModel": PythonModel, "PythonModelContext": PythonModelContext},
     "mlflow.pyfunc.model": {
         "PythonModel": PythonModel,

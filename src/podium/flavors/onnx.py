@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from podium.domain.signature import Signature
-from podium.errors import InvalidInput, InvalidModel, MissingDependency, SchemaMismatch
+from podium.errors import InvalidInput, InvalidModel, MissingDependency
 from podium.flavors.contract import Loaded, Row, Saved
 from podium.flavors.folders import part_of
 from podium.flavors.onnx_session import DEFAULT_PROVIDERS, check_options, open_session
@@ -26,13 +26,14 @@ class LoadedSession:
     def __init__(self, session: Any) -> None:
         self.native = session
         self.inputs = [(each.name, each.type, tuple(each.shape)) for each in session.get_inputs()]
+        self._kinds = {name: kind for name, kind, _ in self.inputs}
         self.outputs = [each.name for each in session.get_outputs()]
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Run the session; params are ignored, as in MLflow.
 
         Raises:
-            SchemaMismatch: The data cannot be brought to the model's inputs.
+            InvalidInput: The data cannot be brought to the model's inputs.
         """
         del params
         pandas = sys.modules.get("pandas")
@@ -53,15 +54,15 @@ class LoadedSession:
         if is_frame:
             missing = [name for name in names if name not in data.columns]
             if missing:
-                raise SchemaMismatch(f"The model has the inputs {names}; the table has no columns {missing}.")
+                raise InvalidInput(f"The model has the inputs {names}; the table has no columns {missing}.")
             return {name: self._column(data[name].to_numpy(), shape) for name, _, shape in self.inputs}
         if isinstance(data, np.ndarray) and len(names) == 1:
             return {names[0]: data}
         if isinstance(data, np.ndarray):
-            raise SchemaMismatch(
+            raise InvalidInput(
                 f"The model has {len(names)} inputs, {names}; one array cannot feed them. Send each by name."
             )
-        raise SchemaMismatch(f"The model takes a dict of arrays, an array or a table, got {type(data).__name__}.")
+        raise InvalidInput(f"The model takes a dict of arrays, an array or a table, got {type(data).__name__}.")
 
     @staticmethod
     def _column(values: Any, shape: tuple[Any, ...]) -> Any:
@@ -71,7 +72,7 @@ class LoadedSession:
     def _fit(self, name: str, values: Any) -> Any:
         """Numbers as float32 where the input wants that: JSON has no float32, and a mixed table holds objects."""
         values = np.asarray(values) if isinstance(values, list) else values
-        wants = next((kind for each, kind, _ in self.inputs if each == name), None)
+        wants = self._kinds.get(name)
         if (
             wants == "tensor(float)"
             and isinstance(values, np.ndarray)

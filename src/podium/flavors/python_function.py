@@ -11,6 +11,7 @@ from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel
 from podium.flavors.contract import Loaded, Row, Saved
 from podium.flavors.folders import part_of
+from podium.flavors.loader_module import LoaderModuleFlavor
 from podium.flavors.mlflow_shims import install
 from podium.flavors.model_code import run_model_code, source_of
 from podium.flavors.pickles import SUFFIXES, check_allowed, dump_cloudpickle, load_pickle
@@ -37,20 +38,11 @@ class LoadedPythonModel:
 
         Raises:
             SchemaMismatch: The input does not fit the hint that the signature was made from.
-            InvalidInput: The model raised MLflow's exception for a wrong parameter, whose text is meant for the caller.
         """
         data = fit(data, self._hint) if self._checks else from_frame(data, self._hint)
         arguments = (self.context, data) if self._takes_context else (data,)
         named = {"params": None if params is None else dict(params)} if self._takes_params else {}
-        try:
-            return self.native.predict(*arguments, **named)
-        except Exception as error:
-            if (
-                type(error).__name__ == "MlflowException"
-                and getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE"
-            ):
-                raise InvalidInput(str(getattr(error, "message", error))) from error
-            raise
+        return self.native.predict(*arguments, **named)
 
 
 class PythonFunctionFlavor:
@@ -122,6 +114,9 @@ class PythonFunctionFlavor:
         entry = flavors.get("python_function", {})
         install()
         model = self._read(folder, entry, config)
+        if _is_chat(model):
+            # MLflow's chat classes have wrappers of their own, and cannot be there without mlflow.
+            return LoaderModuleFlavor().load(folder, flavors, config, signature)
         artifacts = {
             str(name): str(part_of(folder, facts.get("path"), f"artifacts.{name}"))
             for name, facts in (entry.get("artifacts") or {}).items()
@@ -178,6 +173,11 @@ def _pickle(model: Any, folder: Path, compression: str | None) -> tuple[dict[str
     if compression:
         entry["python_model_compression"] = compression
     return entry, frozenset(modules)
+
+
+def _is_chat(model: Any) -> bool:
+    kinds = {base.__name__ for base in type(model).__mro__ if base.__module__ == "mlflow.pyfunc.model"}
+    return not kinds.isdisjoint({"ChatModel", "ChatAgent", "ResponsesAgent"})
 
 
 def _is_streamable(model: Any) -> bool:
