@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import podium
 from podium.transport.control import ControlSocket
 from podium.transport.messages import BrokenMessage, Message
 
@@ -188,7 +187,7 @@ def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None)
 
 def _environment() -> dict[str, str]:
     """Ours; and where podium itself is not installed but found by path, the same path."""
-    root = str(Path(podium.__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     if root not in {*site.getsitepackages(), site.getusersitepackages()}:
         paths = [root, *environment.get("PYTHONPATH", "").split(os.pathsep)]
