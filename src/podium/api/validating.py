@@ -27,7 +27,7 @@ class ValidationReport:
         is_valid: It loaded, and scored its example if it has one.
         step: What failed (`read`, `load`, `decode`, `predict`, `encode`, `crash`, `timeout`), or `done`.
         message: Why, for people; None when all went well.
-        cause: `import_error`, `out_of_memory`, `signal`, `timeout` or another word for programs; None likewise.
+        cause: A word for programs: of loading, one of the names in `domain/causes.py`; None likewise.
         has_example: False: it only loaded, nothing was scored.
         answer: The start of the response to its example.
         mismatches: Requirements that this environment does not meet; they alone do not make a model invalid.
