@@ -86,7 +86,7 @@ class Drain:
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """A step of loading began: `import`, `load`, `probe`, `warm`."""
+    """A step of loading began, in this order: `import`, `load`, `warm`, `probe`."""
 
     step: str
 
