@@ -33,7 +33,7 @@ _PIP_SOURCES = {
     "CACHE_DIR", "CERT", "CLIENT_CERT", "CONFIG_FILE", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL", "FIND_LINKS", "INDEX_URL",
     "KEYRING_PROVIDER", "NO_CACHE_DIR", "NO_INDEX", "PROXY", "RETRIES", "TRUSTED_HOST", "TIMEOUT",
 }  # fmt: skip
-_MLFLOW = ("mlflow==3.17.2", "skops", "onnx", "onnxruntime")
+_MLFLOW = ("mlflow==3.17.2", "skops", "onnx", "onnxruntime", "skl2onnx", "httpx")
 _SERIAL_ROOMS = ("tests/fleet", "tests/system")
 
 

@@ -44,9 +44,10 @@ def save_model(
         sk_model: A fitted estimator or pipeline.
         path: The folder; must not exist, or be empty.
         serialization_format: `skops`, `cloudpickle` or `pickle`. None takes skops; or cloudpickle, with a warning, where
-            skops cannot hold the estimator or finds types in it that it does not trust.
+            skops cannot hold the estimator or finds types in it that come neither from scikit-learn, numpy or scipy nor
+            from skops_trusted_types.
         pyfunc_predict_fn: The method that answers requests: `predict`, `predict_proba`, …
-        skops_trusted_types: Names of types to trust, written into the model and used when it is loaded.
+        skops_trusted_types: Names of more types to trust, written into the model and used when it is loaded.
     """
     packaging.save_model(
         sk_model,

@@ -146,6 +146,23 @@ def test_what_a_model_tells_its_client_reaches_it(tmp_path: Path, rows: int, sta
     assert "secret" not in answer.body.decode()
 
 
+@pytest.mark.parametrize(
+    ("error_code", "name", "status"),
+    [
+        (5, "SERVICE_UNDER_MAINTENANCE", 500),
+        (9, "RESOURCE_EXHAUSTED", 429),
+        (3002, "RESOURCE_DOES_NOT_EXIST", 404),
+        (987654, "INTERNAL_ERROR", 500),
+        ("BAD_REQUEST", "INTERNAL_ERROR", 500),
+    ],
+)
+def test_a_code_means_what_it_means_to_mlflow(error_code: Any, name: str, status: int) -> None:
+    """MLflow knows its codes by their numbers alone; a word is an internal error there."""
+    error = mlflow_shims.MlflowException("m", error_code=error_code)
+
+    assert (error.error_code, error.get_http_status_code()) == (name, status)
+
+
 def test_pickles_name_mlflow_and_never_podium(tmp_path: Path) -> None:
     """They must load where there is no podium."""
     (tmp_path / "w.txt").write_text("hello")

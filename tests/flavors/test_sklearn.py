@@ -1,6 +1,8 @@
 """scikit-learn's formats, the fall-back from skops, and what is known of rows."""
 
+import importlib
 import json
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 from podium.errors import InvalidInput, InvalidModel, LoadFailed
 from podium.flavors.sklearn import SklearnFlavor, load_estimator
@@ -50,30 +53,101 @@ def test_each_format_gives_back_the_same_answers(tmp_path: Path, asked: str | No
     assert np.array_equal(model.predict(X), loaded.predict(X))
 
 
-def test_types_that_skops_does_not_trust_fall_back_with_a_note(tmp_path: Path) -> None:
-    """The note names them, so that whoever trusts them can say so."""
-    with pytest.warns(UserWarning, match=r"cloudpickle instead of skops.*sklearn\.tree\._tree\.Tree.*skops_trusted_types"):
-        saved = FLAVOR.save(forest(), tmp_path)
+@pytest.mark.parametrize("asked", [None, "skops"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        forest(),
+        KNeighborsClassifier(1).fit(X, Y),
+        GridSearchCV(DecisionTreeRegressor(), {"max_depth": [1, 2]}, cv=2).fit(X, Y),
+        VotingClassifier([("a", LogisticRegression()), ("b", forest())]).fit(X, Y),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_types_of_scikit_learn_itself_are_trusted_and_written_down(tmp_path: Path, model: Any, asked: str | None) -> None:
+    """skops knows no trees, but whoever made the forest does; what is written down is what MLflow trusts as well."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        saved = FLAVOR.save(model, tmp_path, serialization_format=asked)
 
-    assert [path.name for path in tmp_path.iterdir()] == ["model.pkl"]
+    assert saved.flavors["sklearn"]["serialization_format"] == "skops"
+    assert all(name.startswith("sklearn.") for name in saved.flavors["sklearn"]["skops_trusted_types"])
+    assert np.array_equal(model.predict(X), FLAVOR.load(tmp_path, saved.flavors, None).predict(X))
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An estimator whose class comes from a module of the user's own."""
+    (tmp_path / "src").mkdir()
+    code = "from sklearn.linear_model import LogisticRegression\n\nclass Own(LogisticRegression):\n    pass\n"
+    (tmp_path / "src" / "foreign_estimator.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path / "src")
+    return importlib.import_module("foreign_estimator").Own().fit(X, Y)
+
+
+def test_types_of_other_packages_fall_back_with_a_note(tmp_path: Path, foreign: Any) -> None:
+    """The note names them, so that whoever trusts them can say so; and it points at the caller's line."""
+    (folder := tmp_path / "model").mkdir()
+    with pytest.warns(
+        UserWarning, match=r"cloudpickle instead of skops.*foreign_estimator.Own.*skops_trusted_types"
+    ) as seen:
+        saved = FLAVOR.save(foreign, folder)
+
+    assert seen[0].filename == __file__
+    assert [path.name for path in folder.iterdir()] == ["model.pkl"]
     assert saved.flavors["sklearn"]["serialization_format"] == "cloudpickle"
     assert saved.requirements == ["scikit-learn", "cloudpickle"]
 
 
-def test_types_that_the_user_trusts_are_written_into_the_model(tmp_path: Path) -> None:
+def test_types_that_the_user_trusts_are_written_into_the_model(tmp_path: Path, foreign: Any) -> None:
     """And are trusted when it is loaded, as in MLflow."""
-    saved = FLAVOR.save(forest(), tmp_path, skops_trusted_types=["sklearn.tree._tree.Tree"])
+    (folder := tmp_path / "model").mkdir()
+    saved = FLAVOR.save(foreign, folder, skops_trusted_types=["foreign_estimator.Own"])
 
-    assert saved.flavors["sklearn"]["skops_trusted_types"] == ["sklearn.tree._tree.Tree"]
-    assert np.array_equal(forest().predict(X), FLAVOR.load(tmp_path, saved.flavors, None).predict(X))
+    assert saved.flavors["sklearn"]["skops_trusted_types"] == ["foreign_estimator.Own"]
+    assert np.array_equal(foreign.predict(X), FLAVOR.load(folder, saved.flavors, None).predict(X))
 
 
-def test_skops_by_name_does_not_fall_back(tmp_path: Path) -> None:
+def test_skops_by_name_does_not_fall_back(tmp_path: Path, foreign: Any) -> None:
     """Who asks for it gets it or an error that says what is in the way."""
-    with pytest.raises(InvalidInput, match=r"sklearn\.tree\._tree\.Tree"):
-        FLAVOR.save(forest(), tmp_path, serialization_format="skops")
+    (folder := tmp_path / "model").mkdir()
+    with pytest.raises(InvalidInput, match=r"foreign_estimator\.Own"):
+        FLAVOR.save(foreign, folder, serialization_format="skops")
 
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
+
+
+def of_main() -> FunctionTransformer:
+    """A transformer with a function that a script defines."""
+    main = sys.modules["__main__"].__dict__
+    exec("def own(x):\n    return x * 2", main)
+    return FunctionTransformer(main["own"]).fit(X)
+
+
+def test_what_a_script_defines_is_taken_along_or_the_author_is_told(tmp_path: Path) -> None:
+    """By name alone it would be found in the author's session and nowhere else."""
+    with pytest.raises(InvalidInput, match=r"__main__\.own.*outside of this script.*cloudpickle"):
+        FLAVOR.save(of_main(), tmp_path, serialization_format="skops")
+    with pytest.warns(UserWarning, match="load nowhere else.*cloudpickle"):
+        FLAVOR.save(of_main(), tmp_path, serialization_format="pickle")
+    with pytest.warns(UserWarning, match="cloudpickle instead of skops"):
+        FLAVOR.save(of_main(), tmp_path)
+
+
+@pytest.mark.parametrize("asked", ["skops", "cloudpickle", "pickle"])
+def test_models_with_large_arrays_can_be_saved(tmp_path: Path, asked: str) -> None:
+    """Pickle hands arrays beyond its frame's size over as they are."""
+    model = LinearRegression().fit(np.eye(2, 20_000), [0.0, 1.0])
+
+    saved = FLAVOR.save(model, tmp_path, serialization_format=asked)
+
+    assert np.array_equal(model.coef_, load_estimator(tmp_path, saved.flavors).coef_)
+
+
+def test_a_lambda_and_pickle_do_not_go_together(tmp_path: Path) -> None:
+    """The error says so and names the format that can."""
+    with pytest.raises(InvalidInput, match=r"pickle cannot hold.*cloudpickle"):
+        FLAVOR.save(make_pipeline(FunctionTransformer(lambda x: x)), tmp_path, serialization_format="pickle")
 
 
 def test_a_model_that_trusts_nothing_cannot_make_skops_load_more(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from podium.domain.error_codes import NAMES, NUMBERS, STATUSES
 from podium.flavors.python_model import (
     FunctionPythonModel,
     ModelConfig,
@@ -22,45 +23,39 @@ from podium.flavors.python_model import (
     set_model,
 )
 
-# MLflow's error codes: the number that its protocol gives each, and the HTTP status. Pickles hold the number.
-_ERROR_CODES = {
-    "INTERNAL_ERROR": (1, 500),
-    "TEMPORARILY_UNAVAILABLE": (2, 503),
-    "BAD_REQUEST": (4, 400),
-    "NOT_FOUND": (11, 404),
-    "INVALID_PARAMETER_VALUE": (1000, 400),
-    "INVALID_STATE": (1003, 500),
-    "PERMISSION_DENIED": (1004, 403),
-    "REQUEST_LIMIT_EXCEEDED": (1007, 429),
-    "NOT_IMPLEMENTED": (1010, 501),
-    "RESOURCE_ALREADY_EXISTS": (3001, 400),
-    "RESOURCE_DOES_NOT_EXIST": (3002, 404),
-}
-
 
 class MlflowException(Exception):
     """What models raise as `mlflow.exceptions.MlflowException`; its text and status are meant for the client.
 
     Args:
         message: For the client.
-        error_code: One of MLflow's codes, as its number or its name; an unknown one is an internal error.
+        error_code: The number of one of MLflow's codes, such as 3002; whatever else it is, is an internal error.
+        sqlstate: A finer word for programs; None takes the code's.
+        error_class: Likewise.
         facts: Kept as they are.
     """
 
-    def __init__(self, message: object = "", error_code: int | str = "INTERNAL_ERROR", **facts: Any) -> None:
+    def __init__(
+        self,
+        message: object = "",
+        error_code: object = NUMBERS["INTERNAL_ERROR"],
+        sqlstate: str | None = None,
+        error_class: str | None = None,
+        **facts: Any,
+    ) -> None:
         self.message = str(message)
-        names = {number: name for name, (number, _) in _ERROR_CODES.items()}
-        name = names.get(error_code) if isinstance(error_code, int) else error_code
-        self.error_code = name if name in _ERROR_CODES else "INTERNAL_ERROR"
+        self.error_code = NAMES.get(error_code, "INTERNAL_ERROR") if isinstance(error_code, int) else "INTERNAL_ERROR"
+        self.sqlstate = sqlstate
+        self.error_class = error_class
         self.json_kwargs = facts
         super().__init__(self.message)
 
     def get_http_status_code(self) -> int:
-        return _ERROR_CODES[self.error_code][1]
+        return STATUSES.get(self.error_code, 500)
 
     @classmethod
     def invalid_parameter_value(cls, message: str, **facts: Any) -> "MlflowException":
-        return cls(message, error_code="INVALID_PARAMETER_VALUE", **facts)
+        return cls(message, error_code=NUMBERS["INVALID_PARAMETER_VALUE"], **facts)
 
 
 class FuncInfo(NamedTuple):
@@ -111,11 +106,12 @@ _NAMES: dict[str, dict[str, Any]] = {
     "mlflow": {},
     "mlflow.exceptions": {"MlflowException": MlflowException},
     "mlflow.protos": {},
-    "mlflow.protos.databricks_pb2": {name: number for name, (number, _) in _ERROR_CODES.items()},
     "mlflow.models": {"ModelConfig": ModelConfig, "set_model": set_model, "ModelSignature": Kept},
     "mlflow.models.model": {"set_model": set_model},
     "mlflow.models.model_config": {"ModelConfig": ModelConfig},
     "mlflow.models.signature": {"ModelSignature": Kept, "_TypeHints": TypeHints},
+    "mlflow.protos": {},
+    "mlflow.protos.databricks_pb2": dict(NUMBERS),
     "mlflow.pyfunc": {"PythonModel": PythonModel, "PythonModelContext": PythonModelContext},
     "mlflow.pyfunc.model": {
         "PythonModel": PythonModel,

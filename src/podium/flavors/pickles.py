@@ -12,6 +12,7 @@ import io
 import lzma
 import os
 import pickle
+import pickletools
 import sys
 import types
 from collections.abc import Callable
@@ -83,6 +84,12 @@ def modules_in(model: Any) -> set[str]:
     return _dump(model, _Nowhere(), None)
 
 
+def names_main(path: Path) -> bool:
+    """Whether a plain pickle names something of `__main__`, which is another module wherever it is read."""
+    with path.open("rb") as file:
+        return any(argument == "__main__" for _, argument, _ in pickletools.genops(file))
+
+
 def _dump(model: Any, file: Any, protocol: int | None) -> set[str]:
     pickler = _pickler_class()(file, protocol=protocol)
     pickler.dump(model)
@@ -97,7 +104,8 @@ class _Nowhere(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        return len(data)
+        # Large arrays come as buffers, which have no len().
+        return memoryview(data).nbytes
 
 
 class _Module:

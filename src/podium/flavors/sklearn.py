@@ -2,7 +2,6 @@
 
 import pickle
 import sys
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,15 @@ from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
 from podium.flavors.contract import Loaded, Row, Saved
 from podium.flavors.folders import part_of
-from podium.flavors.pickles import check_allowed, dump_cloudpickle, load_pickle, modules_in
+from podium.flavors.notes import note
+from podium.flavors.pickles import check_allowed, dump_cloudpickle, load_pickle, modules_in, names_main
 from podium.flavors.sklearn_rows import rows_of
 
 SKOPS, CLOUDPICKLE, PICKLE = "skops", "cloudpickle", "pickle"
 _FORMATS = (SKOPS, CLOUDPICKLE, PICKLE)
 _FILES = {SKOPS: "model.skops", CLOUDPICKLE: "model.pkl", PICKLE: "model.pkl"}
+# Whose types a model's author trusts by having made the model of them.
+_TRUSTED_PACKAGES = ("sklearn", "numpy", "scipy")
 _PREDICT_FNS = ("predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba", "score")
 
 
@@ -64,7 +66,7 @@ class SklearnFlavor:
             raise InvalidInput(f"serialization_format is {asked!r}; expected one of {list(_FORMATS)}.")
         if method not in _PREDICT_FNS:
             raise InvalidInput(f"pyfunc_predict_fn is {method!r}; expected one of {list(_PREDICT_FNS)}.")
-        chosen, modules = _write(model, folder, asked, trusted)
+        chosen, trusted, modules = _write(model, folder, asked, trusted)
         file = _FILES[chosen]
         entries: dict[str, dict[str, Any]] = {
             "sklearn": {
@@ -127,43 +129,71 @@ def load_estimator(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> An
     return skops.io.load(path, trusted=own.get("skops_trusted_types"))
 
 
-def _write(model: Any, folder: Path, asked: str | None, trusted: Sequence[str] | None) -> tuple[str, set[str]]:
-    """Write the file; returns the format it has and the top-level modules it names."""
+def _write(
+    model: Any, folder: Path, asked: str | None, trusted: Sequence[str] | None
+) -> tuple[str, Sequence[str] | None, set[str]]:
+    """Write the file; returns its format, the types to trust when it is read, and the top-level modules it names."""
     if asked in {None, SKOPS}:
-        trouble = _write_skops(model, folder / _FILES[SKOPS], trusted)
-        if trouble is None:
-            return SKOPS, modules_in(model)
+        needed = _write_skops(model, folder / _FILES[SKOPS], trusted)
+        if not isinstance(needed, str):
+            return SKOPS, needed, modules_in(model)
         (folder / _FILES[SKOPS]).unlink(missing_ok=True)
         if asked == SKOPS:
-            raise InvalidInput(trouble)
-        warnings.warn(f"Saved with cloudpickle instead of skops: {trouble}", UserWarning, stacklevel=2)
+            raise InvalidInput(needed)
+        note(f"Saved with cloudpickle instead of skops: {needed}")
     path = folder / _FILES[PICKLE]
-    if asked == PICKLE:
+    if asked != PICKLE:
+        return CLOUDPICKLE, trusted, dump_cloudpickle(model, path, protocol=pickle.DEFAULT_PROTOCOL)
+    try:
         with path.open("wb") as file:
             pickle.dump(model, file, protocol=pickle.DEFAULT_PROTOCOL)
-        return PICKLE, modules_in(model)
-    return CLOUDPICKLE, dump_cloudpickle(model, path, protocol=pickle.DEFAULT_PROTOCOL)
+    except Exception as error:
+        raise InvalidInput(
+            f"pickle cannot hold this {type(model).__name__} ({type(error).__name__}: {error}). "
+            "It takes no lambdas and local classes; serialization_format='cloudpickle' does."
+        ) from error
+    if names_main(path):
+        note(
+            "The pickle names functions or classes of this script or notebook, and will load nowhere else. "
+            "serialization_format='cloudpickle' takes them along."
+        )
+    return PICKLE, trusted, modules_in(model)
 
 
-def _write_skops(model: Any, path: Path, trusted: Sequence[str] | None) -> str | None:
-    """Write with skops and read back, as MLflow does. Returns what is in the way, or None."""
+def _write_skops(model: Any, path: Path, trusted: Sequence[str] | None) -> Sequence[str] | str | None:
+    """Write with skops and read back, as MLflow does.
+
+    Types of scikit-learn and of what it is built upon are trusted: this is the author's own object, and skops knows no
+    tree of any forest. They are written into the model, where plain MLflow finds them too.
+
+    Returns: The types to trust; or a sentence that says what is in the way.
+    """
     try:
         import skops.io
-        from skops.io.exceptions import UntrustedTypesFoundException
     except ImportError:
         return 'skops is not installed. Run: pip install "podium[sklearn]"'
     try:
         skops.io.dump(model, path)
-        skops.io.load(path, trusted=None if trusted is None else list(trusted))
-    except UntrustedTypesFoundException:
-        unknown = sorted(set(skops.io.get_untrusted_types(file=path)) - set(trusted or ()))
-        return (
-            f"the model holds types that skops does not trust: {unknown}. "
-            f"If you trust them, pass skops_trusted_types={unknown}; or pass serialization_format='cloudpickle'."
-        )
+        unknown = [name for name in skops.io.get_untrusted_types(file=path) if name not in (trusted or ())]
+        if foreign := [name for name in unknown if name.partition(".")[0] not in _TRUSTED_PACKAGES]:
+            return _foreign(foreign)
+        needed = sorted({*(trusted or ()), *unknown}) if unknown else trusted
+        skops.io.load(path, trusted=None if needed is None else list(needed))
     except Exception as error:  # noqa: BLE001 - skops raises whatever an object's own state does
         return (
             f"skops cannot hold this {type(model).__name__} ({type(error).__name__}: {error}). "
             "It takes no functions and classes from inside of others; serialization_format='cloudpickle' does."
         )
-    return None
+    return needed
+
+
+def _foreign(names: Sequence[str]) -> str:
+    if own := [name for name in names if name.startswith("__main__.")]:
+        return (
+            f"the model holds {own}, which skops writes by name only and nothing finds outside of this script or notebook. "
+            "serialization_format='cloudpickle' takes them along; or move them into a module and pass code_paths."
+        )
+    return (
+        f"the model holds types that skops does not trust: {names}. "
+        f"If you trust them, pass skops_trusted_types={names}; or pass serialization_format='cloudpickle'."
+    )

@@ -1,6 +1,7 @@
 """One replica: a worker process with one version, from the private copy to its end, and why it ended."""
 
 import asyncio
+import logging
 import os
 import socket
 import time
@@ -22,6 +23,8 @@ from podium.transport.board import BoardReader, create_board
 from podium.transport.messages import Attach, Drain, Drained, Load, LoadError, Loading, Message, Ready
 
 _LAST_WORDS_S = 10.0
+_LONGEST_NAME, _LONGEST_TEXT = 100, 4000
+_log = logging.getLogger("podium.fleet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,10 @@ class WorkerReplica:
             await self._listen()
         except (PodiumError, OSError) as error:
             self._cause = self._cause or _cause_of(error)
+        except Exception as error:  # noqa: BLE001
+            # Whatever a version is, it fails alone: what serves is not ended by it.
+            _log.exception("replica %d of version %s failed in a way that is not foreseen", self.id, self.version)
+            self._cause = self._cause or Cause("load_error", f"It could not be started: {type(error).__name__}: {error}")
         finally:
             if self._child is not None:
                 self._child.kill()
@@ -212,7 +219,8 @@ class WorkerReplica:
                 self.ready, self.ready_at = message, time.monotonic()
                 self._enter(ReplicaState.READY)
             case LoadError(cause, text):
-                self._cause = self._cause or Cause(cause, text)
+                # One line of bounded length, whatever the model's process says: it goes to logs, status and terminals.
+                self._cause = self._cause or Cause(cause[:_LONGEST_NAME], " ".join(text.split())[:_LONGEST_TEXT])
             case Drained():
                 self.step = "drained"
             case _:

@@ -6,7 +6,6 @@ told from the example becomes `any`, with a warning, as in MLflow: a model may a
 
 import datetime
 import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +28,7 @@ from podium.domain.signature import (
     TensorSchema,
 )
 from podium.errors import InvalidInput
+from podium.flavors.notes import note
 from podium.models.infer_hints import schema_of_dataclass
 
 _SCALARS: dict[type, DataType] = {
@@ -124,16 +124,14 @@ def _infer_or_any(data: Any, what: str) -> Schema | None:
     try:
         schema = infer_schema(data)
     except InvalidInput as error:
-        warnings.warn(
+        note(
             f"No schema could be inferred for the model's {what}, so that it is declared as any and not checked when the "
-            f"model is called: {error.message}",
-            UserWarning,
-            stacklevel=3,
+            f"model is called: {error.message}"
         )
         return ColumnSchema((Column(AnyType()),))
     columns = schema.columns if what == "input" and isinstance(schema, ColumnSchema) else ()
     if any(column.type in (DataType.INTEGER, DataType.LONG) for column in columns):
-        warnings.warn(_INTEGERS_WITH_MISSING_VALUES, UserWarning, stacklevel=3)
+        note(_INTEGERS_WITH_MISSING_VALUES)
     return schema
 
 

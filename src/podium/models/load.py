@@ -7,7 +7,6 @@ import importlib
 import json
 import os
 import sys
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from podium.flavors.catalog import flavor_loading
 from podium.flavors.contract import Flavor, Loaded, Row
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import ADVICE, is_mlflow_importable
+from podium.flavors.notes import note
 from podium.models.example_form import form_from_example
 from podium.models.predictor import Predictor
 
@@ -124,11 +124,11 @@ def merge_config(own: Mapping[str, Any] | None, given: Mapping[str, Any] | None)
     overrides |= given or {}
     if not own:
         if overrides:
-            warnings.warn(f"The model takes no model_config; {sorted(overrides)} were ignored.", stacklevel=3)
+            note(f"The model takes no model_config; {sorted(overrides)} were ignored.")
         return None
     ignored = sorted(overrides.keys() - own.keys())
     if ignored:
-        warnings.warn(f"model_config: {ignored} were ignored; the model's config has {sorted(own)}.", stacklevel=3)
+        note(f"model_config: {ignored} were ignored; the model's config has {sorted(own)}.")
     return {name: overrides.get(name, value) for name, value in own.items()}
 
 

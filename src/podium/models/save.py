@@ -9,7 +9,6 @@ import shutil
 import sys
 import tempfile
 import uuid
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from podium.flavors.catalog import flavor_claiming, flavor_loading, flavor_named
 from podium.flavors.contract import Saved
 from podium.flavors.folders import part_of
 from podium.flavors.model_code import run_model_code
+from podium.flavors.notes import note
 from podium.flavors.python_model import is_python_model
 from podium.flavors.type_hints import checked_hint, hints_of, schema_of_answer, schema_of_hint
 from podium.models.environment_files import write_environment_files
@@ -166,9 +166,7 @@ def _signature(model: Any, folder: Path, saved: Saved, given: Any, example: Exam
         hinted = _signature_of_hint(model, folder, saved, example)
         if hinted is not None:
             if stated is not None and stated.inputs != hinted.inputs:
-                warnings.warn(
-                    "The type hint of predict says another input than the signature given; the hint counts.", stacklevel=4
-                )
+                note("The type hint of predict says another input than the signature given; the hint counts.")
             return hinted
         if stated is not None or example is None or "python_function" not in saved.flavors:
             return stated
@@ -205,10 +203,7 @@ def _signature_of_example(folder: Path, saved: Saved, example: Example) -> Signa
         answer = predictor.predict(copy.deepcopy(example.data), example.params)
     except Exception as error:  # noqa: BLE001 - the model's own code; saving goes on without the half that it would tell
         cause = error.__cause__ or error
-        warnings.warn(
-            f"The model failed on its input example ({type(cause).__name__}: {cause}); the signature has no outputs.",
-            stacklevel=5,
-        )
+        note(f"The model failed on its input example ({type(cause).__name__}: {cause}); the signature has no outputs.")
         return inputs
     return Signature(inputs.inputs, _outputs(answer, inputs), inputs.params)
 
@@ -256,6 +251,6 @@ def _requirements(
     takes_tables = signature is not None and isinstance(signature.inputs, ColumnSchema) and not signature.is_from_type_hint
     is_frame = example is not None and type(example.data).__module__.partition(".")[0] == "pandas"
     lines, notes = infer_requirements(folder, saved, takes_tables or is_frame)
-    for note in notes:
-        warnings.warn(note, stacklevel=4)
+    for each in notes:
+        note(each)
     return lines + more

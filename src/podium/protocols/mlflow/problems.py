@@ -9,31 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from podium import errors
+from podium.domain.error_codes import STATUSES
 
 _JSON = "application/json"
 
-# MLflow's statuses for its error codes; 500 for every other.
-_STATUSES = {
-    "NOT_IMPLEMENTED": 501,
-    "TEMPORARILY_UNAVAILABLE": 503,
-    "DEADLINE_EXCEEDED": 504,
-    "REQUEST_LIMIT_EXCEEDED": 429,
-    "RESOURCE_EXHAUSTED": 429,
-    "CANCELLED": 499,
-    "ABORTED": 409,
-    "RESOURCE_CONFLICT": 409,
-    "ALREADY_EXISTS": 409,
-    "NOT_FOUND": 404,
-    "ENDPOINT_NOT_FOUND": 404,
-    "RESOURCE_DOES_NOT_EXIST": 404,
-    "PERMISSION_DENIED": 403,
-    "CUSTOMER_UNAUTHORIZED": 401,
-    "UNAUTHENTICATED": 401,
-    "BAD_REQUEST": 400,
-    "RESOURCE_ALREADY_EXISTS": 400,
-    "INVALID_PARAMETER_VALUE": 400,
-    "REQUEST_TOO_LARGE": 413,
-}
 # A code that is not listed has no class, and its body neither class nor sqlstate.
 _CLASSES = {
     "INTERNAL_ERROR": "CLIENT_INTERNAL_ERROR",
@@ -129,7 +108,7 @@ def _problem(
     sqlstate: str | None = None,
     retry_after_s: float | None = None,
 ) -> Problem:
-    status = _STATUSES.get(code, 500)
+    status = STATUSES.get(code, 500)
     error_class = error_class or _CLASSES.get(code)
     body = {"error_code": code, "message": message}
     if error_class is not None:
