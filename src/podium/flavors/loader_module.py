@@ -33,6 +33,7 @@ class LoaderModuleFlavor:
 
     name = "loader_module"
     loader_modules: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
     def claims(self, model: Any) -> bool:
         del model

@@ -87,6 +87,7 @@ class OnnxFlavor:
 
     name = "onnx"
     loader_modules: tuple[str, ...] = ("mlflow.onnx",)
+    options: tuple[str, ...] = ("onnx_execution_providers", "onnx_session_options", "save_as_external_data")
 
     def claims(self, model: Any) -> bool:
         if isinstance(model, str | Path):

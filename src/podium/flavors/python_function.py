@@ -50,6 +50,7 @@ class PythonFunctionFlavor:
 
     name = "python_function"
     loader_modules: tuple[str, ...] = ("mlflow.pyfunc.model", "mlflow.pyfunc.loaders.code_model")
+    options: tuple[str, ...] = ("artifacts", "model_config", "loader_module", "data_path", "compression")
 
     def claims(self, model: Any) -> bool:
         if isinstance(model, str | Path):

@@ -41,6 +41,7 @@ class SklearnFlavor:
 
     name = "sklearn"
     loader_modules: tuple[str, ...] = ("mlflow.sklearn",)
+    options: tuple[str, ...] = ("serialization_format", "pyfunc_predict_fn", "skops_trusted_types")
 
     def claims(self, model: Any) -> bool:
         module = sys.modules.get("sklearn.base")
