@@ -24,7 +24,7 @@ class Failure:
     """Why a version did not load.
 
     Args:
-        cause: `import_error`, `out_of_memory`, `signal`, `timeout`, `digest_mismatch`, `load_error`, ...
+        cause: One of the names in `domain/causes.py`.
         message: One or two sentences for people.
         at: Seconds since the epoch, for people.
     """

@@ -1,7 +1,8 @@
 """What a model takes and gives: MLflow's signature as values, and its JSON both ways.
 
-Format: MLflow's `mlflow.types.schema`. Only shapes and names live here; coercion is the codec's
-(`protocols/mlflow`) and enforcement the predictor's (`models`).
+Format: MLflow's `mlflow.types.schema`. Only shapes and names live here. Which values fit
+a type is in `columns.py` and `nested.py`; the codec (`protocols/mlflow`) converts leniently before, the predictor
+(`models/enforce.py`) enforces.
 """
 
 import json

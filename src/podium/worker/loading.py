@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podium.errors import LoadFailed, MissingDependency, PodiumError
+from podium.domain.causes import load_cause
+from podium.errors import PodiumError
 from podium.models.predictor import Predictor
 from podium.transport.messages import Load, LoadError, Loading, Message, Ready
 from podium.worker.log import log_event, traceback_of
@@ -63,7 +64,7 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
             predictor = load_predictor(folder, order.mlmodel, order.model_config)
         except BaseException as error:  # noqa: BLE001 - the model's own code runs here
             log_event("load_failed", error=type(error).__name__, traceback=traceback_of(error))
-            return LoadError(_cause(error), _sentence(error))
+            return LoadError(load_cause(error), _sentence(error))
         tell(Loading("warm"))
         example = _score_example(predictor, folder, order.mlmodel)
         tell(Loading("probe"))
@@ -135,16 +136,6 @@ def _judge(order: Load, predictor: Predictor, example: _Example) -> Verdict:
             return Probed(False, f"the probe failed: {type(error).__name__}")
 
     return judge(order.batching, predictor.rows, look)
-
-
-def _cause(error: BaseException) -> str:
-    if isinstance(error, LoadFailed):
-        return error.cause
-    if isinstance(error, MemoryError):
-        return "out_of_memory"
-    if isinstance(error, ImportError | MissingDependency):
-        return "import_error"
-    return "load_error"
 
 
 def _sentence(error: BaseException) -> str:
