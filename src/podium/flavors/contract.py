@@ -41,7 +41,7 @@ class Loaded(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RowIndependence:
     """Whether rows may be merged into one call, and why: the flavor's own knowledge, before any probe.
 
     Args:
@@ -86,5 +86,5 @@ class Flavor(Protocol):
             LoadFailed, MissingDependency, InvalidModel.
         """
 
-    def rows(self, loaded: Loaded, signature: Signature | None) -> Row:
+    def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         """What is known of the rows' independence."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel
-from podium.flavors.contract import Loaded, Row, Saved
+from podium.flavors.contract import Loaded, RowIndependence, Saved
 from podium.flavors.folders import part_of
 from podium.flavors.loader_module import LoaderModuleFlavor
 from podium.flavors.mlflow_shims import install
@@ -142,11 +142,11 @@ class PythonFunctionFlavor:
             return FunctionPythonModel(model)
         raise InvalidModel(f"{path.name} holds a {type(model).__name__}; expected a PythonModel or a function.")
 
-    def rows(self, loaded: Loaded, signature: Signature | None) -> Row:
+    def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         del signature
         kind = type(loaded.native)
         name = loaded.native.func.__name__ if isinstance(loaded.native, FunctionPythonModel) else kind.__name__
-        return Row(False, f"{name} is Python code, which nobody can see through")
+        return RowIndependence(False, f"{name} is Python code, which nobody can see through")
 
 
 def _pickle(model: Any, folder: Path, compression: str | None) -> tuple[dict[str, Any], frozenset[str]]:
