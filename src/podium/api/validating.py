@@ -1,6 +1,5 @@
 """Trying a model in a clean process: does it load without what this session has imported, and score its own example."""
 
-import importlib.metadata
 import json
 import os
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.errors import InvalidModel
+from podium.models.installed import installed_versions
 from podium.models.mlmodel import read_mlmodel
 from podium.models.requirements import mismatches, names, read_requirements
 from podium.settings.source_tree import environ_for_children
@@ -92,7 +92,7 @@ def validate(folder: Path, timeout_s: float = 120) -> ValidationReport:
 def unmet(folder: Path) -> tuple[str, ...]:
     """The model's requirements that this interpreter does not meet, each as a sentence."""
     lines = read_requirements(folder)
-    return tuple(mismatches(lines, {name: _version(name) for name in names(lines)}))
+    return tuple(mismatches(lines, installed_versions(names(lines))))
 
 
 def _report(status: int, out: bytes, log: str, missed: tuple[str, ...]) -> ValidationReport:
@@ -132,13 +132,6 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         return
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _end(text: bytes) -> str:

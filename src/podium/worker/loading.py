@@ -1,7 +1,6 @@
 """From a Load message to a model that is warm, judged and described: everything between the handshake and Ready."""
 
 import gc
-import importlib.metadata
 import os
 import platform
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 
 from podium.domain.causes import load_cause
 from podium.errors import PodiumError
+from podium.models.installed import installed_versions
 from podium.models.predictor import Predictor
 from podium.transport.messages import Load, LoadError, Loading, Message, Ready
 from podium.worker.log import log_event, traceback_of
@@ -86,17 +86,6 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
         warnings=said + _sentences(caught),
     )
     return LoadedModel(predictor, verdict, ready)
-
-
-def installed_versions(names: Sequence[str]) -> dict[str, str | None]:
-    """The installed version of each package; None where it is missing."""
-    versions: dict[str, str | None] = {}
-    for name in names:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except (importlib.metadata.PackageNotFoundError, ValueError):
-            versions[name] = None
-    return versions
 
 
 def resident_bytes() -> int:
