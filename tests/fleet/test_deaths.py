@@ -3,12 +3,19 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
+import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tinyhouse import PRODUCTION, Load, Server, until
+
+CAN_UNSHARE = (
+    subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True, check=False).returncode == 0
+)
 
 
 @pytest.fixture
@@ -47,12 +54,13 @@ def test_a_killed_gateway_is_back_on_the_same_port_with_its_counts(one):
     with one.serving() as server:
         for _ in range(3):
             assert server.ask()[0] == 200
+        until(lambda: _answered(server) == 3, "the three are counted")
         before = server.gateways()
         os.kill(before[0], signal.SIGKILL)
 
         assert server.ask()[0] == 200
         until(lambda: server.gateways() != before and server.gateways(), "status names the new one")
-        assert 'podium_requests_total{model="tiny",version="1",code="200"} 4' in server.get("/metrics")[1]
+        until(lambda: _answered(server) == 4, "all four are counted")
         assert server.status["restarts"] == {"workers": 0, "gateways": 1}
 
 
@@ -119,7 +127,7 @@ def test_a_second_signal_ends_at_once(one):
     """Whoever presses Ctrl-C twice does not want to wait for a request of a minute."""
     with one.serving("--drain-timeout", "60") as server, _Connection(server) as connection:
         connection.send(60_000)
-        until(lambda: _busy(server), "it runs")
+        until(partial(_busy, server), "it runs")
         server.process.send_signal(signal.SIGINT)
         until(lambda: server.status.get("state") == "stopping", "it drains")
         server.process.send_signal(signal.SIGINT)
@@ -140,7 +148,7 @@ def test_a_worker_that_cannot_be_loaded_again_is_tried_with_back_off_and_not_vet
         until(lambda: "load_error" in server.said(), "the restart has failed")
         failed, state = server.status["failed"], server.status["state"]
         flag.touch()
-        until(lambda: server.workers(), "it is back")
+        until(server.workers, "it is back")
 
         assert (failed, state) == ([], "down")
         assert server.ask()[1][0] == 1
@@ -158,6 +166,11 @@ def test_the_first_version_does_not_load(house):
     assert "nowhere_to_be_found" in done.stderr
     assert house.processes() == {}
     assert list((house.home / "run").iterdir()) == []
+
+
+def _answered(server: Server) -> int:
+    found = re.search(r'podium_requests_total\{model="tiny",version="1",code="200"\} (\d+)', server.get("/metrics")[1])
+    return int(found[1]) if found else 0
 
 
 def _busy(server: Server) -> bool:
@@ -180,8 +193,8 @@ class _Connection:
 
     def send(self, milliseconds):
         body = json.dumps({"inputs": [[milliseconds]]}).encode()
-        head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        self._sock.sendall(head.encode() + body)
+        head = f"Host: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._sock.sendall(b"POST /invocations HTTP/1.1\r\n" + head.encode() + body)
 
     def is_answered(self, *, sent=False):
         if not sent:
@@ -209,3 +222,33 @@ def _remote_ports(pid: int) -> set[int]:
                 inodes.add(target[8:-1])
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return {int(line[2].rpartition(":")[2], 16) for line in lines if line[9] in inodes}
+
+
+@pytest.mark.skipif(not CAN_UNSHARE, reason="this user may not make a process namespace")
+def test_it_works_as_process_1_of_a_container(one):
+    """Orphans are reaped, SIGTERM drains, the exit status is 0, and nothing is left in the namespace."""
+    one.register(2, "os.system('setsid sleep 0.3 & setsid sleep 0.3 &')")
+    one.promote(2)
+    with one.serving(before=["unshare", "--pid", "--fork", "--mount-proc"]) as server:
+        [inner] = [pid for pid in one.processes() if _parent(pid) == server.process.pid]
+        until(lambda: "sleep" in _names_below(inner), "the orphans are ours")
+        until(lambda: "sleep" not in _names_below(inner), "they are reaped")
+        os.kill(inner, signal.SIGTERM)
+
+        assert server.process.wait(40) == 0
+
+
+def _names_below(parent: int) -> list[str]:
+    """The names of a process's children, zombies too."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and _parent(int(entry.name)) == parent:
+            with contextlib.suppress(OSError):
+                found.append((entry / "comm").read_text().strip())
+    return found
+
+
+def _parent(pid: int) -> int | None:
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return None

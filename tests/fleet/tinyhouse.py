@@ -9,9 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 NAME = "tiny"
 PRODUCTION = f"models:/{NAME}/production"
@@ -89,9 +89,9 @@ class House:
         )
 
     @contextlib.contextmanager
-    def serving(self, *flags: str, uri: str = PRODUCTION) -> Iterator["Server"]:
-        """A server that is ready; stopped at the end if the test did not do so."""
-        server = Server(self, uri, flags)
+    def serving(self, *flags: str, uri: str = PRODUCTION, before: Sequence[str] = ()) -> Iterator["Server"]:
+        """A server that is ready; stopped at the end if the test did not do so. `before` starts the command."""
+        server = Server(self, uri, flags, before)
         try:
             until(lambda: "Try it" in server.said(), "podium serve is ready", server.over)
             yield server
@@ -113,12 +113,12 @@ class House:
 class Server:
     """One `podium serve` on a free port."""
 
-    def __init__(self, house: House, uri: str, flags: tuple[str, ...]) -> None:
+    def __init__(self, house: House, uri: str, flags: Sequence[str], before: Sequence[str] = ()) -> None:
         self.house = house
         self.out = house.folder / f"serve-{time.monotonic_ns()}.txt"
         with self.out.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "podium", "serve", "-m", uri, "-p", "0", *flags],
+                [*before, sys.executable, "-m", "podium", "serve", "-m", uri, "-p", "0", *flags],
                 env=house.environment,
                 cwd=house.folder,
                 stdin=subprocess.DEVNULL,
@@ -193,7 +193,7 @@ class Load:
         self._is_over = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         until(lambda: len(self.answers) > 5, "the load is under way")
@@ -223,7 +223,9 @@ class Load:
         return [version for i, version in enumerate(answered) if i == 0 or answered[i - 1] != version]
 
 
-def until(holds: Callable[[], Any], what: str, hopeless: Callable[[], str | None] = lambda: None, limit_s: float = 60) -> None:
+def until(
+    holds: Callable[[], Any], what: str, hopeless: Callable[[], str | None] = lambda: None, limit_s: float = 60
+) -> None:
     """Wait for a condition."""
     deadline = time.monotonic() + limit_s
     while not holds():

@@ -80,3 +80,38 @@ def test_a_folder_without_the_file_is_no_model(tmp_path: Path) -> None:
         read_mlmodel(tmp_path)
     with pytest.raises(InvalidModel, match="There is no folder"):
         read_mlmodel(tmp_path / "nowhere")
+
+
+HOSTILE = {
+    "in itself": "a: &a [*a]",
+    "nested too deep": "a: " + "[" * 3000 + "]" * 3000,
+    "a thirteenth month": "a: 2024-13-01 00:00:00",
+    "a number without digits": "a: !!int ''",
+    "more digits than a number may have": "a: " + "1" * 6000,
+    "more digits than JSON may have": "a: 0x" + "f" * 6000,
+    "billions by aliases": "\n".join(
+        ["a0: &a0 [x, x, x, x]", *(f"a{i}: &a{i} [{', '.join(4 * [f'*a{i - 1}'])}]" for i in range(1, 30))]
+    ),
+    "billions by merges": "\n".join(
+        ["a0: &a0 {x: 1}", *(f"a{i}: &a{i} {{<<: [{', '.join(4 * [f'*a{i - 1}'])}]}}" for i in range(1, 30))]
+    ),
+    "a file of many megabytes": "a: " + "x" * (9 << 20),
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_whatever_a_file_holds_is_an_invalid_model_at_worst(tmp_path: Path, text: str) -> None:
+    """A server reads the files of models that it does not know; none of them may end or stop it."""
+    written(tmp_path, f"flavors:\n  python_function:\n    loader_module: m\n{text}\n")
+
+    with pytest.raises(InvalidModel):
+        read_mlmodel(tmp_path)
+
+
+def test_what_json_cannot_hold_becomes_what_it_can(tmp_path: Path) -> None:
+    """The file goes to the worker as JSON."""
+    written(tmp_path, "flavors: {sklearn: null}\na: !!binary aGVsbG8=\nb: !!set {x: null}\n")
+
+    read = read_mlmodel(tmp_path)
+
+    assert (read["a"], read["b"]) == ("aGVsbG8=", ["x"])

@@ -119,3 +119,25 @@ def test_given_requirements_are_a_list_or_a_file(tmp_path: Path) -> None:
     assert ["numpy"] == read_given(tmp_path / "r.txt") == read_given(["numpy"])
     with pytest.raises(InvalidInput, match="cannot be read"):
         read_given(str(tmp_path / "absent.txt"))
+
+
+def test_files_that_include_each_other_are_read_once(tmp_path: Path) -> None:
+    """A few lines could else stand for more lines than there is memory."""
+    (tmp_path / "requirements.txt").write_text("-r other.txt\n" * 1000 + "numpy\n")
+    (tmp_path / "other.txt").write_text("-r requirements.txt\n" * 1000 + "-r a\0b\n-r " + "x" * 5000 + "\npandas\n")
+
+    assert read_requirements(tmp_path) == ["pandas", "numpy"]
+
+
+def test_a_marker_that_makes_no_sense_excuses_nothing() -> None:
+    """It is compared with what is installed, and stops nobody."""
+    lines = ["numpy==1.0; python_version ~= 'abc'", "pandas==1.0; extra == 'x'"]
+
+    assert len(mismatches(lines, {"numpy": "2.0", "pandas": "2.0"})) >= 1
+
+
+def test_a_conda_file_that_no_yaml_reader_likes_names_no_requirements(tmp_path: Path) -> None:
+    """PyYAML raises more than its own errors."""
+    (tmp_path / "conda.yaml").write_text("dependencies: &a [*a]\nx: 2024-13-01\n")
+
+    assert read_requirements(tmp_path) == []

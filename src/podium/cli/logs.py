@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from podium.cli.output import shown as harmless
 from podium.errors import NotFound
 from podium.settings.home import find_home
 
@@ -37,7 +38,7 @@ def logs(name: str, follow: bool, lines: int, access: bool) -> None:
             else:
                 shown = tails[path].more()
             for line in shown:
-                click.echo(line if access else f"{path.stem}: {line}")
+                click.echo(harmless(line if access else f"{path.stem}: {line}"))
         if not follow:
             return
         is_first = False

@@ -6,6 +6,7 @@ import sys
 import click
 
 from podium._version import __version__
+from podium.cli.output import shown
 from podium.errors import InvalidInput, Misconfigured, PodiumError
 
 EXIT_FAILED, EXIT_ASKED_WRONGLY = 1, 2
@@ -59,10 +60,10 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (InvalidInput, Misconfigured) as error:
-        click.echo(f"error: {error.message}", err=True)
+        click.echo(shown(f"error: {error.message}"), err=True)
         sys.exit(EXIT_ASKED_WRONGLY)
     except PodiumError as error:
-        click.echo(f"error: {error.message}", err=True)
+        click.echo(shown(f"error: {error.message}"), err=True)
         sys.exit(EXIT_FAILED)
     except BrokenPipeError:
         sys.stderr.close()

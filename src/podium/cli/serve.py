@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from podium.cli.output import shown
 from podium.domain.references import FolderRef, ModelRef, parse_reference
 from podium.errors import Misconfigured
 from podium.fleet.events import Event
@@ -123,12 +124,12 @@ class Server:
         if event.kind == "serving" and not self._is_shown and self._supervisor.served is not None:
             self._is_shown = True
             for line in banner(self._supervisor.status, self._supervisor.served, self._reference):
-                click.echo(line)
+                click.echo(shown(line))
             sys.stdout.flush()
         elif event.kind == "load_failed" and not self._is_shown:
             pass  # The error that ends the command says it.
         elif event.kind != "loading" or self._is_shown:
-            click.echo(f"{'! ' if event.is_problem else ''}{event.text}", err=True)
+            click.echo(f"{'! ' if event.is_problem else ''}{shown(event.text)}", err=True)
 
 
 def banner(status: dict[str, Any], served: Served, reference: ModelRef) -> list[str]:

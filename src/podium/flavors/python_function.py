@@ -10,7 +10,7 @@ from typing import Any
 
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel
-from podium.flavors.contract import Loaded, Row, Saved
+from podium.flavors.contract import Loaded, RowIndependence, Saved
 from podium.flavors.folders import part_of
 from podium.flavors.loader_module import LoaderModuleFlavor
 from podium.flavors.mlflow_shims import install
@@ -57,6 +57,7 @@ class PythonFunctionFlavor:
 
     name = "python_function"
     loader_modules: tuple[str, ...] = ("mlflow.pyfunc.model", "mlflow.pyfunc.loaders.code_model")
+    options: tuple[str, ...] = ("artifacts", "model_config", "loader_module", "data_path", "compression")
 
     def claims(self, model: Any) -> bool:
         if isinstance(model, str | Path):
@@ -148,11 +149,11 @@ class PythonFunctionFlavor:
             return FunctionPythonModel(model)
         raise InvalidModel(f"{path.name} holds a {type(model).__name__}; expected a PythonModel or a function.")
 
-    def rows(self, loaded: Loaded, signature: Signature | None) -> Row:
+    def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         del signature
         code = loaded.native.func if isinstance(loaded.native, FunctionPythonModel) else loaded.native
         name = getattr(code, "__name__", type(code).__name__)
-        return Row(False, f"{name} is Python code, which nobody can see through")
+        return RowIndependence(False, f"{name} is Python code, which nobody can see through")
 
 
 def _pickle(model: Any, folder: Path, compression: str | None) -> tuple[dict[str, Any], frozenset[str]]:

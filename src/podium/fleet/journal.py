@@ -1,5 +1,6 @@
 """The journal's keeper: the value that `plan` sees, and its copy on disk for whoever looks after a crash."""
 
+import logging
 from dataclasses import asdict
 from typing import Any
 
@@ -44,4 +45,8 @@ class JournalKeeper:
     def _become(self, journal: Journal) -> None:
         if journal != self.journal:
             self.journal = journal
-            self._folder.write_journal(self.to_json())
+            try:
+                self._folder.write_journal(self.to_json())
+            except OSError as error:
+                # Nothing is read back from it: what serves does not depend on a disk with room.
+                logging.getLogger("podium.fleet").error("the journal cannot be written: %s", error)

@@ -1,6 +1,7 @@
 """One replica: a worker process with one version, from the private copy to its end, and why it ended."""
 
 import asyncio
+import logging
 import os
 import socket
 import time
@@ -8,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from podium.domain.causes import load_cause
 from podium.domain.lifecycle import ReplicaState, advance
 from podium.domain.rollout import Failure
-from podium.errors import DigestMismatch, InvalidModel, PodiumError
+from podium.errors import PodiumError
 from podium.fleet.causes import Cause, cause_of_death
 from podium.fleet.children import Child, spawn
 from podium.fleet.copies import Prepared
@@ -21,6 +23,8 @@ from podium.transport.board import BoardReader, create_board
 from podium.transport.messages import Attach, Drain, Drained, Load, LoadError, Loading, Message, Ready
 
 _LAST_WORDS_S = 10.0
+_LONGEST_NAME, _LONGEST_TEXT = 100, 4000
+_log = logging.getLogger("podium.fleet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,10 @@ class WorkerReplica:
             await self._listen()
         except (PodiumError, OSError) as error:
             self._cause = self._cause or _cause_of(error)
+        except Exception as error:  # noqa: BLE001
+            # Whatever a version is, it fails alone: what serves is not ended by it.
+            _log.exception("replica %d of version %s failed in a way that is not foreseen", self.id, self.version)
+            self._cause = self._cause or Cause("load_error", f"It could not be started: {type(error).__name__}: {error}")
         finally:
             if self._child is not None:
                 self._child.kill()
@@ -211,7 +219,8 @@ class WorkerReplica:
                 self.ready, self.ready_at = message, time.monotonic()
                 self._enter(ReplicaState.READY)
             case LoadError(cause, text):
-                self._cause = self._cause or Cause(cause, text)
+                # One line of bounded length, whatever the model's process says: it goes to logs, status and terminals.
+                self._cause = self._cause or Cause(cause[:_LONGEST_NAME], " ".join(text.split())[:_LONGEST_TEXT])
             case Drained():
                 self.step = "drained"
             case _:
@@ -243,10 +252,6 @@ class WorkerReplica:
 
 
 def _cause_of(error: PodiumError | OSError) -> Cause:
-    if isinstance(error, DigestMismatch):
-        return Cause("digest_mismatch", error.message)
-    if isinstance(error, InvalidModel):
-        return Cause("invalid_model", error.message)
     if isinstance(error, PodiumError):
-        return Cause("load_error", error.message)
+        return Cause(load_cause(error), error.message)
     return Cause("load_error", f"It could not be started: {error.strerror or error}.")

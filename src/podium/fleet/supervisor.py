@@ -91,6 +91,8 @@ class Supervisor:
         self._bell = Bell()
         self._is_stopping = False
         self._is_hurried = False
+        self._is_written = False
+        self._write_errno: int | None = None
         self._failure: PodiumError | None = None
         self._log = logging.getLogger("podium.fleet")
         self._identity: dict[str, Any] = {}
@@ -292,7 +294,11 @@ class Supervisor:
     def _tell(self, event: Event) -> None:
         self._log.log(logging.WARNING if event.is_problem else logging.INFO, "%s: %s", event.kind, event.text)
         self._publish_status()
-        self._tell_outside(event)
+        try:
+            self._tell_outside(event)
+        except Exception:  # noqa: BLE001
+            # A closed terminal, a full disk behind a pipe: nobody who listens may end what serves.
+            self._log.exception("the event could not be told")
 
     def _publish_status(self) -> None:
         """Rewrite `server.json` and tell the gateways, if anything that people see has changed."""
@@ -314,9 +320,23 @@ class Supervisor:
         status = {**self._identity, **status_of(situation)}
         if status != self.status:
             self.status = status
-            self._folder.write_server(status)
+            self._is_written = False
             self._bell.ring()
+        self._write_status()
         self._gateways.tell({**status, "metrics": metrics_of(situation, self.endpoint)}, self._series.labels())
+
+    def _write_status(self) -> None:
+        """Rewrite `server.json`; where the disk takes nothing now, it is tried again at the next tick."""
+        if self._is_written:
+            return
+        try:
+            self._folder.write_server(self.status)
+        except OSError as error:
+            if error.errno != self._write_errno:
+                self._log.error("the status cannot be written, and is tried again: %s", error)
+            self._write_errno = error.errno
+        else:
+            self._is_written, self._write_errno = True, None
 
     def _describe(self, port: int) -> dict[str, Any]:
         host = self._settings.host
@@ -338,7 +358,9 @@ class Supervisor:
 
 @contextlib.contextmanager
 def _logging_to(log: logging.Logger, folder: Path) -> Iterator[None]:
-    handler = logging.FileHandler(logs.supervisor_log(folder))
+    path = logs.supervisor_log(folder)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s supervisor: %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)

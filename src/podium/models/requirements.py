@@ -1,15 +1,20 @@
 """A model's requirements: reading the files that list them, and comparing them with what is installed."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
-import yaml
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
+from podium.errors import InvalidModel
 from podium.models.environment_files import pip_section
+from podium.models.mlmodel import load_yaml, text_of
 
+_MOST_BYTES, _MOST_FILES, _MOST_LINES = 1 << 20, 20, 5000
 _BUILD_PACKAGES = {"python", "pip", "setuptools", "wheel"}
 # Every model that MLflow saved asks for all of mlflow; podium loads them without it.
 _NOT_NEEDED = {"mlflow", "mlflow-skinny"}
@@ -19,11 +24,12 @@ def read_requirements(folder: Path) -> list[str]:
     """The requirement lines of a model: of requirements.txt, or of conda.yaml in older models; or none.
 
     Comments, options for pip (`--index-url`) and constraints are left out; `-r other.txt` is followed inside the folder.
+    Of whatever there is, the first 5000 lines count: a server compares them again and again.
     """
     path = folder / "requirements.txt"
     if path.is_file():
-        return list(_lines_of(path, folder.resolve(), depth=0))
-    return _lines_of_conda(folder / "conda.yaml")
+        return list(islice(_lines_of(path.resolve(), folder.resolve(), set()), _MOST_LINES))
+    return _lines_of_conda(folder / "conda.yaml")[:_MOST_LINES]
 
 
 def names(lines: Sequence[str]) -> list[str]:
@@ -45,7 +51,7 @@ def mismatches(lines: Sequence[str], installed: Mapping[str, str | None]) -> lis
     versions = {canonicalize_name(name): version for name, version in installed.items()}
     found = []
     for requirement in map(_parse, lines):
-        if requirement is None or (requirement.marker is not None and not requirement.marker.evaluate()):
+        if requirement is None or not _applies(requirement):
             continue
         name = canonicalize_name(requirement.name)
         version = versions.get(name)
@@ -66,6 +72,14 @@ def _contains(requirement: Requirement, version: str) -> bool:
         return False
 
 
+def _applies(requirement: Requirement) -> bool:
+    try:
+        return requirement.marker is None or requirement.marker.evaluate()
+    except (UndefinedComparison, UndefinedEnvironmentName, InvalidVersion):
+        return True  # a marker that makes no sense excuses nothing
+
+
+@lru_cache(maxsize=8192)
 def _parse(line: str) -> Requirement | None:
     try:
         return Requirement(line.split(" #", maxsplit=1)[0].split(" --hash", maxsplit=1)[0].strip())
@@ -73,21 +87,32 @@ def _parse(line: str) -> Requirement | None:
         return None
 
 
-def _lines_of(path: Path, root: Path, depth: int) -> Iterator[str]:
-    text = path.read_text(encoding="utf-8", errors="replace").replace("\\\n", " ")
+def _lines_of(path: Path, root: Path, seen: set[Path]) -> Iterator[str]:
+    """The lines of a file and of those that it includes, each file once: files may include each other in circles."""
+    seen.add(path)
+    with path.open("rb") as file:
+        text = file.read(_MOST_BYTES).decode("utf-8", "replace").replace("\\\n", " ")
     for line in map(str.strip, text.splitlines()):
         if line.startswith(("-r ", "--requirement ")):
-            other = (path.parent / line.split(None, 1)[1]).resolve()
-            if depth < 5 and other.is_relative_to(root) and other.is_file():
-                yield from _lines_of(other, root, depth + 1)
+            other = _included(path, line.split(None, 1)[1])
+            if other is not None and other not in seen and other.is_relative_to(root) and len(seen) < _MOST_FILES:
+                yield from _lines_of(other, root, seen)
         elif line and not line.startswith(("#", "-")):
             yield line
 
 
+def _included(path: Path, name: str) -> Path | None:
+    try:
+        other = (path.parent / name).resolve()
+        return other if other.is_file() else None
+    except (OSError, ValueError, RuntimeError):
+        return None  # no name that a file can have
+
+
 def _lines_of_conda(path: Path) -> list[str]:
     try:
-        conda = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        conda = load_yaml(text_of(path), path)
+    except (OSError, UnicodeDecodeError, InvalidModel):
         return []
     if not isinstance(conda, Mapping) or not isinstance(conda.get("dependencies"), list):
         return []

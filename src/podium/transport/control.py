@@ -88,6 +88,9 @@ class ControlSocket:
         del self._buffer[: _HEADER.size + length]
         try:
             entry = json.loads(body)
+            if b"\\ud" in body.lower():
+                # Half a surrogate pair is no text: it could be neither written down nor shown.
+                entry = json.loads(json.dumps(entry, ensure_ascii=False).encode("utf-8", "replace"))
         except (ValueError, RecursionError) as error:
             raise BrokenMessage("a control message that is not JSON") from error
         message = message_from_json(entry)

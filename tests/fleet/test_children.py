@@ -1,0 +1,180 @@
+"""A child process: what it says is heard, its end is seen, and whatever it started goes with it."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from tinyhouse import until
+
+from podium.fleet import children
+from podium.fleet.children import Child, spawn
+from podium.transport.messages import Attach, Drain, Drained, Loading
+
+_PREAMBLE = """
+import os, signal, socket, subprocess, sys, time
+from podium.transport.control import ControlSocket
+from podium.transport.messages import Drained, Loading
+sock = socket.socket(fileno=int(sys.argv[sys.argv.index("--control-fd") + 1]))
+control = ControlSocket(sock)
+"""
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """A module of the given lines, run as a child."""
+
+    def made(lines: str) -> list[str]:
+        (tmp_path / "childprogram.py").write_text(_PREAMBLE + lines)
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+        return ["childprogram"]
+
+    return made
+
+
+def run(module, talk, log: Path | None = None):
+    """Spawn, talk, clean up."""
+
+    async def scene():
+        child = spawn(module, {}, log)
+        try:
+            async with asyncio.timeout(20):
+                return await talk(child)
+        finally:
+            child.kill()
+            await child.ended
+            child.close()
+
+    return asyncio.run(scene())
+
+
+async def everything(child: Child):
+    """All messages until the child hangs up."""
+    heard = []
+    while (messages := await child.receive()) is not None:
+        heard += messages
+    return heard
+
+
+def test_what_it_said_before_it_died_is_heard(program):
+    """Messages that are still in the socket when the process has ended are not lost."""
+    module = program("control.send(Loading('a')); control.send(Loading('b')); os._exit(3)")
+
+    async def talk(child):
+        await asyncio.wait({child.ended})
+        return await everything(child), child.ended.result()
+
+    assert run(module, talk) == ([Loading("a"), Loading("b")], 3)
+
+
+def test_its_end_is_seen_although_a_descendant_holds_the_socket_open(program):
+    """A model forked a process that inherits everything: the worker's death is seen all the same."""
+    module = program("if os.fork() == 0:\n    time.sleep(600)\nos._exit(5)")
+
+    async def talk(child):
+        return await everything(child), await asyncio.shield(child.ended)
+
+    assert run(module, talk) == ([], 5)
+
+
+def test_whatever_it_started_goes_with_it(program):
+    """Descendants in its process group are killed when it has ended."""
+    module = program(
+        "other = subprocess.Popen(['sleep', '600'])\n"
+        "control.send(Loading(str(other.pid)))\ncontrol.receive()\nos.kill(os.getpid(), 9)"
+    )
+
+    async def talk(child):
+        [said] = await child.receive()
+        child.send(Drain(1.0))
+        return int(said.step), await asyncio.shield(child.ended)
+
+    pid, status = run(module, talk)
+
+    assert status == -9
+    until(lambda: not _is_alive(pid), "the descendant is gone")
+
+
+def test_a_signal_is_a_negative_status(program):
+    """As subprocess says it."""
+    module = program("os.kill(os.getpid(), signal.SIGTERM)")
+
+    async def talk(child):
+        return await asyncio.shield(child.ended)
+
+    assert run(module, talk) == -15
+
+
+def test_what_it_prints_is_appended_to_its_log(program, tmp_path):
+    """Standard output and error, after what stood there; readable by the owner only."""
+    log = tmp_path / "logs" / "child.log"
+    log.parent.mkdir()
+    log.write_text("before\n")
+    module = program("print('out'); print('err', file=sys.stderr)")
+
+    run(module, lambda child: asyncio.shield(child.ended), log)
+
+    assert log.read_text() == "before\nout\nerr\n"
+
+
+def test_a_message_larger_than_the_sockets_buffer_arrives(program):
+    """The child boots while the message is being sent."""
+    module = program(
+        "size = 0\nwhile not (got := control.receive()): pass\ncontrol.send(Loading(str(len(got[0][0].step))))"
+    )
+
+    async def talk(child):
+        assert await child.send_large(Loading("x" * 5_000_000))
+        return await everything(child)
+
+    assert run(module, talk) == [Loading("5000000")]
+
+
+def test_nothing_can_be_sent_to_who_is_gone(program):
+    """False, not an exception; and again after it was closed."""
+    module = program("os._exit(0)")
+
+    async def talk(child):
+        await asyncio.wait({child.ended})
+        return child.send(Attach(1)), child.close(), child.send(Attach(2))
+
+    assert run(module, talk)[::2] == (False, False)
+
+
+def test_who_sends_rubbish_is_not_listened_to(program):
+    """A broken message ends the conversation."""
+    module = program("sock.sendall(b'\\xff' * 64); time.sleep(600)")
+
+    assert run(module, everything) == []
+
+
+def test_it_works_without_pidfds(program, monkeypatch):
+    """Some sandboxes refuse them; then the end is polled for."""
+    monkeypatch.setattr(children, "_open_pidfd", lambda pid: None)
+    module = program("control.send(Drained()); os._exit(4)")
+
+    async def talk(child):
+        return await everything(child), await asyncio.shield(child.ended)
+
+    assert run(module, talk) == ([Drained()], 4)
+
+
+def test_a_ctrl_c_at_the_terminal_does_not_reach_it(program):
+    """It is in a session of its own."""
+    module = program("control.send(Loading(str(os.getsid(0))))")
+
+    async def talk(child):
+        [said] = await child.receive()
+        return int(said.step), child.pid
+
+    session, pid = run(module, talk)
+
+    assert session == pid != os.getsid(0)
+
+
+def _is_alive(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    return False
