@@ -56,12 +56,13 @@ def test_a_model_without_an_example_is_only_loaded(tmp_path: Path) -> None:
 def test_a_model_that_cannot_answer_its_example_fails_with_the_step(
     tmp_path: Path, body: str, step: str, said: str
 ) -> None:
-    """And the reason; the traceback is in the log."""
+    """And the reason; the traceback of the model's own code is in the log, and none of podium's."""
     report = validate(from_code(tmp_path / "m", body, input_example=X))
 
     assert (report.is_valid, report.step) == (False, step)
     assert said in (report.message or "")
-    assert "Traceback" in report.log
+    assert ("Traceback" in report.log) == (step == "predict")
+    assert "predictor.py" not in report.log
 
 
 def test_a_crash_is_told_from_an_error(tmp_path: Path) -> None:

@@ -223,6 +223,25 @@ def test_an_object_that_holds_something_unpicklable_is_refused_with_the_way_out(
         saved(tmp_path / "m", python_model=model)
 
 
+@pytest.mark.parametrize("compression", [None, "gzip", "bzip2", "lzma"])
+def test_a_damaged_pickle_is_named(tmp_path: Path, compression: str | None) -> None:
+    """With its path and the way out, whatever the compression says."""
+    saved(tmp_path / "m", python_model=Upper(), compression=compression)
+    file = next((tmp_path / "m").glob("python_model.pkl*"))
+    file.write_bytes(file.read_bytes()[:-100])
+
+    with pytest.raises(InvalidModel, match=rf"{file.name} is damaged.*save it again"):
+        load_predictor(tmp_path / "m", read_mlmodel(tmp_path / "m"))
+
+
+def test_a_pickle_that_needs_its_script_says_so(tmp_path: Path) -> None:
+    """What other people meet when somebody pickled a function of a notebook by name."""
+    (tmp_path / "m.pkl").write_bytes(b"c__main__\nnowhere_to_be_found\n.")
+
+    with pytest.raises(LoadFailed, match=r"only the script that saved it has.*cloudpickle"):
+        load_pickle(tmp_path / "m.pkl")
+
+
 def test_a_class_in_place_of_an_object_is_refused(tmp_path: Path) -> None:
     """The commonest slip."""
     with pytest.raises(InvalidInput, match=r"pass an object of it: Upper\(\.\.\.\)"):

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -56,7 +57,8 @@ class House:
         (target / "code").mkdir(parents=True)
         (target / "code" / "tinymodel.py").write_text(_GOOD.format(version=version, while_loading=while_loading))
         (target / "MLmodel").write_text(
-            "flavors:\n  python_function:\n    loader_module: tinymodel\n    code: code\n    python_version: 3.11.0\n"
+            "flavors:\n  python_function:\n    loader_module: tinymodel\n    code: code\n"
+            f"    python_version: {platform.python_version()}\n"
         )
         return target
 

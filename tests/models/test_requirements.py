@@ -7,7 +7,7 @@ import pytest
 from podium.errors import InvalidInput
 from podium.flavors.contract import Saved
 from podium.models.requirement_inference import infer_requirements, read_given
-from podium.models.requirements import mismatches, names, read_requirements
+from podium.models.requirements import mismatches, names, python_mismatches, read_requirements
 
 
 def test_comments_and_options_are_left_out_and_other_files_followed(tmp_path: Path) -> None:
@@ -150,3 +150,18 @@ def test_code_that_imports_podium_is_told_how_to_do_without(tmp_path: Path) -> N
     _, notes = infer_requirements(tmp_path, Saved({}, []), takes_tables=False)
 
     assert "mlflow.pyfunc" in notes[0]
+
+
+def test_a_line_that_was_meant_as_a_requirement_is_named(tmp_path: Path) -> None:
+    """Addresses and paths are not: they may be right, and nothing installed says where it came from."""
+    lines = ["numpy==1.0pandas==2.0", "code/own-1.0-py3-none-any.whl", "git+https://example.org/x"]
+
+    assert mismatches(lines, {}) == ["numpy==1.0pandas==2.0: no requirement that can be read"]
+
+
+@pytest.mark.parametrize(
+    ("saved", "running", "count"), [("3.11.2", "3.11.9", 0), ("3.8.1", "3.11.9", 1), (None, "3.11.9", 0)]
+)
+def test_another_minor_version_of_python_is_named(saved: str | None, running: str, count: int) -> None:
+    """Pickled code need not run there; patches do no harm."""
+    assert len(python_mismatches({"flavors": {"python_function": {"python_version": saved}}}, running)) == count

@@ -182,7 +182,7 @@ def test_saving_leaves_neither_paths_nor_modules_behind(tmp_path: Path) -> None:
     """The folder moves when it is complete; a module imported from it before would point nowhere."""
     (tmp_path / "own_module_of_a_test.py").write_text("VALUE = 3\n")
     (tmp_path / "model.py").write_text(
-        "import own_module_of_a_test\nfrom podium.pyfunc import set_model\n\n"
+        "import own_module_of_a_test\nfrom mlflow.models import set_model\n\n"
         "def predict(model_input):\n    return [own_module_of_a_test.VALUE]\n\nset_model(predict)\n"
     )
     before = list(sys.path)
@@ -201,9 +201,9 @@ def test_requirements_can_be_given_added_to_and_replaced(tmp_path: Path) -> None
     save_model(fitted(), tmp_path / "b", extra_pip_requirements=["left-pad==1"])
     save_model(fitted(), tmp_path / "c", conda_env={"dependencies": ["python=3.11", {"pip": ["numpy==1"]}]})
 
-    assert (tmp_path / "a" / "requirements.txt").read_text() == "numpy\nscipy"
+    assert (tmp_path / "a" / "requirements.txt").read_text() == "numpy\nscipy\n"
     assert "left-pad==1" in (tmp_path / "b" / "requirements.txt").read_text().splitlines()
-    assert (tmp_path / "c" / "requirements.txt").read_text() == "numpy==1"
+    assert (tmp_path / "c" / "requirements.txt").read_text() == "numpy==1\n"
     with pytest.raises(InvalidInput, match="conda_env excludes"):
         save_model(fitted(), tmp_path / "d", conda_env={"dependencies": []}, pip_requirements=["numpy"])
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 from podium.errors import InvalidModel
 from podium.models.installed import installed_versions
 from podium.models.mlmodel import read_mlmodel
-from podium.models.requirements import mismatches, names, read_requirements
+from podium.models.requirements import mismatches, names, python_mismatches, read_requirements
 from podium.settings.source_tree import environ_for_children
 
 _LOG_SHOWN = 4000
@@ -62,7 +64,7 @@ def validate(folder: Path, timeout_s: float = 120) -> ValidationReport:
     """
     try:
         mlmodel = read_mlmodel(folder)
-        missed = unmet(folder)
+        missed = unmet(folder, mlmodel)
     except InvalidModel as error:
         return ValidationReport(False, "read", error.message, "invalid_model")
     # A folder of its own as working directory: modules that only lie beside the training script must not be found.
@@ -89,10 +91,11 @@ def validate(folder: Path, timeout_s: float = 120) -> ValidationReport:
     return _report(process.returncode, out, _end(err), missed)
 
 
-def unmet(folder: Path) -> tuple[str, ...]:
+def unmet(folder: Path, mlmodel: Mapping[str, Any]) -> tuple[str, ...]:
     """The model's requirements that this interpreter does not meet, each as a sentence."""
     lines = read_requirements(folder)
-    return tuple(mismatches(lines, installed_versions(names(lines))))
+    python = python_mismatches(mlmodel, platform.python_version())
+    return (*python, *mismatches(lines, installed_versions(names(lines))))
 
 
 def _report(status: int, out: bytes, log: str, missed: tuple[str, ...]) -> ValidationReport:

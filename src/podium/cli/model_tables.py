@@ -130,7 +130,8 @@ def show_validation(found: Resolved, report: Mapping[str, Any], as_json: bool) -
         return
     is_valid, log = report["is_valid"], report["log"]
     left_out = {"is_valid", "log", "message", "step"}
-    click.echo(f"{model}: " + ("valid." if is_valid else f"failed at step {report['step']}: {report['message']}"))
+    said = "valid." if report["has_example"] else "it loads. It has no input example, so that nothing was scored."
+    click.echo(f"{model}: " + (said if is_valid else f"failed at step {report['step']}: {report['message']}"))
     facts = {name: value for name, value in report.items() if name not in left_out and value not in (None, False, ())}
     print_facts({name: "; ".join(value) if isinstance(value, tuple) else value for name, value in facts.items()})
     if is_valid and found.name is None:

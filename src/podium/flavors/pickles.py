@@ -16,6 +16,7 @@ import pickle
 import pickletools
 import sys
 import types
+import zlib
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -60,7 +61,8 @@ def load_pickle(path: Path, compression: str | None = None) -> Any:
     """Unpickle a file; cloudpickle is imported first where it is there, as its pickles need it by name anyway.
 
     Raises:
-        InvalidModel: An unknown compression.
+        InvalidModel: An unknown compression, or a damaged file.
+        LoadFailed: It names what a script defined.
         MissingDependency: The pickle was made by cloudpickle, which is not installed.
     """
     if compression not in _OPENERS:
@@ -73,6 +75,18 @@ def load_pickle(path: Path, compression: str | None = None) -> Any:
         if error.name is not None and error.name.partition(".")[0] == "cloudpickle":
             raise MissingDependency("cloudpickle", f"Loading {path.name}", "all") from error
         raise
+    except (pickle.UnpicklingError, EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
+        raise InvalidModel(
+            f"{path} is damaged or no pickle ({type(error).__name__}: {error}). "
+            "Copy the model's folder anew, or save it again."
+        ) from error
+    except AttributeError as error:
+        if not names_main(path, compression):
+            raise
+        raise LoadFailed(
+            f"{path.name} names what only the script that saved it has ({error}). Save the model again with cloudpickle "
+            "(serialization_format='cloudpickle'), or move the code into a module and pass code_paths."
+        ) from error
 
 
 def dump_cloudpickle(model: Any, path: Path, compression: str | None = None, protocol: int | None = None) -> set[str]:
@@ -86,10 +100,12 @@ def modules_in(model: Any) -> set[str]:
     return _dump(model, _Nowhere(), None)
 
 
-def names_main(path: Path) -> bool:
-    """Whether a plain pickle names something of `__main__`, which is another module wherever it is read."""
-    with path.open("rb") as file:
-        return any(argument == "__main__" for _, argument, _ in pickletools.genops(file))
+def names_main(path: Path, compression: str | None = None) -> bool:
+    """Whether a pickle names something of `__main__`, which is another module wherever it is read."""
+    with _OPENERS[compression](path, "rb") as file:
+        named = (argument for _, argument, _ in pickletools.genops(file))
+        # Older protocols have module and name in one.
+        return any(isinstance(each, str) and each.partition(" ")[0] == "__main__" for each in named)
 
 
 def _dump(model: Any, file: Any, protocol: int | None) -> set[str]:

@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,12 @@ def load_estimator(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> An
         import skops.io
     except ImportError as error:
         raise MissingDependency("skops", "This model (serialization_format: skops)", "sklearn") from error
-    return skops.io.load(path, trusted=own.get("skops_trusted_types"))
+    try:
+        return skops.io.load(path, trusted=own.get("skops_trusted_types"))
+    except zipfile.BadZipFile as error:
+        raise InvalidModel(
+            f"{path} is damaged or no skops file ({error}). Copy the model's folder anew, or save it again."
+        ) from error
 
 
 def _write(

@@ -29,7 +29,7 @@ from podium.domain.traffic import Target
 from podium.fleet.copies import Prepared
 from podium.fleet.replica import WorkerReplica
 from podium.fleet.sources import Wish
-from podium.models.requirements import mismatches
+from podium.models.requirements import mismatches, python_mismatches
 from podium.transport.messages import Ready
 
 ISOLATION = "processes of one user: a model's faults are contained, a hostile model is not"
@@ -143,9 +143,14 @@ def _target_metrics(target: Target, own: Mapping[str, str], served: Served | Non
         ready, prepared = served.ready, served.prepared
         yield _metric("podium_model_load_duration_seconds", labels, ready.load_s)
         yield _metric("podium_model_memory_bytes", labels, ready.rss_bytes)
-        yield _metric("podium_environment_mismatches", labels, len(mismatches(prepared.requirements, ready.installed)))
+        yield _metric("podium_environment_mismatches", labels, len(_unmet(served)))
         info = {**labels, "flavor": ready.flavor, "python": ready.python, "digest": prepared.digest}
         yield _metric("podium_model_info", info, 1)
+
+
+def _unmet(served: Served) -> list[str]:
+    prepared, ready = served.prepared, served.ready
+    return [*python_mismatches(prepared.mlmodel, ready.python), *mismatches(prepared.requirements, ready.installed)]
 
 
 def _metric(name: str, labels: Mapping[str, str], value: float) -> dict[str, Any]:
@@ -178,7 +183,7 @@ def _model(serving: str | None, served: Mapping[str, Served]) -> dict[str, Any] 
     if serving is None or serving not in served:
         return None
     prepared, ready = served[serving].prepared, served[serving].ready
-    unmet = mismatches(prepared.requirements, ready.installed)
+    unmet = _unmet(served[serving])
     return {
         "version": serving,
         "digest": prepared.digest,

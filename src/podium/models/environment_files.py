@@ -28,7 +28,7 @@ def write_environment_files(
     """
     conda = _default_conda(requirements) if conda_env is None else _read_conda(conda_env)
     lines = requirements if conda_env is None else pip_section(conda)
-    (folder / "requirements.txt").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     (folder / "conda.yaml").write_text(yaml.safe_dump(conda, default_flow_style=False), encoding="utf-8")
     python = {
         "python": platform.python_version(),

@@ -44,7 +44,7 @@ def load_predictor(folder: Path, mlmodel: Mapping[str, Any], model_config: Mappi
     if entry is None:
         raise InvalidModel(
             f'{folder}: the model does not have the "python_function" flavor, so it cannot be scored. '
-            f"It has {sorted(flavors)}."
+            f"It has {sorted(flavors)}; the load_model of that flavor reads it."
         )
     if (mlmodel.get("metadata") or {}).get("mlflow.model.isExternal"):
         raise InvalidModel(

@@ -1,9 +1,11 @@
 """A model's requirements: reading the files that list them, and comparing them with what is installed."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
@@ -15,6 +17,8 @@ from podium.models.environment_files import pip_section
 from podium.models.mlmodel import load_yaml, text_of
 
 _MOST_BYTES, _MOST_FILES, _MOST_LINES = 1 << 20, 20, 5000
+# As against an address, a path or an option, which may all be right and cannot be compared.
+_LIKE_A_REQUIREMENT = re.compile(r"[\w.\-]+(\[[^\]]*\])?\s*[=<>!~]")
 _BUILD_PACKAGES = {"python", "pip", "setuptools", "wheel"}
 # Every model that MLflow saved asks for all of mlflow; podium loads them without it.
 _NOT_NEEDED = {"mlflow", "mlflow-skinny"}
@@ -50,7 +54,10 @@ def mismatches(lines: Sequence[str], installed: Mapping[str, str | None]) -> lis
     """
     versions = {canonicalize_name(name): version for name, version in installed.items()}
     found = []
-    for requirement in map(_parse, lines):
+    for line in lines:
+        requirement = _parse(line)
+        if requirement is None and _LIKE_A_REQUIREMENT.match(line):
+            found.append(f"{line[:100]}: no requirement that can be read")
         if requirement is None or not _applies(requirement):
             continue
         name = canonicalize_name(requirement.name)
@@ -62,6 +69,19 @@ def mismatches(lines: Sequence[str], installed: Mapping[str, str | None]) -> lis
         elif not _contains(requirement, version):
             found.append(f"{requirement.name}: {wants}, found {version}")
     return found
+
+
+def python_mismatches(mlmodel: Mapping[str, Any], running: str) -> list[str]:
+    """Say where a model was saved with another minor version of Python: pickled code may not run in this one.
+
+    Args:
+        mlmodel: The MLmodel file.
+        running: `3.11.7`
+    """
+    saved = ((mlmodel.get("flavors") or {}).get("python_function") or {}).get("python_version")
+    if not isinstance(saved, str) or saved.split(".")[:2] == running.split(".")[:2]:
+        return []
+    return [f"Python: the model was saved with {saved[:20]}, this is {running}"]
 
 
 def _contains(requirement: Requirement, version: str) -> bool:

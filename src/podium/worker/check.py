@@ -19,6 +19,7 @@ from typing import Any
 from podium.domain.causes import load_cause
 from podium.errors import PodiumError
 
+_PODIUM = f"{Path(__file__).resolve().parents[1]}{os.sep}"
 _SHOWN_BYTES = 2000
 
 
@@ -42,9 +43,7 @@ def check(folder: Path, mlmodel: Mapping[str, Any]) -> dict[str, Any]:
         try:
             _run(folder, mlmodel, report)
         except PodiumError as error:
-            if error.__cause__ is not None:
-                # The model's own; podium's message says the rest.
-                traceback.print_exception(error.__cause__)
+            _print_trace(error.__cause__)
             report["message"] = _message(error)
             report["cause"] = load_cause(error) if report["step"] == "load" else error.code.lower()
     report["warnings"] = list(dict.fromkeys(str(each.message) for each in caught))
@@ -78,6 +77,19 @@ def _run(folder: Path, mlmodel: Mapping[str, Any], report: dict[str, Any]) -> No
         answer = encode(prediction, decoded.is_enveloped)
         report["answer"] = answer[:_SHOWN_BYTES].decode("utf-8", errors="replace")
     report |= {"step": "done", "is_valid": True}
+
+
+def _print_trace(cause: BaseException | None) -> None:
+    """Where in the model's own code it was; what podium itself raised, its message says."""
+    if cause is None or cause.__traceback__ is None:
+        return
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(cause.__traceback__)]
+    if files[-1].startswith(_PODIUM):
+        return
+    trace = cause.__traceback__
+    while trace.tb_next is not None and trace.tb_frame.f_code.co_filename.startswith(_PODIUM):
+        trace = trace.tb_next
+    traceback.print_exception(cause.with_traceback(trace))
 
 
 def _message(error: PodiumError) -> str:
