@@ -109,6 +109,7 @@ _NAMES: dict[str, dict[str, Any]] = {
     "mlflow.models.model": {"set_model": set_model},
     "mlflow.models.model_config": {"ModelConfig": ModelConfig},
     "mlflow.models.signature": {"ModelSignature": Kept, "_TypeHints": TypeHints},
+    "mlflow.protos": {},
     "mlflow.protos.databricks_pb2": dict(NUMBERS),
     "mlflow.pyfunc": {"PythonModel": PythonModel, "PythonModelContext": PythonModelContext},
     "mlflow.pyfunc.model": {
