@@ -210,7 +210,7 @@ def test(arguments):
     ]
     parts = [
         ("all rooms but those that start whole servers, two at a time", ["-n", "2", "--dist", "loadfile", *parallel]),
-        ("whole servers, one at a time", serial),
+        ("whole servers, one at a time", ["-v", *serial] if serial else []),
     ]
     totals = {"passed": 0, "failed": 0, "skipped": 0}
     with tempfile.TemporaryDirectory(prefix="podium-test-") as scratch:
@@ -219,7 +219,7 @@ def test(arguments):
                 continue
             _say("==> " + title)
             report = os.path.join(scratch, f"{index}.xml")
-            command = [inside, "-m", "pytest", "-v", "--durations=10", "--junitxml", report, *chosen]
+            command = [inside, "-m", "pytest", "--durations=10", "--junitxml", report, *chosen]
             status = _run(command, PODIUM_TEST_MLFLOW_PYTHON=mlflow)
             _add(totals, report, status)
     _say(f"\n{totals['passed']} passed, {totals['failed']} failed, {totals['skipped']} skipped")

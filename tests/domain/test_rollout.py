@@ -47,6 +47,8 @@ def to(version, *ids):
     return Publish((Target(version, 100, ids),))
 
 
+THREE = seen("6:ready 6:ready 6:ready 7:ready 7:starting", "6:1,2,3", stable="6")
+
 TABLE = [
     # the first version
     ("an empty house starts what is wanted", "6", 1, seen(), Start("6")),
@@ -73,6 +75,8 @@ TABLE = [
     ("acknowledged, the new one is the stable one", "7", 1, seen("6:ready 7:ready", "7:2", stable="6"), Promote("7")),
     ("then the old one is drained", "7", 1, seen("6:ready 7:ready", "7:2", stable="7"), Drain(1)),
     ("a draining one is left alone", "7", 1, seen("6:draining 7:ready", "7:2", stable="7"), None),
+    ("of a newcomer one replica is tried first", "7", 2, seen("6:ready 6:ready 7:starting", "6:1,2", stable="6"), None),
+    ("then the others start together", "7", 3, THREE, Start("7")),
     (
         "half a new version takes nothing over",
         "7",

@@ -121,7 +121,9 @@ def test_what_it_prints_is_appended_to_its_log(program, tmp_path):
 
 def test_a_message_larger_than_the_sockets_buffer_arrives(program):
     """The child boots while the message is being sent."""
-    module = program("size = 0\nwhile not (got := control.receive()): pass\ncontrol.send(Loading(str(len(got[0][0].step))))")
+    module = program(
+        "size = 0\nwhile not (got := control.receive()): pass\ncontrol.send(Loading(str(len(got[0][0].step))))"
+    )
 
     async def talk(child):
         assert await child.send_large(Loading("x" * 5_000_000))

@@ -7,12 +7,15 @@ import re
 import signal
 import socket
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tinyhouse import PRODUCTION, Load, Server, until
 
-CAN_UNSHARE = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True).returncode == 0
+CAN_UNSHARE = (
+    subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True, check=False).returncode == 0
+)
 
 
 @pytest.fixture
@@ -124,7 +127,7 @@ def test_a_second_signal_ends_at_once(one):
     """Whoever presses Ctrl-C twice does not want to wait for a request of a minute."""
     with one.serving("--drain-timeout", "60") as server, _Connection(server) as connection:
         connection.send(60_000)
-        until(lambda: _busy(server), "it runs")
+        until(partial(_busy, server), "it runs")
         server.process.send_signal(signal.SIGINT)
         until(lambda: server.status.get("state") == "stopping", "it drains")
         server.process.send_signal(signal.SIGINT)
@@ -145,7 +148,7 @@ def test_a_worker_that_cannot_be_loaded_again_is_tried_with_back_off_and_not_vet
         until(lambda: "load_error" in server.said(), "the restart has failed")
         failed, state = server.status["failed"], server.status["state"]
         flag.touch()
-        until(lambda: server.workers(), "it is back")
+        until(server.workers, "it is back")
 
         assert (failed, state) == ([], "down")
         assert server.ask()[1][0] == 1
@@ -190,8 +193,8 @@ class _Connection:
 
     def send(self, milliseconds):
         body = json.dumps({"inputs": [[milliseconds]]}).encode()
-        head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        self._sock.sendall(head.encode() + body)
+        head = f"Host: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._sock.sendall(b"POST /invocations HTTP/1.1\r\n" + head.encode() + body)
 
     def is_answered(self, *, sent=False):
         if not sent:

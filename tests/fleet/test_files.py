@@ -230,4 +230,3 @@ def test_an_orphan_is_reaped_and_a_child_of_ours_is_not():
     stranger.returncode = 0
 
     assert (status, reaped) == (0, 1)
-

@@ -70,7 +70,9 @@ def test_nothing_there_is_an_answer():
     assert wish == Wish(None, "no version in Production")
 
 
-@pytest.mark.parametrize("error", [RegistryError("locked"), PermissionError(13, "Permission denied"), ZeroDivisionError("slip")])
+@pytest.mark.parametrize(
+    "error", [RegistryError("locked"), PermissionError(13, "Permission denied"), ZeroDivisionError("slip")]
+)
 def test_no_answer_changes_no_wish(error):
     """Whatever is wrong with the registry, what was wanted is wanted still; when it answers again, that is heard."""
     down, back = heard(Told(error, error, resolved(1)), 2)
@@ -91,7 +93,13 @@ def test_all_asking_is_done_on_one_thread_that_is_not_the_loops():
 
 @pytest.mark.parametrize(
     ("text", "is_followed"),
-    [("models:/a/production", True), ("models:/a@champion", True), ("models:/a/latest", True), ("models:/a/3", False), ("./a", False)],
+    [
+        ("models:/a/production", True),
+        ("models:/a@champion", True),
+        ("models:/a/latest", True),
+        ("models:/a/3", False),
+        ("./a", False),
+    ],
 )
 def test_what_may_become_another_version_is_followed(text, is_followed):
     """A version and a folder stand still."""

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 NAME = "tiny"
 PRODUCTION = f"models:/{NAME}/production"
@@ -193,7 +193,7 @@ class Load:
         self._is_over = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         until(lambda: len(self.answers) > 5, "the load is under way")
@@ -223,7 +223,9 @@ class Load:
         return [version for i, version in enumerate(answered) if i == 0 or answered[i - 1] != version]
 
 
-def until(holds: Callable[[], Any], what: str, hopeless: Callable[[], str | None] = lambda: None, limit_s: float = 60) -> None:
+def until(
+    holds: Callable[[], Any], what: str, hopeless: Callable[[], str | None] = lambda: None, limit_s: float = 60
+) -> None:
     """Wait for a condition."""
     deadline = time.monotonic() + limit_s
     while not holds():

@@ -33,7 +33,9 @@ class Recording:
 
 
 def predictor(signature: Signature | None, loaded: Recording | None = None) -> Predictor:
-    return Predictor(loaded or Recording(), signature, "python_function", RowIndependence(False, "a test's"), {"run_id": "r"})
+    return Predictor(
+        loaded or Recording(), signature, "python_function", RowIndependence(False, "a test's"), {"run_id": "r"}
+    )
 
 
 def test_the_model_sees_the_signatures_columns_in_their_order() -> None:

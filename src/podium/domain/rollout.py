@@ -164,7 +164,7 @@ def plan(desired: Desired, observed: Observed) -> Action | None:
             return Drain(replica.id)
 
     for version in needed:
-        if len(_kept(version, desired.replicas, observed)) < desired.replicas:
+        if len(_kept(version, desired.replicas, observed)) < desired.replicas and not _is_on_trial(version, observed):
             crashes = observed.journal.crashes.get(version)
             if crashes is None or observed.now >= restart_at(crashes, desired.replicas):
                 return Start(version)
@@ -226,6 +226,17 @@ def _needed(desired: Desired, observed: Observed) -> list[str]:
     """The versions that must run: the stable one first, for it serves until the goal is promoted and becomes it."""
     versions = (observed.journal.stable, goal(desired, observed.journal))
     return list(dict.fromkeys(version for version in versions if version is not None))
+
+
+def _is_on_trial(version: str, observed: Observed) -> bool:
+    """Whether the first replica of a newcomer is still loading beside what serves.
+
+    The others wait for it: a version that does not load costs one process, and its size is known before it is multiplied.
+    """
+    if not observed.targets or version == observed.journal.stable:
+        return False
+    states = {replica.state for replica in observed.replicas if replica.version == version}
+    return ReplicaState.STARTING in states and ReplicaState.READY not in states
 
 
 def _targets(desired: Desired, observed: Observed) -> tuple[Target, ...]:

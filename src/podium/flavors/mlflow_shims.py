@@ -105,7 +105,6 @@ _SCHEMA = (
 _NAMES: dict[str, dict[str, Any]] = {
     "mlflow": {},
     "mlflow.exceptions": {"MlflowException": MlflowException},
-    "mlflow.protos": {},
     "mlflow.models": {"ModelConfig": ModelConfig, "set_model": set_model, "ModelSignature": Kept},
     "mlflow.models.model": {"set_model": set_model},
     "mlflow.models.model_config": {"ModelConfig": ModelConfig},

@@ -65,8 +65,9 @@ class Copies:
         """Remove the copies of all other versions."""
         for version in [version for version in self._known if version not in versions]:
             prepared = self.known(version)
-            if prepared is not None:
+            if self._known[version].done():
                 del self._known[version]
+            if prepared is not None:
                 await asyncio.to_thread(shutil.rmtree, prepared.folder, True)
 
     async def close(self) -> None:
