@@ -109,6 +109,7 @@ _NAMES: dict[str, dict[str, Any]] = {
     "mlflow.models.model": {"set_model": set_model},
     "mlflow.models.model_config": {"ModelConfig": ModelConfig},
     "mlflow.models.signature": {"ModelSignature": Kept, "_TypeHints": TypeHints},
+    "mlflow.protos": {},
     "mlflow.protos.databricks_pb2": dict(NUMBERS),
     "mlflow.pyfunc": {"PythonModel": PythonModel, "PythonModelContext": PythonModelContext},
     "mlflow.pyfunc.model": {
@@ -163,7 +164,8 @@ def install() -> bool:
         return False
     if "mlflow" in sys.modules:
         return True
-    for name, contents in _NAMES.items():
+    # A package before what is in it.
+    for name, contents in sorted(_NAMES.items()):
         module = _StandIn(name, "Stands in for MLflow's module of this name; made by podium.")
         module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
         module.__path__ = []
