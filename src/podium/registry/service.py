@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from podium.artifacts.contract import ArtifactStore, Stored
+from podium.domain.nearest import did_you_mean
 from podium.domain.references import LoggedRef, check_alias, check_name, parse_reference
 from podium.domain.stages import Stage
 from podium.errors import AlreadyExists, InvalidInput, InvalidReference, NotFound, RegistryError
@@ -318,8 +319,10 @@ class RegistryService:
     def _model(self, reader: Reader, name: str) -> RegisteredModel:
         found = reader.model(name)
         if found is None:
-            names = ", ".join(model.name for model in reader.models()) or "none"
-            raise NotFound(f"Registered Model with name={name} not found", [f"{self._store.place}: models {names}"])
+            names = [model.name for model in reader.models()]
+            hint = did_you_mean(name, names)
+            searched = f"{self._store.place}: models {', '.join(names) or 'none'}"
+            raise NotFound(f"Registered Model with name={name} not found{hint and '.' + hint}", [searched])
         return found
 
     def _version(self, reader: Reader, name: str, number: int) -> Version:
