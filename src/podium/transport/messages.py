@@ -180,9 +180,16 @@ class DropReplica:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """What the gateway answers with to people: status of each endpoint and the labels of metric series, as JSON."""
+    """What a gateway answers with when people and monitoring ask it.
+
+    Args:
+        status: What `/status` shows; its schema stands in `fleet/status.py`.
+        metrics: The supervisor's part of `/metrics`: `{"name", "labels", "value"}`, names from `telemetry/metrics.py`.
+        series: Labels of the metric series in `telemetry/slots.py`, by index.
+    """
 
     status: dict[str, Any]
+    metrics: list[dict[str, Any]]
     series: list[dict[str, str]]
 
 
