@@ -150,10 +150,12 @@ def test_the_next_action(wanted, replicas, world, expected):
 
 
 def test_first_restarts_are_free_and_later_ones_wait_longer_and_longer():
-    """Each replica may die once; after that 1, 2, 4 ... and never more than 30 seconds."""
-    delays = [restart_at(Crashes(count, 0.0), replicas=2) for count in (1, 2, 3, 4, 5, 6, 7, 8, 9, 1000)]
+    """Each replica may die once; after each round of deaths 1, 2, 4 ... and never more than 30 seconds."""
+    alone = [restart_at(Crashes(count, 0.0), replicas=1) for count in (1, 2, 3, 4, 5, 6, 7, 8, 1000)]
+    two = [restart_at(Crashes(count, 0.0), replicas=2) for count in (1, 2, 3, 4, 5, 6, 7, 8, 9, 1000)]
 
-    assert delays == [0, 0, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert alone == [0, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert two == [0, 0, 1, 1, 2, 2, 4, 4, 8, 30]
 
 
 def test_a_version_that_never_loaded_is_vetoed():

@@ -179,9 +179,13 @@ def goal(desired: Desired, journal: Journal) -> str | None:
 
 
 def restart_at(crashes: Crashes, replicas: int) -> float:
-    """From when on a crashed replica may be replaced: each replica once at once, then after 1, 2, 4 ... 30 seconds."""
-    excess = crashes.count - replicas
-    return crashes.last_at + (0.0 if excess <= 0 else min(LONGEST_DELAY_S, 2.0 ** min(excess - 1, 10)))
+    """From when on a crashed replica may be replaced: each replica once at once, then after 1, 2, 4 ... 30 seconds.
+
+    The wait grows with the rounds in which every replica died once, not with the deaths: what kills all of eight replicas
+    at the same moment happened once, not eight times.
+    """
+    rounds = (crashes.count - 1) // replicas
+    return crashes.last_at + (0.0 if rounds <= 0 else min(LONGEST_DELAY_S, 2.0 ** min(rounds - 1, 10)))
 
 
 def note_wanted(journal: Journal, version: str | None) -> Journal:
