@@ -141,7 +141,7 @@ class LoadFailed(ModelError):
 
     Args:
         message: What failed, without the traceback.
-        cause: `import_error`, `out_of_memory`, `signal`, `timeout`, `digest_mismatch` or `load_error`.
+        cause: A stable name for programs; all of them stand in `domain/causes.py`.
     """
 
     code = "LOAD_FAILED"

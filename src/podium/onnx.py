@@ -1,4 +1,7 @@
-"""ONNX models: `podium.onnx.save_model`, `log_model` and `load_model`, with MLflow's parameters."""
+"""ONNX models: `podium.onnx.save_model`, `log_model` and `load_model`, with MLflow's parameters.
+
+By position they are MLflow's as far as the two lists agree; the rest is taken by name only, so that none is misread.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +21,7 @@ def save_model(
     path: Path | str,
     conda_env: Mapping[str, Any] | str | Path | None = None,
     code_paths: Sequence[str | Path] | None = None,
+    *,
     signature: Any = None,
     input_example: Any = None,
     pip_requirements: Sequence[str] | str | Path | None = None,
@@ -64,6 +68,7 @@ def log_model(
     registered_model_name: str | None = None,
     signature: Any = None,
     input_example: Any = None,
+    *,
     pip_requirements: Sequence[str] | str | Path | None = None,
     extra_pip_requirements: Sequence[str] | str | Path | None = None,
     onnx_execution_providers: Sequence[Any] | None = None,

@@ -1,5 +1,7 @@
 """Any Python code as a model: `podium.pyfunc.PythonModel`, functions, .py files, loaders; with MLflow's parameters.
 
+By position they are MLflow's as far as the two lists agree; the rest is taken by name only, so that none is misread.
+
 class Median(podium.pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
         return model_input.median(axis=1)
@@ -24,6 +26,7 @@ def save_model(
     loader_module: str | None = None,
     data_path: str | Path | None = None,
     code_paths: Sequence[str | Path] | None = None,
+    *,
     conda_env: Mapping[str, Any] | str | Path | None = None,
     python_model: Any = None,
     artifacts: Mapping[str, str | Path] | None = None,
@@ -74,6 +77,7 @@ def log_model(
     loader_module: str | None = None,
     data_path: str | Path | None = None,
     code_paths: Sequence[str | Path] | None = None,
+    *,
     conda_env: Mapping[str, Any] | str | Path | None = None,
     python_model: Any = None,
     artifacts: Mapping[str, str | Path] | None = None,

@@ -1,4 +1,7 @@
-"""scikit-learn models: `podium.sklearn.save_model`, `log_model` and `load_model`, with MLflow's parameters."""
+"""scikit-learn models: `podium.sklearn.save_model`, `log_model` and `load_model`, with MLflow's parameters.
+
+By position they are MLflow's as far as the two lists agree; the rest is taken by name only, so that none is misread.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +31,7 @@ def save_model(
     path: Path | str,
     conda_env: Mapping[str, Any] | str | Path | None = None,
     code_paths: Sequence[str | Path] | None = None,
+    *,
     serialization_format: str | None = None,
     signature: Any = None,
     input_example: Any = None,
@@ -76,6 +80,7 @@ def log_model(
     registered_model_name: str | None = None,
     signature: Any = None,
     input_example: Any = None,
+    *,
     pip_requirements: Sequence[str] | str | Path | None = None,
     extra_pip_requirements: Sequence[str] | str | Path | None = None,
     pyfunc_predict_fn: str = "predict",

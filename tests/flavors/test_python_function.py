@@ -1,5 +1,6 @@
 """Python code as a model: pickles, files, artifacts, loaders, and the stand-ins for MLflow's classes."""
 
+import functools
 import io
 import os
 import pickle
@@ -57,6 +58,13 @@ class Picky(pyfunc.PythonModel):
                 raise ValueError("secret")
 
 
+class Sized:
+    """An object that can be called."""
+
+    def __call__(self, model_input: Any) -> list[int]:
+        return [len(model_input)]
+
+
 def doubled(model_input: Any) -> Any:
     import json
 
@@ -101,6 +109,24 @@ def test_artifacts_of_the_same_name_do_not_collide(tmp_path: Path) -> None:
 def test_a_function_is_a_model(tmp_path: Path) -> None:
     """And takes one argument."""
     assert saved(tmp_path / "m", python_model=doubled).predict(FRAME) == [2.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [(functools.partial(lambda rows, model_input: model_input[:rows], 1), "partial"), (Sized(), "Sized")],
+)
+def test_whatever_takes_one_argument_is_a_function(tmp_path: Path, function: Any, name: str) -> None:
+    """An object that can be called has no name of its own; its class's will do."""
+    predictor = saved(tmp_path / "m", python_model=function)
+
+    assert function(["a", "b"]) == predictor.predict(["a", "b"])
+    assert predictor.rows.reason.startswith(name)
+
+
+def test_a_function_of_more_than_the_input_is_refused(tmp_path: Path) -> None:
+    """MLflow would call it without, and answer differently."""
+    with pytest.raises(InvalidInput, match=r"\['data', 'params'\]; expected one, the input.*PythonModel"):
+        saved(tmp_path / "m", python_model=lambda data, params=None: data)
 
 
 @pytest.mark.parametrize(("kind", "suffix"), [("gzip", ".gz"), ("bzip2", ".bz2"), ("lzma", ".xz")])

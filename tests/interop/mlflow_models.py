@@ -242,11 +242,21 @@ def _score(folder):
         del sys.modules[name]
     meta = model.metadata
     return {
+        "refusal": _refusal(model),
         "answer": json.loads(out.getvalue()),
         "podium": "podium" in sys.modules,
         "signature": None if meta.signature is None else meta.signature.to_dict(),
         "native": _native(folder, meta.flavors),
     }
+
+
+def _refusal(model):
+    """What a model says to input that fits no hint."""
+    try:
+        model.predict([object()])
+    except Exception as error:
+        return str(error)
+    return None
 
 
 def _native(folder, flavors):

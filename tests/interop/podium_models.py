@@ -1,5 +1,6 @@
 """A script, as people have it: saves a model of every kind with podium into the folder that it is given."""
 
+import functools
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import onnx
 import pandas as pd
 from skl2onnx import to_onnx
 from sklearn.datasets import load_iris
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -35,6 +37,10 @@ class Scaled(pyfunc.PythonModel):
 class Hinted(pyfunc.PythonModel):
     def predict(self, model_input: list[dict[str, float]], params=None) -> list[float]:
         return [sum(row.values()) for row in model_input]
+
+
+def times(factor, frame):
+    return frame["x"] * factor
 
 
 class WithParams(pyfunc.PythonModel):
@@ -78,6 +84,8 @@ def main(root: Path) -> None:
     for kind in ("skops", "cloudpickle", "pickle"):
         podium.sklearn.save_model(model, root / f"sklearn-{kind}", serialization_format=kind, input_example=sample)
     podium.sklearn.save_model(model, root / "sklearn-proba", pyfunc_predict_fn="predict_proba", input_example=sample)
+    forest = RandomForestClassifier(5, random_state=0).fit(FRAME, TARGET)
+    podium.sklearn.save_model(forest, root / "sklearn-forest", input_example=sample)
     podium.sklearn.save_model(
         Clipped(max_iter=1000).fit(FRAME, TARGET),
         root / "sklearn-own",
@@ -114,6 +122,7 @@ def main(root: Path) -> None:
     pyfunc.save_model(
         root / "params", python_model=WithParams(), input_example=(NUMBERS, {"scale": 2.0, "words": ["a", "b"]})
     )
+    pyfunc.save_model(root / "partial", python_model=functools.partial(times, 3), input_example=NUMBERS)
     pyfunc.save_model(root / "function", python_model=shout, input_example=["a"])
     pyfunc.save_model(root / "compressed", python_model=row_sums, compression="lzma", input_example=NUMBERS)
     pyfunc.save_model(

@@ -31,9 +31,9 @@ THEIRS = [
     "sklearn-lambda", "sklearn-pickle", "sklearn-proba", "sklearn-skops", "sklearn-trusted",
 ]  # fmt: skip
 OURS = [
-    "code", "compressed", "function", "hinted", "loader", "model", "onnx", "onnx-table", "params",
-    "sklearn-cloudpickle", "sklearn-own", "sklearn-pickle", "sklearn-proba", "sklearn-skops",
-    "sklearn-tensor",
+    "code", "compressed", "function", "hinted", "loader", "model", "onnx",
+    "onnx-table", "params", "partial", "sklearn-cloudpickle", "sklearn-forest", "sklearn-own", "sklearn-pickle",
+    "sklearn-proba", "sklearn-skops", "sklearn-tensor",
 ]  # fmt: skip
 
 
@@ -197,6 +197,12 @@ def test_mlflow_reads_the_signature_that_podium_wrote(ours: Path, name: str) -> 
 
 def _json(text: str | None) -> Any:
     return None if text is None else json.loads(text)
+
+
+@pytest.mark.parametrize("name", ["function", "hinted"])
+def test_mlflow_checks_input_against_the_hints_of_a_model_that_podium_saved(ours: Path, name: str) -> None:
+    """By its own wrapper, which a class or function out of a pickle has only if the pickle asks for it."""
+    assert "Failed to validate data against type hint" in expected(ours, name)["refusal"]
 
 
 def test_mlflow_loads_the_native_objects(ours: Path) -> None:

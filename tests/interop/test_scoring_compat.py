@@ -15,7 +15,7 @@ from scoring_models import MODELS
 
 from podium.domain.signature import Signature
 from podium.errors import PodiumError
-from podium.flavors.contract import Row
+from podium.flavors.contract import RowIndependence
 from podium.flavors.type_hints import fit
 from podium.models.predictor import Predictor
 from podium.protocols.mlflow.codec import decode, encode
@@ -84,7 +84,7 @@ def _ours(case: Any) -> tuple[int, str, bytes]:
     signature = None
     if model.signature is not None:
         signature = Signature.from_dict(model.signature, is_from_type_hint=model.hint is not None)
-    predictor = Predictor(Fake(model), signature, "python_function", Row(False, "a test's"), {})
+    predictor = Predictor(Fake(model), signature, "python_function", RowIndependence(False, "a test's"), {})
     try:
         decoded = decode(case.body, case.content_type, signature)
         prediction = predictor.predict(decoded.data, decoded.params)

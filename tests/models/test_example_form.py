@@ -9,7 +9,7 @@ import pytest
 
 from podium.domain.signature import Column, ColumnSchema, DataType, Signature
 from podium.errors import InvalidModel
-from podium.flavors.contract import Row
+from podium.flavors.contract import RowIndependence
 from podium.models.example_form import form_from_example
 from podium.models.predictor import Predictor
 
@@ -43,7 +43,7 @@ def test_a_model_sees_what_its_example_was(tmp_path: Path, example: Any, data: A
     signature = Signature(ColumnSchema((Column(DataType.STRING, name),)))
     form = form_from_example(tmp_path, MLMODEL)
 
-    assert seen == Predictor(Echo(), signature, "x", Row(False, ""), MLMODEL, form).predict(data)
+    assert seen == Predictor(Echo(), signature, "x", RowIndependence(False, ""), MLMODEL, form).predict(data)
 
 
 def test_several_rows_for_an_example_of_one_dict_stay_a_frame(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_several_rows_for_an_example_of_one_dict_stay_a_frame(tmp_path: Path) ->
     signature = Signature(ColumnSchema((Column(DataType.STRING, "s"),)))
     form = form_from_example(tmp_path, mlmodel)
 
-    seen = Predictor(Echo(), signature, "x", Row(False, ""), {}, form).predict([{"s": "x"}, {"s": "y"}])
+    seen = Predictor(Echo(), signature, "x", RowIndependence(False, ""), {}, form).predict([{"s": "x"}, {"s": "y"}])
 
     assert form == {"s": "a"}
     assert isinstance(seen, pd.DataFrame)

@@ -8,7 +8,7 @@ import pytest
 
 from podium.domain.signature import Column, ColumnSchema, DataType, Param, Signature, Tensor, TensorSchema
 from podium.errors import InvalidParams, MissingDependency, PredictFailed, SchemaMismatch
-from podium.flavors.contract import Row
+from podium.flavors.contract import RowIndependence
 from podium.models.predictor import Predictor
 
 AS = Signature(
@@ -33,7 +33,9 @@ class Recording:
 
 
 def predictor(signature: Signature | None, loaded: Recording | None = None) -> Predictor:
-    return Predictor(loaded or Recording(), signature, "python_function", Row(False, "a test's"), {"run_id": "r"})
+    return Predictor(
+        loaded or Recording(), signature, "python_function", RowIndependence(False, "a test's"), {"run_id": "r"}
+    )
 
 
 def test_the_model_sees_the_signatures_columns_in_their_order() -> None:

@@ -257,3 +257,13 @@ def test_saving_a_plain_estimator_warns_of_nothing(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         save_model(fitted(), tmp_path / "m", input_example=FRAME)
+
+
+def test_an_argument_that_the_flavor_does_not_have_is_refused(tmp_path: Path):
+    """A slip of the pen would otherwise be dropped without a word."""
+    with pytest.raises(
+        InvalidInput, match="sklearn flavor has no argument serialisation_format; it has serialization_format"
+    ):
+        save_model(fitted(), tmp_path / "m", options={"serialisation_format": "pickle"})
+
+    assert not (tmp_path / "m").exists()

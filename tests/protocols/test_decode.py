@@ -241,7 +241,7 @@ sys.modules["pandas"] = sys.modules["pyarrow"] = None
 import numpy
 from podium.domain.signature import Column, ColumnSchema, DataType, Signature, Tensor, TensorSchema
 from podium.errors import MissingDependency
-from podium.flavors.contract import Row
+from podium.flavors.contract import RowIndependence
 from podium.models.predictor import Predictor
 from podium.protocols.mlflow.codec import decode, encode
 
@@ -253,7 +253,7 @@ class Double:
 tensor = Signature(TensorSchema((Tensor("float32", (-1,)),)))
 columns = Signature(ColumnSchema((Column(DataType.DOUBLE, "a"),)))
 request = decode(b'{"inputs": [1, 2]}', "application/json", tensor)
-answers = [encode(Predictor(Double(), tensor, "x", Row(False, ""), {}).predict(request.data)).decode()]
+answers = [encode(Predictor(Double(), tensor, "x", RowIndependence(False, ""), {}).predict(request.data)).decode()]
 for body, kind, signature in (
     (b'{"dataframe_split": {"data": [[1]]}}', "application/json", None),
     (b"a\\n1\\n", "text/csv", None),
@@ -262,7 +262,7 @@ for body, kind, signature in (
 ):
     try:
         request = decode(body, kind, signature)
-        Predictor(Double(), signature, "x", Row(False, ""), {}).predict(request.data)
+        Predictor(Double(), signature, "x", RowIndependence(False, ""), {}).predict(request.data)
     except MissingDependency as error:
         answers.append(error.message)
 print(json.dumps(answers))

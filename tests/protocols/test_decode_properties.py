@@ -22,7 +22,7 @@ from podium.domain.signature import (
     TensorSchema,
 )
 from podium.errors import PodiumError
-from podium.flavors.contract import Row
+from podium.flavors.contract import RowIndependence
 from podium.models.predictor import Predictor
 from podium.protocols.mlflow.codec import decode, encode
 from podium.protocols.mlflow.problems import problem
@@ -83,7 +83,7 @@ class Echo:
 
 def served(body: bytes, content_type: str | None, signature: Signature | None) -> tuple[int, bytes]:
     """The whole way of a request; whatever is raised beside PodiumError fails the test."""
-    predictor = Predictor(Echo(), signature, "x", Row(False, ""), {})
+    predictor = Predictor(Echo(), signature, "x", RowIndependence(False, ""), {})
     try:
         request = decode(body, content_type, signature)
         return 200, encode(predictor.predict(request.data, request.params), request.is_enveloped)
@@ -140,7 +140,7 @@ def test_split_records_and_inputs_give_the_model_the_same_frame(rows: list[tuple
     # numpy ends a text at trailing NULs, and no frame holds half a surrogate pair.
     rows = [(f, i, s.replace("\0", "").encode("utf-8", "ignore").decode()) for f, i, s in rows]
     signature = Signature(schema)
-    predictor = Predictor(Echo(), signature, "x", Row(False, ""), {})
+    predictor = Predictor(Echo(), signature, "x", RowIndependence(False, ""), {})
     bodies = [
         {"dataframe_split": {"columns": ["f", "i", "s"], "data": rows}},
         {"dataframe_records": [dict(zip("fis", row, strict=True)) for row in rows]},

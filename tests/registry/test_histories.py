@@ -81,7 +81,7 @@ class Histories(RuleBasedStateMachine):
             moved = self.service.transition(name, number, stage, keep_existing=keep)
             assert not moved.is_change
             highest = max(n for n, there in self.models[name].stages.items() if there is stage)
-            assert (moved.stands_for, moved.warning is None) == (highest, highest == number or not stage.is_live)
+            assert (moved.stands_for, moved.warning is None) == (highest, highest == number or not stage.is_exclusive)
 
     @rule(name=NAMES)
     def rollback(self, name):

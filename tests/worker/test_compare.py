@@ -14,6 +14,7 @@ SAME: list[tuple[str, Any, Any]] = [
     ("float64 within 1e-12", np.array([1.0, 0.0]), np.array([1.0 + 9e-13, 9e-13])),
     ("float64 relative to large values", np.array([1e6]), np.array([1e6 + 9e-7])),
     ("float32 within 1e-5", np.array([1.0], np.float32), np.array([1.000009], np.float32)),
+    ("complex numbers of float32", np.array([1 + 1j], np.complex64), np.array([1.000009 + 1j], np.complex64)),
     ("NaN", np.array([NAN, 1.0]), np.array([NAN, 1.0])),
     ("infinity", np.array([np.inf]), np.array([np.inf])),
     ("text of other widths", np.array(["a"]), np.array(["a", "abc"])[:1]),
@@ -28,6 +29,7 @@ SAME: list[tuple[str, Any, Any]] = [
 OTHER: list[tuple[str, Any, Any]] = [
     ("float64 beyond 1e-12", np.array([1.0]), np.array([1.0 + 2e-12])),
     ("float32 beyond 1e-5", np.array([1.0], np.float32), np.array([1.00002], np.float32)),
+    ("complex numbers of float64", np.array([1 + 1j]), np.array([1 + 2e-12 + 1j])),
     ("labels", np.array([1]), np.array([2])),
     ("whole numbers far apart by one", np.array([2**60]), np.array([2**60 + 1])),
     ("text", np.array(["a"]), np.array(["b"])),

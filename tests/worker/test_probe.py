@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from podium.flavors.contract import Row
+from podium.flavors.contract import RowIndependence
 from podium.models.predictor import Predictor
 from podium.worker.probe import Probed, more_rows, probe
 from podium.worker.verdict import Verdict, judge
@@ -25,7 +25,7 @@ class Function:
 
 
 def predictor(function: Callable[[Any], Any]) -> Predictor:
-    return Predictor(Function(function), None, "test", Row(False, "a function"), {})
+    return Predictor(Function(function), None, "test", RowIndependence(False, "a function"), {})
 
 
 ONE = np.array([[1.0, 2.0]])
@@ -126,7 +126,7 @@ def test_rows_that_fail_tell_nothing() -> None:
     assert found == Probed(None, "the rows of the input example failed when probed: ValueError")
 
 
-KNOWN, UNKNOWN = Row(True, "Known answers row by row"), Row(False, "a Python function")
+KNOWN, UNKNOWN = RowIndependence(True, "Known answers row by row"), RowIndependence(False, "a Python function")
 PASSES, FAILS, BLIND = Probed(True, "same"), Probed(False, "not row by row"), Probed(None, "no example")
 
 VERDICTS = [
@@ -140,12 +140,12 @@ VERDICTS = [
     ("on", UNKNOWN, BLIND, True, "not probed"),
     ("on", KNOWN, FAILS, False, "but the probe says"),
     ("off", KNOWN, PASSES, False, "switched off"),
-    ("on", Row(True, "known", static_batch=4), PASSES, False, "exactly 4 rows"),
+    ("on", RowIndependence(True, "known", static_batch=4), PASSES, False, "exactly 4 rows"),
 ]
 
 
 @pytest.mark.parametrize(("mode", "rows", "found", "is_batching", "reason"), VERDICTS)
-def test_judges_by_the_truth_table(mode: str, rows: Row, found: Probed, is_batching: bool, reason: str) -> None:
+def test_judges_by_the_truth_table(mode: str, rows: RowIndependence, found: Probed, is_batching: bool, reason: str) -> None:
     verdict = judge(mode, rows, lambda: found)
 
     assert verdict.is_batching is is_batching

@@ -172,7 +172,7 @@ def log_model(
     )
 
 
-def load_model(model_uri: str | Path, model_config: Mapping[str, Any] | None = None) -> Predictor:
+def load_model(model_uri: str | Path, *, model_config: Mapping[str, Any] | None = None) -> Predictor:
     """Load a model to call `predict(data, params=None)` on, input checked against its signature as the server does.
 
     Args:

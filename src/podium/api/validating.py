@@ -1,6 +1,5 @@
 """Trying a model in a clean process: does it load without what this session has imported, and score its own example."""
 
-import importlib.metadata
 import json
 import os
 import signal
@@ -12,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from podium.errors import InvalidModel
+from podium.models.installed import installed_versions
 from podium.models.mlmodel import read_mlmodel
 from podium.models.requirements import mismatches, names, read_requirements
+from podium.settings.source_tree import environ_for_children
 
 _LOG_SHOWN = 4000
 
@@ -26,7 +27,7 @@ class ValidationReport:
         is_valid: It loaded, and scored its example if it has one.
         step: What failed (`read`, `load`, `decode`, `predict`, `encode`, `crash`, `timeout`), or `done`.
         message: Why, for people; None when all went well.
-        cause: `import_error`, `out_of_memory`, `signal`, `timeout` or another word for programs; None likewise.
+        cause: A word for programs: of loading, one of the names in `domain/causes.py`; None likewise.
         has_example: False: it only loaded, nothing was scored.
         answer: The start of the response to its example.
         mismatches: Requirements that this environment does not meet; they alone do not make a model invalid.
@@ -73,7 +74,7 @@ def validate(folder: Path, timeout_s: float = 120) -> ValidationReport:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=place,
-            env=_environment(),
+            env=environ_for_children(),
             start_new_session=True,
         )
         try:
@@ -91,7 +92,7 @@ def validate(folder: Path, timeout_s: float = 120) -> ValidationReport:
 def unmet(folder: Path) -> tuple[str, ...]:
     """The model's requirements that this interpreter does not meet, each as a sentence."""
     lines = read_requirements(folder)
-    return tuple(mismatches(lines, {name: _version(name) for name in names(lines)}))
+    return tuple(mismatches(lines, installed_versions(names(lines))))
 
 
 def _report(status: int, out: bytes, log: str, missed: tuple[str, ...]) -> ValidationReport:
@@ -125,28 +126,12 @@ def _report(status: int, out: bytes, log: str, missed: tuple[str, ...]) -> Valid
     )
 
 
-def _environment() -> dict[str, str]:
-    """Ours, with podium itself in reach where it is not installed but run from a source tree."""
-    source = str(Path(__file__).resolve().parents[2])
-    known = os.environ.get("PYTHONPATH", "")
-    # Relative entries would mean another folder from the working directory of the check.
-    absolute = [str(Path(each).absolute()) for each in known.split(os.pathsep) if each]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(dict.fromkeys([*absolute, source]))}
-
-
 def _kill(process: "subprocess.Popen[bytes]") -> None:
     """The process and whatever it started; it leads a session of its own."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         return
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _end(text: bytes) -> str:

@@ -117,7 +117,7 @@ def show_move(moved: Moved, as_json: bool) -> None:
             click.echo(f"Archived: {', '.join(map(str, moved.archived))}.")
     if moved.warning:
         click.echo(f"warning: {moved.warning}", err=True)
-    elif not as_json and version.stage.is_live:
+    elif not as_json and version.stage.is_exclusive:
         next_command(f"podium serve -m {shlex.quote(f'models:/{version.name}/{version.stage.value.lower()}')}")
 
 

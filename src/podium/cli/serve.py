@@ -23,7 +23,7 @@ from podium.settings.home import Home, find_home
 from podium.settings.serve import BATCHING, ServeSettings
 
 _QUIET_S = 2.0
-_LONGEST_CURL = 2000
+_LONGEST_CURL = 300
 
 
 @click.command()
@@ -153,15 +153,23 @@ def banner(status: dict[str, Any], served: Served, reference: ModelRef) -> list[
 
 
 def curl_line(url: str, served: Served) -> str:
-    """A command that a person can paste: the model's own example where it has one and it is short."""
+    """A command that a person can paste: the model's own example, in a file where it is long."""
     from podium.models.examples import serving_example
 
-    body = serving_example(served.prepared.folder, served.prepared.mlmodel)
+    folder = served.prepared.folder
+    body = serving_example(folder, served.prepared.mlmodel)
     if body is None:
         return f"curl {url}/ping"
-    if len(body) > _LONGEST_CURL:
-        return f"curl {url}/invocations -H 'Content-Type: application/json' -d @serving_input_example.json"
-    return f"curl {url}/invocations -H 'Content-Type: application/json' -d {shlex.quote(' '.join(body.split()))}"
+    short = " ".join(body.split())
+    if len(short) > _LONGEST_CURL:
+        # Beside the server's copy of the model: there as long as the server is, whatever becomes of this version.
+        file = folder.parent / "example.json"
+        try:
+            file.write_text(body, encoding="utf-8")
+        except OSError:
+            return f"curl {url}/ping"
+        short = f"@{file.absolute()}"
+    return f"curl {url}/invocations -H 'Content-Type: application/json' -d {shlex.quote(short)}"
 
 
 def _count(number: int, noun: str) -> str:

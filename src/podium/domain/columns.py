@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from podium.domain.signature import DataType
-from podium.errors import SchemaMismatch
+from podium.errors import MissingDependency, SchemaMismatch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +27,8 @@ NUMPY_TYPES: dict[DataType, "np.dtype[Any]"] = {
     DataType.DATETIME: np.dtype("datetime64[ns]"),
 }
 
+COLUMNS = "A model whose signature has columns"
+
 _WHOLE = (DataType.INTEGER, DataType.LONG)
 _REAL = (DataType.FLOAT, DataType.DOUBLE)
 # The largest magnitude up to which every whole number has a float of its own.
@@ -40,6 +42,22 @@ _MISSING_INTEGERS = (
     "Missing Values <https://www.mlflow.org/docs/latest/models.html#handling-integers-with-missing-values>`_ for more "
     "details."
 )
+
+
+def pandas_for(what: str) -> Any:
+    """The pandas module, imported when the first value needs it.
+
+    Args:
+        what: Needs it; begins the sentence of the error.
+
+    Raises:
+        MissingDependency: It is not installed.
+    """
+    try:
+        import pandas  # noqa: PLC0415 - models of tensors alone do without
+    except ImportError as error:
+        raise MissingDependency("pandas", what, "pandas") from error
+    return pandas
 
 
 def conform_column(label: Any, values: "pd.Series[Any]", kind: DataType, required: bool = True) -> "pd.Series[Any]":

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from podium.domain.columns import NUMPY_TYPES, conform_column
+from podium.domain.columns import COLUMNS, NUMPY_TYPES, conform_column, pandas_for
+from podium.domain.reasons import listed
 from podium.domain.signature import (
     AnyType,
     ArrayType,
@@ -23,9 +24,7 @@ from podium.domain.signature import (
     SparkVectorType,
     type_to_json,
 )
-from podium.errors import MissingDependency, SchemaMismatch
-
-_MOST_NAMES, _LONGEST_LIST = 100, 4000
+from podium.errors import SchemaMismatch
 
 # The types of JSON values that fit a type as they are.
 _PLAIN: dict[DataType, frozenset[type]] = {
@@ -73,7 +72,7 @@ def _conform_scalar(value: Any, kind: DataType, required: bool) -> Any:
     try:
         if kind is DataType.DATETIME and isinstance(value, str):
             return _timestamp(value)
-        return conform_column("", _pandas().Series([value]), kind)[0]
+        return conform_column("", pandas_for(COLUMNS).Series([value]), kind)[0]
     except (SchemaMismatch, ValueError, TypeError, OverflowError) as error:
         raise SchemaMismatch(f"Failed to enforce schema of data with dtype `{kind.value}`") from error
 
@@ -105,7 +104,7 @@ def _conform_list_of_scalars(value: Any, items: DataType) -> Any:
             return list(value)
         if items is DataType.DATETIME and given == {str}:
             return [_timestamp(text) for text in value]
-    array = conform_column("", _pandas().Series(value), items).to_numpy(dtype=NUMPY_TYPES[items])
+    array = conform_column("", pandas_for(COLUMNS).Series(value), items).to_numpy(dtype=NUMPY_TYPES[items])
     return array.tolist() if isinstance(value, list) else array
 
 
@@ -127,9 +126,9 @@ def _conform_object(value: Any, kind: ObjectType, required: bool) -> Any:
         )
     properties = {each.name: each for each in kind.properties}
     if missing := [each.name for each in kind.properties if each.required and each.name not in value]:
-        raise SchemaMismatch(f"Missing required properties: {braces(missing)}")
+        raise SchemaMismatch(f"Missing required properties: {{{listed(missing)}}}")
     if unknown := [name for name in value if name not in properties]:
-        raise SchemaMismatch(f"Invalid properties not defined in the schema found: {braces(unknown)}")
+        raise SchemaMismatch(f"Invalid properties not defined in the schema found: {{{listed(unknown)}}}")
     return {name: _conform_property(item, properties[name]) for name, item in value.items()}
 
 
@@ -151,14 +150,6 @@ def _conform_map(value: Any, values: ColumnType, required: bool) -> Any:
     if not all(isinstance(name, str) for name in value):
         raise SchemaMismatch("Expected all keys in the map type data are string type.")
     return {name: conform_value(item, values, required) for name, item in value.items()}
-
-
-def braces(names: list[Any]) -> str:
-    """As Python shows a set, in the order given; cut where a client sent more than anybody would read."""
-    shown = ", ".join(map(repr, names[:_MOST_NAMES]))
-    return (
-        "{" + (shown if len(names) <= _MOST_NAMES and len(shown) <= _LONGEST_LIST else f"{shown[:_LONGEST_LIST]} …") + "}"
-    )
 
 
 def is_missing(value: Any) -> bool:
@@ -183,13 +174,5 @@ def _fits(value: int, kind: DataType) -> bool:
 
 
 def _timestamp(text: str) -> Any:
-    moment = _pandas().Timestamp(text)
+    moment = pandas_for(COLUMNS).Timestamp(text)
     return moment if moment.tzinfo is None else moment.tz_convert("UTC").tz_localize(None)
-
-
-def _pandas() -> Any:
-    try:
-        import pandas  # noqa: PLC0415 - needed only for values that plain Python cannot judge
-    except ImportError as error:
-        raise MissingDependency("pandas", "A model whose signature has columns", "pandas") from error
-    return pandas

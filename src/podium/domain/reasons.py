@@ -5,6 +5,8 @@ known to be harmless are passed on, up to where the quoting starts; of everythin
 """
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 # Texts that name types, shapes and counts at most.
 _HARMLESS = (
@@ -62,6 +64,13 @@ _COLUMN_COUNT = re.compile(r"\d+ columns passed, passed data had \d+ columns")
 _LENGTH = re.compile(r"Length mismatch: Expected axis has \d+ elements, new values have \d+ elements")
 _NO_ATTRIBUTE = re.compile(r"'\w+' object has no attribute '\w+'")
 _LONGEST = 300
+_MOST_NAMES, _LONGEST_LIST = 100, 4000
+
+
+def listed(names: Sequence[Any]) -> str:
+    """Names that a client sent, in their order; cut where there are more, or longer ones, than anybody would read."""
+    shown = ", ".join(map(repr, names[:_MOST_NAMES]))
+    return shown if len(names) <= _MOST_NAMES and len(shown) <= _LONGEST_LIST else f"{shown[:_LONGEST_LIST]} …"
 
 
 def reason(error: BaseException) -> str:

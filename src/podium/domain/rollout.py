@@ -3,7 +3,7 @@
 `plan` sees the whole world as one value and names a single action; the loop in `fleet/` does it, looks again and asks
 again, until `plan` says None. Nothing is remembered between two calls but the `Journal`, which is part of what is seen.
 After TF Serving's aspired-versions policy (core/availability_preserving_policy.h). Plans without a journal were wrong
-(a rejected version was tried for ever; a crash after promotion counted as a rejection; the larger weight was taken for
+(a vetoed version was tried for ever; a crash of the stable one counted as a veto; the larger weight was taken for
 the stable version).
 """
 
@@ -24,7 +24,7 @@ class Failure:
     """Why a version did not load.
 
     Args:
-        cause: `import_error`, `out_of_memory`, `signal`, `timeout`, `digest_mismatch`, `load_error`, ...
+        cause: One of the names in `domain/causes.py`.
         message: One or two sentences for people.
         at: Seconds since the epoch, for people.
     """
@@ -115,7 +115,7 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
-class Promote:
+class Settle:
     """Write down that this version is the stable one: every gateway routes to it."""
 
     version: str
@@ -135,7 +135,7 @@ class Stop:
     replica: int
 
 
-Action = Start | Publish | Promote | Drain | Stop
+Action = Start | Publish | Settle | Drain | Stop
 
 
 def plan(desired: Desired, observed: Observed) -> Action | None:
@@ -150,7 +150,7 @@ def plan(desired: Desired, observed: Observed) -> Action | None:
     if targets != observed.targets:
         return Publish(targets)
     if targets and observed.is_acknowledged and targets[0].version != observed.journal.stable:
-        return Promote(targets[0].version)
+        return Settle(targets[0].version)
 
     needed = _needed(desired, observed)
     kept = {replica.id for version in needed for replica in _kept(version, desired.replicas, observed)}
@@ -192,7 +192,7 @@ def note_wanted(journal: Journal, version: str | None) -> Journal:
     return replace(journal, wanted=version, vetoed={}, crashes=crashes)
 
 
-def note_promoted(journal: Journal, version: str) -> Journal:
+def note_settled(journal: Journal, version: str) -> Journal:
     """Remember that every gateway routes to this version."""
     return replace(journal, stable=version)
 
@@ -223,7 +223,7 @@ def note_end(
 
 
 def _needed(desired: Desired, observed: Observed) -> list[str]:
-    """The versions that must run: the stable one first, for it serves until the goal is promoted and becomes it."""
+    """The versions that must run: the stable one first, for it serves until every gateway routes to the goal."""
     versions = (observed.journal.stable, goal(desired, observed.journal))
     return list(dict.fromkeys(version for version in versions if version is not None))
 

@@ -1,7 +1,8 @@
 """What a model takes and gives: MLflow's signature as values, and its JSON both ways.
 
-Format: MLflow's `mlflow.types.schema`. Only shapes and names live here; coercion is the codec's
-(`protocols/mlflow`) and enforcement the predictor's (`models`).
+Format: MLflow's `mlflow.types.schema`. Only shapes and names live here. Which values fit
+a type is in `columns.py` and `nested.py`; the codec (`protocols/mlflow`) converts leniently before, the predictor
+(`models/enforce.py`) enforces.
 """
 
 import json
@@ -164,7 +165,10 @@ class Param:
 
     def __str__(self) -> str:
         shape = "" if self.shape is None else f" (shape: {self.shape})"
-        return f"{self.name!r}: {self.type} (default: {self.default}){shape}"
+        default = self.default
+        if self.type is DataType.DATETIME and isinstance(default, str):
+            default = default.removesuffix("T00:00:00")
+        return f"{self.name!r}: {self.type} (default: {default}){shape}"
 
 
 @dataclass(frozen=True, slots=True)

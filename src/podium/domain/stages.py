@@ -14,7 +14,7 @@ class Stage(StrEnum):
     ARCHIVED = "Archived"
 
     @property
-    def is_live(self) -> bool:
+    def is_exclusive(self) -> bool:
         """Whether a move into this stage archives, unless told otherwise, the versions that were there."""
         return self in {Stage.STAGING, Stage.PRODUCTION}
 

@@ -6,7 +6,7 @@ flavor's own library.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -41,17 +41,18 @@ class Loaded(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RowIndependence:
     """Whether rows may be merged into one call, and why: the flavor's own knowledge, before any probe.
 
     Args:
         is_known_independent: True for estimators on the flavor's list; False for code that nobody can see through.
         reason: For people: `"LogisticRegression answers row by row"`.
+        static_batch: How many rows every call must have; None where any number may come.
     """
 
     is_known_independent: bool
     reason: str
-    static_batch: int | None = field(default=None)
+    static_batch: int | None = None
 
 
 class Flavor(Protocol):
@@ -62,6 +63,9 @@ class Flavor(Protocol):
 
     loader_modules: tuple[str, ...]
     """The values of `python_function.loader_module` that this flavor loads."""
+
+    options: tuple[str, ...]
+    """What `save` takes beside the model and the folder; whoever calls it refuses every other name."""
 
     def claims(self, model: Any) -> bool:
         """Whether `save` takes this object; must not import the library when it is not imported yet."""
@@ -82,5 +86,5 @@ class Flavor(Protocol):
             LoadFailed, MissingDependency, InvalidModel.
         """
 
-    def rows(self, loaded: Loaded, signature: Signature | None) -> Row:
+    def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         """What is known of the rows' independence."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from podium.domain.signature import Signature
 from podium.errors import InvalidModel, LoadFailed
-from podium.flavors.contract import Loaded, Row, Saved
+from podium.flavors.contract import Loaded, RowIndependence, Saved
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import install, is_mlflow_importable
 
@@ -33,6 +33,7 @@ class LoaderModuleFlavor:
 
     name = "loader_module"
     loader_modules: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
     def claims(self, model: Any) -> bool:
         del model
@@ -84,6 +85,6 @@ class LoaderModuleFlavor:
             raise InvalidModel(f"MLmodel's loader_module {name} has no function _load_pyfunc.")
         return module._load_pyfunc
 
-    def rows(self, loaded: Loaded, signature: Signature | None) -> Row:
+    def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         del signature
-        return Row(False, f"a {type(loaded.native).__name__} that podium cannot see through")
+        return RowIndependence(False, f"a {type(loaded.native).__name__} that podium cannot see through")

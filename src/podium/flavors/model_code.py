@@ -10,19 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from podium.errors import InvalidModel, LoadFailed
-from podium.flavors.mlflow_shims import is_mlflow_importable
+from podium.flavors.mlflow_shims import install, is_mlflow_importable
 from podium.flavors.python_model import collecting
 
 
 def run_model_code(path: Path, config: Mapping[str, Any] | None) -> Any:
     """Run a model's file as a module of its own, each time anew, and return what it gave to set_model.
 
-    Where mlflow is installed and the file names it, MLflow's own set_model and ModelConfig work as well.
+    Where mlflow is installed and the file names it, MLflow's own set_model and ModelConfig work as well; where it is not,
+    stand-ins do.
 
     Raises:
         InvalidModel: Not a .py file.
         LoadFailed: It ran and set no model. Whatever it raises itself passes through.
     """
+    install()
     name = f"podium_model_{uuid.uuid4().hex}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

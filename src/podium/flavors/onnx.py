@@ -9,7 +9,7 @@ import numpy as np
 
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
-from podium.flavors.contract import Loaded, Row, Saved
+from podium.flavors.contract import Loaded, RowIndependence, Saved
 from podium.flavors.folders import part_of
 from podium.flavors.onnx_session import DEFAULT_PROVIDERS, check_options, open_session
 
@@ -87,6 +87,7 @@ class OnnxFlavor:
 
     name = "onnx"
     loader_modules: tuple[str, ...] = ("mlflow.onnx",)
+    options: tuple[str, ...] = ("onnx_execution_providers", "onnx_session_options", "save_as_external_data")
 
     def claims(self, model: Any) -> bool:
         if isinstance(model, str | Path):
@@ -139,16 +140,18 @@ class OnnxFlavor:
         del config, signature
         return LoadedSession(open_session(model_file(folder, flavors), flavors.get("onnx", {})))
 
-    def rows(self, loaded: Loaded, signature: Signature | None) -> Row:
+    def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         """A graph may do anything with its first dimension; that it varies is a hint, and the probe's word decides."""
         del signature
         shapes = [shape for _, _, shape in loaded.inputs] if isinstance(loaded, LoadedSession) else []
         fixed = [shape[0] for shape in shapes if shape and isinstance(shape[0], int)]
         if fixed:
-            return Row(False, f"the graph was exported for batches of exactly {fixed[0]}", static_batch=fixed[0])
+            return RowIndependence(
+                False, f"the graph was exported for batches of exactly {fixed[0]}", static_batch=fixed[0]
+            )
         if not all(shapes):
-            return Row(False, "the graph has an input without dimensions")
-        return Row(True, "the graph's first dimension varies")
+            return RowIndependence(False, "the graph has an input without dimensions")
+        return RowIndependence(True, "the graph's first dimension varies")
 
 
 def model_file(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> Path:

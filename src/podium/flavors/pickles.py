@@ -10,6 +10,7 @@ import gzip
 import importlib
 import io
 import lzma
+import operator
 import os
 import pickle
 import pickletools
@@ -23,6 +24,7 @@ from typing import Any
 from podium.errors import InvalidModel, LoadFailed, MissingDependency
 from podium.flavors.mlflow_shims import stands_in_for
 from podium.flavors.python_model import FunctionPythonModel, ModelConfig, PythonModel, PythonModelContext, TypeHints
+from podium.flavors.type_hints import checked_hint, hints_of
 
 _OPENERS: dict[str | None, Callable[..., Any]] = {
     None: open,
@@ -139,11 +141,39 @@ def _pickler_class() -> Any:
                 module, name = _IN_MLFLOW[obj]
                 return getattr, (_Module(module), name)
             named = str(getattr(obj, "__module__", "")), str(getattr(obj, "__qualname__", ""))
+            if type(obj) is FunctionPythonModel and checked_hint(hints_of(obj.func).input) is not None:
+                # By its constructor, which is where MLflow has input checked against the function's type hint.
+                return FunctionPythonModel, (obj.func,)
             if type(obj) not in _IN_MLFLOW and not isinstance(obj, _Module) and not stands_in_for(*named):
                 self.modules |= _modules_of(obj, by_value)
-            return super().reducer_override(obj)
+            reduced = super().reducer_override(obj)
+            return _with_checked_predict(obj, reduced) if isinstance(reduced, tuple) else reduced
 
     return Pickler
+
+
+def _with_checked_predict(obj: Any, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A class as cloudpickle reduces it, its `predict` handed to MLflow's decorator when it is read.
+
+    MLflow checks input against the type hint, and makes objects of it, by wrapping predict when a class is made by a
+    `class` statement; one that comes out of a pickle it leaves as it is.
+    """
+    predict = vars(obj).get("predict") if isinstance(obj, type) and issubclass(obj, PythonModel) else None
+    if not isinstance(predict, types.FunctionType) or checked_hint(hints_of(predict).input) is None:
+        return reduced
+    make, arguments, (contents, slots), *rest = reduced
+    contents = {**contents, "predict": _Decorated(predict)}
+    return (make, arguments, (contents, slots), *rest)
+
+
+class _Decorated:
+    """Pickles as what MLflow's decorator makes of a function."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return operator.methodcaller("pyfunc", self.function), (_Module("mlflow.pyfunc.utils.data_validation"),)
 
 
 def _modules_of(obj: Any, by_value: AbstractSet[str]) -> set[str]:

@@ -1,21 +1,28 @@
 """Any Python code as a model: a PythonModel, a function, a .py file, or a loader of the user's own."""
 
+import functools
 import inspect
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel
-from podium.flavors.contract import Loaded, Row, Saved
+from podium.flavors.contract import Loaded, RowIndependence, Saved
 from podium.flavors.folders import part_of
 from podium.flavors.loader_module import LoaderModuleFlavor
 from podium.flavors.mlflow_shims import install
 from podium.flavors.model_code import run_model_code, source_of
 from podium.flavors.pickles import SUFFIXES, check_allowed, dump_cloudpickle, load_pickle
-from podium.flavors.python_model import FunctionPythonModel, PythonModel, PythonModelContext, is_python_model
+from podium.flavors.python_model import (
+    FunctionPythonModel,
+    PythonModel,
+    PythonModelContext,
+    TypeHints,
+    is_python_model,
+)
 from podium.flavors.type_hints import checked_hint, fit, from_frame, hints_of, takes_context
 
 _PICKLE = "python_model.pkl"
@@ -50,6 +57,7 @@ class PythonFunctionFlavor:
 
     name = "python_function"
     loader_modules: tuple[str, ...] = ("mlflow.pyfunc.model", "mlflow.pyfunc.loaders.code_model")
+    options: tuple[str, ...] = ("artifacts", "model_config", "loader_module", "data_path", "compression")
 
     def claims(self, model: Any) -> bool:
         if isinstance(model, str | Path):
@@ -141,11 +149,11 @@ class PythonFunctionFlavor:
             return FunctionPythonModel(model)
         raise InvalidModel(f"{path.name} holds a {type(model).__name__}; expected a PythonModel or a function.")
 
-    def rows(self, loaded: Loaded, signature: Signature | None) -> Row:
+    def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         del signature
-        kind = type(loaded.native)
-        name = loaded.native.func.__name__ if isinstance(loaded.native, FunctionPythonModel) else kind.__name__
-        return Row(False, f"{name} is Python code, which nobody can see through")
+        code = loaded.native.func if isinstance(loaded.native, FunctionPythonModel) else loaded.native
+        name = getattr(code, "__name__", type(code).__name__)
+        return RowIndependence(False, f"{name} is Python code, which nobody can see through")
 
 
 def _pickle(model: Any, folder: Path, compression: str | None) -> tuple[dict[str, Any], frozenset[str]]:
@@ -160,7 +168,7 @@ def _pickle(model: Any, folder: Path, compression: str | None) -> tuple[dict[str
         raise InvalidInput(
             f"python_model is a {type(model).__name__}; expected a PythonModel, a function or the path of a .py file."
         )
-    wrapped = model if is_python_model(model) else FunctionPythonModel(model)
+    wrapped = model if is_python_model(model) else _wrapped(model)
     file = _PICKLE + SUFFIXES.get(compression or "", "")
     try:
         modules = dump_cloudpickle(wrapped, folder / file, compression)
@@ -178,6 +186,29 @@ def _pickle(model: Any, folder: Path, compression: str | None) -> tuple[dict[str
 def _is_chat(model: Any) -> bool:
     kinds = {base.__name__ for base in type(model).__mro__ if base.__module__ == "mlflow.pyfunc.model"}
     return not kinds.isdisjoint({"ChatModel", "ChatAgent", "ResponsesAgent"})
+
+
+def _wrapped(function: Callable[..., Any]) -> FunctionPythonModel:
+    """A function as MLflow keeps it, which calls it with the input alone and takes none that wants more.
+
+    Raises:
+        InvalidInput: It takes another number of arguments.
+    """
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        # Written in C, and does not say.
+        names = [""]
+    if len(names) != 1:
+        raise InvalidInput(
+            f"python_model is a function of the arguments {names}; expected one, the input. For a context and params "
+            "subclass podium.pyfunc.PythonModel: predict(self, context, model_input, params=None)."
+        )
+    model = FunctionPythonModel(function)
+    if isinstance(function, functools.partial):
+        # MLflow looks for its hints without end, unless it finds them here.
+        model.__dict__["_predict_type_hints"] = TypeHints()
+    return model
 
 
 def _is_streamable(model: Any) -> bool:

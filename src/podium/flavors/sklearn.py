@@ -8,7 +8,7 @@ from typing import Any
 
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
-from podium.flavors.contract import Loaded, Row, Saved
+from podium.flavors.contract import Loaded, RowIndependence, Saved
 from podium.flavors.folders import part_of
 from podium.flavors.notes import note
 from podium.flavors.pickles import check_allowed, dump_cloudpickle, load_pickle, modules_in, names_main
@@ -41,6 +41,7 @@ class SklearnFlavor:
 
     name = "sklearn"
     loader_modules: tuple[str, ...] = ("mlflow.sklearn",)
+    options: tuple[str, ...] = ("serialization_format", "pyfunc_predict_fn", "skops_trusted_types")
 
     def claims(self, model: Any) -> bool:
         module = sys.modules.get("sklearn.base")
@@ -96,7 +97,7 @@ class SklearnFlavor:
             raise InvalidModel(f"{type(estimator).__name__} has no method {method}, which MLmodel's predict_fn names.")
         return LoadedEstimator(estimator, method)
 
-    def rows(self, loaded: Loaded, signature: Signature | None) -> Row:
+    def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         del signature
         return rows_of(loaded.native, loaded.method if isinstance(loaded, LoadedEstimator) else "predict")
 

@@ -7,7 +7,7 @@ party, or one given a function of the user's, is not. The worker probes the mode
 from collections.abc import Iterator
 from typing import Any
 
-from podium.flavors.contract import Row
+from podium.flavors.contract import RowIndependence
 
 # Estimators whose predict, predict_proba, transform and so on look at one row at a time.
 _ROW_BY_ROW = frozenset(
@@ -50,13 +50,13 @@ _MADE_OF_OTHERS = frozenset(
 _ROW_METHODS = frozenset({"predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba"})
 
 
-def rows_of(estimator: Any, method: str) -> Row:
+def rows_of(estimator: Any, method: str) -> RowIndependence:
     """Say whether an estimator answers row by row when `method` is called, and why, for people."""
     if method not in _ROW_METHODS:
-        return Row(False, f"{method} looks at all rows together")
+        return RowIndependence(False, f"{method} looks at all rows together")
     doubt = _doubt(estimator)
     name = type(estimator).__name__
-    return Row(True, f"{name} answers row by row") if doubt is None else Row(False, doubt)
+    return RowIndependence(True, f"{name} answers row by row") if doubt is None else RowIndependence(False, doubt)
 
 
 def _doubt(estimator: Any) -> str | None:

@@ -8,7 +8,7 @@ from podium.fleet.machine import OomKills
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A stable name (`out_of_memory`, `signal`, `hang`, `timeout`, `exit`, ...) and a sentence."""
+    """One of the names in `domain/causes.py`, and a sentence for people."""
 
     name: str
     message: str

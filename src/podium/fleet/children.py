@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import os
 import signal
-import site
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from podium.settings.source_tree import environ_for_children
 from podium.transport.control import ControlSocket
 from podium.transport.messages import BrokenMessage, Message
 
@@ -169,7 +169,7 @@ def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None)
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=_environment(),
+                env={**environ_for_children(), "PYTHONUNBUFFERED": "1"},
                 pass_fds=(theirs.fileno(), *inherited.values()),
                 start_new_session=True,
             )
@@ -183,16 +183,6 @@ def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None)
         theirs.close()
     ours.settimeout(_SEND_TIMEOUT_S)
     return Child(process, ours)
-
-
-def _environment() -> dict[str, str]:
-    """Ours; and where podium itself is not installed but found by path, the same path."""
-    root = str(Path(__file__).resolve().parents[2])
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    if root not in {*site.getsitepackages(), site.getusersitepackages()}:
-        paths = [root, *environment.get("PYTHONPATH", "").split(os.pathsep)]
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in dict.fromkeys(paths) if path)
-    return environment
 
 
 def _open_log(path: Path) -> int:

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from podium.domain.causes import load_cause
 from podium.domain.lifecycle import ReplicaState, advance
 from podium.domain.rollout import Failure
-from podium.errors import DigestMismatch, InvalidModel, PodiumError
+from podium.errors import PodiumError
 from podium.fleet.causes import Cause, cause_of_death
 from podium.fleet.children import Child, spawn
 from podium.fleet.copies import Prepared
@@ -251,10 +252,6 @@ class WorkerReplica:
 
 
 def _cause_of(error: PodiumError | OSError) -> Cause:
-    if isinstance(error, DigestMismatch):
-        return Cause("digest_mismatch", error.message)
-    if isinstance(error, InvalidModel):
-        return Cause("invalid_model", error.message)
     if isinstance(error, PodiumError):
-        return Cause("load_error", error.message)
+        return Cause(load_cause(error), error.message)
     return Cause("load_error", f"It could not be started: {error.strerror or error}.")

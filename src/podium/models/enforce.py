@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.columns import NUMPY_TYPES, conform_column
-from podium.domain.nested import braces, conform_value
-from podium.domain.reasons import reason
+from podium.domain.columns import COLUMNS, NUMPY_TYPES, conform_column, pandas_for
+from podium.domain.nested import conform_value
+from podium.domain.reasons import listed, reason
 from podium.domain.signature import (
     ArrayType,
     Column,
@@ -24,7 +24,7 @@ from podium.domain.signature import (
     Tensor,
     TensorSchema,
 )
-from podium.errors import MissingDependency, PodiumError, SchemaMismatch
+from podium.errors import PodiumError, SchemaMismatch
 from podium.models.enforce_tensors import enforce_tensors
 
 HIDE_DETAILS = "MLFLOW_DISABLE_SCHEMA_DETAILS"
@@ -104,11 +104,11 @@ class InputPlan:
             return
         known = {*self._required, *self._optional}
         extra = [label for label in dict.fromkeys(given) if label not in known]
-        note = f" Note that there were extra inputs: {_listed(extra)}." if extra else ""
+        note = f" Note that there were extra inputs: [{listed(extra)}]." if extra else ""
         raise SchemaMismatch(f"Model is missing inputs {missing}.{note}")
 
     def _to_frame(self, data: Any) -> Any:
-        pandas = _pandas()
+        pandas = pandas_for(COLUMNS)
         if isinstance(data, pandas.DataFrame):
             return data
         if isinstance(data, pandas.Series):
@@ -139,7 +139,7 @@ class InputPlan:
 
 def _conform_frame(frame: Any, columns: tuple[Column, ...]) -> Any:
     """The frame with just these columns, in this order, conformed; the same object where it fits already."""
-    pandas = _pandas()
+    pandas = pandas_for(COLUMNS)
     labels = [column.name for column in columns]
     if list(frame.columns) == labels and all(
         isinstance(column.type, DataType) and dtype == NUMPY_TYPES[column.type]
@@ -161,11 +161,6 @@ def _conform_frame(frame: Any, columns: tuple[Column, ...]) -> Any:
     return pandas.DataFrame(conformed, index=frame.index)
 
 
-def _listed(names: list[Any]) -> str:
-    """As Python shows a list, cut where a client sent so many names, or such long ones, that nobody would read them."""
-    return "[" + braces(names)[1:-1] + "]"
-
-
 def _is_one_value(value: Any) -> bool:
     """Whether a dict's value stands for a single cell: a scalar, or a list of strings."""
     is_scalar = value is None or bool(np.isscalar(value))
@@ -179,12 +174,4 @@ def _names(data: Any) -> list[Any]:
 
 
 def _loaded_pandas(data: Any) -> Any:
-    return _pandas() if type(data).__module__.partition(".")[0] == "pandas" else None
-
-
-def _pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise MissingDependency("pandas", "A model whose signature has columns", "pandas") from error
-    return pandas
+    return pandas_for(COLUMNS) if type(data).__module__.partition(".")[0] == "pandas" else None

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.nested import braces, conform_value
+from podium.domain.nested import conform_value
+from podium.domain.reasons import listed
 from podium.domain.signature import DataType, ObjectType, Param
 from podium.errors import InvalidParams, SchemaMismatch
 
@@ -61,7 +62,7 @@ class ParamsPlan:
             except InvalidParams as error:
                 invalid.append((name, error.message))
         if invalid:
-            raise InvalidParams(f"Invalid parameters found: {braces(invalid)}")
+            raise InvalidParams(f"Invalid parameters found: {{{listed(invalid)}}}")
         return values | {name: deepcopy(default) for name, default in self._defaults.items() if name not in values}
 
     def _tell_once(self) -> None:
@@ -77,7 +78,7 @@ def _convert(param: Param, value: Any) -> Any:
     if param.shape == (-1,):
         if not is_list or any(isinstance(item, list | tuple | np.ndarray) for item in value):
             raise InvalidParams(
-                f"Value must be a 1D array with shape (-1,) for param {_shown(param)}, received {type(value).__name__} "
+                f"Value must be a 1D array with shape (-1,) for param {param}, received {type(value).__name__} "
                 f"with ndim {_depth(value)}"
             )
         return [_convert_scalar(param, item) for item in value]
@@ -85,7 +86,7 @@ def _convert(param: Param, value: Any) -> Any:
         try:
             conform_value(value, param.type)
         except SchemaMismatch as error:
-            raise InvalidParams(f"Failed to validate type and shape for {_shown(param)}, error: {error.message}") from error
+            raise InvalidParams(f"Failed to validate type and shape for {param}, error: {error.message}") from error
         # Checked, not converted: the model gets what was sent, as in MLflow.
         return value
     return _convert_scalar(param, value)
@@ -131,15 +132,7 @@ def _moment(text: str) -> Any:
 
 
 def _invalid(param: Param, why: str) -> InvalidParams:
-    return InvalidParams(f"Failed to validate type and shape for {_shown(param)}, error: {why}")
-
-
-def _shown(param: Param) -> str:
-    shape = "" if param.shape is None else f" (shape: {param.shape})"
-    default = param.default
-    if param.type is DataType.DATETIME and isinstance(default, str):
-        default = default.removesuffix("T00:00:00")
-    return f"{param.name!r}: {param.type} (default: {default}){shape}"
+    return InvalidParams(f"Failed to validate type and shape for {param}, error: {why}")
 
 
 def _depth(value: Any) -> int:

@@ -1,6 +1,5 @@
 """The three files that say how to make an environment for a model: requirements.txt, conda.yaml, python_env.yaml."""
 
-import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import yaml
 
 from podium.errors import InvalidInput
+from podium.models.installed import installed_version
 
 _BUILD_PACKAGES = ("pip", "setuptools", "wheel")
 
@@ -73,7 +73,5 @@ def _read_conda(given: Mapping[str, Any] | str | Path) -> dict[str, Any]:
 
 
 def _pinned(name: str, operator: str) -> str:
-    try:
-        return f"{name}{operator}{importlib.metadata.version(name)}"
-    except importlib.metadata.PackageNotFoundError:
-        return name
+    version = installed_version(name)
+    return name if version is None else f"{name}{operator}{version}"

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from podium.domain.nested import is_missing
 from podium.domain.signature import (
     AnyType,
     ArrayType,
@@ -217,7 +218,7 @@ def _item_type(values: Sequence[Any]) -> ColumnType:
 
 def _type_of(value: Any) -> ColumnType | None:
     """The type of one value; None for an empty array, of which nothing can be told."""
-    if _is_missing(value) or (isinstance(value, list | dict) and not value):
+    if is_missing(value) or (isinstance(value, list | dict) and not value):
         return AnyType()
     if isinstance(value, dict):
         return _type_of_object(value)
@@ -317,15 +318,8 @@ def _dtype_name(dtype: Any) -> str:
 def _has_no_missing(values: Any) -> bool:
     pandas = sys.modules.get("pandas")
     if isinstance(values, list) or (pandas is not None and isinstance(values, pandas.Series)):
-        return not any(_is_missing(value) for value in values)
-    return not _is_missing(values)
-
-
-def _is_missing(value: Any) -> bool:
-    if isinstance(value, float):
-        return value != value
-    pandas = sys.modules.get("pandas")
-    return value is None or (pandas is not None and (value is pandas.NA or value is pandas.NaT))
+        return not any(is_missing(value) for value in values)
+    return not is_missing(values)
 
 
 def _is_sparse(data: Any) -> bool:

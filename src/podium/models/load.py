@@ -14,7 +14,7 @@ from typing import Any
 from podium.domain.signature import Signature
 from podium.errors import InvalidModel, LoadFailed, PodiumError
 from podium.flavors.catalog import flavor_loading
-from podium.flavors.contract import Flavor, Loaded, Row
+from podium.flavors.contract import Flavor, Loaded, RowIndependence
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import ADVICE, is_mlflow_importable
 from podium.flavors.notes import note
@@ -145,15 +145,15 @@ def _config_in(variable: str) -> dict[str, Any]:
     return config
 
 
-def _rows(flavor: Flavor, loaded: Loaded, signature: Signature | None, mlmodel: Mapping[str, Any]) -> Row:
+def _rows(flavor: Flavor, loaded: Loaded, signature: Signature | None, mlmodel: Mapping[str, Any]) -> RowIndependence:
     """What the flavor knows, unless whoever logged the model said otherwise."""
     row = flavor.rows(loaded, signature)
     declared = (mlmodel.get("metadata") or {}).get(ROW_INDEPENDENT)
     if declared is None or row.static_batch is not None:
         return row
     if declared:
-        return row if row.is_known_independent else Row(True, "declared row_independent when it was logged")
-    return Row(False, "declared not row_independent when it was logged")
+        return row if row.is_known_independent else RowIndependence(True, "declared row_independent when it was logged")
+    return RowIndependence(False, "declared not row_independent when it was logged")
 
 
 def _import_message(error: ImportError) -> str:

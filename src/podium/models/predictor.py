@@ -6,7 +6,7 @@ from typing import Any
 
 from podium.domain.signature import Signature
 from podium.errors import HintMismatch, PodiumError, PredictFailed, SchemaMismatch
-from podium.flavors.contract import Loaded, Row
+from podium.flavors.contract import Loaded, RowIndependence
 from podium.models.enforce import InputPlan
 from podium.models.enforce_params import ParamsPlan
 from podium.models.example_form import in_form_of
@@ -38,7 +38,7 @@ class Predictor:
         loaded: Loaded,
         signature: Signature | None,
         flavor: str,
-        rows: Row,
+        rows: RowIndependence,
         metadata: Mapping[str, Any],
         example: Any = None,
     ) -> None:

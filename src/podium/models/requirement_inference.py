@@ -15,8 +15,9 @@ from packaging.version import InvalidVersion, Version
 from podium.errors import InvalidInput
 from podium.flavors.contract import Saved
 from podium.flavors.mlflow_shims import stands_in_for
+from podium.models.installed import installed_version
 
-_NO_PACKAGE = {"__main__", "__mp_main__", "builtins", "mlflow_shims"}
+_NO_PACKAGE = {"__main__", "__mp_main__"}
 
 
 def infer_requirements(folder: Path, saved: Saved, takes_tables: bool) -> tuple[list[str], list[str]]:
@@ -78,9 +79,8 @@ def _owner(module: str, owners: Mapping[str, Sequence[str]]) -> str | None:
 
 
 def _pin(name: str) -> str:
-    try:
-        version = importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
+    version = installed_version(name)
+    if version is None:
         return name
     try:
         # 2.1.0+cpu exists in no index by that name.

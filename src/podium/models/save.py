@@ -75,9 +75,14 @@ def save_model(
     if conda_env is not None and (pip_requirements is not None or extra_pip_requirements is not None):
         raise InvalidInput("conda_env excludes pip_requirements and extra_pip_requirements; pass one or the other.")
     chosen = flavor_claiming(model) if flavor is None else flavor_named(flavor)
+    given = dict(options or {})
+    if unknown := sorted(given.keys() - chosen.options):
+        raise InvalidInput(
+            f"The {chosen.name} flavor has no argument {', '.join(unknown)}; it has {', '.join(chosen.options)}."
+        )
     example = None if input_example is None else Example.of(input_example)
     with _appearing(Path(path)) as folder:
-        saved = chosen.save(model, folder, **(options or {}))
+        saved = chosen.save(model, folder, **given)
         _copy_code(code_paths or (), folder, saved)
         mlmodel = _describe(saved, metadata, row_independent)
         if example is not None:

@@ -29,7 +29,7 @@ class Moved:
     def warning(self) -> str | None:
         """Says that the stage stands for another version than the one that was moved, and names the fix; or None."""
         stage, number = self.version.stage, self.version.version
-        if not stage.is_live or self.stands_for == number:
+        if not stage.is_exclusive or self.stands_for == number:
             return None
         return (
             f"models:/{self.version.name}/{stage.value.lower()} stands for version {self.stands_for}, not for {number}: "
@@ -45,7 +45,7 @@ def stage_patch(versions: Sequence[Version], number: int, stage: Stage, *, keep_
     The others in Staging or Production are archived unless `keep_existing`. None and Archived hold any number.
     """
     moved = {str(v.version): {"stage": stage.value} for v in versions if v.version == number and v.stage is not stage}
-    archived = [] if keep_existing or not stage.is_live else others_in(versions, number, stage)
+    archived = [] if keep_existing or not stage.is_exclusive else others_in(versions, number, stage)
     parts = {**moved, **{str(other): {"stage": Stage.ARCHIVED.value} for other in archived}}
     return {"versions": parts} if parts else {}
 

@@ -290,7 +290,7 @@ class RegistryService:
         patch = stage_patch(versions, number, stage, keep_existing=keep_existing)
         if patch:
             writer.apply(action, name, patch, number)
-        archived = [] if keep_existing or not stage.is_live else others_in(versions, number, stage)
+        archived = [] if keep_existing or not stage.is_exclusive else others_in(versions, number, stage)
         after = writer.versions(name)
         return Moved(self._version(writer, name, number), tuple(archived), stands_for(after, stage), bool(patch))
 

@@ -5,7 +5,7 @@ one block for each gateway; only sums of cells are ever shown: whole microsecond
 """
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -58,8 +58,12 @@ class Metric:
         return self.offset + len(self.bounds) + 1
 
     def cell(self, value: str) -> int:
-        """Index of the cell of one value of `label`; the last one where it has none of its own."""
-        return self.offset + (self.values.index(value) if value in self.values else len(self.values) - 1)
+        """Index of the cell of one value of `label`; of `other` where it has none of its own.
+
+        Raises:
+            ValueError: It has none, and this metric has no `other`.
+        """
+        return self.offset + self.values.index(value if value in self.values else "other")
 
 
 # 499 is a client that left before its answer; what has no place of its own is counted as "other".
@@ -79,9 +83,7 @@ _BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 def _laid_out(*metrics: Metric) -> tuple[Metric, ...]:
     placed, offset = [], 0
     for metric in metrics:
-        placed.append(
-            Metric(metric.name, metric.kind, metric.help, metric.label, metric.values, metric.bounds, metric.scale, offset)
-        )
+        placed.append(replace(metric, offset=offset))
         offset += metric.cells
     return tuple(placed)
 
@@ -117,7 +119,7 @@ SERIES_METRICS = _laid_out(
 GAUGES = tuple(metric for metric in SERIES_METRICS if metric.kind is Kind.GAUGE)
 CELLS = SERIES_METRICS[-1].offset + SERIES_METRICS[-1].cells
 
-# What the supervisor tells (`Tell.status["metrics"]`: name, labels, value). A name that is not here is not shown.
+# What the supervisor tells (`Tell.metrics`: name, labels, value). A name that is not here is not shown.
 SUPERVISOR_METRICS = (
     Metric("podium_replicas", Kind.GAUGE, "Worker processes, by version and state."),
     Metric("podium_replicas_wanted", Kind.GAUGE, "Worker processes that should be ready."),
@@ -134,11 +136,9 @@ SUPERVISOR_METRICS = (
 )
 
 # What a gateway knows beside the series: gauges that are read when asked.
-GATEWAY_METRICS = (
-    QUEUED_ROWS := Metric("podium_queue_rows", Kind.GAUGE, "Rows that wait in the workers' queues."),
-    LOG_LINES_DROPPED := Metric(
-        "podium_access_log_lines_dropped_total", Kind.COUNTER, "Access log lines lost to a slow or full disk."
-    ),
-    BUILD_INFO := Metric("podium_build_info", Kind.GAUGE, "Always 1; the label is podium's version."),
-    READY := Metric("podium_ready", Kind.GAUGE, "1 when the server takes traffic, else 0."),
+QUEUED_ROWS = Metric("podium_queue_rows", Kind.GAUGE, "Rows that wait in the workers' queues.")
+LOG_LINES_DROPPED = Metric(
+    "podium_access_log_lines_dropped_total", Kind.COUNTER, "Access log lines lost to a slow or full disk."
 )
+BUILD_INFO = Metric("podium_build_info", Kind.GAUGE, "Always 1; the label is podium's version.")
+READY = Metric("podium_ready", Kind.GAUGE, "1 when the server takes traffic, else 0.")

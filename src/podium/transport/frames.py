@@ -2,7 +2,7 @@
 
     header   length u32 | kind u8 | flags u8 | status u16 | id u64          (little endian; length counts the payload)
     REQUEST  deadline_ns i64 (CLOCK_MONOTONIC, 0 = none) | content type length u16 | request id length u16
-             | content type | request id | body             status: SOLO set means "never merge with others"
+             | content type | request id | body             flags: SOLO means "never merge with others"
     CANCEL   no payload: the client has left; drop the request if it has not started
     REPLY    rows u32 | batch rows u32 | queued_us u32 | predict_us u32 | content type length u16 | content type | body
              status: the HTTP status; flags: FIRST_OF_BATCH on exactly one reply of each batch

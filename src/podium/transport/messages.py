@@ -86,7 +86,7 @@ class Drain:
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """A step of loading began: `import`, `load`, `probe`, `warm`."""
+    """A step of loading began, in this order: `import`, `load`, `warm`, `probe`."""
 
     step: str
 
@@ -123,8 +123,8 @@ class LoadError:
     """The model did not load; the worker exits with status 3 after this.
 
     Args:
-        cause: `import_error`, `out_of_memory`, `load_error` or what `LoadFailed.cause` said. An input example that fails is
-            a warning of Ready, not an error: the example may be stale where the model is well.
+        cause: One of the names in `domain/causes.py`. An input example that fails is a warning of Ready, not an error: the
+            example may be stale where the model is well.
         message: One or two sentences for people, without the traceback (which is in the worker's log).
     """
 
@@ -180,9 +180,16 @@ class DropReplica:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """What the gateway answers with to people: status of each endpoint and the labels of metric series, as JSON."""
+    """What a gateway answers with when people and monitoring ask it.
+
+    Args:
+        status: What `/status` shows; its schema stands in `fleet/status.py`.
+        metrics: The supervisor's part of `/metrics`: `{"name", "labels", "value"}`, names from `telemetry/metrics.py`.
+        series: Labels of the metric series in `telemetry/slots.py`, by index.
+    """
 
     status: dict[str, Any]
+    metrics: list[dict[str, Any]]
     series: list[dict[str, str]]
 
 

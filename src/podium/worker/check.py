@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from podium.domain.causes import load_cause
 from podium.errors import PodiumError
 
 _SHOWN_BYTES = 2000
@@ -43,7 +44,7 @@ def check(folder: Path, mlmodel: Mapping[str, Any]) -> dict[str, Any]:
         except PodiumError as error:
             traceback.print_exc()
             report["message"] = _message(error)
-            report["cause"] = getattr(error, "cause", error.code.lower())
+            report["cause"] = load_cause(error) if report["step"] == "load" else error.code.lower()
     report["warnings"] = list(dict.fromkeys(str(each.message) for each in caught))
     return report
 

@@ -17,7 +17,7 @@ class Job:
     """One request that was decoded and waits to be run.
 
     Attributes:
-        rows: None where the input is not made of rows; it weighs one row then.
+        rows: 1 where the input is not made of rows.
         merge_key: A small number for each different key, so that comparing is cheap; None merges with nobody.
     """
 

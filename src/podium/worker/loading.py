@@ -1,7 +1,6 @@
 """From a Load message to a model that is warm, judged and described: everything between the handshake and Ready."""
 
 import gc
-import importlib.metadata
 import os
 import platform
 import sys
@@ -12,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podium.errors import LoadFailed, MissingDependency, PodiumError
+from podium.domain.causes import load_cause
+from podium.errors import PodiumError
+from podium.models.installed import installed_versions
 from podium.models.predictor import Predictor
 from podium.transport.messages import Load, LoadError, Loading, Message, Ready
 from podium.worker.log import log_event, traceback_of
@@ -63,7 +64,7 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
             predictor = load_predictor(folder, order.mlmodel, order.model_config)
         except BaseException as error:  # noqa: BLE001 - the model's own code runs here
             log_event("load_failed", error=type(error).__name__, traceback=traceback_of(error))
-            return LoadError(_cause(error), _sentence(error))
+            return LoadError(load_cause(error), _sentence(error))
         tell(Loading("warm"))
         example = _score_example(predictor, folder, order.mlmodel)
         tell(Loading("probe"))
@@ -85,17 +86,6 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
         warnings=said + _sentences(caught),
     )
     return LoadedModel(predictor, verdict, ready)
-
-
-def installed_versions(names: Sequence[str]) -> dict[str, str | None]:
-    """The installed version of each package; None where it is missing."""
-    versions: dict[str, str | None] = {}
-    for name in names:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except (importlib.metadata.PackageNotFoundError, ValueError):
-            versions[name] = None
-    return versions
 
 
 def resident_bytes() -> int:
@@ -135,16 +125,6 @@ def _judge(order: Load, predictor: Predictor, example: _Example) -> Verdict:
             return Probed(False, f"the probe failed: {type(error).__name__}")
 
     return judge(order.batching, predictor.rows, look)
-
-
-def _cause(error: BaseException) -> str:
-    if isinstance(error, LoadFailed):
-        return error.cause
-    if isinstance(error, MemoryError):
-        return "out_of_memory"
-    if isinstance(error, ImportError | MissingDependency):
-        return "import_error"
-    return "load_error"
 
 
 def _sentence(error: BaseException) -> str:

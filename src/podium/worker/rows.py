@@ -34,7 +34,7 @@ def count_rows(data: Any) -> int | None:
     return None
 
 
-def merge_key(data: Any, params: Mapping[str, Any] | None, kind: Hashable = None) -> Hashable | None:
+def merge_key(data: Any, params: Mapping[str, Any] | None) -> Hashable | None:
     """Equal keys: the two requests may share one call, for together they look to the model as each does alone.
 
     That is: the same kind, columns or names, dtypes, sizes of all axes but the first, columns with nulls, and params.
@@ -43,10 +43,9 @@ def merge_key(data: Any, params: Mapping[str, Any] | None, kind: Hashable = None
     Args:
         data: Enforced input.
         params: Enforced params.
-        kind: Anything else that must be equal.
     """
     shape = _shape(data)
-    return None if shape is None else (shape, _params_key(params), kind)
+    return None if shape is None else (shape, _params_key(params))
 
 
 def merge(parts: Sequence[Any]) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from podium.flavors.contract import Row
+from podium.flavors.contract import RowIndependence
 from podium.worker.probe import Probed
 
 ON, OFF = "on", "off"
@@ -21,7 +21,7 @@ class Verdict:
     reason: str
 
 
-def judge(mode: str, rows: Row, probe: Callable[[], Probed]) -> Verdict:
+def judge(mode: str, rows: RowIndependence, probe: Callable[[], Probed]) -> Verdict:
     """Decide whether to merge requests.
 
     A model is batched when its flavor knows it to be row-independent, or its author (when logging it, which `rows` then

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.columns import NUMPY_TYPES
-from podium.domain.nested import braces, conform_value, is_missing
-from podium.domain.reasons import described, reason
+from podium.domain.columns import NUMPY_TYPES, pandas_for
+from podium.domain.nested import conform_value, is_missing
+from podium.domain.reasons import described, listed, reason
 from podium.domain.signature import AnyType, Column, ColumnSchema, DataType, Schema, TensorSchema
 from podium.errors import MalformedBody, MissingDependency, PodiumError, SchemaMismatch
 
@@ -44,12 +44,12 @@ class FrameReader:
             got = "list" if isinstance(data, list) else f"type {type(data)}"
             raise MalformedBody(f"Invalid input. Dataframe split format must be a dictionary. Got {got}.")
         if "data" not in data or not data.keys() <= _SPLIT_FIELDS:
-            fields = braces(list(data)) if data else "set()"
+            fields = f"{{{listed(list(data))}}}" if data else "set()"
             raise MalformedBody(
                 "Invalid input. Dataframe split format must have 'data' field and optionally 'columns' and 'index' fields. "
                 f"Got {fields}.'"
             )
-        pandas = _pandas("A request with dataframe_split")
+        pandas = pandas_for("A request with dataframe_split")
         try:
             frame = pandas.DataFrame(index=data.get("index"), columns=data.get("columns"), data=data["data"])
             hash(tuple(frame.columns))
@@ -66,7 +66,7 @@ class FrameReader:
         if not isinstance(data, list):
             got = "dictionary" if isinstance(data, dict) else f"type {type(data)}"
             raise MalformedBody(f"Invalid input. Dataframe records format must be a list of records. Got {got}.")
-        pandas = _pandas("A request with dataframe_records")
+        pandas = pandas_for("A request with dataframe_records")
         try:
             frame = pandas.DataFrame(data=data)
         except Exception as error:
@@ -86,7 +86,7 @@ class FrameReader:
             raise MalformedBody(
                 f"Invalid input. Ensure that input is a valid UTF-8 encoded string. Error: '{shown}'"
             ) from error
-        pandas = _pandas("A CSV request")
+        pandas = pandas_for("A CSV request")
         try:
             frame = pandas.read_csv(io.StringIO(text), dtype=self._csv_types())
             if isinstance(self._schema, ColumnSchema):
@@ -158,7 +158,7 @@ def read_parquet(body: bytes) -> Any:
         MalformedBody: Not Parquet.
         MissingDependency: pyarrow, which pandas reads Parquet with, is not installed.
     """
-    pandas = _pandas("A Parquet request")
+    pandas = pandas_for("A Parquet request")
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
@@ -178,7 +178,7 @@ def to_datetimes(values: Any) -> Any:
     Raises:
         ValueError, TypeError: Not datetimes, or beyond the years that nanoseconds can count.
     """
-    pandas = _pandas("A column of datetimes")
+    pandas = pandas_for("A column of datetimes")
     try:
         parsed = pandas.to_datetime(values)
     except ValueError as error:
@@ -198,7 +198,7 @@ def _with_columns(frame: Any, changed: dict[Any, Any]) -> Any:
         return frame
     kept = {label: values for label, values in changed.items() if values is not None}
     columns = {label: kept[label] if label in kept else frame[label] for label in frame.columns}
-    return _pandas("").DataFrame(columns, index=frame.index)
+    return pandas_for("A data frame").DataFrame(columns, index=frame.index)
 
 
 def _are_numbers(frame: Any) -> bool:
@@ -215,7 +215,7 @@ def _column(label: Any, values: Any, column: Column) -> Any:
         case DataType.BINARY:
             return _cells(label, values, object, lambda value: _decode_base64(value, column.required))
         case DataType.STRING:
-            is_text = values.dtype == object or isinstance(values.dtype, _pandas("").StringDtype)
+            is_text = values.dtype == object or isinstance(values.dtype, pandas_for("A data frame").StringDtype)
             return None if is_text else values.astype(object)
         case DataType.DATETIME:
             try:
@@ -248,7 +248,7 @@ def _holds_lists(values: Any) -> bool:
 def _cells(label: Any, values: Any, kind: Any, convert: Callable[[Any], Any]) -> Any:
     """Each cell converted; a column of objects, not of what pandas would guess of them."""
     try:
-        return _pandas("").Series([convert(value) for value in values], index=values.index, dtype=object)
+        return pandas_for("A data frame").Series([convert(value) for value in values], index=values.index, dtype=object)
     except SchemaMismatch as error:
         raise _failed(label, kind, f"MlflowException({error.message!r})") from error
     except PodiumError:
@@ -269,8 +269,8 @@ def _to_dtype(label: Any, values: Any, dtype: "np.dtype[Any]") -> Any:
     try:
         if dtype.kind == "S":
             texts = [bytes(value, "utf8") for value in values]
-            return _pandas("").Series(texts, index=values.index, dtype=object)
-        if dtype.kind in "UO" and isinstance(values.dtype, _pandas("").StringDtype):
+            return pandas_for("A data frame").Series(texts, index=values.index, dtype=object)
+        if dtype.kind in "UO" and isinstance(values.dtype, pandas_for("A data frame").StringDtype):
             return None
         return _cast(values, dtype)
     except Exception as error:
@@ -300,7 +300,7 @@ def _whole_with_gaps(label: Any, values: Any, dtype: "np.dtype[Any]") -> Any:
         whole = np.asarray(_cast(known, dtype))
         is_exact = not len(whole) or (int(whole.min()) >= -(2**53) and int(whole.max()) <= 2**53)
         kind = np.float64 if is_exact else object
-        return _pandas("").Series(whole.astype(kind), index=known.index).reindex(values.index)
+        return pandas_for("A data frame").Series(whole.astype(kind), index=known.index).reindex(values.index)
     except Exception as error:
         raise _failed(label, dtype, described(error)) from error
 
@@ -325,11 +325,3 @@ def _no_csv(what: str) -> MalformedBody:
         f"produced using the `pandas.DataFrame.to_csv()` method. Error: 'The model's signature has {what}, which have "
         "no form in CSV; send JSON.'"
     )
-
-
-def _pandas(needed_for: str) -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise MissingDependency("pandas", needed_for, "pandas") from error
-    return pandas

@@ -1,0 +1,54 @@
+"""The command to paste that `podium serve` shows."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from podium.cli.serve import curl_line
+from podium.fleet.copies import Prepared
+from podium.fleet.status import Served
+
+URL = "http://127.0.0.1:1"
+
+
+def served(tmp_path: Path, body: Any) -> Served:
+    folder = tmp_path / "it's here" / "copy"
+    folder.mkdir(parents=True)
+    if body is not None:
+        (folder / "serving_input_example.json").write_text(json.dumps(body, indent=2))
+    mlmodel = {"saved_input_example_info": {"artifact_path": "input_example.json"}}
+    return Served(Prepared(folder, "sha256:0", False, mlmodel, [], []), cast("Any", None))
+
+
+def test_a_short_example_is_in_the_line_itself(tmp_path: Path) -> None:
+    """On one line, quoted for a shell."""
+    body = {"inputs": ["it's", 1]}
+
+    words = shlex.split(curl_line(URL, served(tmp_path, body)))
+
+    assert words[:4] == ["curl", f"{URL}/invocations", "-H", "Content-Type: application/json"]
+    assert json.loads(words[-1]) == body
+
+
+@pytest.mark.parametrize("columns", [40, 5000])
+def test_a_long_example_is_in_a_file_that_is_there(tmp_path: Path, columns: int) -> None:
+    """By its absolute path, beside the version's own copy, which another version's start would remove."""
+    body = {"inputs": [[0.123456] * columns]}
+    model = served(tmp_path, body)
+
+    line = curl_line(URL, model)
+
+    sign, file = shlex.split(line)[-1][0], Path(shlex.split(line)[-1][1:])
+    assert len(line) < 300 + len(str(tmp_path))
+    assert sign == "@"
+    assert file.is_absolute()
+    assert model.prepared.folder not in file.parents
+    assert json.loads(file.read_text()) == body
+
+
+def test_without_an_example_there_is_a_line_all_the_same(tmp_path: Path) -> None:
+    """It asks whether the server lives."""
+    assert curl_line(URL, served(tmp_path, None)) == f"curl {URL}/ping"
