@@ -12,14 +12,14 @@ from podium.domain.rollout import (
     Failure,
     Journal,
     Observed,
-    Promote,
     Publish,
     Replica,
+    Settle,
     Start,
     Stop,
     goal,
     note_end,
-    note_promoted,
+    note_settled,
     note_wanted,
     plan,
     restart_at,
@@ -54,7 +54,7 @@ TABLE = [
     ("an empty house starts what is wanted", "6", 1, seen(), Start("6")),
     ("what is starting is awaited", "6", 1, seen("6:starting"), None),
     ("what is ready is published", "6", 1, seen("6:ready"), to("6", 1)),
-    ("what everybody routes to is written down", "6", 1, seen("6:ready", "6:1"), Promote("6")),
+    ("what everybody routes to is written down", "6", 1, seen("6:ready", "6:1"), Settle("6")),
     ("what not everybody routes to is not", "6", 1, seen("6:ready", "6:1", acknowledged=False), None),
     ("the goal is the end", "6", 1, seen("6:ready", "6:1", stable="6"), None),
     ("nothing wanted, nothing done", None, 1, seen(), None),
@@ -72,7 +72,7 @@ TABLE = [
         seen("6:ready 7:ready", "7:2", stable="6", acknowledged=False),
         None,
     ),
-    ("acknowledged, the new one is the stable one", "7", 1, seen("6:ready 7:ready", "7:2", stable="6"), Promote("7")),
+    ("acknowledged, the new one is the stable one", "7", 1, seen("6:ready 7:ready", "7:2", stable="6"), Settle("7")),
     ("then the old one is drained", "7", 1, seen("6:ready 7:ready", "7:2", stable="7"), Drain(1)),
     ("a draining one is left alone", "7", 1, seen("6:draining 7:ready", "7:2", stable="7"), None),
     ("of a newcomer one replica is tried first", "7", 2, seen("6:ready 6:ready 7:starting", "6:1,2", stable="6"), None),
@@ -102,7 +102,7 @@ TABLE = [
     ("what is starting for nobody is stopped", "8", 1, seen("6:ready 7:starting", "6:1", stable="6"), Stop(2)),
     ("back to what serves: the newcomer is stopped", "6", 1, seen("6:ready 7:starting", "6:1", stable="6"), Stop(2)),
     ("back to what serves: the ready newcomer is drained", "6", 1, seen("6:ready 7:ready", "6:1", stable="6"), Drain(2)),
-    ("back before it was promoted", "6", 1, seen("6:ready 7:ready", "7:2", stable="6"), to("6", 1)),
+    ("back before it was settled", "6", 1, seen("6:ready 7:ready", "7:2", stable="6"), to("6", 1)),
     ("back to one that drains: it is started anew", "6", 1, seen("6:draining 7:ready", "7:2", stable="7"), Start("6")),
     # the source is silent
     ("a silent source unloads nothing", None, 1, seen("6:ready", "6:1", stable="6"), None),
@@ -150,10 +150,12 @@ def test_the_next_action(wanted, replicas, world, expected):
 
 
 def test_first_restarts_are_free_and_later_ones_wait_longer_and_longer():
-    """Each replica may die once; after that 1, 2, 4 ... and never more than 30 seconds."""
-    delays = [restart_at(Crashes(count, 0.0), replicas=2) for count in (1, 2, 3, 4, 5, 6, 7, 8, 9, 1000)]
+    """Each replica may die once; after each round of deaths 1, 2, 4 ... and never more than 30 seconds."""
+    alone = [restart_at(Crashes(count, 0.0), replicas=1) for count in (1, 2, 3, 4, 5, 6, 7, 8, 1000)]
+    two = [restart_at(Crashes(count, 0.0), replicas=2) for count in (1, 2, 3, 4, 5, 6, 7, 8, 9, 1000)]
 
-    assert delays == [0, 0, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert alone == [0, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert two == [0, 0, 1, 1, 2, 2, 4, 4, 8, 30]
 
 
 def test_a_version_that_never_loaded_is_vetoed():
@@ -196,7 +198,7 @@ def test_another_wish_lifts_the_veto_and_silence_does_not():
 
 def test_the_goal_of_a_vetoed_wish_is_what_serves():
     """Traffic, restarts and status all work towards the goal."""
-    journal = note_promoted(Journal(wanted="7", vetoed={"7": BROKEN}), "6")
+    journal = note_settled(Journal(wanted="7", vetoed={"7": BROKEN}), "6")
 
     assert [goal(Desired(version), journal) for version in ("7", "8", None)] == ["6", "8", "6"]
 

@@ -12,14 +12,14 @@ from podium.domain.rollout import (
     Failure,
     Journal,
     Observed,
-    Promote,
     Publish,
     Replica,
+    Settle,
     Start,
     Stop,
     goal,
     note_end,
-    note_promoted,
+    note_settled,
     note_wanted,
     plan,
 )
@@ -105,10 +105,10 @@ class World:
             case Publish(targets):
                 self._check_publish(targets, desired)
                 self.targets, self.epoch = targets, self.epoch + 1
-            case Promote(version):
+            case Settle(version):
                 assert seen.is_acknowledged
                 assert all({t.version for t in routed} == {version} for _, routed in self.gateways)
-                self.journal = note_promoted(self.journal, version)
+                self.journal = note_settled(self.journal, version)
             case Drain(identity):
                 self._check_drain(identity, desired)
                 self.processes[identity].state = advance(self.processes[identity].state, ReplicaState.DRAINING)

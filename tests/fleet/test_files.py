@@ -99,7 +99,7 @@ def test_the_journal_is_on_disk_after_each_change(home):
     folder = RunFolder.create(home)
     keeper = JournalKeeper(folder)
     keeper.wanted("6")
-    keeper.promoted("6")
+    keeper.settled("6")
     keeper.wanted("7")
     keeper.ended("7", Failure("signal", "SIGSEGV", 5.0), None, is_routed=False, now=1.0)
     text = (folder.folder / "journal.json").read_text()

@@ -201,9 +201,11 @@ def test_metrics_and_status_page_know_what_the_supervisor_knows(house):
     house.promote(1)
     with house.serving("-w", "2") as server:
         server.ask()
+        # It serves from its first ready replica on; the other one may still load.
+        both = 'podium_replicas{model="tiny",version="1",state="ready"} 2'
+        until(lambda: both in server.get("/metrics")[1], "both replicas are ready")
         page, status = server.get("/metrics")[1], json.loads(server.get("/status")[1])
 
-    assert 'podium_replicas{model="tiny",version="1",state="ready"} 2' in page
     assert "podium_replicas_wanted" in page
     assert "podium_registry_up 1" in page
     assert "podium_model_info" in page

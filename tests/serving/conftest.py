@@ -194,9 +194,11 @@ class Server:
     def drain(self, limit_s: float = 5.0) -> None:
         self.gateway.control.send(Drain(limit_s))
 
-    def tell(self, status: dict[str, Any], series: list[dict[str, str]]) -> None:
+    def tell(
+        self, status: dict[str, Any], series: list[dict[str, str]], metrics: list[dict[str, Any]] | None = None
+    ) -> None:
         for gateway in self.gateways:
-            gateway.control.send(Tell(status, series))
+            gateway.control.send(Tell(status, metrics or [], series))
 
     def connect(self) -> socket.socket:
         sock = socket.create_connection(("127.0.0.1", self.port), LIMIT_S)

@@ -64,12 +64,12 @@ def test_the_query_of_a_scoring_request_is_ignored(server):
 
 def test_status_is_what_the_supervisor_told(server, until):
     """The supervisor's words, with what the gateway knows of itself; metrics are for /metrics."""
-    server.tell({"endpoints": [{"name": "iris", "version": "1"}], "metrics": []}, [{"model": "iris", "version": "1"}])
+    server.tell({"endpoints": [{"name": "iris", "version": "1"}]}, [{"model": "iris", "version": "1"}])
 
     status = until(lambda: (seen := server.get("/status").json).get("endpoints") and seen, "the supervisor's words")
 
     assert status == {
-        "endpoints": [{"name": "iris", "version": "1"}], "ready": True, "draining": False, "epoch": 1,
+        "endpoints": [{"name": "iris", "version": "1"}], "is_ready": True, "is_draining": False, "epoch": 1,
     }  # fmt: skip
 
 
@@ -88,12 +88,9 @@ def test_any_gateway_answers_metrics_for_all_through_restarts(start, until):
     """Sums are exact over both gateways and survive the death of one."""
     server = start(gateways=2)
     server.tell(
-        {
-            "metrics": [
-                {"name": "podium_replicas", "labels": {"model": "iris", "version": "1", "state": "ready"}, "value": 2}
-            ]
-        },
+        {},
         [{"model": "iris", "version": '1"\\\n'}],
+        [{"name": "podium_replicas", "labels": {"model": "iris", "version": "1", "state": "ready"}, "value": 2}],
     )
     for gateway in (0, 1):
         server.add(1, gateway=gateway).serve()
@@ -134,4 +131,4 @@ def test_what_is_in_flight_is_shown_and_forgotten_with_its_gateway(start, until)
 def _tell():
     from podium.transport.messages import Tell
 
-    return Tell({}, [{"model": "iris", "version": "1"}])
+    return Tell({}, [], [{"model": "iris", "version": "1"}])

@@ -68,7 +68,7 @@ MESSAGES: list[Message] = [
     LoadError("import_error", "No module named 'x'"),
     Drained(),
     Publish({"epoch": 1}, True),
-    Tell({}, [{"a": "b"}]),
+    Tell({}, [{"name": "x", "labels": {}, "value": 1}], [{"a": "b"}]),
 ]
 
 

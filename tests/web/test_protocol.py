@@ -41,6 +41,19 @@ def test_thousands_of_pipelined_requests_are_answered(serve, read_answers):
         assert len(read_answers(sock, 3000)) == 3000
 
 
+def test_thousands_of_pipelined_requests_do_not_hold_up_others(serve, read_answers):
+    """What one client sends in one piece is not all answered before another's first request."""
+    server = serve()
+    with server.connect() as many, server.connect() as one:
+        server.call(lambda: many.sendall(GET * 1500) or one.sendall(post("/echo", b"mine")))
+        read_answers(one)
+        read_answers(many, 1500)
+
+        order = [bytes(request.body) for request in server.handler.seen]
+
+    assert order.index(b"mine") < 200
+
+
 def test_a_chunked_body_arrives_whole(serve, read_answers):
     with serve().connect() as sock:
         sock.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")

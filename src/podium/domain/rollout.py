@@ -3,7 +3,7 @@
 `plan` sees the whole world as one value and names a single action; the loop in `fleet/` does it, looks again and asks
 again, until `plan` says None. Nothing is remembered between two calls but the `Journal`, which is part of what is seen.
 After TF Serving's aspired-versions policy (core/availability_preserving_policy.h). Plans without a journal were wrong
-(a rejected version was tried for ever; a crash after promotion counted as a rejection; the larger weight was taken for
+(a vetoed version was tried for ever; a crash of the stable one counted as a veto; the larger weight was taken for
 the stable version).
 """
 
@@ -115,7 +115,7 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
-class Promote:
+class Settle:
     """Write down that this version is the stable one: every gateway routes to it."""
 
     version: str
@@ -135,7 +135,7 @@ class Stop:
     replica: int
 
 
-Action = Start | Publish | Promote | Drain | Stop
+Action = Start | Publish | Settle | Drain | Stop
 
 
 def plan(desired: Desired, observed: Observed) -> Action | None:
@@ -150,7 +150,7 @@ def plan(desired: Desired, observed: Observed) -> Action | None:
     if targets != observed.targets:
         return Publish(targets)
     if targets and observed.is_acknowledged and targets[0].version != observed.journal.stable:
-        return Promote(targets[0].version)
+        return Settle(targets[0].version)
 
     needed = _needed(desired, observed)
     kept = {replica.id for version in needed for replica in _kept(version, desired.replicas, observed)}
@@ -179,9 +179,13 @@ def goal(desired: Desired, journal: Journal) -> str | None:
 
 
 def restart_at(crashes: Crashes, replicas: int) -> float:
-    """From when on a crashed replica may be replaced: each replica once at once, then after 1, 2, 4 ... 30 seconds."""
-    excess = crashes.count - replicas
-    return crashes.last_at + (0.0 if excess <= 0 else min(LONGEST_DELAY_S, 2.0 ** min(excess - 1, 10)))
+    """From when on a crashed replica may be replaced: each replica once at once, then after 1, 2, 4 ... 30 seconds.
+
+    The wait grows with the rounds in which every replica died once, not with the deaths: what kills all of eight replicas
+    at the same moment happened once, not eight times.
+    """
+    rounds = (crashes.count - 1) // replicas
+    return crashes.last_at + (0.0 if rounds <= 0 else min(LONGEST_DELAY_S, 2.0 ** min(rounds - 1, 10)))
 
 
 def note_wanted(journal: Journal, version: str | None) -> Journal:
@@ -192,7 +196,7 @@ def note_wanted(journal: Journal, version: str | None) -> Journal:
     return replace(journal, wanted=version, vetoed={}, crashes=crashes)
 
 
-def note_promoted(journal: Journal, version: str) -> Journal:
+def note_settled(journal: Journal, version: str) -> Journal:
     """Remember that every gateway routes to this version."""
     return replace(journal, stable=version)
 
@@ -223,7 +227,7 @@ def note_end(
 
 
 def _needed(desired: Desired, observed: Observed) -> list[str]:
-    """The versions that must run: the stable one first, for it serves until the goal is promoted and becomes it."""
+    """The versions that must run: the stable one first, for it serves until every gateway routes to the goal."""
     versions = (observed.journal.stable, goal(desired, observed.journal))
     return list(dict.fromkeys(version for version in versions if version is not None))
 

@@ -164,7 +164,8 @@ def install() -> bool:
         return False
     if "mlflow" in sys.modules:
         return True
-    for name, contents in _NAMES.items():
+    # A package before what is in it.
+    for name, contents in sorted(_NAMES.items()):
         module = _StandIn(name, "Stands in for MLflow's module of this name; made by podium.")
         module.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
         module.__path__ = []

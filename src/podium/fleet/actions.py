@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from podium.domain.lifecycle import ReplicaState
-from podium.domain.rollout import Action, Drain, Promote, Publish, Start, Stop
+from podium.domain.rollout import Action, Drain, Publish, Settle, Start, Stop
 from podium.fleet.bell import Bell
 from podium.fleet.causes import Cause
 from podium.fleet.copies import Copies
@@ -75,8 +75,8 @@ class Crew:
                 self._start(version)
             case Publish(targets):
                 self._publisher.publish(targets)
-            case Promote(version):
-                self._promote(version)
+            case Settle(version):
+                self._settle(version)
             case Drain(identity):
                 replica = self.replicas[identity]
                 replica.begin_drain()
@@ -167,9 +167,9 @@ class Crew:
             text = f"replica {replica.id} of version {replica.version} died ({failure.cause}): {failure.message}"
             self._tell(Event("worker_died", text, replica.version, is_problem=True))
 
-    def _promote(self, version: str) -> None:
+    def _settle(self, version: str) -> None:
         before = self._keeper.journal.stable
-        self._keeper.promoted(version)
+        self._keeper.settled(version)
         took_s = time.monotonic() - self._began.pop(version, time.monotonic())
         if before is None:
             self._tell(Event("serving", f"version {version} serves", version))

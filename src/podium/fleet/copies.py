@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from podium.artifacts.copies import verified_copy
+from podium.artifacts.digest import digest_folder
+from podium.errors import PodiumError
 from podium.models.mlmodel import read_mlmodel
 from podium.models.requirements import names, read_requirements
 from podium.registry.resolve import Resolved
@@ -40,13 +42,19 @@ class Copies:
         self._serial = 0
 
     async def prepare(self, resolved: Resolved) -> Prepared:
-        """The private copy of a version.
+        """The private copy of a version, hashed again each time: a copy of days ago may be gone, or changed.
 
         Raises:
             DigestMismatch, InvalidModel, NotFound, RegistryError, OSError: Nothing is left of the copy, and the next
                 call tries again.
         """
         task = self._known.get(resolved.label)
+        if task is not None and task.done() and (former := self.known(resolved.label)) is not None:
+            is_intact = await asyncio.to_thread(_is_intact, former)
+            if not is_intact and self._known.get(resolved.label) is task:
+                del self._known[resolved.label]
+                await asyncio.to_thread(shutil.rmtree, former.folder, True)
+            task = self._known.get(resolved.label)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             # A name of its own for each try: an earlier one may still be on its way out.
             self._serial += 1
@@ -75,7 +83,15 @@ class Copies:
         await asyncio.gather(*self._known.values(), return_exceptions=True)
 
 
+def _is_intact(prepared: Prepared) -> bool:
+    try:
+        return digest_folder(prepared.folder) == prepared.digest
+    except (PodiumError, OSError):
+        return False
+
+
 def _prepare(resolved: Resolved, target: Path) -> Prepared:
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     digest = verified_copy(resolved.folder, target, resolved.digest)
     try:
         mlmodel = read_mlmodel(target)

@@ -107,11 +107,6 @@ class Gateways:
     def count(self) -> int:
         return len(self._sockets)
 
-    @property
-    def is_listening(self) -> bool:
-        """Whether every slot's gateway accepts connections."""
-        return len(self._living) == self.count and all(gateway.is_started for gateway in self._living.values())
-
     def is_acknowledged(self, epoch: int) -> bool:
         """Whether every living gateway routes by the table of this epoch; a dead one routes nothing."""
         return all(gateway.epoch >= epoch for gateway in self._living.values())
@@ -169,9 +164,9 @@ class Gateways:
                 gateway.holds.discard(replica)
                 gateway.child.send(DropReplica(replica))
 
-    def tell(self, status: dict[str, Any], series: list[dict[str, str]]) -> None:
+    def tell(self, status: dict[str, Any], metrics: list[dict[str, Any]], series: list[dict[str, str]]) -> None:
         """What people and monitoring ask a gateway for."""
-        told = Tell(status, series)
+        told = Tell(status, metrics, series)
         if told != self._status:
             self._status = told
             for gateway in list(self._living.values()):

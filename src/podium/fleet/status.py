@@ -17,6 +17,8 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
     gateways          [{slot, pid}]
     restarts          {workers, gateways}; swaps
     isolation         what the processes are protected from
+
+`GET /status` adds what the gateway that answers knows of itself: is_ready, is_draining, epoch of its routing table.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -323,7 +323,7 @@ class Supervisor:
             self._is_written = False
             self._bell.ring()
         self._write_status()
-        self._gateways.tell({**status, "metrics": metrics_of(situation, self.endpoint)}, self._series.labels())
+        self._gateways.tell(status, metrics_of(situation, self.endpoint), self._series.labels())
 
     def _write_status(self) -> None:
         """Rewrite `server.json`; where the disk takes nothing now, it is tried again at the next tick."""

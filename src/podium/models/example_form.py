@@ -12,8 +12,7 @@ import numpy as np
 
 from podium.domain.reasons import reason
 from podium.errors import InvalidModel
-
-_ARTIFACT = "input_example.json"
+from podium.models.examples import FILE
 
 
 def form_from_example(folder: Path, mlmodel: Mapping[str, Any]) -> Any:
@@ -25,7 +24,7 @@ def form_from_example(folder: Path, mlmodel: Mapping[str, Any]) -> Any:
     info = mlmodel.get("saved_input_example_info") or {}
     if not mlmodel.get("type_hint_from_example") or info.get("type") != "json_object":
         return None
-    path = folder / str(info.get("artifact_path", _ARTIFACT))
+    path = folder / str(info.get("artifact_path", FILE))
     try:
         example = json.loads(path.read_text(encoding="utf-8"))
         return example["inputs"] if info.get("params") else example

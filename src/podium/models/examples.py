@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from podium.domain.unified import is_unified
 from podium.errors import InvalidInput
 
-_FILE, _SERVING_FILE = "input_example.json", "serving_input_example.json"
-_LLM_KEYS = ("messages", "prompt", "input")
+FILE, _SERVING_FILE = "input_example.json", "serving_input_example.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,15 @@ def write_example(folder: Path, example: Example) -> dict[str, Any]:
     if example.params is not None:
         info["params"] = "true"
         stored = {"inputs": stored, "params": example.params}
-        body = {**body, **(example.params if _is_llm(body) else {"params": example.params})}
+        body = {**body, **(example.params if is_unified(body) else {"params": example.params})}
     try:
         stored_text = json.dumps(stored, default=_plain)
         body_text = json.dumps(body, default=_plain, indent=2)
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"The input example cannot be written as JSON: {error}") from error
-    (folder / _FILE).write_text(stored_text, encoding="utf-8")
+    (folder / FILE).write_text(stored_text, encoding="utf-8")
     (folder / _SERVING_FILE).write_text(body_text, encoding="utf-8")
-    return {"artifact_path": _FILE, "serving_input_path": _SERVING_FILE, **info}
+    return {"artifact_path": FILE, "serving_input_path": _SERVING_FILE, **info}
 
 
 def serving_example(folder: Path, mlmodel: Mapping[str, Any]) -> str | None:
@@ -106,14 +106,14 @@ def _body_of_stored(text: str, info: Mapping[str, Any]) -> str | None:
             body = stored
         case "sparse_matrix_csr" | "sparse_matrix_csc" as kind if isinstance(stored, dict):
             body = {"inputs": _dense(stored, kind == "sparse_matrix_csr")}
-        case "json_object" if _is_llm(stored):
+        case "json_object" if is_unified(stored):
             body = stored
         case "ndarray" | "json_object":
             body = {"inputs": stored}
         case _:
             return None
     if params is not None:
-        body = {**body, **(params if _is_llm(body) else {"params": params})}
+        body = {**body, **(params if is_unified(body) else {"params": params})}
     return json.dumps(body)
 
 
@@ -160,7 +160,7 @@ def _forms(data: Any) -> tuple[dict[str, Any], Any, dict[str, Any]]:
         data = data.model_dump()
     if isinstance(data, list | dict | str | bytes | int | float | bool | datetime.date | np.generic):
         stored = _missing_as_null(data)
-        return {"type": "json_object"}, stored, (stored if _is_llm(stored) else {"inputs": stored})
+        return {"type": "json_object"}, stored, (stored if is_unified(stored) else {"inputs": stored})
     raise InvalidInput(
         f"The input example is a {type(data).__name__}; expected a DataFrame, Series, array, dict of arrays, sparse "
         "matrix, list, dict or scalar, or a tuple (example, params)."
@@ -199,10 +199,6 @@ def _missing_as_null(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_missing_as_null(each) for each in value]
     return None if isinstance(value, float) and value != value else value
-
-
-def _is_llm(body: Any) -> bool:
-    return isinstance(body, dict) and any(key in body for key in _LLM_KEYS)
 
 
 def _plain(value: Any) -> Any:

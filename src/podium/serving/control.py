@@ -105,8 +105,8 @@ class Control:
                 self._scoring.serve_waiting()
             case DropReplica(replica):
                 self._scoring.drop(replica)
-            case Tell(status, series):
-                self._standing.tell(status, series)
+            case Tell(status, metrics, series):
+                self._standing.tell(status, metrics, series)
             case Drain(limit_s):
                 self._on_drain(limit_s)
             case _:

@@ -1,6 +1,6 @@
 """What a gateway says of itself and of the server when asked: readiness, status, metrics."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,15 +29,15 @@ class Standing:
         self.is_draining = False
         self._router = router
         self._recorder = recorder
-        self._status: dict[str, Any] = {}
-        self._supervisor: list[dict[str, Any]] = []
-        self._series: list[dict[str, str]] = []
+        self._status: Mapping[str, Any] = {}
+        self._supervisor: Sequence[Mapping[str, Any]] = ()
+        self._series: Sequence[Mapping[str, str]] = ()
 
-    def tell(self, status: Mapping[str, Any], series: list[dict[str, str]]) -> None:
-        """Take what the supervisor says: its entry `metrics` is shown by `/metrics`, the rest by `/status`."""
-        self._status = {name: value for name, value in status.items() if name != "metrics"}
-        metrics = status.get("metrics")
-        self._supervisor = metrics if isinstance(metrics, list) else []
+    def tell(
+        self, status: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]], series: Sequence[Mapping[str, str]]
+    ) -> None:
+        """Take what the supervisor says, as in `messages.Tell`."""
+        self._status, self._supervisor = status, metrics
         self._series = series
 
     @property
@@ -49,7 +49,7 @@ class Standing:
         return Response(200 if self.takes_traffic else 503, b"\n")
 
     def status(self) -> Response:
-        mine = {"ready": self.takes_traffic, "draining": self.is_draining, "epoch": self._router.table.epoch}
+        mine = {"is_ready": self.takes_traffic, "is_draining": self.is_draining, "epoch": self._router.table.epoch}
         return Response(200, msgspec.json.encode({**self._status, **mine}) + b"\n")
 
     def metrics(self) -> Response:
@@ -73,7 +73,7 @@ class Standing:
         yield Family(BUILD_INFO, [Sample({"version": __version__}, 1)])
 
 
-def supervisor_families(entries: list[dict[str, Any]]) -> list[Family]:
+def supervisor_families(entries: Sequence[Mapping[str, Any]]) -> list[Family]:
     """Families from the supervisor's `{name, labels, value}` entries; what is not declared or not a number is left out."""
     families: dict[str, Family] = {}
     for entry in entries:

@@ -119,7 +119,7 @@ SERIES_METRICS = _laid_out(
 GAUGES = tuple(metric for metric in SERIES_METRICS if metric.kind is Kind.GAUGE)
 CELLS = SERIES_METRICS[-1].offset + SERIES_METRICS[-1].cells
 
-# What the supervisor tells (`Tell.status["metrics"]`: name, labels, value). A name that is not here is not shown.
+# What the supervisor tells (`Tell.metrics`: name, labels, value). A name that is not here is not shown.
 SUPERVISOR_METRICS = (
     Metric("podium_replicas", Kind.GAUGE, "Worker processes, by version and state."),
     Metric("podium_replicas_wanted", Kind.GAUGE, "Worker processes that should be ready."),

@@ -20,6 +20,7 @@ _NEVER = float("inf")
 _SENDING = (Phase.HEAD, Phase.BODY)
 _CLOSE = b"connection: close\r\n"
 _KEEP = b"connection: keep-alive\r\n"
+_ANSWERS_AT_ONCE = 8  # of one connection, before all others have their turn
 
 
 class Handler(Protocol):
@@ -94,6 +95,7 @@ class Connection(asyncio.Protocol):
         "_active",
         "_body_size",
         "_ends",
+        "_is_deferred",
         "_is_dispatching",
         "_is_lingering",
         "_is_paused",
@@ -112,6 +114,7 @@ class Connection(asyncio.Protocol):
         self._reader = RequestReader(shared.limits)
         self._active: Request | Fault | None = None
         self._is_dispatching = False
+        self._is_deferred = False  # its next request is taken up when all others had their turn
         self._is_paused = False  # we do not read
         self._is_stalled = False  # the client does not read
         self._is_lingering = False  # the last answer is out
@@ -236,11 +239,22 @@ class Connection(asyncio.Protocol):
             on_leave()
 
     def _next(self) -> None:
-        """Take up what waits, until one needs time or the client does not read its answers."""
+        """Take up what waits, until one needs time, the client does not read its answers, or it is others' turn.
+
+        A client may send thousands of requests in one piece. Those that need no time would all be answered before anybody
+        else's first.
+        """
+        if self._is_deferred:
+            return
+        turns = _ANSWERS_AT_ONCE
         ready = self._reader.ready
         handler = self._shared.handler
         self._is_dispatching = True
         while ready and self._active is None and not self._is_stalled and not self._is_lingering:
+            if not turns:
+                self._defer()
+                break
+            turns -= 1
             item = self._active = ready.popleft()
             self.expires_at = _NEVER
             if isinstance(item, Request):
@@ -248,7 +262,7 @@ class Connection(asyncio.Protocol):
             else:
                 handler.handle_fault(item, self)
         self._is_dispatching = False
-        if self._active is not None or self._is_stalled or self._is_lingering:
+        if self._active is not None or self._is_stalled or self._is_lingering or self._is_deferred:
             return
         if self._reader.wants_continue:
             self._reader.wants_continue = False
@@ -258,6 +272,17 @@ class Connection(asyncio.Protocol):
         if self._is_paused:
             self._is_paused = False
             self._transport.resume_reading()
+
+    def _defer(self) -> None:
+        self._is_deferred = True
+        if not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+        self._shared.loop.call_soon(self._resume)
+
+    def _resume(self) -> None:
+        self._is_deferred = False
+        self._next()
 
     def _watch(self, before: Phase, received: int) -> None:
         """Give the client its time for the head or the body that it is sending."""

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from podium.domain.reasons import described
+from podium.domain.unified import is_unified
 from podium.errors import InvalidInput, MalformedBody
 from podium.protocols.mlflow.content_types import PROTOCOL_CHANGE
 
 INPUT_FIELDS = ("instances", "dataframe_split", "inputs", "dataframe_records")
-# A body with one of these at its top is one call of a chat, completion or embedding model; it has no envelope.
-UNIFIED_FIELDS = ("messages", "prompt", "input")
 
 _WANTED = (
     "The input must be a JSON dictionary with exactly one of the input fields {" + ", ".join(map(repr, INPUT_FIELDS)) + "}"
@@ -62,7 +61,7 @@ def sort_body(parsed: dict[str, Any], param_names: Collection[str], is_from_type
         MalformedBody: None of the input fields, or several.
         InvalidInput: Not `inputs`, where a type hint asks for it.
     """
-    if any(name in parsed for name in UNIFIED_FIELDS):
+    if is_unified(parsed):
         data = {name: value for name, value in parsed.items() if name not in param_names}
         return Body(None, data, {name: value for name, value in parsed.items() if name in param_names})
     used = [name for name in parsed if name in INPUT_FIELDS]

@@ -26,9 +26,9 @@ class Decoded:
     """A request, ready for the predictor.
 
     Args:
-        data: DataFrame, array, dict of arrays, list of dicts; or the raw dict of a unified LLM request.
+        data: DataFrame, array, dict of arrays, list of dicts; or the raw dict of a unified request.
         params: As the client wrote them (any JSON), None without; the predictor checks them.
-        is_enveloped: Whether the response is `{"predictions": ...}`; False for unified LLM requests.
+        is_enveloped: Whether the response is `{"predictions": ...}`; False for unified requests.
     """
 
     data: Any

@@ -23,7 +23,7 @@ def encode(prediction: Any, is_enveloped: bool = True) -> bytes:
 
     Args:
         prediction: Array, frame, series, or anything that JSON can hold.
-        is_enveloped: False for unified LLM requests, which are answered with the prediction alone.
+        is_enveloped: False for unified requests, which are answered with the prediction alone.
 
     Raises:
         UnencodableOutput: Names the type that has no form in JSON.
