@@ -31,7 +31,7 @@ def swap_under_load(podium: Podium, versions: Versions, seconds: float, rate: fl
     server = podium.serve(versions.uri, "-w", "1", "--gateways", "1")
     switches: list[Switch] = []
     commands = [(["promote", NAME, "2"], 2), (["promote", NAME, "3"], 3), (["rollback", NAME], 2)]
-    with loading(server, versions.body, versions.expected, seconds, rate) as load:
+    with loading(server, versions, seconds, rate) as load:
         began = time.monotonic()
         for index, (command, version) in enumerate(commands):
             due = began + seconds * (index + 0.75) / (len(commands) + 0.5)

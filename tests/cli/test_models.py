@@ -284,8 +284,53 @@ def test_validate_loads_the_model_in_a_clean_process(podium, tmp_path):
     ran = podium("validate", "saved")
     assert ran.exit_code == 0, ran.err
     assert ran.out.startswith("saved: valid.")
+    assert "Next: podium models register saved NAME" in ran.err
+    podium("register", "saved", "sound")
+    assert "Next: podium models promote sound 1" in podium("validate", "models:/sound/1").err
+    podium("promote", "sound", 1)
+    assert "Next:" not in podium("validate", "models:/sound/production").err
     assert podium("validate", "saved", "--json").json["is_valid"] is True
 
     next((tmp_path / "saved").glob("model.*")).write_bytes(b"broken")
     broken = podium("validate", "saved", "--json")
     assert (broken.exit_code, broken.json["is_valid"], broken.json["step"]) == (1, False, "load")
+
+
+def test_a_home_that_cannot_be_is_explained(tmp_path, model):
+    """A file, a place below a file, a user without a home: asked wrongly, and never a traceback."""
+    (tmp_path / "file").write_text("")
+    for home, words in [
+        (tmp_path / "file", f"{tmp_path}/file is not a folder. Set PODIUM_HOME"),
+        (tmp_path / "file" / "below", "cannot be made: Not a directory. Set PODIUM_HOME"),
+        ("~no-such-user/podium", "this user has no home folder. Set PODIUM_HOME"),
+    ]:
+        done = subprocess.run(
+            [sys.executable, "-m", "podium", "models", "register", str(model), "fraud"],
+            env={**ENVIRONMENT, "PODIUM_HOME": str(home)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert (done.returncode, done.stdout) == (2, "")
+        assert words in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_near_name_is_offered(two, home):
+    """Of a model, and of a command."""
+    assert "with name=frued not found. Did you mean 'fraud'?" in two("promote", "frued", 1).err
+    assert "No such command 'promot'. Did you mean 'promote'?" in two("promot", "fraud", 1).err
+    done = subprocess.run(
+        [sys.executable, "-m", "podium", "model"], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert "No such command 'model'. Did you mean 'models'?" in done.stderr
+
+
+def test_what_is_no_number_of_a_version_is_refused(two):
+    """With what one looks like."""
+    for wrong in ("v1", "0", "1.0", "1\u0661"):
+        refused = two("promote", "fraud", wrong)
+
+        assert refused.exit_code == 2
+        assert "is not a version's number; expected 1, 2, 3" in refused.err

@@ -90,7 +90,7 @@ def test_any_text_is_a_reference_or_refused(text):
         parse_reference(text)
 
 
-@pytest.mark.parametrize("name", ["", " ", "a/b", "a:b", "a\n", "x" * 257])
+@pytest.mark.parametrize("name", ["", " ", "a/b", "a:b", "a\n", "a\u202eb", "x" * 257])
 def test_a_name_that_a_uri_could_not_hold_is_refused(name):
     with pytest.raises(InvalidReference):
         check_name(name)

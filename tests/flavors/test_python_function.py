@@ -266,7 +266,7 @@ def test_a_notebook_is_a_model(tmp_path: Path) -> None:
     """Its code cells, without magics."""
     cells = (
         '{"cells": [{"cell_type": "markdown", "source": ["# hi"]}, {"cell_type": "code", "source": ["%pip install x\\n", '
-        '"from podium.pyfunc import set_model\\n", "set_model(lambda model_input: [1])"]}]}'
+        '"from mlflow.models import set_model\\n", "set_model(lambda model_input: [1])"]}]}'
     )
     (tmp_path / "model.ipynb").write_text(cells)
 

@@ -141,3 +141,12 @@ def test_a_conda_file_that_no_yaml_reader_likes_names_no_requirements(tmp_path: 
     (tmp_path / "conda.yaml").write_text("dependencies: &a [*a]\nx: 2024-13-01\n")
 
     assert read_requirements(tmp_path) == []
+
+
+def test_code_that_imports_podium_is_told_how_to_do_without(tmp_path: Path) -> None:
+    """Plain MLflow has no podium, and podium needs no mlflow for the same names."""
+    (tmp_path / "model.py").write_text("import podium.pyfunc\n")
+
+    _, notes = infer_requirements(tmp_path, Saved({}, []), takes_tables=False)
+
+    assert "mlflow.pyfunc" in notes[0]

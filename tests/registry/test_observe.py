@@ -202,7 +202,8 @@ def test_something_else_at_its_place_is_an_error(observer, home):
         observer.resolve(LIVE)
 
     home.registry.rmdir()
-    sqlite3.connect(home.registry).executescript("CREATE TABLE other (x); VACUUM")
+    with contextlib.closing(sqlite3.connect(home.registry)) as connection:
+        connection.executescript("CREATE TABLE other (x); VACUUM")
     with pytest.raises(RegistryError, match="not a podium registry"):
         observer.resolve(LIVE)
 

@@ -148,13 +148,11 @@ def test_the_change_record_cannot_be_rewritten(fraud, home, statement):
 
 def test_the_dump_of_the_first_schema_is_what_the_first_migration_makes(old):
     """Otherwise a released migration was edited."""
-    connection = sqlite3.connect(":memory:")
-    for statement in MIGRATIONS[0]:
-        connection.execute(statement)
-    made, found = (
-        {*c.execute("SELECT name, sql FROM sqlite_schema WHERE sql NOTNULL")} for c in (connection, sqlite3.connect(old))
-    )
-    connection.close()
+    select = "SELECT name, sql FROM sqlite_schema WHERE sql NOTNULL"
+    with contextlib.closing(sqlite3.connect(":memory:")) as new, contextlib.closing(sqlite3.connect(old)) as dumped:
+        for statement in MIGRATIONS[0]:
+            new.execute(statement)
+        made, found = {*new.execute(select)}, {*dumped.execute(select)}
 
     assert {name: " ".join(sql.split()) for name, sql in made} == {name: " ".join(sql.split()) for name, sql in found}
 
@@ -218,7 +216,8 @@ def test_another_sqlite_file_is_refused_and_left_alone(service, home, folder):
     with pytest.raises(RegistryError, match="not a podium registry"):
         service.register(folder, "fraud")
 
-    assert sqlite3.connect(home.registry).execute("SELECT name FROM sqlite_schema").fetchall() == [("mine",)]
+    with contextlib.closing(sqlite3.connect(home.registry)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("mine",)]
 
 
 REGISTER = """

@@ -196,36 +196,48 @@ class Versions:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Load:
-    """A running load generator, to go on until `ends` (CLOCK_MONOTONIC) at least."""
+    """A running load generator, to go on until `ends` (CLOCK_MONOTONIC) at least; None for one that ends by itself."""
 
     process: subprocess.Popen[bytes]
     out: Path
-    ends: float
+    ends: float | None
 
     def samples(self) -> list[Sample]:
         """End it when its time is over, and read what it saw."""
-        wait_until(lambda: time.monotonic() > self.ends, 600, "the load's time is over")
-        self.process.send_signal(signal.SIGTERM)
+        if self.ends is not None:
+            ends = self.ends
+            wait_until(lambda: time.monotonic() > ends, 600, "the load's time is over")
+            self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(60) == 0
         return read_samples(self.out)
 
 
 @contextlib.contextmanager
-def loading(server: Server, body: Any, expected: dict[str, Any], seconds: float, rate: float = 300.0) -> Iterator[Load]:
+def loading(server: Server, versions: Versions, seconds: float, rate: float = 300.0) -> Iterator[Load]:
     """Run the load generator in a process of its own while the block runs, for `seconds` at least."""
-    folder = server.podium.folder
-    (folder / "body.json").write_text(json.dumps(body))
-    (folder / "expected.json").write_text(json.dumps(expected))
-    out = folder / f"samples-{time.monotonic_ns()}.jsonl"
-    files = ["--body", folder / "body.json", "--expect", folder / "expected.json", "--out", out]
-    command = [sys.executable, _HERE / "load.py", "--port", server.port, "--rate", rate, *files]
-    process = subprocess.Popen([str(part) for part in command])
+    process, out = _start_load(server, versions, "--rate", str(rate))
     try:
         yield Load(process, out, time.monotonic() + seconds)
     finally:
         if process.poll() is None:
             process.kill()
             process.wait(10)
+
+
+def burst(server: Server, versions: Versions, requests: int) -> list[Sample]:
+    """Send so many requests at once, or as fast as the generator can; returns what became of them."""
+    process, out = _start_load(server, versions, "--rate", str(requests * 20), "--seconds", "0.05")
+    return Load(process, out, None).samples()
+
+
+def _start_load(server: Server, versions: Versions, *flags: str) -> tuple[subprocess.Popen[bytes], Path]:
+    folder = server.podium.folder
+    (folder / "body.json").write_text(json.dumps(versions.body))
+    (folder / "expected.json").write_text(json.dumps(versions.expected))
+    out = folder / f"samples-{time.monotonic_ns()}.jsonl"
+    files = ["--body", folder / "body.json", "--expect", folder / "expected.json", "--out", out]
+    command = [sys.executable, _HERE / "load.py", "--port", server.port, *files, *flags]
+    return subprocess.Popen([str(part) for part in command]), out
 
 
 def wait_until(

@@ -2,8 +2,11 @@
 
 import re
 
-from driven import Podium, Server, Versions, loading
+import pytest
+from driven import Podium, Server, Versions, burst
 from judging import bad, summary
+
+pytestmark = pytest.mark.slow
 
 # Its answer for a row depends on how many rows the call had: merged requests would see each other.
 _REGISTER_FUNCTION = """
@@ -19,41 +22,38 @@ podium.pyfunc.log_model(
     input_example=pandas.DataFrame({"x": [1.0]}),
 )
 """
-_RATE, _SECONDS = 1000.0, 3.0
+_REQUESTS = 500
 
 
 def test_a_function_that_is_not_row_wise_is_never_batched(podium: Podium):
-    """Whatever the load, each call has the rows of one request."""
+    """However many wait, each call has the rows of one request."""
     podium.python(_REGISTER_FUNCTION, "counting")
     podium.run("models", "promote", "counting", "1")
     server = podium.serve("models:/counting/production")
     body = {"dataframe_split": {"columns": ["x"], "data": [[1.0]]}}
 
-    with loading(server, body, {"1": {"predictions": [1]}}, _SECONDS, _RATE / 2) as load:
-        samples = load.samples()
+    samples = burst(server, Versions("counting", "", body, {"1": {"predictions": [1]}}), _REQUESTS)
 
     batching = server.status()["model"]["batching"]
-    batches, rows = _batches(server)
     assert bad(samples) == [], summary(samples)
     assert batching["is_on"] is False
     assert batching["reason"]
-    assert batches == rows == len(samples)
+    assert _batches(server) == (_REQUESTS, _REQUESTS)
     assert server.stop() == 0
 
 
 def test_a_linear_model_is_batched(podium: Podium, versions: Versions):
-    """More comes than one call at a time could answer, so requests that wait share a call; each gets its own answer."""
+    """Requests that wait share a call, and each gets its own answer."""
     server = podium.serve(versions.uri)
 
-    with loading(server, versions.body, versions.expected, _SECONDS, _RATE) as load:
-        samples = load.samples()
+    samples = burst(server, versions, _REQUESTS)
 
     batching = server.status()["model"]["batching"]
     batches, rows = _batches(server)
     assert bad(samples) == [], summary(samples)
     assert batching["is_on"] is True
     assert batching["reason"]
-    assert batches < rows == len(samples)
+    assert batches < rows == _REQUESTS
     assert server.stop() == 0
 
 

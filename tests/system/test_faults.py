@@ -38,7 +38,7 @@ def test_a_broken_version_never_takes_traffic_and_is_reported(
     """The old version serves on; `status --wait` exits 1 and status names the cause; another move is followed again."""
     podium.python(_REGISTER_BROKEN, versions.name)
 
-    with loading(server, versions.body, versions.expected, seconds) as load:
+    with loading(server, versions, seconds) as load:
         podium.run("models", "promote", versions.name, "4")
         settled = server.settle()
         reported = server.status()["wanted_failure"]
@@ -58,7 +58,7 @@ def test_a_broken_version_never_takes_traffic_and_is_reported(
 
 def test_a_killed_worker_costs_no_request(podium: Podium, server: Server, versions: Versions, seconds: float):
     """SIGKILL of one replica, then of all: what it ran is tried once more elsewhere or after its restart."""
-    with loading(server, versions.body, versions.expected, seconds) as load:
+    with loading(server, versions, seconds) as load:
         first = server.children("podium.worker")
         os.kill(first[0], signal.SIGKILL)
         wait_until(lambda: len(set(server.children("podium.worker")) - {first[0]}) == 2, 30, "the replica is back")
@@ -72,7 +72,7 @@ def test_the_only_worker_is_killed_and_its_requests_wait_for_the_next(podium: Po
     """Without another replica, what was running and what comes meanwhile is answered once the worker is back."""
     server = podium.serve(versions.uri)
 
-    with loading(server, versions.body, versions.expected, seconds) as load:
+    with loading(server, versions, seconds) as load:
         wait_until(lambda: server.answers("/ping"), 10, "requests are under way")
         victim = server.children("podium.worker")[0]
         os.kill(victim, signal.SIGKILL)
@@ -86,7 +86,7 @@ def test_the_only_worker_is_killed_and_its_requests_wait_for_the_next(podium: Po
 
 def test_a_killed_gateway_costs_only_the_requests_in_it(podium: Podium, server: Server, versions: Versions, seconds: float):
     """SIGKILL of one of two gateways: only requests that its connections held break; it is restarted; counts stay exact."""
-    with loading(server, versions.body, versions.expected, seconds) as load:
+    with loading(server, versions, seconds) as load:
         victim = server.children("podium.serving")[0]
         killed = time.monotonic()
         os.kill(victim, signal.SIGKILL)
@@ -111,7 +111,7 @@ def test_a_locked_then_missing_registry_changes_nothing_for_clients(
     registry = podium.home / "registry.db"
     away = podium.folder / "moved-registry.db"
 
-    with loading(server, versions.body, versions.expected, seconds) as load:
+    with loading(server, versions, seconds) as load:
         with closing(sqlite3.connect(registry, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             reported_while_locked = server.status()
@@ -150,7 +150,7 @@ def test_a_stopped_then_killed_supervisor_leaves_no_orphan(
     podium: Podium, server: Server, versions: Versions, seconds: float
 ):
     """While it is stopped requests are answered on; once it is killed the rest drains and exits by itself."""
-    with loading(server, versions.body, versions.expected, seconds) as load:
+    with loading(server, versions, seconds) as load:
         supervisor = server.pid
         os.kill(supervisor, signal.SIGSTOP)
         stopped = time.monotonic()
@@ -181,7 +181,7 @@ def test_a_supervisor_killed_in_the_middle_of_a_swap_leaves_no_orphan(podium: Po
 
 def test_sigterm_at_full_load_finishes_what_it_accepted(podium: Podium, server: Server, versions: Versions, seconds: float):
     """What was sent before SIGTERM is answered, what comes later is answered or refused; the exit status is 0."""
-    with loading(server, versions.body, versions.expected, seconds) as load:
+    with loading(server, versions, seconds) as load:
         wait_until(lambda: server.answers("/ping"), 10, "requests are under way")
         began = time.monotonic()
         wait_until(lambda: time.monotonic() > began + 0.3 * seconds, seconds, "load for a while")

@@ -13,7 +13,7 @@ def test_versions_are_swapped_and_one_rolled_back_under_load_without_a_failed_re
     """1 → 2 → 3, then the rollback to 2: each request gets 200 and the prediction of a version that was live."""
     switches: list[Switch] = []
 
-    with loading(server, versions.body, versions.expected, seconds) as load:
+    with loading(server, versions, seconds) as load:
         switches.append(move(server, ["promote", versions.name, "2"], 2))
         switches.append(move(server, ["promote", versions.name, "3"], 3))
         switches.append(move(server, ["rollback", versions.name], 2))
@@ -39,7 +39,7 @@ def test_an_alias_is_followed_like_a_stage(podium: Podium, versions: Versions):
 
 def test_many_swaps_in_a_row_end_at_the_last_one_wanted(podium: Podium, server: Server, versions: Versions, seconds: float):
     """Moves that come faster than a model loads are not queued: the newest wins, and no request fails on the way."""
-    with loading(server, versions.body, versions.expected, seconds) as load:
+    with loading(server, versions, seconds) as load:
         for version in ("2", "3", "1", "3", "2"):
             podium.run("models", "promote", versions.name, version)
         assert server.settle() == 0

@@ -7,6 +7,7 @@ import click
 
 from podium._version import __version__
 from podium.cli.output import shown
+from podium.domain.nearest import did_you_mean
 from podium.errors import InvalidInput, Misconfigured, PodiumError
 
 EXIT_FAILED, EXIT_ASKED_WRONGLY = 1, 2
@@ -33,6 +34,12 @@ class LazyGroup(click.Group):
         module, attribute, _ = _COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        # click looks for near names among the commands that it holds itself, of which there are none here.
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            raise click.UsageError(f"No such command {args[0]!r}.{did_you_mean(args[0], _COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -67,4 +74,8 @@ def main() -> None:
         sys.exit(EXIT_FAILED)
     except BrokenPipeError:
         sys.stderr.close()
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        # A full disk, a folder of somebody else's: what the system says of which file is all there is to say.
+        click.echo(shown(f"error: {error.filename or 'the system says'}: {error.strerror or error}"), err=True)
         sys.exit(EXIT_FAILED)

@@ -11,6 +11,7 @@ from podium.cli.output import print_facts, print_json, print_table
 from podium.domain.stages import Stage
 from podium.registry.contract import Change, RegisteredModel, Version
 from podium.registry.moves import Moved
+from podium.registry.resolve import Resolved
 
 _LIVE = (Stage.PRODUCTION, Stage.STAGING)
 
@@ -121,8 +122,9 @@ def show_move(moved: Moved, as_json: bool) -> None:
         next_command(f"podium serve -m {shlex.quote(f'models:/{version.name}/{version.stage.value.lower()}')}")
 
 
-def show_validation(model: str, report: Mapping[str, Any], as_json: bool) -> None:
+def show_validation(found: Resolved, report: Mapping[str, Any], as_json: bool) -> None:
     """What came of loading a model in a clean process: an `api.validating.ValidationReport` as a mapping."""
+    model = str(found.reference)
     if as_json:
         print_json({"model": model, **report})
         return
@@ -131,8 +133,10 @@ def show_validation(model: str, report: Mapping[str, Any], as_json: bool) -> Non
     click.echo(f"{model}: " + ("valid." if is_valid else f"failed at step {report['step']}: {report['message']}"))
     facts = {name: value for name, value in report.items() if name not in left_out and value not in (None, False, ())}
     print_facts({name: "; ".join(value) if isinstance(value, tuple) else value for name, value in facts.items()})
-    if is_valid:
+    if is_valid and found.name is None:
         next_command(f"podium models register {shlex.quote(model)} NAME")
+    elif is_valid and found.stage is not Stage.PRODUCTION:
+        next_command(f"podium models promote {shlex.quote(found.name or '')} {found.version}")
     elif log:
         click.echo(log, err=True)
 

@@ -23,7 +23,22 @@ from podium.cli.model_tables import (
 from podium.cli.output import print_json, print_table
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-_VERSION = click.IntRange(min=1)
+
+
+class VersionNumber(click.ParamType[int]):
+    """The number of a version."""
+
+    name = "version"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number that was typed."""
+        text = str(value)
+        if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+            self.fail(f"{text!r} is not a version's number; expected 1, 2, 3 … (see podium models show NAME).", param, ctx)
+        return int(text)
+
+
+_VERSION = VersionNumber()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -243,7 +258,7 @@ def validate(model: str, timeout_s: float, as_json: bool) -> None:
 
     found = Registry().resolve(model)
     report = run(found.folder, timeout_s)
-    show_validation(str(found.reference), asdict(report), as_json)
+    show_validation(found, asdict(report), as_json)
     if not report.is_valid:
         raise SystemExit(EXIT_FAILED)
 

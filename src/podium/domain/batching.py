@@ -5,11 +5,22 @@ A batch is whatever queued while the previous one ran (pull, no timer). Times ar
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import islice
 from typing import Protocol
 
 _FORGETTING = 0.95
 _ENOUGH_SPREAD = 0.25
+
+
+class BatchingMode(StrEnum):
+    """Whether to merge requests at all. In each mode but OFF the probe at load can veto."""
+
+    AUTO = "auto"
+    """Where the flavor knows the rows to be independent, or the author declared it when logging the model."""
+    ON = "on"
+    """Whoever serves the model declares it."""
+    OFF = "off"
 
 
 class Waiting(Protocol):

@@ -11,6 +11,7 @@ _LOGGED_ID = re.compile(r"m-[0-9a-f]{32}")
 _ALIAS = re.compile(r"[\w\-]{1,255}")
 # Python reads no number of more than some thousand digits; what is longer is not a version but a stage that there is not.
 _MAX_DIGITS = 100
+_MAX_NAME = 256
 _VERSION_LIKE = re.compile(r"v\d+", re.IGNORECASE)
 _FORMS = (
     "Write models:/NAME/VERSION, models:/NAME/STAGE, models:/NAME/latest, models:/NAME@ALIAS, "
@@ -106,14 +107,16 @@ def check_name(name: str) -> str:
     """Return a registered model's name, or say what is wrong with it.
 
     Raises:
-        InvalidReference: Empty, or with `/` or `:`, which model URIs give a meaning to.
+        InvalidReference: Empty, too long, not to be shown on one line, or with `/` or `:`, which model URIs give a meaning.
     """
     if not name.strip():
         raise InvalidReference("A registered model needs a name; it was empty.")
     if "/" in name or ":" in name:
         raise InvalidReference(f"Invalid model name '{name}'. Names cannot contain '/' or ':'.")
-    if any(ord(character) < 32 for character in name) or len(name) > 256:
-        raise InvalidReference("Invalid model name: at most 256 characters, none of them a control character.")
+    if len(name) > _MAX_NAME:
+        raise InvalidReference(f"A registered model's name has at most {_MAX_NAME} characters; got {len(name)}.")
+    if not name.isprintable():
+        raise InvalidReference(f"The name {name!r} has characters that cannot be printed.")
     return name
 
 

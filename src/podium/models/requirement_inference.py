@@ -38,6 +38,11 @@ def infer_requirements(folder: Path, saved: Saved, takes_tables: bool) -> tuple[
     if takes_tables:
         packages.setdefault(canonicalize_name("pandas"), "pandas")
     notes = []
+    if "podium" in modules:
+        notes.append(
+            "The model's own code imports podium, so that it loads only where podium is installed. Import the same names "
+            "from mlflow.pyfunc and mlflow.models to do without: podium stands in for those."
+        )
     for module in sorted(modules):
         owner = _owner(module, owners)
         if owner is not None:

@@ -45,13 +45,6 @@ def check_source(text: str) -> str:
     return _check_text(text, "The place that a model came from", MAX_DESCRIPTION)
 
 
-def check_printable(name: str, what: str) -> str:
-    """Return a name that can be stored and shown, or say that it cannot."""
-    if not name.isprintable():
-        raise InvalidReference(f"{what} {name!r} has characters that cannot be printed.")
-    return name
-
-
 def _check_text(text: str, what: str, most: int) -> str:
     if len(text) > most:
         raise InvalidInput(f"{what} has at most {most} characters; got {len(text)}.")

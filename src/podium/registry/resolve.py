@@ -4,7 +4,6 @@ What is not found is explained from what is there: each place that was searched,
 was perhaps meant.
 """
 
-import difflib
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from podium.artifacts.digest import PREFIX, digest_folder
 from podium.artifacts.local import LocalArtifacts
+from podium.domain.nearest import did_you_mean
 from podium.domain.references import AliasRef, FolderRef, LatestRef, LoggedRef, ModelRef, StageRef, VersionRef
 from podium.domain.stages import Stage
 from podium.errors import InvalidInput, InvalidModel, NotFound, RegistryError
@@ -139,8 +139,7 @@ def _not_found(
     name = reference.name
     if reader.model(name) is None:
         names = [model.name for model in reader.models()]
-        close = difflib.get_close_matches(name, names, n=1) or [other for other in names if other.lower() == name.lower()]
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(name, names)
         return NotFound(
             f"{reference}: no registered model is named {name!r}.{hint}", [f"{place}: {_listed('models', sorted(names))}"]
         )

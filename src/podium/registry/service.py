@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from podium.artifacts.contract import ArtifactStore, Stored
+from podium.domain.nearest import did_you_mean
 from podium.domain.references import LoggedRef, check_alias, check_name, parse_reference
 from podium.domain.stages import Stage
 from podium.errors import AlreadyExists, InvalidInput, InvalidReference, NotFound, RegistryError
@@ -29,7 +30,7 @@ from podium.registry.contract import (
     Version,
     Writer,
 )
-from podium.registry.limits import check_description, check_printable, check_source, check_tag_key, check_tags
+from podium.registry.limits import check_description, check_source, check_tag_key, check_tags
 from podium.registry.moves import Moved, others_in, stage_patch, stands_for
 from podium.registry.record import ever_live, live_so_far, previous_live
 from podium.registry.search import MODELS, VERSIONS, Page, search
@@ -75,7 +76,7 @@ class RegistryService:
         Raises:
             NotFound, InvalidModel: There is no such folder, or it was written to meanwhile.
         """
-        check_printable(check_name(name), "The name")
+        check_name(name)
         came_from = check_source(source or str(folder))
         return self._kept(folder, lambda digest: self.register_digest(digest, name, came_from, description, tags))
 
@@ -196,7 +197,7 @@ class RegistryService:
 
     def set_alias(self, name: str, alias: str, number: int) -> None:
         """Point an alias at a version; it points at one version at a time."""
-        check_printable(check_alias(alias), "The alias")
+        check_alias(alias)
         with self._store.writing() as writer:
             version = self._version(writer, name, number)
             if alias not in version.aliases:
@@ -232,7 +233,7 @@ class RegistryService:
         Raises:
             AlreadyExists: The new name is taken.
         """
-        check_printable(check_name(new_name), "The name")
+        check_name(new_name)
         with self._store.writing() as writer:
             self._model(writer, name)
             if new_name != name:
@@ -318,8 +319,10 @@ class RegistryService:
     def _model(self, reader: Reader, name: str) -> RegisteredModel:
         found = reader.model(name)
         if found is None:
-            names = ", ".join(model.name for model in reader.models()) or "none"
-            raise NotFound(f"Registered Model with name={name} not found", [f"{self._store.place}: models {names}"])
+            names = [model.name for model in reader.models()]
+            hint = did_you_mean(name, names)
+            searched = f"{self._store.place}: models {', '.join(names) or 'none'}"
+            raise NotFound(f"Registered Model with name={name} not found{hint and '.' + hint}", [searched])
         return found
 
     def _version(self, reader: Reader, name: str, number: int) -> Version:
@@ -362,7 +365,7 @@ class _CleanedAwayError(RegistryError):
 
 
 def _new_model(name: str, description: str, tags: Mapping[str, str]) -> Patch:
-    check_printable(check_name(name), "The name")
+    check_name(name)
     return {"name": name, "description": check_description(description), "tags": check_tags(tags)}
 
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from podium.errors import Misconfigured
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -35,13 +37,33 @@ class Home:
         return self.root / "logs"
 
     def create(self) -> "Home":
-        """Make the folders that are missing, each 0700. Observers do not call this: they never create anything."""
+        """Make the folders that are missing, each 0700. Observers do not call this: they never create anything.
+
+        Raises:
+            Misconfigured: The home cannot be made, or is not a folder.
+        """
         for folder in (self.root, self.artifacts, self.run, self.logs):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except FileExistsError as error:
+                raise Misconfigured(f"{folder} is not a folder. Set PODIUM_HOME to a folder of yours.") from error
+            except OSError as error:
+                raise Misconfigured(
+                    f"{folder} cannot be made: {error.strerror}. Set PODIUM_HOME to a folder of yours."
+                ) from error
         return self
 
 
 def find_home(environ: Mapping[str, str] = os.environ) -> Home:
-    """`PODIUM_HOME`, or `~/.podium`. Nothing is created."""
-    chosen = environ.get("PODIUM_HOME")
-    return Home(Path(chosen).expanduser().absolute() if chosen else Path.home() / ".podium")
+    """`PODIUM_HOME`, or `~/.podium`. Nothing is created.
+
+    Raises:
+        Misconfigured: Nobody knows where `~` is, as for a user id without a name in a container.
+    """
+    chosen = environ.get("PODIUM_HOME") or "~/.podium"
+    try:
+        return Home(Path(chosen).expanduser().absolute())
+    except RuntimeError as error:
+        raise Misconfigured(
+            f"{chosen}: this user has no home folder. Set PODIUM_HOME to a folder where podium may keep its files."
+        ) from error

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from podium.domain.batching import BatchingMode
 from podium.errors import Misconfigured
 
-BATCHING = ("auto", "on", "off")
+BATCHING = tuple(mode.value for mode in BatchingMode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class ServeSettings:
         replicas: Worker processes for the version that serves.
         gateways: Front processes.
         timeout_s: From a request to its answer.
-        batching: `auto`, `on` (the user declares rows independent; the probe can veto) or `off`.
+        batching: A `domain.batching.BatchingMode`.
         max_batch_rows, max_queue_rows: As in `transport.messages.Load`.
         threads: For BLAS, OpenMP and onnxruntime in each worker.
         load_timeout_s: A version that is not ready by then has failed to load.
@@ -32,7 +33,7 @@ class ServeSettings:
     replicas: int = 1
     gateways: int = 1
     timeout_s: float = 60.0
-    batching: str = "auto"
+    batching: str = BatchingMode.AUTO.value
     max_batch_rows: int = 256
     max_queue_rows: int = 4096
     threads: int = 1

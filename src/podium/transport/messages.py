@@ -35,7 +35,7 @@ class Load:
         mlmodel: The whole MLmodel file as JSON; the worker reads no YAML.
         endpoint: Public name, for logs and messages.
         version: The version's label, likewise.
-        batching: `auto` (native flavors that pass the probe), `on` (declared row-independent; the probe can veto), `off`.
+        batching: A `domain.batching.BatchingMode`.
         max_batch_rows: A batch never holds more, unless one request alone does.
         max_queue_rows: Requests beyond are REFUSED with QUEUE_FULL; one request alone is always taken by an empty queue.
         packages: Names whose installed versions Ready reports (the model's requirements).

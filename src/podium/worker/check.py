@@ -42,7 +42,9 @@ def check(folder: Path, mlmodel: Mapping[str, Any]) -> dict[str, Any]:
         try:
             _run(folder, mlmodel, report)
         except PodiumError as error:
-            traceback.print_exc()
+            if error.__cause__ is not None:
+                # The model's own; podium's message says the rest.
+                traceback.print_exception(error.__cause__)
             report["message"] = _message(error)
             report["cause"] = load_cause(error) if report["step"] == "load" else error.code.lower()
     report["warnings"] = list(dict.fromkeys(str(each.message) for each in caught))

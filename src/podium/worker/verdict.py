@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from podium.domain.batching import BatchingMode
 from podium.flavors.contract import RowIndependence
 from podium.worker.probe import Probed
-
-ON, OFF = "on", "off"
 
 _HOW_TO_DECLARE = (
     "declare it row_independent when you log it, or serve with --batching on, if each row's answer depends on that row only"
@@ -30,17 +29,17 @@ def judge(mode: str, rows: RowIndependence, probe: Callable[[], Probed]) -> Verd
     so. The probe is not run where it could change nothing.
 
     Args:
-        mode: `auto`, `on` (declared when serving) or `off`.
+        mode: A `BatchingMode`, as it came in the Load message.
         rows: What the flavor knows, or the author declared.
         probe: Calls the model.
     """
-    if mode == OFF:
+    if mode == BatchingMode.OFF:
         return Verdict(False, "switched off")
     if rows.static_batch is not None:
         return Verdict(False, f"the model takes exactly {rows.static_batch} rows a call")
     if rows.is_known_independent:
         claim = rows.reason
-    elif mode == ON:
+    elif mode == BatchingMode.ON:
         claim = "declared row-independent when served"
     else:
         return Verdict(False, f"{rows.reason}; {_HOW_TO_DECLARE}")
