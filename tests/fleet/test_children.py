@@ -97,6 +97,23 @@ def test_whatever_it_started_goes_with_it(program):
     until(lambda: not _is_alive(pid), "the descendant is gone")
 
 
+def test_a_daemon_that_it_started_goes_with_it_too(program):
+    """In a session of its own; the process group alone would miss it."""
+    module = program(
+        "other = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
+        "control.send(Loading(str(other.pid)))\ncontrol.receive()\nos.kill(os.getpid(), 9)"
+    )
+
+    async def talk(child):
+        [said] = await child.receive()
+        child.send(Drain(1.0))
+        return int(said.step), await asyncio.shield(child.ended)
+
+    pid, _ = run(module, talk)
+
+    until(lambda: not _is_alive(pid), "the daemon is gone")
+
+
 def test_a_signal_is_a_negative_status(program):
     """As subprocess says it."""
     module = program("os.kill(os.getpid(), signal.SIGTERM)")

@@ -137,6 +137,16 @@ def test_a_log_that_has_grown_is_rotated_under_its_writer(tmp_path):
     assert kept == {"gateway-0.log.1": "5", "gateway-0.log.2": "4", "gateway-0.log.3": "3"}
 
 
+def test_of_a_log_that_has_grown_beyond_measure_the_end_is_kept(tmp_path):
+    """A model may print gigabytes between two looks."""
+    log = tmp_path / "worker-1.log"
+    log.write_bytes(b"old" * 1000 + b"the end")
+
+    rotate(tmp_path, max_bytes=7)
+
+    assert (tmp_path / "worker-1.log.1").read_bytes() == b"ldoldoldthe end"[-14:]
+
+
 def test_the_access_log_is_left_to_the_gateways(tmp_path):
     """They rotate it themselves."""
     (tmp_path / "access.log").write_text("x" * 100)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from podium.fleet.orphans import MARK, end_marked
 from podium.settings.source_tree import environ_for_children
 from podium.transport.control import ControlSocket
 from podium.transport.messages import BrokenMessage, Message
@@ -23,11 +25,12 @@ class Child:
     """A process of ours. Its owner reads `receive` until None, then awaits `ended`, then calls `close`.
 
     It runs in a session of its own: a Ctrl-C at the terminal reaches the supervisor alone, which drains the children in
-    order; and whatever the child started itself is in its process group and goes with it.
+    order; and whatever the child started itself goes with it, by its process group or by the mark in its environment.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket, mark: str) -> None:
         self.pid = process.pid
+        self._mark = mark
         self._process = process
         self._sock = sock
         self._control = ControlSocket(sock)
@@ -137,6 +140,8 @@ class Child:
             asyncio.get_running_loop().remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = None
+        # In a thread: there may be thousands of processes to look at. The loop's end waits for it.
+        asyncio.get_running_loop().run_in_executor(None, end_marked, self._mark)
         if not self.ended.done():
             self.ended.set_result(status)
 
@@ -159,6 +164,7 @@ def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None)
         OSError: No process, descriptor or memory is to be had.
     """
     ours, theirs = socket.socketpair()
+    mark = secrets.token_hex(8)
     try:
         flags = [text for flag, number in inherited.items() for text in (flag, str(number))]
         command = [sys.executable, "-m", *module, "--control-fd", str(theirs.fileno()), *flags]
@@ -169,7 +175,7 @@ def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None)
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**environ_for_children(), "PYTHONUNBUFFERED": "1"},
+                env={**environ_for_children(), "PYTHONUNBUFFERED": "1", MARK: mark},
                 pass_fds=(theirs.fileno(), *inherited.values()),
                 start_new_session=True,
             )
@@ -182,7 +188,7 @@ def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None)
     finally:
         theirs.close()
     ours.settimeout(_SEND_TIMEOUT_S)
-    return Child(process, ours)
+    return Child(process, ours, mark)
 
 
 def _open_log(path: Path) -> int:

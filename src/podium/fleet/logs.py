@@ -37,20 +37,22 @@ def rotate(folder: Path, max_bytes: int = _MAX_BYTES, keep: int = _KEEP) -> None
     """Rotate each file that has grown too long, and remove the logs of versions of long ago."""
     for path in folder.glob("*.log"):
         if path.name != "access.log" and path.stat().st_size > max_bytes:
-            _rotate(path, keep)
+            _rotate(path, max_bytes, keep)
     workers = sorted(folder.glob("worker-*.log"), key=lambda path: path.stat().st_mtime)
     for path in workers[:-_WORKER_LOGS]:
         for part in (path, *(_older(path, number) for number in range(1, keep + 1))):
             part.unlink(missing_ok=True)
 
 
-def _rotate(path: Path, keep: int) -> None:
+def _rotate(path: Path, max_bytes: int, keep: int) -> None:
     for number in range(keep - 1, 0, -1):
         older = _older(path, number)
         if older.exists():
             older.replace(_older(path, number + 1))
     with path.open("rb+") as source, _older(path, 1).open("wb") as target:
         os.fchmod(target.fileno(), 0o600)
+        # The end of it: a model may print gigabytes between two looks.
+        source.seek(-min(2 * max_bytes, os.fstat(source.fileno()).st_size), os.SEEK_END)
         # Copy until nothing is left and cut at once: what is printed in between, some microseconds, is lost.
         shutil.copyfileobj(source, target, 1 << 20)
         source.truncate(0)

@@ -39,7 +39,7 @@ from podium.telemetry.slots import Slots, create_slots
 
 _TICK_S = 0.25
 _HOUSEKEEPING_S = 1.0
-_ROTATE_S = 10.0
+_ROTATE_S = 2.0
 _PAUSED_S = 5.0
 _MARGIN_S = 3.0
 _MOST_ACTIONS = 1000
