@@ -197,3 +197,9 @@ def test_what_is_no_onnx_model_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(onnx.ModelProto().SerializeToString())
     with pytest.raises(InvalidModel):
         load_proto(tmp_path, {"onnx": {"data": "m.onnx"}})
+
+
+def test_a_model_of_another_flavor_holds_no_graph(tmp_path: Path) -> None:
+    """The flavors that it has are named."""
+    with pytest.raises(InvalidModel, match=r"no ONNX graph.*\['python_function', 'sklearn'\]"):
+        load_proto(tmp_path, {"sklearn": {}, "python_function": {"model_path": "model.skops"}})

@@ -292,3 +292,16 @@ def test_every_name_on_the_list_is_an_estimator_of_scikit_learn() -> None:
     gone = {"PassiveAggressiveClassifier", "PassiveAggressiveRegressor"}
 
     assert set() == (sklearn_rows._ROW_BY_ROW | sklearn_rows._MADE_OF_OTHERS) - known - gone
+
+
+@pytest.mark.parametrize(("model", "said"), [(3, "a int"), (LogisticRegression, "LogisticRegression, a class")])
+def test_what_is_no_estimator_is_refused(tmp_path: Path, model: Any, said: str) -> None:
+    """skops and pickle would take it, and nothing could be done with it."""
+    with pytest.raises(InvalidInput, match=f"sk_model is {said}; expected a fitted"):
+        FLAVOR.save(model, tmp_path)
+
+
+def test_a_model_of_another_flavor_is_not_unpickled(tmp_path: Path) -> None:
+    """Asked for the estimator of an ONNX model, the flavors that it has are named."""
+    with pytest.raises(InvalidModel, match=r"no scikit-learn estimator.*\['onnx', 'python_function'\]"):
+        load_estimator(tmp_path, {"onnx": {}, "python_function": {"loader_module": "mlflow.onnx", "data": "model.onnx"}})

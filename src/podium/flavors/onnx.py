@@ -161,6 +161,8 @@ def model_file(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> Path:
         InvalidModel: It names none, or one that is not there.
     """
     file = flavors.get("python_function", {}).get("data") or flavors.get("onnx", {}).get("data")
+    if file is None:
+        raise InvalidModel(f"The model holds no ONNX graph; its flavors are {sorted(flavors)}.")
     return part_of(folder, file, "data")
 
 

@@ -64,6 +64,11 @@ class SklearnFlavor:
 
         asked, method = options.get("serialization_format"), options.get("pyfunc_predict_fn") or "predict"
         trusted: Sequence[str] | None = options.get("skops_trusted_types")
+        if isinstance(model, type) or not any(hasattr(model, each) for each in ("fit", "predict", "transform")):
+            raise InvalidInput(
+                f"sk_model is {model.__name__ + ', a class' if isinstance(model, type) else 'a ' + type(model).__name__}; "
+                "expected a fitted scikit-learn estimator or pipeline."
+            )
         if asked is not None and asked not in _FORMATS:
             raise InvalidInput(f"serialization_format is {asked!r}; expected one of {list(_FORMATS)}.")
         if method not in _PREDICT_FNS:
@@ -112,6 +117,8 @@ def load_estimator(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> An
         LoadFailed, InvalidModel, MissingDependency.
     """
     own, pyfunc = flavors.get("sklearn", {}), flavors.get("python_function", {})
+    if "sklearn" not in flavors and pyfunc.get("loader_module") not in SklearnFlavor.loader_modules:
+        raise InvalidModel(f"The model holds no scikit-learn estimator; its flavors are {sorted(flavors)}.")
     file = pyfunc.get("model_path") or pyfunc.get("data") or own.get("pickled_model")
     path = part_of(folder, file, "model_path")
     written = own.get("serialization_format") or PICKLE

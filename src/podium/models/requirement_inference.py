@@ -41,7 +41,7 @@ def infer_requirements(folder: Path, saved: Saved, takes_tables: bool) -> tuple[
     if "podium" in modules:
         notes.append(
             "The model's own code imports podium, so that it loads only where podium is installed. Import the same names "
-            "from mlflow.pyfunc and mlflow.models to do without: podium stands in for those."
+            "of mlflow.pyfunc and mlflow.models to do without: podium stands in for those."
         )
     for module in sorted(modules):
         owner = _owner(module, owners)
