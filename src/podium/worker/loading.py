@@ -17,6 +17,7 @@ from podium.models.installed import installed_versions
 from podium.models.predictor import Predictor
 from podium.transport.messages import Load, LoadError, Loading, Message, Ready
 from podium.worker.log import log_event, traceback_of
+from podium.worker.made_up import made_up_request
 from podium.worker.probe import Probed, probe
 from podium.worker.verdict import Verdict, judge
 
@@ -116,15 +117,31 @@ def _judge(order: Load, predictor: Predictor, example: _Example) -> Verdict:
     def look() -> Probed:
         if example.failure:
             return Probed(None, "the input example does not score")
-        if example.text is None:
-            return Probed(None, "the model has no input example")
         try:
+            if example.text is None:
+                return _probe_without_example(predictor)
             return probe(predictor, example.data, example.params)
         except BaseException as error:  # noqa: BLE001 - as in load; a model that fails here is no reason not to serve it
             log_event("probe_failed", error=type(error).__name__, traceback=traceback_of(error))
             return Probed(False, f"the probe failed: {type(error).__name__}")
 
     return judge(order.batching, predictor.rows, look)
+
+
+def _probe_without_example(predictor: Predictor) -> Probed:
+    """Look with numbers made up from the signature; where these do not score, the model's owner alone knows what would."""
+    from podium.protocols.mlflow.codec import decode
+
+    text = made_up_request(predictor.signature)
+    if text is None:
+        return Probed(None, "the model has no input example, and its signature says too little to make one up")
+    try:
+        decoded = decode(text.encode(), "application/json", predictor.signature)
+        data, params = predictor.enforce(decoded.data, decoded.params)
+        predictor.call(data, params)
+    except PodiumError:
+        return Probed(None, "the model has no input example, and does not score numbers made up from its signature")
+    return probe(predictor, data, params, "numbers made up from the signature")
 
 
 def _sentence(error: BaseException) -> str:

@@ -33,13 +33,14 @@ class Probed:
     reason: str
 
 
-def probe(predictor: Predictor, data: Any, params: Mapping[str, Any] | None) -> Probed:
+def probe(predictor: Predictor, data: Any, params: Mapping[str, Any] | None, origin: str = "the input example") -> Probed:
     """Compare the answers for rows together, permuted and singly; at most `2 + 8` calls and one more to name the fault.
 
     Args:
         predictor: A loaded model.
         data: The enforced input example; it has been scored before without an error.
         params: The enforced params of the example.
+        origin: What the rows are of, for people.
     """
     present = count_rows(data)
     if present is None:
@@ -48,7 +49,7 @@ def probe(predictor: Predictor, data: Any, params: Mapping[str, Any] | None) -> 
         return Probed(None, "the input example has no row to probe with")
     if merge_key(data, params) is None:
         return Probed(False, "inputs such as the example cannot be merged (an index of their own, or an unknown kind)")
-    for rows, note in _candidates(data, present):
+    for rows, note in _candidates(data, present, origin):
         try:
             return _compare(predictor, rows, params, note)
         except PodiumError as error:
@@ -66,10 +67,10 @@ def more_rows(data: Any, wanted: int) -> Any:
     return merge(parts)
 
 
-def _candidates(data: Any, present: int) -> list[tuple[Any, str]]:
+def _candidates(data: Any, present: int, origin: str) -> list[tuple[Any, str]]:
     first = take(data, range(min(present, _MOST)))
     if present >= _WANTED:
-        return [(first, f"{min(present, _MOST)} rows of the input example")]
+        return [(first, f"{min(present, _MOST)} rows of {origin}")]
     missing = [present - 1] * (_WANTED - present)
     copies = (take(data, [*range(present), *missing]), "copies of the input example's row, which says little")
     try:
