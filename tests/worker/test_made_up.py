@@ -36,7 +36,7 @@ def test_what_is_made_up_fits_the_signature(what: str, signature: Signature, sha
 
     decoded = decode(text.encode(), "application/json", signature)
 
-    assert shape == decoded.data.shape
+    assert decoded.data.shape == shape
 
 
 def test_no_two_rows_are_equal() -> None:
@@ -44,7 +44,7 @@ def test_no_two_rows_are_equal() -> None:
 
     rows = json.loads(text or "")["dataframe_split"]["data"]
 
-    assert 3 == len({json.dumps(row) for row in rows})
+    assert len({json.dumps(row) for row in rows}) == 3
 
 
 def test_several_named_tensors_are_made_up_together() -> None:
@@ -52,7 +52,7 @@ def test_several_named_tensors_are_made_up_together() -> None:
 
     decoded = decode((made_up_request(signature) or "").encode(), "application/json", signature)
 
-    assert {"x": (3, 2), "y": (3,)} == {name: values.shape for name, values in decoded.data.items()}
+    assert {name: values.shape for name, values in decoded.data.items()} == {"x": (3, 2), "y": (3,)}
 
 
 @pytest.mark.parametrize(("what", "signature"), BEYOND, ids=[row[0] for row in BEYOND])

@@ -25,8 +25,8 @@ def judge(mode: str, rows: RowIndependence, probe: Callable[[], Probed]) -> Verd
 
     A model is batched when its flavor knows it to be row-independent, or its author (when logging it, which `rows` then
     says) or its operator (when serving it) declared it so, and the probe does not refute it. Where the probe cannot look
-    (no input example and no numbers to make one up, or one that fails), the word of the list or of the declaration stands alone, and the reason says
-    so. The probe is not run where it could change nothing.
+    (no input example and no numbers to make one up, or one that fails), the word of the list or of the declaration stands
+    alone, and the reason says so. The probe is not run where it could change nothing.
 
     Args:
         mode: A `BatchingMode`, as it came in the Load message.
