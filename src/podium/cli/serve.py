@@ -16,7 +16,7 @@ from podium.fleet.events import Event
 from podium.fleet.logs import access_log
 from podium.fleet.machine import cpu_limit
 from podium.fleet.status import Served
-from podium.fleet.supervisor import Supervisor
+from podium.fleet.supervisor import Programs, Supervisor
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import Resolved, resolve
 from podium.settings.home import Home, find_home
@@ -42,6 +42,7 @@ _LONGEST_CURL = 300
 @click.option("--max-queue-rows", default=4096, show_default=True, help="Rows that may wait for a replica.")
 @click.option("--threads", default=1, show_default=True, help="Threads of each worker's numeric libraries.")
 @click.option("--name", "endpoint", default=None, help="Public name of the endpoint. [default: the model's]")
+@click.option("--front-fd", type=int, hidden=True, help="Hand gateways over there: serving/asgi.py.")
 def serve(
     uri: str,
     port: int,
@@ -58,6 +59,7 @@ def serve(
     max_queue_rows: int,
     threads: int,
     endpoint: str | None,
+    front_fd: int | None,
 ) -> None:
     """Serve a model over HTTP and follow its stage or alias: move it and the new version takes over.
 
@@ -83,17 +85,34 @@ def serve(
         drain_timeout_s=drain_timeout,
         gateway_settings=_gateway_settings(home, name, timeout, drain_timeout, _size_in_bytes(max_body)),
     )
-    Server(home, reference, first, name, settings).run()
+    Server(home, reference, first, name, settings, front_fd).run()
 
 
 class Server:
-    """A supervisor and what a person is told about it."""
+    """A supervisor and what a person is told about it.
 
-    def __init__(self, home: Home, reference: ModelRef, first: Resolved, endpoint: str, settings: ServeSettings) -> None:
+    Args:
+        home, reference, first, endpoint, settings: As the supervisor's.
+        front: A socket to somebody else's server that will be the gateway; when that hangs up, this one ends.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        reference: ModelRef,
+        first: Resolved,
+        endpoint: str,
+        settings: ServeSettings,
+        front: int | None = None,
+    ) -> None:
         self._reference = reference
         self._settings = settings
         self._is_shown = False
-        self._supervisor = Supervisor(home, reference, first, endpoint, settings, RegistryObserver(home), self._tell)
+        self._front = front
+        programs = Programs() if front is None else Programs(gateway=("podium.serving.handover",), front=front)
+        self._supervisor = Supervisor(
+            home, reference, first, endpoint, settings, RegistryObserver(home), self._tell, programs
+        )
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -101,11 +120,19 @@ class Server:
 
     async def _run(self) -> None:
         progress = asyncio.create_task(self._show_progress())
+        if self._front is not None:
+            asyncio.get_running_loop().add_reader(self._front, self._front_hung_up)
         try:
             await self._supervisor.run()
         finally:
             progress.cancel()
             await asyncio.gather(progress, return_exceptions=True)
+
+    def _front_hung_up(self) -> None:
+        """Nothing is ever written to us there, so that only its end makes it readable."""
+        if self._front is not None:
+            asyncio.get_running_loop().remove_reader(self._front)
+            self._supervisor.stop()
 
     async def _show_progress(self) -> None:
         """A line every two seconds while nothing serves yet."""
