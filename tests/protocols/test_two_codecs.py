@@ -24,7 +24,9 @@ def check(side: Sides, body: bytes) -> bool:
     assert len(packed.block) == packed.rows * side.plan.record_bytes
     assert len(packed.texts) == packed.rows * side.plan.texts_per_row
 
-    assert_same(side.reference(body), side.assembler.assemble(*packed))
+    got = side.assembler.assemble(*packed)
+    assert_same(side.reference(body), got)
+    assert_same(side.reference(body, is_strict=True), got)
     return True
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas
 from hypothesis import strategies as st
 
+from podium.domain.dialect import Dialect, Mode
 from podium.domain.input_plan import InputPlan, plan_for
 from podium.domain.signature import Column, ColumnSchema, DataType, Signature, Tensor, TensorSchema
 from podium.flavors.contract import RowIndependence
@@ -17,7 +18,6 @@ from podium.models.predictor import Predictor
 from podium.protocols.mlflow.codec import Codec
 from podium.protocols.mlflow.fast_reading import FastReader
 
-JSON = "application/json"
 SCALARS = [DataType.DOUBLE, DataType.FLOAT, DataType.LONG, DataType.INTEGER, DataType.BOOLEAN, DataType.STRING]
 NAMES = [
     "a",
@@ -45,20 +45,28 @@ class Sides(NamedTuple):
     plan: InputPlan
     reader: FastReader
     assembler: Assembler
-    predictor: Predictor
-    codec: Codec
+    compat: tuple[Codec, Predictor]
+    strict: tuple[Codec, Predictor]
 
-    def reference(self, body: bytes) -> Any:
+    def reference(self, body: bytes, is_strict: bool = False) -> Any:
         """What the worker makes of a body by itself; raises PodiumError for what it refuses."""
-        return self.predictor.enforce(self.codec.decode(body, JSON).data)[0]
+        codec, predictor = self.strict if is_strict else self.compat
+        return predictor.enforce(codec.decode(body, "application/json").data)[0]
 
 
 @cache
 def sides(signature: Signature) -> Sides:
     plan = plan_for(signature)
     assert plan is not None
-    predictor = Predictor(None, signature, "x", RowIndependence(False, ""), {})  # type: ignore[arg-type]
-    return Sides(signature, plan, FastReader(plan), Assembler(plan), predictor, Codec(signature))
+    return Sides(
+        signature, plan, FastReader(plan), Assembler(plan), _reference(signature, "compat"), _reference(signature, "strict")
+    )
+
+
+def _reference(signature: Signature, mode: Mode) -> tuple[Codec, Predictor]:
+    dialect = Dialect(mode=mode)
+    rows = RowIndependence(False, "")
+    return Codec(signature, dialect), Predictor(None, signature, "x", rows, {}, dialect=dialect)  # type: ignore[arg-type]
 
 
 def columns(*kinds: DataType, names: Sequence[str] = NAMES, required: bool = True) -> Signature:

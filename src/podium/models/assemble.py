@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.columns import COLUMNS, NUMPY_TYPES, pandas_for
+from podium.domain.columns import COLUMNS, pandas_for
+from podium.domain.conversions import NUMPY_TYPES
 from podium.domain.input_plan import InputPlan
 from podium.domain.signature import DataType
 
