@@ -26,15 +26,14 @@ def start(request: pytest.FixtureRequest, podium: Podium) -> Iterator[Start]:
     """Start the application under a server; whatever happens, the process ends with the test."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def begin(uri: str, *arguments: str) -> Server:
+    def begin(uri: str, **settings: str) -> Server:
         port = free_port()
         log = podium.folder / f"asgi-{port}.log"
         command = [part.format(port=port) for part in SERVERS[request.param]]
-        told = {"PODIUM_ASGI_URI": uri, "PODIUM_ASGI_ARGUMENTS": " ".join(arguments)}
         with log.open("wb") as out:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command, "podium.serving.asgi:app"],
-                env={**podium.environment, **told},
+                env={**podium.environment, "PODIUM_SERVE_MODEL_URI": uri, **settings},
                 cwd=podium.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -53,7 +52,7 @@ def start(request: pytest.FixtureRequest, podium: Podium) -> Iterator[Start]:
 @pytest.fixture
 def server(start: Start, versions: Versions) -> Server:
     """Serving what is in Production, bodies of 100 KiB at most."""
-    running = start(versions.uri, "--max-body", "100KiB")
+    running = start(versions.uri, PODIUM_LIMITS_MAX_BODY="100KiB")
     wait_until(lambda: running.answers("/readyz"), 60, "it is ready", running.has_ended)
     return running
 

@@ -4,18 +4,14 @@ The server reads HTTP; admission, routing, retries, answers are the same objects
 starts `podium serve` beside it (supervisor and workers, no gateway process), and the gateway lives in this process: it
 answers the ASGI server's requests, and those that come to the port that `podium status` names.
 
-    PODIUM_ASGI_URI        what to serve: models:/NAME/STAGE, a folder ...
-    PODIUM_ASGI_ARGUMENTS  more flags of `podium serve`, as on its command line
+What to serve, and how, is said as for `podium serve`: PODIUM_SERVE_MODEL_URI and its like, or podium.toml.
 """
 
 import asyncio
 import logging
-import os
-import shlex
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from podium.errors import Misconfigured
 from podium.serving.attachment import Attachment
 from podium.serving.gateway import Gateway
 from podium.web.messages import Fault, Head, Request, Response
@@ -27,8 +23,6 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-URI_VARIABLE = "PODIUM_ASGI_URI"
-ARGUMENTS_VARIABLE = "PODIUM_ASGI_ARGUMENTS"
 _log = logging.getLogger("podium.gateway")
 
 
@@ -66,12 +60,10 @@ class Application:
     """An ASGI 3 application. One event loop; with several server processes each has a supervisor and workers of its own.
 
     Args:
-        uri: What to serve; PODIUM_ASGI_URI where it is None.
-        arguments: More flags for `podium serve`; PODIUM_ASGI_ARGUMENTS where it is None.
+        arguments: Flags of `podium serve`, which win over variables and podium.toml: "-m", "models:/NAME/production".
     """
 
-    def __init__(self, uri: str | None = None, arguments: Sequence[str] | None = None) -> None:
-        self._uri = uri
+    def __init__(self, *arguments: str) -> None:
         self._arguments = arguments
         self._attachment: Attachment | None = None
 
@@ -87,7 +79,7 @@ class Application:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            self._attachment = Attachment(*self._told())
+            self._attachment = Attachment(self._arguments)
             await self._attachment.start()
         except Exception as error:  # noqa: BLE001
             _log.exception("podium cannot start under this server")
@@ -103,14 +95,6 @@ class Application:
         attachment, self._attachment = self._attachment, None
         if attachment is not None:
             await attachment.stop()
-
-    def _told(self) -> tuple[str, list[str]]:
-        uri = self._uri or os.environ.get(URI_VARIABLE, "")
-        if not uri:
-            raise Misconfigured(f"nothing says what to serve: set {URI_VARIABLE}, for example to models:/NAME/production")
-        if self._arguments is not None:
-            return uri, list(self._arguments)
-        return uri, shlex.split(os.environ.get(ARGUMENTS_VARIABLE, ""))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client")

@@ -33,15 +33,14 @@ class Attachment:
     """One supervisor of our own and the gateway in this process.
 
     Args:
-        uri: What to serve.
-        arguments: More flags of `podium serve`.
+        arguments: Flags of `podium serve`.
 
     Attributes:
         gateway: The one that takes requests now; None until the first is handed over.
     """
 
-    def __init__(self, uri: str, arguments: Sequence[str]) -> None:
-        self._command = ["-m", "podium", "serve", "-m", uri, "--port", "0", "--gateways", "1", *arguments]
+    def __init__(self, arguments: Sequence[str]) -> None:
+        self._command = ["-m", "podium", "serve", "--port", "0", "--gateways", "1", *arguments]
         self.gateway: Gateway | None = None
         self._drain_s = 0.0
         self._running: set[asyncio.Task[None]] = set()
