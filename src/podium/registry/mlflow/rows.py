@@ -26,7 +26,7 @@ class Session(Protocol):
         """Rows of a query with `:name` placeholders; at most 50,000."""
 
 
-class Database(Protocol):
+class SqlPlace(Protocol):
     """Where sessions come from."""
 
     place: str
@@ -40,7 +40,7 @@ def is_database(uri: str) -> bool:
     return uri.partition(":")[0].partition("+")[0].lower() in _DATABASES
 
 
-def open_database(uri: str, folder: Path, timeout_s: float) -> Database:
+def open_database(uri: str, folder: Path, timeout_s: float) -> SqlPlace:
     """The database of a URI such as `sqlite:///mlflow.db`; relative paths start from `folder`.
 
     Raises:

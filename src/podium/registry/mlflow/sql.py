@@ -9,7 +9,7 @@ from typing import Any
 from podium.domain.stages import Stage
 from podium.errors import RegistryError
 from podium.registry.mlflow.contract import MlflowVersion
-from podium.registry.mlflow.rows import Database, Row
+from podium.registry.mlflow.rows import Row, SqlPlace
 
 _WORKSPACE = "default"
 
@@ -17,7 +17,7 @@ _WORKSPACE = "default"
 class SqlStore:
     """A `Store` in MLflow's database. `workspace` is None for the default one."""
 
-    def __init__(self, database: Database, workspace: str | None = None) -> None:
+    def __init__(self, database: SqlPlace, workspace: str | None = None) -> None:
         self.place = database.place
         self._database = database
         self._workspace = workspace or _WORKSPACE
