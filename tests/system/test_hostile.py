@@ -1,6 +1,6 @@
 """Hostile clients against a real server with a real model: they are refused, and all others served as ever.
 
-PODIUM_TEST_HOSTILE_REQUESTS says how many malformed requests, PODIUM_TEST_HOSTILE_SEED which; the issue's figure is 100,000.
+PODIUM_TEST_HOSTILE_REQUESTS says how many malformed requests (the issue has 100,000), PODIUM_TEST_HOSTILE_SEED which.
 """
 
 import asyncio
@@ -100,8 +100,8 @@ def test_slow_clients_are_cut_and_hold_up_nobody(server: Server, versions: Versi
     slow: list[socket.socket] = []
 
     async def hold() -> None:
-        for _ in range(60):
-            slow.extend((slow_head(server.port), slow_body(server.port), slow_reader(server.port)))
+        for begin in (*[slow_head, slow_body] * 60, *[slow_reader] * 15):
+            slow.append(begin(server.port))
             await asyncio.sleep(0)
         ends = time.monotonic() + 30
         while not all(_is_cut(sock) for sock in slow):
