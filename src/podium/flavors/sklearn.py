@@ -13,6 +13,7 @@ from podium.flavors.contract import Loaded, RowIndependence, Saved
 from podium.flavors.folders import part_of
 from podium.flavors.notes import note
 from podium.flavors.pickles import check_allowed, dump_cloudpickle, load_pickle, modules_in, names_main
+from podium.flavors.sklearn_forests import direct_forest
 from podium.flavors.sklearn_rows import rows_of
 
 SKOPS, CLOUDPICKLE, PICKLE = "skops", "cloudpickle", "pickle"
@@ -29,7 +30,7 @@ class LoadedEstimator:
     def __init__(self, estimator: Any, method: str) -> None:
         self.native = estimator
         self.method = method
-        self._call: Callable[..., Any] = getattr(estimator, method)
+        self._call: Callable[..., Any] = direct_forest(estimator, method) or getattr(estimator, method)
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Call the method; params are ignored, as in MLflow."""
