@@ -10,29 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from podium.domain.conversions import MOST_EXACT, NUMPY_TYPES, REAL, WHOLE, is_exact
 from podium.domain.signature import DataType
 from podium.errors import MissingDependency, SchemaMismatch
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NUMPY_TYPES: dict[DataType, "np.dtype[Any]"] = {
-    DataType.BOOLEAN: np.dtype("bool"),
-    DataType.INTEGER: np.dtype("int32"),
-    DataType.LONG: np.dtype("int64"),
-    DataType.FLOAT: np.dtype("float32"),
-    DataType.DOUBLE: np.dtype("float64"),
-    DataType.STRING: np.dtype("str"),
-    DataType.BINARY: np.dtype("bytes"),
-    DataType.DATETIME: np.dtype("datetime64[ns]"),
-}
-
 COLUMNS = "A model whose signature has columns"
-
-_WHOLE = (DataType.INTEGER, DataType.LONG)
-_REAL = (DataType.FLOAT, DataType.DOUBLE)
-# The largest magnitude up to which every whole number has a float of its own.
-_EXACT = {DataType.FLOAT: 2**24, DataType.DOUBLE: 2**53}
 
 _MISSING_INTEGERS = (
     " Hint: the type mismatch is likely caused by missing values. Integer columns in python can not represent missing "
@@ -114,7 +99,7 @@ def _conform_objects(label: Any, values: "pd.Series[Any]", kind: DataType, requi
         return values
     pandas = sys.modules["pandas"]
     is_missing = values.isna()
-    if not required and kind in _WHOLE:
+    if not required and kind in WHOLE:
         if all(_is_whole(value, NUMPY_TYPES[kind]) for value in values[~is_missing]):
             return values
     elif kind is DataType.DOUBLE or (not required and bool(is_missing.all())):
@@ -134,16 +119,16 @@ def _conform_numbers(label: Any, values: "pd.Series[Any]", kind: DataType, requi
         is_widening = size <= target.itemsize
     elif have == "u" and target.kind == "i":
         is_widening = size < target.itemsize
-    elif have in "iu" and kind in _REAL:
+    elif have in "iu" and kind in REAL:
         return _whole_to_float(label, values, kind)
     else:
         is_widening = False
     if is_widening:
         return values.astype(target, errors="raise")
-    if have == "f" and kind in _WHOLE:
+    if have == "f" and kind in WHOLE:
         known = values.dropna()
         is_whole = len(known) < len(values) and bool((known == np.floor(known)).all())
-        if is_whole and not required and bool((known.abs() <= _EXACT[DataType.DOUBLE]).all()):
+        if is_whole and not required and bool((known.abs() <= MOST_EXACT).all()):
             return values.astype(np.float64)
         raise _unsafe(label, values, target, _MISSING_INTEGERS if is_whole else "")
     raise _unsafe(label, values, target)
@@ -151,9 +136,8 @@ def _conform_numbers(label: Any, values: "pd.Series[Any]", kind: DataType, requi
 
 def _whole_to_float(label: Any, values: "pd.Series[Any]", kind: DataType) -> "pd.Series[Any]":
     """MLflow refuses int64 for double unless all are 0 or 1; what can be lost is only what a float cannot hold exactly."""
-    bound = _EXACT[kind]
     known = values.dropna()
-    if len(known) and not (-bound <= int(known.min()) and int(known.max()) <= bound):
+    if len(known) and not (is_exact(int(known.min()), kind) and is_exact(int(known.max()), kind)):
         raise _unsafe(label, values, NUMPY_TYPES[kind])
     pandas = sys.modules["pandas"]
     floats = values.to_numpy(dtype=NUMPY_TYPES[kind], na_value=np.nan)

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from podium.domain.columns import COLUMNS, NUMPY_TYPES, conform_column, pandas_for
+from podium.domain.columns import COLUMNS, conform_column, pandas_for
+from podium.domain.conversions import NUMPY_TYPES, RULES, is_exact
 from podium.domain.reasons import listed
 from podium.domain.signature import (
     AnyType,
@@ -26,15 +27,11 @@ from podium.domain.signature import (
 )
 from podium.errors import SchemaMismatch
 
-# The types of JSON values that fit a type as they are.
-_PLAIN: dict[DataType, frozenset[type]] = {
-    DataType.STRING: frozenset({str}),
-    DataType.BOOLEAN: frozenset({bool}),
-    DataType.INTEGER: frozenset({int}),
-    DataType.LONG: frozenset({int}),
-    DataType.FLOAT: frozenset({int, float}),
-    DataType.DOUBLE: frozenset({int, float}),
+# The types of JSON values that are what they stand for; bytes and datetimes come as text.
+_PLAIN: Mapping[DataType, frozenset[type]] = {
+    kind: rule.kinds for kind, rule in RULES.items() if kind not in (DataType.BINARY, DataType.DATETIME)
 }
+_NONE: frozenset[type] = frozenset()
 
 
 def conform_value(value: Any, kind: ColumnType, required: bool = True) -> Any:
@@ -66,7 +63,7 @@ def _conform_scalar(value: Any, kind: DataType, required: bool) -> Any:
     given: type[Any] = type(value)
     if (kind is DataType.STRING and given is str) or (kind is DataType.BINARY and given in (str, bytes)):
         return value
-    if given in _PLAIN.get(kind, frozenset()) and (given is not int or _fits(cast("int", value), kind)):
+    if given in _PLAIN.get(kind, _NONE) and (given is not int or is_exact(cast("int", value), kind)):
         with np.errstate(over="ignore"):
             return NUMPY_TYPES[kind].type(value)
     try:
@@ -96,8 +93,8 @@ def _conform_array(value: Any, items: ColumnType, required: bool) -> Any:
 def _conform_list_of_scalars(value: Any, items: DataType) -> Any:
     if isinstance(value, list):
         given = set(map(type, value))
-        if given <= _PLAIN.get(items, frozenset()) and (
-            int not in given or all(_fits(v, items) for v in value if type(v) is int)
+        if given <= _PLAIN.get(items, _NONE) and (
+            int not in given or all(is_exact(v, items) for v in value if type(v) is int)
         ):
             return [float(v) for v in value] if items is DataType.DOUBLE and int in given else _rounded(value, items)
         if items is DataType.STRING and given <= {str, type(None)}:
@@ -158,19 +155,6 @@ def is_missing(value: Any) -> bool:
         return value != value
     pandas = sys.modules.get("pandas")
     return value is None or (pandas is not None and (value is pandas.NA or value is pandas.NaT))
-
-
-def _fits(value: int, kind: DataType) -> bool:
-    """Whether a whole number is exactly representable in the type."""
-    match kind:
-        case DataType.INTEGER:
-            return -(2**31) <= value < 2**31
-        case DataType.LONG:
-            return -(2**63) <= value < 2**63
-        case DataType.FLOAT:
-            return abs(value) <= 2**24
-        case _:
-            return abs(value) <= 2**53
 
 
 def _timestamp(text: str) -> Any:

@@ -64,6 +64,7 @@ _COLUMN_COUNT = re.compile(r"\d+ columns passed, passed data had \d+ columns")
 _LENGTH = re.compile(r"Length mismatch: Expected axis has \d+ elements, new values have \d+ elements")
 _NO_ATTRIBUTE = re.compile(r"'\w+' object has no attribute '\w+'")
 _LONGEST = 300
+_LONGEST_SCALAR = 100
 _MOST_NAMES, _LONGEST_LIST = 100, 4000
 
 
@@ -71,6 +72,12 @@ def listed(names: Sequence[Any]) -> str:
     """Names that a client sent, in their order; cut where there are more, or longer ones, than anybody would read."""
     shown = ", ".join(map(repr, names[:_MOST_NAMES]))
     return shown if len(names) <= _MOST_NAMES and len(shown) <= _LONGEST_LIST else f"{shown[:_LONGEST_LIST]} …"
+
+
+def quoted(value: Any) -> str:
+    """One scalar that a request is refused for, as Python writes it: at most about 100 characters, controls escaped."""
+    shown = ascii(value) if not isinstance(value, str) else repr(value)
+    return shown if len(shown) <= _LONGEST_SCALAR else f"{shown[:_LONGEST_SCALAR]}…"
 
 
 def reason(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.nested import conform_value
 from podium.domain.reasons import listed
 from podium.domain.signature import DataType, ObjectType, Param
@@ -30,9 +31,10 @@ _ACCEPTED: dict[DataType, tuple[tuple[type, ...], Callable[[Any], Any]]] = {
 class ParamsPlan:
     """One model's params schema, its defaults converted once."""
 
-    __slots__ = ("_defaults", "_has_told", "_params")
+    __slots__ = ("_defaults", "_has_told", "_is_strict", "_params")
 
-    def __init__(self, params: Sequence[Param] | None) -> None:
+    def __init__(self, params: Sequence[Param] | None, dialect: Dialect = COMPAT) -> None:
+        self._is_strict = dialect.is_strict
         self._params = None if params is None else {param.name: param for param in params}
         self._has_told = False
         self._defaults = {param.name: _convert(param, param.default) for param in params or ()}
@@ -47,6 +49,7 @@ class ParamsPlan:
         """
         if self._params is None:
             if params:
+                self._refuse_unknown(params)
                 self._tell_once()
             return None if params is None else {}
         params = {} if params is None else params
@@ -54,6 +57,7 @@ class ParamsPlan:
             raise InvalidParams(f"Parameters must be a dictionary. Got type '{type(params).__name__}'.")
         given = {str(name): value for name, value in params.items() if str(name) in self._params}
         if len(given) < len(params):
+            self._refuse_unknown(params)
             self._tell_once()
         values, invalid = {}, []
         for name, value in given.items():
@@ -64,6 +68,12 @@ class ParamsPlan:
         if invalid:
             raise InvalidParams(f"Invalid parameters found: {{{listed(invalid)}}}")
         return values | {name: deepcopy(default) for name, default in self._defaults.items() if name not in values}
+
+    def _refuse_unknown(self, params: Any) -> None:
+        if self._is_strict:
+            names = list(params) if isinstance(params, Mapping) else []
+            unknown = [name for name in names if str(name) not in (self._params or ())]
+            raise InvalidParams(f"The model's signature has no params [{listed(unknown)}].")
 
     def _tell_once(self) -> None:
         """Not for each request: a log that a client can fill is none."""

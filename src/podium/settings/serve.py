@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from podium.domain.batching import BatchingMode
+from podium.domain.dialect import Dialect, Mode, NanForm
 from podium.errors import Misconfigured
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
@@ -25,6 +26,7 @@ class ServeSettings:
         poll_s: How often the registry is looked at.
         acknowledge_s: A gateway that has not taken over a routing table by then is killed and started again.
         boot_s: A gateway that does not accept connections by then is killed and started again.
+        mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
     """
 
@@ -42,6 +44,9 @@ class ServeSettings:
     poll_s: float = 0.5
     acknowledge_s: float = 10.0
     boot_s: float = 60.0
+    mode: Mode = "compat"
+    nan: NanForm = "bare"
+    inputs_base64: bool = False
     gateway_settings: str = "{}"
 
     def __post_init__(self) -> None:
@@ -55,6 +60,12 @@ class ServeSettings:
             raise Misconfigured(f"port = {self.port}: must be 0 (any free one) to 65535")
         if self.batching not in BATCHING:
             raise Misconfigured(f"batching = {self.batching!r}: must be one of {', '.join(BATCHING)}")
+        _ = self.dialect  # refuses words that it does not know
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the models' answers follow MLflow's."""
+        return Dialect(self.mode, self.nan, self.inputs_base64)
 
     @property
     def hang_s(self) -> float:

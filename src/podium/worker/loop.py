@@ -53,7 +53,7 @@ class Loop:
         planned: PlannedInput | None = None,
     ) -> None:
         self._predictor = predictor
-        self._codec = codec_for(predictor.signature)
+        self._codec = codec_for(predictor.signature, predictor.dialect)
         self._runner = runner
         self._board = board
         self._mailbox = mailbox

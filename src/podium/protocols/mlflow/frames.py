@@ -12,22 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.columns import NUMPY_TYPES, pandas_for
+from podium.domain.columns import pandas_for
+from podium.domain.conversions import NUMPY_TYPES, WHOLE, is_exact
+from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.nested import conform_value, is_missing
 from podium.domain.reasons import described, listed, reason
 from podium.domain.signature import AnyType, Column, ColumnSchema, DataType, Schema, TensorSchema
 from podium.errors import MalformedBody, MissingDependency, PodiumError, SchemaMismatch
 
 _SPLIT_FIELDS = {"columns", "data", "index"}
-_WHOLE = (DataType.INTEGER, DataType.LONG)
 
 
 class FrameReader:
     """Reads data frames for one schema, or for a model without one."""
 
-    __slots__ = ("_only_type", "_schema")
+    __slots__ = ("_is_strict", "_only_type", "_schema")
 
-    def __init__(self, schema: Schema | None) -> None:
+    def __init__(self, schema: Schema | None, dialect: Dialect = COMPAT) -> None:
+        self._is_strict = dialect.is_strict
         self._schema = schema
         kinds = {column.type for column in schema.columns} if isinstance(schema, ColumnSchema) else set()
         only = kinds.pop() if len(kinds) == 1 else None
@@ -121,7 +123,7 @@ class FrameReader:
             if not isinstance(column.type, DataType):
                 raise _no_csv("columns of arrays, objects, maps or any")
             is_text = column.type in (DataType.STRING, DataType.BINARY, DataType.DATETIME)
-            if column.required or column.type not in _WHOLE:
+            if column.required or column.type not in WHOLE:
                 types[label] = object if is_text else NUMPY_TYPES[column.type]
         return types
 
@@ -137,8 +139,13 @@ class FrameReader:
             with np.errstate(over="ignore", invalid="ignore"):
                 return frame.astype(self._only_type)
         present = set(frame.columns)
-        changed = {label: _column(label, frame[label], column) for label, column in columns if label in present}
+        changed = {label: self._column(label, frame[label], column) for label, column in columns if label in present}
         return _with_columns(frame, changed)
+
+    def _column(self, label: Any, values: Any, column: Column) -> Any:
+        if self._is_strict and column.type is DataType.BOOLEAN and not column.required and values.isna().any():
+            return values.astype(object)
+        return _column(label, values, column)
 
     def _to_tensors(self, frame: Any, schema: TensorSchema) -> dict[Any, Any]:
         by_name = {tensor.name: tensor for tensor in schema.tensors}
@@ -232,7 +239,7 @@ def _csv_column(label: Any, values: Any, column: Column) -> Any:
     """What read_csv cannot be told, or None: datetimes, and whole numbers with missing ones among them."""
     if column.type is DataType.DATETIME:
         return to_datetimes(values)
-    if column.type in _WHOLE and not column.required:
+    if column.type in WHOLE and not column.required:
         target = NUMPY_TYPES[column.type]
         if values.dtype.kind == "i":
             return _cast(values, target)
@@ -298,8 +305,8 @@ def _whole_with_gaps(label: Any, values: Any, dtype: "np.dtype[Any]") -> Any:
     try:
         known = values.dropna()
         whole = np.asarray(_cast(known, dtype))
-        is_exact = not len(whole) or (int(whole.min()) >= -(2**53) and int(whole.max()) <= 2**53)
-        kind = np.float64 if is_exact else object
+        is_float = all(is_exact(int(end), DataType.DOUBLE) for end in (whole.min(), whole.max())) if len(whole) else True
+        kind = np.float64 if is_float else object
         return pandas_for("A data frame").Series(whole.astype(kind), index=known.index).reindex(values.index)
     except Exception as error:
         raise _failed(label, dtype, described(error)) from error
