@@ -43,7 +43,7 @@ def answer(job: Job, output: Any, cost: Cost, dialect: Dialect) -> None:
     _send(job, _OK, _JSON, body, cost)
 
 
-def answer_groups(groups: Sequence[Group], output: Any, cost: Cost) -> None:
+def answer_groups(groups: Sequence[Group], output: Any, cost: Cost, dialect: Dialect) -> None:
     """Send each request of the groups its own part of one prediction.
 
     Raises:
@@ -51,8 +51,8 @@ def answer_groups(groups: Sequence[Group], output: Any, cost: Cost) -> None:
     """
     sizes: Sequence[int] = groups[0].sizes if len(groups) == 1 else [size for group in groups for size in group.sizes]
     bodies = encode_pieces(output, sizes)
-    if bodies is None or sum(map(len, bodies)) > DEFAULT_LIMIT - _FRAME_ROOM:
-        _answer_each(groups, output, sizes, cost)
+    if bodies is None or sum(map(len, bodies)) > DEFAULT_LIMIT - _FRAME_ROOM or _must_be_rewritten(bodies, dialect):
+        _answer_each(groups, output, sizes, cost, dialect)
         return
     start = 0
     for group in groups:
@@ -74,13 +74,17 @@ def answer_groups(groups: Sequence[Group], output: Any, cost: Cost) -> None:
             cost = cost._replace(is_first=False)
 
 
-def _answer_each(groups: Sequence[Group], output: Any, sizes: Sequence[int], cost: Cost) -> None:
+def _must_be_rewritten(bodies: Sequence[bytes], dialect: Dialect) -> bool:
+    return dialect.nan != "bare" and any(b"NaN" in body or b"Infinity" in body for body in bodies)
+
+
+def _answer_each(groups: Sequence[Group], output: Any, sizes: Sequence[int], cost: Cost, dialect: Dialect) -> None:
     # What one request alone gets back is its answer, whatever it is made of.
     parts = [output] if len(sizes) == 1 else split(output, sizes)
     position = 0
     for group in groups:
         for job in group.singles():
-            answer(job, parts[position + job.id - group.id], cost)
+            answer(job, parts[position + job.id - group.id], cost, dialect)
             if job.link.is_open:
                 cost = cost._replace(is_first=False)
         position += group.requests

@@ -87,7 +87,7 @@ class Runner:
             return [part for part in (jobs[half:], jobs[:half]) if part]
         cost = Cost(sum(group.rows for group in groups), started, time.monotonic_ns() - started, True)
         try:
-            answer_groups(groups, output, cost)
+            answer_groups(groups, output, cost, self._predictor.dialect)
         except RowsDiffer as error:
             self._distrust(error)
             return [[job] for job in reversed(planned.singles(groups))]
