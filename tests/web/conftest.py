@@ -14,10 +14,11 @@ from podium.web.messages import Fault, Request, Response
 from podium.web.protocol import Connection, Connections
 
 LIMIT_S = 20.0
+RAW = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nraw"
 
 
 class Handler:
-    """`/echo` answers the body, `/big?n` n bytes, `/hold` when the test says so."""
+    """`/echo` answers the body, `/raw` RAW where it may, `/big?n` n bytes, `/hold` when the test says so."""
 
     def __init__(self) -> None:
         self.held: list[tuple[Request, Connection]] = []
@@ -29,6 +30,9 @@ class Handler:
         if request.path == "/hold":
             connection.on_leave = self._left
             self.held.append((request, connection))
+        elif request.path == "/raw":
+            if not connection.answer_raw(RAW):
+                connection.answer(Response(200, b"slow", "text/plain"))
         elif request.path == "/big":
             connection.answer(Response(200, b"x" * int(request.query), "text/plain"))
         else:

@@ -12,11 +12,13 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, Protocol
 
+from podium.web.heads import HeadMemo
 from podium.web.limits import Limits
 from podium.web.messages import CONTINUE, Fault, Request, Response, encode
 from podium.web.reading import Phase, RequestReader
 
 _NEVER = float("inf")
+_IDLE = Phase.IDLE
 _SENDING = (Phase.HEAD, Phase.BODY)
 _CLOSE = b"connection: close\r\n"
 _KEEP = b"connection: keep-alive\r\n"
@@ -42,6 +44,9 @@ class Connections:
     Attributes:
         is_closing: Say `Connection: close` with each answer.
         body_size: Bytes of unfinished bodies held by all connections.
+        heads: What the parser made of heads before.
+        idle_ends: When a connection that is answered now has been idle for too long; as old as the last sweep.
+        date: The `date` header line of this second.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, handler: Handler, limits: Limits) -> None:
@@ -50,6 +55,8 @@ class Connections:
         self.limits = limits
         self.is_closing = False
         self.body_size = 0
+        self.heads = HeadMemo()
+        self.idle_ends = loop.time() + limits.idle_s
         self.date = b""
         self._date_second = 0
         self.open: set[Connection] = set()
@@ -63,6 +70,7 @@ class Connections:
         """Close who has used up his time. Call it several times a second."""
         self.set_date(time.time())
         now = self.loop.time()
+        self.idle_ends = now + self.limits.idle_s
         for connection in [connection for connection in self.open if connection.expires_at <= now]:
             connection.expire(now)
 
@@ -111,7 +119,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, shared: Connections) -> None:
         self._shared = shared
-        self._reader = RequestReader(shared.limits)
+        self._reader = RequestReader(shared.limits, shared.heads)
         self._active: Request | Fault | None = None
         self._is_dispatching = False
         self._is_deferred = False  # its next request is taken up when all others had their turn
@@ -144,6 +152,13 @@ class Connection(asyncio.Protocol):
         if self._is_lingering:
             return
         reader = self._reader
+        if reader.phase is _IDLE and self._active is None and not (reader.ready or self._is_stalled):
+            request = reader.recall(data)
+            if request is not None:
+                self._active = request
+                self.expires_at = _NEVER
+                self._shared.handler.handle(request, self)
+                return
         before = reader.phase
         reader.feed(data)
         if reader.phase is Phase.BODY or self._body_size:
@@ -204,6 +219,33 @@ class Connection(asyncio.Protocol):
             self._linger()
         elif not self._is_dispatching and (self._reader.ready or self._is_paused or self._reader.phase is not Phase.IDLE):
             self._next()
+
+    def answer_raw(self, data: bytes) -> bool:
+        """Write a whole answer, head and body, as it is; whether that was done.
+
+        Args:
+            data: Of HTTP/1.1, with its length, `date` and without a `connection` header.
+
+        Returns: False where the answer depends on more than its bytes, and `answer` has to give it: to HEAD, to
+            HTTP/1.0, on a connection that closes, to a client that has left.
+        """
+        request = self._active
+        shared = self._shared
+        if type(request) is not Request or not request.head.is_plain or shared.is_closing:
+            return False
+        self._active = None
+        self.on_leave = None
+        self.expires_at = shared.idle_ends
+        self._transport.write(data)
+        reader = self._reader
+        if not self._is_dispatching and (reader.phase is not _IDLE or reader.ready or self._is_paused):
+            self._next()
+        return True
+
+    @property
+    def date(self) -> bytes:
+        """The `date` header line for an answer that goes out now."""
+        return self._shared.date
 
     # ── the sweep and the drain call these
 

@@ -13,8 +13,9 @@ from urllib.parse import unquote_to_bytes
 
 import httptools
 
+from podium.web.heads import MAX_HEAD_SIZE, HeadMemo
 from podium.web.limits import Limits
-from podium.web.messages import Fault, Request
+from podium.web.messages import Fault, Head, Request
 
 # What a header counts for beyond its name and value, as in RFC 9113 §10.5.1: many tiny ones cost as much as a large one.
 HEADER_OVERHEAD = 32
@@ -45,6 +46,10 @@ class _Refused(Exception):
 class RequestReader:
     """Reads one connection's requests.
 
+    Args:
+        limits: What is refused.
+        heads: Shared by all connections with the same limits.
+
     Attributes:
         ready: Whole requests, oldest first; a fault is always the last entry.
         phase: Where the reader stopped.
@@ -53,12 +58,13 @@ class RequestReader:
     """
 
     __slots__ = (
-        "_body", "_fault", "_has_passed_head", "_head_size", "_headers", "_headers_size", "_is_http10",
+        "_body", "_fault", "_has_passed_head", "_head_size", "_headers", "_headers_size", "_heads", "_is_http10",
         "_is_upgrade", "_keeps_alive", "_limits", "_parser", "_url", "body_size", "phase", "ready", "wants_continue",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, heads: HeadMemo) -> None:
         self._limits = limits
+        self._heads = heads
         self.ready: deque[Request | Fault] = deque()
         self._head_size = 0
         self._has_passed_head = False
@@ -66,10 +72,30 @@ class RequestReader:
         self.body_size = 0
         self._restart()
 
+    def recall(self, data: bytes) -> Request | None:
+        """The one request that these bytes are, if its head was read before; else None, and they are to be fed.
+
+        Only for a reader in phase IDLE: the parser, which sees nothing of this, then stands before a request as well.
+        """
+        end = data.find(b"\r\n\r\n", 0, MAX_HEAD_SIZE) + 4
+        head = self._heads.known.get(data[:end])
+        if head is None or head.body_size != len(data) - end:
+            return None
+        self._head_size = 0
+        return Request(head, data[end:])
+
     def feed(self, data: bytes) -> None:
         """Take what arrived; look at `ready` and `phase` after."""
         if self.is_closed:
             return
+        if self.phase is _IDLE and not self.ready:
+            self._parse(data)
+            if len(self.ready) == 1 and self.phase is _IDLE and isinstance(request := self.ready[0], Request):
+                self._heads.learn(data, request.head)
+        else:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         self._has_passed_head = self.phase is _BODY
         try:
             self._parser.feed_data(data)
@@ -193,15 +219,15 @@ class RequestReader:
     def _request(self) -> Request:
         method = self._parser.get_method()
         path, query = _target(self._url)
-        return Request(
+        head = Head(
             _METHODS.get(method) or method.decode("latin-1"),
             path,
             query,
             self._headers,
-            self._body,
-            self._is_http10,
-            self._keeps_alive,
+            is_http10=self._is_http10,
+            keeps_alive=self._keeps_alive,
         )
+        return Request(head, self._body)
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Read the request again without its offer to speak another protocol, as RFC 9110 §7.8 allows.
