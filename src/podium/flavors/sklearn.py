@@ -15,6 +15,7 @@ from podium.flavors.notes import note
 from podium.flavors.pickles import check_allowed, dump_cloudpickle, load_pickle, modules_in, names_main
 from podium.flavors.sklearn_forests import direct_forest
 from podium.flavors.sklearn_rows import rows_of
+from podium.flavors.sklearn_shortcuts import shortcut_of
 
 SKOPS, CLOUDPICKLE, PICKLE = "skops", "cloudpickle", "pickle"
 _FORMATS = (SKOPS, CLOUDPICKLE, PICKLE)
@@ -36,6 +37,10 @@ class LoadedEstimator:
         """Call the method; params are ignored, as in MLflow."""
         del params
         return self._call(data)
+
+    def shortcut(self) -> tuple[Callable[[Any], Any], str] | None:
+        """See `flavors.contract.Loaded.shortcut`."""
+        return shortcut_of(self.native, self.method)
 
 
 class SklearnFlavor:

@@ -24,26 +24,33 @@ def direct_forest(estimator: Any, method: str) -> Callable[[Any], Any] | None:
         estimator: Anything; only scikit-learn's own forests with one output are taken, no subclass of somebody else's.
         method: `predict` or `predict_proba`.
     """
-    kind = type(estimator)
-    if not kind.__module__.startswith("sklearn.ensemble.") or getattr(estimator, "n_outputs_", 0) != 1:
-        return None
-    if kind.__name__ in _CLASSIFIERS and method in {"predict", "predict_proba"}:
-        shortcut = _classes if method == "predict" else _probabilities
-    elif kind.__name__ in _REGRESSORS and method == "predict":
-        shortcut = _means
-    else:
+    original: Callable[[Any], Any] | None = getattr(estimator, method, None)
+    sums = sums_of(estimator, method)
+    if sums is None or original is None:
         return None
 
     def call(data: Any) -> Any:
-        return shortcut(estimator, data)
+        rows = estimator._validate_X_predict(data)
+        return sums(rows) if isinstance(rows, np.ndarray) else original(data)
 
-    return call if _is_proven(estimator, getattr(estimator, method), call) else None
+    return call if _is_proven(estimator, original, call) else None
 
 
-def _probabilities(forest: Any, data: Any) -> Any:
-    rows = forest._validate_X_predict(data)
-    if not isinstance(rows, np.ndarray):
-        return forest.predict_proba(data)
+def sums_of(forest: Any, method: str) -> Callable[[Any], Any] | None:
+    """What the method computes of rows that were validated, as float32; None for what is no such forest. Unproven."""
+    kind = type(forest)
+    if not kind.__module__.startswith("sklearn.ensemble.") or getattr(forest, "n_outputs_", 0) != 1:
+        return None
+    if kind.__name__ in _CLASSIFIERS and method == "predict":
+        return lambda rows: forest.classes_.take(np.argmax(_probabilities(forest, rows), axis=1), axis=0)
+    if kind.__name__ in _CLASSIFIERS and method == "predict_proba":
+        return lambda rows: _probabilities(forest, rows)
+    if kind.__name__ in _REGRESSORS and method == "predict":
+        return lambda rows: _means(forest, rows)
+    return None
+
+
+def _probabilities(forest: Any, rows: Any) -> Any:
     classes = int(forest.n_classes_)
     summed = np.zeros((rows.shape[0], classes), dtype=np.float64)
     for tree in forest.estimators_:
@@ -52,14 +59,7 @@ def _probabilities(forest: Any, data: Any) -> Any:
     return summed
 
 
-def _classes(forest: Any, data: Any) -> Any:
-    return forest.classes_.take(np.argmax(_probabilities(forest, data), axis=1), axis=0)
-
-
-def _means(forest: Any, data: Any) -> Any:
-    rows = forest._validate_X_predict(data)
-    if not isinstance(rows, np.ndarray):
-        return forest.predict(data)
+def _means(forest: Any, rows: Any) -> Any:
     summed = np.zeros(rows.shape[0], dtype=np.float64)
     for tree in forest.estimators_:
         summed += tree.tree_.predict(rows)[:, 0]

@@ -35,6 +35,10 @@ from podium.web.protocol import Connection
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
 _RETRY_AFTER_S = 1.0
+# Length, request id, header lines, the date's line, body: what `web.messages.encode` makes, in a third of its time.
+_ANSWER = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s%s\r\n%s"
+)
 
 
 class RequestIds:
@@ -296,15 +300,17 @@ class Scoring:
     def _on_answers(self, replica: Replica, walks: Sequence[Walk | None], answers: frames.Answers) -> None:
         opened = self._open
         answered: list[tuple[Walk, int]] = []
+        lines = replica.headers
         for walk, body in zip(walks, answers.bodies, strict=True):
-            if walk is None:
+            if walk is None or walk not in opened:
                 continue
             walk.replica = None
             del opened[walk]
             self._open_bytes -= walk.body_size
-            headers = b"x-request-id: %s\r\n%s" % (walk.request_id.encode("latin-1"), replica.headers)
-            walk.connection.answer(Response(200, body, "application/json", headers))
-            answered.append((walk, len(body)))
+            connection, size, name = walk.connection, len(body), walk.request_id.encode("latin-1")
+            answered.append((walk, size))
+            if not connection.answer_raw(_ANSWER % (size, name, lines, connection.date, body)):
+                connection.answer(Response(200, body, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)
         if replica.is_dropped:
             self._release_dropped(replica)

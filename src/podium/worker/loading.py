@@ -73,7 +73,7 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
         example = _score_example(predictor, folder, order.mlmodel)
         tell(Loading("probe"))
         verdict = _judge(order, predictor, example)
-    planned = _plan(predictor)
+    planned = _plan(predictor, example.data)
     said = [example.failure] if example.failure else []
     gc.collect()
     # What is loaded stays: a collector that looks through it on every pass only costs time.
@@ -94,14 +94,14 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
     return LoadedModel(predictor, verdict, planned, ready)
 
 
-def _plan(predictor: Predictor) -> PlannedInput | None:
+def _plan(predictor: Predictor, example: Any) -> PlannedInput | None:
     """What gateways may decode by themselves; nothing where the model's params lack a default."""
     plan = plan_for(predictor.signature) if predictor.takes_plans else None
     if plan is None:
         return None
     try:
         predictor.default_params()
-        return PlannedInput(plan, predictor)
+        return PlannedInput(plan, predictor, example)
     except PodiumError:
         return None
 

@@ -9,6 +9,7 @@ from podium.models.assemble import Assembler
 from podium.models.predictor import Predictor
 from podium.transport.frames import BrokenFrame, Rows
 from podium.worker.inbox import Job
+from podium.worker.shortcut import find_shortcut
 
 if TYPE_CHECKING:
     from podium.worker.link import Link
@@ -77,12 +78,14 @@ class PlannedInput:
     Args:
         plan: What the gateways decode by.
         predictor: The model: its signature says what columns look like, and which params have defaults.
+        example: The enforced input example, or None.
     """
 
-    def __init__(self, plan: InputPlan, predictor: Predictor) -> None:
+    def __init__(self, plan: InputPlan, predictor: Predictor, example: Any = None) -> None:
         self.plan = plan
         self._predictor = predictor
         self._assembler = Assembler(plan)
+        self.shortcut = find_shortcut(predictor, plan, self._assembler, example)
 
     def check(self, rows: Rows) -> None:
         """See that a frame holds what it says.
@@ -92,6 +95,23 @@ class PlannedInput:
         """
         if len(rows.block) != rows.rows * self.plan.record_bytes:
             raise BrokenFrame(f"a ROWS frame of {rows.rows} rows holds {len(rows.block)} bytes of records")
+
+    def predict(self, groups: Sequence[Group]) -> Any:
+        """What the model answers to the rows of all groups, in order.
+
+        Raises:
+            PodiumError: As `Predictor.call`.
+            ValueError: The texts are not as many as the rows need.
+        """
+        shortcut = self.shortcut
+        if shortcut is not None:
+            rows = sum([group.rows for group in groups])
+            block = groups[0].block if len(groups) == 1 else b"".join([group.block for group in groups])
+            try:
+                return shortcut.call(shortcut.matrix(rows, block))
+            except Exception:  # noqa: BLE001 - whatever it does not take, the model's own method answers or refuses
+                pass
+        return self._predictor.call(self.assemble(groups), self.params())
 
     def assemble(self, groups: Sequence[Group]) -> Any:
         """One input with the rows of all groups, in order.

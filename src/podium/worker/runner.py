@@ -75,7 +75,7 @@ class Runner:
             return [[job] for job in planned.singles(groups)]
         self._board.announce_ranges([(group.link.serial, group.id, group.requests) for group in groups], started)
         try:
-            output = self._predictor.call(planned.assemble(groups), planned.params())
+            output = planned.predict(groups)
         except BaseException as error:  # noqa: BLE001 - whatever the model raises; the guilty one is refused when it is alone
             if requests == 1:
                 elapsed = time.monotonic_ns() - started
