@@ -108,6 +108,7 @@ class Ready:
         rss_bytes: Resident memory now.
         warnings: Sentences for people (a library mismatch, an example that failed).
         plan: `domain.input_plan.InputPlan` as JSON: bodies that gateways may decode; None where there is no such plan.
+        runtime: What runs the model, for people: its own method, or a shortcut that was proven equal to it.
     """
 
     flavor: str
@@ -121,6 +122,7 @@ class Ready:
     rss_bytes: int
     warnings: list[str] = field(default_factory=list)
     plan: dict[str, Any] | None = None
+    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)
