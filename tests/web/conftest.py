@@ -39,7 +39,7 @@ class Handler:
             connection.answer(Response(200, bytes(request.body), "text/plain"))
 
     def handle_fault(self, fault: Fault, connection: Connection) -> None:
-        connection.answer(Response(fault.status, fault.detail.encode(), "text/plain"))
+        connection.answer(Response(fault.status, fault.detail.encode(), "text/plain", fault.headers))
 
     def _left(self) -> None:
         self.left += 1
@@ -155,6 +155,20 @@ def serve(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> Iterator[Callabl
 
     def begin(**limits: Any) -> WebServer:
         servers.append(WebServer(new_loop(), Limits(**limits)))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def serve_module() -> Iterator[Callable[..., WebServer]]:
+    """Start servers that all tests of a file share."""
+    servers: list[WebServer] = []
+
+    def begin(**limits: Any) -> WebServer:
+        servers.append(WebServer(asyncio.new_event_loop(), Limits(**limits)))
         return servers[-1]
 
     yield begin

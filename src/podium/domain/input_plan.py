@@ -72,7 +72,7 @@ class InputPlan:
 
     @property
     def codes(self) -> Mapping[str, tuple[str, int]]:
-        """struct's code and the size of each element type."""
+        """The code in `struct` and the size of each element type."""
         return COLUMN_CODES if self.kind == "columns" else TENSOR_CODES
 
     @property

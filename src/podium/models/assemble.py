@@ -4,12 +4,14 @@ What is made here equals what the reference codec and the enforcement make of th
 index and memory layout (the order of a matrix in memory decides which BLAS kernel runs, and with it the last bits).
 """
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from podium.domain.columns import COLUMNS, NUMPY_TYPES, pandas_for
+from podium.domain.columns import COLUMNS, pandas_for
+from podium.domain.conversions import NUMPY_TYPES
 from podium.domain.input_plan import InputPlan
 from podium.domain.signature import DataType
 
@@ -89,7 +91,7 @@ class _Frames:
         # The type that this pandas gives to text, which depends on its version, its options, and on pyarrow.
         self._text_type: Any = self._pandas.DataFrame({"text": ["text"]}).dtypes.iloc[0]
         self._text_places = [np.array([position], np.intp) for position in plan.texts]
-        self._build = _from_blocks(self._pandas) or self._from_columns
+        self._build = _from_blocks() or self._from_columns
 
     def assemble(self, rows: int, block: bytes | memoryview, texts: list[str]) -> Any:
         if rows < 1:
@@ -98,7 +100,7 @@ class _Frames:
         blocks = []
         if self._dtypes:
             if len(self._dtypes) == 1:
-                parts = [np.frombuffer(block, self._record[0].base).reshape(rows, -1)]
+                parts = [np.frombuffer(block, self._record[0].base).reshape(rows, len(self._places[0]))]
             else:
                 records = np.frombuffer(block, self._record)
                 _check_rows(records, rows)
@@ -112,7 +114,7 @@ class _Frames:
         return self._build(blocks, self._pandas.RangeIndex(rows), self._columns.view())
 
     def _texts(self, texts: list[str]) -> Any:
-        if self._text_type == object:
+        if self._text_type.kind == "O" and not hasattr(self._text_type, "construct_array_type"):
             values = np.empty((1, len(texts)), dtype=object)
             values[0] = texts
             return values
@@ -138,14 +140,13 @@ def _record_type(parts: list[tuple["np.dtype[Any]", tuple[int, ...]]]) -> "np.dt
     return np.dtype([(f"part{i}", dtype, shape) for i, (dtype, shape) in enumerate(parts)])
 
 
-def _from_blocks(pandas: Any) -> Callable[[list[tuple[Any, Any]], Any, Any], Any] | None:
+def _from_blocks() -> Callable[[list[tuple[Any, Any]], Any, Any], Any] | None:
     """Pandas' own way to take blocks as they are; None before pandas 3."""
     try:
-        from pandas.api.internals import create_dataframe_from_blocks
+        internals = importlib.import_module("pandas.api.internals")
     except ImportError:
         return None
-    make: Callable[[list[tuple[Any, Any]], Any, Any], Any] = create_dataframe_from_blocks
-    return make
+    return getattr(internals, "create_dataframe_from_blocks", None)
 
 
 def _check_rows(records: "np.ndarray[Any, Any]", rows: int) -> None:

@@ -23,12 +23,24 @@ class Head:
         headers: By lower-case name; repeated ones joined by `, `; trailers are not among them. Nobody writes to it.
         is_http10: HTTP/1.0, which keeps a connection only when it says so.
         keeps_alive: Whether the client lets the connection live after the answer.
+        coding: How the body is compressed; empty where it is not.
         body_size: What Content-Length says; 0 where there is none, chunked or not.
         is_plain: HTTP/1.1, kept alive and not HEAD: a whole answer may be written as it is.
         memo: The handler's own: what it worked out from this head, for the next request with the same.
     """
 
-    __slots__ = ("body_size", "headers", "is_http10", "is_plain", "keeps_alive", "memo", "method", "path", "query")
+    __slots__ = (
+        "body_size",
+        "coding",
+        "headers",
+        "is_http10",
+        "is_plain",
+        "keeps_alive",
+        "memo",
+        "method",
+        "path",
+        "query",
+    )
 
     def __init__(
         self,
@@ -39,6 +51,7 @@ class Head:
         *,
         is_http10: bool = False,
         keeps_alive: bool = True,
+        coding: str = "",
     ) -> None:
         self.method = method
         self.path = path
@@ -46,6 +59,7 @@ class Head:
         self.headers = {} if headers is None else headers
         self.is_http10 = is_http10
         self.keeps_alive = keeps_alive
+        self.coding = coding
         self.body_size = int(self.headers.get(b"content-length", b"0"))
         self.is_plain = keeps_alive and not is_http10 and method != "HEAD"
         self.memo: Any = None
@@ -109,12 +123,20 @@ class Response(msgspec.Struct, frozen=True, gc=False):
 
 
 class Fault(msgspec.Struct, frozen=True, gc=False):
-    """What could not be read as a request: the status and sentence that the client gets before the connection closes."""
+    """What could not be read as a request: what the client gets before the connection closes.
+
+    Args:
+        status: 4xx or 5xx.
+        detail: A sentence.
+        method: As far as it is known, and so `path`; for logs.
+        headers: Lines that belong to the answer.
+    """
 
     status: int
     detail: str
     method: str = ""
     path: str = ""
+    headers: bytes = b""
 
 
 def header_lines(*pairs: tuple[str, str]) -> bytes:

@@ -16,6 +16,7 @@ from podium.web.heads import HeadMemo
 from podium.web.limits import Limits
 from podium.web.messages import CONTINUE, Fault, Request, Response, encode
 from podium.web.reading import Phase, RequestReader
+from podium.web.unpacking import Unpacking, is_packed
 
 _NEVER = float("inf")
 _IDLE = Phase.IDLE
@@ -299,10 +300,12 @@ class Connection(asyncio.Protocol):
             turns -= 1
             item = self._active = ready.popleft()
             self.expires_at = _NEVER
-            if isinstance(item, Request):
-                handler.handle(item, self)
-            else:
+            if not isinstance(item, Request):
                 handler.handle_fault(item, self)
+            elif is_packed(item.head, item.body):
+                self._unpack(item, Unpacking(item, self._shared.limits))
+            else:
+                handler.handle(item, self)
         self._is_dispatching = False
         if self._active is not None or self._is_stalled or self._is_lingering or self._is_deferred:
             return
@@ -314,6 +317,26 @@ class Connection(asyncio.Protocol):
         if self._is_paused:
             self._is_paused = False
             self._transport.resume_reading()
+
+    def _unpack(self, item: Request, unpacking: Unpacking) -> None:
+        """Undo a body's compression, with a turn for all others between its parts."""
+        shared = self._shared
+        before = unpacking.size
+        found = unpacking.advance() if self._active is item else None
+        shared.body_size += unpacking.size - before
+        if found is None and shared.body_size > shared.limits.buffered_bytes:
+            found = _full(item.method, item.path)
+        if found is None and self._active is item:
+            shared.loop.call_soon(self._unpack, item, unpacking)
+            return
+        shared.body_size -= unpacking.size
+        if self._active is not item or found is None:
+            return  # the client has left
+        self._active = found
+        if isinstance(found, Request):
+            shared.handler.handle(found, self)
+        else:
+            shared.handler.handle_fault(found, self)
 
     def _defer(self) -> None:
         self._is_deferred = True
@@ -345,9 +368,7 @@ class Connection(asyncio.Protocol):
         self._body_size += grown
         shared.body_size += grown
         if grown > 0 and shared.body_size > shared.limits.buffered_bytes:
-            self._reader.refuse(
-                Fault(503, "The server holds as many unfinished requests as it takes.", *self._reader.target)
-            )
+            self._reader.refuse(_full(*self._reader.target))
             self._count_body()
 
     def _linger(self) -> None:
@@ -367,3 +388,7 @@ class Connection(asyncio.Protocol):
             transport.write_eof()
         else:
             transport.close()
+
+
+def _full(method: str, path: str) -> Fault:
+    return Fault(503, "The server holds as many unfinished requests as it takes.", method, path)

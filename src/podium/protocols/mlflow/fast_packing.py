@@ -188,7 +188,7 @@ def _packed(rows: Any, pack: Callable[..., bytes], pick: Any, texts: Any) -> Con
 
 def _equal_lengths(values: Sequence[Sequence[Any]]) -> int:
     rows = len(values[0])
-    if not rows or any([len(each) != rows for each in values]):
+    if not rows or any(len(each) != rows for each in values):
         raise NotMine
     return rows
 
@@ -227,7 +227,7 @@ def _row_type(plan: InputPlan, field: Field) -> Any:
         if size <= _WIDEST_TUPLE:
             kind = tuple[(kind,) * size]  # type: ignore[misc]
         else:
-            kind = Annotated[list[kind], Meta(min_length=size, max_length=size)]
+            kind = Annotated[list[kind], Meta(min_length=size, max_length=size)]  # type: ignore[valid-type]
     return kind
 
 

@@ -181,7 +181,7 @@ def _first_of(readers: list[Read], rest: bytes | bytearray) -> Packed | None:
     for read in readers:
         try:
             return Packed(*read(rest))
-        except Exception:  # noqa: BLE001, S112, PERF203 - not this shape; the next one, or the reference
+        except Exception:  # noqa: BLE001, S112 - not this shape; the next one, or the reference
             continue
     return None
 
