@@ -38,7 +38,7 @@ TAKEN = [
     ("its own arithmetic", LogisticRegression(max_iter=500, fit_intercept=False), IRIS, SPECIES, "predict"),
     ("its own arithmetic", LinearSVC(), IRIS, TWO, "predict"),
     ("its own arithmetic", SGDClassifier(random_state=0), IRIS, SPECIES, "predict"),
-    ("its own arithmetic", LinearDiscriminantAnalysis(), IRIS, SPECIES, "predict"),
+    ("its own method on a matrix", LinearDiscriminantAnalysis(), IRIS, SPECIES, "predict"),
     ("its own arithmetic", LinearRegression(), DIABETES, PROGRESS, "predict"),
     ("its own arithmetic", LinearRegression(), DIABETES, np.c_[PROGRESS, -PROGRESS], "predict"),
     ("its own arithmetic", Ridge(), DIABETES, PROGRESS, "predict"),
@@ -53,7 +53,13 @@ TAKEN = [
     ("its own method on a matrix", KNeighborsClassifier(), IRIS, SPECIES, "predict"),
     ("its own method on a matrix", SVC(), IRIS, SPECIES, "predict"),
     ("its own method on a matrix", GaussianNB(), IRIS, SPECIES, "predict_proba"),
-    ("its own method on a matrix", MLPRegressor((5,), max_iter=2000, random_state=0), IRIS, IRIS[:, 0], "predict"),
+    (
+        "its own method on a matrix",
+        MLPRegressor(hidden_layer_sizes=(5,), max_iter=2000, random_state=0),
+        IRIS,
+        IRIS[:, 0],
+        "predict",
+    ),
 ]
 
 

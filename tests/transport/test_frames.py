@@ -201,7 +201,9 @@ def test_short_frames_say_what_they_are() -> None:
     ]
 
 
-@given(GROUPS, st.integers(0, 2**62), st.integers(-(2**63), 2**63 - 1), st.binary(max_size=30), st.lists(st.integers(0, 5000)))
+@given(
+    GROUPS, st.integers(0, 2**62), st.integers(-(2**63), 2**63 - 1), st.binary(max_size=30), st.lists(st.integers(0, 5000))
+)
 def test_groups_come_back_as_sent_however_the_stream_is_cut(
     requests: list[tuple[int, str]], first: int, deadline_ns: int, texts: bytes, points: list[int]
 ) -> None:

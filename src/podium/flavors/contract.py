@@ -42,7 +42,7 @@ class Loaded(Protocol):
 
 @runtime_checkable
 class HasShortcut(Protocol):
-    """A loaded model that may know a cheaper way of answering. It is a claim, which the worker proves before it relies on it."""
+    """A loaded model that may know a cheaper way of answering. A claim, which the worker proves first."""
 
     def shortcut(self) -> tuple[Callable[[Any], Any], str] | None:
         """A function and a word for what it is; None where there is no cheaper way.

@@ -80,7 +80,7 @@ def _is_proven(forest: Any, original: Callable[[Any], Any], shortcut: Callable[[
 
 
 def _proof_rows(forest: Any) -> Any:
-    """Rows whose every feature stands at, just below or just above a threshold of some tree, in a table as it was fitted."""
+    """Rows whose every feature stands at, just below or above a threshold of some tree, in a table as it was fitted."""
     rng = np.random.default_rng(20)
     features = int(forest.n_features_in_)
     rows = rng.standard_normal((_PROOF_ROWS, features))
@@ -96,6 +96,6 @@ def _proof_rows(forest: Any) -> Any:
     names = getattr(forest, "feature_names_in_", None)
     if names is None:
         return rows
-    import pandas  # noqa: PLC0415 - a forest that was fitted with names was fitted with pandas
+    import pandas
 
     return pandas.DataFrame(rows, columns=list(names))

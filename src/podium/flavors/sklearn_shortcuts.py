@@ -38,14 +38,15 @@ def shortcut_of(estimator: Any, method: str) -> tuple[Shortcut, str] | None:
 
 def _linear(estimator: Any, method: str) -> Shortcut | None:
     """`predict` of linear models that inherit it: the same products in the same order and layout."""
-    from sklearn.linear_model import _base  # noqa: PLC0415
+    from sklearn.linear_model import _base
 
     kind = type(estimator)
     coef, intercept = getattr(estimator, "coef_", None), getattr(estimator, "intercept_", None)
     if method != "predict" or not isinstance(coef, np.ndarray) or intercept is None:
         return None
     weights = coef.T if coef.ndim == 2 else coef
-    if kind.predict is _base.LinearModel.predict:
+    regressors = [_base.LinearModel, getattr(_base, "MultiOutputLinearModel", _base.LinearModel)]
+    if kind.predict in [base.predict for base in regressors]:
         return lambda rows: rows @ weights + intercept
     mixin = _base.LinearClassifierMixin
     if kind.predict is not mixin.predict or kind.decision_function is not mixin.decision_function:

@@ -113,7 +113,7 @@ class Recorder:
     def record_answers(
         self, series: int, label: tuple[str, str], answered: Sequence[tuple[Walk, int]], answers: Answers
     ) -> None:
-        """Count the requests that one ANSWERS frame answered, with the bytes of each answer's body, and write their lines."""
+        """Count the requests of one ANSWERS frame, each with the bytes of its answer's body, and write their lines."""
         cells = self._blocks.get(series) or self._block(series)
         count, queued_us = len(answered), answers.queued_us
         if answers.is_first_of_batch:

@@ -106,8 +106,8 @@ class Replica:
     ) -> None:
         """Read from now on.
 
-        `on_reply` and `on_answers` get None in place of a request that was cancelled. `on_lost` is called once, when the socket broke; it closes
-        the replica.
+        `on_reply` and `on_answers` get None in place of a request that was cancelled. `on_lost` is called once, when the
+        socket broke; it closes the replica.
         """
         self._on_reply, self._on_answers = on_reply, on_answers
         self._on_refused, self._on_lost = on_refused, on_lost

@@ -36,9 +36,7 @@ from podium.web.protocol import Connection
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
 _RETRY_AFTER_S = 1.0
 # Length, request id, header lines, the date's line, body: what `web.messages.encode` makes, in a third of its time.
-_ANSWER = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s%s\r\n%s"
-)
+_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s%s\r\n%s"
 
 
 class RequestIds:

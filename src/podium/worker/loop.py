@@ -159,7 +159,9 @@ class Loop:
     def _cancel(self, link: Link, identity: int) -> None:
         item = link.waiting.get(identity)
         if not isinstance(item, Job):
-            item = next((group for group in link.waiting.values() if isinstance(group, Group) and group.holds(identity)), None)
+            item = next(
+                (group for group in link.waiting.values() if isinstance(group, Group) and group.holds(identity)), None
+            )
             if item is None or not item.cancel(identity):
                 return
         del link.waiting[item.id]

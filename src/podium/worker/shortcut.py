@@ -57,7 +57,11 @@ def find_shortcut(predictor: Predictor, plan: InputPlan, assembler: Assembler, e
     if not isinstance(loaded, HasShortcut) or plan.kind == "tensors" or len(kinds) != 1 or plan.texts_per_row:
         return None
     shape = plan.fields[0].shape
-    dtype = np.dtype({"double": "f8", "float": "f4", "long": "i8", "integer": "i4"}.get(kinds.pop(), "V") if is_frame else plan.fields[0].type)
+    dtype = np.dtype(
+        {"double": "f8", "float": "f4", "long": "i8", "integer": "i4"}.get(kinds.pop(), "V")
+        if is_frame
+        else plan.fields[0].type
+    )
     width = len(plan.fields) if is_frame else int(np.prod(shape))
     if dtype.kind not in "fi" or not (is_frame or len(shape) == 1):
         return None
@@ -100,7 +104,8 @@ def _rows(width: int, dtype: "np.dtype[Any]", example: Any) -> list[Any]:
         spread = np.maximum(known.std(axis=0), np.abs(middle) * 0.1 + 1e-3)
     most = 2.0**31 if dtype.kind == "i" else 1e30
     tables = [
-        np.clip(middle + scale * spread * rng.standard_normal((max(_SIZES), width)), -most / 2, most / 2) for scale in _SCALES
+        np.clip(middle + scale * spread * rng.standard_normal((max(_SIZES), width)), -most / 2, most / 2)
+        for scale in _SCALES
     ]
     if known is not None and known.ndim == 2 and known.shape[1] == width and np.isfinite(known).all():
         tables.append(known)
