@@ -1,4 +1,4 @@
-"""A shortcut is used only where it was seen to answer the same bits as the model, in the layout in which it will be used."""
+"""A shortcut is used only where it was seen to answer the same bits as the model, in the layout that it will be given."""
 
 import json
 from collections.abc import Callable

@@ -204,6 +204,10 @@ def encode_rows(
     """One ROWS frame.
 
     Args:
+        first: The first request's id; the others count up from it.
+        deadline_ns: As in `Request`, of all.
+        names: As in `Rows`, like `texts`.
+        texts: A JSON list of strings, or nothing.
         counts: Rows of each request.
         rows: Their sum.
         blocks: The records of each request.

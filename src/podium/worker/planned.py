@@ -1,5 +1,6 @@
-"""Requests that a gateway decoded by the model's input plan: many in one frame, run together, cut apart only for trouble."""
+"""Requests that a gateway decoded by the model's input plan: many in one frame, run together, cut apart for trouble."""
 
+import contextlib
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -28,8 +29,8 @@ class Group:
     """
 
     __slots__ = (
-        "_gone", "_names", "arrived_ns", "block", "deadline_ns", "id", "link", "merge_key", "requests", "rows", "size_bytes",
-        "sizes", "texts", "widest",
+        "_gone", "_names", "arrived_ns", "block", "deadline_ns", "id", "link", "merge_key", "requests", "rows",
+        "size_bytes", "sizes", "texts", "widest",
     )  # fmt: skip
 
     def __init__(self, link: "Link", rows: Rows, arrived_ns: int) -> None:
@@ -107,10 +108,9 @@ class PlannedInput:
         if shortcut is not None:
             rows = sum([group.rows for group in groups])
             block = groups[0].block if len(groups) == 1 else b"".join([group.block for group in groups])
-            try:
+            # Whatever it does not take, the model's own method answers, or refuses in its own words.
+            with contextlib.suppress(Exception):
                 return shortcut.call(shortcut.matrix(rows, block))
-            except Exception:  # noqa: BLE001 - whatever it does not take, the model's own method answers or refuses
-                pass
         return self._predictor.call(self.assemble(groups), self.params())
 
     def assemble(self, groups: Sequence[Group]) -> Any:

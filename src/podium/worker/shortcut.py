@@ -1,4 +1,4 @@
-"""The cheaper way of answering, proven at load: the same bits as the model's own method, on the example and on made-up rows."""
+"""The cheaper way of answering, proven at load: the bits of the model's own method, on the example and on made-up rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,24 +52,15 @@ def find_shortcut(predictor: Predictor, plan: InputPlan, assembler: Assembler, e
         example: The enforced input example, or None: what rows look like.
     """
     loaded = predictor.loaded
-    kinds = {field.type for field in plan.fields}
-    is_frame = plan.kind == "columns"
-    if not isinstance(loaded, HasShortcut) or plan.kind == "tensors" or len(kinds) != 1 or plan.texts_per_row:
+    form = _matrix_form(plan)
+    if form is None or not isinstance(loaded, HasShortcut):
         return None
-    shape = plan.fields[0].shape
-    dtype = np.dtype(
-        {"double": "f8", "float": "f4", "long": "i8", "integer": "i4"}.get(kinds.pop(), "V")
-        if is_frame
-        else plan.fields[0].type
-    )
-    width = len(plan.fields) if is_frame else int(np.prod(shape))
-    if dtype.kind not in "fi" or not (is_frame or len(shape) == 1):
-        return None
+    dtype, width = form
     try:
         claim = loaded.shortcut()
         if claim is None:
             return None
-        shortcut = Shortcut(claim[0], dtype, is_frame, width, claim[1])
+        shortcut = Shortcut(claim[0], dtype, plan.kind == "columns", width, claim[1])
         blocks = [rows.astype(dtype.newbyteorder("<")) for rows in _rows(width, dtype, example)]
         is_proven = all(_is_equal(predictor, assembler, shortcut, block[:size]) for block in blocks for size in _SIZES)
     except BaseException as error:  # noqa: BLE001 - the model's own code runs here; it answers by itself then
@@ -79,6 +70,18 @@ def find_shortcut(predictor: Predictor, plan: InputPlan, assembler: Assembler, e
         log_event("shortcut_refuted", what=claim[1])
         return None
     return shortcut
+
+
+def _matrix_form(plan: InputPlan) -> tuple["np.dtype[Any]", int] | None:
+    """Type and width of the matrix that a plan's rows make; None where they make none of numbers."""
+    first = plan.fields[0]
+    if plan.kind == "columns":
+        is_alike = all(field.type == first.type for field in plan.fields)
+        dtype = {"double": "f8", "float": "f4", "long": "i8", "integer": "i4"}.get(first.type)
+        return (np.dtype(dtype), len(plan.fields)) if is_alike and dtype is not None else None
+    dtype = first.type
+    is_matrix = plan.kind == "tensor" and len(first.shape) == 1 and np.dtype(dtype).kind in "fi"
+    return (np.dtype(dtype), first.shape[0]) if is_matrix else None
 
 
 def _is_equal(predictor: Predictor, assembler: Assembler, shortcut: Shortcut, rows: Any) -> bool:
@@ -99,14 +102,12 @@ def _rows(width: int, dtype: "np.dtype[Any]", example: Any) -> list[Any]:
     rng = np.random.default_rng(7)
     middle, spread = np.zeros(width), np.ones(width)
     known = None if example is None else np.asarray(example, dtype=np.float64)
-    if known is not None and known.ndim == 2 and known.shape[1] == width and len(known) and np.isfinite(known).all():
+    if known is not None and (known.ndim != 2 or known.shape[1] != width or not len(known) or not np.isfinite(known).all()):
+        known = None
+    if known is not None:
         middle = known.mean(axis=0)
         spread = np.maximum(known.std(axis=0), np.abs(middle) * 0.1 + 1e-3)
-    most = 2.0**31 if dtype.kind == "i" else 1e30
-    tables = [
-        np.clip(middle + scale * spread * rng.standard_normal((max(_SIZES), width)), -most / 2, most / 2)
-        for scale in _SCALES
-    ]
-    if known is not None and known.ndim == 2 and known.shape[1] == width and np.isfinite(known).all():
-        tables.append(known)
-    return tables
+    most = 2.0**30 if dtype.kind == "i" else 1e30
+    shape = (max(_SIZES), width)
+    tables = [np.clip(middle + scale * spread * rng.standard_normal(shape), -most, most) for scale in _SCALES]
+    return tables if known is None else [*tables, known]
