@@ -217,6 +217,10 @@ class Server:
         finally:
             client.close()
 
+    def runs_on_uvloop(self) -> bool:
+        """Whether the first gateway's process has loaded it."""
+        return "uvloop" in Path(f"/proc/{self.gateway.popen.pid}/maps").read_text()
+
     def score(self, body: bytes = b'{"inputs": [1]}', **headers: str) -> "Answer":
         sent = {"Content-Type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
         return self.ask("POST", "/invocations", body, sent)

@@ -1,7 +1,7 @@
 """Which columns of a data frame fit which column type, and what they become.
 
 The rules are MLflow's (`mlflow.models.utils`): widening is allowed, losing something is not. Wider here than there, because
-nothing can be lost either: whole numbers become floats when every one of them is exact as a float; a column of an
+nothing can be lost either: whole numbers become doubles when every one of them is exact as a double; a column of an
 optional input may have missing values whatever its type; datetimes with a time zone become UTC.
 """
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = "A model whose signature has columns"
+
+# Whole numbers of up to this many bytes are exact as doubles, whatever they are.
+_NARROW_BYTES = 6
 
 _MISSING_INTEGERS = (
     " Hint: the type mismatch is likely caused by missing values. Integer columns in python can not represent missing "
@@ -45,7 +48,9 @@ def pandas_for(what: str) -> Any:
     return pandas
 
 
-def conform_column(label: Any, values: "pd.Series[Any]", kind: DataType, required: bool = True) -> "pd.Series[Any]":
+def conform_column(
+    label: Any, values: "pd.Series[Any]", kind: DataType, required: bool = True, widens: bool = True
+) -> "pd.Series[Any]":
     """The column as the type declares it; the same object where nothing needs to change.
 
     Args:
@@ -53,6 +58,8 @@ def conform_column(label: Any, values: "pd.Series[Any]", kind: DataType, require
         values: The column as it arrived.
         kind: The declared type.
         required: False allows missing values in types that have no room for them: whole numbers then come as floats.
+        widens: Whole numbers of 64 bits that are exact as doubles are taken for them. MLflow takes 0 and 1 only, which is
+            the rule where this is False (in arrays, objects and maps).
 
     Raises:
         SchemaMismatch: The column's type, the declared one, and a hint where missing values are the likely cause.
@@ -74,7 +81,7 @@ def conform_column(label: Any, values: "pd.Series[Any]", kind: DataType, require
         return _conform_datetimes(label, values)
     if values.dtype == object:
         return _conform_objects(label, values, kind, required)
-    return _conform_numbers(label, values, kind, required)
+    return _conform_numbers(label, values, kind, required, widens)
 
 
 def _conform_datetimes(label: Any, values: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -89,7 +96,7 @@ def _conform_datetimes(label: Any, values: "pd.Series[Any]") -> "pd.Series[Any]"
             values = values.dt.tz_convert("UTC").dt.tz_localize(None)
         nanoseconds: pd.Series[Any] = values.astype("datetime64[ns]")
         return nanoseconds
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, OverflowError) as error:
         raise SchemaMismatch(f"Failed to convert column {label} from type {before} to DataType.datetime.") from error
 
 
@@ -104,15 +111,18 @@ def _conform_objects(label: Any, values: "pd.Series[Any]", kind: DataType, requi
             return values
     elif kind is DataType.DOUBLE or (not required and bool(is_missing.all())):
         try:
-            numbers: pd.Series[Any] = pandas.to_numeric(values, errors="raise").astype(NUMPY_TYPES[kind])
-            return numbers
+            numbers: pd.Series[Any] = pandas.to_numeric(values, errors="raise")
+            # As MLflow, that leaves whole numbers beyond 64 bits what they are.
+            return numbers.astype(NUMPY_TYPES[kind]) if bool(is_missing.all()) else numbers
         except (ValueError, OverflowError) as error:
             message = f"Failed to convert column {label} from type {values.dtype} to DataType.{kind.value}."
             raise SchemaMismatch(message) from error
     raise _unsafe(label, values, NUMPY_TYPES[kind])
 
 
-def _conform_numbers(label: Any, values: "pd.Series[Any]", kind: DataType, required: bool) -> "pd.Series[Any]":
+def _conform_numbers(
+    label: Any, values: "pd.Series[Any]", kind: DataType, required: bool, widens: bool
+) -> "pd.Series[Any]":
     target = NUMPY_TYPES[kind]
     have, size = values.dtype.kind, int(getattr(values.dtype, "itemsize", 0))
     if have == target.kind:
@@ -120,7 +130,7 @@ def _conform_numbers(label: Any, values: "pd.Series[Any]", kind: DataType, requi
     elif have == "u" and target.kind == "i":
         is_widening = size < target.itemsize
     elif have in "iu" and kind in REAL:
-        return _whole_to_float(label, values, kind)
+        return _whole_to_float(label, values, kind, widens)
     else:
         is_widening = False
     if is_widening:
@@ -134,13 +144,18 @@ def _conform_numbers(label: Any, values: "pd.Series[Any]", kind: DataType, requi
     raise _unsafe(label, values, target)
 
 
-def _whole_to_float(label: Any, values: "pd.Series[Any]", kind: DataType) -> "pd.Series[Any]":
-    """MLflow refuses int64 for double unless all are 0 or 1; what can be lost is only what a float cannot hold exactly."""
+def _whole_to_float(label: Any, values: "pd.Series[Any]", kind: DataType, widens: bool) -> "pd.Series[Any]":
+    target = NUMPY_TYPES[kind]
+    is_narrow = kind is DataType.DOUBLE and int(getattr(values.dtype, "itemsize", 8)) <= _NARROW_BYTES
     known = values.dropna()
-    if len(known) and not (is_exact(int(known.min()), kind) and is_exact(int(known.max()), kind)):
-        raise _unsafe(label, values, NUMPY_TYPES[kind])
+    if widens and kind is DataType.DOUBLE:
+        is_taken = not len(known) or (is_exact(int(known.min()), kind) and is_exact(int(known.max()), kind))
+    else:
+        is_taken = is_narrow or (values.dtype == np.int64 and bool(known.isin([0, 1]).all()))
+    if not is_taken:
+        raise _unsafe(label, values, target)
     pandas = sys.modules["pandas"]
-    floats = values.to_numpy(dtype=NUMPY_TYPES[kind], na_value=np.nan)
+    floats = values.to_numpy(dtype=target, na_value=np.nan)
     converted: pd.Series[Any] = pandas.Series(floats, index=values.index, name=values.name)
     return converted
 

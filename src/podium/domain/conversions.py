@@ -121,6 +121,11 @@ def decoded(text: str) -> bytes:
     return base64.b64decode(_SPACES.sub("", text), validate=True)
 
 
+def has_zone(text: str) -> bool:
+    """Whether a datetime's text ends with a time zone."""
+    return len(text) > len("2024-01-02") and _ZONE.search(text) is not None
+
+
 def without_zone(text: str) -> str:
     """A datetime's text with its time zone, if it ends with one, taken into account: the moment in UTC."""
     zone = _ZONE.search(text) if len(text) > len("2024-01-02") else None

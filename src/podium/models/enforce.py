@@ -170,7 +170,8 @@ def _conform_frame(frame: Any, columns: tuple[Column, ...]) -> Any:
         else:
             cells = [conform_value(value, column.type, column.required) for value in values]
             conformed[column.name] = pandas.Series(cells, index=frame.index, name=column.name)
-    return pandas.DataFrame(conformed, index=frame.index)
+    # As MLflow: a frame without any of the columns has no rows.
+    return pandas.DataFrame(conformed, index=frame.index) if conformed else pandas.DataFrame()
 
 
 def _is_one_value(value: Any) -> bool:

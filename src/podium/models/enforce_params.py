@@ -4,13 +4,14 @@ import datetime
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.nested import conform_value
-from podium.domain.reasons import listed
+from podium.domain.reasons import Quotes, listed, reason
 from podium.domain.signature import DataType, ObjectType, Param
 from podium.errors import InvalidParams, SchemaMismatch
 
@@ -37,7 +38,10 @@ class ParamsPlan:
         self._is_strict = dialect.is_strict
         self._params = None if params is None else {param.name: param for param in params}
         self._has_told = False
-        self._defaults = {param.name: _convert(param, param.default) for param in params or ()}
+        self._defaults = {param.name: _convert(param, param.default, Quotes()) for param in params or ()}
+        # Messages show a default as the model gets it.
+        if self._params is not None:
+            self._params = {name: replace(each, default=self._defaults[name]) for name, each in self._params.items()}
 
     def enforce(self, params: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """Every declared param with its value or default; a fresh dict, whose defaults are copies.
@@ -60,9 +64,10 @@ class ParamsPlan:
             self._refuse_unknown(params)
             self._tell_once()
         values, invalid = {}, []
+        quotes = Quotes()
         for name, value in given.items():
             try:
-                values[name] = _convert(self._params[name], value)
+                values[name] = _convert(self._params[name], value, quotes)
             except InvalidParams as error:
                 invalid.append((name, error.message))
         if invalid:
@@ -83,7 +88,7 @@ class ParamsPlan:
             _logger.warning("params that the model's signature does not declare are ignored; it declares %s", declared)
 
 
-def _convert(param: Param, value: Any) -> Any:
+def _convert(param: Param, value: Any, quotes: Quotes) -> Any:
     is_list = isinstance(value, list | np.ndarray)
     if param.shape == (-1,):
         if not is_list or any(isinstance(item, list | tuple | np.ndarray) for item in value):
@@ -91,41 +96,50 @@ def _convert(param: Param, value: Any) -> Any:
                 f"Value must be a 1D array with shape (-1,) for param {param}, received {type(value).__name__} "
                 f"with ndim {_depth(value)}"
             )
-        return [_convert_scalar(param, item) for item in value]
+        return [_convert_scalar(param, item, quotes) for item in value]
     if isinstance(param.type, ObjectType):
         try:
             conform_value(value, param.type)
         except SchemaMismatch as error:
-            raise InvalidParams(f"Failed to validate type and shape for {param}, error: {error.message}") from error
+            raise _invalid(param, error.message) from error
+        except Exception as error:
+            raise _invalid(param, reason(error)) from error
         # Checked, not converted: the model gets what was sent, as in MLflow.
         return value
-    return _convert_scalar(param, value)
+    return _convert_scalar(param, value, quotes)
 
 
-def _convert_scalar(param: Param, value: Any) -> Any:
+def _convert_scalar(param: Param, value: Any, quotes: Quotes) -> Any:
     """A value as Python's own type; None stays None, which says "not given" to many models."""
     if value is None or not isinstance(param.type, DataType):
         return value
     if param.type is DataType.DATETIME:
-        return _convert_datetime(param, value)
+        return _convert_datetime(param, value, quotes)
     accepted, convert = _ACCEPTED.get(param.type, ((), str))
     if type(value) in accepted:
         return convert(value)
     if not np.isscalar(value):
-        raise _invalid(param, f"Value must be a scalar for type `DataType.{param.type.value}`")
-    raise _invalid(param, f"Can not safely convert `{type(value)}` to `DataType.{param.type.value}`")
+        raise _invalid(param, f"Value must be a scalar for type `DataType.{param.type.value}`, got `{quotes.of(value)}`")
+    raise _invalid(
+        param, f"Can not safely convert `{type(value)}` to `DataType.{param.type.value}` for value `{quotes.of(value)}`"
+    )
 
 
-def _convert_datetime(param: Param, value: Any) -> Any:
+def _convert_datetime(param: Param, value: Any, quotes: Quotes) -> Any:
     if isinstance(value, datetime.date):
         return value
     try:
         moment = np.datetime64(value).item() if not isinstance(value, str) else _moment(value)
     except (ValueError, TypeError, OverflowError) as error:
-        raise _invalid(param, f"Failed to convert value from type `{type(value)}` to `DataType.datetime`") from error
-    if not isinstance(moment, datetime.date):
         raise _invalid(
-            param, "Failed to convert value to `DataType.datetime`. It must be convertible to datetime.date/datetime"
+            param, f"Failed to convert value `{quotes.of(value)}` from type `{type(value)}` to `DataType.datetime`"
+        ) from error
+    # NaT is None here, which passes as it does in MLflow.
+    if isinstance(moment, int):
+        raise _invalid(
+            param,
+            "Failed to convert value to `DataType.datetime`. It must be convertible to datetime.date/datetime, "
+            f"got `{quotes.of(value)}`",
         )
     return moment
 

@@ -13,7 +13,7 @@ import numpy as np
 from podium.domain.conversions import NUMPY_TYPES, WHOLE, is_exact, without_zone
 from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.nested import conform_value
-from podium.domain.reasons import described, reason
+from podium.domain.reasons import described, reason, scalar
 from podium.domain.signature import AnyType, ArrayType, Column, ColumnSchema, DataType, Schema, SparkVectorType, Tensor
 from podium.errors import MalformedBody, PodiumError, SchemaMismatch
 
@@ -100,7 +100,8 @@ class ArrayReader:
             return self._convert(data, self._first)
         except MalformedBody as error:
             raise MalformedBody(
-                f"Invalid input. Failed to convert data to type `{self._first}` defined in the model signature."
+                f"Invalid input. Failed to convert data `{scalar(data)}` to type `{self._first}` defined in the model "
+                "signature."
             ) from error
 
     def _stack(self, rows: list[Any]) -> dict[str, Any]:
@@ -108,7 +109,16 @@ class ArrayReader:
         for row in rows:
             for name, value in row.items():
                 values.setdefault(name, []).append(value)
-        return {name: self._stack_values(column, self._specs.get(name)) for name, column in values.items()}
+        try:
+            return {name: self._stack_values(column, self._specs.get(name)) for name, column in values.items()}
+        except Exception:  # noqa: BLE001 - whatever it was, the second look says it again
+            # As MLflow, value by value and row by row: the first that does not fit is the one that is told, and nested
+            # ones may still fit together.
+            stacked: dict[str, list[Any]] = {}
+            for row in rows:
+                for name, value in row.items():
+                    stacked.setdefault(name, []).append(self._convert(value, self._specs.get(name)))
+            return {name: np.array(column) for name, column in stacked.items()}
 
     def _check_lengths(self, arrays: Mapping[str, Any]) -> None:
         lengths = {
@@ -128,15 +138,11 @@ class ArrayReader:
         return convert(value, spec)
 
     def _stack_values(self, values: list[Any], spec: Spec) -> Any:
-        """One name's values of all rows as one array; converted together, or one by one where that is not possible."""
-        is_scalar_type = isinstance(spec, Tensor) or (isinstance(spec, Column) and isinstance(spec.type, DataType))
-        if is_scalar_type:
-            try:
-                return self._convert(values, spec)
-            except MalformedBody:
-                # Converted alone, a value can say what is wrong with it; and nested ones may still fit together.
-                pass
-        return np.array([self._convert(value, spec) for value in values])
+        """One name's values of all rows as one array; converted together where that is the same."""
+        is_together = (
+            spec.dtype != "object" if isinstance(spec, Tensor) else spec is not None and isinstance(spec.type, DataType)
+        )
+        return self._convert(values, spec) if is_together else np.array([self._convert(value, spec) for value in values])
 
 
 def convert(value: Any, spec: Spec) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from podium.domain.reasons import described, listed, quoted
+from podium.domain.reasons import described, listed
 from podium.domain.unified import is_unified
 from podium.errors import InvalidInput, MalformedBody
 from podium.protocols.mlflow.content_types import PROTOCOL_CHANGE
@@ -58,7 +58,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in found if names.count(name) > 1)
-        raise MalformedBody(f"Invalid input. An object of the JSON body has the name {quoted(twice)} more than once.")
+        raise MalformedBody(f"Invalid input. An object of the JSON body has the name {listed([twice])} more than once.")
     return found
 
 

@@ -8,12 +8,13 @@ converted.
 import base64
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from podium.domain.columns import pandas_for
-from podium.domain.conversions import NUMPY_TYPES, WHOLE, is_exact
+from podium.domain.conversions import NUMPY_TYPES, WHOLE, has_zone, is_exact
 from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.nested import conform_value, is_missing
 from podium.domain.reasons import described, listed, reason
@@ -91,12 +92,13 @@ class FrameReader:
         pandas = pandas_for("A CSV request")
         try:
             frame = pandas.read_csv(io.StringIO(text), dtype=self._csv_types())
-            if isinstance(self._schema, ColumnSchema):
-                columns = zip(self._schema.labels, self._schema.columns, strict=True)
-                present = set(frame.columns)
-                changed = {label: _csv_column(label, frame[label], each) for label, each in columns if label in present}
-                frame = _with_columns(frame, changed)
-            return frame
+            if not isinstance(self._schema, ColumnSchema):
+                return frame
+            columns = [pair for pair in zip(self._schema.labels, self._schema.columns, strict=True) if pair[0] in frame]
+            if any(_is_not_whole(frame[label], each) for label, each in columns):
+                # Told of the type, pandas says what is wrong with it.
+                pandas.read_csv(io.StringIO(text), dtype=self._csv_types(is_whole_told=True))
+            return _with_columns(frame, {label: _csv_column(label, frame[label], each) for label, each in columns})
         except PodiumError:
             raise
         except Exception as error:
@@ -105,7 +107,7 @@ class FrameReader:
                 f"DataFrame produced using the `pandas.DataFrame.to_csv()` method. Error: '{reason(error)}'"
             ) from error
 
-    def _csv_types(self) -> Any:
+    def _csv_types(self, is_whole_told: bool = False) -> Any:
         """What read_csv is told of the columns' types; text of datetimes is converted afterwards.
 
         Raises:
@@ -114,16 +116,13 @@ class FrameReader:
         if self._schema is None:
             return None
         if isinstance(self._schema, TensorSchema):
-            dtype = np.dtype(self._schema.tensors[0].dtype)
-            if self._schema.is_named or dtype.kind not in "biuf":
-                raise _no_csv("tensors with names, or of other types than numbers")
-            return dtype
+            raise _no_csv("TensorSpec only supports numpy types, use numpy_types() instead")
         types: dict[Any, Any] = {}
         for label, column in zip(self._schema.labels, self._schema.columns, strict=True):
             if not isinstance(column.type, DataType):
-                raise _no_csv("columns of arrays, objects, maps or any")
+                raise _no_csv("Failed to get pandas types as some of the inputs types are not DataType.")
             is_text = column.type in (DataType.STRING, DataType.BINARY, DataType.DATETIME)
-            if column.required or column.type not in WHOLE:
+            if is_whole_told or column.required or column.type not in WHOLE:
                 types[label] = object if is_text else NUMPY_TYPES[column.type]
         return types
 
@@ -139,6 +138,13 @@ class FrameReader:
             with np.errstate(over="ignore", invalid="ignore"):
                 return frame.astype(self._only_type)
         present = set(frame.columns)
+        if not self._schema.is_named:
+            # Nameless columns are required where the frame numbers them; a frame of records has names, and MLflow takes
+            # them for optional at this stage.
+            columns = [
+                (label, column if isinstance(column.type, DataType) or label == i else replace(column, required=False))
+                for i, (label, column) in enumerate(columns)
+            ]
         changed = {label: self._column(label, frame[label], column) for label, column in columns if label in present}
         return _with_columns(frame, changed)
 
@@ -152,9 +158,14 @@ class FrameReader:
         changed = {}
         for label in frame.columns:
             tensor = by_name.get(label) if schema.is_named else schema.tensors[0]
+            if tensor is None:
+                continue
+            dtype, values = np.dtype(tensor.dtype), frame[label]
+            if dtype.kind != "S" and not len(values):
+                raise _failed(label, dtype, "IndexError('single positional indexer is out-of-bounds')")
             # Lists become a tensor when the schema is enforced.
-            if tensor is not None and not _holds_lists(frame[label]):
-                changed[label] = _to_dtype(label, frame[label], np.dtype(tensor.dtype))
+            if dtype.kind == "S" or not isinstance(values.iloc[0], list):
+                changed[label] = _to_dtype(label, values, dtype)
         return changed
 
 
@@ -179,8 +190,12 @@ def read_parquet(body: bytes) -> Any:
         ) from error
 
 
-def to_datetimes(values: Any) -> Any:
+def to_datetimes(values: Any, is_mixed: bool = False) -> Any:
     """A column of datetimes in nanoseconds without a time zone: where one is given, the moment in UTC.
+
+    Args:
+        values: The column as it arrived.
+        is_mixed: Several spellings in one column are taken, by ISO 8601; else pandas wants one, unless there are zones.
 
     Raises:
         ValueError, TypeError: Not datetimes, or beyond the years that nanoseconds can count.
@@ -189,7 +204,9 @@ def to_datetimes(values: Any) -> Any:
     try:
         parsed = pandas.to_datetime(values)
     except ValueError as error:
-        # Several forms or several time zones in one column; else the first error says more.
+        # Time zones, several or not everywhere; else the first error says more.
+        if not is_mixed and not _hold_zones(values):
+            raise
         try:
             parsed = pandas.to_datetime(values, utc=True, format="ISO8601")
         except ValueError:
@@ -197,6 +214,10 @@ def to_datetimes(values: Any) -> Any:
     if isinstance(parsed.dtype, pandas.DatetimeTZDtype):
         parsed = parsed.dt.tz_convert("UTC").dt.tz_localize(None)
     return parsed.astype("datetime64[ns]")
+
+
+def _hold_zones(values: Any) -> bool:
+    return any(isinstance(value, str) and has_zone(value) for value in values)
 
 
 def _with_columns(frame: Any, changed: dict[Any, Any]) -> Any:
@@ -238,18 +259,18 @@ def _column(label: Any, values: Any, column: Column) -> Any:
 def _csv_column(label: Any, values: Any, column: Column) -> Any:
     """What read_csv cannot be told, or None: datetimes, and whole numbers with missing ones among them."""
     if column.type is DataType.DATETIME:
-        return to_datetimes(values)
+        return to_datetimes(values, is_mixed=True)
     if column.type in WHOLE and not column.required:
         target = NUMPY_TYPES[column.type]
-        if values.dtype.kind == "i":
-            return _cast(values, target)
-        if values.dtype.kind == "f" and bool((values.dropna() % 1 == 0).all()):
-            return _whole_with_gaps(label, values, target)
+        return _cast(values, target) if values.dtype.kind == "i" else _whole_with_gaps(label, values, target)
     return None
 
 
-def _holds_lists(values: Any) -> bool:
-    return len(values) > 0 and isinstance(values.iloc[0], list)
+def _is_not_whole(values: Any, column: Column) -> bool:
+    """Whether an optional column of whole numbers holds something else than those and gaps."""
+    if column.type not in WHOLE or column.required or values.dtype.kind == "i":
+        return False
+    return values.dtype.kind != "f" or not bool((values.dropna() % 1 == 0).all())
 
 
 def _cells(label: Any, values: Any, kind: Any, convert: Callable[[Any], Any]) -> Any:
@@ -294,8 +315,9 @@ def _cast(values: Any, dtype: "np.dtype[Any]") -> Any:
             return values.astype(dtype)  # raises, in pandas' words
         bounds = np.iinfo(dtype)
         # Python compares a float with a whole number exactly; numpy would round the bound up to 2**63.
-        if numbers.min().item() < bounds.min or numbers.max().item() > bounds.max:
-            raise OverflowError(f"Python integer out of bounds for {dtype}")
+        for extreme in (numbers.min().item(), numbers.max().item()):
+            if not bounds.min <= extreme <= bounds.max:
+                raise OverflowError(f"Python integer {int(extreme)} out of bounds for {dtype}")
     with np.errstate(over="ignore", invalid="ignore"):
         return numbers.astype(dtype)
 
@@ -326,9 +348,8 @@ def _not_a_frame(orient: str, error: Exception) -> MalformedBody:
     )
 
 
-def _no_csv(what: str) -> MalformedBody:
+def _no_csv(why: str) -> MalformedBody:
     return MalformedBody(
         "Failed to parse input as a Pandas DataFrame. Ensure that the input is a valid CSV-formatted Pandas DataFrame "
-        f"produced using the `pandas.DataFrame.to_csv()` method. Error: 'The model's signature has {what}, which have "
-        "no form in CSV; send JSON.'"
+        f"produced using the `pandas.DataFrame.to_csv()` method. Error: '{why}'"
     )
