@@ -61,7 +61,7 @@ class FastReader:
         self._names = sorted(str(field.name) for field in plan.fields)
         self._forms = _forms(plan)
         self._heads: dict[bytes, str] = {}
-        self._split_heads: dict[bytes, RowsReader] = {}
+        self._split_heads: dict[bytes, tuple[RowsReader, int | None]] = {}
         self._orders: dict[tuple[str, ...], RowsReader] = {}
         self._split_body = msgspec.json.Decoder(_SplitBody)
 
@@ -106,34 +106,41 @@ class FastReader:
         start = body.find(_DATA, end, _LONGEST_HEAD)
         if start > 0 and body[-2] == _CLOSING:
             head = bytes(body[:start])
-            reader = self._split_heads.get(head)
-            if reader is None:
-                reader = self._learn_split(head)
-            if reader is not None:
-                return reader.read(body[start + len(_DATA) : -2])
+            known = self._split_heads.get(head)
+            if known is None:
+                known = self._learn_split(head)
+            if known is not None:
+                reader, rows = known
+                content = reader.read(body[start + len(_DATA) : -2])
+                if rows is None or content[0] == rows:
+                    return content
+                raise NotMine
         return self._read_any_split(body)
 
-    def _learn_split(self, head: bytes) -> RowsReader | None:
-        """The reader of the rows after this head; None where the head does not name the columns.
+    def _learn_split(self, head: bytes) -> tuple[RowsReader, int | None] | None:
+        """The reader of the rows after this head, and how many there must be; None where it does not name the columns.
 
         Raises:
             NotMine, ValueError: Whatever follows, the body is none for this reader.
         """
         parsed = json.loads(head + b'"data":0}}', object_pairs_hook=_unique)
         split = parsed[_SPLIT]
-        if len(parsed) != 1 or not split.keys() <= {"columns", "data"}:
+        if len(parsed) != 1 or not split.keys() <= {"columns", "data", "index"}:
             raise NotMine
         if "columns" not in split:
             return None
-        reader = self._reader_of(split["columns"])
-        _keep(self._split_heads, head, reader, _MOST_HEADS)
-        return reader
+        known = self._reader_of(split["columns"]), _counted(split["index"]) if "index" in split else None
+        _keep(self._split_heads, head, known, _MOST_HEADS)
+        return known
 
     def _read_any_split(self, body: bytes | bytearray) -> Content:
         """A split whose names stand behind its rows, or with spaces where others have none."""
         split = self._split_body.decode(body).dataframe_split
         content = self._reader_of(split.columns).read(bytes(split.data))
-        check_names(body, 3, [*split.columns, *content[2]])
+        has_index = split.index is not msgspec.UNSET
+        if has_index and _counted(split.index) != content[0]:
+            raise NotMine
+        check_names(body, 3 + has_index, [*split.columns, *content[2]])
         return content
 
     def _reader_of(self, columns: Any) -> RowsReader:
@@ -150,6 +157,7 @@ class FastReader:
 class _Split(msgspec.Struct, forbid_unknown_fields=True):
     columns: list[str]
     data: msgspec.Raw
+    index: list[int] | msgspec.UnsetType = msgspec.UNSET
 
 
 class _SplitBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -184,6 +192,17 @@ def _first_of(readers: list[Read], rest: bytes | bytearray) -> Packed | None:
         except Exception:  # noqa: BLE001, S112 - not this shape; the next one, or the reference
             continue
     return None
+
+
+def _counted(index: Any) -> int:
+    """How many rows an index counts from 0.
+
+    Raises:
+        NotMine: It holds other labels.
+    """
+    if not isinstance(index, list) or set(map(type, index)) != {int} or index != list(range(len(index))):
+        raise NotMine
+    return len(index)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
