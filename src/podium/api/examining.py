@@ -94,9 +94,7 @@ def examine(home: Home, environ: Mapping[str, str] = os.environ, timeout_s: floa
         diagnosis.judge_locale(locale.getpreferredencoding(False), sys.getfilesystemencoding()),
         *diagnosis.judge_libraries(_libraries()),
         diagnosis.judge_settings(error),
-        diagnosis.judge_port(
-            port, next((_ours(each) for each in running if each.facts["port"] == port), _taken(host, port))
-        ),
+        diagnosis.judge_port(port, _ours(running, port) or _taken(host, port)),
         diagnosis.judge_registry(_registry(home.registry)),
         diagnosis.judge_runs(len(running), find_dead(home)),
         *_mlflow(environ, timeout_s),
