@@ -1,6 +1,7 @@
 """`podium serve`: one model behind HTTP, followed as its stage or alias moves."""
 
 import asyncio
+import os
 import re
 import shlex
 import sys
@@ -19,6 +20,7 @@ from podium.fleet.status import Served
 from podium.fleet.supervisor import Supervisor
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import Resolved, resolve
+from podium.settings.environments import environment_order
 from podium.settings.home import Home, find_home
 from podium.settings.serve import BATCHING, ServeSettings
 
@@ -41,6 +43,8 @@ _LONGEST_CURL = 300
 @click.option("--max-batch-rows", default=256, show_default=True, help="Largest batch.")
 @click.option("--max-queue-rows", default=4096, show_default=True, help="Rows that may wait for a replica.")
 @click.option("--threads", default=1, show_default=True, help="Threads of each worker's numeric libraries.")
+@click.option("--env-manager", "env_manager", default="local", show_default=True, help="Python of the workers.")
+@click.option("--install-mlflow", is_flag=True, help="Build mlflow into the environment.")
 @click.option("--name", "endpoint", default=None, help="Public name of the endpoint. [default: the model's]")
 def serve(
     uri: str,
@@ -57,6 +61,8 @@ def serve(
     max_batch_rows: int,
     max_queue_rows: int,
     threads: int,
+    env_manager: str,
+    install_mlflow: bool,
     endpoint: str | None,
 ) -> None:
     """Serve a model over HTTP and follow its stage or alias: move it and the new version takes over.
@@ -81,6 +87,7 @@ def serve(
         threads=threads,
         load_timeout_s=load_timeout,
         drain_timeout_s=drain_timeout,
+        environment=environment_order(env_manager, os.environ, install_mlflow),
         gateway_settings=_gateway_settings(home, name, timeout, drain_timeout, _size_in_bytes(max_body)),
     )
     Server(home, reference, first, name, settings).run()

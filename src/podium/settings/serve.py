@@ -1,9 +1,10 @@
 """What `podium serve` was asked to do, as one frozen value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from podium.domain.batching import BatchingMode
 from podium.errors import Misconfigured
+from podium.settings.environments import EnvironmentOrder
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
 
@@ -25,6 +26,7 @@ class ServeSettings:
         poll_s: How often the registry is looked at.
         acknowledge_s: A gateway that has not taken over a routing table by then is killed and started again.
         boot_s: A gateway that does not accept connections by then is killed and started again.
+        environment: Which Python each version's workers run in.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
     """
 
@@ -42,6 +44,7 @@ class ServeSettings:
     poll_s: float = 0.5
     acknowledge_s: float = 10.0
     boot_s: float = 60.0
+    environment: EnvironmentOrder = field(default_factory=EnvironmentOrder)
     gateway_settings: str = "{}"
 
     def __post_init__(self) -> None:
