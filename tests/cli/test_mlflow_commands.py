@@ -52,7 +52,8 @@ def telling(tmp_path):
     (folder / "code").mkdir(parents=True)
     (folder / "code" / "telling.py").write_text(TELLING)
     (folder / "MLmodel").write_text(
-        f"flavors:\n  python_function:\n    loader_module: telling\n    code: code\n    config:\n      depth: 1\n{SIGNATURE}"
+        "flavors:\n  python_function:\n    loader_module: telling\n    code: code\n"
+        f"    config:\n      depth: 1\n{SIGNATURE}"
     )
     (tmp_path / "in.json").write_text(BODY)
     (tmp_path / "in.csv").write_text("a\n1\n")
@@ -85,7 +86,7 @@ def test_predict_prints_the_servers_bytes_and_nothing_else(house, telling):
     """The model's own prints are talk; no line end, as in MLflow."""
     done = house.command("models", "predict", "-m", str(telling), "-i", "in.json")
 
-    assert done.stdout == '{"predictions": [[{"depth": 1}, null, "%s", 0, null]]}' % sys.executable
+    assert done.stdout == json.dumps({"predictions": [[{"depth": 1}, None, sys.executable, 0, None]]})
     assert "the model prints" in done.stderr
 
 

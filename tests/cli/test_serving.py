@@ -154,7 +154,7 @@ def test_status_json_has_the_names_that_its_docstring_promises(one):
         document = json.loads(one.command("status", "--json").stdout)
 
     promised = (
-        "schema id pid pid_started podium started_at host port url uri endpoint state wanted serving is_settled "
+        "schema id pid pid_started podium started_at host port url uri endpoint settings state wanted serving is_settled "
         "wanted_failure source replicas replicas_wanted model failed gateways restarts swaps isolation"
     )
     assert set(document) == set(promised.split())

@@ -66,7 +66,7 @@ def test_an_answer_need_not_be_a_list() -> None:
 @pytest.mark.parametrize(
     ("data", "hint", "said"),
     [
-        ([1, "a", 2], list[str], r"list\[str\]`, invalid elements: \[\(0, 'Expected type str, but got int'\), \(2, "),
+        ([1, "a", 2], list[str], r"list\[str\]`, invalid elements: \[\('1', 'Expected type str, but got int'\), \('…', "),
         ("text", list[str], "Expected list, but got str"),
         ([1], list[float], "Expected type float, but got int"),
         ([{"a": "b"}], list[dict[str, int]], r"dict\[str, int\]`.*Expected type int, but got str"),

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import re
 
+import settings_reference
 from cli_reference import reference
 from tree import ROOT, SOURCE
 
@@ -15,6 +16,11 @@ _REFERENCE = ROOT / "docs" / "reference"
 def test_the_command_reference_is_what_the_commands_say():
     """docs/reference/cli.md is made by cli_reference.py; make it again after a change of a command."""
     assert (_REFERENCE / "cli.md").read_text() == reference()
+
+
+def test_the_settings_reference_is_what_is_declared():
+    """docs/reference/settings.md is made by settings_reference.py; make it again after a change of a setting."""
+    assert (_REFERENCE / "settings.md").read_text() == settings_reference.reference()
 
 
 def test_each_error_is_in_the_reference():

@@ -85,9 +85,7 @@ def nested_cases() -> list[Case]:
         cases.append(as_json("C", f"records, {name}", {"dataframe_records": [row]}))
         cases.append(as_json("C", f"inputs, {name}", {"inputs": [row]}))
     whole = {**good, "m": {"z": 2}}
-    cases.append(
-        as_json("C", "records, a map of doubles with a whole number", {"dataframe_records": [whole]}, ours=(200, "2.0"))
-    )
+    cases.append(as_json("C", "records, a map of doubles with a whole number", {"dataframe_records": [whole]}))
     cases.append(as_json("C", "inputs as a dict", {"inputs": good}))
     return cases
 

@@ -51,7 +51,7 @@ def series(values: Any, dtype: Any) -> Any:
         (series([1], "int32"), DataType.DOUBLE, "float64"),
         (series([5, -7], "int64"), DataType.DOUBLE, "float64"),
         (series([2**53], "int64"), DataType.DOUBLE, "float64"),
-        (series([2**24], "int64"), DataType.FLOAT, "float32"),
+        (series([0, 1], "int64"), DataType.FLOAT, "float32"),
         (series([1, None], "Int64"), DataType.DOUBLE, "float64"),
         (series([Decimal("1.5"), None], object), DataType.DOUBLE, "float64"),
         (series([1, 2], object), DataType.LONG, "int64"),
@@ -75,7 +75,8 @@ def test_what_loses_nothing_is_converted(values: Any, kind: DataType, dtype: str
         (series([1], "int64"), DataType.INTEGER, "Can not safely convert int64 to int32."),
         (series([1.5], "float64"), DataType.FLOAT, "Can not safely convert float64 to float32."),
         (series([2**53 + 1], "int64"), DataType.DOUBLE, "Can not safely convert int64 to float64."),
-        (series([2**24 + 1], "int64"), DataType.FLOAT, "Can not safely convert int64 to float32."),
+        (series([2], "int64"), DataType.FLOAT, "Can not safely convert int64 to float32."),
+        (series([2], "int32"), DataType.FLOAT, "Can not safely convert int32 to float32."),
         (series([1], "uint64"), DataType.LONG, "Can not safely convert uint64 to int64."),
         (series([1], "int64"), DataType.BOOLEAN, "Can not safely convert int64 to bool."),
         (series([True], "bool"), DataType.LONG, "Can not safely convert bool to int64."),
@@ -125,17 +126,13 @@ OBJECT = ObjectType((Property("k", DataType.STRING), Property("n", DataType.LONG
     [
         ([1, 2], ArrayType(DataType.LONG), [1, 2]),
         ([1, 2.5], ArrayType(DataType.DOUBLE), [1.0, 2.5]),
-        ([0.1], ArrayType(DataType.FLOAT), [0.10000000149011612]),
         ([1.5, None], ArrayType(DataType.DOUBLE), "[1.5, nan]"),
-        (["a", None], ArrayType(DataType.STRING), ["a", None]),
         ([["a"], []], ArrayType(ArrayType(DataType.STRING)), [["a"], []]),
         ([None, {"x": 1}], ArrayType(AnyType()), [None, {"x": 1}]),
-        (["2024-01-02T00:00Z"], ArrayType(DataType.DATETIME), [pd.Timestamp("2024-01-02")]),
-        ([1, 2], SparkVectorType(), [1.0, 2.0]),
+        ([1.5, 2], SparkVectorType(), [1.5, 2.0]),
         ({"k": "v"}, OBJECT, {"k": "v"}),
         ({"k": "v", "n": None}, OBJECT, {"k": "v", "n": None}),
-        ({"z": 2}, MapType(DataType.DOUBLE), {"z": 2.0}),
-        ({"z": 5}, MapType(DataType.INTEGER), {"z": 5}),
+        ({"z": 1}, MapType(DataType.DOUBLE), {"z": 1.0}),
         ({"z": {"k": "v"}}, MapType(OBJECT), {"z": {"k": "v"}}),
         ({"any": [1]}, AnyType(), {"any": [1]}),
     ],
@@ -162,17 +159,18 @@ def test_nested_values_become_what_is_declared(value: Any, kind: ColumnType, exp
         ({"k": "v", "q": "a secret"}, OBJECT, "Invalid properties not defined in the schema found: {'q'}"),
         ({"k": 5}, OBJECT, "Failed to enforce schema for key `k`. Expected type string, received type int"),
         ("a secret", OBJECT, "Expected data to be dictionary, got str"),
-        ({"z": "a secret"}, MapType(DataType.DOUBLE), "Failed to enforce schema of data with dtype `double`"),
-        ({"z": 2**31}, MapType(DataType.INTEGER), "Failed to enforce schema of data with dtype `integer`"),
-        ({"z": 2**53 + 1}, MapType(DataType.DOUBLE), "Failed to enforce schema of data with dtype `double`"),
+        ({"z": "a word"}, MapType(DataType.DOUBLE), "Failed to enforce schema of data `a word` with dtype `double`"),
+        ({"z": 5}, MapType(DataType.INTEGER), "Failed to enforce schema of data `5` with dtype `integer`"),
+        ({"z": 2}, MapType(DataType.DOUBLE), "Failed to enforce schema of data `2` with dtype `double`"),
+        ([0.1], ArrayType(DataType.FLOAT), "Can not safely convert float64 to float32."),
         ({"z": [1]}, MapType(DataType.DOUBLE), "Expected data to be scalar, got list"),
         ([1], MapType(DataType.DOUBLE), "Expected data to be a dict, got list"),
         ({1: 2.0}, MapType(DataType.DOUBLE), "Expected all keys in the map type data are string type."),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_nested_values_that_do_not_fit_are_refused_without_being_quoted(value: Any, kind: ColumnType, said: str) -> None:
-    """Names of properties are told, values are not."""
+def test_nested_values_that_do_not_fit_are_refused(value: Any, kind: ColumnType, said: str) -> None:
+    """Names of properties are told, and of values one scalar, where MLflow tells it."""
     message = refused(series([value], object), kind)
 
     assert said in message
@@ -254,11 +252,19 @@ def test_ragged_arrays_pass_where_sizes_vary() -> None:
 
 
 def test_frames_become_tensors() -> None:
-    """Columns of numbers side by side, or one column with a list for each row; an index is no obstacle."""
+    """Columns of numbers side by side, or one column with a list for each row."""
     unnamed = InputPlan(TensorSchema((Tensor("float64", (-1, 2)),)))
     named = InputPlan(TensorSchema((Tensor("float32", (-1, 2), "x"), Tensor("int64", (-1,), "y"))))
 
     assert unnamed.enforce(pd.DataFrame({"p": [1.0], "q": [2.0]}, index=[7])).tolist() == [[1.0, 2.0]]
-    assert unnamed.enforce(pd.DataFrame({"p": [[1, 2]]}, index=[7])).tolist() == [[1.0, 2.0]]
-    tensors = named.enforce(pd.DataFrame({"x": [np.array([1, 2], dtype=np.float32)], "y": [5], "z": [0]}, index=[7]))
+    assert unnamed.enforce(pd.DataFrame({"p": [[1, 2]]})).tolist() == [[1.0, 2.0]]
+    tensors = named.enforce(pd.DataFrame({"x": [np.array([1, 2], dtype=np.float32)], "y": [5], "z": [0]}))
     assert {name: tensor.tolist() for name, tensor in tensors.items()} == {"x": [[1.0, 2.0]], "y": [5]}
+
+
+def test_a_column_without_a_row_of_label_0_is_no_tensor() -> None:
+    """As in MLflow, which looks the first row up by that label."""
+    plan = InputPlan(TensorSchema((Tensor("float64", (-1, 2)),)))
+
+    with pytest.raises(SchemaMismatch, match=r"Error: 0$"):
+        plan.enforce(pd.DataFrame({"p": [[1, 2]]}, index=[7]))

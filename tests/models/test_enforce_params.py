@@ -73,20 +73,21 @@ def test_what_loses_nothing_is_converted(given: dict[str, Any], expected: Any) -
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"n": "a secret"}, "for 'n': long (default: 1), error: Can not safely convert `<class 'str'>` to `DataType.long`"),
+        ({"n": "a word"}, "error: Can not safely convert `<class 'str'>` to `DataType.long` for value `a word`"),
         ({"n": 1.5}, "Can not safely convert `<class 'float'>` to `DataType.long`"),
         ({"n": True}, "Can not safely convert `<class 'bool'>` to `DataType.long`"),
-        ({"temp": [1.0]}, "Value must be a scalar for type `DataType.double`"),
+        ({"temp": [1.0]}, "Value must be a scalar for type `DataType.double`, got `…`"),
+        ({"n": "a word", "temp": "a secret"}, "to `DataType.double` for value `…`"),
         ({"stop": "a secret"}, "Value must be a 1D array with shape (-1,)"),
         ({"stop": [["a secret"]]}, "Value must be a 1D array with shape (-1,)"),
-        ({"when": "a secret"}, "Failed to convert value from type `<class 'str'>` to `DataType.datetime`"),
-        ({"when": 5}, "Failed to convert value from type `<class 'int'>` to `DataType.datetime`"),
+        ({"when": "a word"}, "Failed to convert value `a word` from type `<class 'str'>` to `DataType.datetime`"),
+        ({"when": 5}, "Failed to convert value `5` from type `<class 'int'>` to `DataType.datetime`"),
         ({"opts": {}}, "Missing required properties: {'k'}"),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_does_not_fit_is_refused_without_being_quoted(given: dict[str, Any], said: str) -> None:
-    """The param, its type and default, and what kind of thing came instead."""
+def test_what_does_not_fit_is_refused(given: dict[str, Any], said: str) -> None:
+    """The param, its type and default, and what kind of thing came instead; of the values the first scalar."""
     with pytest.raises(InvalidParams) as caught:
         ParamsPlan(PARAMS).enforce(given)
 

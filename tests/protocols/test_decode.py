@@ -202,12 +202,14 @@ def test_a_body_that_is_not_utf8_is_refused_without_being_quoted(content_type: s
 
 
 def test_csv_reads_optional_whole_numbers_with_and_without_gaps() -> None:
-    """Without gaps they have the declared type, with gaps they are floats; a fraction stays one, for the enforcer."""
+    """Without gaps they have the declared type, with gaps they are floats; a fraction is refused."""
     signature = x(DataType.INTEGER, required=False)
 
-    dtypes = [str(decoded(body, signature, "text/csv")["x"].dtype) for body in (b"x\n1\n", b'x\n1\n""\n', b"x\n1.5\n")]
+    dtypes = [str(decoded(body, signature, "text/csv")["x"].dtype) for body in (b"x\n1\n", b'x\n1\n""\n')]
 
-    assert dtypes == ["int32", "float64", "float64"]
+    assert dtypes == ["int32", "float64"]
+    with pytest.raises(MalformedBody, match="cannot safely convert passed user dtype of int32"):
+        decoded(b"x\n1.5\n", signature, "text/csv")
 
 
 def test_params_come_as_they_were_sent() -> None:

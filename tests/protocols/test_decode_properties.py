@@ -100,27 +100,27 @@ def test_no_bytes_raise_anything_but_podiums_errors(body: bytes, content_type: s
 
 
 @given(BODIES, st.sampled_from(SIGNATURES))
-def test_no_json_raises_anything_but_podiums_errors_and_none_quotes_the_data(body: Any, signature: Any) -> None:
-    """Whatever the signature: no crash, no 500, and no value of the request in an error."""
+def test_no_json_raises_anything_but_podiums_errors_which_quote_one_scalar_at_most(body: Any, signature: Any) -> None:
+    """Whatever the signature: no crash, no 500, and one value of the request in an error at most."""
     status, answer = served(json.dumps(body).encode(), "application/json", signature)
 
     # A table with several rows of names has no form in JSON, once it got through to a model that returns it.
     assert status in {200, 400} or b"keys must be" in answer
-    assert status == 200 or SECRET.encode() not in answer
+    assert status == 200 or answer.count(SECRET.encode()) <= 1
 
 
 CELL = st.sampled_from(["", "1", "1.5", "x", SECRET, "2024-01-02", "true", "NaN", '"', "a,b"])
 
 
 @given(st.lists(st.lists(CELL, min_size=1, max_size=3), max_size=4), st.sampled_from(SIGNATURES))
-def test_no_csv_raises_anything_but_podiums_errors_and_none_quotes_the_data(rows: Any, signature: Any) -> None:
+def test_no_csv_raises_anything_but_podiums_errors_which_quote_one_scalar_at_most(rows: Any, signature: Any) -> None:
     """Likewise for tables, whole or broken."""
     text = "a,b\n" + "\n".join(",".join(row) for row in rows)
 
     status, answer = served(text.encode(), "text/csv", signature)
 
     assert status in {200, 400}
-    assert status == 200 or SECRET.encode() not in answer
+    assert status == 200 or answer.count(SECRET.encode()) <= 1
 
 
 @given(st.lists(st.floats(allow_nan=False), min_size=1) | st.lists(st.integers(-(2**53), 2**53), min_size=1))

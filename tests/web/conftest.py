@@ -14,10 +14,11 @@ from podium.web.messages import Fault, Request, Response
 from podium.web.protocol import Connection, Connections
 
 LIMIT_S = 20.0
+RAW = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nraw"
 
 
 class Handler:
-    """`/echo` answers the body, `/big?n` n bytes, `/hold` when the test says so."""
+    """`/echo` answers the body, `/raw` RAW where it may, `/big?n` n bytes, `/hold` when the test says so."""
 
     def __init__(self) -> None:
         self.held: list[tuple[Request, Connection]] = []
@@ -29,13 +30,16 @@ class Handler:
         if request.path == "/hold":
             connection.on_leave = self._left
             self.held.append((request, connection))
+        elif request.path == "/raw":
+            if not connection.answer_raw(RAW):
+                connection.answer(Response(200, b"slow", "text/plain"))
         elif request.path == "/big":
             connection.answer(Response(200, b"x" * int(request.query), "text/plain"))
         else:
             connection.answer(Response(200, bytes(request.body), "text/plain"))
 
     def handle_fault(self, fault: Fault, connection: Connection) -> None:
-        connection.answer(Response(fault.status, fault.detail.encode(), "text/plain"))
+        connection.answer(Response(fault.status, fault.detail.encode(), "text/plain", fault.headers))
 
     def _left(self) -> None:
         self.left += 1
@@ -151,6 +155,20 @@ def serve(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> Iterator[Callabl
 
     def begin(**limits: Any) -> WebServer:
         servers.append(WebServer(new_loop(), Limits(**limits)))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def serve_module() -> Iterator[Callable[..., WebServer]]:
+    """Start servers that all tests of a file share."""
+    servers: list[WebServer] = []
+
+    def begin(**limits: Any) -> WebServer:
+        servers.append(WebServer(asyncio.new_event_loop(), Limits(**limits)))
         return servers[-1]
 
     yield begin

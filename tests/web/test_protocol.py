@@ -305,3 +305,35 @@ def read_answers_until(sock: socket.socket, end: bytes) -> bytes:
         assert part
         data += part
     return data
+
+
+def test_a_whole_answer_is_written_as_it_is(serve, read_answers):
+    """Request by request, and in its turn among pipelined ones."""
+    server = serve()
+    with server.connect() as sock:
+        for _ in range(4):
+            sock.sendall(post("/raw", b"x"))
+            assert read_answers(sock)[0][2] == b"raw"
+        sock.sendall(post("/raw", b"1") + post("/hold", b"held") + post("/raw", b"3"))
+        server.release()
+
+        assert [body for _, _, body in read_answers(sock, 3)] == [b"raw", b"held", b"raw"]
+
+
+def test_an_answer_that_depends_on_its_request_is_not_written_raw(serve, read_answers):
+    """HEAD, HTTP/1.0, a client that wants to close, a server that ends."""
+    server = serve()
+    for line in (b"GET /raw HTTP/1.1\r\nHost: a\r\nConnection: close", b"GET /raw HTTP/1.0\r\nConnection: keep-alive"):
+        with server.connect() as sock:
+            sock.sendall(line + b"\r\n\r\n")
+            assert read_answers(sock)[0][2] == b"slow"
+    with server.connect() as sock:
+        sock.sendall(b"HEAD /raw HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert b"content-length: 4\r\n" in sock.recv(1000)
+    server.connections.is_closing = True
+    with server.connect() as sock:
+        sock.sendall(post("/raw", b"x"))
+
+        [(_, headers, body)] = read_answers(sock)
+
+    assert (body, headers["connection"]) == (b"slow", "close")

@@ -22,14 +22,16 @@ class Blocker:
 
 if "block" in sys.argv:
     sys.meta_path.insert(0, Blocker())
-# The rooms of the worker's side; `check` reads MLmodel files itself and is started by podium's own interpreter.
+# The rooms of the worker's side; `check` reads MLmodel files itself and is started by podium's own interpreter, and
+# the fast codec is the gateway's.
+not_there = {"podium.worker.check", "podium.protocols.mlflow.fast_packing", "podium.protocols.mlflow.fast_reading"}
 rooms = ["domain", "transport", "worker", "protocols", "errors"]
-modules = ["podium.models.load", "podium.models.predictor", "podium.models.examples"]
+modules = ["podium.models.load", "podium.models.predictor", "podium.models.examples", "podium.models.assemble"]
 source = pathlib.Path(sys.argv[1])
 for room in rooms:
     for file in sorted([*source.glob(f"podium/{room}.py"), *source.glob(f"podium/{room}/**/*.py")]):
         name = ".".join(file.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
-        if name not in {"podium.worker.check"}:
+        if name not in not_there:
             modules.append(name)
 for name in modules:
     importlib.import_module(name)

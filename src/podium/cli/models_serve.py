@@ -3,6 +3,7 @@
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from podium.cli import serve as serving
 from podium.cli.mlflow_options import ENV_MANAGER, INSTALL_MLFLOW, MODEL_URI, NO_CONDA
@@ -29,12 +30,16 @@ def _own() -> None:
     """Hold the options."""
 
 
-def _run(no_conda: bool, env_manager: str, **options: Any) -> None:
+def _run(no_conda: bool, **_given: Any) -> None:
+    context = click.get_current_context()
+    if no_conda:
+        context.params["env_manager"] = "local"
+        context.set_parameter_source("env_manager", ParameterSource.COMMANDLINE)
     served = serving.serve.callback
     if served is None:
         raise AssertionError("podium serve does nothing")
-    # Called with this command's context: where each value came from can still be asked.
-    served(env_manager="local" if no_conda else env_manager, **options)
+    # It asks this command's context for what was said, and by whom.
+    served(show_settings=context.params["show_settings"])
 
 
 _OWN: list[click.Parameter] = list(reversed(_own.__click_params__))  # type: ignore[attr-defined]

@@ -1,106 +1,61 @@
 """`podium serve`: one model behind HTTP, followed as its stage or alias moves."""
 
 import asyncio
-import os
-import re
 import shlex
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
-from podium.cli.output import shown
-from podium.domain.references import FolderRef, ModelRef, parse_reference
-from podium.errors import Misconfigured
+from podium.api.endpoint import SETTINGS, Endpoint, choose, endpoint_of
+from podium.cli.output import print_table, shown
+from podium.cli.setting_options import said_by_flags, setting_options
+from podium.domain.references import ModelRef
 from podium.fleet.events import Event
-from podium.fleet.logs import access_log
-from podium.fleet.machine import cpu_limit
 from podium.fleet.status import Served
 from podium.fleet.supervisor import Supervisor
 from podium.registry.observe import RegistryObserver
-from podium.registry.resolve import Resolved, resolve
-from podium.settings.environments import environment_order
-from podium.settings.home import Home, find_home
-from podium.settings.serve import BATCHING, ServeSettings
+from podium.settings.home import find_home
 
 _QUIET_S = 2.0
 _LONGEST_CURL = 300
 
 
 @click.command()
-@click.option("-m", "--model-uri", "uri", required=True, help="models:/NAME/STAGE, models:/NAME@ALIAS, a folder ...")
-@click.option("-p", "--port", default=8000, show_default=True, help="0 takes any free port.")
-@click.option("-h", "--host", default="127.0.0.1", show_default=True, help="0.0.0.0 serves to the network.")
-@click.option("-w", "--workers", "replicas", default=1, show_default=True, help="Replicas of the model.")
-@click.option("--gateways", default=None, type=int, help="Front processes. [default: one for each 4 processors]")
-@click.option("-t", "--timeout", default=60.0, show_default=True, help="Seconds from a request to its answer.")
-@click.option("--batching", default="auto", show_default=True, type=click.Choice(BATCHING), help="Merge requests.")
-@click.option("--row-independent", is_flag=True, help="Declare that each row is answered by itself: --batching on.")
-@click.option("--load-timeout", default=300.0, show_default=True, help="Seconds for a version to load.")
-@click.option("--drain-timeout", default=30.0, show_default=True, help="Seconds for requests in flight to finish.")
-@click.option("--max-body", default="100MiB", show_default=True, help="Largest request body.")
-@click.option("--max-batch-rows", default=256, show_default=True, help="Largest batch.")
-@click.option("--max-queue-rows", default=4096, show_default=True, help="Rows that may wait for a replica.")
-@click.option("--threads", default=1, show_default=True, help="Threads of each worker's numeric libraries.")
-@click.option("--env-manager", "env_manager", default="local", show_default=True, help="Python of the workers.")
-@click.option("--install-mlflow", is_flag=True, help="Build mlflow into the environment.")
-@click.option("--name", "endpoint", default=None, help="Public name of the endpoint. [default: the model's]")
-def serve(
-    uri: str,
-    port: int,
-    host: str,
-    replicas: int,
-    gateways: int | None,
-    timeout: float,
-    batching: str,
-    row_independent: bool,
-    load_timeout: float,
-    drain_timeout: float,
-    max_body: str,
-    max_batch_rows: int,
-    max_queue_rows: int,
-    threads: int,
-    env_manager: str,
-    install_mlflow: bool,
-    endpoint: str | None,
-) -> None:
+@setting_options(SETTINGS)
+@click.option("--show-settings", is_flag=True, help="Print each setting, its value and who said so; serve nothing.")
+def serve(show_settings: bool, **_given: Any) -> None:
     """Serve a model over HTTP and follow its stage or alias: move it and the new version takes over.
+
+    Each flag can be said in podium.toml or by a variable too; flags win over variables, and these over the file.
 
     Ctrl-C or SIGTERM finishes the requests in flight and ends with 0; a second one ends at once.
     """
-    if row_independent and batching == "off":
-        raise Misconfigured("--row-independent and --batching off contradict each other; leave one of them out.")
-    home = find_home()
-    reference = parse_reference(uri)
-    first = resolve(reference, home)
-    name = _endpoint_name(endpoint, first)
-    settings = ServeSettings(
-        host=host,
-        port=port,
-        replicas=replicas,
-        gateways=gateways if gateways is not None else max(1, int(cpu_limit() // 4)),
-        timeout_s=timeout,
-        batching="on" if row_independent else batching,
-        max_batch_rows=max_batch_rows,
-        max_queue_rows=max_queue_rows,
-        threads=threads,
-        load_timeout_s=load_timeout,
-        drain_timeout_s=drain_timeout,
-        environment=environment_order(env_manager, os.environ, install_mlflow),
-        gateway_settings=_gateway_settings(home, name, timeout, drain_timeout, _size_in_bytes(max_body)),
-    )
-    Server(home, reference, first, name, settings).run()
+    beneath, said = said_by_flags(SETTINGS)
+    chosen = choose(said, beneath)
+    if show_settings:
+        rows = [(path, each["value"], each["source"]) for path, each in chosen.shown().items()]
+        print_table(("setting", "value", "source"), rows)
+        return
+    Server(endpoint_of(chosen, find_home())).run()
 
 
 class Server:
     """A supervisor and what a person is told about it."""
 
-    def __init__(self, home: Home, reference: ModelRef, first: Resolved, endpoint: str, settings: ServeSettings) -> None:
-        self._reference = reference
-        self._settings = settings
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._reference = endpoint.reference
         self._is_shown = False
-        self._supervisor = Supervisor(home, reference, first, endpoint, settings, RegistryObserver(home), self._tell)
+        self._supervisor = Supervisor(
+            endpoint.home,
+            endpoint.reference,
+            endpoint.first,
+            endpoint.name,
+            endpoint.settings,
+            RegistryObserver(endpoint.home),
+            self._tell,
+            shown=endpoint.shown,
+        )
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -181,34 +136,3 @@ def curl_line(url: str, served: Served) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _endpoint_name(chosen: str | None, first: Resolved) -> str:
-    """A name that is safe as a folder's and as a metric's label."""
-    name = chosen if chosen is not None else first.name or _folder_name(first)
-    if chosen is not None and not re.fullmatch(r"[\w.\-]{1,100}", chosen.lstrip(".")):
-        raise Misconfigured(f"--name {chosen}: use letters, digits, '_', '-' and '.', at most 100.")
-    return re.sub(r"[^\w.\-]+", "-", name).strip(".-")[:100] or "model"
-
-
-def _folder_name(first: Resolved) -> str:
-    return Path(first.folder).name if isinstance(first.reference, FolderRef) else str(first.reference).rpartition("/")[2]
-
-
-def _gateway_settings(home: Home, endpoint: str, timeout_s: float, drain_s: float, body_bytes: int) -> str:
-    from podium.serving.settings import GatewaySettings
-
-    return GatewaySettings(
-        timeout_s=timeout_s,
-        max_body_bytes=body_bytes,
-        drain_limit_s=drain_s,
-        access_log=str(access_log(home.logs / endpoint)),
-    ).to_json()
-
-
-def _size_in_bytes(text: str) -> int:
-    found = re.fullmatch(r"(\d+)\s*([KMG]i?)?B?", text.strip(), re.IGNORECASE)
-    if not found or int(found[1]) == 0:
-        raise Misconfigured(f"--max-body {text}: write a size such as 100MiB, 512K or 1048576.")
-    power = {"": 0, "K": 1, "M": 2, "G": 3}[(found[2] or "").upper().rstrip("I")]
-    return int(found[1]) << (10 * power)

@@ -1,7 +1,7 @@
 """Which columns of a data frame fit which column type, and what they become.
 
 The rules are MLflow's (`mlflow.models.utils`): widening is allowed, losing something is not. Wider here than there, because
-nothing can be lost either: whole numbers become floats when every one of them is exact as a float; a column of an
+nothing can be lost either: whole numbers become doubles when every one of them is exact as a double; a column of an
 optional input may have missing values whatever its type; datetimes with a time zone become UTC.
 """
 
@@ -10,29 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from podium.domain.conversions import MOST_EXACT, NUMPY_TYPES, REAL, WHOLE, is_exact
 from podium.domain.signature import DataType
 from podium.errors import MissingDependency, SchemaMismatch
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NUMPY_TYPES: dict[DataType, "np.dtype[Any]"] = {
-    DataType.BOOLEAN: np.dtype("bool"),
-    DataType.INTEGER: np.dtype("int32"),
-    DataType.LONG: np.dtype("int64"),
-    DataType.FLOAT: np.dtype("float32"),
-    DataType.DOUBLE: np.dtype("float64"),
-    DataType.STRING: np.dtype("str"),
-    DataType.BINARY: np.dtype("bytes"),
-    DataType.DATETIME: np.dtype("datetime64[ns]"),
-}
-
 COLUMNS = "A model whose signature has columns"
 
-_WHOLE = (DataType.INTEGER, DataType.LONG)
-_REAL = (DataType.FLOAT, DataType.DOUBLE)
-# The largest magnitude up to which every whole number has a float of its own.
-_EXACT = {DataType.FLOAT: 2**24, DataType.DOUBLE: 2**53}
+# Whole numbers of up to this many bytes are exact as doubles, whatever they are.
+_NARROW_BYTES = 6
 
 _MISSING_INTEGERS = (
     " Hint: the type mismatch is likely caused by missing values. Integer columns in python can not represent missing "
@@ -60,7 +48,9 @@ def pandas_for(what: str) -> Any:
     return pandas
 
 
-def conform_column(label: Any, values: "pd.Series[Any]", kind: DataType, required: bool = True) -> "pd.Series[Any]":
+def conform_column(
+    label: Any, values: "pd.Series[Any]", kind: DataType, required: bool = True, widens: bool = True
+) -> "pd.Series[Any]":
     """The column as the type declares it; the same object where nothing needs to change.
 
     Args:
@@ -68,6 +58,8 @@ def conform_column(label: Any, values: "pd.Series[Any]", kind: DataType, require
         values: The column as it arrived.
         kind: The declared type.
         required: False allows missing values in types that have no room for them: whole numbers then come as floats.
+        widens: Whole numbers of 64 bits that are exact as doubles are taken for them. MLflow takes 0 and 1 only, which is
+            the rule where this is False (in arrays, objects and maps).
 
     Raises:
         SchemaMismatch: The column's type, the declared one, and a hint where missing values are the likely cause.
@@ -89,7 +81,7 @@ def conform_column(label: Any, values: "pd.Series[Any]", kind: DataType, require
         return _conform_datetimes(label, values)
     if values.dtype == object:
         return _conform_objects(label, values, kind, required)
-    return _conform_numbers(label, values, kind, required)
+    return _conform_numbers(label, values, kind, required, widens)
 
 
 def _conform_datetimes(label: Any, values: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -104,7 +96,7 @@ def _conform_datetimes(label: Any, values: "pd.Series[Any]") -> "pd.Series[Any]"
             values = values.dt.tz_convert("UTC").dt.tz_localize(None)
         nanoseconds: pd.Series[Any] = values.astype("datetime64[ns]")
         return nanoseconds
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, OverflowError) as error:
         raise SchemaMismatch(f"Failed to convert column {label} from type {before} to DataType.datetime.") from error
 
 
@@ -114,49 +106,56 @@ def _conform_objects(label: Any, values: "pd.Series[Any]", kind: DataType, requi
         return values
     pandas = sys.modules["pandas"]
     is_missing = values.isna()
-    if not required and kind in _WHOLE:
+    if not required and kind in WHOLE:
         if all(_is_whole(value, NUMPY_TYPES[kind]) for value in values[~is_missing]):
             return values
     elif kind is DataType.DOUBLE or (not required and bool(is_missing.all())):
         try:
-            numbers: pd.Series[Any] = pandas.to_numeric(values, errors="raise").astype(NUMPY_TYPES[kind])
-            return numbers
+            numbers: pd.Series[Any] = pandas.to_numeric(values, errors="raise")
+            # As MLflow, that leaves whole numbers beyond 64 bits what they are.
+            return numbers.astype(NUMPY_TYPES[kind]) if bool(is_missing.all()) else numbers
         except (ValueError, OverflowError) as error:
             message = f"Failed to convert column {label} from type {values.dtype} to DataType.{kind.value}."
             raise SchemaMismatch(message) from error
     raise _unsafe(label, values, NUMPY_TYPES[kind])
 
 
-def _conform_numbers(label: Any, values: "pd.Series[Any]", kind: DataType, required: bool) -> "pd.Series[Any]":
+def _conform_numbers(
+    label: Any, values: "pd.Series[Any]", kind: DataType, required: bool, widens: bool
+) -> "pd.Series[Any]":
     target = NUMPY_TYPES[kind]
     have, size = values.dtype.kind, int(getattr(values.dtype, "itemsize", 0))
     if have == target.kind:
         is_widening = size <= target.itemsize
     elif have == "u" and target.kind == "i":
         is_widening = size < target.itemsize
-    elif have in "iu" and kind in _REAL:
-        return _whole_to_float(label, values, kind)
+    elif have in "iu" and kind in REAL:
+        return _whole_to_float(label, values, kind, widens)
     else:
         is_widening = False
     if is_widening:
         return values.astype(target, errors="raise")
-    if have == "f" and kind in _WHOLE:
+    if have == "f" and kind in WHOLE:
         known = values.dropna()
         is_whole = len(known) < len(values) and bool((known == np.floor(known)).all())
-        if is_whole and not required and bool((known.abs() <= _EXACT[DataType.DOUBLE]).all()):
+        if is_whole and not required and bool((known.abs() <= MOST_EXACT).all()):
             return values.astype(np.float64)
         raise _unsafe(label, values, target, _MISSING_INTEGERS if is_whole else "")
     raise _unsafe(label, values, target)
 
 
-def _whole_to_float(label: Any, values: "pd.Series[Any]", kind: DataType) -> "pd.Series[Any]":
-    """MLflow refuses int64 for double unless all are 0 or 1; what can be lost is only what a float cannot hold exactly."""
-    bound = _EXACT[kind]
+def _whole_to_float(label: Any, values: "pd.Series[Any]", kind: DataType, widens: bool) -> "pd.Series[Any]":
+    target = NUMPY_TYPES[kind]
+    is_narrow = kind is DataType.DOUBLE and int(getattr(values.dtype, "itemsize", 8)) <= _NARROW_BYTES
     known = values.dropna()
-    if len(known) and not (-bound <= int(known.min()) and int(known.max()) <= bound):
-        raise _unsafe(label, values, NUMPY_TYPES[kind])
+    if widens and kind is DataType.DOUBLE:
+        is_taken = not len(known) or (is_exact(int(known.min()), kind) and is_exact(int(known.max()), kind))
+    else:
+        is_taken = is_narrow or (values.dtype == np.int64 and bool(known.isin([0, 1]).all()))
+    if not is_taken:
+        raise _unsafe(label, values, target)
     pandas = sys.modules["pandas"]
-    floats = values.to_numpy(dtype=NUMPY_TYPES[kind], na_value=np.nan)
+    floats = values.to_numpy(dtype=target, na_value=np.nan)
     converted: pd.Series[Any] = pandas.Series(floats, index=values.index, name=values.name)
     return converted
 

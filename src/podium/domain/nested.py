@@ -1,8 +1,7 @@
 """Which nested values (lists, objects, maps) fit which column type, and what they become.
 
-MLflow's rules (`mlflow.models.utils._enforce_type`), with three losses of theirs not repeated: whole numbers are taken
-for floats, numbers of JSON, which have no width, fit 32-bit types when their value does, and null in a list of strings
-stays null.
+MLflow's rules (`mlflow.models.utils._enforce_type`): each value, or list of them, is a column of its own to which the
+rules of columns apply. JSON's numbers are 64 bits wide there, so that they fit neither `integer` nor `float`.
 """
 
 import sys
@@ -11,8 +10,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from podium.domain.columns import COLUMNS, NUMPY_TYPES, conform_column, pandas_for
-from podium.domain.reasons import listed
+from podium.domain.columns import COLUMNS, conform_column, pandas_for
+from podium.domain.conversions import NUMPY_TYPES, is_exact
+from podium.domain.reasons import listed, scalar
 from podium.domain.signature import (
     AnyType,
     ArrayType,
@@ -26,14 +26,12 @@ from podium.domain.signature import (
 )
 from podium.errors import SchemaMismatch
 
-# The types of JSON values that fit a type as they are.
-_PLAIN: dict[DataType, frozenset[type]] = {
-    DataType.STRING: frozenset({str}),
-    DataType.BOOLEAN: frozenset({bool}),
-    DataType.INTEGER: frozenset({int}),
-    DataType.LONG: frozenset({int}),
-    DataType.FLOAT: frozenset({int, float}),
-    DataType.DOUBLE: frozenset({int, float}),
+# What is known to fit without asking pandas: the JSON type that each of these columns is made of.
+_PLAIN: Mapping[DataType, type] = {
+    DataType.STRING: str,
+    DataType.BOOLEAN: bool,
+    DataType.LONG: int,
+    DataType.DOUBLE: float,
 }
 
 
@@ -43,6 +41,13 @@ def conform_value(value: Any, kind: ColumnType, required: bool = True) -> Any:
     Raises:
         SchemaMismatch: What does not fit, and where in the value, without quoting it.
     """
+    if not required and not isinstance(kind, DataType | AnyType) and is_missing(value):
+        # A cell of an optional column without a value, which pandas fills with NaN.
+        return None
+    return _conform(value, kind, required)
+
+
+def _conform(value: Any, kind: ColumnType, required: bool) -> Any:
     match kind:
         case DataType():
             return _conform_scalar(value, kind, required)
@@ -66,59 +71,40 @@ def _conform_scalar(value: Any, kind: DataType, required: bool) -> Any:
     given: type[Any] = type(value)
     if (kind is DataType.STRING and given is str) or (kind is DataType.BINARY and given in (str, bytes)):
         return value
-    if given in _PLAIN.get(kind, frozenset()) and (given is not int or _fits(cast("int", value), kind)):
-        with np.errstate(over="ignore"):
-            return NUMPY_TYPES[kind].type(value)
+    if given is _PLAIN.get(kind) and (given is not int or is_exact(cast("int", value), kind)):
+        return NUMPY_TYPES[kind].type(value)
     try:
-        if kind is DataType.DATETIME and isinstance(value, str):
-            return _timestamp(value)
-        return conform_column("", pandas_for(COLUMNS).Series([value]), kind)[0]
-    except (SchemaMismatch, ValueError, TypeError, OverflowError) as error:
-        raise SchemaMismatch(f"Failed to enforce schema of data with dtype `{kind.value}`") from error
+        return conform_column("", pandas_for(COLUMNS).Series([value]), kind, widens=False)[0]
+    except SchemaMismatch as error:
+        raise SchemaMismatch(f"Failed to enforce schema of data `{scalar(value)}` with dtype `{kind.value}`") from error
 
 
 def _conform_array(value: Any, items: ColumnType, required: bool) -> Any:
     is_list = isinstance(value, list | np.ndarray)
-    if not is_list and not required and is_missing(value):
-        return None
     if (not required or isinstance(items, AnyType)) and (value is None or (is_list and not len(value))):
         return value
     if not is_list:
         raise SchemaMismatch(f"Expected data to be list or numpy array, got {type(value).__name__}")
-    if not len(value):
-        return value
     if isinstance(items, DataType):
+        if not len(value):
+            return value
         return _conform_list_of_scalars(value, items)
-    conformed = [conform_value(item, items, required) for item in value]
+    conformed = [_conform(item, items, required) for item in value]
     return np.array(conformed) if isinstance(value, np.ndarray) else conformed
 
 
 def _conform_list_of_scalars(value: Any, items: DataType) -> Any:
     if isinstance(value, list):
         given = set(map(type, value))
-        if given <= _PLAIN.get(items, frozenset()) and (
-            int not in given or all(_fits(v, items) for v in value if type(v) is int)
-        ):
-            return [float(v) for v in value] if items is DataType.DOUBLE and int in given else _rounded(value, items)
-        if items is DataType.STRING and given <= {str, type(None)}:
+        if given == {_PLAIN.get(items)} and (items is not DataType.LONG or all(is_exact(v, items) for v in value)):
             return list(value)
-        if items is DataType.DATETIME and given == {str}:
-            return [_timestamp(text) for text in value]
-    array = conform_column("", pandas_for(COLUMNS).Series(value), items).to_numpy(dtype=NUMPY_TYPES[items])
+    array = conform_column("", pandas_for(COLUMNS).Series(value), items, widens=False).to_numpy(dtype=NUMPY_TYPES[items])
     return array.tolist() if isinstance(value, list) else array
 
 
-def _rounded(value: list[Any], items: DataType) -> list[Any]:
-    if items is not DataType.FLOAT:
-        return list(value)
-    with np.errstate(over="ignore"):
-        rounded: list[Any] = np.asarray(value, dtype=np.float32).tolist()
-    return rounded
-
-
 def _conform_object(value: Any, kind: ObjectType, required: bool) -> Any:
-    if not required and (is_missing(value) or value == {}):
-        return value if value == {} else None
+    if not required and (value is None or value == {}):
+        return value
     if not isinstance(value, Mapping):
         raise SchemaMismatch(
             f"Failed to enforce schema of data with type '{kind}'. Expected data to be dictionary, got "
@@ -134,7 +120,7 @@ def _conform_object(value: Any, kind: ObjectType, required: bool) -> Any:
 
 def _conform_property(value: Any, field: Property) -> Any:
     try:
-        return conform_value(value, field.type, field.required)
+        return _conform(value, field.type, field.required)
     except SchemaMismatch as error:
         raise SchemaMismatch(
             f"Failed to enforce schema for key `{field.name}`. Expected type {type_to_json(field.type)['type']}, "
@@ -143,13 +129,13 @@ def _conform_property(value: Any, field: Property) -> Any:
 
 
 def _conform_map(value: Any, values: ColumnType, required: bool) -> Any:
-    if (not required or isinstance(values, AnyType)) and (is_missing(value) or value == {}):
-        return value if value == {} else None
+    if (not required or isinstance(values, AnyType)) and (value is None or value == {}):
+        return value
     if not isinstance(value, Mapping):
         raise SchemaMismatch(f"Expected data to be a dict, got {type(value).__name__}")
     if not all(isinstance(name, str) for name in value):
         raise SchemaMismatch("Expected all keys in the map type data are string type.")
-    return {name: conform_value(item, values, required) for name, item in value.items()}
+    return {name: _conform(item, values, required) for name, item in value.items()}
 
 
 def is_missing(value: Any) -> bool:
@@ -158,21 +144,3 @@ def is_missing(value: Any) -> bool:
         return value != value
     pandas = sys.modules.get("pandas")
     return value is None or (pandas is not None and (value is pandas.NA or value is pandas.NaT))
-
-
-def _fits(value: int, kind: DataType) -> bool:
-    """Whether a whole number is exactly representable in the type."""
-    match kind:
-        case DataType.INTEGER:
-            return -(2**31) <= value < 2**31
-        case DataType.LONG:
-            return -(2**63) <= value < 2**63
-        case DataType.FLOAT:
-            return abs(value) <= 2**24
-        case _:
-            return abs(value) <= 2**53
-
-
-def _timestamp(text: str) -> Any:
-    moment = pandas_for(COLUMNS).Timestamp(text)
-    return moment if moment.tzinfo is None else moment.tz_convert("UTC").tz_localize(None)

@@ -165,10 +165,7 @@ class Param:
 
     def __str__(self) -> str:
         shape = "" if self.shape is None else f" (shape: {self.shape})"
-        default = self.default
-        if self.type is DataType.DATETIME and isinstance(default, str):
-            default = default.removesuffix("T00:00:00")
-        return f"{self.name!r}: {self.type} (default: {default}){shape}"
+        return f"{self.name!r}: {self.type} (default: {self.default}){shape}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from podium.domain.reasons import Quotes
 from podium.domain.signature import (
     AnyType,
     ArrayType,
@@ -100,9 +101,9 @@ def fit(data: Any, hint: Any) -> Any:
     """Input in the form that a hint asks for: DataFrames become lists, dicts become pydantic models; then it is checked.
 
     Raises:
-        SchemaMismatch: In MLflow's words, but with the positions of what does not fit in place of its content.
+        SchemaMismatch: In MLflow's words; of the data the first scalar that does not fit is quoted, and nothing else.
     """
-    return _check(from_frame(data, hint), hint)
+    return _check(from_frame(data, hint), hint, Quotes())
 
 
 def from_frame(data: Any, hint: Any) -> Any:
@@ -126,22 +127,22 @@ def describe(hint: Any) -> str:
     return hint.__name__ if type(hint) is type or _is_pydantic(hint) else str(hint)
 
 
-def _check(data: Any, hint: Any) -> Any:
+def _check(data: Any, hint: Any, quotes: Quotes) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return data
     if _is_pydantic(hint):
-        return _check_pydantic(data, hint)
+        return _check_pydantic(data, hint, quotes)
     if hint in _SCALARS:
         return _check_scalar(data, hint)
     if origin is list:
-        return _check_list(data, arguments[0])
+        return _check_list(data, arguments[0], quotes)
     if origin is dict:
-        return _check_dict(data, arguments[1])
+        return _check_dict(data, arguments[1], quotes)
     if _is_union(origin):
         others = [each for each in arguments if each is not type(None)]
         if len(others) < len(arguments) and len(others) == 1 and data is not None:
-            return _check(data, others[0])
+            return _check(data, others[0], quotes)
         return data
     raise SchemaMismatch(f"The hint {describe(hint)} is not one that input can be checked against.")
 
@@ -150,7 +151,7 @@ def _check_scalar(data: Any, hint: Any) -> Any:
     # JSON has neither bytes nor dates; both come as text.
     try:
         if hint is bytes and isinstance(data, str):
-            return base64.b64decode(data)
+            return base64.decodebytes(data.encode())
         if hint is datetime.datetime and isinstance(data, str):
             return datetime.datetime.fromisoformat(data)
     except ValueError as error:
@@ -162,55 +163,74 @@ def _check_scalar(data: Any, hint: Any) -> Any:
     raise SchemaMismatch(f"Expected type {describe(hint)}, but got {type(data).__name__}")
 
 
-def _check_list(data: Any, item: Any) -> list[Any]:
+def _check_list(data: Any, item: Any, quotes: Quotes) -> list[Any]:
     if not isinstance(data, list):
         raise SchemaMismatch(f"Expected list, but got {type(data).__name__}")
     fitted, wrong = [], []
-    for position, each in enumerate(data):
+    for each in data:
         try:
-            fitted.append(_check(each, item))
+            fitted.append(_check(each, item, quotes))
         except SchemaMismatch as error:
-            wrong.append((position, error.message))
+            wrong.append((quotes.of(each), error.message))
     if wrong:
-        raise SchemaMismatch(_wrong(f"list[{describe(item)}]", wrong))
+        shown = f"{wrong[:_NAMED_IN_MESSAGE]} ... (truncated)" if len(wrong) > _NAMED_IN_MESSAGE else str(wrong)
+        raise SchemaMismatch(
+            f"Failed to validate data against type hint `list[{describe(item)}]`, invalid elements: {shown}"
+        )
     return fitted
 
 
-def _check_dict(data: Any, value: Any) -> dict[str, Any]:
+def _check_dict(data: Any, value: Any, quotes: Quotes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise SchemaMismatch(f"Expected dict, but got {type(data).__name__}")
-    fitted, wrong = {}, []
+    fitted, wrong = {}, {}
     for name, each in data.items():
+        if not isinstance(name, str):
+            wrong[str(name)] = f"Key must be a string, got {type(name).__name__}"
+            continue
         try:
-            if not isinstance(name, str):
-                raise SchemaMismatch(f"Key must be a string, got {type(name).__name__}")
-            fitted[name] = _check(each, value)
+            fitted[name] = _check(each, value, quotes)
         except SchemaMismatch as error:
-            wrong.append((name, error.message))
+            wrong[name] = error.message
     if wrong:
-        raise SchemaMismatch(_wrong(f"dict[str, {describe(value)}]", wrong))
+        raise SchemaMismatch(
+            f"Failed to validate data against type hint `dict[str, {describe(value)}]`, invalid elements: {wrong}"
+        )
     return fitted
 
 
-def _check_pydantic(data: Any, hint: Any) -> Any:
+def _check_pydantic(data: Any, hint: Any, quotes: Quotes) -> Any:
     fields = data.model_dump() if hasattr(data, "model_dump") else data
     if not isinstance(fields, dict):
         raise SchemaMismatch(
-            f"Expecting a dictionary or pydantic model instance for {describe(hint)}, got {type(data).__name__}"
+            f"Expecting example to be a dictionary or pydantic model instance for Pydantic type hint, got {type(data)}"
         )
     try:
         # Strict: "123" is no int. MLflow validates strictly and then builds the model from the same dict.
         hint.model_validate(fields, strict=True)
     except ValueError as error:
-        details = error.errors() if hasattr(error, "errors") else []
-        where = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in details[:_NAMED_IN_MESSAGE])
-        raise SchemaMismatch(f"Data doesn't match type hint {describe(hint)}: {where or type(error).__name__}") from error
+        raise SchemaMismatch(
+            f"Data doesn't match type hint, error: {_validation_error(error, hint, quotes)}. Expected fields in the type "
+            f"hint: {hint.model_fields}. Check "
+            "https://mlflow.org/docs/latest/model/python_model.html#pydantic-model-type-hints-data-conversion for more "
+            "details."
+        ) from error
     return hint(**data) if isinstance(data, dict) else data
 
 
-def _wrong(hint: str, wrong: list[tuple[Any, str]]) -> str:
-    shown = f"{wrong[:_NAMED_IN_MESSAGE]} ... (truncated)" if len(wrong) > _NAMED_IN_MESSAGE else str(wrong)
-    return f"Failed to validate data against type hint `{hint}`, invalid elements: {shown}"
+def _validation_error(error: ValueError, hint: Any, quotes: Quotes) -> str:
+    """As pydantic prints it, with one value at most."""
+    details = error.errors() if hasattr(error, "errors") else []
+    lines = [f"{len(details)} validation error{'' if len(details) == 1 else 's'} for {hint.__name__}"]
+    for each in details:
+        given = each["input"]
+        shown = repr(given) if quotes.of(given) == str(given) else "…"
+        lines += [
+            ".".join(map(str, each["loc"])),
+            f"  {each['msg']} [type={each['type']}, input_value={shown}, input_type={type(given).__name__}]",
+            f"    For further information visit {each.get('url', '')}",
+        ]
+    return "\n".join(lines)
 
 
 def _column_type(hint: Any) -> tuple[ColumnType, bool]:

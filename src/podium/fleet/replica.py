@@ -176,6 +176,7 @@ class WorkerReplica:
                 packages=self.prepared.packages,
                 threads=settings.threads,
                 is_low_priority=self._assignment.is_beside,
+                dialect=settings.dialect,
             )
         )
         if is_told:

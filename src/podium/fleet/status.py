@@ -4,6 +4,7 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
 
     schema, id, pid, pid_started, podium, started_at          the server; pid_started is in clock ticks since boot
     host, port, url, uri, endpoint                            where it listens, what it was asked to serve
+    settings          {"serve.port": {value, source}, …}: what was set, and by whom; values as people write them
     state             starting | serving | swapping | degraded | down | stopping
     wanted, serving   versions, or null: what the source names; what every gateway routes to
     is_settled        what is wanted serves, with all its replicas, in every gateway

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,7 @@ class Supervisor:
         source: Answers what the reference stands for.
         tell: Called with each event, from the event loop's thread.
         programs: The children's modules.
+        shown: Each setting's value and who said it, for the status.
     """
 
     def __init__(
@@ -78,8 +79,10 @@ class Supervisor:
         source: Observer,
         tell: Callable[[Event], None] = lambda _: None,
         programs: Programs = Programs(),
+        shown: Mapping[str, Any] | None = None,
     ) -> None:
         self.endpoint = endpoint
+        self._shown = dict(shown or {})
         self.status: dict[str, Any] = {}
         self._home = home
         self._reference = reference
@@ -360,6 +363,7 @@ class Supervisor:
             "url": f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}",
             "uri": str(self._reference),
             "endpoint": self.endpoint,
+            "settings": self._shown,
         }
 
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.columns import COLUMNS, NUMPY_TYPES, conform_column, pandas_for
+from podium.domain.columns import COLUMNS, conform_column, pandas_for
+from podium.domain.conversions import NUMPY_TYPES
+from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.nested import conform_value
 from podium.domain.reasons import listed, reason
 from podium.domain.signature import (
@@ -33,9 +35,10 @@ HIDE_DETAILS = "MLFLOW_DISABLE_SCHEMA_DETAILS"
 class InputPlan:
     """One model's input schema, ready to be enforced many times."""
 
-    __slots__ = ("_is_hiding_details", "_labels", "_optional", "_required", "_schema", "_wants_nested")
+    __slots__ = ("_is_hiding_details", "_is_strict", "_labels", "_optional", "_required", "_schema", "_wants_nested")
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, dialect: Dialect = COMPAT) -> None:
+        self._is_strict = dialect.is_strict
         self._schema = schema
         self._is_hiding_details = os.environ.get(HIDE_DETAILS, "").lower() in {"true", "1"}
         entries: tuple[Column | Tensor, ...] = schema.columns if isinstance(schema, ColumnSchema) else schema.tensors
@@ -92,6 +95,11 @@ class InputPlan:
                     f"but the provided value only has {len(frame.columns)} inputs. Note: the inputs were not named in "
                     "the signature so we can only verify their count."
                 )
+            if self._is_strict and len(frame.columns) > len(schema.columns):
+                raise SchemaMismatch(
+                    f"The model signature declares {len(schema.columns)} inputs, but the provided value has "
+                    f"{len(frame.columns)}."
+                )
             # Nameless columns are matched by position; the frame keeps its own labels.
             labels = list(frame.columns)[: len(schema.columns)]
             columns = tuple(Column(each.type, label) for each, label in zip(schema.columns, labels, strict=True))
@@ -100,10 +108,14 @@ class InputPlan:
     def _check_names(self, given: list[Any]) -> None:
         present = set(given)
         missing = [label for label in self._required if label not in present]
-        if not missing:
+        if not missing and not self._is_strict:
             return
         known = {*self._required, *self._optional}
         extra = [label for label in dict.fromkeys(given) if label not in known]
+        if not missing:
+            if extra:
+                raise SchemaMismatch(f"The model's signature has no inputs [{listed(extra)}].")
+            return
         note = f" Note that there were extra inputs: [{listed(extra)}]." if extra else ""
         raise SchemaMismatch(f"Model is missing inputs {missing}.{note}")
 
@@ -158,7 +170,8 @@ def _conform_frame(frame: Any, columns: tuple[Column, ...]) -> Any:
         else:
             cells = [conform_value(value, column.type, column.required) for value in values]
             conformed[column.name] = pandas.Series(cells, index=frame.index, name=column.name)
-    return pandas.DataFrame(conformed, index=frame.index)
+    # As MLflow: a frame without any of the columns has no rows.
+    return pandas.DataFrame(conformed, index=frame.index) if conformed else pandas.DataFrame()
 
 
 def _is_one_value(value: Any) -> bool:

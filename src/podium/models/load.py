@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.signature import Signature
 from podium.errors import InvalidModel, LoadFailed, PodiumError
 from podium.flavors.catalog import flavor_loading
@@ -25,7 +26,12 @@ _CONFIG_VARIABLES = ("MLFLOW_PYFUNC_INFERENCE_CONFIG", "SERVING_MODEL_CONFIG")
 ROW_INDEPENDENT = "podium.row_independent"
 
 
-def load_predictor(folder: Path, mlmodel: Mapping[str, Any], model_config: Mapping[str, Any] | None = None) -> Predictor:
+def load_predictor(
+    folder: Path,
+    mlmodel: Mapping[str, Any],
+    model_config: Mapping[str, Any] | None = None,
+    dialect: Dialect = COMPAT,
+) -> Predictor:
     """Load a model to be called.
 
     Args:
@@ -33,6 +39,7 @@ def load_predictor(folder: Path, mlmodel: Mapping[str, Any], model_config: Mappi
         mlmodel: The whole MLmodel file.
         model_config: Overrides values of the model's own config; unknown keys are dropped with a warning. The
             variables MLFLOW_PYFUNC_INFERENCE_CONFIG and SERVING_MODEL_CONFIG (JSON) do so too, with less weight.
+        dialect: How strictly it takes requests.
 
     Raises:
         InvalidModel: The folder has no model that can be scored, or a part of it is missing.
@@ -57,7 +64,7 @@ def load_predictor(folder: Path, mlmodel: Mapping[str, Any], model_config: Mappi
     loaded = load_guarded(flavor, folder, flavors, config, signature)
     name = next((each for each in flavors if each != "python_function"), "python_function")
     rows = _rows(flavor, loaded, signature, mlmodel)
-    return Predictor(loaded, signature, name, rows, mlmodel, form_from_example(folder, mlmodel))
+    return Predictor(loaded, signature, name, rows, mlmodel, form_from_example(folder, mlmodel), dialect)
 
 
 def load_guarded(

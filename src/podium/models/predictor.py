@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.signature import Signature
 from podium.errors import HintMismatch, PodiumError, PredictFailed, SchemaMismatch
 from podium.flavors.contract import Loaded, RowIndependence
@@ -28,10 +29,11 @@ class Predictor:
         flavor: Name for people: `sklearn`, `onnx`, `python_function`.
         rows: Whether rows may be merged into one call, by the flavor's own knowledge.
         metadata: The whole MLmodel file.
+        dialect: How strictly inputs are enforced; whoever encodes the answers goes by it too.
         example: What frames are turned into the form of (`models/example_form.py`); None leaves them as they are.
     """
 
-    __slots__ = ("_example", "_inputs", "_params", "flavor", "loaded", "metadata", "rows", "signature")
+    __slots__ = ("_example", "_inputs", "_params", "dialect", "flavor", "loaded", "metadata", "rows", "signature")
 
     def __init__(
         self,
@@ -41,17 +43,19 @@ class Predictor:
         rows: RowIndependence,
         metadata: Mapping[str, Any],
         example: Any = None,
+        dialect: Dialect = COMPAT,
     ) -> None:
         self.loaded = loaded
         self.signature = signature
         self.flavor = flavor
         self.rows = rows
         self.metadata = metadata
+        self.dialect = dialect
         self._example = example
         inputs = None if signature is None or signature.is_from_type_hint else signature.inputs
         # A signature made from a type hint is checked by the model's own predict(), against the hint itself.
-        self._inputs = None if inputs is None else InputPlan(inputs)
-        self._params = ParamsPlan(None if signature is None else signature.params)
+        self._inputs = None if inputs is None else InputPlan(inputs, dialect)
+        self._params = ParamsPlan(None if signature is None else signature.params, dialect)
 
     def enforce(self, data: Any, params: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any] | None]:
         """Bring data and params into the form that the signature declares: columns in order, types, shapes, defaults.

@@ -78,7 +78,8 @@ class App:
         else:
             response = detail(fault.status, fault.detail)
         identity = self._scoring.ids.new()
-        headers = header_lines(("x-request-id", identity), *((("retry-after", "1"),) if fault.status == 503 else ()))
+        retry = (("retry-after", "1"),) if fault.status == 503 else ()
+        headers = header_lines(("x-request-id", identity), *retry) + fault.headers
         connection.answer(Response(response.status, response.body, response.content_type, headers))
         self._recorder.record_refused(
             fault.status, identity, fault.method, fault.path, connection.client, len(response.body), fault.detail

@@ -1,13 +1,17 @@
 """What a gateway is told at start: a frozen value, JSON both ways."""
 
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from podium.domain.admission import Bounds
 from podium.errors import Misconfigured
+from podium.settings.declared import Kind, declare
 from podium.web.limits import Limits
+
+_limit = partial(declare, table="limits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,7 @@ class GatewaySettings:
         pending_s: How long a request waits for a replica; then 503.
         max_replica_buffer_bytes: What may wait to be written to one worker that does not read; then it counts as full.
         max_connections: Open at a time; more are answered 503.
+        max_url_bytes, max_header_bytes, max_headers: As in `web.limits.Limits`.
         idle_s, head_s, body_s, send_s, min_bytes_per_s: As in `web.limits.Limits`.
         drain_linger_s: While draining, how long an idle connection stays open for a request that is on its way.
         drain_limit_s: How long to drain when nobody says: the supervisor died, or SIGTERM came.
@@ -30,24 +35,35 @@ class GatewaySettings:
     """
 
     timeout_s: float = 60.0
-    max_body_bytes: int = 100 * 1024 * 1024
-    max_in_flight: int = 16_384
-    max_in_flight_bytes: int = 1024 * 1024 * 1024
-    max_pending: int = 2048
-    max_pending_bytes: int = 256 * 1024 * 1024
-    pending_s: float = 30.0
-    max_replica_buffer_bytes: int = 256 * 1024 * 1024
-    max_connections: int = 20_000
-    idle_s: float = 75.0
-    head_s: float = 15.0
-    body_s: float = 30.0
-    send_s: float = 30.0
-    min_bytes_per_s: int = 64 * 1024
-    drain_linger_s: float = 1.0
+    max_body_bytes: int = _limit(100 << 20, "max_body", Kind.BYTES, "Largest request body.")
+    max_in_flight: int = _limit(16_384, "max_in_flight", Kind.COUNT, "Requests that a gateway takes at a time.")
+    max_in_flight_bytes: int = _limit(1 << 30, "max_in_flight_size", Kind.BYTES, "Their bodies together.")
+    max_pending: int = _limit(2048, "max_pending", Kind.COUNT, "How many of them may wait for a replica.", least=0)
+    max_pending_bytes: int = _limit(256 << 20, "max_pending_size", Kind.BYTES, "Their bodies together.", least=0)
+    pending_s: float = _limit(30.0, "pending_timeout", Kind.SECONDS, "Seconds that a request waits for a replica.")
+    max_replica_buffer_bytes: int = _limit(
+        256 << 20, "max_replica_buffer", Kind.BYTES, "What may wait to be written to one worker."
+    )
+    max_connections: int = _limit(20_000, "max_connections", Kind.COUNT, "Connections of a gateway at a time.")
+    max_url_bytes: int = _limit(8 << 10, "max_url", Kind.BYTES, "Longest request target.")
+    max_header_bytes: int = _limit(64 << 10, "max_header", Kind.BYTES, "A request's header names and values together.")
+    max_headers: int = _limit(128, "max_headers", Kind.COUNT, "Headers of a request.")
+    idle_s: float = _limit(75.0, "idle_timeout", Kind.SECONDS, "Seconds between two requests of a connection.")
+    head_s: float = _limit(15.0, "head_timeout", Kind.SECONDS, "Seconds for a request's headers to arrive.")
+    body_s: float = _limit(30.0, "body_timeout", Kind.SECONDS, "Seconds for a body to arrive, beside its size's share.")
+    send_s: float = _limit(30.0, "send_timeout", Kind.SECONDS, "Seconds for a client to take its answer, likewise.")
+    min_bytes_per_s: int = _limit(64 << 10, "min_rate", Kind.BYTES, "A size's share: bytes for each second more.")
+    drain_linger_s: float = _limit(
+        1.0, "drain_linger", Kind.SECONDS, "Seconds that an idle connection stays open while draining.", least=0
+    )
     drain_limit_s: float = 30.0
     access_log: str | None = None
-    access_log_bytes: int = 64 * 1024 * 1024
-    access_log_keep: int = 5
+    access_log_bytes: int = _limit(
+        64 << 20, "access_log_size", Kind.BYTES, "Size at which the access log is put aside.", table="serve"
+    )
+    access_log_keep: int = _limit(
+        5, "access_log_keep", Kind.COUNT, "How many that were put aside stay.", table="serve", least=0
+    )
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -59,6 +75,9 @@ class GatewaySettings:
     def limits(self) -> Limits:
         """What one client may take."""
         return Limits(
+            url_bytes=self.max_url_bytes,
+            header_bytes=self.max_header_bytes,
+            headers=self.max_headers,
             body_bytes=self.max_body_bytes,
             buffered_bytes=self.max_in_flight_bytes,
             connections=self.max_connections,

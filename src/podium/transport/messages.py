@@ -14,7 +14,8 @@ import types
 from dataclasses import dataclass, field
 from typing import Any, Union, get_args, get_origin
 
-from podium.errors import PodiumError
+from podium.domain.dialect import COMPAT, Dialect
+from podium.errors import Misconfigured, PodiumError
 
 
 class BrokenMessage(PodiumError):
@@ -42,6 +43,7 @@ class Load:
         threads: For BLAS, OpenMP and onnxruntime; set before anything is imported.
         is_low_priority: Load at low priority because another version is serving meanwhile.
         model_config: Overrides of the model's own config, or None.
+        dialect: How requests are read and answers written.
     """
 
     path: str
@@ -55,6 +57,7 @@ class Load:
     threads: int = 1
     is_low_priority: bool = False
     model_config: dict[str, Any] | None = None
+    dialect: Dialect = COMPAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +244,8 @@ _KINDS: dict[str, type[Any]] = {
 def message_to_json(message: Message) -> dict[str, Any]:
     """The message's fields, and its class name as `type`."""
     fields = {item.name: getattr(message, item.name) for item in dataclasses.fields(message)}
+    if isinstance(message, Load):
+        fields["dialect"] = dataclasses.asdict(message.dialect)
     return {"type": type(message).__name__, **fields}
 
 
@@ -254,6 +259,8 @@ def message_from_json(entry: Any) -> Message:
         raise BrokenMessage("a control message of no known type")
     kind = _KINDS[entry["type"]]
     fields = {name: value for name, value in entry.items() if name != "type"}
+    if kind is Load and "dialect" in fields:
+        fields["dialect"] = _dialect(fields["dialect"])
     for item in dataclasses.fields(kind):
         if item.name in fields and not _fits(fields[item.name], item.type):
             raise BrokenMessage(f"a {kind.__name__} message whose {item.name} is not of type {item.type}")
@@ -262,6 +269,13 @@ def message_from_json(entry: Any) -> Message:
     except TypeError as error:
         raise BrokenMessage(f"a {kind.__name__} message with other fields than expected: {error}") from error
     return message
+
+
+def _dialect(entry: Any) -> Dialect:
+    try:
+        return Dialect(**entry)
+    except (TypeError, Misconfigured) as error:
+        raise BrokenMessage(f"a Load message with a dialect that cannot be read: {error}") from error
 
 
 def _fits(value: Any, kind: Any) -> bool:

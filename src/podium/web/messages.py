@@ -1,6 +1,7 @@
 """A request and a response as values, and a response as bytes on the wire."""
 
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 
@@ -12,30 +13,96 @@ _UNSAFE = dict.fromkeys((*range(32), 127), "?")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+class Head:
+    """A request's line and headers; all requests whose heads are the same bytes may share one.
+
+    Attributes:
+        method: As sent, upper case.
+        path: Percent-decoded, without the query.
+        query: Still encoded, without the question mark.
+        headers: By lower-case name; repeated ones joined by `, `; trailers are not among them. Nobody writes to it.
+        is_http10: HTTP/1.0, which keeps a connection only when it says so.
+        keeps_alive: Whether the client lets the connection live after the answer.
+        coding: How the body is compressed; empty where it is not.
+        body_size: What Content-Length says; 0 where there is none, chunked or not.
+        is_plain: HTTP/1.1, kept alive and not HEAD: a whole answer may be written as it is.
+        memo: The handler's own: what it worked out from this head, for the next request with the same.
+    """
+
+    __slots__ = (
+        "body_size",
+        "coding",
+        "headers",
+        "is_http10",
+        "is_plain",
+        "keeps_alive",
+        "memo",
+        "method",
+        "path",
+        "query",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: str = "",
+        headers: dict[bytes, bytes] | None = None,
+        *,
+        is_http10: bool = False,
+        keeps_alive: bool = True,
+        coding: str = "",
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = {} if headers is None else headers
+        self.is_http10 = is_http10
+        self.keeps_alive = keeps_alive
+        self.coding = coding
+        self.body_size = int(self.headers.get(b"content-length", b"0"))
+        self.is_plain = keeps_alive and not is_http10 and method != "HEAD"
+        self.memo: Any = None
+
+
 class Request(msgspec.Struct, frozen=True, gc=False):
     """A whole request: nothing of it is still on the wire.
 
     Args:
-        method: As sent, upper case.
-        path: Percent-decoded, without the query.
-        query: Still encoded, without the question mark.
-        headers: By lower-case name; repeated ones joined by `, `; trailers are not among them.
+        head: Its line and headers, perhaps shared with other requests.
         body: All of it, chunking undone. A bytearray where it came in several parts; nobody writes to it.
-        is_http10: HTTP/1.0, which keeps a connection only when it says so.
-        keeps_alive: Whether the client lets the connection live after the answer.
     """
 
-    method: str
-    path: str
-    query: str
-    headers: dict[bytes, bytes]
+    head: Head
     body: bytes | bytearray
-    is_http10: bool
-    keeps_alive: bool
+
+    @property
+    def method(self) -> str:
+        return self.head.method
+
+    @property
+    def path(self) -> str:
+        return self.head.path
+
+    @property
+    def query(self) -> str:
+        return self.head.query
+
+    @property
+    def headers(self) -> dict[bytes, bytes]:
+        return self.head.headers
+
+    @property
+    def is_http10(self) -> bool:
+        return self.head.is_http10
+
+    @property
+    def keeps_alive(self) -> bool:
+        return self.head.keeps_alive
 
     def header(self, name: bytes) -> str | None:
         """The header of this lower-case name, as latin-1 text; None where there is none."""
-        value = self.headers.get(name)
+        value = self.head.headers.get(name)
         return None if value is None else value.decode("latin-1")
 
 
@@ -56,12 +123,20 @@ class Response(msgspec.Struct, frozen=True, gc=False):
 
 
 class Fault(msgspec.Struct, frozen=True, gc=False):
-    """What could not be read as a request: the status and sentence that the client gets before the connection closes."""
+    """What could not be read as a request: what the client gets before the connection closes.
+
+    Args:
+        status: 4xx or 5xx.
+        detail: A sentence.
+        method: As far as it is known, and so `path`; for logs.
+        headers: Lines that belong to the answer.
+    """
 
     status: int
     detail: str
     method: str = ""
     path: str = ""
+    headers: bytes = b""
 
 
 def header_lines(*pairs: tuple[str, str]) -> bytes:

@@ -12,11 +12,14 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, Protocol
 
+from podium.web.heads import HeadMemo
 from podium.web.limits import Limits
 from podium.web.messages import CONTINUE, Fault, Request, Response, encode
 from podium.web.reading import Phase, RequestReader
+from podium.web.unpacking import Unpacking, is_packed
 
 _NEVER = float("inf")
+_IDLE = Phase.IDLE
 _SENDING = (Phase.HEAD, Phase.BODY)
 _CLOSE = b"connection: close\r\n"
 _KEEP = b"connection: keep-alive\r\n"
@@ -42,6 +45,9 @@ class Connections:
     Attributes:
         is_closing: Say `Connection: close` with each answer.
         body_size: Bytes of unfinished bodies held by all connections.
+        heads: What the parser made of heads before.
+        idle_ends: When a connection that is answered now has been idle for too long; as old as the last sweep.
+        date: The `date` header line of this second.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, handler: Handler, limits: Limits) -> None:
@@ -50,6 +56,8 @@ class Connections:
         self.limits = limits
         self.is_closing = False
         self.body_size = 0
+        self.heads = HeadMemo()
+        self.idle_ends = loop.time() + limits.idle_s
         self.date = b""
         self._date_second = 0
         self.open: set[Connection] = set()
@@ -63,6 +71,7 @@ class Connections:
         """Close who has used up his time. Call it several times a second."""
         self.set_date(time.time())
         now = self.loop.time()
+        self.idle_ends = now + self.limits.idle_s
         for connection in [connection for connection in self.open if connection.expires_at <= now]:
             connection.expire(now)
 
@@ -111,7 +120,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, shared: Connections) -> None:
         self._shared = shared
-        self._reader = RequestReader(shared.limits)
+        self._reader = RequestReader(shared.limits, shared.heads)
         self._active: Request | Fault | None = None
         self._is_dispatching = False
         self._is_deferred = False  # its next request is taken up when all others had their turn
@@ -144,6 +153,13 @@ class Connection(asyncio.Protocol):
         if self._is_lingering:
             return
         reader = self._reader
+        if reader.phase is _IDLE and self._active is None and not (reader.ready or self._is_stalled):
+            request = reader.recall(data)
+            if request is not None:
+                self._active = request
+                self.expires_at = _NEVER
+                self._shared.handler.handle(request, self)
+                return
         before = reader.phase
         reader.feed(data)
         if reader.phase is Phase.BODY or self._body_size:
@@ -205,6 +221,33 @@ class Connection(asyncio.Protocol):
         elif not self._is_dispatching and (self._reader.ready or self._is_paused or self._reader.phase is not Phase.IDLE):
             self._next()
 
+    def answer_raw(self, data: bytes) -> bool:
+        """Write a whole answer, head and body, as it is; whether that was done.
+
+        Args:
+            data: Of HTTP/1.1, with its length, `date` and without a `connection` header.
+
+        Returns: False where the answer depends on more than its bytes, and `answer` has to give it: to HEAD, to
+            HTTP/1.0, on a connection that closes, to a client that has left.
+        """
+        request = self._active
+        shared = self._shared
+        if type(request) is not Request or not request.head.is_plain or shared.is_closing:
+            return False
+        self._active = None
+        self.on_leave = None
+        self.expires_at = shared.idle_ends
+        self._transport.write(data)
+        reader = self._reader
+        if not self._is_dispatching and (reader.phase is not _IDLE or reader.ready or self._is_paused):
+            self._next()
+        return True
+
+    @property
+    def date(self) -> bytes:
+        """The `date` header line for an answer that goes out now."""
+        return self._shared.date
+
     # ── the sweep and the drain call these
 
     def expire(self, now: float) -> None:
@@ -257,10 +300,12 @@ class Connection(asyncio.Protocol):
             turns -= 1
             item = self._active = ready.popleft()
             self.expires_at = _NEVER
-            if isinstance(item, Request):
-                handler.handle(item, self)
-            else:
+            if not isinstance(item, Request):
                 handler.handle_fault(item, self)
+            elif is_packed(item.head, item.body):
+                self._unpack(item, Unpacking(item, self._shared.limits))
+            else:
+                handler.handle(item, self)
         self._is_dispatching = False
         if self._active is not None or self._is_stalled or self._is_lingering or self._is_deferred:
             return
@@ -272,6 +317,26 @@ class Connection(asyncio.Protocol):
         if self._is_paused:
             self._is_paused = False
             self._transport.resume_reading()
+
+    def _unpack(self, item: Request, unpacking: Unpacking) -> None:
+        """Undo a body's compression, with a turn for all others between its parts."""
+        shared = self._shared
+        before = unpacking.size
+        found = unpacking.advance() if self._active is item else None
+        shared.body_size += unpacking.size - before
+        if found is None and shared.body_size > shared.limits.buffered_bytes:
+            found = _full(item.method, item.path)
+        if found is None and self._active is item:
+            shared.loop.call_soon(self._unpack, item, unpacking)
+            return
+        shared.body_size -= unpacking.size
+        if self._active is not item or found is None:
+            return  # the client has left
+        self._active = found
+        if isinstance(found, Request):
+            shared.handler.handle(found, self)
+        else:
+            shared.handler.handle_fault(found, self)
 
     def _defer(self) -> None:
         self._is_deferred = True
@@ -303,9 +368,7 @@ class Connection(asyncio.Protocol):
         self._body_size += grown
         shared.body_size += grown
         if grown > 0 and shared.body_size > shared.limits.buffered_bytes:
-            self._reader.refuse(
-                Fault(503, "The server holds as many unfinished requests as it takes.", *self._reader.target)
-            )
+            self._reader.refuse(_full(*self._reader.target))
             self._count_body()
 
     def _linger(self) -> None:
@@ -325,3 +388,7 @@ class Connection(asyncio.Protocol):
             transport.write_eof()
         else:
             transport.close()
+
+
+def _full(method: str, path: str) -> Fault:
+    return Fault(503, "The server holds as many unfinished requests as it takes.", method, path)

@@ -5,7 +5,7 @@ After a fault nothing more is read: where one request ends and the next begins i
 opinions on one connection are how requests are smuggled.
 """
 
-import contextlib
+import re
 from collections import deque
 from enum import Enum
 from functools import lru_cache
@@ -13,17 +13,24 @@ from urllib.parse import unquote_to_bytes
 
 import httptools
 
+from podium.web.heads import MAX_HEAD_SIZE, HeadMemo
 from podium.web.limits import Limits
-from podium.web.messages import Fault, Request
+from podium.web.messages import Fault, Head, Request
+from podium.web.unpacking import accepts, find_coding
 
 # What a header counts for beyond its name and value, as in RFC 9113 §10.5.1: many tiny ones cost as much as a large one.
 HEADER_OVERHEAD = 32
 _HEAD_SLACK = 4096
+_MAX_FRAMING = 16  # bytes on the wire for each of a chunked body; chunks of one byte need six
 
 # Headers that say where a request ends or where it goes; a second one is an attack or a fault, never a list.
 _ONCE = frozenset({b"content-length", b"transfer-encoding", b"host", b"expect", b"content-type"})
 _UPGRADE = frozenset({b"upgrade", b"connection", b"http2-settings"})
 _METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")}
+
+# RFC 3986 §3.2.2 and §3.2.3: a name or address, perhaps a port, no user; empty where the URL has no authority.
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]+)([^ ]*)")
 
 
 class Phase(Enum):
@@ -45,6 +52,10 @@ class _Refused(Exception):
 class RequestReader:
     """Reads one connection's requests.
 
+    Args:
+        limits: What is refused.
+        heads: Shared by all connections with the same limits.
+
     Attributes:
         ready: Whole requests, oldest first; a fault is always the last entry.
         phase: Where the reader stopped.
@@ -53,12 +64,14 @@ class RequestReader:
     """
 
     __slots__ = (
-        "_body", "_fault", "_has_passed_head", "_head_size", "_headers", "_headers_size", "_is_http10",
-        "_is_upgrade", "_keeps_alive", "_limits", "_parser", "_url", "body_size", "phase", "ready", "wants_continue",
+        "_body", "_coding", "_fault", "_has_passed_head", "_head_size", "_headers", "_headers_size", "_heads",
+        "_is_http10", "_is_upgrade", "_keeps_alive", "_limits", "_parser", "_url", "_wire_size", "body_size",
+        "phase", "ready", "wants_continue",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, heads: HeadMemo) -> None:
         self._limits = limits
+        self._heads = heads
         self.ready: deque[Request | Fault] = deque()
         self._head_size = 0
         self._has_passed_head = False
@@ -66,11 +79,33 @@ class RequestReader:
         self.body_size = 0
         self._restart()
 
+    def recall(self, data: bytes) -> Request | None:
+        """The one request that these bytes are, if its head was read before; else None, and they are to be fed.
+
+        Only for a reader in phase IDLE: the parser, which sees nothing of this, then stands before a request as well.
+        """
+        end = data.find(b"\r\n\r\n", 0, MAX_HEAD_SIZE) + 4
+        head = self._heads.known.get(data[:end])
+        if head is None or head.body_size != len(data) - end:
+            return None
+        self._head_size = 0
+        return Request(head, data[end:])
+
     def feed(self, data: bytes) -> None:
         """Take what arrived; look at `ready` and `phase` after."""
         if self.is_closed:
             return
+        if self.phase is _IDLE and not self.ready:
+            self._parse(data)
+            if len(self.ready) == 1 and self.phase is _IDLE and isinstance(request := self.ready[0], Request):
+                self._heads.learn(data, request.head)
+        else:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         self._has_passed_head = self.phase is _BODY
+        if self._has_passed_head:
+            self._wire_size += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
@@ -81,6 +116,9 @@ class RequestReader:
             self._head_size += len(data)
             if self._head_size > self._limits.url_bytes + self._limits.header_bytes + _HEAD_SLACK:
                 self._close(Fault(431, "The request's headers are too large."))
+        elif self._wire_size > self._limits.header_bytes + _MAX_FRAMING * self.body_size and self.phase is _BODY:
+            # Chunk extensions are dropped as they come: without a bound they could go on for ever.
+            self.refuse(Fault(400, "The chunks of the body are mostly framing.", *self.target))
 
     def refuse(self, fault: Fault) -> None:
         """Read nothing more; the fault takes the unfinished request's place.
@@ -109,6 +147,8 @@ class RequestReader:
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
         self._headers_size = 0
+        self._coding = ""
+        self._wire_size = 0
 
     def on_url(self, part: bytes) -> None:
         self._url += part
@@ -122,6 +162,7 @@ class RequestReader:
         if self.phase is _BODY:
             return  # a trailer: counted and dropped, never a header
         name = name.lower()
+        value = value.rstrip(b" \t")  # llhttp takes off what is before it only
         headers = self._headers
         if name not in headers:
             headers[name] = value
@@ -144,8 +185,10 @@ class RequestReader:
         headers = self._headers
         if len(headers) > self._limits.headers:
             self._refuse(431, f"The request has more than {self._limits.headers} headers.")
-        if b"host" not in headers and not self._is_http10:
-            self._refuse(400, "An HTTP/1.1 request needs a Host header.")
+        if not _HOST.fullmatch(headers.get(b"host", b"" if self._is_http10 else b"?")):
+            self._refuse(400, "An HTTP/1.1 request needs a Host header, and it names a host.")
+        if not _is_target(self._url, parser.get_method()):
+            self._refuse(400, "The request's target is neither a path nor an http URL.")
         if b"transfer-encoding" in headers:
             self._judge_transfer_encoding(headers)
         length = headers.get(b"content-length")
@@ -154,6 +197,8 @@ class RequestReader:
                 self._refuse(400, "The Content-Length is not a number.")
             if int(length) > self._limits.body_bytes:
                 self._refuse(413, f"The body is larger than {self._limits.body_bytes} bytes.")
+        if b"content-encoding" in headers:
+            self._judge_content_encoding(headers)
         if b"expect" in headers:
             if headers[b"expect"].lower() != b"100-continue":
                 self._refuse(417, "The only expectation that is met here is 100-continue.")
@@ -190,18 +235,25 @@ class RequestReader:
         if headers[b"transfer-encoding"].strip().lower() != b"chunked":
             self._refuse(501, "The only Transfer-Encoding that is read here is chunked.")
 
+    def _judge_content_encoding(self, headers: dict[bytes, bytes]) -> None:
+        try:
+            self._coding = find_coding(headers)
+        except LookupError as error:
+            self._refuse(415, str(error.args[0]), accepts())
+
     def _request(self) -> Request:
         method = self._parser.get_method()
         path, query = _target(self._url)
-        return Request(
+        head = Head(
             _METHODS.get(method) or method.decode("latin-1"),
             path,
             query,
             self._headers,
-            self._body,
-            self._is_http10,
-            self._keeps_alive,
+            is_http10=self._is_http10,
+            keeps_alive=self._keeps_alive,
+            coding=self._coding,
         )
+        return Request(head, self._body)
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Read the request again without its offer to speak another protocol, as RFC 9110 §7.8 allows.
@@ -233,8 +285,8 @@ class RequestReader:
         self.on_message_begin()
         self.phase = _IDLE
 
-    def _refuse(self, status: int, detail: str) -> None:
-        self._fault = Fault(status, detail, *self.target)
+    def _refuse(self, status: int, detail: str, headers: bytes = b"") -> None:
+        self._fault = Fault(status, detail, *self.target, headers)
         raise _Refused
 
     def _close(self, fault: Fault) -> None:
@@ -246,10 +298,19 @@ class RequestReader:
 
 
 @lru_cache(maxsize=256)
+def _is_target(url: bytes, method: bytes) -> bool:
+    """Whether a request's target has one of the forms of RFC 9112 §3.2, but CONNECT's."""
+    if b"#" in url:
+        return False
+    if url.startswith(b"/") or (url == b"*" and method == b"OPTIONS") or method == b"CONNECT":
+        return True
+    parts = _ABSOLUTE.fullmatch(url)
+    return parts is not None and _HOST.fullmatch(parts[1]) is not None
+
+
+@lru_cache(maxsize=256)
 def _target(url: bytes) -> tuple[str, str]:
     """Path, percent-decoded, and query of a request's target; of an absolute one (`http://host/path`) too."""
-    target, _, query = url.partition(b"?")
-    if not target.startswith(b"/"):
-        with contextlib.suppress(httptools.HttpParserInvalidURLError):  # `*`: a path that nothing has
-            target = httptools.parse_url(target).path or b"/"
-    return unquote_to_bytes(target).decode("utf-8", "replace"), query.decode("latin-1")
+    absolute = _ABSOLUTE.fullmatch(url)
+    target, _, query = (url if absolute is None else absolute[2]).partition(b"?")
+    return unquote_to_bytes(target or b"/").decode("utf-8", "replace"), query.decode("latin-1")

@@ -62,7 +62,7 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
             from podium.models.load import load_predictor
 
             tell(Loading("load"))
-            predictor = load_predictor(folder, order.mlmodel, order.model_config)
+            predictor = load_predictor(folder, order.mlmodel, order.model_config, order.dialect)
         except BaseException as error:  # noqa: BLE001 - the model's own code runs here
             log_event("load_failed", error=type(error).__name__, traceback=traceback_of(error))
             return LoadError(load_cause(error), _sentence(error))
@@ -104,9 +104,9 @@ def _score_example(predictor: Predictor, folder: Path, mlmodel: Mapping[str, Any
         text = serving_example(folder, mlmodel)
         if text is None:
             return _Example(None)
-        decoded = decode(text.encode(), "application/json", predictor.signature)
+        decoded = decode(text.encode(), "application/json", predictor.signature, predictor.dialect)
         data, params = predictor.enforce(decoded.data, decoded.params)
-        encode(predictor.call(data, params), decoded.is_enveloped)
+        encode(predictor.call(data, params), decoded.is_enveloped, predictor.dialect)
         return _Example(text, data, params)
     except BaseException as error:  # noqa: BLE001 - as in load
         log_event("example_failed", error=type(error).__name__, traceback=traceback_of(error))
@@ -136,7 +136,7 @@ def _probe_without_example(predictor: Predictor) -> Probed:
     if text is None:
         return Probed(None, "the model has no input example, and its signature says too little to make one up")
     try:
-        decoded = decode(text.encode(), "application/json", predictor.signature)
+        decoded = decode(text.encode(), "application/json", predictor.signature, predictor.dialect)
         data, params = predictor.enforce(decoded.data, decoded.params)
         predictor.call(data, params)
     except PodiumError:

@@ -50,7 +50,7 @@ class Loop:
         max_queue_rows: int,
     ) -> None:
         self._predictor = predictor
-        self._codec = codec_for(predictor.signature)
+        self._codec = codec_for(predictor.signature, predictor.dialect)
         self._runner = runner
         self._board = board
         self._mailbox = mailbox

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from podium.domain.dialect import Dialect
 from podium.errors import InvalidInput, PredictFailed, UnencodableOutput
 from podium.protocols.mlflow.codec import encode
 from podium.protocols.mlflow.problems import problem
@@ -26,10 +27,10 @@ class Cost(NamedTuple):
 NO_PREDICTION = Cost()
 
 
-def answer(job: Job, output: Any, cost: Cost) -> None:
+def answer(job: Job, output: Any, cost: Cost, dialect: Dialect) -> None:
     """Send a prediction; one that has no form in the protocol becomes this request's problem and nobody else's."""
     try:
-        body = encode(output, job.is_enveloped)
+        body = encode(output, job.is_enveloped, dialect)
         if len(body) > DEFAULT_LIMIT - _FRAME_ROOM:
             raise UnencodableOutput(f"The prediction has {len(body)} bytes as JSON; the limit is {DEFAULT_LIMIT}.")
     except BaseException as error:  # noqa: BLE001 - objects of the model's own are asked for their values here

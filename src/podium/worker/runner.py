@@ -72,7 +72,7 @@ class Runner:
         batch_rows = sum(sizes)
         cost = Cost(batch_rows, started, predict_ns, True)
         for job, part in zip(jobs, outputs, strict=True):
-            answer(job, part, cost)
+            answer(job, part, cost, self._predictor.dialect)
             if cost.is_first and job.link.is_open:
                 cost = Cost(batch_rows, started, predict_ns, False)
         return ()
@@ -84,7 +84,7 @@ class Runner:
             elapsed = time.monotonic_ns() - started
             refuse(job, _as_failure(error), Cost(job.rows, started, elapsed, True))
             return
-        answer(job, output, Cost(job.rows, started, time.monotonic_ns() - started, True))
+        answer(job, output, Cost(job.rows, started, time.monotonic_ns() - started, True), self._predictor.dialect)
 
     def _still_wanted(self, jobs: list[Job]) -> list[Job]:
         now = time.monotonic_ns()

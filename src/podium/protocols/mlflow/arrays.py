@@ -4,23 +4,24 @@ Without a schema numpy chooses the types. With one, each value is converted as n
 for a whole number, `"false"` to True); what numpy wraps around silently is refused instead.
 """
 
-import re
+import base64
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from podium.domain.columns import NUMPY_TYPES
+from podium.domain.conversions import NUMPY_TYPES, WHOLE, is_exact, without_zone
+from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.nested import conform_value
-from podium.domain.reasons import described, reason
+from podium.domain.reasons import described, reason, scalar
 from podium.domain.signature import AnyType, ArrayType, Column, ColumnSchema, DataType, Schema, SparkVectorType, Tensor
 from podium.errors import MalformedBody, PodiumError, SchemaMismatch
 
 Spec = Column | Tensor | None
 
-_ZONE = re.compile(r"(?<=\d)\s*(?:[Zz]|([+-])(\d{2}):?(\d{2}))$")
-_WHOLE = (DataType.INTEGER, DataType.LONG)
 _TEXT = (DataType.STRING, DataType.BINARY)
+# Types in which null becomes another value; an optional input of a strict server keeps it.
+_WITHOUT_NULL = (DataType.BOOLEAN, DataType.STRING)
 # Text as a numpy array takes 4 bytes a character of the longest, for every value: one long text among many short ones
 # must not multiply a body's size. From here on such a column is kept as Python strings, which a data frame makes of it
 # anyway.
@@ -30,9 +31,11 @@ _WIDE_TEXT_BYTES = 16 * 2**20
 class ArrayReader:
     """Reads `inputs` and `instances` for one schema, or for a model without one."""
 
-    __slots__ = ("_first", "_is_named", "_matched", "_schema", "_specs")
+    __slots__ = ("_decodes_base64", "_first", "_is_named", "_is_strict", "_matched", "_schema", "_specs")
 
-    def __init__(self, schema: Schema | None) -> None:
+    def __init__(self, schema: Schema | None, dialect: Dialect = COMPAT) -> None:
+        self._decodes_base64 = dialect.decodes_base64
+        self._is_strict = dialect.is_strict
         self._schema = schema
         entries: tuple[Column | Tensor, ...] = ()
         if schema is not None:
@@ -88,16 +91,17 @@ class ArrayReader:
                     f"{type(data)} was found."
                 )
         if isinstance(data, dict):
-            return {name: convert(value, self._specs.get(name)) for name, value in data.items()}
+            return {name: self._convert(value, self._specs.get(name)) for name, value in data.items()}
         if isinstance(data, list):
             if all(isinstance(item, dict) for item in data):
-                return [{name: convert(value, self._specs.get(name)) for name, value in row.items()} for row in data]
-            return convert(data, self._first)
+                return [{name: self._convert(value, self._specs.get(name)) for name, value in row.items()} for row in data]
+            return self._convert(data, self._first)
         try:
-            return convert(data, self._first)
+            return self._convert(data, self._first)
         except MalformedBody as error:
             raise MalformedBody(
-                f"Invalid input. Failed to convert data to type `{self._first}` defined in the model signature."
+                f"Invalid input. Failed to convert data `{scalar(data)}` to type `{self._first}` defined in the model "
+                "signature."
             ) from error
 
     def _stack(self, rows: list[Any]) -> dict[str, Any]:
@@ -105,7 +109,16 @@ class ArrayReader:
         for row in rows:
             for name, value in row.items():
                 values.setdefault(name, []).append(value)
-        return {name: _stack_values(column, self._specs.get(name)) for name, column in values.items()}
+        try:
+            return {name: self._stack_values(column, self._specs.get(name)) for name, column in values.items()}
+        except Exception:  # noqa: BLE001 - whatever it was, the second look says it again
+            # As MLflow, value by value and row by row: the first that does not fit is the one that is told, and nested
+            # ones may still fit together.
+            stacked: dict[str, list[Any]] = {}
+            for row in rows:
+                for name, value in row.items():
+                    stacked.setdefault(name, []).append(self._convert(value, self._specs.get(name)))
+            return {name: np.array(column) for name, column in stacked.items()}
 
     def _check_lengths(self, arrays: Mapping[str, Any]) -> None:
         lengths = {
@@ -115,6 +128,21 @@ class ArrayReader:
         }
         if len(lengths) > 1:
             raise MalformedBody("Invalid input. The length of values for each input/column name are not the same")
+
+    def _convert(self, value: Any, spec: Spec) -> Any:
+        if isinstance(spec, Column):
+            if spec.type is DataType.BINARY and self._decodes_base64:
+                return _from_base64(value, spec.required)
+            if self._is_strict and not spec.required and spec.type in _WITHOUT_NULL and _holds_null(value):
+                return _with_gaps(value, spec)
+        return convert(value, spec)
+
+    def _stack_values(self, values: list[Any], spec: Spec) -> Any:
+        """One name's values of all rows as one array; converted together where that is the same."""
+        is_together = (
+            spec.dtype != "object" if isinstance(spec, Tensor) else spec is not None and isinstance(spec.type, DataType)
+        )
+        return self._convert(values, spec) if is_together else np.array([self._convert(value, spec) for value in values])
 
 
 def convert(value: Any, spec: Spec) -> Any:
@@ -159,7 +187,7 @@ def _convert_list(values: list[Any], kind: DataType, required: bool) -> Any:
     if kind in _TEXT and _is_wide(values):
         texts = [str(value) for value in values]
         return np.array(texts if kind is DataType.STRING else [text.encode("ascii") for text in texts], dtype=object)
-    if kind in _WHOLE and not required and None in values:
+    if kind in WHOLE and not required and None in values:
         return _whole_with_gaps(values, kind)
     return np.array(values, dtype=NUMPY_TYPES[kind])
 
@@ -167,10 +195,10 @@ def _convert_list(values: list[Any], kind: DataType, required: bool) -> Any:
 def _whole_with_gaps(values: list[Any], kind: DataType) -> Any:
     """Whole numbers of an optional input, null among them: floats with NaN, or objects where a float is not exact."""
     known = np.array([value for value in values if value is not None], dtype=NUMPY_TYPES[kind])
-    is_exact = known.size == 0 or (int(known.min()) >= -(2**53) and int(known.max()) <= 2**53)
-    filled = np.empty(len(values), dtype=np.float64 if is_exact else object)
+    is_float = known.size == 0 or all(is_exact(int(end), DataType.DOUBLE) for end in (known.min(), known.max()))
+    filled = np.empty(len(values), dtype=np.float64 if is_float else object)
     gaps = np.array([value is None for value in values])
-    filled[gaps] = np.nan if is_exact else None
+    filled[gaps] = np.nan if is_float else None
     filled[~gaps] = known
     return filled
 
@@ -222,25 +250,36 @@ def _holds_text(values: Any) -> bool:
 def _without_zones(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_zones(item) for item in value]
-    if not isinstance(value, str) or len(value) < 11 or not (zone := _ZONE.search(value)):
-        return value
-    moment = np.datetime64(value[: zone.start()])
-    if zone[1]:
-        minutes = np.timedelta64(int(zone[2]) * 60 + int(zone[3]), "m")
-        moment = moment - minutes if zone[1] == "+" else moment + minutes
-    return str(moment)
+    return without_zone(value) if isinstance(value, str) else value
 
 
-def _stack_values(values: list[Any], spec: Spec) -> Any:
-    """One name's values of all rows as one array; converted together, or one by one where that is not possible."""
-    is_scalar_type = isinstance(spec, Tensor) or (isinstance(spec, Column) and isinstance(spec.type, DataType))
-    if is_scalar_type:
-        try:
-            return convert(values, spec)
-        except MalformedBody:
-            # Converted alone, a value can say what is wrong with it; and nested ones may still fit together.
-            pass
-    return np.array([convert(value, spec) for value in values])
+def _from_base64(value: Any, required: bool) -> Any:
+    """Bytes for base64; a list of them as objects, for numpy's own bytes lose the zeros at their end."""
+    if isinstance(value, list):
+        cells = np.empty(len(value), dtype=object)
+        cells[:] = [_from_base64(each, required) for each in value]
+        return cells
+    if value is None and not required:
+        return None
+    if not isinstance(value, str):
+        raise MalformedBody(f"Invalid input. Expected base64 for a binary input, got {type(value).__name__}")
+    try:
+        return base64.decodebytes(value.encode())
+    except ValueError as error:
+        raise MalformedBody(f"Invalid input. {reason(error)}") from error
+
+
+def _holds_null(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and None in value)
+
+
+def _with_gaps(value: Any, spec: Column) -> Any:
+    """Values of an optional input, null among them, as objects; null stays None."""
+    if not isinstance(value, list):
+        return None
+    cells = np.empty(len(value), dtype=object)
+    cells[:] = [None if each is None else convert(each, spec) for each in value]
+    return cells
 
 
 def _unreadable(error: Exception) -> MalformedBody:

@@ -7,6 +7,7 @@ fit the signature after that is refused by the predictor (`models/enforce.py`).
 from dataclasses import dataclass
 from typing import Any
 
+from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.reasons import described
 from podium.domain.signature import Signature
 from podium.errors import MalformedBody, PodiumError
@@ -15,6 +16,7 @@ from podium.protocols.mlflow.bodies import parse_json, sort_body
 from podium.protocols.mlflow.content_types import Form, form_of
 from podium.protocols.mlflow.encoding import encode
 from podium.protocols.mlflow.frames import FrameReader, read_parquet
+from podium.protocols.mlflow.strict import check_lossless
 
 __all__ = ["Codec", "Decoded", "codec_for", "decode", "encode"]
 
@@ -37,16 +39,18 @@ class Decoded:
 
 
 class Codec:
-    """Decodes for one signature; what can be prepared is prepared once."""
+    """Decodes for one signature in one dialect; what can be prepared is prepared once."""
 
-    __slots__ = ("_arrays", "_frames", "_is_from_type_hint", "_param_names")
+    __slots__ = ("_arrays", "_frames", "_is_from_type_hint", "_is_strict", "_param_names", "_schema")
 
-    def __init__(self, signature: Signature | None) -> None:
+    def __init__(self, signature: Signature | None, dialect: Dialect = COMPAT) -> None:
         schema = None if signature is None else signature.inputs
         self._is_from_type_hint = signature is not None and signature.is_from_type_hint
         self._param_names = frozenset(param.name for param in (signature.params if signature else None) or ())
-        self._arrays = ArrayReader(schema)
-        self._frames = FrameReader(schema)
+        self._is_strict = dialect.is_strict
+        self._schema = schema
+        self._arrays = ArrayReader(schema, dialect)
+        self._frames = FrameReader(schema, dialect)
 
     def decode(self, body: bytes, content_type: str | None) -> Decoded:
         """Read a request's body.
@@ -69,11 +73,13 @@ class Codec:
             raise MalformedBody(f"Invalid input. The body could not be read. Error: {described(error)}") from error
 
     def _decode_json(self, body: bytes) -> Decoded:
-        asked = sort_body(parse_json(body), self._param_names, self._is_from_type_hint)
+        asked = sort_body(parse_json(body, self._is_strict), self._param_names, self._is_from_type_hint, self._is_strict)
         if asked.field is None:
             return Decoded(asked.data, asked.params, is_enveloped=False)
         if self._is_from_type_hint:
             return Decoded(asked.data, asked.params)
+        if self._is_strict and self._schema is not None:
+            check_lossless(asked.field, asked.data, self._schema)
         match asked.field:
             case "inputs":
                 data = self._arrays.read_inputs(asked.data)
@@ -86,25 +92,25 @@ class Codec:
         return Decoded(data, asked.params)
 
 
-def codec_for(signature: Signature | None) -> Codec:
-    """The codec of a signature; kept, by the signature object's identity, for the few models that a process has."""
-    key = id(signature)
+def codec_for(signature: Signature | None, dialect: Dialect = COMPAT) -> Codec:
+    """The codec of a signature in a dialect; kept, by the signature object's identity, for the few models in a process."""
+    key = (id(signature), dialect)
     kept = _codecs.get(key)
     if kept is None or kept[0] is not signature:
         if len(_codecs) >= _MOST_CODECS:
             _codecs.clear()
         # The signature is kept with its codec, so that its id() stays its own.
-        kept = _codecs[key] = (signature, Codec(signature))
+        kept = _codecs[key] = (signature, Codec(signature, dialect))
     return kept[1]
 
 
-_codecs: dict[int, tuple[Signature | None, Codec]] = {}
+_codecs: dict[tuple[int, Dialect], tuple[Signature | None, Codec]] = {}
 
 
-def decode(body: bytes, content_type: str | None, signature: Signature | None) -> Decoded:
+def decode(body: bytes, content_type: str | None, signature: Signature | None, dialect: Dialect = COMPAT) -> Decoded:
     """Read a request's body for a model with this signature.
 
     Raises:
         UnsupportedContentType, MalformedBody, InvalidInput, MissingDependency: Nothing else, whatever the bytes are.
     """
-    return codec_for(signature).decode(body, content_type)
+    return codec_for(signature, dialect).decode(body, content_type)

@@ -1,33 +1,55 @@
 """Predictions as JSON, byte for byte as MLflow writes them: `json.dump` of `{"predictions": ...}` with its encoder.
 
-NaN and the infinities stand bare, text is ASCII, separators have a space. Types that MLflow answers with a crash have
-a form here: timedeltas as ISO 8601 durations, Decimals as numbers, sets as lists, numpy scalars as keys, frames and
-series inside dicts.
+text is ASCII, separators have a space, NaN and the infinities stand bare unless the dialect says otherwise. Types that
+MLflow answers with a crash have a form here: timedeltas as ISO 8601 durations, Decimals as numbers, sets as lists, numpy
+scalars as keys, frames and series inside dicts.
 """
 
 import base64
 import datetime
 import decimal
 import json
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from podium.domain.dialect import COMPAT, Dialect, NanForm
 from podium.errors import UnencodableOutput
 
 
-def encode(prediction: Any, is_enveloped: bool = True) -> bytes:
+def encode(prediction: Any, is_enveloped: bool = True, dialect: Dialect = COMPAT) -> bytes:
     """The response's body for what a model returned.
 
     Args:
         prediction: Array, frame, series, or anything that JSON can hold.
         is_enveloped: False for unified requests, which are answered with the prediction alone.
+        dialect: How NaN and the infinities are written.
 
     Raises:
         UnencodableOutput: Names the type that has no form in JSON.
     """
+    text = _bare(prediction, is_enveloped)
+    if dialect.nan == "bare" or not _MAY_HOLD_NAN.search(text):
+        return text
+    return _without_bare(text, dialect.nan)
+
+
+_MAY_HOLD_NAN = re.compile(rb"NaN|Infinity")
+
+
+def _without_bare(text: bytes, form: NanForm) -> bytes:
+    """The same JSON with null or text for NaN and the infinities: read again, where each is recognised for what it is."""
+    try:
+        answer = json.loads(text, parse_constant=(lambda _: None) if form == "null" else str)
+        return json.dumps(answer, allow_nan=False).encode("ascii")
+    except (ValueError, RecursionError) as error:
+        raise _unencodable(error) from error
+
+
+def _bare(prediction: Any, is_enveloped: bool) -> bytes:
     answer = prediction
     try:
         answer = {"predictions": _outermost(prediction)} if is_enveloped else _outermost(prediction)

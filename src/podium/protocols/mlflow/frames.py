@@ -8,26 +8,29 @@ converted.
 import base64
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from podium.domain.columns import NUMPY_TYPES, pandas_for
+from podium.domain.columns import pandas_for
+from podium.domain.conversions import NUMPY_TYPES, WHOLE, has_zone, is_exact
+from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.nested import conform_value, is_missing
 from podium.domain.reasons import described, listed, reason
 from podium.domain.signature import AnyType, Column, ColumnSchema, DataType, Schema, TensorSchema
 from podium.errors import MalformedBody, MissingDependency, PodiumError, SchemaMismatch
 
 _SPLIT_FIELDS = {"columns", "data", "index"}
-_WHOLE = (DataType.INTEGER, DataType.LONG)
 
 
 class FrameReader:
     """Reads data frames for one schema, or for a model without one."""
 
-    __slots__ = ("_only_type", "_schema")
+    __slots__ = ("_is_strict", "_only_type", "_schema")
 
-    def __init__(self, schema: Schema | None) -> None:
+    def __init__(self, schema: Schema | None, dialect: Dialect = COMPAT) -> None:
+        self._is_strict = dialect.is_strict
         self._schema = schema
         kinds = {column.type for column in schema.columns} if isinstance(schema, ColumnSchema) else set()
         only = kinds.pop() if len(kinds) == 1 else None
@@ -89,12 +92,13 @@ class FrameReader:
         pandas = pandas_for("A CSV request")
         try:
             frame = pandas.read_csv(io.StringIO(text), dtype=self._csv_types())
-            if isinstance(self._schema, ColumnSchema):
-                columns = zip(self._schema.labels, self._schema.columns, strict=True)
-                present = set(frame.columns)
-                changed = {label: _csv_column(label, frame[label], each) for label, each in columns if label in present}
-                frame = _with_columns(frame, changed)
-            return frame
+            if not isinstance(self._schema, ColumnSchema):
+                return frame
+            columns = [pair for pair in zip(self._schema.labels, self._schema.columns, strict=True) if pair[0] in frame]
+            if any(_is_not_whole(frame[label], each) for label, each in columns):
+                # Told of the type, pandas says what is wrong with it.
+                pandas.read_csv(io.StringIO(text), dtype=self._csv_types(is_whole_told=True))
+            return _with_columns(frame, {label: _csv_column(label, frame[label], each) for label, each in columns})
         except PodiumError:
             raise
         except Exception as error:
@@ -103,7 +107,7 @@ class FrameReader:
                 f"DataFrame produced using the `pandas.DataFrame.to_csv()` method. Error: '{reason(error)}'"
             ) from error
 
-    def _csv_types(self) -> Any:
+    def _csv_types(self, is_whole_told: bool = False) -> Any:
         """What read_csv is told of the columns' types; text of datetimes is converted afterwards.
 
         Raises:
@@ -112,16 +116,13 @@ class FrameReader:
         if self._schema is None:
             return None
         if isinstance(self._schema, TensorSchema):
-            dtype = np.dtype(self._schema.tensors[0].dtype)
-            if self._schema.is_named or dtype.kind not in "biuf":
-                raise _no_csv("tensors with names, or of other types than numbers")
-            return dtype
+            raise _no_csv("TensorSpec only supports numpy types, use numpy_types() instead")
         types: dict[Any, Any] = {}
         for label, column in zip(self._schema.labels, self._schema.columns, strict=True):
             if not isinstance(column.type, DataType):
-                raise _no_csv("columns of arrays, objects, maps or any")
+                raise _no_csv("Failed to get pandas types as some of the inputs types are not DataType.")
             is_text = column.type in (DataType.STRING, DataType.BINARY, DataType.DATETIME)
-            if column.required or column.type not in _WHOLE:
+            if is_whole_told or column.required or column.type not in WHOLE:
                 types[label] = object if is_text else NUMPY_TYPES[column.type]
         return types
 
@@ -137,17 +138,34 @@ class FrameReader:
             with np.errstate(over="ignore", invalid="ignore"):
                 return frame.astype(self._only_type)
         present = set(frame.columns)
-        changed = {label: _column(label, frame[label], column) for label, column in columns if label in present}
+        if not self._schema.is_named:
+            # Nameless columns are required where the frame numbers them; a frame of records has names, and MLflow takes
+            # them for optional at this stage.
+            columns = [
+                (label, column if isinstance(column.type, DataType) or label == i else replace(column, required=False))
+                for i, (label, column) in enumerate(columns)
+            ]
+        changed = {label: self._column(label, frame[label], column) for label, column in columns if label in present}
         return _with_columns(frame, changed)
+
+    def _column(self, label: Any, values: Any, column: Column) -> Any:
+        if self._is_strict and column.type is DataType.BOOLEAN and not column.required and values.isna().any():
+            return values.astype(object)
+        return _column(label, values, column)
 
     def _to_tensors(self, frame: Any, schema: TensorSchema) -> dict[Any, Any]:
         by_name = {tensor.name: tensor for tensor in schema.tensors}
         changed = {}
         for label in frame.columns:
             tensor = by_name.get(label) if schema.is_named else schema.tensors[0]
+            if tensor is None:
+                continue
+            dtype, values = np.dtype(tensor.dtype), frame[label]
+            if dtype.kind != "S" and not len(values):
+                raise _failed(label, dtype, "IndexError('single positional indexer is out-of-bounds')")
             # Lists become a tensor when the schema is enforced.
-            if tensor is not None and not _holds_lists(frame[label]):
-                changed[label] = _to_dtype(label, frame[label], np.dtype(tensor.dtype))
+            if dtype.kind == "S" or not isinstance(values.iloc[0], list):
+                changed[label] = _to_dtype(label, values, dtype)
         return changed
 
 
@@ -172,8 +190,12 @@ def read_parquet(body: bytes) -> Any:
         ) from error
 
 
-def to_datetimes(values: Any) -> Any:
+def to_datetimes(values: Any, is_mixed: bool = False) -> Any:
     """A column of datetimes in nanoseconds without a time zone: where one is given, the moment in UTC.
+
+    Args:
+        values: The column as it arrived.
+        is_mixed: Several spellings in one column are taken, by ISO 8601; else pandas wants one, unless there are zones.
 
     Raises:
         ValueError, TypeError: Not datetimes, or beyond the years that nanoseconds can count.
@@ -182,7 +204,9 @@ def to_datetimes(values: Any) -> Any:
     try:
         parsed = pandas.to_datetime(values)
     except ValueError as error:
-        # Several forms or several time zones in one column; else the first error says more.
+        # Time zones, several or not everywhere; else the first error says more.
+        if not is_mixed and not _hold_zones(values):
+            raise
         try:
             parsed = pandas.to_datetime(values, utc=True, format="ISO8601")
         except ValueError:
@@ -190,6 +214,10 @@ def to_datetimes(values: Any) -> Any:
     if isinstance(parsed.dtype, pandas.DatetimeTZDtype):
         parsed = parsed.dt.tz_convert("UTC").dt.tz_localize(None)
     return parsed.astype("datetime64[ns]")
+
+
+def _hold_zones(values: Any) -> bool:
+    return any(isinstance(value, str) and has_zone(value) for value in values)
 
 
 def _with_columns(frame: Any, changed: dict[Any, Any]) -> Any:
@@ -231,18 +259,18 @@ def _column(label: Any, values: Any, column: Column) -> Any:
 def _csv_column(label: Any, values: Any, column: Column) -> Any:
     """What read_csv cannot be told, or None: datetimes, and whole numbers with missing ones among them."""
     if column.type is DataType.DATETIME:
-        return to_datetimes(values)
-    if column.type in _WHOLE and not column.required:
+        return to_datetimes(values, is_mixed=True)
+    if column.type in WHOLE and not column.required:
         target = NUMPY_TYPES[column.type]
-        if values.dtype.kind == "i":
-            return _cast(values, target)
-        if values.dtype.kind == "f" and bool((values.dropna() % 1 == 0).all()):
-            return _whole_with_gaps(label, values, target)
+        return _cast(values, target) if values.dtype.kind == "i" else _whole_with_gaps(label, values, target)
     return None
 
 
-def _holds_lists(values: Any) -> bool:
-    return len(values) > 0 and isinstance(values.iloc[0], list)
+def _is_not_whole(values: Any, column: Column) -> bool:
+    """Whether an optional column of whole numbers holds something else than those and gaps."""
+    if column.type not in WHOLE or column.required or values.dtype.kind == "i":
+        return False
+    return values.dtype.kind != "f" or not bool((values.dropna() % 1 == 0).all())
 
 
 def _cells(label: Any, values: Any, kind: Any, convert: Callable[[Any], Any]) -> Any:
@@ -287,8 +315,9 @@ def _cast(values: Any, dtype: "np.dtype[Any]") -> Any:
             return values.astype(dtype)  # raises, in pandas' words
         bounds = np.iinfo(dtype)
         # Python compares a float with a whole number exactly; numpy would round the bound up to 2**63.
-        if numbers.min().item() < bounds.min or numbers.max().item() > bounds.max:
-            raise OverflowError(f"Python integer out of bounds for {dtype}")
+        for extreme in (numbers.min().item(), numbers.max().item()):
+            if not bounds.min <= extreme <= bounds.max:
+                raise OverflowError(f"Python integer {int(extreme)} out of bounds for {dtype}")
     with np.errstate(over="ignore", invalid="ignore"):
         return numbers.astype(dtype)
 
@@ -298,8 +327,8 @@ def _whole_with_gaps(label: Any, values: Any, dtype: "np.dtype[Any]") -> Any:
     try:
         known = values.dropna()
         whole = np.asarray(_cast(known, dtype))
-        is_exact = not len(whole) or (int(whole.min()) >= -(2**53) and int(whole.max()) <= 2**53)
-        kind = np.float64 if is_exact else object
+        is_float = all(is_exact(int(end), DataType.DOUBLE) for end in (whole.min(), whole.max())) if len(whole) else True
+        kind = np.float64 if is_float else object
         return pandas_for("A data frame").Series(whole.astype(kind), index=known.index).reindex(values.index)
     except Exception as error:
         raise _failed(label, dtype, described(error)) from error
@@ -319,9 +348,8 @@ def _not_a_frame(orient: str, error: Exception) -> MalformedBody:
     )
 
 
-def _no_csv(what: str) -> MalformedBody:
+def _no_csv(why: str) -> MalformedBody:
     return MalformedBody(
         "Failed to parse input as a Pandas DataFrame. Ensure that the input is a valid CSV-formatted Pandas DataFrame "
-        f"produced using the `pandas.DataFrame.to_csv()` method. Error: 'The model's signature has {what}, which have "
-        "no form in CSV; send JSON.'"
+        f"produced using the `pandas.DataFrame.to_csv()` method. Error: '{why}'"
     )

@@ -1,0 +1,94 @@
+"""podium.toml: what is said in it, with the lines where it is said."""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from podium.domain.nearest import did_you_mean
+from podium.errors import Misconfigured
+from podium.settings.declared import Setting
+from podium.settings.provenance import Said
+
+NAME = "podium.toml"
+VARIABLE = "PODIUM_CONFIG"
+
+
+def find_config(environ: Mapping[str, str], folder: Path) -> Path | None:
+    """The file that PODIUM_CONFIG names, or podium.toml in this folder; None where there is none.
+
+    Raises:
+        Misconfigured: PODIUM_CONFIG names what is not there.
+    """
+    if named := environ.get(VARIABLE):
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise Misconfigured(f"{VARIABLE}={named}: there is no such file. Name an existing file, or unset it.")
+        return path
+    return folder / NAME if (folder / NAME).is_file() else None
+
+
+def from_config(settings: Sequence[Setting], path: Path) -> list[Said]:
+    """What the file says; unknown tables and keys are refused with the name that was perhaps meant.
+
+    Raises:
+        Misconfigured: It cannot be read, is not TOML, or names what is no setting; says the line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Misconfigured(f"{path} is not TOML: {error}.") from error
+    lines, place = _lines(text), path.name if path.parent == Path.cwd() else str(path)
+    known: dict[str, dict[str, Setting]] = {}
+    for setting in settings:
+        known.setdefault(setting.table, {})[setting.key] = setting
+    said = []
+    for table, entries in content.items():
+        where = f"{place}:{lines.get((table,), 1)}"
+        if table not in known or not isinstance(entries, dict):
+            raise Misconfigured(f"{where}: {_not_a_table(table, entries, known)}")
+        for key, raw in entries.items():
+            where = f"{place}:{lines.get((table, key), lines.get((table,), 1))}"
+            if key not in known[table]:
+                raise Misconfigured(f"{where}: there is no setting {table}.{key}.{_meant(table, key, known)}")
+            said.append(Said(f"{table}.{key}", raw, where))
+    return said
+
+
+def _not_a_table(table: str, entries: Any, known: Mapping[str, Mapping[str, Setting]]) -> str:
+    tables = ", ".join(f"[{name}]" for name in known)
+    if isinstance(entries, dict):
+        return f"there is no table [{table}].{did_you_mean(table, known)} There are {tables}."
+    return f"{table} stands outside of a table.{_meant('', table, known) or f' There are {tables}.'}"
+
+
+def _meant(table: str, key: str, known: Mapping[str, Mapping[str, Setting]]) -> str:
+    """The nearest key: of the same table, or the same word in another table."""
+    for other, keys in known.items():
+        if other != table and key in keys:
+            return f" It belongs under [{other}]."
+    near = did_you_mean(key.replace("-", "_"), known.get(table) or {word for keys in known.values() for word in keys})
+    return near or " podium serve --show-settings lists them all."
+
+
+def _lines(text: str) -> dict[tuple[str, ...], int]:
+    """The line of each key and table, by a look at the text: tomllib does not tell. Good enough for a message."""
+    lines: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if found := re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line):
+            table = _parts(found[1])
+            lines.setdefault(table, number)
+        elif found := re.match(r"""\s*([\w\-."' ]+?)\s*=""", line):
+            path = (*table, *_parts(found[1]))
+            for end in range(1, len(path) + 1):
+                lines.setdefault(path[:end], number)
+    return lines
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in text.split("."))
