@@ -10,7 +10,7 @@ from typing import Any
 
 from podium.environments.build import Tools, build, existing
 from podium.environments.interpreters import find_conda, find_interpreter, find_uv
-from podium.environments.spec import EnvironmentSpec, read_spec
+from podium.environments.spec import EnvironmentSpec, check_override, read_spec
 from podium.errors import InvalidModel, Misconfigured
 from podium.models.installed import installed_versions
 from podium.models.requirements import mismatches, names, python_mismatches, read_requirements
@@ -52,6 +52,7 @@ def choose(
         LoadFailed: Building failed.
         Stopped: `is_stopped` said so.
     """
+    check_override(order.override)
     if order.manager == "local":
         return Environment(sys.executable, "the Python that runs podium, as asked for")
     if not order.creates:

@@ -128,13 +128,23 @@ def _without_mlflow(lines: Sequence[str], mlmodel: Mapping[str, Any], is_wanted:
     return [line for line in lines if line not in left_out], left_out
 
 
-def _overridden(lines: Sequence[str], override: Sequence[str]) -> list[str]:
-    names = set()
+def check_override(override: Sequence[str]) -> list[str]:
+    """The packages that the lines of an override name.
+
+    Raises:
+        InvalidInput: A line is no requirement.
+    """
+    names = []
     for line in override:
         name = _name(line)
         if name is None:
             raise InvalidInput(f"{line!r} is no requirement; expected such as scikit-learn==1.5.0.")
-        names.add(name)
+        names.append(name)
+    return names
+
+
+def _overridden(lines: Sequence[str], override: Sequence[str]) -> list[str]:
+    names = check_override(override)
     return [*(line for line in lines if _name(line) not in names), *override]
 
 
