@@ -158,7 +158,7 @@ def test_status_json_has_the_names_that_its_docstring_promises(one):
         "wanted_failure source replicas replicas_wanted model failed gateways restarts swaps isolation"
     )
     assert set(document) == set(promised.split())
-    about_model = "version digest is_verified flavor python executable batching requirements warnings load_s"
+    about_model = "version digest is_verified flavor python executable batching runtime requirements warnings load_s"
     assert set(document["model"]) == set(about_model.split())
     assert (document["schema"], document["state"], document["is_settled"]) == (1, "serving", True)
 

@@ -13,7 +13,7 @@ from podium.cli.setting_options import said_by_flags, setting_options
 from podium.domain.references import ModelRef
 from podium.fleet.events import Event
 from podium.fleet.status import Served
-from podium.fleet.supervisor import Supervisor
+from podium.fleet.supervisor import Programs, Supervisor
 from podium.registry.observe import RegistryObserver
 from podium.settings.home import find_home
 
@@ -24,7 +24,8 @@ _LONGEST_CURL = 300
 @click.command()
 @setting_options(SETTINGS)
 @click.option("--show-settings", is_flag=True, help="Print each setting, its value and who said so; serve nothing.")
-def serve(show_settings: bool, **_given: Any) -> None:
+@click.option("--front-fd", type=int, hidden=True, help="Hand gateways over there: serving/asgi.py.")
+def serve(show_settings: bool, front_fd: int | None, **_given: Any) -> None:
     """Serve a model over HTTP and follow its stage or alias: move it and the new version takes over.
 
     Each flag can be said in podium.toml or by a variable too; flags win over variables, and these over the file.
@@ -37,15 +38,22 @@ def serve(show_settings: bool, **_given: Any) -> None:
         rows = [(path, each["value"], each["source"]) for path, each in chosen.shown().items()]
         print_table(("setting", "value", "source"), rows)
         return
-    Server(endpoint_of(chosen, find_home())).run()
+    Server(endpoint_of(chosen, find_home()), front_fd).run()
 
 
 class Server:
-    """A supervisor and what a person is told about it."""
+    """A supervisor and what a person is told about it.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    Args:
+        endpoint: What to serve, and how.
+        front: A socket to somebody else's server that will be the gateway; when that hangs up, this one ends.
+    """
+
+    def __init__(self, endpoint: Endpoint, front: int | None = None) -> None:
         self._reference = endpoint.reference
         self._is_shown = False
+        self._front = front
+        programs = Programs() if front is None else Programs(gateway=("podium.serving.handover",), front=front)
         self._supervisor = Supervisor(
             endpoint.home,
             endpoint.reference,
@@ -54,6 +62,7 @@ class Server:
             endpoint.settings,
             RegistryObserver(endpoint.home),
             self._tell,
+            programs,
             shown=endpoint.shown,
         )
 
@@ -63,11 +72,19 @@ class Server:
 
     async def _run(self) -> None:
         progress = asyncio.create_task(self._show_progress())
+        if self._front is not None:
+            asyncio.get_running_loop().add_reader(self._front, self._front_hung_up)
         try:
             await self._supervisor.run()
         finally:
             progress.cancel()
             await asyncio.gather(progress, return_exceptions=True)
+
+    def _front_hung_up(self) -> None:
+        """Nothing is ever written to us there, so that only its end makes it readable."""
+        if self._front is not None:
+            asyncio.get_running_loop().remove_reader(self._front)
+            self._supervisor.stop()
 
     async def _show_progress(self) -> None:
         """A line every two seconds while nothing serves yet."""
@@ -108,6 +125,7 @@ def banner(status: dict[str, Any], served: Served, reference: ModelRef) -> list[
         f"  requirements  {'met' if requirements['are_met'] else 'NOT met:'}",
         *[f"                  {sentence}" for sentence in requirements["mismatches"]],
         f"  batching      {'on' if batching['is_on'] else 'off'}: {batching['reason']}",
+        f"  runtime       {model['runtime']}",
         f"  processes     {_count(status['replicas_wanted'], 'replica')}, {_count(len(status['gateways']), 'gateway')}",
         *[f"  warning       {sentence}" for sentence in model["warnings"]],
     ]

@@ -65,6 +65,7 @@ def show(facts: dict[str, Any]) -> None:
             "interpreter": model and f"Python {model['python']}, {model['executable']}",
             "requirements": model and _requirements(model),
             "batching": model and f"{'on' if model['batching']['is_on'] else 'off'}: {model['batching']['reason']}",
+            "runtime": model and model["runtime"],
             "registry": "answers" if source["is_up"] else f"does not answer: {source['error']}",
             "empty": source["error"] if source["is_up"] else None,
             "restarts": f"{restarts['workers']} of workers, {restarts['gateways']} of gateways",

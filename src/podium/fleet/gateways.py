@@ -68,6 +68,7 @@ class Gateways:
         replicas: The replicas that are ready now: a new gateway is given all of them.
         changed: Called when any gateway's state changed.
         died: Called with the slot and the cause when one died by itself.
+        front: A socket that each inherits as `--front-fd`.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Gateways:
         endpoint: str,
         changed: Callable[[], None],
         died: Callable[[int, Cause], None],
+        front: int | None = None,
     ) -> None:
         self.restarts = 0
         self._is_stopping = False
@@ -97,6 +99,7 @@ class Gateways:
         self._endpoint = endpoint
         self._changed = changed
         self._died = died
+        self._front = {} if front is None else {"--front-fd": front}
         self._living: dict[int, Gateway] = {}
         self._current: Announcement | None = None
         self._status: Tell | None = None
@@ -219,7 +222,7 @@ class Gateways:
         before, born = oom_kills(), time.monotonic()
         log = gateway_log(self._logs, slot)
         module = (*self._module, "--slot", str(slot), "--settings", self._settings.gateway_settings)
-        inherited = {"--listen-fd": self._sockets[slot].fileno(), "--slots-fd": self._slots_fd}
+        inherited = {"--listen-fd": self._sockets[slot].fileno(), "--slots-fd": self._slots_fd, **self._front}
         try:
             child = spawn(module, inherited, log)
         except OSError as error:
@@ -277,6 +280,15 @@ class Gateways:
         with contextlib.closing(ours), contextlib.closing(theirs):
             if not replica.attach(self._serial, theirs):
                 return
-            added = AddReplica(replica.id, self._endpoint, replica.version, self._serial, self._series(replica.version))
+            ready = replica.ready
+            added = AddReplica(
+                replica.id,
+                self._endpoint,
+                replica.version,
+                self._serial,
+                self._series(replica.version),
+                None if ready is None else ready.plan,
+                self._settings.max_batch_rows if ready is not None and ready.is_batching else 0,
+            )
             if gateway.child.send(added, (ours.fileno(), replica.board)):
                 gateway.holds.add(replica.id)

@@ -172,6 +172,7 @@ class WorkerReplica:
                 version=self.version,
                 batching=settings.batching,
                 max_batch_rows=settings.max_batch_rows,
+                gather_percent=settings.gather_percent,
                 max_queue_rows=settings.max_queue_rows,
                 packages=self.prepared.packages,
                 threads=settings.threads,

@@ -48,10 +48,11 @@ _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """Which modules are run as workers and gateways."""
+    """Which modules are run as workers and gateways; `front` is a socket that gateways inherit as `--front-fd`."""
 
     worker: tuple[str, ...] = ("podium.worker",)
     gateway: tuple[str, ...] = ("podium.serving",)
+    front: int | None = None
 
 
 class Supervisor:
@@ -155,6 +156,7 @@ class Supervisor:
                 endpoint=self.endpoint,
                 changed=self._bell.ring,
                 died=self._gateway_died,
+                front=self._programs.front,
             )
             stack.callback(self._gateways.close)
             self._publisher = Publisher(self._gateways, self.endpoint)

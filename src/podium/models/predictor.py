@@ -70,6 +70,19 @@ class Predictor:
             data = self._shaped(data)
         return data, self._params.enforce(params)
 
+    @property
+    def takes_plans(self) -> bool:
+        """Whether what the signature declares is what the model gets; frames in an example's form are made one by one."""
+        return self._example is None
+
+    def default_params(self) -> dict[str, Any] | None:
+        """What `enforce` makes of a request without params; a fresh dict.
+
+        Raises:
+            InvalidParams: A param has no default.
+        """
+        return self._params.enforce(None)
+
     def call(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Run the model on data that `enforce` returned.
 

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import resource
 import socket
 import sys
@@ -16,6 +17,7 @@ from podium.telemetry.slots import Slots
 
 _OWN_DESCRIPTORS = 256  # replicas, boards, logs, the loop
 _MANY = 1 << 20
+LOOP_VARIABLE = "PODIUM_LOOP"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,6 +51,7 @@ async def _serve(settings: GatewaySettings, chosen: argparse.Namespace) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    gateway.take_signals()
     await gateway.run()
 
 
@@ -61,6 +64,9 @@ def _descriptors() -> int:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Of uvloop, where it is to be had and nobody asked for asyncio."""
+    if os.environ.get(LOOP_VARIABLE, "") == "asyncio":
+        return None
     try:
         import uvloop  # noqa: PLC0415
     except ImportError:

@@ -1,7 +1,8 @@
 """A gateway's life: listen, serve, drain, end.
 
 It drains when the supervisor says so, when the supervisor is gone, and on SIGTERM (then the supervisor starts another).
-SIGINT is left to the supervisor: a terminal's Ctrl-C reaches every process of its group.
+SIGINT is left to the supervisor: a terminal's Ctrl-C reaches every process of its group. A gateway that lives in somebody
+else's process (`serving/asgi.py`) leaves the signals to their owner.
 
 Draining: not ready at once; what the listening socket's backlog holds is accepted and the socket closed; each answer
 says `Connection: close`; connections without a request stay open a moment for one that is on its way; what is in flight
@@ -47,6 +48,11 @@ class Gateway:
         listener: The inherited listening socket.
         slots: The server's counters.
         slot: This gateway's place in them.
+
+    Attributes:
+        app: Answers requests, whoever read them.
+        connections: What it listens on itself.
+        standing: What it says of itself.
     """
 
     def __init__(
@@ -66,20 +72,23 @@ class Gateway:
         self._recorder = Recorder(slots, slot, self._access)
         self._control = Control(loop, control, self._end, lambda: self._end(settings.drain_limit_s))
         self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released)
-        self._standing = Standing(self._router, self._recorder)
-        app = App(self._scoring, self._standing, self._recorder, settings.max_body_bytes)
-        self._connections = Connections(loop, app, settings.limits)
+        self.standing = Standing(self._router, self._recorder)
+        self.app = App(self._scoring, self.standing, self._recorder, settings.max_body_bytes)
+        self.connections = Connections(loop, self.app, settings.limits)
+
+    def take_signals(self) -> None:
+        """Drain on SIGTERM; for a process that is this gateway and nothing else."""
+        self._loop.add_signal_handler(signal.SIGTERM, lambda: self.drain(self._settings.drain_limit_s))
+        self._loop.add_signal_handler(signal.SIGINT, lambda: None)
 
     async def run(self) -> None:
         """Serve until drained."""
         loop = self._loop
-        loop.add_signal_handler(signal.SIGTERM, lambda: self.drain(self._settings.drain_limit_s))
-        loop.add_signal_handler(signal.SIGINT, lambda: None)
         # A second handle on the same socket: the backlog can still be accepted after the server let go of the first.
         backlog = self._listener.dup()
         backlog.setblocking(False)
-        server = await loop.create_server(self._connections.accept, sock=self._listener, backlog=_BACKLOG)
-        self._control.start(self._settings, self._scoring, self._router, self._standing)
+        server = await loop.create_server(self.connections.accept, sock=self._listener, backlog=_BACKLOG)
+        self._control.start(self._settings, self._scoring, self._router, self.standing)
         self._control.say(Started(os.getpid()))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sweep())
@@ -97,8 +106,8 @@ class Gateway:
         """Begin to end. Asked again, the nearer limit counts."""
         ends = time.monotonic() + limit_s
         self._drain_limit_s = ends if self._drain_limit_s is None else min(ends, self._drain_limit_s)
-        self._standing.is_draining = True
-        self._connections.is_closing = True
+        self.standing.is_draining = True
+        self.connections.is_closing = True
         self._drain_asked.set()
 
     def _end(self, limit_s: float) -> None:
@@ -117,16 +126,16 @@ class Gateway:
                     _log.warning("connections in the backlog are lost: %s", error)
                     return
                 accepted.setblocking(False)
-                await self._loop.connect_accepted_socket(self._connections.accept, accepted)
+                await self._loop.connect_accepted_socket(self.connections.accept, accepted)
 
     async def _finish(self) -> None:
-        connections, scoring = self._connections, self._scoring
+        connections, scoring = self.connections, self._scoring
         lingers_until = time.monotonic() + self._settings.drain_linger_s
-        while connections.open and time.monotonic() < self._ends():
+        while (connections.open or scoring.in_flight) and time.monotonic() < self._ends():
             if time.monotonic() >= lingers_until:
                 connections.close_idle()
             await asyncio.sleep(_DRAIN_STEP_S)
-        if connections.open:
+        if connections.open or scoring.in_flight:
             _log.warning("%d requests were still in flight at the drain's limit", scoring.in_flight)
             scoring.fail_all(Unavailable("The server is shutting down."))
             await asyncio.sleep(_LAST_ANSWERS_S)
@@ -138,7 +147,7 @@ class Gateway:
     async def _sweep(self) -> None:
         turn = 0
         while not self._is_over:
-            self._connections.sweep()
+            self.connections.sweep()
             self._scoring.sweep(time.monotonic())
             turn += 1
             if turn % _FLUSH_SWEEPS == 0:

@@ -46,7 +46,7 @@ class ServeSettings:
         gateways: Front processes.
         timeout_s: From a request to its answer.
         batching: A `domain.batching.BatchingMode`.
-        max_batch_rows, max_queue_rows: As in `transport.messages.Load`.
+        max_batch_rows, gather_percent, max_queue_rows: As in `transport.messages.Load`.
         threads: For BLAS, OpenMP and onnxruntime in each worker.
         load_timeout_s: A version that is not ready by then has failed to load.
         drain_timeout_s: For requests in flight, when a version is swapped out or the server stops.
@@ -65,6 +65,9 @@ class ServeSettings:
     timeout_s: float = declare(60.0, "timeout", Kind.SECONDS, "Seconds from a request to its answer.", letter="t")
     batching: str = declare("auto", "batching", Kind.WORD, "Merge requests.", choices=BATCHING)
     max_batch_rows: int = declare(256, "max_batch_rows", Kind.COUNT, "Largest batch.")
+    gather_percent: int = declare(
+        10, "gather_percent", Kind.COUNT, "Wait so much of a batch's cost for its clients to return.", least=0, most=100
+    )
     max_queue_rows: int = declare(4096, "max_queue_rows", Kind.COUNT, "Rows that may wait for a replica.")
     threads: int = declare(1, "threads", Kind.COUNT, "Threads of each worker's numeric libraries.")
     load_timeout_s: float = declare(300.0, "load_timeout", Kind.SECONDS, "Seconds for a version to load.")
@@ -98,6 +101,8 @@ class ServeSettings:
         for name in ("timeout_s", "load_timeout_s", "drain_timeout_s", "poll_s", "acknowledge_s", "boot_s"):
             if not getattr(self, name) > 0:
                 raise Misconfigured(f"{name} = {getattr(self, name)}: must be more than 0 seconds")
+        if not 0 <= self.gather_percent <= 100:
+            raise Misconfigured(f"gather_percent = {self.gather_percent}: must be 0 (never wait) to 100")
         if not 0 <= self.port <= 65535:
             raise Misconfigured(f"port = {self.port}: must be 0 (any free one) to 65535")
         if self.batching not in BATCHING:

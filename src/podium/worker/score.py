@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from podium.errors import PodiumError
+from podium.errors import ModelError, PodiumError
 
 
 def score(order: dict[str, Any], body: bytes) -> bytes:
@@ -33,9 +33,12 @@ def score(order: dict[str, Any], body: bytes) -> bytes:
 
 
 def sentence(error: PodiumError) -> str:
-    """For whoever owns the model and runs it here: also what the model's own code said, which no client gets to see."""
+    """For whoever owns the model and runs it here: also what the model's own code said, which no client gets to see.
+
+    What is wrong with the input its message says, in as many details as the model's owner allows.
+    """
     cause = error.__cause__
-    if cause is None or str(cause) in error.message:
+    if cause is None or not isinstance(error, ModelError) or str(cause) in error.message:
         return error.message
     return f"{error.message} ({type(cause).__name__}: {cause})"
 

@@ -1,0 +1,202 @@
+"""podium under somebody else's ASGI server: `uvicorn podium.serving.asgi:app`.
+
+The server reads HTTP; admission, routing, retries, answers are the same objects as in a gateway process. Its lifespan
+starts `podium serve` beside it (supervisor and workers, no gateway process), and the gateway lives in this process: it
+answers the ASGI server's requests, and those that come to the port that `podium status` names.
+
+What to serve, and how, is said as for `podium serve`: PODIUM_SERVE_MODEL_URI and its like, or podium.toml.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from podium.serving.attachment import Attachment
+from podium.serving.gateway import Gateway
+from podium.web.messages import Fault, Head, Request, Response, server_is_full
+from podium.web.protocol import Connection
+from podium.web.routes import detail
+from podium.web.unpacking import Unpacking, accepts, find_coding, is_packed
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_log = logging.getLogger("podium.gateway")
+
+
+class Exchange:
+    """One request's way back: what a handler takes for a connection.
+
+    Attributes:
+        client: The other side's address, for logs.
+        on_leave: Called once when the client leaves before its answer.
+        answered: The answer, once there is one.
+    """
+
+    def __init__(self, client: str) -> None:
+        self.client = client
+        self.on_leave: Callable[[], None] | None = None
+        self.answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self.date = b""  # the server's business
+
+    def answer(self, response: Response) -> None:
+        self.on_leave = None
+        if not self.answered.done():
+            self.answered.set_result(response)
+
+    def answer_raw(self, data: bytes) -> bool:  # noqa: ARG002
+        """An answer in HTTP/1.1's bytes is none here."""
+        return False
+
+    def leave(self) -> None:
+        on_leave, self.on_leave = self.on_leave, None
+        if on_leave is not None:
+            on_leave()
+
+
+class Application:
+    """An ASGI 3 application. One event loop; with several server processes each has a supervisor and workers of its own.
+
+    Args:
+        arguments: Flags of `podium serve`, which win over variables and podium.toml: "-m", "models:/NAME/production".
+    """
+
+    def __init__(self, *arguments: str) -> None:
+        self._arguments = arguments
+        self._attachment: Attachment | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close"})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            self._attachment = Attachment(self._arguments)
+            await self._attachment.start()
+        except Exception as error:  # noqa: BLE001
+            _log.exception("podium cannot start under this server")
+            await self._stop()
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _stop(self) -> None:
+        attachment, self._attachment = self._attachment, None
+        if attachment is not None:
+            await attachment.stop()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = scope.get("client")
+        exchange = Exchange(client[0] if client else "")
+        gateway = None if self._attachment is None else self._attachment.gateway
+        if gateway is None:
+            text = "podium does not run here: its lifespan has not begun, or its supervisor is gone."
+            await _send(detail(503, text), scope, send)
+            return
+        found = await _read(gateway, scope, receive)
+        if found is None:
+            return  # the client left in the middle of its body
+        connection = cast("Connection", exchange)  # it has what handlers use of one
+        if isinstance(found, Fault):
+            gateway.app.handle_fault(found, connection)
+        else:
+            gateway.app.handle(found, connection)
+        if not exchange.answered.done():
+            leaving = asyncio.ensure_future(_until_left(receive))
+            either: set[asyncio.Future[Any]] = {exchange.answered, leaving}
+            try:
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                exchange.leave()  # nothing, where the answer is there
+                leaving.cancel()
+                await asyncio.gather(leaving, return_exceptions=True)
+        if exchange.answered.done():
+            await _send(exchange.answered.result(), scope, send)
+
+
+async def _read(gateway: Gateway, scope: Scope, receive: Receive) -> Request | Fault | None:
+    """The whole request, within the gateway's limits; None when the client leaves before it is whole."""
+    head = _head(scope)
+    limits, shared = gateway.connections.limits, gateway.connections
+    if head.body_size > limits.body_bytes:
+        return Fault(413, "The body is too large.", head.method, head.path)
+    if b"content-encoding" in head.headers:
+        try:
+            head.coding = find_coding(head.headers)
+        except LookupError as error:
+            return Fault(415, str(error.args[0]), head.method, head.path, accepts())
+    body = bytearray()
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + limits.body_s
+    try:
+        while True:
+            async with asyncio.timeout_at(ends):
+                message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            part = message.get("body", b"")
+            body += part
+            shared.body_size += len(part)
+            ends += len(part) / limits.bytes_per_s
+            if len(body) > limits.body_bytes:
+                return Fault(413, "The body is too large.", head.method, head.path)
+            if shared.body_size > limits.buffered_bytes:
+                return server_is_full(head.method, head.path)
+            if not message.get("more_body"):
+                break
+    except TimeoutError:
+        return Fault(408, "The request did not arrive in time.", head.method, head.path)
+    finally:
+        shared.body_size -= len(body)
+    request = Request(head, body)
+    return await _unpack(request, gateway) if is_packed(head, body) else request
+
+
+async def _unpack(request: Request, gateway: Gateway) -> Request | Fault:
+    unpacking = Unpacking(request, gateway.connections.limits)
+    found = unpacking.advance()
+    while found is None:
+        await asyncio.sleep(0)  # others have their turn
+        found = unpacking.advance()
+    return found
+
+
+def _head(scope: Scope) -> Head:
+    headers: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        headers[name] = value if name not in headers else headers[name] + b", " + value
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(root):
+        path = path[len(root) :] or "/"
+    return Head(scope["method"], path, scope.get("query_string", b"").decode("latin-1"), headers)
+
+
+async def _until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send(response: Response, scope: Scope, send: Send) -> None:
+    lines = [line.partition(b": ") for line in response.headers.split(b"\r\n") if line]
+    headers = [
+        (b"content-type", response.content_type.encode("latin-1", "replace")),
+        (b"content-length", b"%d" % len(response.body)),
+        *((name, value) for name, _, value in lines),
+    ]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
+
+
+app = Application()
