@@ -30,7 +30,7 @@ def _own() -> None:
     """Hold the options."""
 
 
-def _run(no_conda: bool, **_given: Any) -> None:
+def _run(no_conda: bool, **given: Any) -> None:
     context = click.get_current_context()
     if no_conda:
         context.params["env_manager"] = "local"
@@ -39,7 +39,7 @@ def _run(no_conda: bool, **_given: Any) -> None:
     if served is None:
         raise AssertionError("podium serve does nothing")
     # It asks this command's context for what was said, and by whom.
-    served(show_settings=context.params["show_settings"])
+    served(**given)
 
 
 _OWN: list[click.Parameter] = list(reversed(_own.__click_params__))  # type: ignore[attr-defined]
