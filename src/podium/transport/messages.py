@@ -38,6 +38,7 @@ class Load:
         version: The version's label, likewise.
         batching: A `domain.batching.BatchingMode`.
         max_batch_rows: A batch never holds more, unless one request alone does.
+        gather_percent: After a batch of several, wait up to this part of its cost for as many again; 0: never.
         max_queue_rows: Requests beyond are REFUSED with QUEUE_FULL; one request alone is always taken by an empty queue.
         packages: Names whose installed versions Ready reports (the model's requirements).
         threads: For BLAS, OpenMP and onnxruntime; set before anything is imported.
@@ -52,6 +53,7 @@ class Load:
     version: str
     batching: str = "auto"
     max_batch_rows: int = 256
+    gather_percent: int = 10
     max_queue_rows: int = 4096
     packages: list[str] = field(default_factory=list)
     threads: int = 1
