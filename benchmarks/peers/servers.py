@@ -42,8 +42,11 @@ PEERS = (
 )
 PODIUM = Server("podium", "podium", "mlflow", "/invocations")
 _FIRST = ("logistic-ndarray",)
+_WINDOW = ("logistic-ndarray", "forest-dataframe")
 VARIANTS = (
     Server("podium-2-gateways", "podium", "mlflow", "/invocations", _FIRST, ("--gateways", "2")),
+    Server("podium-no-window", "podium", "mlflow", "/invocations", _WINDOW, ("--gather-percent", "0")),
+    Server("podium-uvicorn", "podium", "mlflow", "/invocations", _FIRST),
     Server("fastapi-lean", "fastapi", "mlflow", "/invocations", _FIRST, env={"LEAN": "1"}),
     Server("nginx", "", "mlflow", "/invocations", _FIRST),
 )
@@ -69,7 +72,7 @@ def launch(server: Server, python: Path, model: Path, work: Path) -> Launch:
         work: An empty folder.
     """
     port = free_port()
-    kind = server.name.partition("-")[0]
+    kind = server.name if server.name in _KINDS else server.name.partition("-")[0]
     argv, env = _KINDS[kind](str(python), model, work, port)
     return Launch([*argv, *server.flags], {**env, **server.env}, port)
 
@@ -108,6 +111,13 @@ _Start = tuple[list[str], dict[str, str]]
 def _podium(python: str, model: Path, work: Path, port: int) -> _Start:
     argv = [python, "-m", "podium", "serve", "-m", str(model), "-p", str(port), "-w", "1"]
     return argv, {"PYTHONPATH": str(ROOT / "src"), "PODIUM_HOME": str(work / "home")}
+
+
+def _podium_uvicorn(python: str, model: Path, work: Path, port: int) -> _Start:
+    """The same application under somebody else's HTTP."""
+    flags = ["--host", "127.0.0.1", "--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log"]
+    env = {"PODIUM_SERVE_MODEL_URI": str(model), "PODIUM_SERVE_PORT": "0"}
+    return [python, "-m", "uvicorn", "podium.serving.asgi:app", *flags], env | _podium(python, model, work, port)[1]
 
 
 def _mlflow(python: str, model: Path, work: Path, port: int) -> _Start:
@@ -170,6 +180,7 @@ def _nginx(_: str, model: Path, work: Path, port: int) -> _Start:  # noqa: ARG00
 
 _KINDS = {
     "podium": _podium,
+    "podium-uvicorn": _podium_uvicorn,
     "mlflow": _mlflow,
     "fastapi": _fastapi,
     "mlserver": _mlserver,

@@ -10,15 +10,18 @@ from podium._version import __version__
 if TYPE_CHECKING:
     from podium.api.packaging import infer_signature, load_model, log_model, save_model
     from podium.api.registering import Registry
+    from podium.api.serving import Server, serve
 
-__all__ = ["Registry", "__version__", "infer_signature", "load_model", "log_model", "save_model"]
+__all__ = ["Registry", "Server", "__version__", "infer_signature", "load_model", "log_model", "save_model", "serve"]
 
 _HOMES = {
     "Registry": "podium.api.registering",
+    "Server": "podium.api.serving",
     "infer_signature": "podium.api.packaging",
     "load_model": "podium.api.packaging",
     "log_model": "podium.api.packaging",
     "save_model": "podium.api.packaging",
+    "serve": "podium.api.serving",
 }
 
 

@@ -158,7 +158,7 @@ def test_status_json_has_the_names_that_its_docstring_promises(one):
         "wanted_failure source replicas replicas_wanted model failed gateways restarts swaps isolation"
     )
     assert set(document) == set(promised.split())
-    about_model = "version digest is_verified flavor python executable batching requirements warnings load_s"
+    about_model = "version digest is_verified flavor python executable batching runtime requirements warnings load_s"
     assert set(document["model"]) == set(about_model.split())
     assert (document["schema"], document["state"], document["is_settled"]) == (1, "serving", True)
 
@@ -265,3 +265,14 @@ def _podium() -> list[str]:
     import sys
 
     return [sys.executable, "-m", "podium"]
+
+
+def test_a_promotion_names_what_to_type_next(one):
+    """The server that follows the stage already, or else how to start one."""
+    alone = one.command("models", "promote", "tiny", "1").stderr
+    one.register(2)
+    with one.serving() as server:
+        followed = one.command("models", "promote", "tiny", "2").stderr
+
+        assert f"Next: podium serve -m {PRODUCTION}" in alone
+        assert f"Next: podium status --wait -p {server.port}" in followed

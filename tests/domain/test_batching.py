@@ -14,6 +14,12 @@ class Item:
     rows: int = 1
     merge_key: str | None = "a"
     deadline_ns: int = 0
+    requests: int = 1
+    each_rows: int | None = None
+
+    @property
+    def widest(self) -> int:
+        return self.rows if self.each_rows is None else self.each_rows
 
 
 def queue(text: str) -> list[Item]:
@@ -48,6 +54,38 @@ TABLE = [
 @pytest.mark.parametrize(("why", "text", "limits", "picked"), TABLE, ids=[row[0] for row in TABLE])
 def test_picks_by_the_truth_table(why: str, text: str, limits: dict[str, int], picked: tuple[int, ...]) -> None:
     assert Dispatch(picked) == decide(queue(text), 0, LatencyModel(), BatchPolicy(**limits))
+
+
+def group(requests: int, rows_each: int = 1) -> Item:
+    """Requests that came in one frame."""
+    return Item(rows=requests * rows_each, requests=requests, each_rows=rows_each)
+
+
+GROUPS = [
+    # why, queue, policy, picked
+    ("a group of many single rows is not one big request", [group(100), group(100)], {}, (0, 1)),
+    ("a group is taken whole or not at all", [group(3), group(3), group(1)], {"max_rows": 4}, (0,)),
+    ("its requests count against the cap", [group(3), group(3)], {"max_requests": 5}, (0,)),
+    ("a group of one big request runs by itself", [group(1, 65), group(2)], {}, (0,)),
+    ("a big request in a group does not join a batch", [group(2), group(1, 65), group(2)], {}, (0, 2)),
+]
+
+
+@pytest.mark.parametrize(("why", "items", "limits", "picked"), GROUPS, ids=[row[0] for row in GROUPS])
+def test_groups_are_picked_by_the_truth_table(
+    why: str, items: list[Item], limits: dict[str, int], picked: tuple[int, ...]
+) -> None:
+    assert Dispatch(picked) == decide(items, 0, LatencyModel(), BatchPolicy(**limits))
+
+
+def test_a_group_of_fewer_than_before_gathers_though_it_is_one_entry() -> None:
+    cost = LatencyModel(fixed_ns=1000)
+
+    assert Wait(190) == decide([group(3)], 100, cost, BatchPolicy(), Previous(4, 4, 90))
+
+
+def test_a_group_of_one_is_a_lone_request_and_never_waits() -> None:
+    assert Dispatch((0,)) == decide([group(1)], 100, LatencyModel(fixed_ns=1000), BatchPolicy(), Previous(4, 4, 90))
 
 
 DEADLINES = [

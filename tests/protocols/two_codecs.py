@@ -140,8 +140,10 @@ def _nested(shape: tuple[int, ...], cell: Any) -> str:
 def bodies(draw: Any, plan: InputPlan, is_clean: bool) -> str:
     """The text of a body for a plan. What is clean is written as json.dumps writes it and must be taken."""
 
+    seldom = 0 if is_clean else draw(st.sampled_from([10, 50, 200]))
+
     def rarely(usual: Any, odd: st.SearchStrategy[Any]) -> Any:
-        return usual if is_clean or draw(st.integers(0, 11)) else draw(odd)
+        return usual if is_clean or draw(st.integers(0, seldom)) else draw(odd)
 
     def space() -> str:
         return rarely("", st.sampled_from(SPACES))
@@ -180,7 +182,12 @@ def bodies(draw: Any, plan: InputPlan, is_clean: bool) -> str:
         case "split":
             names = items([name(str(field.name)) for field in fields])
             pairs = [("columns", names), ("data", items([items(row(fields)) for _ in range(rows)]))]
-            pairs = rarely(pairs, st.sampled_from([pairs[::-1], [*pairs, ("index", json.dumps(list(range(rows))))]]))
+            if draw(st.booleans()):
+                counted = list(range(rows))
+                others = [[], [0.0], [5], ["x"], None, counted[::-1], [*counted, rows], [False, True]]
+                index = ("index", json.dumps(rarely(counted, st.sampled_from(others))))
+                pairs = [index, *pairs] if draw(st.booleans()) else [pairs[0], index, pairs[1]]
+            pairs = rarely(pairs, st.permutations(pairs))
             value = members(pairs)
         case "records" | "rows":
             value = items(

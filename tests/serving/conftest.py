@@ -59,6 +59,14 @@ class ScriptedWorker:
         assert frame.kind == frames.REQUEST
         return frames.decode_request(frame.flags, frame.id, frame.payload)
 
+    def take_group(self) -> frames.Rows:
+        frame = self.frame()
+        assert frame.kind == frames.ROWS
+        return frames.decode_rows(frame.flags, frame.id, frame.payload)
+
+    def answer(self, group: frames.Rows, *bodies: bytes, is_first: bool = True) -> None:
+        self.sock.sendall(frames.encode_answers(frames.Answers(group.first, list(bodies), group.rows, 20, 100, is_first)))
+
     def reply(self, request: frames.Request | int, body: bytes = b'{"predictions": [1]}', **changes: Any) -> None:
         identity = request if isinstance(request, int) else request.id
         fields: dict[str, Any] = {
@@ -168,11 +176,19 @@ class Server:
     def start(self, slot: int) -> Process:
         return Process(self.listener, self.slots_fd, slot, self.settings, self.folder / f"gateway-{slot}.log")
 
-    def add(self, replica: int, version: str = "1", series: int = 0, gateway: int = 0) -> ScriptedWorker:
+    def add(
+        self,
+        replica: int,
+        version: str = "1",
+        series: int = 0,
+        gateway: int = 0,
+        plan: dict[str, Any] | None = None,
+        group_rows: int = 256,
+    ) -> ScriptedWorker:
         self._serial += 1
         worker = ScriptedWorker(self._serial)
         self.workers.append(worker)
-        message = AddReplica(replica, ENDPOINT, version, worker.serial, series)
+        message = AddReplica(replica, ENDPOINT, version, worker.serial, series, plan, group_rows)
         self.gateways[gateway].control.send(message, [worker.theirs.fileno(), worker.board_fd])
         worker.theirs.close()
         return worker

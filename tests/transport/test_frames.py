@@ -1,5 +1,6 @@
 """Frames survive any cutting of the stream, and no bytes from the other side do worse than break the socket."""
 
+import contextlib
 import itertools
 
 import pytest
@@ -9,16 +10,22 @@ from hypothesis import strategies as st
 from podium.transport import frames
 from podium.transport.frames import (
     HEADER,
+    ROWS,
+    Answers,
     BrokenFrame,
     FrameReader,
     Reply,
     Request,
+    decode_answers,
     decode_reply,
     decode_request,
+    decode_rows,
+    encode_answers,
     encode_cancel,
     encode_refused,
     encode_reply,
     encode_request,
+    encode_rows,
 )
 
 LATIN = st.text(st.characters(max_codepoint=255), max_size=40)
@@ -44,6 +51,10 @@ REPLIES = st.builds(
     predict_us=U32,
     is_first_of_batch=st.booleans(),
 )
+
+
+GROUPS = st.lists(st.tuples(st.integers(0, 5), LATIN.filter(lambda name: "\n" not in name)), min_size=1, max_size=9)
+LINES = st.binary(max_size=40).map(lambda body: body.replace(b"\n", b" "))
 
 
 def cut(data: bytes, points: list[int]) -> list[bytes]:
@@ -188,3 +199,59 @@ def test_short_frames_say_what_they_are() -> None:
         (frames.REFUSED, frames.DRAINING, 4),
         (frames.REFUSED, frames.QUEUE_FULL, 5),
     ]
+
+
+@given(
+    GROUPS, st.integers(0, 2**62), st.integers(-(2**63), 2**63 - 1), st.binary(max_size=30), st.lists(st.integers(0, 5000))
+)
+def test_groups_come_back_as_sent_however_the_stream_is_cut(
+    requests: list[tuple[int, str]], first: int, deadline_ns: int, texts: bytes, points: list[int]
+) -> None:
+    counts = [rows for rows, _ in requests]
+    names = "\n".join(name for _, name in requests).encode("latin-1")
+    blocks = [bytes([number % 256]) * 8 * rows for number, rows in enumerate(counts)]
+    data = encode_rows(first, deadline_ns, counts, sum(counts), names, texts, blocks)
+    reader = FrameReader()
+
+    (frame,) = [frame for piece in cut(data, points) for frame in reader.feed(piece)]
+    seen = decode_rows(frame.flags, frame.id, frame.payload)
+
+    assert (first, deadline_ns, len(counts), sum(counts)) == (seen.first, seen.deadline_ns, seen.requests, seen.rows)
+    assert counts == list(seen.counts or [1] * seen.requests)
+    assert (names, texts, b"".join(blocks)) == (seen.names, seen.texts, bytes(seen.block))
+
+
+@given(st.integers(1, 2**62), st.lists(LINES, min_size=1, max_size=9), U32, U32, U32, st.booleans())
+def test_answers_come_back_as_sent(
+    first: int, bodies: list[bytes], rows: int, queued_us: int, predict_us: int, is_first: bool
+) -> None:
+    answers = Answers(first, bodies, rows, queued_us, predict_us, is_first)
+    (frame,) = FrameReader().feed(encode_answers(answers))
+
+    assert answers == decode_answers(frame.flags, frame.id, frame.payload)
+
+
+@given(st.integers(0, 255), st.binary(max_size=80))
+def test_no_payload_makes_a_group_or_answers_of_nonsense(flags: int, payload: bytes) -> None:
+    for decode in (decode_rows, decode_answers):
+        with contextlib.suppress(BrokenFrame):
+            decode(flags, 1, memoryview(payload))
+
+
+def test_a_group_whose_rows_do_not_add_up_is_broken() -> None:
+    data = bytearray(encode_rows(1, 0, [2, 3], 5, b"a\nb", b"", [b"x" * 16, b"y" * 24]))
+    data[HEADER.size + 12] = 6
+    (frame,) = FrameReader().feed(bytes(data))
+
+    assert frame.kind == ROWS
+    with pytest.raises(BrokenFrame, match="other rows than it says"):
+        decode_rows(frame.flags, frame.id, frame.payload)
+
+
+def test_answers_that_are_fewer_than_announced_are_broken() -> None:
+    data = bytearray(encode_answers(Answers(1, [b"a", b"b"], 2, 0, 0, True)))
+    data[HEADER.size] = 3
+    (frame,) = FrameReader().feed(bytes(data))
+
+    with pytest.raises(BrokenFrame, match="announces 3 bodies and holds 2"):
+        decode_answers(frame.flags, frame.id, frame.payload)

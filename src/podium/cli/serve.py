@@ -125,6 +125,7 @@ def banner(status: dict[str, Any], served: Served, reference: ModelRef) -> list[
         f"  requirements  {'met' if requirements['are_met'] else 'NOT met:'}",
         *[f"                  {sentence}" for sentence in requirements["mismatches"]],
         f"  batching      {'on' if batching['is_on'] else 'off'}: {batching['reason']}",
+        f"  runtime       {model['runtime']}",
         f"  processes     {_count(status['replicas_wanted'], 'replica')}, {_count(len(status['gateways']), 'gateway')}",
         *[f"  warning       {sentence}" for sentence in model["warnings"]],
     ]

@@ -66,6 +66,7 @@ def show(facts: dict[str, Any]) -> None:
             "interpreter": model and f"Python {model['python']}, {model['executable']}",
             "requirements": model and _requirements(model),
             "batching": model and f"{'on' if model['batching']['is_on'] else 'off'}: {model['batching']['reason']}",
+            "runtime": model and model["runtime"],
             "from": source["place"],
             "registry": "answers" if source["is_up"] else _outage(source),
             "empty": source["error"] if source["is_up"] else None,

@@ -24,11 +24,19 @@ class BatchingMode(StrEnum):
 
 
 class Waiting(Protocol):
-    """A request in the queue, as far as batching looks at it."""
+    """A request in the queue, or several that came together and stay together, as far as batching looks at them."""
 
     @property
     def rows(self) -> int:
         """Rows along axis 0; 1 where rows cannot be counted."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests this is: more than one where they came together."""
+
+    @property
+    def widest(self) -> int:
+        """Rows of the largest of these requests."""
 
     @property
     def merge_key(self) -> Hashable | None:
@@ -142,10 +150,11 @@ def decide(
 
 
 def _gather_until(queue: Sequence[Waiting], cost: LatencyModel, policy: BatchPolicy, previous: Previous | None) -> int:
-    present, head = len(queue), queue[0]
+    head = queue[0]
+    present = head.requests if len(queue) == 1 else sum(item.requests for item in queue)
     if present < 2 or previous is None or previous.requests <= present or present >= policy.max_rows:
         return 0
-    if head.merge_key is None or head.rows > policy.merge_rows:
+    if head.merge_key is None or head.widest > policy.merge_rows:
         return 0
     window = min(policy.gather_share * cost.cost_ns(previous.rows), policy.gather_limit_ns)
     until = previous.ended_ns + int(window)
@@ -157,18 +166,19 @@ def _gather_until(queue: Sequence[Waiting], cost: LatencyModel, policy: BatchPol
 def _pick(queue: Sequence[Waiting], now_ns: int, cost: LatencyModel, policy: BatchPolicy) -> tuple[int, ...]:
     head = queue[0]
     key, total, tightest = head.merge_key, head.rows, head.deadline_ns
-    if key is None or total > policy.merge_rows:
+    if key is None or head.widest > policy.merge_rows:
         return (0,)
-    picked = [0]
+    picked, requests = [0], head.requests
     for position, item in enumerate(islice(queue, 1, None), 1):
         rows = item.rows
-        if item.merge_key != key or rows > policy.merge_rows:
+        if item.merge_key != key or item.widest > policy.merge_rows:
             continue
-        if total + rows > policy.max_rows or len(picked) >= policy.max_requests:
+        if total + rows > policy.max_rows or requests + item.requests > policy.max_requests:
             break
         if tightest and now_ns + cost.cost_ns(total) <= tightest < now_ns + cost.cost_ns(total + rows):
             break
         picked.append(position)
+        requests += item.requests
         total += rows
         if item.deadline_ns and (not tightest or item.deadline_ns < tightest):
             tightest = item.deadline_ns

@@ -5,10 +5,10 @@ and returns plain dictionaries of it. The loading half runs in the model's envir
 flavor's own library.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from podium.domain.signature import Signature
 
@@ -38,6 +38,19 @@ class Loaded(Protocol):
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Call the model as MLflow's pyfunc wrapper of this flavor does; raises whatever the model raises."""
+
+
+@runtime_checkable
+class HasShortcut(Protocol):
+    """A loaded model that may know a cheaper way of answering. A claim, which the worker proves first."""
+
+    def shortcut(self) -> tuple[Callable[[Any], Any], str] | None:
+        """A function and a word for what it is; None where there is no cheaper way.
+
+        The function takes a 2-D array of finite numbers of one dtype, a column for each feature in the fitted order, and
+        returns to the last bit what `predict` returns for an array or a data frame of the same values. It may raise
+        whatever it likes on what it does not take; the caller then asks `predict`.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ from podium.flavors.contract import Loaded, RowIndependence, Saved
 from podium.flavors.folders import part_of
 from podium.flavors.notes import note
 from podium.flavors.pickles import check_allowed, dump_cloudpickle, load_pickle, modules_in, names_main
+from podium.flavors.sklearn_forests import direct_forest
 from podium.flavors.sklearn_rows import rows_of
+from podium.flavors.sklearn_shortcuts import shortcut_of
 
 SKOPS, CLOUDPICKLE, PICKLE = "skops", "cloudpickle", "pickle"
 _FORMATS = (SKOPS, CLOUDPICKLE, PICKLE)
@@ -29,12 +31,16 @@ class LoadedEstimator:
     def __init__(self, estimator: Any, method: str) -> None:
         self.native = estimator
         self.method = method
-        self._call: Callable[..., Any] = getattr(estimator, method)
+        self._call: Callable[..., Any] = direct_forest(estimator, method) or getattr(estimator, method)
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Call the method; params are ignored, as in MLflow."""
         del params
         return self._call(data)
+
+    def shortcut(self) -> tuple[Callable[[Any], Any], str] | None:
+        """See `flavors.contract.Loaded.shortcut`."""
+        return shortcut_of(self.native, self.method)
 
 
 class SklearnFlavor:

@@ -59,6 +59,11 @@ def rows_of(estimator: Any, method: str) -> RowIndependence:
     return RowIndependence(True, f"{name} answers row by row") if doubt is None else RowIndependence(False, doubt)
 
 
+def is_known_row_by_row(estimator: Any) -> bool:
+    """Whether this is one of scikit-learn's own estimators that look at one row at a time, not made of others."""
+    return type(estimator).__name__ in _ROW_BY_ROW and _doubt(estimator) is None
+
+
 def _doubt(estimator: Any) -> str | None:
     """Why an estimator is not known to answer row by row; None when it is."""
     kind = type(estimator)

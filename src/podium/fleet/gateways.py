@@ -280,6 +280,15 @@ class Gateways:
         with contextlib.closing(ours), contextlib.closing(theirs):
             if not replica.attach(self._serial, theirs):
                 return
-            added = AddReplica(replica.id, self._endpoint, replica.version, self._serial, self._series(replica.version))
+            ready = replica.ready
+            added = AddReplica(
+                replica.id,
+                self._endpoint,
+                replica.version,
+                self._serial,
+                self._series(replica.version),
+                None if ready is None else ready.plan,
+                self._settings.max_batch_rows if ready is not None and ready.is_batching else 0,
+            )
             if gateway.child.send(added, (ours.fileno(), replica.board)):
                 gateway.holds.add(replica.id)

@@ -161,7 +161,7 @@ class WorkerReplica:
             return
         self.board = create_board()
         self._reader = BoardReader(self.board)
-        self._child = spawn(self._assignment.module, {"--board-fd": self.board}, self._assignment.log)
+        self._child = spawn(self._assignment.module, {"--board-fd": self.board}, self._assignment.log, self.prepared.python)
         self.step = "start"
         settings = self._settings
         is_told = await self._child.send_large(
@@ -172,6 +172,7 @@ class WorkerReplica:
                 version=self.version,
                 batching=settings.batching,
                 max_batch_rows=settings.max_batch_rows,
+                gather_percent=settings.gather_percent,
                 max_queue_rows=settings.max_queue_rows,
                 packages=self.prepared.packages,
                 threads=settings.threads,

@@ -61,6 +61,19 @@ def write_example(folder: Path, example: Example) -> dict[str, Any]:
     return {"artifact_path": FILE, "serving_input_path": _SERVING_FILE, **info}
 
 
+def body_of(data: Any) -> dict[str, Any]:
+    """The request body for an input, as plain JSON values: missing values are null, bytes base64, dates ISO.
+
+    Raises:
+        InvalidInput: It has no form in the protocol; names its type.
+    """
+    try:
+        body: dict[str, Any] = json.loads(json.dumps(_forms(data)[2], default=_plain))
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"The input cannot be written as JSON: {error}") from error
+    return body
+
+
 def serving_example(folder: Path, mlmodel: Mapping[str, Any]) -> str | None:
     """The JSON text to POST as a trial request: the serving example, or one made from the input example of an older model.
 

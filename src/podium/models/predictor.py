@@ -6,7 +6,7 @@ from typing import Any
 
 from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.signature import Signature
-from podium.errors import HintMismatch, PodiumError, PredictFailed, SchemaMismatch
+from podium.errors import HintMismatch, InvalidInput, PodiumError, PredictFailed, SchemaMismatch
 from podium.flavors.contract import Loaded, RowIndependence
 from podium.models.enforce import InputPlan
 from podium.models.enforce_params import ParamsPlan
@@ -70,6 +70,19 @@ class Predictor:
             data = self._shaped(data)
         return data, self._params.enforce(params)
 
+    @property
+    def takes_plans(self) -> bool:
+        """Whether what the signature declares is what the model gets; frames in an example's form are made one by one."""
+        return self._example is None
+
+    def default_params(self) -> dict[str, Any] | None:
+        """What `enforce` makes of a request without params; a fresh dict.
+
+        Raises:
+            InvalidParams: A param has no default.
+        """
+        return self._params.enforce(None)
+
     def call(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Run the model on data that `enforce` returned.
 
@@ -81,6 +94,9 @@ class Predictor:
             return self.loaded.predict(data, params)
         except SchemaMismatch as error:
             raise HintMismatch(error.message) from error
+        except InvalidInput as error:
+            # What a flavor says of its input goes to the log, as what any model says of it.
+            raise PredictFailed(_FAILED) from error
         except PodiumError:
             raise
         except (Exception, SystemExit) as error:

@@ -4,12 +4,13 @@ import logging
 from collections.abc import Callable
 
 from podium._version import __version__
-from podium.errors import BodyTooLarge
+from podium.errors import BodyTooLarge, UnsupportedContentType
+from podium.protocols.mlflow.content_types import Form, form_of
 from podium.protocols.mlflow.problems import problem
 from podium.serving.recording import Recorder
 from podium.serving.scoring import Scoring
 from podium.serving.standing import Standing
-from podium.web.messages import Fault, Request, Response, header_lines
+from podium.web.messages import Fault, Head, Request, Response, header_lines
 from podium.web.protocol import Connection
 from podium.web.routes import Routes, detail
 
@@ -17,6 +18,7 @@ _log = logging.getLogger("podium.gateway")
 _QUIET = frozenset({"/ping", "/health", "/livez", "/readyz", "/metrics", "/status", "/version"})
 
 Page = Callable[[], Response]
+Taker = Callable[[Request, Connection], None]
 
 
 class App:
@@ -34,13 +36,13 @@ class App:
         self._recorder = recorder
         self._max_body_bytes = max_body_bytes
 
-        def page(answer: Page) -> dict[str, Callable[[Request, Connection], None]]:
+        def page(answer: Page) -> dict[str, Taker]:
             def show(request: Request, connection: Connection) -> None:
                 self._answer(request, connection, answer())
 
             return {"GET": show, "HEAD": show}
 
-        self._routes: Routes[Callable[[Request, Connection], None]] = Routes(
+        self._routes: Routes[Taker] = Routes(
             {
                 "/invocations": {"POST": scoring.start},
                 "/ping": page(standing.readiness),
@@ -55,8 +57,11 @@ class App:
 
     def handle(self, request: Request, connection: Connection) -> None:
         """Answer a request; an error of ours is a 500 that names nothing, and a traceback in the log."""
+        head = request.head
         try:
-            found = self._routes.find(request.method, request.path, request.query)
+            found = head.memo
+            if found is None:
+                found = head.memo = self._find(head)
             if isinstance(found, Response):
                 self._answer(request, connection, found)
             else:
@@ -69,6 +74,12 @@ class App:
                 on_leave()
             failed = problem(error, None)
             connection.answer(Response(failed.status, failed.body, failed.content_type))
+
+    def _find(self, head: Head) -> Response | Taker:
+        found = self._routes.find(head.method, head.path, head.query)
+        if found == self._scoring.start and _is_plain_json(head):
+            return self._scoring.start_json
+        return found
 
     def handle_fault(self, fault: Fault, connection: Connection) -> None:
         """Answer what could not be read as a request."""
@@ -94,3 +105,14 @@ class App:
             self._recorder.record_refused(
                 response.status, identity, request.method, request.path, connection.client, sent, ""
             )
+
+
+def _is_plain_json(head: Head) -> bool:
+    """Whether the head says JSON and nothing else that scoring would look at."""
+    headers = head.headers
+    if b"x-request-id" in headers or b"content-encoding" in headers:
+        return False
+    try:
+        return form_of(headers.get(b"content-type", b"").decode("latin-1")) is Form.JSON
+    except UnsupportedContentType:
+        return False

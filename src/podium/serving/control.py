@@ -5,7 +5,11 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
+from typing import Any
 
+from podium.domain.input_plan import InputPlan
+from podium.errors import PodiumError
+from podium.protocols.mlflow.fast_reading import FastReader
 from podium.serving.replica import Replica
 from podium.serving.router import Router, table_from_json
 from podium.serving.scoring import Scoring
@@ -51,6 +55,7 @@ class Control:
         self._on_drain = on_drain
         self._on_orphaned = on_orphaned
         self._is_open = True
+        self._last_reader: tuple[dict[str, Any], FastReader] | None = None
 
     def start(self, settings: GatewaySettings, scoring: Scoring, router: Router, standing: Standing) -> None:
         """Read from now on."""
@@ -122,6 +127,7 @@ class Control:
                 os.close(descriptor)
             raise BrokenMessage(f"AddReplica came with {len(descriptors)} descriptors; it needs a data socket and a board")
         sock = socket.socket(fileno=descriptors[0])
+        reader = None if message.plan is None else self._reader(message.plan)
         try:
             board = BoardReader(descriptors[1])
         except (OSError, ValueError) as error:
@@ -140,5 +146,17 @@ class Control:
                 serial=message.socket,
                 series=message.series,
                 max_buffer_bytes=self._settings.max_replica_buffer_bytes,
+                reader=reader,
+                group_rows=message.group_rows,
             )
         )
+
+    def _reader(self, plan: dict[str, Any]) -> FastReader | None:
+        """One for all replicas with the same plan; None, and a line in the log, for one that cannot be read."""
+        if self._last_reader is None or self._last_reader[0] != plan:
+            try:
+                self._last_reader = (plan, FastReader(InputPlan.from_json(plan)))
+            except PodiumError as error:
+                _log.error("a model's input plan cannot be read, its requests are decoded by the worker: %s", error.message)
+                return None
+        return self._last_reader[1]

@@ -2,7 +2,7 @@
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from podium.serving.walk import Walk
@@ -24,9 +24,10 @@ from podium.telemetry.metrics import (
     SENT,
 )
 from podium.telemetry.slots import SERIES, UNROUTED, Slots
-from podium.transport.frames import Reply
+from podium.transport.frames import Answers, Reply
 
 _CODE_CELLS = {int(code): REQUESTS.cell(code) for code in CODES if code.isdigit()}
+_OK = REQUESTS.cell("200")
 _OTHER_CODE = REQUESTS.cell("other")
 _DURATION, _DURATION_SUM, _DURATION_BOUNDS = DURATION.offset, DURATION.sum, DURATION.bounds
 _QUEUE, _QUEUE_SUM, _ROWS, _RECEIVED, _SENT = QUEUE.offset, QUEUE.sum, ROWS.offset, RECEIVED.offset, SENT.offset
@@ -109,14 +110,58 @@ class Recorder:
                 )
             )
 
+    def record_answers(
+        self, series: int, label: tuple[str, str], answered: Sequence[tuple[Walk, int]], answers: Answers
+    ) -> None:
+        """Count the requests of one ANSWERS frame, each with the bytes of its answer's body, and write their lines."""
+        cells = self._blocks.get(series) or self._block(series)
+        count, queued_us = len(answered), answers.queued_us
+        if answers.is_first_of_batch:
+            self._count_batch(cells, answers.batch_rows, answers.predict_us)
+        if not count:
+            return
+        now = time.monotonic()
+        total_us = received = sent = rows = 0
+        durations = []
+        for walk, size in answered:
+            duration_us = int((now - walk.started) * 1e6)
+            durations.append(duration_us)
+            cells[_DURATION + bisect_left(_DURATION_BOUNDS, duration_us)] += 1
+            total_us += duration_us
+            received += walk.body_size
+            sent += size
+            rows += walk.rows
+        cells[_OK] += count
+        cells[_DURATION_SUM] += total_us
+        cells[_RECEIVED] += received
+        cells[_SENT] += sent
+        cells[_QUEUE + bisect_left(_DURATION_BOUNDS, queued_us)] += count
+        cells[_QUEUE_SUM] += queued_us * count
+        cells[_ROWS] += rows
+        access = self.access
+        if access is not None:
+            wall = datetime.now(UTC)
+            queue_ms, predict_ms = queued_us / 1000, answers.predict_us / 1000
+            for (walk, size), duration_us in zip(answered, durations, strict=True):
+                access.add(
+                    Entry(
+                        wall, walk.request_id, walk.client, "POST", walk.request.path, 200, walk.body_size, size,
+                        duration_us / 1000, queue_ms, predict_ms, walk.rows, answers.batch_rows, label[0], label[1],
+                        walk.attempts,
+                    )
+                )  # fmt: skip
+
     def record_batch(self, series: int, reply: Reply) -> None:
         """Count the batch that a reply is the first of; for a reply that nobody waits for any more, too."""
         if reply.is_first_of_batch:
-            cells = self._block(series)
-            cells[PREDICT.bucket(reply.predict_us)] += 1
-            cells[PREDICT.sum] += reply.predict_us
-            cells[BATCH_ROWS.bucket(reply.batch_rows)] += 1
-            cells[BATCH_ROWS.sum] += reply.batch_rows
+            self._count_batch(self._block(series), reply.batch_rows, reply.predict_us)
+
+    @staticmethod
+    def _count_batch(cells: memoryview, rows: int, predict_us: int) -> None:
+        cells[PREDICT.bucket(predict_us)] += 1
+        cells[PREDICT.sum] += predict_us
+        cells[BATCH_ROWS.bucket(rows)] += 1
+        cells[BATCH_ROWS.sum] += rows
 
     def record_refused(
         self, status: int, request_id: str, method: str, path: str, client: str, sent: int, error: str

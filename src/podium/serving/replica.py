@@ -8,20 +8,29 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
+import msgspec
+
+from podium.domain.batching import BatchPolicy
+from podium.protocols.mlflow.fast_reading import FastReader, Packed
 from podium.serving.walk import Walk
 from podium.transport.board import BoardReader
 from podium.transport.frames import (
+    ANSWERS,
     REFUSED,
     REPLY,
+    Answers,
     BrokenFrame,
     FrameReader,
     Reply,
+    decode_answers,
     decode_reply,
     encode_cancel,
+    encode_rows,
 )
 from podium.web.messages import header_lines
 
 _READ_BYTES = 1 << 18
+_ALONE_ROWS = BatchPolicy().merge_rows  # a request with more is not merged, so nobody should wait for its frame
 _BUFFERS = 256  # written at once; the kernel takes at most 1024
 
 
@@ -34,6 +43,8 @@ class Replica:
         board: The worker's board; the replica's from now on.
         replica, endpoint, version, serial, series: As in `AddReplica`; `serial` is the data socket's.
         max_buffer_bytes: What may wait to be written before the replica counts as full.
+        reader: Decodes bodies that fit the model's input plan; None where there is none.
+        group_rows: Decoded requests of one turn of the loop go together up to so many rows; 0: each by itself.
 
     Attributes:
         outstanding: Requests that wait for their reply, by frame id, oldest first.
@@ -54,6 +65,8 @@ class Replica:
         serial: int,
         series: int,
         max_buffer_bytes: int,
+        reader: FastReader | None = None,
+        group_rows: int = 0,
     ) -> None:
         self.id = replica
         self.endpoint = endpoint
@@ -77,19 +90,27 @@ class Replica:
         self._max_buffer_bytes = max_buffer_bytes
         self._is_flushing = False
         self._is_watched_for_writing = False
+        self.reader = reader
+        self._group_rows = group_rows
+        self._group: list[Walk] = []
+        self._packed: list[Packed] = []
+        self._gathered = 0
+        self._is_gathering = False
 
     def start(
         self,
         on_reply: "Callable[[Replica, Walk | None, Reply], None]",
+        on_answers: "Callable[[Replica, list[Walk | None], Answers], None]",
         on_refused: "Callable[[Replica, Walk, int], None]",
         on_lost: "Callable[[Replica, str], None]",
     ) -> None:
         """Read from now on.
 
-        `on_reply` gets None with a reply to a cancelled request. `on_lost` is called once, when the socket broke; it closes
-        the replica.
+        `on_reply` and `on_answers` get None in place of a request that was cancelled. `on_lost` is called once, when the
+        socket broke; it closes the replica.
         """
-        self._on_reply, self._on_refused, self._on_lost = on_reply, on_refused, on_lost
+        self._on_reply, self._on_answers = on_reply, on_answers
+        self._on_refused, self._on_lost = on_refused, on_lost
         self._socket.setblocking(False)
         self._loop.add_reader(self._descriptor, self._readable)
 
@@ -100,11 +121,57 @@ class Replica:
 
     def reserve(self, walk: Walk) -> int:
         """An id for a request, which is outstanding from now on."""
+        if self._group:
+            self._send_group()  # the ids of a group follow one another
         identity = self._next_id
         self._next_id = identity + 1
         self.outstanding[identity] = walk
         self.rows += walk.rows
         return identity
+
+    def gather(self, walk: Walk, packed: Packed) -> None:
+        """Send a decoded request, in one frame with all others of this turn of the loop."""
+        rows = packed.rows
+        group = self._group
+        if group and self._gathered + rows > self._group_rows:
+            self._send_group()
+        identity = walk.identity = self._next_id
+        self._next_id = identity + 1
+        self.outstanding[identity] = walk
+        self.rows += rows
+        group.append(walk)
+        self._packed.append(packed)
+        self._gathered += rows
+        if rows > _ALONE_ROWS or not self._group_rows:
+            self._send_group()
+        elif not self._is_gathering:
+            self._is_gathering = True
+            self._loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._is_gathering = False
+        if self._group:
+            self._send_group()
+
+    def _send_group(self) -> None:
+        group, packed = self._group, self._packed
+        first = group[0]
+        frame = encode_rows(
+            first.identity,
+            int(first.deadline * 1e9),
+            [part.rows for part in packed],
+            self._gathered,
+            "\n".join([walk.request_id for walk in group]).encode("latin-1"),
+            _texts_of(packed),
+            [part.block for part in packed],
+        )
+        group.clear()
+        packed.clear()
+        self._gathered = 0
+        self._unsent.append(frame)
+        self._unsent_bytes += len(frame)
+        if not self._is_flushing:
+            self._flush()
 
     def write(self, frame: bytes) -> None:
         """Send a frame, together with all others of this turn of the loop."""
@@ -117,6 +184,8 @@ class Replica:
     def cancel(self, identity: int) -> None:
         """Nobody waits for this request any more; a reply to it is dropped."""
         if self._take(identity) is not None and not self.is_closed:
+            if self._group:
+                self._send_group()  # what is to be cancelled may be in it
             self.write(encode_cancel(identity))
 
     def running(self) -> set[int]:
@@ -138,6 +207,9 @@ class Replica:
                 self._loop.remove_writer(self._descriptor)
             self._unsent.clear()
             self._unsent_bytes = 0
+            self._group.clear()
+            self._packed.clear()
+            self._gathered = 0
             self._socket.close()
             self.board.close()
 
@@ -165,6 +237,9 @@ class Replica:
                 if frame.kind == REPLY:
                     reply = decode_reply(frame.flags, frame.status, frame.id, frame.payload)
                     self._on_reply(self, self._answered(frame.id), reply)
+                elif frame.kind == ANSWERS:
+                    answers = decode_answers(frame.flags, frame.id, frame.payload)
+                    self._on_answers(self, self._all_answered(frame.id, len(answers.bodies)), answers)
                 elif frame.kind == REFUSED:
                     refused = self._answered(frame.id)
                     if refused is not None:
@@ -184,6 +259,15 @@ class Replica:
         if walk is None and not 0 < identity < self._next_id:
             raise BrokenFrame(f"a worker answered request {identity}, which was never sent")
         return walk
+
+    def _all_answered(self, first: int, count: int) -> list[Walk | None]:
+        last = first + count - 1
+        if not 0 < first <= last < self._next_id:
+            raise BrokenFrame(f"a worker answered requests {first} to {last}, which were never sent")
+        pop = self.outstanding.pop
+        walks = [pop(identity, None) for identity in range(first, last + 1)]
+        self.rows -= sum([walk.rows for walk in walks if walk is not None])
+        return walks
 
     def _flush(self) -> None:
         self._is_flushing = False
@@ -223,3 +307,8 @@ class Replica:
     def _lose(self, reason: str) -> None:
         if not self.is_closed:
             self._on_lost(self, reason)
+
+
+def _texts_of(packed: list[Packed]) -> bytes:
+    texts = [text for part in packed for text in part.texts]
+    return msgspec.json.encode(texts) if texts else b""

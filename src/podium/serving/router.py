@@ -94,6 +94,9 @@ class Router:
         best: Replica | None = None
         ids = target.replicas
         count = len(ids)
+        if count == 1:
+            only = self.replicas.get(ids[0])
+            return only if only is not None and only.has_room and only.id not in avoid else None
         # Start anywhere, so that equals share the load.
         start = random.randrange(count) if count > 1 else 0
         for step in range(count):

@@ -16,7 +16,7 @@ import os
 import re
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from podium.domain.admission import admit
@@ -35,6 +35,8 @@ from podium.web.protocol import Connection
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
 _RETRY_AFTER_S = 1.0
+# Length, request id, header lines, the date's line, body: what `web.messages.encode` makes, in a third of its time.
+_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s%s\r\n%s"
 
 
 class RequestIds:
@@ -112,6 +114,31 @@ class Scoring:
         else:
             self._route(walk)
 
+    def start_json(self, request: Request, connection: Connection) -> None:
+        """As `start`, for a request whose head says JSON and brings no id: decoded here if it fits the model's plan."""
+        router = self._router
+        table = router.table
+        targets = table.endpoints.get(table.default, ())
+        identity = self.ids.new()
+        replica = router.choose(table.default, zlib.crc32(identity.encode()) if len(targets) > 1 else 0)
+        size = len(request.body)
+        if (
+            replica is None
+            or replica.reader is None
+            or admit(len(self._open), self._open_bytes, size, self._bounds) is not None
+            or (packed := replica.reader.read(request.body)) is None
+        ):
+            self.start(request, connection)
+            return
+        walk = Walk(request, connection, identity, self._timeout_s)
+        self._open[walk] = None
+        self._open_bytes += size
+        connection.on_leave = partial(self.abandon, walk)
+        walk.rows = packed.rows
+        walk.replica = walk.last = replica
+        walk.attempts = 1
+        replica.gather(walk, packed)
+
     def abandon(self, walk: Walk) -> None:
         """Nobody waits for this request any more."""
         if self._release(walk):
@@ -125,7 +152,7 @@ class Scoring:
         if former is not None:
             self._lose_connection(former)  # the supervisor connects us anew
         self._router.replicas[replica.id] = replica
-        replica.start(self._on_reply, self._on_refused, self.lose)
+        replica.start(self._on_reply, self._on_answers, self._on_refused, self.lose)
         self.serve_waiting()
 
     def drop(self, identity: int) -> None:
@@ -265,6 +292,24 @@ class Scoring:
         status = reply.status if 200 <= reply.status <= 599 else 500
         walk.connection.answer(Response(status, reply.body, reply.content_type, headers))
         self._close(walk, status, len(reply.body), reply=reply)
+        if replica.is_dropped:
+            self._release_dropped(replica)
+
+    def _on_answers(self, replica: Replica, walks: Sequence[Walk | None], answers: frames.Answers) -> None:
+        opened = self._open
+        answered: list[tuple[Walk, int]] = []
+        lines = replica.headers
+        for walk, body in zip(walks, answers.bodies, strict=True):
+            if walk is None or walk not in opened:
+                continue
+            walk.replica = None
+            del opened[walk]
+            self._open_bytes -= walk.body_size
+            connection, size, name = walk.connection, len(body), walk.request_id.encode("latin-1")
+            answered.append((walk, size))
+            if not connection.answer_raw(_ANSWER % (size, name, lines, connection.date, body)):
+                connection.answer(Response(200, body, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
+        self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)
         if replica.is_dropped:
             self._release_dropped(replica)
 

@@ -17,6 +17,7 @@ class Home:
     run/            one folder for each running server: what `podium status` reads
     logs/           one folder for each endpoint: what `podium logs` reads
     cache/          model folders that were fetched from elsewhere; made when one is
+    environments/   Pythons that were built for models, by what they hold
     """
 
     root: Path
@@ -40,6 +41,10 @@ class Home:
     @property
     def cache(self) -> Path:
         return self.root / "cache"
+
+    @property
+    def environments(self) -> Path:
+        return self.root / "environments"
 
     def create(self) -> "Home":
         """Make the folders that are missing, each 0700. Observers do not call this: they never create anything.

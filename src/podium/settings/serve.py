@@ -1,11 +1,13 @@
 """What `podium serve` was asked to do, as one frozen value."""
 
+import os
 from dataclasses import dataclass
 
 from podium.domain.batching import BatchingMode
 from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
 from podium.errors import Misconfigured
 from podium.settings.declared import Kind, declare
+from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, environment_order
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
 BY_PROCESSORS = "one for each 4 processors"
@@ -44,7 +46,7 @@ class ServeSettings:
         gateways: Front processes.
         timeout_s: From a request to its answer.
         batching: A `domain.batching.BatchingMode`.
-        max_batch_rows, max_queue_rows: As in `transport.messages.Load`.
+        max_batch_rows, gather_percent, max_queue_rows: As in `transport.messages.Load`.
         threads: For BLAS, OpenMP and onnxruntime in each worker.
         load_timeout_s: A version that is not ready by then has failed to load.
         drain_timeout_s: For requests in flight, when a version is swapped out or the server stops.
@@ -52,6 +54,7 @@ class ServeSettings:
         acknowledge_s: A gateway that has not taken over a routing table by then is killed and started again.
         boot_s: A gateway that does not accept connections by then is killed and started again.
         mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
+        env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
     """
 
@@ -62,6 +65,9 @@ class ServeSettings:
     timeout_s: float = declare(60.0, "timeout", Kind.SECONDS, "Seconds from a request to its answer.", letter="t")
     batching: str = declare("auto", "batching", Kind.WORD, "Merge requests.", choices=BATCHING)
     max_batch_rows: int = declare(256, "max_batch_rows", Kind.COUNT, "Largest batch.")
+    gather_percent: int = declare(
+        10, "gather_percent", Kind.COUNT, "Wait so much of a batch's cost for its clients to return.", least=0, most=100
+    )
     max_queue_rows: int = declare(4096, "max_queue_rows", Kind.COUNT, "Rows that may wait for a replica.")
     threads: int = declare(1, "threads", Kind.COUNT, "Threads of each worker's numeric libraries.")
     load_timeout_s: float = declare(300.0, "load_timeout", Kind.SECONDS, "Seconds for a version to load.")
@@ -80,6 +86,12 @@ class ServeSettings:
     inputs_base64: bool = declare(
         False, "inputs_base64", Kind.SWITCH, "Text for binary columns is base64 in `inputs` and `instances` too."
     )
+    env_manager: str = declare(
+        "local", "env_manager", Kind.WORD, "Python of the workers: this one, or one built.", choices=(*MANAGERS, AUTO)
+    )
+    installs_mlflow: bool = declare(
+        False, "install_mlflow", Kind.SWITCH, "Build mlflow into the environment, also where podium does without."
+    )
     gateway_settings: str = "{}"
 
     def __post_init__(self) -> None:
@@ -89,6 +101,8 @@ class ServeSettings:
         for name in ("timeout_s", "load_timeout_s", "drain_timeout_s", "poll_s", "acknowledge_s", "boot_s"):
             if not getattr(self, name) > 0:
                 raise Misconfigured(f"{name} = {getattr(self, name)}: must be more than 0 seconds")
+        if not 0 <= self.gather_percent <= 100:
+            raise Misconfigured(f"gather_percent = {self.gather_percent}: must be 0 (never wait) to 100")
         if not 0 <= self.port <= 65535:
             raise Misconfigured(f"port = {self.port}: must be 0 (any free one) to 65535")
         if self.batching not in BATCHING:
@@ -99,6 +113,11 @@ class ServeSettings:
     def dialect(self) -> Dialect:
         """How the models' answers follow MLflow's."""
         return Dialect(self.mode, self.nan, self.inputs_base64)
+
+    @property
+    def environment(self) -> EnvironmentOrder:
+        """Which Python each version's workers run in; MLflow's own variables have their say."""
+        return environment_order(self.env_manager, os.environ, self.installs_mlflow)
 
     @property
     def hang_s(self) -> float:

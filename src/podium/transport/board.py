@@ -57,6 +57,12 @@ class BoardWriter:
         words[3] = len(running)
         words[1] = now_ns
 
+    def announce_ranges(self, running: Sequence[tuple[int, int, int]], now_ns: int) -> None:
+        """As `announce`, for ids that follow one another: (socket, first id, how many) each."""
+        self.announce(
+            [(socket, identity) for socket, first, count in running for identity in range(first, first + count)], now_ns
+        )
+
     def point(self, socket: int, identity: int, now_ns: int) -> None:
         """Announce one request in place of whatever was announced; cheaper than `announce`."""
         words = self._words

@@ -7,12 +7,18 @@
     REPLY    rows u32 | batch rows u32 | queued_us u32 | predict_us u32 | content type length u16 | content type | body
              status: the HTTP status; flags: FIRST_OF_BATCH on exactly one reply of each batch
     REFUSED  reason u8 as flags (`DRAINING`, `QUEUE_FULL`): nothing was started, so the request may go elsewhere
+    ROWS     deadline_ns i64 | requests u32 | rows u32 | names length u32 | texts length u32 | names | texts | rows of each
+             request, u32 each, unless every request has one row | block: many requests that a gateway decoded by the
+             model's input plan; id is the first's, the others follow it; names are their request ids, line by line
+    ANSWERS  requests u32 | batch rows u32 | queued_us u32 | predict_us u32 | bodies, line by line (JSON has no raw line
+             feed): the answers with status 200 to a whole ROWS frame, in its order; flags as REPLY
 
 Ids are chosen by the gateway and mean nothing across sockets. A reader trusts no length beyond its limit and no id
 that is not outstanding; nothing here is ever unpickled.
 """
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from podium.errors import PodiumError
@@ -21,11 +27,16 @@ HEADER = struct.Struct("<IBBHQ")
 _REQUEST = struct.Struct("<qHH")
 _REPLY = struct.Struct("<IIIIH")
 _REPLY_FRAME = struct.Struct("<IBBHQIIIIH")  # both in one
+_ROWS = struct.Struct("<qIIII")
+_ROWS_FRAME = struct.Struct("<IBBHQqIIII")
+_ANSWERS = struct.Struct("<IIII")
+_ANSWERS_FRAME = struct.Struct("<IBBHQIIII")
 _MOST_U32 = 0xFFFFFFFF
 
-REQUEST, CANCEL, REPLY, REFUSED = 1, 2, 3, 4
+REQUEST, CANCEL, REPLY, REFUSED, ROWS, ANSWERS = 1, 2, 3, 4, 5, 6
 
 SOLO = 1  # a flag of REQUEST
+RAGGED = 1  # a flag of ROWS: the rows of each request are told
 FIRST_OF_BATCH = 1  # a flag of REPLY
 DRAINING, QUEUE_FULL = 1, 2  # the flags of REFUSED
 
@@ -60,6 +71,40 @@ class Reply(NamedTuple):
     content_type: str
     body: bytes
     rows: int
+    batch_rows: int
+    queued_us: int
+    predict_us: int
+    is_first_of_batch: bool
+
+
+class Rows(NamedTuple):
+    """Requests that were decoded by the model's input plan, as the worker gets them.
+
+    Args:
+        first: The first one's id; the others count up from it.
+        requests: How many.
+        rows: Of all together.
+        counts: Rows of each; None where each has one.
+        names: Their request ids, joined by line feeds.
+        texts: A JSON list of strings, or nothing where the plan has no text.
+        block: Records, row by row (`domain/input_plan.py`).
+    """
+
+    first: int
+    deadline_ns: int
+    requests: int
+    rows: int
+    counts: tuple[int, ...] | None
+    names: bytes
+    texts: bytes
+    block: memoryview
+
+
+class Answers(NamedTuple):
+    """The answers to a whole ROWS frame."""
+
+    first: int
+    bodies: list[bytes]
     batch_rows: int
     queued_us: int
     predict_us: int
@@ -151,6 +196,94 @@ def decode_reply(flags: int, status: int, identity: int, payload: bytes | memory
         predict_us=predict_us,
         is_first_of_batch=bool(flags & FIRST_OF_BATCH),
     )
+
+
+def encode_rows(
+    first: int, deadline_ns: int, counts: Sequence[int], rows: int, names: bytes, texts: bytes, blocks: Sequence[bytes]
+) -> bytes:
+    """One ROWS frame.
+
+    Args:
+        first: The first request's id; the others count up from it.
+        deadline_ns: As in `Request`, of all.
+        names: As in `Rows`, like `texts`.
+        texts: A JSON list of strings, or nothing.
+        counts: Rows of each request.
+        rows: Their sum.
+        blocks: The records of each request.
+    """
+    requests = len(counts)
+    ragged = b"" if rows == requests and 0 not in counts else struct.pack(f"<{requests}I", *counts)
+    block = b"".join(blocks)
+    size = _ROWS.size + len(names) + len(texts) + len(ragged) + len(block)
+    head = _ROWS_FRAME.pack(
+        size, ROWS, RAGGED if ragged else 0, 0, first, deadline_ns, requests, rows, len(names), len(texts)
+    )
+    return b"".join((head, names, texts, ragged, block))
+
+
+def decode_rows(flags: int, first: int, payload: memoryview) -> Rows:
+    """Read a ROWS frame's payload.
+
+    Raises:
+        BrokenFrame: The lengths inside do not fit the payload, or the rows of each request not their sum.
+    """
+    size = len(payload)
+    if size < _ROWS.size:
+        raise BrokenFrame(f"a ROWS frame of {size} bytes is shorter than its header")
+    deadline_ns, requests, rows, names_length, texts_length = _ROWS.unpack_from(payload)
+    texts_start = _ROWS.size + names_length
+    counts_start = texts_start + texts_length
+    start = counts_start + (4 * requests if flags & RAGGED else 0)
+    if start > size or not requests:
+        raise BrokenFrame("a ROWS frame's inner lengths pass its end")
+    counts: tuple[int, ...] | None = None
+    if flags & RAGGED:
+        counts = struct.unpack_from(f"<{requests}I", payload, counts_start)
+    if (requests if counts is None else sum(counts)) != rows:
+        raise BrokenFrame("a ROWS frame's requests have other rows than it says")
+    return Rows(
+        first,
+        deadline_ns,
+        requests,
+        rows,
+        counts,
+        bytes(payload[_ROWS.size : texts_start]),
+        bytes(payload[texts_start:counts_start]),
+        payload[start:],
+    )
+
+
+def encode_answers(answers: Answers) -> bytes:
+    """One ANSWERS frame."""
+    joined = b"\n".join(answers.bodies)
+    head = _ANSWERS_FRAME.pack(
+        _ANSWERS.size + len(joined),
+        ANSWERS,
+        FIRST_OF_BATCH if answers.is_first_of_batch else 0,
+        200,
+        answers.first,
+        len(answers.bodies),
+        answers.batch_rows,
+        max(0, min(answers.queued_us, _MOST_U32)),
+        max(0, min(answers.predict_us, _MOST_U32)),
+    )
+    return head + joined
+
+
+def decode_answers(flags: int, first: int, payload: memoryview) -> Answers:
+    """Read an ANSWERS frame's payload.
+
+    Raises:
+        BrokenFrame: It is too short, or holds another number of bodies than it says.
+    """
+    if len(payload) < _ANSWERS.size:
+        raise BrokenFrame(f"an ANSWERS frame of {len(payload)} bytes is shorter than its header")
+    requests, batch_rows, queued_us, predict_us = _ANSWERS.unpack_from(payload)
+    bodies = bytes(payload[_ANSWERS.size :]).split(b"\n")
+    if len(bodies) != requests:
+        raise BrokenFrame(f"an ANSWERS frame announces {requests} bodies and holds {len(bodies)}")
+    return Answers(first, bodies, batch_rows, queued_us, predict_us, bool(flags & FIRST_OF_BATCH))
 
 
 def encode_cancel(identity: int) -> bytes:

@@ -38,6 +38,7 @@ class Load:
         version: The version's label, likewise.
         batching: A `domain.batching.BatchingMode`.
         max_batch_rows: A batch never holds more, unless one request alone does.
+        gather_percent: After a batch of several, wait up to this part of its cost for as many again; 0: never.
         max_queue_rows: Requests beyond are REFUSED with QUEUE_FULL; one request alone is always taken by an empty queue.
         packages: Names whose installed versions Ready reports (the model's requirements).
         threads: For BLAS, OpenMP and onnxruntime; set before anything is imported.
@@ -52,6 +53,7 @@ class Load:
     version: str
     batching: str = "auto"
     max_batch_rows: int = 256
+    gather_percent: int = 10
     max_queue_rows: int = 4096
     packages: list[str] = field(default_factory=list)
     threads: int = 1
@@ -107,6 +109,8 @@ class Ready:
         load_s: Seconds from Load to Ready.
         rss_bytes: Resident memory now.
         warnings: Sentences for people (a library mismatch, an example that failed).
+        plan: `domain.input_plan.InputPlan` as JSON: bodies that gateways may decode; None where there is no such plan.
+        runtime: What runs the model, for people: its own method, or a shortcut that was proven equal to it.
     """
 
     flavor: str
@@ -119,6 +123,8 @@ class Ready:
     load_s: float
     rss_bytes: int
     warnings: list[str] = field(default_factory=list)
+    plan: dict[str, Any] | None = None
+    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,8 @@ class AddReplica:
         endpoint, version: What it answers for.
         socket: Serial of the data socket: what the board names it by.
         series: Index of the metric series that its requests are counted in (`telemetry/slots.py`).
+        plan: As in Ready.
+        group_rows: Requests that fit the plan are sent together up to so many rows; 0: each by itself.
     """
 
     replica: int
@@ -159,6 +167,8 @@ class AddReplica:
     version: str
     socket: int
     series: int
+    plan: dict[str, Any] | None = None
+    group_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,9 +81,10 @@ def _serve(order: Load, control: ControlSocket, board: BoardWriter, mailbox: Mai
     if isinstance(loaded, LoadError):
         _tell(control, loaded)
         _leave(EXIT_LOAD_FAILED)
-    policy = BatchPolicy(max_rows=max(order.max_batch_rows, 1), max_requests=CAPACITY)
-    runner = Runner(loaded.predictor, board, loaded.verdict.is_batching)
-    loop = Loop(loaded.predictor, runner, board, mailbox, policy, order.max_queue_rows)
+    gather_share = order.gather_percent / 100
+    policy = BatchPolicy(max_rows=max(order.max_batch_rows, 1), max_requests=CAPACITY, gather_share=gather_share)
+    runner = Runner(loaded.predictor, board, loaded.verdict.is_batching, loaded.planned)
+    loop = Loop(loaded.predictor, runner, board, mailbox, policy, order.max_queue_rows, loaded.planned)
     os.register_at_fork(after_in_child=loop.abandon)
     warn_once()
     overseer.begin_serving()

@@ -2,13 +2,17 @@
 
 from collections import deque
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from podium.domain.batching import Dispatch, Wait, decide
 
 if TYPE_CHECKING:
     from podium.domain.batching import BatchPolicy, LatencyModel, Previous
     from podium.worker.link import Link
+    from podium.worker.planned import Group
+
+Item = Union["Job", "Group"]
+"""What waits in an inbox."""
 
 _MAX_KEYS = 1024
 
@@ -20,6 +24,8 @@ class Job:
         rows: 1 where the input is not made of rows.
         merge_key: A small number for each different key, so that comparing is cheap; None merges with nobody.
     """
+
+    requests = 1
 
     __slots__ = (
         "arrived_ns", "data", "deadline_ns", "id", "is_enveloped", "link", "merge_key", "params", "request_id", "rows",
@@ -41,6 +47,14 @@ class Job:
         self.rows = 1
         self.merge_key: int | None = None
 
+    @property
+    def widest(self) -> int:
+        return self.rows
+
+    def singles(self) -> list["Job"]:
+        """This one."""
+        return [self]
+
 
 class Inbox:
     """Oldest first. Full at `max_rows` rows or `max_bytes` of bodies, but an empty one takes any one request.
@@ -53,7 +67,7 @@ class Inbox:
     def __init__(self, max_rows: int, max_bytes: int = 256 * 1024 * 1024) -> None:
         self._max_rows = max_rows
         self._max_bytes = max_bytes
-        self._queue: deque[Job] = deque()
+        self._queue: deque[Item] = deque()
         self._keys: dict[Hashable, int] = {}
         self._next_key = 0
         self._size_bytes = 0
@@ -84,15 +98,15 @@ class Inbox:
             self._next_key += 1
         return number
 
-    def put(self, job: Job) -> None:
-        """Append a request, for which `has_room` was asked."""
+    def put(self, job: Item) -> None:
+        """Append a request or a group, for which `has_room` was asked."""
         self._queue.append(job)
         self.rows += max(job.rows, 1)
         self._size_bytes += job.size_bytes
         if job.deadline_ns and (not self._next_expiry_ns or job.deadline_ns < self._next_expiry_ns):
             self._next_expiry_ns = job.deadline_ns
 
-    def drop(self, job: Job) -> None:
+    def drop(self, job: Item) -> None:
         """Take out a waiting request that was cancelled."""
         self._queue.remove(job)
         self._forget(job)
@@ -103,7 +117,7 @@ class Inbox:
             self._forget(job)
         self._queue = deque(job for job in self._queue if job.link is not link)
 
-    def expired(self, now_ns: int) -> list[Job]:
+    def expired(self, now_ns: int) -> list[Item]:
         """Take out every request whose deadline has passed."""
         if not self._next_expiry_ns or now_ns < self._next_expiry_ns:
             return []
@@ -117,7 +131,7 @@ class Inbox:
 
     def next_batch(
         self, now_ns: int, cost: "LatencyModel", policy: "BatchPolicy", previous: "Previous | None"
-    ) -> list[Job] | Wait:
+    ) -> list[Item] | Wait:
         """Take out the requests to run now, or say until when to wait; the queue is not empty."""
         decision = decide(self._queue, now_ns, cost, policy, previous)
         match decision:
@@ -126,10 +140,10 @@ class Inbox:
             case Dispatch(picked):
                 return self._take(picked)
 
-    def _take(self, picked: tuple[int, ...]) -> list[Job]:
+    def _take(self, picked: tuple[int, ...]) -> list[Item]:
         queue = self._queue
-        batch: list[Job] = []
-        passed: list[Job] = []
+        batch: list[Item] = []
+        passed: list[Item] = []
         wanted = iter(picked)
         following = next(wanted, -1)
         for position in range(picked[-1] + 1):
@@ -144,6 +158,6 @@ class Inbox:
             self._forget(job)
         return batch
 
-    def _forget(self, job: Job) -> None:
+    def _forget(self, job: Item) -> None:
         self.rows -= max(job.rows, 1)
         self._size_bytes -= job.size_bytes

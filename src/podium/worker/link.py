@@ -4,7 +4,7 @@ import socket
 from collections import deque
 
 from podium.transport.frames import Frame, FrameReader
-from podium.worker.inbox import Job
+from podium.worker.inbox import Item
 
 _READ_BYTES = 256 * 1024
 _READS_AT_ONCE = 16
@@ -32,7 +32,7 @@ class Link:
         self._out_bytes = 0
         self.serial = serial
         self.descriptor = sock.fileno()
-        self.waiting: dict[int, Job] = {}
+        self.waiting: dict[int, Item] = {}  # a group under its first id
         self.is_open = True
         self.interest = 0
 

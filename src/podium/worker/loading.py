@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from podium.domain.causes import load_cause
+from podium.domain.input_plan import plan_for
 from podium.errors import PodiumError
 from podium.models.installed import installed_versions
 from podium.models.predictor import Predictor
 from podium.transport.messages import Load, LoadError, Loading, Message, Ready
 from podium.worker.log import log_event, traceback_of
 from podium.worker.made_up import made_up_request
+from podium.worker.planned import PlannedInput
 from podium.worker.probe import Probed, probe
 from podium.worker.verdict import Verdict, judge
 
@@ -30,6 +32,7 @@ class LoadedModel:
 
     predictor: Predictor
     verdict: Verdict
+    planned: PlannedInput | None
     ready: Ready
 
 
@@ -70,6 +73,7 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
         example = _score_example(predictor, folder, order.mlmodel)
         tell(Loading("probe"))
         verdict = _judge(order, predictor, example)
+    planned = _plan(predictor, example.data)
     said = [example.failure] if example.failure else []
     gc.collect()
     # What is loaded stays: a collector that looks through it on every pass only costs time.
@@ -85,8 +89,29 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
         load_s=round(time.monotonic() - begun, 3),
         rss_bytes=resident_bytes(),
         warnings=said + _sentences(caught),
+        plan=None if planned is None else planned.plan.to_json(),
+        runtime=_runtime(predictor, planned),
     )
-    return LoadedModel(predictor, verdict, ready)
+    return LoadedModel(predictor, verdict, planned, ready)
+
+
+def _plan(predictor: Predictor, example: Any) -> PlannedInput | None:
+    """What gateways may decode by themselves; nothing where the model's params lack a default."""
+    plan = plan_for(predictor.signature) if predictor.takes_plans else None
+    if plan is None:
+        return None
+    try:
+        predictor.default_params()
+        return PlannedInput(plan, predictor, example)
+    except PodiumError:
+        return None
+
+
+def _runtime(predictor: Predictor, planned: PlannedInput | None) -> str:
+    """What answers, for people."""
+    shortcut = None if planned is None else planned.shortcut
+    name = type(predictor.loaded.native).__name__
+    return f"{name} by itself" if shortcut is None else f"{name} by {shortcut.what}, proven equal to the last bit"
 
 
 def resident_bytes() -> int:

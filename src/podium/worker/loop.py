@@ -15,10 +15,11 @@ from podium.protocols.mlflow.codec import codec_for
 from podium.transport import frames
 from podium.transport.board import BoardWriter
 from podium.transport.frames import BrokenFrame, Frame, Request
-from podium.worker.inbox import Inbox, Job
+from podium.worker.inbox import Inbox, Item, Job
 from podium.worker.link import Link
 from podium.worker.log import log_event
 from podium.worker.mailbox import AttachLink, BeginDrain, Mailbox
+from podium.worker.planned import PLANNED, Group, PlannedInput
 from podium.worker.reply import expire, refuse
 from podium.worker.rows import count_rows, merge_key
 from podium.worker.runner import Runner
@@ -38,6 +39,7 @@ class Loop:
         mailbox: Attach and drain orders.
         policy: Limits of a batch.
         max_queue_rows: The queue's bound; beyond it requests are refused with QUEUE_FULL.
+        planned: Makes data of what gateways decoded; None where the model has no input plan.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Loop:
         mailbox: Mailbox,
         policy: BatchPolicy,
         max_queue_rows: int,
+        planned: PlannedInput | None = None,
     ) -> None:
         self._predictor = predictor
         self._codec = codec_for(predictor.signature, predictor.dialect)
@@ -55,6 +58,7 @@ class Loop:
         self._board = board
         self._mailbox = mailbox
         self._policy = policy
+        self._planned = planned
         self._inbox = Inbox(max_queue_rows)
         self._links: dict[int, Link] = {}
         self._epoll = select.epoll()
@@ -145,12 +149,47 @@ class Loop:
     def _take_in(self, link: Link, frame: Frame, now: int) -> None:
         if frame.kind == frames.REQUEST:
             self._admit(link, frames.decode_request(frame.flags, frame.id, frame.payload), now)
+        elif frame.kind == frames.ROWS:
+            self._admit_rows(link, frames.decode_rows(frame.flags, frame.id, frame.payload), now)
         elif frame.kind == frames.CANCEL:
-            job = link.waiting.pop(frame.id, None)
-            if job is not None:
-                self._inbox.drop(job)
+            self._cancel(link, frame.id)
         else:
             raise BrokenFrame(f"a gateway sent a frame of kind {frame.kind}")
+
+    def _cancel(self, link: Link, identity: int) -> None:
+        item = link.waiting.get(identity)
+        if not isinstance(item, Job):
+            item = next(
+                (group for group in link.waiting.values() if isinstance(group, Group) and group.holds(identity)), None
+            )
+            if item is None or not item.cancel(identity):
+                return
+        del link.waiting[item.id]
+        self._inbox.drop(item)
+
+    def _admit_rows(self, link: Link, rows: frames.Rows, now: int) -> None:
+        if self._planned is None:
+            raise BrokenFrame("a gateway decoded a request of a model without an input plan")
+        self._planned.check(rows)
+        group = Group(link, rows, now)
+        if group.id in link.waiting:
+            raise BrokenFrame("a gateway used the id of a request that waits")
+        if self._is_draining or not self._inbox.has_room(group.rows, group.size_bytes):
+            reason = frames.DRAINING if self._is_draining else frames.QUEUE_FULL
+            for identity in range(group.id, group.id + group.requests):
+                link.send(frames.encode_refused(identity, reason))
+            return
+        if group.deadline_ns and group.deadline_ns <= now:
+            self._expire(group, "The deadline passed before the request arrived.")
+            return
+        if self._runner.is_batching and group.widest <= self._policy.merge_rows:
+            group.merge_key = PLANNED
+        link.waiting[group.id] = group
+        self._inbox.put(group)
+
+    def _expire(self, item: Item, why: str) -> None:
+        for job in item.singles():
+            expire(job, DeadlineExceeded(why))
 
     def _admit(self, link: Link, request: Request, now: int) -> None:
         size = len(request.body)
@@ -200,7 +239,7 @@ class Loop:
         now = time.monotonic_ns()
         for job in inbox.expired(now):
             del job.link.waiting[job.id]
-            expire(job, DeadlineExceeded("The deadline passed while the request was queued."))
+            self._expire(job, "The deadline passed while the request was queued.")
         if not inbox:
             self._board.set_queued(0)
             return -1
@@ -211,14 +250,14 @@ class Loop:
         for job in batch:
             del job.link.waiting[job.id]
         # Where batching was stopped after these were given their keys, each is run alone.
-        runs = [batch] if self._runner.is_batching else [[job] for job in batch]
+        runs: list[list[Item]] = [batch] if self._runner.is_batching else [[job] for job in batch]
         is_whole = sum(self._runner.run(run) for run in runs) == len(runs)
         self._flush()
         ended = time.monotonic_ns()
         rows = sum(job.rows for job in batch)
         if is_whole:
             self._cost = self._cost.observe(rows, ended - now)
-        self._previous = Previous(len(batch), rows, ended)
+        self._previous = Previous(sum(item.requests for item in batch), rows, ended)
         return 0 if inbox else -1
 
     def _nap(self, remaining_ns: int) -> float:

@@ -1,14 +1,18 @@
 """A finished request as a REPLY frame: the prediction, or the problem in its place."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from podium.domain.dialect import Dialect
 from podium.errors import InvalidInput, PredictFailed, UnencodableOutput
 from podium.protocols.mlflow.codec import encode
+from podium.protocols.mlflow.pieces import encode_pieces
 from podium.protocols.mlflow.problems import problem
-from podium.transport.frames import DEFAULT_LIMIT, Reply, encode_reply
+from podium.transport.frames import DEFAULT_LIMIT, Answers, Reply, encode_answers, encode_reply
 from podium.worker.inbox import Job
 from podium.worker.log import log_event, traceback_of
+from podium.worker.planned import Group
+from podium.worker.rows import split
 
 _JSON = "application/json"
 _OK = 200
@@ -37,6 +41,53 @@ def answer(job: Job, output: Any, cost: Cost, dialect: Dialect) -> None:
         refuse(job, error, cost)
         return
     _send(job, _OK, _JSON, body, cost)
+
+
+def answer_groups(groups: Sequence[Group], output: Any, cost: Cost, dialect: Dialect) -> None:
+    """Send each request of the groups its own part of one prediction.
+
+    Raises:
+        RowsDiffer: The prediction cannot be shared out; nothing was sent.
+    """
+    sizes: Sequence[int] = groups[0].sizes if len(groups) == 1 else [size for group in groups for size in group.sizes]
+    bodies = encode_pieces(output, sizes)
+    if bodies is None or sum(map(len, bodies)) > DEFAULT_LIMIT - _FRAME_ROOM or _must_be_rewritten(bodies, dialect):
+        _answer_each(groups, output, sizes, cost, dialect)
+        return
+    start = 0
+    for group in groups:
+        stop = start + group.requests
+        group.link.send(
+            encode_answers(
+                Answers(
+                    group.id,
+                    bodies[start:stop],
+                    cost.batch_rows,
+                    (cost.started_ns - group.arrived_ns) // 1000,
+                    cost.predict_ns // 1000,
+                    cost.is_first,
+                )
+            )
+        )
+        start = stop
+        if group.link.is_open:
+            cost = cost._replace(is_first=False)
+
+
+def _must_be_rewritten(bodies: Sequence[bytes], dialect: Dialect) -> bool:
+    return dialect.nan != "bare" and any(b"NaN" in body or b"Infinity" in body for body in bodies)
+
+
+def _answer_each(groups: Sequence[Group], output: Any, sizes: Sequence[int], cost: Cost, dialect: Dialect) -> None:
+    # What one request alone gets back is its answer, whatever it is made of.
+    parts = [output] if len(sizes) == 1 else split(output, sizes)
+    position = 0
+    for group in groups:
+        for job in group.singles():
+            answer(job, parts[position + job.id - group.id], cost, dialect)
+            if job.link.is_open:
+                cost = cost._replace(is_first=False)
+        position += group.requests
 
 
 def refuse(job: Job, error: BaseException, cost: Cost = NO_PREDICTION) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from podium.errors import DeadlineExceeded, PodiumError, PredictFailed
 from podium.models.predictor import Predictor
 from podium.transport.board import BoardWriter
-from podium.worker.inbox import Job
+from podium.worker.inbox import Item, Job
 from podium.worker.log import log_event
-from podium.worker.reply import Cost, answer, expire, refuse
+from podium.worker.planned import Group, PlannedInput
+from podium.worker.reply import Cost, answer, answer_groups, expire, refuse
 from podium.worker.rows import RowsDiffer, merge, split
 
 
@@ -20,18 +21,35 @@ class Runner:
     Args:
         predictor: The model.
         board: Where to announce.
+        planned: Makes data of groups; None where the model has no input plan.
         is_batching: The verdict at load. It becomes False for good when a merged call gives back other rows than it was
             given: then the model is not what the list, its author or the probe took it for.
     """
 
-    def __init__(self, predictor: Predictor, board: BoardWriter, is_batching: bool) -> None:
+    def __init__(
+        self, predictor: Predictor, board: BoardWriter, is_batching: bool, planned: PlannedInput | None = None
+    ) -> None:
         self._predictor = predictor
         self._board = board
+        self._planned = planned
         self.is_batching = is_batching
 
-    def run(self, batch: list[Job]) -> bool:
-        """Answer every request of a batch, one way or the other; False where the batch had to be split."""
-        parts = [batch]
+    def run(self, batch: Sequence[Item]) -> bool:
+        """Answer every request of a batch, one way or the other; False where the batch had to be split.
+
+        A batch is made of groups alone, or of single requests alone: their merge keys differ.
+        """
+        groups = [item for item in batch if isinstance(item, Group)]
+        if not groups:
+            return self._run_all([[item for item in batch if isinstance(item, Job)]])
+        parts = self._attempt_groups(groups)
+        if parts:
+            self._run_all(parts)
+        else:
+            self._board.clear()
+        return not parts
+
+    def _run_all(self, parts: list[list[Job]]) -> bool:
         is_whole = True
         while parts:
             jobs = parts.pop()
@@ -46,6 +64,34 @@ class Runner:
                 parts.extend(reversed(more))
         self._board.clear()
         return is_whole
+
+    def _attempt_groups(self, groups: list[Group]) -> list[list[Job]]:
+        """Run groups in one call and answer them; or return the parts to try instead, each request with its own data."""
+        started = time.monotonic_ns()
+        planned = self._planned
+        assert planned is not None
+        requests = sum(group.requests for group in groups)
+        if requests > 1 and not self.is_batching:
+            return [[job] for job in planned.singles(groups)]
+        self._board.announce_ranges([(group.link.serial, group.id, group.requests) for group in groups], started)
+        try:
+            output = planned.predict(groups)
+        except BaseException as error:  # noqa: BLE001 - whatever the model raises; the guilty one is refused when it is alone
+            if requests == 1:
+                elapsed = time.monotonic_ns() - started
+                for job in groups[0].singles():
+                    refuse(job, _as_failure(error), Cost(job.rows, started, elapsed, True))
+                return []
+            jobs = planned.singles(groups)
+            half = len(jobs) // 2
+            return [part for part in (jobs[half:], jobs[:half]) if part]
+        cost = Cost(sum(group.rows for group in groups), started, time.monotonic_ns() - started, True)
+        try:
+            answer_groups(groups, output, cost, self._predictor.dialect)
+        except RowsDiffer as error:
+            self._distrust(error)
+            return [[job] for job in reversed(planned.singles(groups))]
+        return []
 
     def _attempt(self, jobs: list[Job]) -> Sequence[list[Job]]:
         """Run these in one call and answer them; or return the parts to try instead."""

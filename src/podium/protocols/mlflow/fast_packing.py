@@ -8,14 +8,13 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, starmap
 from operator import itemgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import astuple
 
 from podium.domain.input_plan import TEXT, Field, InputPlan
-
-Content = tuple[int, bytes, list[str]]
 
 # Whole numbers up to here are exact in each type of float. Beyond, forms of MLflow's round differently from each other,
 # and a strict server refuses: the reference decides.
@@ -29,29 +28,62 @@ class NotMine(Exception):
     """The body is right perhaps, but not for this reader."""
 
 
-class RowsReader:
-    """Lists of values, a list for each row, the columns in one order: `dataframe_split`'s data."""
+class Packed(NamedTuple):
+    """A decoded request.
 
-    __slots__ = ("_decode", "_pack", "_pick", "_texts")
+    Args:
+        rows: At least 1.
+        block: `rows` records of the plan, one after another.
+        texts: The text columns' values row by row, in the signature's order.
+    """
 
-    def __init__(self, plan: InputPlan, order: Sequence[str]) -> None:
-        fields = {field.name: field for field in plan.fields}
-        kinds = tuple(_row_type(plan, fields[name]) for name in order)
-        self._decode = msgspec.json.Decoder(list[tuple[kinds]]).decode  # type: ignore[valid-type]
-        positions = [order.index(str(field.name)) for field in plan.fields]
-        self._pack = struct.Struct(_record_format(plan)).pack
-        picked = [positions[i] for i in plan.record]
-        self._pick = None if picked == list(range(len(order))) else _picker(picked)
-        self._texts = _picker([positions[i] for i in plan.texts]) if plan.texts else None
-
-    def read(self, data: bytes | bytearray) -> Content:
-        """The rows, packed."""
-        rows: Any = self._decode(data)
-        return _packed(rows, self._pack, self._pick, self._texts)
+    rows: int
+    block: bytes
+    texts: list[str]
 
 
-class RecordsReader:
-    """Objects, one for each row: `dataframe_records`, `instances`.
+Read = Callable[[bytes, int, int], Packed]
+"""Reads the JSON value between two positions of a body."""
+
+# What Packed() does, at half the price.
+_new = tuple.__new__
+
+
+def rows_reader(plan: InputPlan, order: Sequence[str]) -> Read:
+    """For lists of values, a list for each row, the columns in one order: `dataframe_split`'s data."""
+    fields = {str(field.name): field for field in plan.fields}
+    kinds = tuple(_row_type(plan, fields[name]) for name in order)
+    decode: Any = msgspec.json.Decoder(list[tuple[kinds]]).decode  # type: ignore[valid-type]
+    positions = [order.index(str(field.name)) for field in plan.fields]
+    pack = struct.Struct(_record_format(plan)).pack
+    picked = [positions[i] for i in plan.record]
+    if picked == list(range(len(order))):
+        return _lists_reader(decode, pack)
+    pick = _picker(picked)
+    texts_of = _picker([positions[i] for i in plan.texts])
+
+    def read(body: bytes, start: int, stop: int) -> Packed:
+        return _packed(decode(body[start:stop]), pack, pick, texts_of)
+
+    return read
+
+
+def _lists_reader(decode: Any, pack: Callable[..., bytes]) -> Read:
+    """For rows that are packed as they stand: the way of most requests."""
+
+    def read(body: bytes, start: int, stop: int) -> Packed:
+        rows = decode(body[start:stop])
+        if len(rows) == 1:
+            return _new(Packed, (1, pack(*rows[0]), []))
+        if not rows:
+            raise NotMine
+        return _new(Packed, (len(rows), b"".join(starmap(pack, rows)), []))
+
+    return read
+
+
+def records_reader(plan: InputPlan, is_array: bool) -> Read:
+    """For objects, one for each row: `dataframe_records`, `instances`.
 
     Args:
         plan: Of columns or tensors with names.
@@ -60,105 +92,110 @@ class RecordsReader:
     Raises:
         ValueError: A name that the decoder cannot hold.
     """
+    record = _struct(plan, [_row_type(plan, field) for field in plan.fields])
+    decode: Any = msgspec.json.Decoder(list[record]).decode  # type: ignore[valid-type]
+    check = _names_check(plan)
+    pack = struct.Struct(_record_format(plan)).pack
+    everything = list(range(len(plan.fields)))
+    pick = None if list(plan.record) == everything else _picker(plan.record)
+    texts_of = _picker(plan.texts)
+    depths = [len(field.shape) for field in plan.fields]
+    is_flat = not any(depths)
 
-    __slots__ = ("_colons", "_decode", "_is_array", "_pack", "_pick", "_texts", "_to_row")
+    def read(body: bytes, start: int, stop: int) -> Packed:
+        data = body[start:stop]
+        rows = [*map(astuple, decode(data))]
+        if not is_flat:
+            rows = [_flat_record(row, depths) for row in rows]
+        packed = _packed(rows, pack, pick, texts_of)
+        check(data, packed.rows, packed.texts)
+        if is_array and packed.texts:
+            _check_texts(data, packed)
+        return packed
 
-    def __init__(self, plan: InputPlan, is_array: bool) -> None:
-        record = _struct(plan, [_row_type(plan, field) for field in plan.fields])
-        self._decode = msgspec.json.Decoder(list[record]).decode  # type: ignore[valid-type]
-        self._colons = _colons(plan)
-        self._is_array = is_array
-        self._pack = struct.Struct(_record_format(plan)).pack
-        everything = list(range(len(plan.fields)))
-        self._pick = None if list(plan.record) == everything else _picker(plan.record)
-        self._texts = _picker(plan.texts) if plan.texts else None
-        self._to_row: Callable[[Any], Any] = msgspec.structs.astuple
-        if plan.kind != "columns":
-            depths = [len(field.shape) for field in plan.fields]
-            self._to_row = lambda record: _flat_record(msgspec.structs.astuple(record), depths)
-
-    def read(self, data: bytes | bytearray) -> Content:
-        """The rows, packed."""
-        rows = [*map(self._to_row, self._decode(data))]
-        content = _packed(rows, self._pack, self._pick, self._texts)
-        check_names(data, len(rows) * self._colons, content[2])
-        if self._is_array and self._texts is not None:
-            _check_texts(data, content)
-        return content
+    return read
 
 
-class ColumnsReader:
-    """An object of lists, one for each column: `inputs`, `instances`."""
+def columns_reader(plan: InputPlan) -> Read:
+    """For an object of lists, one for each column: `inputs`, `instances`.
 
-    __slots__ = ("_colons", "_decode", "_pack", "_pick", "_texts")
+    Raises:
+        ValueError: A name that the decoder cannot hold.
+    """
+    decode: Any = msgspec.json.Decoder(_struct(plan, [_list_of(plan, field) for field in plan.fields])).decode
+    check = _names_check(plan)
+    pack = struct.Struct(_record_format(plan)).pack
+    pick = _picker(plan.record)
+    texts_of = _picker(plan.texts)
 
-    def __init__(self, plan: InputPlan) -> None:
-        self._decode = msgspec.json.Decoder(_struct(plan, [_list_of(plan, field) for field in plan.fields])).decode
-        self._colons = _colons(plan)
-        self._pack = struct.Struct(_record_format(plan)).pack
-        self._pick = _picker(plan.record)
-        self._texts = _picker(plan.texts) if plan.texts else None
-
-    def read(self, data: bytes | bytearray) -> Content:
-        """The rows, packed."""
-        columns: Any = msgspec.structs.astuple(self._decode(data))
+    def read(body: bytes, start: int, stop: int) -> Packed:
+        data = body[start:stop]
+        columns = astuple(decode(data))
         rows = _equal_lengths(columns)
-        block = b"".join(starmap(self._pack, zip(*self._pick(columns), strict=True)))
-        texts: list[str] = []
-        if self._texts is not None:
-            texts = [*chain.from_iterable(zip(*self._texts(columns), strict=True))]
-        content = rows, block, texts
-        check_names(data, self._colons, texts)
-        if texts:
-            _check_texts(data, content)
-        return content
+        numbers, words = pick(columns), texts_of(columns)
+        if rows == 1:
+            packed = Packed(1, pack(*chain.from_iterable(numbers)), [*chain.from_iterable(words)])
+        else:
+            block = b"".join(starmap(pack, zip(*numbers, strict=True)))
+            packed = Packed(rows, block, [*chain.from_iterable(zip(*words, strict=True))])
+        check(data, 1, packed.texts)
+        if packed.texts:
+            _check_texts(data, packed)
+        return packed
+
+    return read
 
 
-class ListReader:
-    """One list: an array of rows, or the values of an only column."""
+def list_reader(plan: InputPlan) -> Read:
+    """For one list: an array of rows, or the values of an only column."""
+    field = plan.fields[0]
+    decode: Any = msgspec.json.Decoder(_list_of(plan, field)).decode
+    if field.type == TEXT:
 
-    __slots__ = ("_decode", "_is_text", "_rows")
+        def read_texts(body: bytes, start: int, stop: int) -> Packed:
+            data = body[start:stop]
+            texts = decode(data)
+            packed = Packed(len(texts), b"", texts)
+            _check_texts(data, packed)
+            return packed
 
-    def __init__(self, plan: InputPlan) -> None:
-        field = plan.fields[0]
-        self._decode = msgspec.json.Decoder(_list_of(plan, field)).decode
-        self._is_text = field.type == TEXT
-        self._rows = _row_packer(plan, field)
+        return read_texts
+    if len(field.shape) == 1:
+        return _lists_reader(decode, struct.Struct(_record_format(plan)).pack)
+    to_records = _row_packer(plan, field)
 
-    def read(self, data: bytes | bytearray) -> Content:
-        """The rows, packed."""
-        values: Any = self._decode(data)
+    def read(body: bytes, start: int, stop: int) -> Packed:
+        values = decode(body[start:stop])
         if not values:
             raise NotMine
-        if self._is_text:
-            content = len(values), b"", values
-            _check_texts(data, content)
-            return content
-        return len(values), b"".join(self._rows(values)), []
+        return Packed(len(values), b"".join(to_records(values)), [])
+
+    return read
 
 
-class TensorsReader:
-    """An object of arrays that have equally many rows: `inputs`, `instances`."""
+def tensors_reader(plan: InputPlan) -> Read:
+    """For an object of arrays that have equally many rows: `inputs`, `instances`.
 
-    __slots__ = ("_colons", "_decode", "_rows")
+    Raises:
+        ValueError: A name that the decoder cannot hold.
+    """
+    decode: Any = msgspec.json.Decoder(_struct(plan, [_list_of(plan, field) for field in plan.fields])).decode
+    check = _names_check(plan)
+    packers = [_row_packer(plan, field) for field in plan.fields]
 
-    def __init__(self, plan: InputPlan) -> None:
-        self._decode = msgspec.json.Decoder(_struct(plan, [_list_of(plan, field) for field in plan.fields])).decode
-        self._colons = _colons(plan)
-        self._rows = [_row_packer(plan, field) for field in plan.fields]
-
-    def read(self, data: bytes | bytearray) -> Content:
-        """The rows, packed."""
-        tensors: Any = msgspec.structs.astuple(self._decode(data))
+    def read(body: bytes, start: int, stop: int) -> Packed:
+        data = body[start:stop]
+        tensors = astuple(decode(data))
         rows = _equal_lengths(tensors)
-        check_names(data, self._colons, [])
-        parts = [pack(tensor) for pack, tensor in zip(self._rows, tensors, strict=True)]
-        if len(parts) == 1:
-            return rows, b"".join(parts[0]), []
-        return rows, b"".join(chain.from_iterable(zip(*parts, strict=True))), []
+        check(data, 1, [])
+        parts = [to_records(tensor) for to_records, tensor in zip(packers, tensors, strict=True)]
+        records = parts[0] if len(parts) == 1 else chain.from_iterable(zip(*parts, strict=True))
+        return Packed(rows, b"".join(records), [])
+
+    return read
 
 
-def check_names(data: bytes | bytearray, colons: int, texts: Iterable[str]) -> None:
+def check_names(data: bytes, colons: int, texts: Iterable[str]) -> None:
     """See that no name is given twice, of which decoders keep the last: then there are more colons than names.
 
     Args:
@@ -175,34 +212,48 @@ def check_names(data: bytes | bytearray, colons: int, texts: Iterable[str]) -> N
         raise NotMine
 
 
-def _packed(rows: Any, pack: Callable[..., bytes], pick: Any, texts: Any) -> Content:
+def _names_check(plan: InputPlan) -> Callable[[bytes, int, list[str]], None]:
+    """`check_names` for so many objects with all fields."""
+    in_names = sum(str(field.name).count(":") for field in plan.fields)
+    colons = len(plan.fields) + in_names
+    if in_names or plan.texts:
+        return lambda data, objects, texts: check_names(data, objects * colons, texts)
+
+    def check(data: bytes, objects: int, texts: list[str]) -> None:
+        del texts
+        if data.count(b":") != objects * colons:
+            raise NotMine
+
+    return check
+
+
+def _packed(rows: Any, pack: Callable[..., bytes], pick: Any, texts_of: Callable[[Any], Any]) -> Packed:
     if len(rows) == 1:
         row = rows[0]
-        block = pack(*(row if pick is None else pick(row)))
-        return 1, block, [] if texts is None else [*texts(row)]
+        return _new(Packed, (1, pack(*(row if pick is None else pick(row))), [*texts_of(row)]))
     if not rows:
         raise NotMine
     block = b"".join(starmap(pack, rows if pick is None else map(pick, rows)))
-    return len(rows), block, [] if texts is None else [*chain.from_iterable(map(texts, rows))]
+    return _new(Packed, (len(rows), block, [*chain.from_iterable(map(texts_of, rows))]))
 
 
 def _equal_lengths(values: Sequence[Sequence[Any]]) -> int:
-    rows = len(values[0])
-    if not rows or any(len(each) != rows for each in values):
+    lengths = set(map(len, values))
+    if len(lengths) != 1 or 0 in lengths:
         raise NotMine
-    return rows
+    return lengths.pop()
 
 
-def _check_texts(data: bytes | bytearray, content: Content) -> None:
+def _check_texts(data: bytes, packed: Packed) -> None:
     """See that these texts are the same after they were a numpy array.
 
     Raises:
-        NotMine: A text ends with NUL, which numpy cuts off; or they are too wide for an array.
+        NotMine: There is none; one ends with NUL, which numpy cuts off; or they are too wide for an array.
     """
-    rows, _, texts = content
-    if b"u0000" in data and any(text.endswith("\0") for text in texts):
+    texts = packed.texts
+    if not texts or (b"u0000" in data and any(text.endswith("\0") for text in texts)):
         raise NotMine
-    if len(data) > 4096 and max(map(len, texts)) * rows > _MOST_WIDTH:
+    if len(data) > 4096 and max(map(len, texts)) * packed.rows > _MOST_WIDTH:
         raise NotMine
 
 
@@ -260,18 +311,15 @@ def _flat_record(values: Sequence[Any], depths: Sequence[int]) -> Any:
     )
 
 
-def _picker(positions: Sequence[int]) -> Callable[[Any], Any]:
+def _picker(positions: Sequence[int]) -> Callable[[Any], tuple[Any, ...]]:
     if len(positions) > 1:
         return itemgetter(*positions)
-    return lambda row: tuple([row[i] for i in positions])
+    # A slice keeps its one value, or none, in a tuple; both rows and columns come as tuples.
+    start = positions[0] if positions else 0
+    return itemgetter(slice(start, start + len(positions)))
 
 
 def _struct(plan: InputPlan, kinds: Sequence[Any]) -> type[msgspec.Struct]:
     names = {f"field_{i}": str(field.name) for i, field in enumerate(plan.fields)}
     fields = list(zip(names, kinds, strict=True))
     return msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=True, gc=False)
-
-
-def _colons(plan: InputPlan) -> int:
-    """Of an object with all fields."""
-    return len(plan.fields) + sum(str(field.name).count(":") for field in plan.fields)

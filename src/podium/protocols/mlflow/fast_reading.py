@@ -9,22 +9,25 @@ together the JSON that the reference reads.
 """
 
 import json
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import msgspec
 
 from podium.domain.input_plan import InputPlan
 from podium.protocols.mlflow.fast_packing import (
-    ColumnsReader,
-    Content,
-    ListReader,
     NotMine,
-    RecordsReader,
-    RowsReader,
-    TensorsReader,
+    Packed,
+    Read,
     check_names,
+    columns_reader,
+    list_reader,
+    records_reader,
+    rows_reader,
+    tensors_reader,
 )
+
+__all__ = ["FastReader", "Packed"]
 
 _MOST_HEADS = 64
 _LONGEST_HEAD = 2**16
@@ -33,22 +36,6 @@ _DATA = b'"data":'
 _SPACE = b" \t\r\n"
 _SPLIT = "dataframe_split"
 _CLOSING = ord("}")
-
-Read = Callable[[bytes | bytearray], Content]
-
-
-class Packed(NamedTuple):
-    """A decoded request.
-
-    Args:
-        rows: At least 1.
-        block: `rows` records of the plan, one after another.
-        texts: The text columns' values row by row, in the signature's order.
-    """
-
-    rows: int
-    block: bytes
-    texts: list[str]
 
 
 class FastReader:
@@ -60,89 +47,94 @@ class FastReader:
         self._plan = plan
         self._names = sorted(str(field.name) for field in plan.fields)
         self._forms = _forms(plan)
-        self._heads: dict[bytes, str] = {}
-        self._split_heads: dict[bytes, RowsReader] = {}
-        self._orders: dict[tuple[str, ...], RowsReader] = {}
+        if plan.kind == "columns":
+            self._forms[_SPLIT] = self._read_split
+        self._heads: dict[bytes, Read] = {}
+        self._split_heads: dict[bytes, tuple[Read, int | None]] = {}
+        self._orders: dict[tuple[str, ...], Read] = {}
         self._split_body = msgspec.json.Decoder(_SplitBody)
 
     def read(self, body: bytes | bytearray) -> Packed | None:
         """The request in the plan's form; None for one that is not for this reader, whatever its bytes are."""
         try:
-            end = body.find(b":") + 1
-            head = bytes(body[:end])
-            form = self._heads.get(head)
-            if form is None and (form := self._learn(head)) is None:
-                return None
+            if type(body) is not bytes:
+                body = bytes(body)
+            start = body.find(b":") + 1
+            head = body[:start]
+            read = self._heads.get(head)
+            if read is None:
+                read = self._learn(head)
             if body[-1] != _CLOSING:
                 body = body.rstrip(_SPACE)
                 if body[-1] != _CLOSING:
                     return None
-            if form == _SPLIT:
-                return Packed(*self._read_split(body, end))
-            readers = self._forms[form]
-            rest = body[end:-1]
-            if len(readers) == 1:
-                return Packed(*readers[0](rest))
-            return _first_of(readers, rest)
+            return read(body, start, -1)
         except Exception:  # noqa: BLE001 - whatever it was, the reference says what is wrong with the body
             return None
 
-    def _learn(self, head: bytes) -> str | None:
-        """Which form a body with this head has; the head ends with the first colon.
+    def _learn(self, head: bytes) -> Read:
+        """What reads the rest of a body with this head, which ends with the first colon.
 
         Raises:
-            ValueError: It is no JSON.
+            ValueError, KeyError: It is no JSON, or not the head of a form.
         """
-        if not head or len(head) > _LONGEST_HEAD:
-            return None
-        parsed = json.loads(head + b"0}")
-        form = next(iter(parsed))
-        if not (form in self._forms or (form == _SPLIT and self._plan.kind == "columns")):
-            return None
-        _keep(self._heads, head, form, _MOST_HEADS)
-        return str(form)
+        if len(head) > _LONGEST_HEAD:
+            raise NotMine
+        form = next(iter(json.loads(head + b"0}")))
+        read = self._forms[form]
+        _keep(self._heads, head, read, _MOST_HEADS)
+        return read
 
-    def _read_split(self, body: bytes | bytearray, end: int) -> Content:
-        start = body.find(_DATA, end, _LONGEST_HEAD)
-        if start > 0 and body[-2] == _CLOSING:
-            head = bytes(body[:start])
-            reader = self._split_heads.get(head)
-            if reader is None:
-                reader = self._learn_split(head)
-            if reader is not None:
-                return reader.read(body[start + len(_DATA) : -2])
+    def _read_split(self, body: bytes, start: int, stop: int) -> Packed:
+        del stop
+        end = body.find(_DATA, start, _LONGEST_HEAD)
+        if end > 0 and body[-2] == _CLOSING:
+            head = body[:end]
+            known = self._split_heads.get(head)
+            if known is None:
+                known = self._learn_split(head)
+            if known is not None:
+                read, rows = known
+                packed = read(body, end + len(_DATA), -2)
+                if rows is None or packed.rows == rows:
+                    return packed
+                raise NotMine
         return self._read_any_split(body)
 
-    def _learn_split(self, head: bytes) -> RowsReader | None:
-        """The reader of the rows after this head; None where the head does not name the columns.
+    def _learn_split(self, head: bytes) -> tuple[Read, int | None] | None:
+        """The reader of the rows after this head, and how many there must be; None where it does not name the columns.
 
         Raises:
             NotMine, ValueError: Whatever follows, the body is none for this reader.
         """
         parsed = json.loads(head + b'"data":0}}', object_pairs_hook=_unique)
         split = parsed[_SPLIT]
-        if len(parsed) != 1 or not split.keys() <= {"columns", "data"}:
+        if len(parsed) != 1 or not split.keys() <= {"columns", "data", "index"}:
             raise NotMine
         if "columns" not in split:
             return None
-        reader = self._reader_of(split["columns"])
-        _keep(self._split_heads, head, reader, _MOST_HEADS)
-        return reader
+        known = self._reader_of(split["columns"]), _counted(split["index"]) if "index" in split else None
+        _keep(self._split_heads, head, known, _MOST_HEADS)
+        return known
 
-    def _read_any_split(self, body: bytes | bytearray) -> Content:
+    def _read_any_split(self, body: bytes) -> Packed:
         """A split whose names stand behind its rows, or with spaces where others have none."""
         split = self._split_body.decode(body).dataframe_split
-        content = self._reader_of(split.columns).read(bytes(split.data))
-        check_names(body, 3, [*split.columns, *content[2]])
-        return content
+        data = bytes(split.data)
+        packed = self._reader_of(split.columns)(data, 0, len(data))
+        has_index = split.index is not msgspec.UNSET
+        if has_index and _counted(split.index) != packed.rows:
+            raise NotMine
+        check_names(body, 3 + has_index, [*split.columns, *packed.texts])
+        return packed
 
-    def _reader_of(self, columns: Any) -> RowsReader:
+    def _reader_of(self, columns: Any) -> Read:
         order = tuple(columns)
         reader = self._orders.get(order)
         if reader is None:
             if not all(isinstance(name, str) for name in order) or sorted(order) != self._names:
                 raise NotMine
-            reader = RowsReader(self._plan, order)
+            reader = rows_reader(self._plan, order)
             _keep(self._orders, order, reader, _MOST_ORDERS)
         return reader
 
@@ -150,40 +142,56 @@ class FastReader:
 class _Split(msgspec.Struct, forbid_unknown_fields=True):
     columns: list[str]
     data: msgspec.Raw
+    index: list[int] | msgspec.UnsetType = msgspec.UNSET
 
 
 class _SplitBody(msgspec.Struct, forbid_unknown_fields=True):
     dataframe_split: _Split
 
 
-def _forms(plan: InputPlan) -> dict[str, list[Read]]:
-    """What reads the value of each form but `dataframe_split`; several readers where it may have several shapes."""
+def _forms(plan: InputPlan) -> dict[str, Read]:
+    """What reads the value of each form but `dataframe_split`."""
     if plan.kind == "tensor":
-        return {"inputs": [ListReader(plan).read], "instances": [ListReader(plan).read]}
-    forms: dict[str, list[Read]] = {"inputs": [], "instances": [], "dataframe_records": []}
-    if len(plan.fields) == 1:
-        one = ListReader(plan).read
-        forms["inputs"].append(one)
-        forms["instances"].append(one)
+        one = list_reader(plan)
+        return {"inputs": one, "instances": one}
+    ones = [list_reader(plan)] if len(plan.fields) == 1 else []
     try:
-        by_name = ColumnsReader(plan).read if plan.kind == "columns" else TensorsReader(plan).read
-        forms["inputs"].append(by_name)
-        forms["instances"] += [RecordsReader(plan, is_array=True).read, by_name]
+        by_name = columns_reader(plan) if plan.kind == "columns" else tensors_reader(plan)
+        forms = {
+            "inputs": _first_of([*ones, by_name]),
+            "instances": _first_of([*ones, records_reader(plan, is_array=True), by_name]),
+        }
         if plan.kind == "columns":
-            forms["dataframe_records"].append(RecordsReader(plan, is_array=False).read)
+            forms["dataframe_records"] = records_reader(plan, is_array=False)
+        return forms
     except ValueError:
-        # Names with quotes, backslashes or control characters; as objects, such rows are the worker's.
-        pass
-    return {form: readers for form, readers in forms.items() if readers}
+        # Names with quotes, backslashes or control characters: as objects, such rows are the worker's.
+        return dict.fromkeys(("inputs", "instances"), ones[0]) if ones else {}
 
 
-def _first_of(readers: list[Read], rest: bytes | bytearray) -> Packed | None:
+def _first_of(readers: list[Read]) -> Read:
+    """For forms that may have several shapes."""
+    return readers[0] if len(readers) == 1 else partial(_try, readers)
+
+
+def _try(readers: list[Read], body: bytes, start: int, stop: int) -> Packed:
     for read in readers:
         try:
-            return Packed(*read(rest))
+            return read(body, start, stop)
         except Exception:  # noqa: BLE001, S112 - not this shape; the next one, or the reference
             continue
-    return None
+    raise NotMine
+
+
+def _counted(index: Any) -> int:
+    """How many rows an index counts from 0.
+
+    Raises:
+        NotMine: It holds other labels.
+    """
+    if not isinstance(index, list) or set(map(type, index)) != {int} or index != list(range(len(index))):
+        raise NotMine
+    return len(index)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -54,7 +54,8 @@ class FrameReader:
             )
         pandas = pandas_for("A request with dataframe_split")
         try:
-            frame = pandas.DataFrame(index=data.get("index"), columns=data.get("columns"), data=data["data"])
+            index = None if _is_count(data.get("index"), data["data"]) else data.get("index")
+            frame = pandas.DataFrame(index=index, columns=data.get("columns"), data=data["data"])
             hash(tuple(frame.columns))
         except Exception as error:
             raise _not_a_frame("split", error) from error
@@ -216,6 +217,17 @@ def to_datetimes(values: Any, is_mixed: bool = False) -> Any:
     return parsed.astype("datetime64[ns]")
 
 
+def _is_count(index: Any, rows: Any) -> bool:
+    """Whether an index only counts the rows from 0, as pandas' own does.
+
+    MLflow's client always sends one. As a list of labels it would be an index of the request's own, and the request could
+    share no batch.
+    """
+    if not isinstance(index, list) or not isinstance(rows, list) or not len(index) == len(rows) > 0:
+        return False
+    return set(map(type, index)) == {int} and index == list(range(len(index)))
+
+
 def _hold_zones(values: Any) -> bool:
     return any(isinstance(value, str) and has_zone(value) for value in values)
 
@@ -310,6 +322,8 @@ def _cast(values: Any, dtype: "np.dtype[Any]") -> Any:
     if getattr(values.dtype, "kind", "O") not in "iuf" or dtype.kind not in "biuf":
         return values.astype(dtype)
     numbers = values.to_numpy()
+    if dtype.kind == "u" and numbers.dtype.kind == "f":
+        return values.astype(dtype)  # which pandas itself refuses to wrap
     if dtype.kind in "iu" and len(numbers):
         if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
             return values.astype(dtype)  # raises, in pandas' words

@@ -1,0 +1,158 @@
+"""Python values as requests of MLflow's protocol, and its answers as Python values and errors."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from podium import errors
+from podium.domain.unified import is_unified
+from podium.models.examples import body_of
+
+_FORMS = frozenset({"dataframe_split", "dataframe_records", "instances", "inputs"})
+_BESIDE = frozenset({"params", "signature_name"})
+_NOT_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
+_SHOWN = 2000
+
+_CLASSES: dict[str, type[errors.PodiumError]] = {
+    "BAD_REQUEST": errors.MalformedBody,
+    "INVALID_PARAMETER_VALUE": errors.InvalidInput,
+    "RESOURCE_DOES_NOT_EXIST": errors.NotFound,
+    "ENDPOINT_NOT_FOUND": errors.NotFound,
+    "REQUEST_LIMIT_EXCEEDED": errors.Overloaded,
+    "TEMPORARILY_UNAVAILABLE": errors.Unavailable,
+    "UNSUPPORTED_MEDIA_TYPE": errors.UnsupportedContentType,
+}
+_BY_STATUS: dict[int, type[errors.PodiumError]] = {
+    413: errors.BodyTooLarge,
+    415: errors.UnsupportedContentType,
+    429: errors.Overloaded,
+    503: errors.Unavailable,
+    504: errors.DeadlineExceeded,
+}
+_BY_TEXT: dict[str, type[errors.PodiumError]] = {
+    "Encountered an unexpected error while evaluating the model": errors.PredictFailed,
+    "The model's process died": errors.WorkerCrashed,
+    "The model returned a": errors.UnencodableOutput,
+    "The prediction has ": errors.UnencodableOutput,
+}
+
+
+def request_of(data: Any, params: Mapping[str, Any] | None) -> bytes:
+    """The body to POST.
+
+    Args:
+        data: A DataFrame or Series of rows, an array with rows along axis 0, a dict of such arrays, a list, a dict, a
+            scalar; or a dict that is a request of the protocol already, which goes as it is. Missing values become null.
+        params: The model's params.
+
+    Raises:
+        InvalidInput: It has no form in JSON.
+    """
+    is_request = isinstance(data, Mapping) and len(_FORMS & data.keys()) == 1 and data.keys() <= _FORMS | _BESIDE
+    body = dict(data) if is_request else body_of(data)
+    if params is not None:
+        body = {**body, **(params if is_unified(body) else {"params": dict(params)})}
+    try:
+        return json.dumps(body, default=plain_value).encode()
+    except (TypeError, ValueError) as error:
+        raise errors.InvalidInput(f"The input cannot be written as JSON: {error}") from error
+
+
+def answer_of(body: bytes, data: Any, nan: str) -> Any:
+    """The predictions of an answer.
+
+    Args:
+        body: As it was received, with status 200.
+        data: What was asked with; records answer a DataFrame as a DataFrame with its index.
+        nan: How the server writes NaN: a `domain.dialect.NanForm`.
+
+    Returns: An array where all values are numbers (null is NaN) or all are text; a dict of such; a DataFrame; or what
+        JSON holds.
+    """
+    content = json.loads(body)
+    if not isinstance(content, dict) or "predictions" not in content:
+        return content
+    predictions, pandas = content["predictions"], sys.modules.get("pandas")
+    if isinstance(predictions, dict):
+        return {name: _array(each, nan) for name, each in predictions.items()}
+    is_table = isinstance(predictions, list) and predictions and all(isinstance(each, dict) for each in predictions)
+    if pandas is not None and is_table and isinstance(data, pandas.DataFrame | pandas.Series):
+        return pandas.DataFrame(predictions, index=data.index if len(data) == len(predictions) else None)
+    return _array(predictions, nan)
+
+
+def error_of(status: int, body: bytes, headers: Mapping[str, str]) -> errors.PodiumError:
+    """The error that an answer stands for, as near as the protocol tells it apart."""
+    text = body[:_SHOWN].decode("utf-8", "replace")
+    try:
+        content = json.loads(body)
+    except ValueError:
+        content = None
+    content = content if isinstance(content, dict) else {}
+    code, message = str(content.get("error_code", "")), str(content.get("message") or content.get("detail") or text)
+    kind = _BY_STATUS.get(status) or _CLASSES.get(code, errors.PodiumError)
+    if content.get("error_class") == "SCHEMA_ENFORCEMENT_FAILED":
+        kind = errors.SchemaMismatch
+    kind = next((named for start, named in _BY_TEXT.items() if message.startswith(start)), kind)
+    wait_s = headers.get("retry-after", "")
+    facts = {"retry_after_s": float(wait_s) if wait_s.isdigit() else 1.0} if kind in _WAITING else {}
+    error = made_again(kind.__name__, message, facts)
+    error.add_note(f"HTTP {status}, request {headers.get('x-request-id', 'without an id')}; podium logs has the rest")
+    return error
+
+
+_WAITING = frozenset({errors.Overloaded, errors.Unavailable})
+
+
+def made_again(name: str, message: str, facts: Mapping[str, Any]) -> errors.PodiumError:
+    """An error of another process, with its message and attributes."""
+    kind = getattr(errors, name, errors.PodiumError)
+    error: errors.PodiumError = kind.__new__(kind)
+    error.args = (message,)
+    for attribute, value in facts.items():
+        setattr(error, attribute, tuple(value) if isinstance(value, list) else value)
+    return error
+
+
+def plain_value(value: Any) -> Any:
+    """What json cannot write itself, in a request that a person wrote."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} has no form in JSON")
+
+
+def _array(value: Any, nan: str) -> Any:
+    if not isinstance(value, list):
+        return value
+    leaves = list(_leaves(value))
+    if nan == "string" and all(_is_number(leaf) or leaf in _NOT_FINITE for leaf in leaves):
+        value, leaves = _numbers(value), []
+    are_numbers = all(_is_number(leaf) for leaf in leaves)
+    if not are_numbers and not all(isinstance(leaf, str) for leaf in leaves):
+        return value
+    try:
+        return np.array(value, dtype=float if any(leaf is None for leaf in leaves) else None)
+    except ValueError:
+        # Rows of different lengths.
+        return value
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for each in value:
+            yield from _leaves(each)
+    else:
+        yield value
+
+
+def _is_number(leaf: Any) -> bool:
+    return leaf is None or isinstance(leaf, int | float)
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_numbers(each) for each in value]
+    return _NOT_FINITE[value] if isinstance(value, str) else value

@@ -1,0 +1,120 @@
+"""A shortcut answers from a plain matrix what the estimator's own method answers from an array or a data frame."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.ensemble import (
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
+from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, Ridge, RidgeClassifier, SGDClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+from sklearn.tree import DecisionTreeClassifier
+
+from podium.flavors.sklearn_shortcuts import shortcut_of
+
+IRIS, SPECIES = load_iris(return_X_y=True)
+DIABETES, PROGRESS = load_diabetes(return_X_y=True)
+TWO = (SPECIES > 0).astype(int)
+NAMES = np.array(["setosa", "versicolor", "virginica"])[SPECIES]
+
+TAKEN = [
+    ("its own arithmetic", LogisticRegression(max_iter=500), IRIS, SPECIES, "predict"),
+    ("its own arithmetic", LogisticRegression(max_iter=500), IRIS, TWO, "predict"),
+    ("its own arithmetic", LogisticRegression(max_iter=500), IRIS, NAMES, "predict"),
+    ("its own arithmetic", LogisticRegression(max_iter=500, fit_intercept=False), IRIS, SPECIES, "predict"),
+    ("its own arithmetic", LinearSVC(), IRIS, TWO, "predict"),
+    ("its own arithmetic", SGDClassifier(random_state=0), IRIS, SPECIES, "predict"),
+    ("its own method on a matrix", LinearDiscriminantAnalysis(), IRIS, SPECIES, "predict"),
+    ("its own arithmetic", LinearRegression(), DIABETES, PROGRESS, "predict"),
+    ("its own arithmetic", LinearRegression(), DIABETES, np.c_[PROGRESS, -PROGRESS], "predict"),
+    ("its own method on a matrix", Ridge(), DIABETES, PROGRESS, "predict"),
+    ("its own trees", RandomForestClassifier(10, random_state=0), IRIS, SPECIES, "predict_proba"),
+    ("its own trees", ExtraTreesRegressor(10, random_state=0), DIABETES, PROGRESS, "predict"),
+    ("its own method on a matrix", LogisticRegression(max_iter=500), IRIS, SPECIES, "predict_proba"),
+    ("its own method on a matrix", RidgeClassifier(), IRIS, SPECIES, "predict"),
+    ("its own arithmetic", ElasticNet(), DIABETES, PROGRESS, "predict"),
+    ("its own method on a matrix", DecisionTreeClassifier(random_state=0), IRIS, SPECIES, "predict"),
+    ("its own method on a matrix", GradientBoostingClassifier(n_estimators=5), IRIS, SPECIES, "predict"),
+    ("its own method on a matrix", HistGradientBoostingClassifier(max_iter=5), IRIS, SPECIES, "predict"),
+    ("its own method on a matrix", KNeighborsClassifier(), IRIS, SPECIES, "predict"),
+    ("its own method on a matrix", SVC(), IRIS, SPECIES, "predict"),
+    ("its own method on a matrix", GaussianNB(), IRIS, SPECIES, "predict_proba"),
+    (
+        "its own method on a matrix",
+        MLPRegressor(hidden_layer_sizes=(5,), max_iter=2000, random_state=0),
+        IRIS,
+        IRIS[:, 0],
+        "predict",
+    ),
+]
+
+
+@pytest.mark.parametrize("is_frame", [False, True], ids=["array", "frame"])
+@pytest.mark.parametrize(
+    ("what", "estimator", "x", "y", "method"), TAKEN, ids=[f"{type(row[1]).__name__}-{row[4]}" for row in TAKEN]
+)
+def test_answers_to_the_last_bit(what: str, estimator: Any, x: Any, y: Any, method: str, is_frame: bool) -> None:
+    names = [f"feature {i}" for i in range(x.shape[1])]
+    estimator.fit(pd.DataFrame(x, columns=names) if is_frame else x, y)
+
+    found = shortcut_of(estimator, method)
+
+    assert found is not None
+    assert what == found[1]
+    for size in (1, 2, 7, 64):
+        rows = x[:size]
+        data = pd.DataFrame(np.array(rows), columns=names) if is_frame else rows
+        matrix = data.to_numpy() if is_frame else rows
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            expected, actual = getattr(estimator, method)(data), found[0](matrix)
+        assert (expected.dtype, expected.shape, expected.tolist()) == (actual.dtype, actual.shape, actual.tolist())
+
+
+class Theirs(LogisticRegression):
+    """Somebody's own estimator."""
+
+
+LEFT_ALONE = [
+    ("an estimator of somebody else's", Theirs(max_iter=500), "predict"),
+    ("one made of others", make_pipeline(StandardScaler(), LogisticRegression()), "predict"),
+    ("one that looks at columns by name", ColumnTransformer([("n", StandardScaler(), [0])]), "predict"),
+    ("a method that is not there", StandardScaler(), "predict"),
+]
+
+
+@pytest.mark.parametrize(("why", "estimator", "method"), LEFT_ALONE, ids=[row[0] for row in LEFT_ALONE])
+def test_what_nothing_is_known_of_has_no_shortcut(why: str, estimator: Any, method: str) -> None:
+    assert shortcut_of(estimator.fit(IRIS, SPECIES), method) is None
+
+
+def test_the_estimator_keeps_its_names() -> None:
+    """Only a copy forgets them."""
+    table = pd.DataFrame(IRIS, columns=list("abcd"))
+    estimator = KNeighborsClassifier().fit(table, SPECIES)
+
+    assert shortcut_of(estimator, "predict") is not None
+    assert list("abcd") == estimator.feature_names_in_.tolist()
+
+
+def test_a_forest_does_not_take_what_single_precision_cannot_hold() -> None:
+    """scikit-learn refuses it in its own words, and so it is asked."""
+    found = shortcut_of(RandomForestClassifier(3, random_state=0).fit(IRIS, SPECIES), "predict")
+
+    assert found is not None
+    with pytest.raises(FloatingPointError):
+        found[0](np.full((1, 4), 1e300))

@@ -1,0 +1,136 @@
+"""A shortcut is used only where it was seen to answer the same bits as the model, in the layout that it will be given."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from podium.domain.input_plan import InputPlan, plan_for
+from podium.domain.signature import Signature
+from podium.flavors.contract import RowIndependence
+from podium.models.assemble import Assembler
+from podium.models.predictor import Predictor
+from podium.worker.shortcut import Shortcut, find_shortcut
+
+WEIGHTS = np.array([0.1, 0.2, 0.3])
+TABLE = [{"type": "double", "name": name} for name in "abc"]
+MATRIX = [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 3]}}]
+
+
+@dataclass
+class Model:
+    """A model whose shortcut is what it claims, or not."""
+
+    claim: Callable[[Any], Any] | None
+    own: Callable[[Any], Any] = lambda rows: np.asarray(rows) @ WEIGHTS
+    native: Any = None
+
+    def predict(self, data: Any, params: Any = None) -> Any:
+        return self.own(data)
+
+    def shortcut(self) -> tuple[Callable[[Any], Any], str] | None:
+        return None if self.claim is None else (self.claim, "a claim")
+
+
+def found(model: Any, inputs: Any = TABLE, example: Any = None) -> Shortcut | None:
+    signature = Signature.from_dict({"inputs": json.dumps(inputs), "outputs": None, "params": None})
+    plan = plan_for(signature)
+    assert isinstance(plan, InputPlan)
+    predictor = Predictor(model, signature, "test", RowIndependence(True, "said so"), {})
+    return find_shortcut(predictor, plan, Assembler(plan), example)
+
+
+@pytest.mark.parametrize("inputs", [TABLE, MATRIX], ids=["table", "matrix"])
+def test_an_equal_one_is_taken(inputs: Any) -> None:
+    shortcut = found(Model(lambda rows: rows @ WEIGHTS), inputs)
+
+    assert shortcut is not None
+    assert np.array([[1.0, 2.0, 3.0]]).tolist() == shortcut.matrix(1, np.array([1.0, 2.0, 3.0]).tobytes()).tolist()
+
+
+def test_its_matrix_lies_in_memory_as_that_of_a_frame() -> None:
+    """Which of BLAS' kernels runs, and with it the last bit, depends on it."""
+    rows = np.arange(12.0).reshape(4, 3)
+    shortcut = found(Model(lambda rows: rows @ WEIGHTS))
+
+    assert shortcut is not None
+    theirs = pd.DataFrame(rows, columns=list("abc")).to_numpy(copy=True)
+    frame = Assembler(InputPlan.from_json(plan_json())).assemble(4, rows.tobytes(), []).to_numpy()
+    ours = shortcut.matrix(4, rows.tobytes())
+    assert theirs.tolist() == ours.tolist()
+    assert (frame.flags.f_contiguous, frame.strides) == (ours.flags.f_contiguous, ours.strides)
+
+
+def plan_json() -> dict[str, Any]:
+    plan = plan_for(Signature.from_dict({"inputs": json.dumps(TABLE), "outputs": None, "params": None}))
+    assert plan is not None
+    return plan.to_json()
+
+
+REFUTED = [
+    ("one bit differs", lambda rows: np.nextafter(rows @ WEIGHTS, np.inf)),
+    ("it differs in large batches only", lambda rows: rows @ WEIGHTS + (len(rows) > 32)),
+    ("it differs for large numbers only", lambda rows: np.where(np.abs(rows).max() > 50, 0.0, rows @ WEIGHTS)),
+    ("another dtype", lambda rows: (rows @ WEIGHTS).astype(np.float32)),
+    ("another shape", lambda rows: (rows @ WEIGHTS).reshape(-1, 1)),
+    ("a list", lambda rows: (rows @ WEIGHTS).tolist()),
+    ("it raises", lambda rows: 1 / 0),
+    ("it ends the process", lambda rows: exit(3)),
+]
+
+
+@pytest.mark.parametrize(("why", "claim"), REFUTED, ids=[row[0] for row in REFUTED])
+def test_one_that_is_not_the_same_is_not_taken(why: str, claim: Callable[[Any], Any]) -> None:
+    assert found(Model(claim)) is None
+
+
+def test_the_example_is_looked_at_too() -> None:
+    """It differs for the rows that the model's author showed, and for nothing else."""
+    rows = pd.DataFrame([[0.5, 0.25, 8.0]], columns=list("abc"))
+    claim: Callable[[Any], Any] = lambda x: np.where((x == [0.5, 0.25, 8.0]).all(axis=1), -1.0, x @ WEIGHTS)  # noqa: E731
+
+    assert found(Model(claim), example=rows) is None
+    assert found(Model(claim)) is not None
+
+
+OTHERS = [
+    ("no claim", Model(None), TABLE),
+    ("columns of several types", Model(lambda rows: rows @ WEIGHTS), [*TABLE[:2], {"type": "long", "name": "c"}]),
+    ("text", Model(lambda rows: rows), [{"type": "string", "name": "a"}]),
+    ("a cube", Model(lambda rows: rows), [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 3, 3]}}]),
+    ("truth values", Model(lambda rows: rows), [{"type": "boolean", "name": "a"}]),
+]
+
+
+@pytest.mark.parametrize(("why", "model", "inputs"), OTHERS, ids=[row[0] for row in OTHERS])
+def test_what_is_no_matrix_of_numbers_has_none(why: str, model: Model, inputs: Any) -> None:
+    assert found(model, inputs) is None
+
+
+def test_what_a_shortcut_does_not_take_the_model_answers(workshop: Any) -> None:
+    """Beyond single precision a forest refuses in scikit-learn's words, also by way of the plan."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    from podium.transport import frames
+
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    folder, mlmodel = workshop.estimator(RandomForestClassifier(3, random_state=0).fit(x, x[:, 0] > 0))
+    mlmodel["signature"] = {"inputs": json.dumps(MATRIX), "outputs": None, "params": None}
+    worker = workshop.worker((folder, mlmodel))
+    ready = worker.ready()
+    gateway = worker.attach()
+    assert "proven equal" in ready.runtime
+    block = np.array([1e300, 1.0, 1.0]).tobytes()
+
+    gateway.sock.sendall(frames.encode_rows(1, 0, [1], 1, b"r-1", b"", [block]))
+    (frame,) = gateway.receive(1)
+    planned = frames.decode_reply(frame.flags, frame.status, frame.id, frame.payload)
+    next(gateway.ids)
+    raw = gateway.ask(b'{"inputs": [[1e300, 1.0, 1.0]]}')
+
+    assert planned.status == raw.status == 400
+    assert json.loads(planned.body)["message"] == json.loads(raw.body)["message"]
