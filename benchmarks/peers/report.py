@@ -139,8 +139,8 @@ def _sentences(found: dict[str, Any]) -> Iterator[str]:
         "no access log. MLServer: parallel_workers=0, its faster setting here. BentoML: one worker, batching for arrays."
     )
     yield (
-        "What podium wins is not its HTTP alone: requests that wait together run in one call, and where it has proven at load "
-        "that a cheaper way gives the model's own bits (linear models, forests on plain numbers), it goes that way."
+        "What podium wins is not its HTTP alone: requests that wait together run in one call, and where it has proven "
+        "at load that a cheaper way gives the model's own bits (linear models, forests on plain numbers), it goes that way."
     )
     yield (
         "Requests for podium run together in one call where they wait together; labels are the same, floating point sums "
