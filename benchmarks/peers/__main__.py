@@ -18,13 +18,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-import environments
 import report
 import targets
 from loads import require_wrk
 from measuring import ALONE, MODELS, Bench, Settings
 from processes import adopt_orphans, end_all_children
 from servers import ALL, ROOT
+
+import environments
 
 _QUICK = {
     "models": ("logistic-ndarray", "forest-dataframe", "onnx-mlp"),

@@ -20,7 +20,7 @@ def served(tmp_path: Path, body: Any) -> Served:
     if body is not None:
         (folder / "serving_input_example.json").write_text(json.dumps(body, indent=2))
     mlmodel = {"saved_input_example_info": {"artifact_path": "input_example.json"}}
-    return Served(Prepared(folder, "sha256:0", False, mlmodel, [], []), cast("Any", None))
+    return Served(Prepared(folder, "sha256:0", False, mlmodel, [], [], "python"), cast("Any", None))
 
 
 def test_a_short_example_is_in_the_line_itself(tmp_path: Path) -> None:

@@ -265,3 +265,14 @@ def _podium() -> list[str]:
     import sys
 
     return [sys.executable, "-m", "podium"]
+
+
+def test_a_promotion_names_what_to_type_next(one):
+    """The server that follows the stage already, or else how to start one."""
+    alone = one.command("models", "promote", "tiny", "1").stderr
+    one.register(2)
+    with one.serving() as server:
+        followed = one.command("models", "promote", "tiny", "2").stderr
+
+        assert f"Next: podium serve -m {PRODUCTION}" in alone
+        assert f"Next: podium status --wait -p {server.port}" in followed

@@ -41,8 +41,9 @@ def _load_pyfunc(path):
 class House:
     """A home folder and the commands that use it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, serve: Sequence[str] = ("serve",)) -> None:
         self.folder = folder
+        self.serve = serve
         self.home = folder / "home"
         source = str(Path(__file__).resolve().parents[2] / "src")
         self.environment = {
@@ -120,7 +121,7 @@ class Server:
         self.out = house.folder / f"serve-{time.monotonic_ns()}.txt"
         with self.out.open("wb") as out:
             self.process = subprocess.Popen(
-                [*before, sys.executable, "-m", "podium", "serve", "-m", uri, "-p", "0", *flags],
+                [*before, sys.executable, "-m", "podium", *house.serve, "-m", uri, "-p", "0", *flags],
                 env=house.environment,
                 cwd=house.folder,
                 stdin=subprocess.DEVNULL,

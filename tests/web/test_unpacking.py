@@ -120,7 +120,9 @@ def test_an_unknown_coding_is_refused_with_those_that_are_known(serve, read_answ
 
 
 @pytest.mark.parametrize(
-    ("packed", "status"), [(b"not gzip", 400), (gzip.compress(bytes(50_000)), 413), (zlib.compress(b"x"), 400)]
+    ("packed", "status"),
+    [(b"not gzip", 400), (gzip.compress(bytes(50_000)), 413), (zlib.compress(b"x"), 400)],
+    ids=["no gzip", "too large", "zlib without gzip's header"],
 )
 def test_a_body_that_cannot_be_unpacked_is_refused(serve, read_answers, packed, status):
     with serve(body_bytes=10_000).connect() as sock:

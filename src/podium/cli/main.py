@@ -14,6 +14,7 @@ EXIT_FAILED, EXIT_ASKED_WRONGLY = 1, 2
 
 # command: (module, attribute, what the help says)
 _COMMANDS = {
+    "doctor": ("podium.cli.doctor", "doctor", "Say what is wrong with this machine, and how to put it right."),
     "bench": ("podium.cli.bench", "bench", "Measure an endpoint: so many requests a second, answered in time?"),
     "logs": ("podium.cli.logs", "logs", "Print what an endpoint's processes wrote."),
     "models": ("podium.cli.models", "models", "Package, register and promote models."),

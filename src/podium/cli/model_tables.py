@@ -9,9 +9,11 @@ import click
 
 from podium.cli.output import print_facts, print_json, print_table
 from podium.domain.stages import Stage
+from podium.fleet.runfiles import find_servers
 from podium.registry.contract import Change, RegisteredModel, Version
 from podium.registry.moves import Moved
 from podium.registry.resolve import Resolved
+from podium.settings.home import find_home
 
 _LIVE = (Stage.PRODUCTION, Stage.STAGING)
 
@@ -119,7 +121,13 @@ def show_move(moved: Moved, as_json: bool) -> None:
     if moved.warning:
         click.echo(f"warning: {moved.warning}", err=True)
     elif not as_json and version.stage.is_exclusive:
-        next_command(f"podium serve -m {shlex.quote(f'models:/{version.name}/{version.stage.value.lower()}')}")
+        next_command(_after_move(f"models:/{version.name}/{version.stage.value.lower()}"))
+
+
+def _after_move(uri: str) -> str:
+    """Look at the server that follows the stage already, or start one."""
+    following = [server.facts["port"] for server in find_servers(find_home()) if server.facts["uri"] == uri]
+    return f"podium status --wait -p {following[0]}" if following else f"podium serve -m {shlex.quote(uri)}"
 
 
 def show_validation(found: Resolved, report: Mapping[str, Any], as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """`podium models`: register, promote, roll back, name and search models. Data to stdout, talk to stderr."""
 
+import importlib
 import shlex
 from dataclasses import asdict
 
@@ -41,9 +42,31 @@ class VersionNumber(click.ParamType[int]):
 _VERSION = VersionNumber()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# command: (module, attribute); imported when it runs, for `podium models list` needs no server.
+_AS_IN_MLFLOW = {
+    "predict": ("podium.cli.models_predict", "predict"),
+    "prepare-env": ("podium.cli.models_predict", "prepare_env"),
+    "serve": ("podium.cli.models_serve", "models_serve"),
+}
+
+
+class ModelsGroup(click.Group):
+    """The commands of this file, and those that stand in files of their own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_AS_IN_MLFLOW])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _AS_IN_MLFLOW:
+            return super().get_command(ctx, cmd_name)
+        module, attribute = _AS_IN_MLFLOW[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=ModelsGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def models() -> None:
-    """Register, promote, roll back, name and search models.
+    """Register, promote, roll back, name and search models; serve and score them as `mlflow models` does.
 
     The registry lives under PODIUM_HOME (default: ~/.podium). Exit codes: 0 done, 1 failed, 2 asked wrongly.
     """

@@ -7,12 +7,11 @@ import secrets
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from podium.fleet.orphans import MARK, end_marked
-from podium.settings.source_tree import environ_for_children
+from podium.settings.source_tree import child_command, child_environ
 from podium.transport.control import ControlSocket
 from podium.transport.messages import BrokenMessage, Message
 
@@ -152,13 +151,14 @@ class Child:
         self._reap()
 
 
-def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None) -> Child:
+def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None, python: str | None = None) -> Child:
     """Start `python -m MODULE ... --control-fd N` with the named descriptors.
 
     Args:
         module: A module of ours and its arguments.
         inherited: Flag to descriptor (`--board-fd`: 7); they stay the caller's.
         log: Appended to with what it prints; None discards it.
+        python: Another interpreter than ours: of an environment.
 
     Raises:
         OSError: No process, descriptor or memory is to be had.
@@ -167,7 +167,7 @@ def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None)
     mark = secrets.token_hex(8)
     try:
         flags = [text for flag, number in inherited.items() for text in (flag, str(number))]
-        command = [sys.executable, "-m", *module, "--control-fd", str(theirs.fileno()), *flags]
+        command = [*child_command(module, python), "--control-fd", str(theirs.fileno()), *flags]
         output = subprocess.DEVNULL if log is None else _open_log(log)
         try:
             process = subprocess.Popen(
@@ -175,7 +175,7 @@ def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None)
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**environ_for_children(), "PYTHONUNBUFFERED": "1", MARK: mark},
+                env={**child_environ(python), "PYTHONUNBUFFERED": "1", MARK: mark},
                 pass_fds=(theirs.fileno(), *inherited.values()),
                 start_new_session=True,
             )

@@ -2,16 +2,21 @@
 
 import asyncio
 import shutil
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from podium.artifacts.copies import verified_copy
 from podium.artifacts.digest import digest_folder
+from podium.environments.choice import Environment, choose
 from podium.errors import PodiumError
 from podium.models.mlmodel import read_mlmodel
 from podium.models.requirements import names, read_requirements
 from podium.registry.resolve import Resolved
+from podium.settings.environments import EnvironmentOrder
+from podium.settings.home import Home
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,7 @@ class Prepared:
         digest: What the copy hashes to; `is_verified` says whether the registry's record was there to compare with.
         mlmodel: The MLmodel file as JSON.
         requirements: Requirement lines; `packages` are their names.
+        python: The interpreter that its workers run in.
     """
 
     folder: Path
@@ -31,13 +37,25 @@ class Prepared:
     mlmodel: dict[str, Any]
     requirements: list[str]
     packages: list[str]
+    python: str
 
 
 class Copies:
-    """Prepares each version once, however many replicas wait for it, and removes it when nobody needs it any more."""
+    """Prepares each version once, however many replicas wait for it, and removes it when nobody needs it any more.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: Where the copies lie.
+        home: Keeps the environments that are built for versions.
+        order: Which environment.
+        tell: Called on the event loop's thread with lines for people.
+    """
+
+    def __init__(self, root: Path, home: Home, order: EnvironmentOrder, tell: Callable[[str], None]) -> None:
         self._root = root
+        self._home = home
+        self._order = order
+        self._tell = tell
+        self._is_closing = threading.Event()
         self._known: dict[str, asyncio.Task[Prepared]] = {}
         self._serial = 0
 
@@ -59,7 +77,12 @@ class Copies:
             # A name of its own for each try: an earlier one may still be on its way out.
             self._serial += 1
             target = self._root / f"{resolved.label}-{self._serial}"
-            task = asyncio.create_task(asyncio.to_thread(_prepare, resolved, target))
+            loop = asyncio.get_running_loop()
+
+            def tell(text: str) -> None:
+                loop.call_soon_threadsafe(self._tell, text)
+
+            task = asyncio.create_task(asyncio.to_thread(self._make, resolved, target, tell))
             self._known[resolved.label] = task
         return await asyncio.shield(task)
 
@@ -68,6 +91,11 @@ class Copies:
         task = self._known.get(version)
         is_there = task is not None and task.done() and not task.cancelled() and task.exception() is None
         return task.result() if task is not None and is_there else None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being prepared, with processes that are waited for by whoever prepares it."""
+        return any(not task.done() for task in self._known.values())
 
     async def keep(self, versions: set[str]) -> None:
         """Remove the copies of all other versions."""
@@ -79,8 +107,15 @@ class Copies:
                 await asyncio.to_thread(shutil.rmtree, prepared.folder, True)
 
     async def close(self) -> None:
-        """Wait for copies in the making; the run folder goes with all the rest."""
+        """Wait for copies in the making, end environments in the making; the run folder goes with all the rest."""
+        self._is_closing.set()
         await asyncio.gather(*self._known.values(), return_exceptions=True)
+
+    def _make(self, resolved: Resolved, target: Path, tell: Callable[[str], None]) -> Prepared:
+        def environment(folder: Path, mlmodel: dict[str, Any]) -> Environment:
+            return choose(folder, mlmodel, self._order, self._home, tell, self._is_closing.is_set)
+
+        return _prepare(resolved, target, environment)
 
 
 def _is_intact(prepared: Prepared) -> bool:
@@ -90,13 +125,14 @@ def _is_intact(prepared: Prepared) -> bool:
         return False
 
 
-def _prepare(resolved: Resolved, target: Path) -> Prepared:
+def _prepare(resolved: Resolved, target: Path, choose: Callable[[Path, dict[str, Any]], Environment]) -> Prepared:
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     digest = verified_copy(resolved.folder, target, resolved.digest)
     try:
         mlmodel = read_mlmodel(target)
         requirements = read_requirements(target)
+        python = choose(target, mlmodel).python
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
-    return Prepared(target, digest, resolved.digest is not None, mlmodel, requirements, names(requirements))
+    return Prepared(target, digest, resolved.digest is not None, mlmodel, requirements, names(requirements), python)

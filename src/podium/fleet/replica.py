@@ -161,7 +161,7 @@ class WorkerReplica:
             return
         self.board = create_board()
         self._reader = BoardReader(self.board)
-        self._child = spawn(self._assignment.module, {"--board-fd": self.board}, self._assignment.log)
+        self._child = spawn(self._assignment.module, {"--board-fd": self.board}, self._assignment.log, self.prepared.python)
         self.step = "start"
         settings = self._settings
         is_told = await self._child.send_large(

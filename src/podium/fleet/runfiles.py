@@ -93,6 +93,15 @@ def find_servers(home: Home) -> list[RunningServer]:
     return sorted(servers, key=lambda server: float(server.facts.get("started_at", 0)))
 
 
+def find_dead(home: Home) -> list[str]:
+    """The folders that dead servers left, by name. Creates and removes nothing."""
+    return sorted(
+        folder.name
+        for folder in _folders(home)
+        if not folder.name.startswith(".") and (folder / _LOCK).exists() and not _is_locked(folder)
+    )
+
+
 def sweep(home: Home) -> list[dict[str, Any]]:
     """Remove what dead servers left. Returns the last facts of each that did not stop in order."""
     left = []

@@ -139,7 +139,12 @@ class Supervisor:
             stack.callback(counters.close)
             self._series = SeriesBook(counters, self.endpoint)
             self._keeper = JournalKeeper(self._folder)
-            self._copies = Copies(self._folder.models)
+            self._copies = Copies(
+                self._folder.models,
+                self._home,
+                self._settings.environment,
+                lambda text: self._tell(Event("environment", text)),
+            )
             self._gateways = Gateways(
                 self._programs.gateway,
                 self._settings,
@@ -260,9 +265,11 @@ class Supervisor:
                     replica.check_hang(time.monotonic_ns())
             before = now
             self._gateways.reconnect(now)
-            reap_orphans(
-                {replica.pid or 0 for replica in self._crew.replicas.values()} | set(self._gateways.pids().values())
-            )
+            # What builds an environment is a child of ours too, and has its own who waits for it.
+            if not self._copies.is_busy:
+                reap_orphans(
+                    {replica.pid or 0 for replica in self._crew.replicas.values()} | set(self._gateways.pids().values())
+                )
             needed = self._crew.needed()
             self._crew.forget(needed)
             await self._copies.keep(needed)

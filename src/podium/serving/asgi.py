@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from podium.serving.attachment import Attachment
 from podium.serving.gateway import Gateway
-from podium.web.messages import Fault, Head, Request, Response
+from podium.web.messages import Fault, Head, Request, Response, server_is_full
 from podium.web.protocol import Connection
 from podium.web.routes import detail
 from podium.web.unpacking import Unpacking, accepts, find_coding, is_packed
@@ -152,7 +152,7 @@ async def _read(gateway: Gateway, scope: Scope, receive: Receive) -> Request | F
             if len(body) > limits.body_bytes:
                 return Fault(413, "The body is too large.", head.method, head.path)
             if shared.body_size > limits.buffered_bytes:
-                return Fault(503, "The server holds as many unfinished requests as it takes.", head.method, head.path)
+                return server_is_full(head.method, head.path)
             if not message.get("more_body"):
                 break
     except TimeoutError:

@@ -16,6 +16,7 @@ class Home:
     artifacts/      model folders by content digest
     run/            one folder for each running server: what `podium status` reads
     logs/           one folder for each endpoint: what `podium logs` reads
+    environments/   Pythons that were built for models, by what they hold
     """
 
     root: Path
@@ -35,6 +36,10 @@ class Home:
     @property
     def logs(self) -> Path:
         return self.root / "logs"
+
+    @property
+    def environments(self) -> Path:
+        return self.root / "environments"
 
     def create(self) -> "Home":
         """Make the folders that are missing, each 0700. Observers do not call this: they never create anything.

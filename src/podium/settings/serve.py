@@ -1,11 +1,13 @@
 """What `podium serve` was asked to do, as one frozen value."""
 
+import os
 from dataclasses import dataclass
 
 from podium.domain.batching import BatchingMode
 from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
 from podium.errors import Misconfigured
 from podium.settings.declared import Kind, declare
+from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, environment_order
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
 RUNTIMES = ("auto", "original")
@@ -54,6 +56,7 @@ class ServeSettings:
         boot_s: A gateway that does not accept connections by then is killed and started again.
         runtime: `auto` answers by a shortcut where one is proven to change no bit; `original` by the model's own method.
         mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
+        env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
     """
 
@@ -88,6 +91,12 @@ class ServeSettings:
     inputs_base64: bool = declare(
         False, "inputs_base64", Kind.SWITCH, "Text for binary columns is base64 in `inputs` and `instances` too."
     )
+    env_manager: str = declare(
+        "local", "env_manager", Kind.WORD, "Python of the workers: this one, or one built.", choices=(*MANAGERS, AUTO)
+    )
+    installs_mlflow: bool = declare(
+        False, "install_mlflow", Kind.SWITCH, "Build mlflow into the environment, also where podium does without."
+    )
     gateway_settings: str = "{}"
 
     def __post_init__(self) -> None:
@@ -111,6 +120,11 @@ class ServeSettings:
     def dialect(self) -> Dialect:
         """How the models' answers follow MLflow's."""
         return Dialect(self.mode, self.nan, self.inputs_base64)
+
+    @property
+    def environment(self) -> EnvironmentOrder:
+        """Which Python each version's workers run in; MLflow's own variables have their say."""
+        return environment_order(self.env_manager, os.environ, self.installs_mlflow)
 
     @property
     def hang_s(self) -> float:

@@ -139,6 +139,11 @@ class Fault(msgspec.Struct, frozen=True, gc=False):
     headers: bytes = b""
 
 
+def server_is_full(method: str, path: str) -> Fault:
+    """What is said when all bodies that are being received are too much together."""
+    return Fault(503, "The server holds as many unfinished requests as it takes.", method, path)
+
+
 def header_lines(*pairs: tuple[str, str]) -> bytes:
     """Header lines from names and values; what could break out of a line becomes `?`."""
     return b"".join(f"{name}: {clean(value)}\r\n".encode("latin-1", "replace") for name, value in pairs)

@@ -7,6 +7,8 @@ A client that closes its side has left: a request of its that still waits for it
 """
 
 import asyncio
+import socket
+import struct
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -14,7 +16,7 @@ from typing import Any, Protocol
 
 from podium.web.heads import HeadMemo
 from podium.web.limits import Limits
-from podium.web.messages import CONTINUE, Fault, Request, Response, encode
+from podium.web.messages import CONTINUE, Fault, Request, Response, encode, server_is_full
 from podium.web.reading import Phase, RequestReader
 from podium.web.unpacking import Unpacking, is_packed
 
@@ -23,6 +25,7 @@ _IDLE = Phase.IDLE
 _SENDING = (Phase.HEAD, Phase.BODY)
 _CLOSE = b"connection: close\r\n"
 _KEEP = b"connection: keep-alive\r\n"
+_NO_LINGER = struct.pack("ii", 1, 0)
 _ANSWERS_AT_ONCE = 8  # of one connection, before all others have their turn
 
 
@@ -254,12 +257,12 @@ class Connection(asyncio.Protocol):
         """The client took too long for what it was doing."""
         self.expires_at = now + self._shared.limits.linger_s
         if self._is_lingering or self._is_stalled:
-            self._transport.abort()
+            self._reset()
         elif self._active is None and self._reader.phase in _SENDING:
             self._reader.refuse(Fault(408, "The request did not arrive in time.", *self._reader.target))
             self._next()
         elif self._transport.get_write_buffer_size():
-            self._transport.abort()
+            self._reset()
         else:
             self.close_if_idle()
 
@@ -269,6 +272,13 @@ class Connection(asyncio.Protocol):
             self._linger()
 
     def abort(self) -> None:
+        self._transport.abort()
+
+    def _reset(self) -> None:
+        """Cut, and throw away what the client did not read: else the kernel would keep that for minutes, for nobody."""
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self._transport.abort()
 
     # ── steps
@@ -325,7 +335,7 @@ class Connection(asyncio.Protocol):
         found = unpacking.advance() if self._active is item else None
         shared.body_size += unpacking.size - before
         if found is None and shared.body_size > shared.limits.buffered_bytes:
-            found = _full(item.method, item.path)
+            found = server_is_full(item.method, item.path)
         if found is None and self._active is item:
             shared.loop.call_soon(self._unpack, item, unpacking)
             return
@@ -368,7 +378,7 @@ class Connection(asyncio.Protocol):
         self._body_size += grown
         shared.body_size += grown
         if grown > 0 and shared.body_size > shared.limits.buffered_bytes:
-            self._reader.refuse(_full(*self._reader.target))
+            self._reader.refuse(server_is_full(*self._reader.target))
             self._count_body()
 
     def _linger(self) -> None:
@@ -388,7 +398,3 @@ class Connection(asyncio.Protocol):
             transport.write_eof()
         else:
             transport.close()
-
-
-def _full(method: str, path: str) -> Fault:
-    return Fault(503, "The server holds as many unfinished requests as it takes.", method, path)

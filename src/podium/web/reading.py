@@ -181,7 +181,7 @@ class RequestReader:
         self._is_upgrade = parser.should_upgrade()
         self.phase = _BODY
         if version != "1.1" and not self._is_http10:
-            self._refuse(505, "This server speaks HTTP/1.1 and HTTP/1.0.")
+            self._refuse(400, "This server speaks HTTP/1.1 and HTTP/1.0.")
         headers = self._headers
         if len(headers) > self._limits.headers:
             self._refuse(431, f"The request has more than {self._limits.headers} headers.")
@@ -227,13 +227,14 @@ class RequestReader:
 
     # ── what the callbacks decide by
 
+    # RFC 9110 would have 501 here, and 505 for a version; but a 5xx says that we failed, and pages whoever is on call.
     def _judge_transfer_encoding(self, headers: dict[bytes, bytes]) -> None:
         if b"content-length" in headers:
             self._refuse(400, "Content-Length and Transfer-Encoding contradict each other.")
         if self._is_http10:
             self._refuse(400, "HTTP/1.0 has no Transfer-Encoding.")
         if headers[b"transfer-encoding"].strip().lower() != b"chunked":
-            self._refuse(501, "The only Transfer-Encoding that is read here is chunked.")
+            self._refuse(400, "The only Transfer-Encoding that is read here is chunked.")
 
     def _judge_content_encoding(self, headers: dict[bytes, bytes]) -> None:
         try:
@@ -262,7 +263,7 @@ class RequestReader:
         """
         method = self._parser.get_method()
         if method == b"CONNECT":
-            self._close(Fault(501, "This server is not a proxy.", "CONNECT"))
+            self._close(Fault(400, "This server is not a proxy.", "CONNECT"))
             return
         kept = {name: value for name, value in self._headers.items() if name not in _UPGRADE}
         if not self._keeps_alive:

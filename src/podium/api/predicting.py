@@ -1,0 +1,133 @@
+"""Scoring one request offline: in a process of its own, in the model's own environment, within a time."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from podium.artifacts.digest import digest_folder
+from podium.environments.choice import choose
+from podium.errors import DeadlineExceeded, DigestMismatch, ModelError, WorkerCrashed
+from podium.models.mlmodel import read_mlmodel
+from podium.registry.resolve import Resolved
+from podium.settings.environments import EnvironmentOrder
+from podium.settings.home import Home
+from podium.settings.source_tree import child_command, child_environ
+
+CONTENT_TYPES = {"json": "application/json", "csv": "text/csv"}
+
+
+def predict(
+    found: Resolved,
+    body: bytes,
+    content_type: str,
+    order: EnvironmentOrder,
+    home: Home,
+    tell: Callable[[str], None],
+    timeout_s: float,
+    extra: Mapping[str, str] | None = None,
+) -> bytes:
+    """What the model answers to a request's body: the bytes that the server would answer.
+
+    Args:
+        found: The model.
+        body: In any form that the scoring endpoint takes.
+        content_type: Of CONTENT_TYPES.
+        order: Which Python.
+        home: Keeps environments.
+        tell: Called with lines for people.
+        timeout_s: For loading and scoring; building an environment does not count.
+        extra: Variables for the model's process, and for what builds its environment.
+
+    Raises:
+        ModelError: The model does not load, refuses the body, or fails; the message says which.
+        WorkerCrashed, DeadlineExceeded: The process died, or was not done in time.
+        DigestMismatch: The folder is not what was registered.
+        Misconfigured, LoadFailed, InvalidModel: As `environments.choice.choose`.
+    """
+    check_digest(found)
+    mlmodel = read_mlmodel(found.folder)
+    environ = {**os.environ, **(extra or {})}
+    python = choose(found.folder, mlmodel, order, home, tell, environ=environ).python
+    asked = {"folder": str(found.folder.absolute()), "mlmodel": mlmodel, "content_type": CONTENT_TYPES[content_type]}
+    return _score(python, asked, body, environ, timeout_s)
+
+
+def check_digest(found: Resolved) -> None:
+    """A registered model's folder is what was registered.
+
+    Raises:
+        DigestMismatch: It is not.
+    """
+    if found.digest is not None and (got := digest_folder(found.folder)) != found.digest:
+        raise DigestMismatch(
+            f"{found.folder} is not what was registered.\n  expected {found.digest}\n  got      {got}\n"
+            "Somebody changed the folder after it was recorded; nothing of it was loaded. Register it again."
+        )
+
+
+def _score(python: str, asked: dict[str, Any], body: bytes, environ: Mapping[str, str], timeout_s: float) -> bytes:
+    watched, held = os.pipe()
+    # A folder of its own as working directory: modules that only lie beside the caller must not be found.
+    with contextlib.ExitStack() as stack:
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="podium-predict-"))
+        stack.callback(os.close, held)
+        try:
+            process = subprocess.Popen(
+                child_command(["podium.worker.score", "--owner-fd", str(watched)], python),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                cwd=place,
+                env=child_environ(python, environ),
+                pass_fds=(watched,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(watched)
+        try:
+            out, _ = process.communicate(json.dumps(asked).encode() + b"\n" + body, timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise DeadlineExceeded(f"The model neither answered nor failed within {timeout_s:g} s.") from error
+        finally:
+            _end(process)
+    head, newline, answer = out.partition(b"\n")
+    if not newline:
+        raise WorkerCrashed(_death(process.returncode))
+    failure = json.loads(head)["error"]
+    if failure is not None:
+        raise ModelError(failure)
+    return answer
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """The process and whatever it started; it leads a session of its own."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+
+
+def _death(status: int) -> str:
+    if status >= 0:
+        return f"The model's process exited with status {status} and no answer; what it said stands above."
+    name = signal.Signals(-status).name
+    hint = " It may have run out of memory." if name == "SIGKILL" else ""
+    return f"The model's process was killed by {name}.{hint}"
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
