@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from podium.errors import InvalidInput, InvalidModel
+from podium.flavors.mlflow_shims import MlflowException
 from podium.flavors.onnx import LoadedSession, OnnxFlavor, load_proto
 from podium.flavors.onnx_session import open_session
 
@@ -82,7 +83,7 @@ def test_columns_feed_inputs_of_the_same_name(tmp_path: Path) -> None:
     assert list(session.predict(pd.DataFrame({"a": [1.0, 3.0], "b": [0.5, 0.5]}))["c"]) == [1.5, 3.5]
     with pytest.raises(InvalidInput, match=r"no columns \['b'\]"):
         session.predict(pd.DataFrame({"a": [1.0]}))
-    with pytest.raises(InvalidInput, match="Send each by name"):
+    with pytest.raises(MlflowException, match="Unable to map numpy array input"):
         session.predict(np.zeros((1, 2)))
 
 

@@ -8,10 +8,12 @@ import pytest
 
 from podium.domain.signature import AnyType, ArrayType, ColumnSchema, DataType, MapType
 from podium.errors import InvalidInput, SchemaMismatch
+from podium.flavors.mlflow_shims import MlflowException
 from podium.flavors.type_hints import (
     checked_hint,
     fit,
     from_frame,
+    from_text_frame,
     hints_of,
     schema_of_answer,
     schema_of_hint,
@@ -71,7 +73,6 @@ def test_an_answer_need_not_be_a_list() -> None:
         ([1], list[float], "Expected type float, but got int"),
         ([{"a": "b"}], list[dict[str, int]], r"dict\[str, int\]`.*Expected type int, but got str"),
         ([{1: 2}], list[dict[str, int]], "Key must be a string"),
-        (["tomorrow"], list[datetime.datetime], "ISO date"),
         ([[1, "a"]], list[list[int]], "Expected type int, but got str"),
         ([1] * 9, list[str], r"\.\.\. \(truncated\)"),
     ],
@@ -91,14 +92,33 @@ def test_input_that_does_not_fit_is_refused_in_mlflows_words(data: Any, hint: An
         ([None, "a"], list[Any], [None, "a"]),
         ([{"a": None}], list[dict[str, int | None]], [{"a": None}]),
         (pd.DataFrame({"x": ["a", "b"]}), list[str], ["a", "b"]),
-        (pd.DataFrame({"n": [1], "x": ["a"]}), list[str], ["a"]),
-        (pd.DataFrame({"a": [1.5], "b": [float("nan")]}), list[dict[str, float | None]], [{"a": 1.5, "b": None}]),
+        (pd.DataFrame({"a": [1.5, float("nan")]}), list[float | None], [1.5, None]),
         (pd.DataFrame([[{"a": 1}]]), list[dict[str, int]], [{"a": 1}]),
     ],
 )
 def test_input_is_brought_into_the_form_of_the_hint(data: Any, hint: Any, fitted: Any) -> None:
     """Text from JSON becomes dates and bytes, tables become lists."""
     assert fitted == fit(data, hint)
+
+
+def test_base64_and_dates_that_cannot_be_read_are_mlflows_error() -> None:
+    """With its status, which is not the client's."""
+    for hint, text in ((list[datetime.datetime], "tomorrow"), (list[bytes], "a")):
+        with pytest.raises(MlflowException, match="Failed to validate the input data against the type hint") as caught:
+            fit([text], hint)
+        assert caught.value.get_http_status_code() == 500
+
+
+def test_tables_become_texts_where_the_hint_asks_for_them() -> None:
+    """The first column that holds a text; a table without one is refused."""
+    frame = pd.DataFrame({"n": [1, 2], "x": ["a", "b"]})
+
+    made = [from_text_frame(frame, hint) for hint in (list[str], list[dict[str, str]])]
+
+    assert made == [["a", "b"], [{"x": "a"}, {"x": "b"}]]
+    assert frame is from_text_frame(frame, list[int])
+    with pytest.raises(SchemaMismatch, match="at least one string column"):
+        from_text_frame(frame[["n"]], list[str])
 
 
 def test_tables_stay_tables_without_a_hint_for_lists() -> None:

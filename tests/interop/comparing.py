@@ -105,6 +105,10 @@ _ECHOES = [
     # Of values that are no scalars podium says only what they are.
     (re.compile(r"(, got|for value|of data|convert (?:data|value)) `[\[{].*?[\]}]`(?=\"|'|$| with| to| from)"), r"\1"),
     (re.compile(r"(, got|for value|of data|convert (?:data|value)) `(<\w+>|…)`"), r"\1"),
+    # Type hints: MLflow quotes every element and what pydantic was given, podium the first scalar.
+    (re.compile(r"\(('[^']*'|\\*\"[^\"]*\"), (?=\\*['\"](Expect|Failed|Data|Key))"), "("),
+    (re.compile(r"input_value=.*?, input_type"), "input_type"),
+    (re.compile(r"; passed data: .*?(?=\. Check)"), ""),
     (re.compile(r"UnicodeDecodeError\('utf-8', b.*?, (\d+), (\d+), "), r"UnicodeDecodeError('utf-8', \1, \2, "),
     (re.compile(r"(?<=there were extra inputs: )\[.*?\]"), lambda found: "".join(sorted(found[0]))),
     (re.compile(r"exactly one of the input fields \{.*?\}"), "exactly one of the input fields {}"),

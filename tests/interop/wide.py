@@ -41,7 +41,7 @@ def cases(seed: int, wide: dict[str, Model], each: int) -> list[Case]:
     made = []
     for name, model in wide.items():
         for i in range(each):
-            kind, body = _request(chance, model)
+            kind, body = request(chance, model)
             made.append(Case(name, f"{i} {_shown(kind, body)}", body, kind))
     return made
 
@@ -164,7 +164,7 @@ def _element(chance: random.Random, dtype: str, odd: float) -> Any:
     return {"bool": True, "str": "ab", "bytes": "xyz", "object": "o", "datetime64[ns]": "2024-01-02"}[dtype]
 
 
-def _request(chance: random.Random, model: Model) -> tuple[str, bytes]:
+def request(chance: random.Random, model: Model) -> tuple[str, bytes]:
     odd = chance.choice([0.0, 0.0, 0.05, 0.25])
     entries = model.inputs or [column("double", "a"), column("string", "s")]
     is_named = "name" in entries[0]

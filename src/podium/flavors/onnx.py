@@ -11,6 +11,7 @@ from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
 from podium.flavors.contract import Loaded, RowIndependence, Saved
 from podium.flavors.folders import part_of
+from podium.flavors.mlflow_shims import MlflowException
 from podium.flavors.onnx_session import DEFAULT_PROVIDERS, check_options, open_session
 
 _FILE = "model.onnx"
@@ -59,8 +60,11 @@ class LoadedSession:
         if isinstance(data, np.ndarray) and len(names) == 1:
             return {names[0]: data}
         if isinstance(data, np.ndarray):
-            raise InvalidInput(
-                f"The model has {len(names)} inputs, {names}; one array cannot feed them. Send each by name."
+            # MLflow's error, its words and its status: clients of its server know them.
+            raise MlflowException(
+                "Unable to map numpy array input to the expected model input. Numpy arrays can only be used as input for "
+                f"MLflow ONNX models that have a single input. This model requires {len(names)} inputs. Please pass in "
+                f"data as either a dictionary or a DataFrame with the following tensors: {names}."
             )
         raise InvalidInput(f"The model takes a dict of arrays, an array or a table, got {type(data).__name__}.")
 

@@ -23,7 +23,7 @@ from podium.flavors.python_model import (
     TypeHints,
     is_python_model,
 )
-from podium.flavors.type_hints import checked_hint, fit, from_frame, hints_of, takes_context
+from podium.flavors.type_hints import checked_hint, fit, from_text_frame, hints_of, takes_context
 
 _PICKLE = "python_model.pkl"
 
@@ -46,7 +46,9 @@ class LoadedPythonModel:
         Raises:
             SchemaMismatch: The input does not fit the hint that the signature was made from.
         """
-        data = fit(data, self._hint) if self._checks else from_frame(data, self._hint)
+        data = from_text_frame(data, self._hint)
+        if self._checks:
+            data = fit(data, self._hint)
         arguments = (self.context, data) if self._takes_context else (data,)
         named = {"params": None if params is None else dict(params)} if self._takes_params else {}
         return self.native.predict(*arguments, **named)

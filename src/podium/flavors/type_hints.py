@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from podium.domain.reasons import Quotes
+from podium.domain.reasons import Quotes, reason
 from podium.domain.signature import (
     AnyType,
     ArrayType,
@@ -101,25 +101,64 @@ def fit(data: Any, hint: Any) -> Any:
     """Input in the form that a hint asks for: DataFrames become lists, dicts become pydantic models; then it is checked.
 
     Raises:
+        MlflowException: Base64 or a date that cannot be read, as in MLflow.
         SchemaMismatch: In MLflow's words; of the data the first scalar that does not fit is quoted, and nothing else.
     """
-    return _check(from_frame(data, hint), hint, Quotes())
+    try:
+        return _check(from_frame(data, hint), hint, Quotes())
+    except SchemaMismatch:
+        raise
+    except Exception as error:
+        # Base64 or a date that cannot be read: MLflow's error, with its status.
+        from podium.flavors.mlflow_shims import MlflowException
+
+        raise MlflowException(
+            f"Failed to validate the input data against the type hint `{hint}`. Error: {reason(error)}"
+        ) from error
 
 
 def from_frame(data: Any, hint: Any) -> Any:
-    """A DataFrame as the list that a `list[...]` hint asks for; everything else unchanged."""
-    pandas = sys.modules.get("pandas")
-    if pandas is None or not isinstance(data, pandas.DataFrame) or typing.get_origin(hint) is not list:
+    """A DataFrame as the list that a `list[...]` hint asks for: records for `dict` and models, else the first column.
+
+    Everything else is unchanged.
+    """
+    if not _is_frame(data) or typing.get_origin(hint) is not list:
         return data
     item = _item(hint)
-    is_record = item is dict or typing.get_origin(item) is dict or _is_pydantic(item)
-    if is_record and list(data.columns) != [0]:
+    if (item is dict or _is_pydantic(item)) and list(data.columns) != [0]:
         return _plain(data.to_dict(orient="records"))
-    column = data.iloc[:, 0]
-    if item is str and data.shape[1] > 1:
-        texts = [name for name, value in data.iloc[0].items() if isinstance(value, str)] if len(data) else []
-        column = data[texts[0]] if texts else column
-    return _plain(column.tolist())
+    return _plain(data.iloc[:, 0].tolist())
+
+
+def from_text_frame(data: Any, hint: Any) -> Any:
+    """A DataFrame as the list of texts, or of objects of texts, that these two hints ask for; else unchanged.
+
+    MLflow's wrapper does this for every PythonModel, and before anything is checked.
+
+    Raises:
+        SchemaMismatch: A list of texts from a table that holds none.
+    """
+    is_list = typing.get_origin(hint) is list
+    item = typing.get_args(hint)[0] if is_list and typing.get_args(hint) else None
+    is_object = typing.get_origin(item) is dict and typing.get_args(item) == (str, str)
+    if not _is_frame(data) or not (item is str or is_object):
+        return data
+    texts = [name for name, value in data.iloc[0].items() if isinstance(value, str)]
+    if is_object:
+        # Of its one column where MLflow looks for a text first.
+        return data[[texts[0]]].to_dict(orient="records") if texts else _records(data)
+    if not texts:
+        raise SchemaMismatch("Expected model input to contain at least one string column")
+    return data[texts[0]].tolist()
+
+
+def _records(data: Any) -> Any:
+    return data.to_dict("list")[0] if len(data.columns) == 1 else data.to_dict(orient="records")
+
+
+def _is_frame(data: Any) -> bool:
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(data, pandas.DataFrame)
 
 
 def describe(hint: Any) -> str:
@@ -149,15 +188,10 @@ def _check(data: Any, hint: Any, quotes: Quotes) -> Any:
 
 def _check_scalar(data: Any, hint: Any) -> Any:
     # JSON has neither bytes nor dates; both come as text.
-    try:
-        if hint is bytes and isinstance(data, str):
-            return base64.decodebytes(data.encode())
-        if hint is datetime.datetime and isinstance(data, str):
-            return datetime.datetime.fromisoformat(data)
-    except ValueError as error:
-        raise SchemaMismatch(
-            f"Expected {'base64' if hint is bytes else 'an ISO date'} for type {describe(hint)}"
-        ) from error
+    if hint is bytes and isinstance(data, str):
+        return base64.decodebytes(data.encode())
+    if hint is datetime.datetime and isinstance(data, str):
+        return datetime.datetime.fromisoformat(data)
     if isinstance(data, hint):
         return data
     raise SchemaMismatch(f"Expected type {describe(hint)}, but got {type(data).__name__}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.signature import Signature
-from podium.errors import HintMismatch, PodiumError, PredictFailed, SchemaMismatch
+from podium.errors import HintMismatch, InvalidInput, PodiumError, PredictFailed, SchemaMismatch
 from podium.flavors.contract import Loaded, RowIndependence
 from podium.models.enforce import InputPlan
 from podium.models.enforce_params import ParamsPlan
@@ -94,6 +94,9 @@ class Predictor:
             return self.loaded.predict(data, params)
         except SchemaMismatch as error:
             raise HintMismatch(error.message) from error
+        except InvalidInput as error:
+            # What a flavor says of its input goes to the log, as what any model says of it.
+            raise PredictFailed(_FAILED) from error
         except PodiumError:
             raise
         except (Exception, SystemExit) as error:

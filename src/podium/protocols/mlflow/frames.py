@@ -322,6 +322,8 @@ def _cast(values: Any, dtype: "np.dtype[Any]") -> Any:
     if getattr(values.dtype, "kind", "O") not in "iuf" or dtype.kind not in "biuf":
         return values.astype(dtype)
     numbers = values.to_numpy()
+    if dtype.kind == "u" and numbers.dtype.kind == "f":
+        return values.astype(dtype)  # which pandas itself refuses to wrap
     if dtype.kind in "iu" and len(numbers):
         if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
             return values.astype(dtype)  # raises, in pandas' words
