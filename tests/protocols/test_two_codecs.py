@@ -141,6 +141,28 @@ def test_a_body_with_anything_beside_its_input_is_left() -> None:
         assert side.reader.read(body.encode()) is None, body
 
 
+def test_a_name_given_twice_is_not_hidden_by_an_escaped_colon() -> None:
+    """Names are counted by their colons, so a colon that is written as an escape makes the count worthless."""
+    side = sides(columns(DataType.STRING, names=["a"]))
+    assert check(side, b'{"dataframe_records": [{"a": ":"}]}')
+
+    for twice in (b'{"a": "x", "a": "\\u003a"}', b'{"a": "x", "a": "\\u003A"}'):
+        assert side.reader.read(b'{"dataframe_records": [' + twice + b"]}") is None
+
+
+def test_a_body_that_is_closed_wrongly_is_left() -> None:
+    """The rows are cut out between the head and the last brackets; both have to be JSON's."""
+    frames = sides(columns(DataType.DOUBLE, DataType.DOUBLE, names=["a", "b"]))
+    arrays = sides(tensors(Tensor("float64", (-1, 2))))
+    assert check(frames, b'{"dataframe_split": {"columns": ["a", "b"], "data": [[1, 2]]}}')
+    assert check(arrays, b'{"inputs": [[1, 2]]}')
+
+    for end in (b"]}", b",}", b" }", b"}", b"", b"}]", b"}},", b"}}}", b"}}x", b"}\f}"):
+        assert frames.reader.read(b'{"dataframe_split": {"columns": ["a", "b"], "data": [[1, 2]]' + end) is None
+    for end in (b"", b"]", b"]}", b"}}", b",}", b"},", b"\0"):
+        assert arrays.reader.read(b'{"inputs": [[1, 2]]' + end) is None
+
+
 def test_what_mlflows_client_sends_is_taken() -> None:
     """`DataFrame.to_dict(orient="split")` has an index, in front of everything; `to_json` writes no spaces."""
     side = sides(columns(DataType.DOUBLE, DataType.STRING, names=["a", "b"]))

@@ -117,7 +117,7 @@ HEADS = [
     LINE + b"Transfer-Encoding: chunked\r\n\r\n",
     b"GET /c HTTP/1.0\r\n\r\n",
 ]
-BODIES = [b"", b"ab", b"2\r\nab\r\n0\r\n\r\n", b"\r\n", b"\r\n\r\n", b"GET /d HTTP/1.1\r\nHost: y\r\n\r\n"]
+BODIES = [b"", b"\r", b"\n", b"ab", b"2\r\nab\r\n0\r\n\r\n", b"\r\n", b"\r\n\r\n", b"GET /d HTTP/1.1\r\nHost: y\r\n\r\n"]
 
 
 @given(parts=st.lists(st.one_of(st.sampled_from(HEADS), st.sampled_from(BODIES), st.binary(max_size=6)), max_size=8))

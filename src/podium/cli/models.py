@@ -47,6 +47,7 @@ _AS_IN_MLFLOW = {
     "predict": ("podium.cli.models_predict", "predict"),
     "prepare-env": ("podium.cli.models_predict", "prepare_env"),
     "serve": ("podium.cli.models_serve", "models_serve"),
+    "update-pip-requirements": ("podium.cli.models_requirements", "update_pip_requirements"),
 }
 
 

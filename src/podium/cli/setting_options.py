@@ -35,7 +35,8 @@ def said_by_flags(settings: Sequence[Setting]) -> tuple[list[Said], list[Said]]:
             continue
         match context.get_parameter_source(setting.parameter):
             case ParameterSource.COMMANDLINE:
-                said.append(Said(setting.path, value, setting.flag))
+                flag = setting.flag if value is not False else f"--no-{setting.flag.removeprefix('--')}"
+                said.append(Said(setting.path, value, flag))
             case ParameterSource.ENVIRONMENT:
                 beneath.append(Said(setting.path, value, str(option.envvar)))
             case _:
