@@ -9,6 +9,7 @@ server's answers against the model's own, then lets the servers take turns under
 import argparse
 import datetime as dt
 import json
+import os
 import platform
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from servers import ALL, ROOT
 
 import environments
 
+_BEGIN, _END = "<!-- measured -->", "<!-- end of measured -->"
 _QUICK = {
     "models": ("logistic-ndarray", "forest-dataframe", "onnx-mlp"),
     "servers": ("podium", "mlflow", "fastapi", "nginx"),
@@ -46,6 +48,8 @@ def main() -> int:
     print(report.markdown(found))
     if chosen.plot:
         chosen.plot.write_text(report.svg(found))
+    for page in chosen.into:
+        _insert(page, report.summary(found, os.path.relpath(chosen.plot, page.parent) if chosen.plot else ""))
     verdicts = targets.judge(found)
     if chosen.targets:
         print(targets.table(verdicts))
@@ -67,6 +71,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--python", action="append", default=[], metavar="ENV=PATH", help="use this interpreter instead")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "latest.json")
     parser.add_argument("--plot", type=Path, default=None, help="write an SVG here")
+    parser.add_argument(
+        "--into", type=Path, action="append", default=[], help=f"put the summary between {_BEGIN} and {_END}"
+    )
     parser.add_argument("--show", type=Path, default=None, help="measure nothing: show this file of results")
     parser.add_argument("--targets", action="store_true", help="print each target; exit 1 when one is missed")
     return parser.parse_args()
@@ -112,6 +119,14 @@ def _measure(chosen: argparse.Namespace) -> dict[str, Any]:
         "versions": {n: environments.versions(p) for n, p in pythons.items()},
         **bench.found.to_json(),
     }
+
+
+def _insert(page: Path, text: str) -> None:
+    before, begin, rest = page.read_text().partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise SystemExit(f"{page}: no {_BEGIN} and {_END} in it")
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
 def _picked(text: str, default: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ ENVIRONMENTS = {
     "fastapi": ("fastapi", "uvicorn[standard]", "orjson", "joblib", "pyyaml", *_LIBRARIES),
     # With uvloop >= 0.22 its workers find no event loop.
     "mlserver": ("mlserver==1.7.1", "mlserver-sklearn==1.7.1", "uvloop<0.22", *_LIBRARIES),
+    "py-spy": ("py-spy",),
     "bentoml": ("bentoml==1.4.39", "pyyaml", *_LIBRARIES),
 }
 _SHARED = {"podium": "mlflow"}

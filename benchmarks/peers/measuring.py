@@ -117,7 +117,7 @@ class Bench:
     def measure_bare(self, python: Path) -> None:
         """The models in one process without any server: what no server can go below."""
         argv = [str(python), str(HERE / "bare.py"), str(self._models), *MODELS]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=180, env=_environment({}), check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=180, env=environment({}), check=False)
         if done.returncode:
             self.found.failed.append({"server": "bare", "model": "", "why": done.stderr[-300:]})
         else:
@@ -155,7 +155,7 @@ class Bench:
         work = Path(tempfile.mkdtemp(prefix=f"{server.name}-", dir=self._work))
         python = self._pythons.get(server.environment, Path())
         chosen = launch(server, python, self._models / model / "model", work)
-        tree = Tree(chosen.argv, _environment(chosen.env, python), work, work / "log")
+        tree = Tree(chosen.argv, environment(chosen.env, python), work, work / "log")
         try:
             running: Running | None = Running(tree, chosen.port, server)
             try:
@@ -242,7 +242,7 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
-def _environment(more: dict[str, str] | Any, python: Path = Path()) -> dict[str, str]:
+def environment(more: dict[str, str] | Any, python: Path = Path()) -> dict[str, str]:
     """Ours without what would reach into a server: its PATH begins with its own environment."""
     kept = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")}
     if python.name:

@@ -25,6 +25,40 @@ def markdown(found: dict[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def summary(found: dict[str, Any], plot: str = "") -> str:
+    """What a README has room for: one line for each model and load, with the head and the caveats.
+
+    Args:
+        found: The results.
+        plot: Path of the plot as the page that shows it sees it; "" for none.
+    """
+    cells = {(c["model"], c["load"], c["server"]): c["runs"] for c in found["cells"]}
+    peers = [peer for peer in _COLORS if peer != "podium" and any(key[2] == peer for key in cells)]
+    times = " | ".join(f"× {peer}" for peer in peers)
+    lines = [
+        f"| model | connections | podium, requests/s | {times} | p99 ms | p99 ms, mlflow |",
+        "|---|" + "---|" * (len(peers) + 4),
+    ]
+    for model, load in ((model, load) for model in _NAMES for load in _LOADS):
+        ours = cells.get((model, load, "podium"))
+        if ours:
+            theirs = [cells.get((model, load, peer)) for peer in peers]
+            times = [_times(ours, runs) for runs in theirs]
+            late = cells.get((model, load, "mlflow"))
+            last = f"{_middle(late, 'p99_ms'):.1f}" if late else ""
+            tail = f"{_middle(ours, 'p99_ms'):.2f} | {last}"
+            lines.append(
+                f"| {_NAMES[model]} | {_LOADS[load]} | {_middle(ours, 'rps'):,.0f} | {' | '.join(times)} | {tail} |"
+            )
+    shown = f"![Requests a second at 64 connections]({plot})" if plot else ""
+    return "\n\n".join(part for part in (_head(found), "\n".join(lines), shown, _caveats(found)) if part)
+
+
+def _times(ours: list[dict[str, float]], theirs: list[dict[str, float]] | None) -> str:
+    rate = _middle(theirs, "rps") if theirs else 0.0
+    return f"{_middle(ours, 'rps') / rate:.1f}" if rate else "–"
+
+
 def _head(found: dict[str, Any]) -> str:
     machine, settings = found["machine"], found["settings"]
     changed = " with uncommitted changes" if found["has_changes"] else ""
@@ -103,6 +137,10 @@ def _sentences(found: dict[str, Any]) -> Iterator[str]:
     yield (
         "MLflow: one worker, as it starts without a flag. FastAPI: typed body, async, one worker, one onnxruntime thread, "
         "no access log. MLServer: parallel_workers=0, its faster setting here. BentoML: one worker, batching for arrays."
+    )
+    yield (
+        "What podium wins is not its HTTP alone: requests that wait together run in one call, and where it has proven "
+        "at load that a cheaper way gives the model's own bits (linear models, forests on plain numbers), it goes that way."
     )
     yield (
         "Requests for podium run together in one call where they wait together; labels are the same, floating point sums "

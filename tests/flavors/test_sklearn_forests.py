@@ -78,10 +78,13 @@ def test_infinity_is_refused_as_before() -> None:
         call(np.full((1, 4), np.inf))
 
 
-def test_a_loaded_forest_is_called_so() -> None:
-    forest = RandomForestClassifier(5, random_state=0).fit(IRIS, SPECIES)
+def test_a_loaded_forest_is_called_so_when_asked_to() -> None:
+    loaded = LoadedEstimator(RandomForestClassifier(5, random_state=0).fit(IRIS, SPECIES), "predict")
+    assert loaded._call.__module__.startswith("sklearn.")
 
-    assert LoadedEstimator(forest, "predict")._call.__module__ == "podium.flavors.sklearn_forests"
+    loaded.hasten()
+
+    assert loaded._call.__module__ == "podium.flavors.sklearn_forests"
 
 
 class Louder(RandomForestClassifier):

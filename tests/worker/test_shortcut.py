@@ -18,6 +18,7 @@ from podium.worker.shortcut import Shortcut, find_shortcut
 
 WEIGHTS = np.array([0.1, 0.2, 0.3])
 TABLE = [{"type": "double", "name": name} for name in "abc"]
+FOUR = [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 4]}}]
 MATRIX = [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 3]}}]
 
 
@@ -31,6 +32,9 @@ class Model:
 
     def predict(self, data: Any, params: Any = None) -> Any:
         return self.own(data)
+
+    def hasten(self) -> None:
+        pass
 
     def shortcut(self) -> tuple[Callable[[Any], Any], str] | None:
         return None if self.claim is None else (self.claim, "a claim")
@@ -134,3 +138,16 @@ def test_what_a_shortcut_does_not_take_the_model_answers(workshop: Any) -> None:
 
     assert planned.status == raw.status == 400
     assert json.loads(planned.body)["message"] == json.loads(raw.body)["message"]
+
+
+def test_the_original_answers_where_that_is_wanted(workshop: Any) -> None:
+    model, _ = workshop.logistic_regression()
+    folder, mlmodel = workshop.estimator(model)
+    mlmodel["signature"] = {"inputs": json.dumps(FOUR), "outputs": None, "params": None}
+
+    fast = workshop.worker((folder, mlmodel)).ready()
+    own = workshop.worker((folder, mlmodel)).ready(has_shortcuts=False)
+
+    assert fast.runtime == "LogisticRegression by its own arithmetic, proven equal to the last bit"
+    assert own.runtime == "LogisticRegression by itself"
+    assert own.plan == fast.plan

@@ -31,12 +31,16 @@ class LoadedEstimator:
     def __init__(self, estimator: Any, method: str) -> None:
         self.native = estimator
         self.method = method
-        self._call: Callable[..., Any] = direct_forest(estimator, method) or getattr(estimator, method)
+        self._call: Callable[..., Any] = getattr(estimator, method)
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Call the method; params are ignored, as in MLflow."""
         del params
         return self._call(data)
+
+    def hasten(self) -> None:
+        """Call a forest without its thread pool, where that is proven to answer the same."""
+        self._call = direct_forest(self.native, self.method) or self._call
 
     def shortcut(self) -> tuple[Callable[[Any], Any], str] | None:
         """See `flavors.contract.Loaded.shortcut`."""

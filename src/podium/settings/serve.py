@@ -10,6 +10,7 @@ from podium.settings.declared import Kind, declare
 from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, environment_order
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
+RUNTIMES = ("auto", "original")
 BY_PROCESSORS = "one for each 4 processors"
 
 
@@ -53,6 +54,7 @@ class ServeSettings:
         poll_s: How often the registry is looked at.
         acknowledge_s: A gateway that has not taken over a routing table by then is killed and started again.
         boot_s: A gateway that does not accept connections by then is killed and started again.
+        runtime: `auto` answers by a shortcut where one is proven to change no bit; `original` by the model's own method.
         mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
         env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
@@ -69,6 +71,9 @@ class ServeSettings:
         10, "gather_percent", Kind.COUNT, "Wait so much of a batch's cost for its clients to return.", least=0, most=100
     )
     max_queue_rows: int = declare(4096, "max_queue_rows", Kind.COUNT, "Rows that may wait for a replica.")
+    runtime: str = declare(
+        "auto", "runtime", Kind.WORD, "A shortcut proven equal to the model's own method, or that itself.", choices=RUNTIMES
+    )
     threads: int = declare(1, "threads", Kind.COUNT, "Threads of each worker's numeric libraries.")
     load_timeout_s: float = declare(300.0, "load_timeout", Kind.SECONDS, "Seconds for a version to load.")
     drain_timeout_s: float = declare(30.0, "drain_timeout", Kind.SECONDS, "Seconds for requests in flight to finish.")
@@ -107,6 +112,8 @@ class ServeSettings:
             raise Misconfigured(f"port = {self.port}: must be 0 (any free one) to 65535")
         if self.batching not in BATCHING:
             raise Misconfigured(f"batching = {self.batching!r}: must be one of {', '.join(BATCHING)}")
+        if self.runtime not in RUNTIMES:
+            raise Misconfigured(f"runtime = {self.runtime!r}: must be one of {', '.join(RUNTIMES)}")
         _ = self.dialect  # refuses words that it does not know
 
     @property

@@ -14,6 +14,7 @@ from typing import Any
 from podium.domain.causes import load_cause
 from podium.domain.input_plan import plan_for
 from podium.errors import PodiumError
+from podium.flavors.contract import HasShortcut
 from podium.models.installed import installed_versions
 from podium.models.predictor import Predictor
 from podium.transport.messages import Load, LoadError, Loading, Message, Ready
@@ -69,11 +70,13 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
         except BaseException as error:  # noqa: BLE001 - the model's own code runs here
             log_event("load_failed", error=type(error).__name__, traceback=traceback_of(error))
             return LoadError(load_cause(error), _sentence(error))
+        if order.has_shortcuts and isinstance(predictor.loaded, HasShortcut):
+            predictor.loaded.hasten()
         tell(Loading("warm"))
         example = _score_example(predictor, folder, order.mlmodel)
         tell(Loading("probe"))
         verdict = _judge(order, predictor, example)
-    planned = _plan(predictor, example.data)
+    planned = _plan(predictor, example.data, order.has_shortcuts)
     said = [example.failure] if example.failure else []
     gc.collect()
     # What is loaded stays: a collector that looks through it on every pass only costs time.
@@ -95,14 +98,14 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
     return LoadedModel(predictor, verdict, planned, ready)
 
 
-def _plan(predictor: Predictor, example: Any) -> PlannedInput | None:
+def _plan(predictor: Predictor, example: Any, has_shortcuts: bool) -> PlannedInput | None:
     """What gateways may decode by themselves; nothing where the model's params lack a default."""
     plan = plan_for(predictor.signature) if predictor.takes_plans else None
     if plan is None:
         return None
     try:
         predictor.default_params()
-        return PlannedInput(plan, predictor, example)
+        return PlannedInput(plan, predictor, example, has_shortcuts)
     except PodiumError:
         return None
 

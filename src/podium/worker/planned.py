@@ -80,13 +80,14 @@ class PlannedInput:
         plan: What the gateways decode by.
         predictor: The model: its signature says what columns look like, and which params have defaults.
         example: The enforced input example, or None.
+        has_shortcuts: Whether anything but the model's own method may answer.
     """
 
-    def __init__(self, plan: InputPlan, predictor: Predictor, example: Any = None) -> None:
+    def __init__(self, plan: InputPlan, predictor: Predictor, example: Any = None, has_shortcuts: bool = True) -> None:
         self.plan = plan
         self._predictor = predictor
         self._assembler = Assembler(plan)
-        self.shortcut = find_shortcut(predictor, plan, self._assembler, example)
+        self.shortcut = find_shortcut(predictor, plan, self._assembler, example) if has_shortcuts else None
 
     def check(self, rows: Rows) -> None:
         """See that a frame holds what it says.
