@@ -12,7 +12,7 @@ from podium.artifacts.remote.cache import Cache
 from podium.artifacts.remote.fetch import Remotes
 from podium.domain.references import FolderRef, ModelRef, RemoteRef, RunRef
 from podium.errors import NotFound, RegistryError
-from podium.registry.embedded import Resolved, label_of, resolve_folder, resolve_in
+from podium.registry.embedded import Resolved, label_of, model_folder, resolve_folder, resolve_in
 from podium.registry.mlflow.answer import resolved
 from podium.registry.mlflow.chase import Fetcher
 from podium.registry.mlflow.look import Found, look
@@ -23,7 +23,7 @@ from podium.settings.mlflow import MlflowSettings, read_mlflow_settings
 
 _TIMEOUT_S = 5.0
 
-__all__ = ["Places", "Resolved", "absent_here", "resolve", "wanted_label"]
+__all__ = ["Places", "Resolved", "absent_here", "model_folder", "resolve", "wanted_label"]
 
 
 def resolve(reference: ModelRef, home: Home, settings: MlflowSettings | None = None) -> Resolved:
