@@ -24,12 +24,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "peers"))
 
-import environments
 import loads
 from loads import Load
 from measuring import MODELS, Running, environment
 from processes import Tree, adopt_orphans, end_all_children
 from servers import PODIUM, ROOT, launch
+
+import environments
 
 _RATE = 400
 _FEW_LOOKS = 100
