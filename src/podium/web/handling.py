@@ -1,4 +1,4 @@
-"""What lies between reading HTTP and answering it: whoever reads hands each request over with the way back for its answer."""
+"""What lies between reading HTTP and answering it: who reads hands over each request with the way back for its answer."""
 
 from collections.abc import Callable
 from typing import Protocol
