@@ -94,6 +94,7 @@ DEADLINES = [
     ("the third would make the first late", "a:114 a a", (0, 1)),
     ("the third would make the second late", "a a:114 a", (0, 1)),
     ("what is late anyway holds nobody back", "a:105 a a", (0, 1, 2)),
+    ("nor does one that is late anyway hide another's deadline", "a0:110 a2:105 a1", (0,)),
     ("a deadline met exactly is met", "a:116 a a", (0, 1, 2)),
 ]
 

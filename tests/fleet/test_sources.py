@@ -27,6 +27,8 @@ class Told:
         self.threads: set[int] = set()
         self.was_closed = False
 
+    is_remote = False
+
     def resolve(self, reference):
         self.threads.add(threading.get_ident())
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
@@ -78,6 +80,7 @@ def test_no_answer_changes_no_wish(error):
     down, back = heard(Told(error, error, resolved(1)), 2)
 
     assert (down.resolved, down.is_up) == (resolved(1), False)
+    assert down.down_since is not None
     assert back == Wish(resolved(1))
 
 

@@ -35,6 +35,8 @@ def wanted(case: Case, model: Model, status: int, message: str, their_status: in
         return "what would wrap around is refused"
     if their_status != 400:
         return None
+    if "…" in message and status == their_status and "Invalid parameters found" in their_message:
+        return "a second value is not quoted"
     is_mixed = "doesn't match format" in their_message or "unconverted data remains" in their_message
     if "timezone-naive" in their_message or (is_mixed and _ZONE.search(case.body)):
         return "time zones are taken"

@@ -197,7 +197,8 @@ def fetch(model_uri: str | Path) -> Path:
         NotFound, DigestMismatch, RegistryError.
     """
     from podium.artifacts.copies import verified_copy
-    from podium.registry.resolve import model_folder, resolve
+    from podium.registry.embedded import model_folder
+    from podium.registry.resolve import resolve
 
     reference = parse_reference(str(model_uri))
     home = find_home()

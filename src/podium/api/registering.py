@@ -22,8 +22,9 @@ from podium.domain.references import FolderRef, ModelRef, parse_reference
 from podium.domain.stages import Stage
 from podium.models.mlmodel import read_mlmodel
 from podium.registry.contract import Change, LoggedModel, RegisteredModel, Version
+from podium.registry.embedded import Resolved, model_folder
 from podium.registry.moves import Moved
-from podium.registry.resolve import Resolved, model_folder, resolve
+from podium.registry.resolve import resolve
 from podium.registry.search import Page
 from podium.registry.service import RegistryService
 from podium.registry.sqlite import SqliteStore
@@ -53,7 +54,8 @@ class Registry:
         """Record a model as the next version of a name, which is made if it is new.
 
         Args:
-            model: A model folder, or the URI of a model that was logged or registered here (`models:/m-…`, `models:/a/3`).
+            model: A model folder, or the URI of a model (`models:/m-…`, `models:/a/3`, `runs:/…`, `s3://…`); one that is
+                not in this registry is fetched and copied into it.
             name: The registered model's.
             description: Of the version.
             tags: Of the version.
@@ -64,7 +66,10 @@ class Registry:
             self.home.create()
             return self._service.register(folder, name, None, description, tags)
         found = resolve(reference, self.home)
-        assert found.digest is not None
+        if found.digest is None:
+            read_mlmodel(found.folder)
+            self.home.create()
+            return self._service.register(found.folder, name, str(reference), description, tags)
         return self._service.register_digest(found.digest, name, str(model), description, tags)
 
     def log(self, folder: Path | str, model_id: str | None = None) -> LoggedModel:

@@ -5,6 +5,7 @@
 
 import contextlib
 import time
+from datetime import datetime
 from typing import Any
 
 import click
@@ -14,7 +15,7 @@ from podium.cli.servers import the_server
 from podium.domain.references import parse_reference
 from podium.errors import DeadlineExceeded, LoadFailed, NotFound, PodiumError
 from podium.fleet.runfiles import find_servers
-from podium.registry.resolve import resolve
+from podium.registry.resolve import wanted_label
 from podium.settings.home import Home, find_home
 
 _LOOK_S = 0.1
@@ -66,7 +67,8 @@ def show(facts: dict[str, Any]) -> None:
             "requirements": model and _requirements(model),
             "batching": model and f"{'on' if model['batching']['is_on'] else 'off'}: {model['batching']['reason']}",
             "runtime": model and model["runtime"],
-            "registry": "answers" if source["is_up"] else f"does not answer: {source['error']}",
+            "from": source["place"],
+            "registry": "answers" if source["is_up"] else _outage(source),
             "empty": source["error"] if source["is_up"] else None,
             "restarts": f"{restarts['workers']} of workers, {restarts['gateways']} of gateways",
             "swaps": facts["swaps"],
@@ -81,6 +83,11 @@ def show(facts: dict[str, Any]) -> None:
             for entry in facts["failed"]
         ]
         print_table(("version", "cause", "vetoed", "message"), rows)
+
+
+def _outage(source: dict[str, Any]) -> str:
+    since = datetime.fromtimestamp(source["down_since"]).astimezone().isoformat(timespec="seconds")
+    return f"does not answer since {since}: {source['error']}"
 
 
 def _content(model: dict[str, Any]) -> str:
@@ -103,7 +110,7 @@ def _wait(home: Home, identity: str, facts: dict[str, Any], timeout_s: float) ->
             # The server looks at the registry from time to time only: what was moved a moment ago may be news to it.
             asked_at = now
             with contextlib.suppress(PodiumError):
-                wanted = resolve(parse_reference(facts["uri"]), home).label
+                wanted = wanted_label(parse_reference(facts["uri"]), home)
         if facts["wanted"] == wanted:
             failure = facts["wanted_failure"]
             if failure is not None:

@@ -165,24 +165,33 @@ def _gather_until(queue: Sequence[Waiting], cost: LatencyModel, policy: BatchPol
 
 def _pick(queue: Sequence[Waiting], now_ns: int, cost: LatencyModel, policy: BatchPolicy) -> tuple[int, ...]:
     head = queue[0]
-    key, total, tightest = head.merge_key, head.rows, head.deadline_ns
+    key, total = head.merge_key, head.rows
     if key is None or head.widest > policy.merge_rows:
         return (0,)
     picked, requests = [0], head.requests
+    # The soonest deadline among those that are in time with what was picked so far: who is late anyway holds nobody back.
+    tightest = _sooner(0, head, now_ns + cost.cost_ns(total))
     for position, item in enumerate(islice(queue, 1, None), 1):
         rows = item.rows
         if item.merge_key != key or item.widest > policy.merge_rows:
             continue
         if total + rows > policy.max_rows or requests + item.requests > policy.max_requests:
             break
-        if tightest and now_ns + cost.cost_ns(total) <= tightest < now_ns + cost.cost_ns(total + rows):
+        ends_ns = now_ns + cost.cost_ns(total + rows)
+        if tightest and ends_ns > tightest:
             break
         picked.append(position)
         requests += item.requests
         total += rows
-        if item.deadline_ns and (not tightest or item.deadline_ns < tightest):
-            tightest = item.deadline_ns
+        tightest = _sooner(tightest, item, ends_ns)
     return tuple(picked)
+
+
+def _sooner(tightest: int, item: Waiting, ends_ns: float) -> int:
+    deadline = item.deadline_ns
+    if not deadline or deadline < ends_ns:
+        return tightest
+    return min(tightest, deadline) if tightest else deadline
 
 
 def _fit(weight: float, rows: float, ns: float, rows_rows: float, rows_ns: float) -> tuple[float, float]:

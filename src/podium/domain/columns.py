@@ -91,12 +91,17 @@ def _conform_datetimes(label: Any, values: "pd.Series[Any]") -> "pd.Series[Any]"
     before = values.dtype
     try:
         if values.dtype == object:
-            values = pandas.to_datetime(values, utc=True)
+            try:
+                read: pd.Series[Any] = values.astype("datetime64[ns]")
+                return read
+            except ValueError:
+                # Moments in a zone, maybe in several.
+                values = pandas.to_datetime(values, utc=True)
         if isinstance(values.dtype, pandas.DatetimeTZDtype):
             values = values.dt.tz_convert("UTC").dt.tz_localize(None)
         nanoseconds: pd.Series[Any] = values.astype("datetime64[ns]")
         return nanoseconds
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise SchemaMismatch(f"Failed to convert column {label} from type {before} to DataType.datetime.") from error
 
 

@@ -1,9 +1,10 @@
-"""What a person writes to name a model: `models:/fraud/production`, `models:/fraud@champion`, a folder."""
+"""What a person writes to name a model: `models:/fraud/production`, `models:/fraud@champion`, an address, a folder."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
+from podium.domain.masking import masked
 from podium.domain.stages import Stage
 from podium.errors import InvalidReference
 
@@ -13,9 +14,11 @@ _ALIAS = re.compile(r"[\w\-]{1,255}")
 _MAX_DIGITS = 100
 _MAX_NAME = 256
 _VERSION_LIKE = re.compile(r"v\d+", re.IGNORECASE)
+_RUN_ID = re.compile(r"[\w\-]{1,256}")
+REMOTE_SCHEMES = ("s3", "gs", "abfs", "abfss", "wasb", "wasbs", "http", "https", "mlflow-artifacts")
 _FORMS = (
-    "Write models:/NAME/VERSION, models:/NAME/STAGE, models:/NAME/latest, models:/NAME@ALIAS, "
-    "models:/m-<id>, a folder or file:URI."
+    "Write models:/NAME/VERSION, models:/NAME/STAGE, models:/NAME/latest, models:/NAME@ALIAS, models:/m-<id>, "
+    "runs:/RUN/PATH, a folder, an archive, or a URI with file:, s3:, gs:, abfss:, wasbs:, http: or https:."
 )
 
 
@@ -82,7 +85,31 @@ class FolderRef:
         return self.path
 
 
-ModelRef = VersionRef | StageRef | LatestRef | AliasRef | LoggedRef | FolderRef
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """`runs:/<run id>/<path>`: what a run of MLflow's logged, or a model that was logged in it by that name."""
+
+    run_id: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"runs:/{self.run_id}/{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteRef:
+    """A folder or an archive that another machine keeps: `s3://bucket/key`, `https://host/model.tar.gz`.
+
+    `uri` may hold a secret; what is shown (`str`, `repr`) does not.
+    """
+
+    uri: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return masked(self.uri)
+
+
+ModelRef = VersionRef | StageRef | LatestRef | AliasRef | LoggedRef | FolderRef | RunRef | RemoteRef
 
 
 def parse_reference(text: str) -> ModelRef:
@@ -95,9 +122,13 @@ def parse_reference(text: str) -> ModelRef:
         return _parse_models_uri(text)
     if text.startswith("file:"):
         return FolderRef(_strip_file_scheme(text))
+    if text.startswith("runs:"):
+        return _parse_runs_uri(text)
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.\-]+):/", text)
+    if scheme and scheme[1].lower() in REMOTE_SCHEMES:
+        return _parse_remote_uri(text, scheme[1].lower())
     if scheme:
-        raise InvalidReference(f"{text}: podium does not read {scheme[1]}: URIs. {_FORMS}")
+        raise InvalidReference(f"{masked(text)}: podium does not read {scheme[1]}: URIs. {_FORMS}")
     if not text.strip():
         raise InvalidReference(f"An empty model URI. {_FORMS}")
     return FolderRef(text)
@@ -162,6 +193,27 @@ def _parse_suffix(name: str, suffix: str) -> ModelRef:
     if suffix.lower() == "latest":
         return LatestRef(name)
     return StageRef(name, Stage.parse(suffix))
+
+
+def _parse_runs_uri(text: str) -> RunRef:
+    # As in models: URIs, a name after two slashes is a profile of Databricks' and nothing to us.
+    rest = re.match(r"runs:/(?:/[^/]*/)?(?!/)(.+)", text)
+    run_id, _, path = (rest[1] if rest else "").partition("/")
+    parts = path.rstrip("/").split("/")
+    if not _RUN_ID.fullmatch(run_id) or {"", ".", ".."} & set(parts):
+        raise InvalidReference(f"Not a proper runs:/ URI: {text}. Write runs:/RUN/PATH, as in runs:/<run id>/model.")
+    return RunRef(run_id, "/".join(parts))
+
+
+def _parse_remote_uri(text: str, scheme: str) -> RemoteRef:
+    place = text.partition(":")[2]
+    # The proxy of an MLflow server may be named by its path alone.
+    is_named = place.startswith("//") and place[2:].partition("/")[0]
+    if not is_named and not (scheme == "mlflow-artifacts" and re.match(r"/+[^/]", place)):
+        raise InvalidReference(f"{masked(text)}: a {scheme}: URI names a host or a bucket after two slashes. {_FORMS}")
+    if any(ord(character) <= 32 or ord(character) == 127 for character in text):
+        raise InvalidReference(f"{masked(text)!r}: write blanks and control characters in a URI as %XX.")
+    return RemoteRef(scheme + ":" + place)
 
 
 def _strip_file_scheme(text: str) -> str:

@@ -1,6 +1,8 @@
 """Where the wish comes from: a registry that is followed, or a folder or version that stands still."""
 
 import asyncio
+import random
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +11,8 @@ from typing import Protocol
 from podium.domain.references import AliasRef, LatestRef, ModelRef, StageRef
 from podium.errors import NotFound, PodiumError
 from podium.registry.resolve import Resolved
+
+_DOWN_POLL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +23,27 @@ class Wish:
         resolved: The wanted version; None when the source answered that nothing is there.
         error: Why the source could not answer, or what it did not find; None when it answered with a version.
         is_up: Whether the source answered at all. When it did not, `resolved` is what it said before.
+        down_since: When it first did not, in seconds of the Unix epoch; None while it answers.
     """
 
     resolved: Resolved | None
     error: str | None = None
     is_up: bool = True
+    down_since: float | None = None
 
 
 class Observer(Protocol):
     """Says what a reference stands for; `registry.observe.RegistryObserver` does."""
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether asking is a burden on somebody else's server, for many of us at the same moment perhaps."""
+
     def resolve(self, reference: ModelRef) -> Resolved:
         """Raises NotFound when nothing is there and another PodiumError when that cannot be known."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Ends what is under way; called from another thread than `resolve`."""
 
 
 def follows(reference: ModelRef) -> bool:
@@ -52,13 +63,21 @@ async def follow(
     with ThreadPoolExecutor(1, thread_name_prefix="podium-source") as thread:
         try:
             while True:
-                await asyncio.sleep(poll_s)
+                await asyncio.sleep(_pause_s(poll_s, observer, wish, random.random()))
                 newer = await loop.run_in_executor(thread, _ask, observer, reference, wish)
                 if newer != wish:
                     wish = newer
                     heard(wish)
         finally:
-            thread.submit(observer.close)
+            # Before the thread is waited for: it may be waiting for a server that hangs.
+            observer.close()
+
+
+def _pause_s(poll_s: float, observer: Observer, wish: Wish, luck: float) -> float:
+    """Seconds until the next question; `luck` from 0 to 1 spreads the questions of many servers to one registry."""
+    if not observer.is_remote:
+        return poll_s
+    return (poll_s if wish.is_up else max(poll_s, _DOWN_POLL_S)) * (0.8 + 0.4 * luck)
 
 
 def _ask(observer: Observer, reference: ModelRef, before: Wish) -> Wish:
@@ -67,7 +86,12 @@ def _ask(observer: Observer, reference: ModelRef, before: Wish) -> Wish:
     except NotFound as error:
         return Wish(None, error.message)
     except PodiumError as error:
-        return Wish(before.resolved, error.message, is_up=False)
+        return _down(before, error.message)
     except Exception as error:  # noqa: BLE001
         # Whatever is wrong with a source, what serves keeps serving.
-        return Wish(before.resolved, f"The registry cannot be read: {type(error).__name__}: {error}", is_up=False)
+        return _down(before, f"The registry cannot be read: {type(error).__name__}: {error}")
+
+
+def _down(before: Wish, reason: str) -> Wish:
+    since = before.down_since if before.down_since is not None else time.time()
+    return Wish(before.resolved, reason, is_up=False, down_since=since)

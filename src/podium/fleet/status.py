@@ -98,6 +98,8 @@ def status_of(situation: Situation) -> dict[str, Any]:
         "source": {
             "is_up": situation.wish.is_up,
             "error": situation.wish.error,
+            "down_since": situation.wish.down_since,
+            "place": situation.wish.resolved.place if situation.wish.resolved else None,
             "is_followed": situation.is_followed,
         },
         "replicas": [_replica(replica) for replica in situation.replicas],

@@ -1,91 +1,106 @@
-"""Watching the registry from a server: read-only, bounded, and never fooled into believing that nothing is wanted.
+"""Watching what a server serves, wherever it is registered: podium's own registry first, then MLflow's stores."""
 
-A registry that cannot be read is an error, never an empty answer: what serves then keeps serving.
-"""
+import threading
 
-import time
-from dataclasses import dataclass
-
-from podium.artifacts.tree import fingerprint
-from podium.domain.references import FolderRef, ModelRef
-from podium.registry.resolve import Resolved, model_folder, resolve_folder, resolve_in
-from podium.registry.snapshot import FileState, file_state, read_snapshot
+from podium.domain.references import FolderRef, ModelRef, RemoteRef, RunRef
+from podium.errors import NotFound, RegistryError
+from podium.registry.embedded import Resolved
+from podium.registry.mlflow.chase import Fetcher
+from podium.registry.mlflow.observe import MlflowObserver
+from podium.registry.observe_embedded import EmbeddedObserver
+from podium.registry.resolve import Places, not_found, resolve
 from podium.settings.home import Home
+from podium.settings.mlflow import MlflowSettings, read_mlflow_settings
 
-_TIMEOUT_S = 0.35
-
-
-@dataclass(frozen=True, slots=True)
-class _SeenFolder:
-    """What was answered for a folder, of which state, and a newer state that was seen once."""
-
-    answer: Resolved
-    fingerprint: str
-    newer: str | None = None
+_TIMEOUT_S = 5.0
 
 
 class RegistryObserver:
-    """Says again and again what references stand for. Remembers which registry it saw first and accepts no other.
+    """Says again and again what references stand for, of any kind. Remembers which place answered first.
 
-    Asking costs a few `stat` calls while nothing changed. No connection, descriptor or lock is held between calls, so the
-    registry's file may be moved, locked or replaced at any time. For one thread at a time.
+    A reference that one place answered is asked for there and nowhere else from then on: a registry that loses a model,
+    or is lost, does not make another model of the same name live. For one thread at a time, but for `close`.
+
+    Args:
+        home: PODIUM_HOME.
+        settings: MLflow's; None reads its variables when they are first needed.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, settings: MlflowSettings | None = None) -> None:
         self._home = home
-        self._registry_id: str | None = None
-        self._state: FileState | None = None
-        self._answers: dict[ModelRef, Resolved] = {}
-        self._folders: dict[FolderRef, _SeenFolder] = {}
+        self._settings = settings
+        self._here = EmbeddedObserver(home)
+        self._there: MlflowObserver | None = None
+        self._place: dict[ModelRef, EmbeddedObserver | MlflowObserver] = {}
+        self._lock = threading.Lock()
+        self._is_closed = False
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether asking is a burden on somebody else's server."""
+        return any(place is self._there for place in self._place.values())
 
     def resolve(self, reference: ModelRef) -> Resolved:
-        """What a reference stands for now. Takes less than half a second, but for hashing a folder's new content.
-
-        A folder's label changes only when its content was the same in two calls running: a folder that is being written
-        is not a new version yet.
+        """What a reference stands for now. Takes some seconds at most, but for hashing a folder's new content.
 
         Raises:
-            NotFound: The registry was read, and nothing is there.
-            RegistryError: The registry cannot be read (missing, locked, replaced by another), or an artifact is gone.
-            InvalidModel: The folder is not a model.
+            NotFound: The registries were read, and nothing is there.
+            RegistryError: One cannot be read, or files of it cannot be fetched.
+            InvalidModel: What is there is no model.
         """
         if isinstance(reference, FolderRef):
-            return self._resolve_folder(reference)
-        state = file_state(self._home.registry)
-        if state != self._state:
-            self._answers.clear()
-        known = self._answers.get(reference)
-        if known and known.folder.is_dir():
-            return known
-        answer = self._read(reference)
-        # The state from before the reading, and only when a later change must show in it.
-        if state.is_settled(time.time()):
-            self._state = state
-            self._answers[reference] = answer
-        return answer
+            return self._here.resolve(reference)
+        if isinstance(reference, RemoteRef):
+            return resolve(reference, self._home, self._mlflow_settings())
+        if reference not in self._place:
+            return self._first(reference)
+        return self._place[reference].resolve(reference)
 
     def close(self) -> None:
-        """Forget what was read; nothing else is held."""
-        self._state = None
-        self._answers.clear()
-        self._folders.clear()
+        """Forget what was read and end what is under way; from any thread."""
+        with self._lock:
+            self._is_closed = True
+            there = self._there
+        self._here.close()
+        if there is not None:
+            there.close()
 
-    def _read(self, reference: ModelRef) -> Resolved:
-        path = self._home.registry
-        snapshot = read_snapshot(
-            path, lambda reader: resolve_in(reader, reference, self._home), _TIMEOUT_S, self._registry_id
-        )
-        self._registry_id = snapshot.registry_id
-        return snapshot.value
-
-    def _resolve_folder(self, reference: FolderRef) -> Resolved:
-        state = fingerprint(model_folder(reference, self._home))
-        seen = self._folders.get(reference)
-        if seen and state == seen.fingerprint:
-            return seen.answer
-        if seen and state != seen.newer:
-            self._folders[reference] = _SeenFolder(seen.answer, seen.fingerprint, state)
-            return seen.answer
-        answer = resolve_folder(reference, self._home)
-        self._folders[reference] = _SeenFolder(answer, state)
+    def _first(self, reference: ModelRef) -> Resolved:
+        missing: NotFound | None = None
+        there = self._mlflow()
+        if not isinstance(reference, RunRef) and (there is None or self._home.registry.exists()):
+            try:
+                answer = self._here.resolve(reference)
+            except NotFound as error:
+                missing = error
+            else:
+                self._place[reference] = self._here
+                return answer
+        if there is None:
+            raise not_found(reference, missing, None, self._mlflow_settings())
+        try:
+            answer = there.resolve(reference)
+        except NotFound as error:
+            raise not_found(reference, missing, error, self._mlflow_settings()) from error
+        self._place[reference] = there
         return answer
+
+    def _mlflow_settings(self) -> MlflowSettings:
+        if self._settings is None:
+            self._settings = read_mlflow_settings()
+        return self._settings
+
+    def _mlflow(self) -> MlflowObserver | None:
+        if self._there is None:
+            places = Places(self._home, self._mlflow_settings())
+            asking = places.stores(min(_TIMEOUT_S, places.settings.timeout_s), 0)
+            fetching = places.stores(places.settings.timeout_s, places.settings.retries)
+            if asking is None or fetching is None:
+                return None
+            remotes = places.remotes()
+            fetcher = Fetcher(fetching, remotes, places.settings.folder)
+            with self._lock:
+                if self._is_closed:
+                    raise RegistryError("podium is stopping.")
+                self._there = MlflowObserver(asking, fetching, remotes, fetcher)
+        return self._there

@@ -1,191 +1,140 @@
-"""From what a person wrote to the folder that is loaded: which version, which digest, and where it lies.
+"""From what a person wrote to the folder that is loaded: podium's own registry answers first, then MLflow's stores.
 
-What is not found is explained from what is there: each place that was searched, what stands there instead, the name that
-was perhaps meant.
+What is in none of them is explained from what is there: each place that was searched, and what stands there instead.
 """
 
-import shlex
-from collections.abc import Sequence
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from podium.artifacts.digest import PREFIX, digest_folder
-from podium.artifacts.local import LocalArtifacts
-from podium.domain.nearest import did_you_mean
-from podium.domain.references import AliasRef, FolderRef, LatestRef, LoggedRef, ModelRef, StageRef, VersionRef
-from podium.domain.stages import Stage
-from podium.errors import InvalidInput, InvalidModel, NotFound, RegistryError
-from podium.registry.contract import Reader, Version
+from podium.artifacts.digest import digest_folder
+from podium.artifacts.remote.cache import Cache
+from podium.artifacts.remote.fetch import Remotes
+from podium.domain.references import FolderRef, ModelRef, RemoteRef, RunRef
+from podium.errors import NotFound, RegistryError
+from podium.registry.embedded import Resolved, label_of, model_folder, resolve_folder, resolve_in
+from podium.registry.mlflow.answer import resolved
+from podium.registry.mlflow.chase import Fetcher
+from podium.registry.mlflow.look import Found, look
+from podium.registry.mlflow.stores import Stores, open_stores
 from podium.registry.snapshot import read_snapshot
 from podium.settings.home import Home
+from podium.settings.mlflow import MlflowSettings, read_mlflow_settings
 
 _TIMEOUT_S = 5.0
-_SHOWN = 8
+
+__all__ = ["Places", "Resolved", "absent_here", "model_folder", "resolve", "wanted_label"]
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """What a reference stands for now.
+def resolve(reference: ModelRef, home: Home, settings: MlflowSettings | None = None) -> Resolved:
+    """Find what a reference stands for, and fetch its files if they are elsewhere. Reads only.
 
-    Attributes:
-        name: The registered model's; None for a folder or a logged model.
-        version: Its number; None for a folder or a logged model.
-        label: What people see: the version, or the first 12 hex digits of the content's digest.
-        stage: The version's stage; None without a version.
-        digest: What the registry recorded; None when there is no record ("unverified").
-        folder: Where to copy from. What is loaded is a verified copy, never this folder itself.
-    """
+    Nothing is written but the cache of fetched files under the home folder.
 
-    reference: ModelRef
-    name: str | None
-    version: int | None
-    label: str
-    stage: Stage | None
-    digest: str | None
-    folder: Path
-
-
-def resolve(reference: ModelRef, home: Home) -> Resolved:
-    """Find what a reference stands for. Reads only; creates nothing.
+    Args:
+        reference: What was asked for.
+        home: PODIUM_HOME.
+        settings: MLflow's; None reads its variables now.
 
     Raises:
         NotFound: Lists each place that was searched.
-        RegistryError: The registry, or an artifact that it records, cannot be read.
-        InvalidModel: The folder is not a model.
+        RegistryError: A registry, a server or an artifact that it records cannot be read.
+        InvalidModel: What is there is not a model.
+        MissingDependency: An extra is needed for this kind of address.
     """
     if isinstance(reference, FolderRef):
         return resolve_folder(reference, home)
-    if not home.registry.exists():
-        raise NotFound(
-            f"{reference}: nothing is registered here yet. Run: podium models register DIR NAME",
-            [f"{home.registry}: there is no registry (PODIUM_HOME={home.root})"],
-        )
-    return read_snapshot(home.registry, lambda reader: resolve_in(reader, reference, home), _TIMEOUT_S).value
+    places = Places(home, settings if settings is not None else read_mlflow_settings())
+    if isinstance(reference, RemoteRef):
+        return places.fetch_address(reference)
+    found = places.find(reference)
+    return found if isinstance(found, Resolved) else resolved(reference, found, places.fetch(found))
 
 
-def resolve_folder(reference: FolderRef, home: Home) -> Resolved:
-    """A folder as it stands, hashed for its label; the registry has no part in it."""
-    folder = model_folder(reference, home)
-    return Resolved(reference, None, None, label_of(digest_folder(folder)), None, None, folder)
+def wanted_label(reference: ModelRef, home: Home) -> str:
+    """The label of the version that a reference which may move stands for now. Nothing is fetched.
 
-
-def model_folder(reference: FolderRef, home: Home) -> Path:
-    """The folder that a reference names, if there is a model in it."""
-    folder = Path(reference.path).expanduser().absolute()
-    if not folder.exists():
-        message = f"There is no model folder {reference.path}."
-        if "/" not in reference.path:
-            message += f" A registered model is named models:/{reference.path}/production."
-        raise NotFound(message, [f"{folder}: not there", f"{home.registry}: not asked, for this is not a models:/ URI"])
-    if not folder.is_dir():
-        raise InvalidModel(f"{folder} is a file. A model is a folder with an MLmodel file in it.")
-    if not (folder / "MLmodel").is_file():
-        raise InvalidModel(f"{folder} has no MLmodel file, so it is not a model's folder.")
-    return folder
-
-
-def label_of(digest: str) -> str:
-    """What people see of a digest."""
-    return digest.removeprefix(PREFIX)[:12]
-
-
-def resolve_in(reader: Reader, reference: ModelRef, home: Home) -> Resolved:
-    """Resolve a reference that is not a folder in one view of the registry."""
-    match reference:
-        case LoggedRef(model_id):
-            logged = reader.logged(model_id)
-            if logged is None:
-                raise NotFound(f"No model was logged as {model_id}.", [f"{home.registry}: logged models"])
-            label = label_of(logged.digest)
-            return Resolved(reference, None, None, label, None, logged.digest, _folder(logged.digest, reference, home))
-        case FolderRef():
-            raise AssertionError("folders are not in the registry")
-        case _:
-            version = find_version(reader, reference, str(home.registry))
-            folder = _folder(version.digest, reference, home)
-            number = version.version
-            return Resolved(reference, version.name, number, str(number), version.stage, version.digest, folder)
-
-
-def find_version(reader: Reader, reference: VersionRef | StageRef | LatestRef | AliasRef, place: str) -> Version:
-    """The version that a reference stands for in one view of the registry.
-
-    Raises:
-        NotFound: Says what is there instead.
+    Raises: As `resolve`.
     """
-    found = _look_up(reader, reference)
-    if found is None:
-        raise _not_found(reader, reference, reader.versions(reference.name), place)
-    return found
+    found = Places(home, read_mlflow_settings()).find(reference)
+    if isinstance(found, Resolved):
+        return found.label
+    return str(found.version.number) if found.version is not None else resolve(reference, home).label
 
 
-def _look_up(reader: Reader, reference: VersionRef | StageRef | LatestRef | AliasRef) -> Version | None:
-    match reference:
-        case VersionRef(name, number):
-            return reader.version(name, number)
-        case StageRef(name, stage):
-            return reader.highest(name, stage)
-        case AliasRef(name, alias) if alias.lower() != "latest":
-            model = reader.model(name)
-            return reader.version(name, model.aliases[alias]) if model and alias in model.aliases else None
-        case _:
-            # `@latest` is reserved as an alias and means what `/latest` means.
-            return reader.highest(reference.name)
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The places that are searched, in their order."""
+
+    home: Home
+    settings: MlflowSettings
+
+    def find(self, reference: ModelRef) -> Resolved | Found:
+        """Ask podium's registry, then MLflow's."""
+        missing: NotFound | None = None
+        if not isinstance(reference, RunRef):
+            try:
+                return self._here(reference)
+            except NotFound as error:
+                missing = error
+        stores = self.stores(self.settings.timeout_s, self.settings.retries)
+        if stores is None:
+            raise not_found(reference, missing, None, self.settings)
+        try:
+            return look(stores, reference)
+        except NotFound as error:
+            raise not_found(reference, missing, error, self.settings) from error
+        except RegistryError as error:
+            if missing is None:
+                raise
+            raise RegistryError(f"{reference} is not in {self.home.registry}, and MLflow's: {error.message}") from error
+
+    def stores(self, timeout_s: float, retries: int) -> Stores | None:
+        """MLflow's stores, if its variables name any."""
+        return open_stores(self.settings, timeout_s=timeout_s, retries=retries)
+
+    def remotes(self) -> Remotes:
+        """What fetches into the home's cache."""
+        return Remotes(Cache(self.home.cache), self.settings)
+
+    def fetch(self, found: Found) -> Path:
+        """The files of what was found."""
+        stores = self.stores(self.settings.timeout_s, self.settings.retries)
+        assert stores is not None
+        return Fetcher(stores, self.remotes(), self.settings.folder).fetch(found)
+
+    def fetch_address(self, reference: RemoteRef) -> Resolved:
+        """The files at an address, which stands still like a folder."""
+        folder = self.remotes().fetch(reference.uri, hashlib.sha256(reference.uri.encode()).hexdigest())
+        return Resolved(reference, None, None, label_of(digest_folder(folder)), None, None, folder, str(reference))
+
+    def _here(self, reference: ModelRef) -> Resolved:
+        if not self.home.registry.exists():
+            raise absent_here(reference, self.home)
+        return read_snapshot(self.home.registry, lambda reader: resolve_in(reader, reference, self.home), _TIMEOUT_S).value
 
 
-def _not_found(
-    reader: Reader, reference: VersionRef | StageRef | LatestRef | AliasRef, versions: Sequence[Version], place: str
-) -> NotFound:
-    name = reference.name
-    if reader.model(name) is None:
-        names = [model.name for model in reader.models()]
-        hint = did_you_mean(name, names)
-        return NotFound(
-            f"{reference}: no registered model is named {name!r}.{hint}", [f"{place}: {_listed('models', sorted(names))}"]
-        )
-    if not versions:
-        return NotFound(f"{reference}: {name!r} has no versions.", [f"{place}: versions of {name!r}: none"])
-    highest = versions[-1].version
-    match reference:
-        case StageRef(_, stage):
-            there = [f"{version.version} ({version.stage.value})" for version in versions]
-            fix = f"Run: podium models transition {shlex.quote(name)} {highest} {stage.value.lower()}"
-            return NotFound(
-                f"{reference}: no version of {name!r} is in stage {stage.value}. {fix}",
-                [f"{place}: {_listed('versions', there)}"],
-            )
-        case AliasRef(_, alias):
-            aliases = [f"{other} -> {version.version}" for version in versions for other in version.aliases]
-            fix = f"Run: podium models alias {shlex.quote(name)} {shlex.quote(alias)} {highest}"
-            return NotFound(
-                f"{reference}: {name!r} has no alias {alias!r}. {fix}", [f"{place}: {_listed('aliases', sorted(aliases))}"]
-            )
-        case _:
-            numbers = [str(version.version) for version in versions]
-            return NotFound(
-                f"{reference}: {name!r} has no version {reference.version}."
-                if isinstance(reference, VersionRef)
-                else f"{reference}: not found.",
-                [f"{place}: {_listed('versions', numbers)}"],
-            )
+def absent_here(reference: ModelRef, home: Home) -> NotFound:
+    """Podium's own registry was never made."""
+    return NotFound(
+        f"{reference}: nothing is registered here yet. Run: podium models register DIR NAME",
+        [f"{home.registry}: there is no registry (PODIUM_HOME={home.root})"],
+    )
 
 
-def _listed(what: str, items: Sequence[str]) -> str:
-    """At most the last few: of many versions, the newest are the ones that were meant."""
-    if not items:
-        return f"no {what}"
-    left_out = len(items) - _SHOWN
-    return f"{what} " + (f"({left_out} more) … " if left_out > 0 else "") + ", ".join(items[-_SHOWN:])
+def not_found(reference: ModelRef, here: NotFound | None, there: NotFound | None, settings: MlflowSettings) -> NotFound:
+    """One error of two: the sentence of the place that knows more, and every place that was searched."""
+    if there is None:
+        searched = [*(here.searched if here else ()), f"MLflow: not asked; {settings.why}"]
+        head = _head(here) if here else f"{reference}: only MLflow knows runs. Set MLFLOW_TRACKING_URI."
+        return NotFound(head, searched)
+    is_named_here = (
+        here is not None and "no registered model is named" not in _head(here) and "nothing is" not in _head(here)
+    )
+    is_named_there = "no registered model is named" not in _head(there)
+    chosen = here if here is not None and is_named_here and not is_named_there else there
+    return NotFound(_head(chosen), [*(here.searched if here else ()), *there.searched])
 
 
-def _folder(digest: str, reference: ModelRef, home: Home) -> Path:
-    store = LocalArtifacts(home.artifacts)
-    try:
-        return store.locate(digest)
-    except InvalidInput as error:
-        raise RegistryError(f"{home.registry} is damaged: {reference} has no proper digest. Restore a backup.") from error
-    except NotFound as error:
-        raise RegistryError(
-            f"{reference} is registered with digest {digest}, but its folder is gone from {home.artifacts}. "
-            "Restore it, or register the same folder again."
-        ) from error
+def _head(error: NotFound) -> str:
+    return error.message.partition("\n  searched ")[0]

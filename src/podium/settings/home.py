@@ -16,6 +16,7 @@ class Home:
     artifacts/      model folders by content digest
     run/            one folder for each running server: what `podium status` reads
     logs/           one folder for each endpoint: what `podium logs` reads
+    cache/          model folders that were fetched from elsewhere; made when one is
     environments/   Pythons that were built for models, by what they hold
     """
 
@@ -36,6 +37,10 @@ class Home:
     @property
     def logs(self) -> Path:
         return self.root / "logs"
+
+    @property
+    def cache(self) -> Path:
+        return self.root / "cache"
 
     @property
     def environments(self) -> Path:

@@ -155,12 +155,13 @@ class FrameReader:
         return _column(label, values, column)
 
     def _to_tensors(self, frame: Any, schema: TensorSchema) -> dict[Any, Any]:
-        by_name = {tensor.name: tensor for tensor in schema.tensors}
-        changed = {}
-        for label in frame.columns:
-            tensor = by_name.get(label) if schema.is_named else schema.tensors[0]
-            if tensor is None:
-                continue
+        if schema.is_named:
+            # In the signature's order: the first column that does not fit is the one that is told.
+            pairs = [(tensor.name, tensor) for tensor in schema.tensors if tensor.name in frame]
+        else:
+            pairs = [(label, schema.tensors[0]) for label in frame.columns]
+        changed: dict[Any, Any] = {}
+        for label, tensor in pairs:
             dtype, values = np.dtype(tensor.dtype), frame[label]
             if dtype.kind != "S" and not len(values):
                 raise _failed(label, dtype, "IndexError('single positional indexer is out-of-bounds')")

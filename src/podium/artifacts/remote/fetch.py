@@ -1,0 +1,47 @@
+"""From an address to a folder in the cache: which kind of store it names, and what is done with what comes."""
+
+from pathlib import Path
+
+from podium.artifacts.remote.cache import Cache
+from podium.artifacts.remote.contract import RemoteFolder
+from podium.artifacts.remote.proxy import ProxyFolder, is_proxy_url, proxy_url
+from podium.artifacts.remote.wire import Access, Wire
+from podium.domain.masking import masked
+from podium.errors import RegistryError
+from podium.settings.mlflow import MlflowSettings
+
+
+class Remotes:
+    """Fetches model folders from wherever an address points. For one thread; `abort` is for any.
+
+    Args:
+        cache: Where they go.
+        settings: Whose credentials, and which server `mlflow-artifacts:` is relative to.
+    """
+
+    def __init__(self, cache: Cache, settings: MlflowSettings) -> None:
+        self._cache = cache
+        self._settings = settings
+        self._wire = Wire(Access.of(settings), settings.timeout_s)
+
+    def fetch(self, uri: str, key: str) -> Path:
+        """The model's folder in the cache, under a key of 64 hex digits.
+
+        Raises:
+            NotFound: There is no model.
+            InvalidModel, DigestMismatch, RegistryError: As `Cache.fetch`.
+            MissingDependency: The library for this kind of store is not installed.
+        """
+        return self._cache.fetch(key, self._open(uri))
+
+    def abort(self) -> None:
+        """End what is under way; what is asked later fails."""
+        self._wire.abort()
+
+    def _open(self, uri: str) -> RemoteFolder:
+        scheme = uri.partition(":")[0]
+        if scheme == "mlflow-artifacts":
+            return ProxyFolder(proxy_url(uri, self._settings.tracking_uri), self._wire)
+        if scheme in {"http", "https"} and is_proxy_url(uri):
+            return ProxyFolder(uri, self._wire)
+        raise RegistryError(f"{masked(uri)}: podium does not fetch from {scheme}: addresses.")

@@ -1,0 +1,39 @@
+"""What of an address may be shown."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from podium.domain.masking import masked
+from podium.domain.references import RemoteRef
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("http://host:5000/a", "http://host:5000/a"),
+        ("http://ann:secret@host:5000/a", "http://***@host:5000/a"),
+        ("http://ann:se/cret@host:5000/a", "http://***@host:5000/a"),
+        ("http://ann:se@cret@host/a", "http://***@host/a"),
+        ("postgresql://ann:secret@db/mlflow?sslpassword=x", "postgresql://***@db/mlflow?sslpassword=***"),
+        ("https://host/m.zip?sig=abc%3D&se=2", "https://host/m.zip?sig=***&se=***"),
+        ("s3://bucket/a@b/model", "s3://bucket/a@b/model"),
+        ("http://[::1]:5000/a", "http://[::1]:5000/a"),
+        ("abfss://box@account.dfs.core.windows.net/m", "abfss://box@account.dfs.core.windows.net/m"),
+        ("s3://key:secret@bucket/model", "s3://***@bucket/model"),
+        ("/a/folder@home", "/a/folder@home"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(address, expected):
+    assert masked(address) == expected
+
+
+@given(st.text("abc:/@%", min_size=1))
+def test_no_password_is_shown_whatever_is_in_it(password):
+    assert "hush" not in masked(f"http://ann:{password}hush{password}@host:5000/path")
+
+
+def test_a_reference_shows_no_secret():
+    reference = RemoteRef("https://ann:hush@host/model?sig=hush")
+
+    assert "hush" not in f"{reference} {reference!r}"

@@ -1,0 +1,52 @@
+"""Run by the environment that has MLflow: makes versions and moves them, as `MlflowClient` does for anybody.
+
+python mlflow_registry.py TRACKING_URI    then one JSON line a command on standard input, one JSON line an answer
+"""
+
+import json
+import sys
+import warnings
+
+warnings.simplefilter("ignore")
+
+
+def main() -> None:
+    import mlflow
+    from mlflow import MlflowClient
+    from sklearn.dummy import DummyRegressor
+
+    mlflow.set_tracking_uri(sys.argv[1])
+    client = MlflowClient()
+
+    def log(name: str, answer: float, path: str = "model") -> dict[str, str]:
+        """A version whose every prediction is the same number."""
+        model = DummyRegressor(strategy="constant", constant=answer).fit([[0.0]], [answer])
+        with mlflow.start_run() as run:
+            info = mlflow.sklearn.log_model(model, name=path, registered_model_name=name, input_example=[[0.0]])
+        return {
+            "run_id": run.info.run_id,
+            "model_uri": info.model_uri,
+            "artifact_uri": client.get_logged_model(info.model_id).artifact_location,
+        }
+
+    def stage(name: str, version: int, stage: str) -> None:
+        client.transition_model_version_stage(name, str(version), stage, archive_existing_versions=stage == "Production")
+
+    def alias(name: str, alias: str, version: int) -> None:
+        client.set_registered_model_alias(name, alias, str(version))
+
+    def copy(name: str, version: int, target: str) -> None:
+        client.copy_model_version(f"models:/{name}/{version}", target)
+
+    def register(name: str, source: str) -> None:
+        mlflow.register_model(source, name)
+
+    commands = {each.__name__: each for each in (log, stage, alias, copy, register)}
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        command, *arguments = json.loads(line)
+        print("\n" + json.dumps({"answer": commands[command](*arguments)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
