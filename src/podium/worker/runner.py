@@ -65,7 +65,7 @@ class Runner:
         return is_whole
 
     def _attempt_groups(self, groups: list[Group]) -> list[list[Job]]:
-        """Run groups in one call and answer them; or return the parts to try instead, last first, with each request's own data."""
+        """Run groups in one call and answer them; or return the parts to try instead, last first, with their own data."""
         started = time.monotonic_ns()
         planned = self._planned
         assert planned is not None
