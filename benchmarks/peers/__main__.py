@@ -106,10 +106,10 @@ def _measure(chosen: argparse.Namespace) -> dict[str, Any]:
         bench = Bench(settings, folder, pythons, Path(work))
         try:
             bench.measure_bare(pythons["mlflow"])
-            for model in models:
-                bench.measure_model(model, [one for one in servers if not one.only or model in one.only])
             for model in [name for name in models if name in ALONE]:
                 bench.measure_alone(model, [one for one in servers if not one.only])
+            for model in models:
+                bench.measure_model(model, [one for one in servers if not one.only or model in one.only])
         except KeyboardInterrupt:
             bench.found.left_out.append("everything after an interrupt")
         finally:

@@ -22,8 +22,9 @@ from processes import Tree
 from servers import HERE, Server, launch, numbers, predictions
 
 MODELS = ("logistic-ndarray", "logistic-dataframe", "forest-ndarray", "forest-dataframe", "pipeline", "onnx-mlp")
-ALONE = ("logistic-ndarray", "forest-dataframe", "onnx-mlp")
+ALONE = ("logistic-ndarray", "forest-dataframe")
 _NOISY = 0.15
+_ONCE = "bentoml"
 _READY_S, _POLL_S, _SETTLE_S = 90.0, 0.01, 0.3
 _CLOSE = 1e-5
 
@@ -34,9 +35,9 @@ class Settings:
 
     Args:
         seconds: Of one run of wrk; whole.
-        rounds: For 1 and 64 connections and for big bodies; 16 connections get one round less, at least one.
+        rounds: For 1 and 64 connections and for big bodies; 16 connections get one, and so do servers of no target.
         connections: Of single-row requests.
-        starts: How often each server is started alone for its memory and time to the first answer.
+        starts: How often podium and MLflow are started alone for their memory and time to the first answer; others once.
         again: How often a run beside other load may be repeated in all.
         until_s: Of the monotonic clock; rounds that would begin later are left out.
     """
@@ -80,7 +81,7 @@ class Bench:
     def measure_alone(self, model: str, servers: Sequence[Server]) -> None:
         """Time to the first right answer, and memory after some load, while no other server shares a page."""
         for turn in range(self._settings.starts):
-            for server in servers:
+            for server in [one for one in servers if turn == 0 or one.name in ("podium", "mlflow")]:
                 if self._is_late(f"start {turn + 1} of {server.name} on {model}"):
                     return
                 with self._one(server, model) as running:
@@ -108,7 +109,7 @@ class Bench:
             for load, rounds in self._plan(model):
                 for turn in range(rounds):
                     for server, running in ready[turn % len(ready) :] + ready[: turn % len(ready)]:
-                        if load is BIG and server.only:
+                        if (server.only and load not in (SINGLE[1], SINGLE[64])) or (server.name == _ONCE and turn):
                             continue
                         if self._is_late(f"{model} {load.name} round {turn + 1} of {server.name}"):
                             continue
@@ -124,10 +125,13 @@ class Bench:
             self.found.bare = json.loads(done.stdout.splitlines()[-1])
 
     def _plan(self, model: str) -> Iterator[tuple[Load, int]]:
+        # What the targets ask for comes first: when time is short, the rest is left out.
         rounds = self._settings.rounds
-        for connections in self._settings.connections:
-            yield SINGLE[connections], max(1, rounds - 1) if connections == 16 else rounds
-        if (self._models / model / "big.mlflow.jsonl").exists():
+        for connections in sorted(self._settings.connections, key=lambda number: (number == 16, -number)):
+            if connections == 16 and (self._models / model / "big.mlflow.jsonl").exists():
+                yield BIG, rounds
+            yield SINGLE[connections], 1 if connections == 16 else rounds
+        if 16 not in self._settings.connections and (self._models / model / "big.mlflow.jsonl").exists():
             yield BIG, rounds
 
     def _turn(self, model: str, server: Server, running: "Running", load: Load, turn: int) -> None:

@@ -22,7 +22,9 @@ def write_wheel(folder: Path, name: str, version: str, module: str) -> Path:
 def repack(folder: Path, name: str) -> Path:
     """The wheel of a distribution that is installed here, as far as its own site-packages folder goes."""
     distribution = importlib.metadata.distribution(name)
-    tag = next(line[5:] for line in (distribution.read_text("WHEEL") or "").splitlines() if line.startswith("Tag: "))
+    # Of several, the last: py2-none-any comes before py3-none-any.
+    tag = [line[5:] for line in (distribution.read_text("WHEEL") or "").splitlines() if line.startswith("Tag: ")][-1]
+    name = name.replace("-", "_")
     info = f"{name}-{distribution.version}.dist-info"
     files = {
         str(file): Path(str(file.locate())).read_bytes()

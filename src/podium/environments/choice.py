@@ -10,7 +10,7 @@ from typing import Any
 
 from podium.environments.build import Tools, build, existing
 from podium.environments.interpreters import find_conda, find_interpreter, find_uv
-from podium.environments.spec import EnvironmentSpec, check_override, read_spec
+from podium.environments.spec import EnvironmentSpec, check_override, overridden, read_spec
 from podium.errors import InvalidModel, Misconfigured
 from podium.models.installed import installed_versions
 from podium.models.requirements import mismatches, names, python_mismatches, read_requirements
@@ -90,7 +90,8 @@ def unmet(folder: Path, mlmodel: Mapping[str, Any], order: EnvironmentOrder) -> 
     except InvalidModel:
         # A folder that says nothing of what it needs gives no reason to build anything.
         left_out = set()
-    lines = [*(line for line in read_requirements(folder) if line not in left_out), *order.override]
+    own = [line for line in read_requirements(folder) if line not in left_out]
+    lines = overridden(own, order.override)
     python = python_mismatches(mlmodel, platform.python_version())
     return (*python, *mismatches(lines, installed_versions(names(lines))))
 

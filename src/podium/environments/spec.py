@@ -73,7 +73,7 @@ def read_spec(folder: Path, mlmodel: Mapping[str, Any], order: EnvironmentOrder)
     conda = _yaml(folder / "conda.yaml")
     raw = _raw_lines(folder, python_env, conda)
     lines, left_out = _without_mlflow(raw, mlmodel, order.installs_mlflow)
-    lines = _overridden(lines, order.override)
+    lines = overridden(lines, order.override)
     named = {name for name in map(_name, lines) if name}
     added = [name for name in _worker_needs(mlmodel) if name not in named and not _may_hold_more(lines)]
     if order.installs_mlflow and "mlflow" not in named:
@@ -143,7 +143,8 @@ def check_override(override: Sequence[str]) -> list[str]:
     return names
 
 
-def _overridden(lines: Sequence[str], override: Sequence[str]) -> list[str]:
+def overridden(lines: Sequence[str], override: Sequence[str]) -> list[str]:
+    """The lines, with those of the override in the place of what they have for the same packages."""
     names = check_override(override)
     return [*(line for line in lines if _name(line) not in names), *override]
 

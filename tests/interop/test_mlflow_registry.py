@@ -1,0 +1,311 @@
+"""podium beside a real MLflow server: what is registered and moved there is served here, and goes on being served."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driven import Podium, Server, free_port, wait_until
+
+from podium.domain.references import parse_reference
+from podium.errors import NotFound, RegistryError
+from podium.registry.observe import RegistryObserver
+from podium.registry.resolve import resolve
+from podium.settings.home import Home
+from podium.settings.mlflow import read_mlflow_settings
+
+PYTHON = os.environ.get("PODIUM_TEST_MLFLOW_PYTHON")
+pytestmark = [
+    pytest.mark.mlflow,
+    pytest.mark.slow,
+    pytest.mark.skipif(not PYTHON, reason="PODIUM_TEST_MLFLOW_PYTHON names no interpreter with mlflow"),
+]
+_SCRIPT = Path(__file__).with_name("mlflow_registry.py")
+# From the move until the supervisor wants it. How long the worker then takes to load is the machine's affair.
+_HEARD_S = 2.0
+_LIVE_S = 20.0
+
+
+class Mlflow:
+    """A server of MLflow's with its artifact proxy, and a client in MLflow's own environment.
+
+    Args:
+        folder: Its own; database and artifacts go there.
+        uri: A tracking URI to use instead of a server.
+    """
+
+    def __init__(self, folder: Path, uri: str | None = None) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.uri = uri or f"http://127.0.0.1:{self.port}"
+        self._server: subprocess.Popen[bytes] | None = None
+        self._client: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start the server; again after `stop`, on the same port with the same database."""
+        artifacts = ["--artifacts-destination", str(self.folder / "artifacts"), "--serve-artifacts"]
+        place = ["--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        with (self.folder / "server.log").open("ab") as log:
+            self._server = subprocess.Popen(
+                [str(PYTHON), "-m", "mlflow", "server", "--backend-store-uri", self.database, *artifacts, *place],
+                cwd=self.folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_until(self._is_healthy, 90, "MLflow's server is healthy")
+
+    @property
+    def database(self) -> str:
+        return f"sqlite:///{self.folder / 'mlflow.db'}"
+
+    def stop(self) -> None:
+        if self._server is not None:
+            os.killpg(self._server.pid, signal.SIGKILL)
+            self._server.wait(10)
+            self._server = None
+
+    def suspend(self, *, is_suspended: bool) -> None:
+        """SIGSTOP: connections are accepted by the kernel and nothing ever answers."""
+        assert self._server is not None
+        os.killpg(self._server.pid, signal.SIGSTOP if is_suspended else signal.SIGCONT)
+
+    def do(self, *command: Any) -> Any:
+        """One command of `mlflow_registry.py`."""
+        if self._client is None:
+            environment = {**os.environ, "MLFLOW_TRACKING_URI": self.uri, "GIT_PYTHON_REFRESH": "quiet"}
+            with (self.folder / "client.log").open("ab") as log:
+                self._client = subprocess.Popen(
+                    [str(PYTHON), str(_SCRIPT), self.uri],
+                    cwd=self.folder,
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                )
+            self._answer()
+        assert self._client.stdin is not None
+        self._client.stdin.write(json.dumps(command) + "\n")
+        self._client.stdin.flush()
+        return self._answer()
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.kill()
+            self._client.communicate(timeout=10)
+        self.stop()
+
+    def _answer(self) -> Any:
+        assert self._client is not None
+        assert self._client.stdout is not None
+        for line in self._client.stdout:
+            if line.strip() == '"ready"':
+                return None
+            if line.startswith('{"answer"'):
+                return json.loads(line)["answer"]
+        raise AssertionError((self.folder / "client.log").read_text()[-3000:])
+
+    def _is_healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory) -> Iterator[Mlflow]:
+    """A server with two versions of `fraud`, which answer 1 and 2; the first is live."""
+    server = Mlflow(tmp_path_factory.mktemp("mlflow"))
+    try:
+        server.start()
+        server.first = server.do("log", "fraud", 1.0)
+        server.do("log", "fraud", 2.0)
+        server.do("stage", "fraud", 1, "Production")
+        server.do("alias", "fraud", "champion", 1)
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def home(tmp_path) -> Home:
+    return Home(tmp_path / "podium-home")
+
+
+@pytest.fixture
+def podium(tmp_path, mlflow) -> Iterator[Podium]:
+    podium = Podium(tmp_path)
+    podium.environment["MLFLOW_TRACKING_URI"] = mlflow.uri
+    yield podium
+    podium.end()
+
+
+def settings(uri: str, folder: Path = Path(), **others: str):
+    return read_mlflow_settings({"MLFLOW_TRACKING_URI": uri, **others}, folder)
+
+
+def prediction(server: Server) -> float:
+    status, _, body = server.post({"inputs": [[0.0]]})
+    assert status == 200, body
+    return float(json.loads(body)["predictions"][0])
+
+
+def moves_to(server: Server, version: int) -> None:
+    """Assert that a move that was just made is heard of within two seconds, and then live."""
+    moved = time.time()
+    wait_until(lambda: prediction(server) == version, _LIVE_S, f"version {version} is live")
+    log = next(server.podium.home.glob("logs/*/supervisor.log")).read_text()
+    heard = [line for line in log.splitlines() if f"is now version {version}" in line][-1]
+    when = datetime.strptime(heard[:23], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
+    assert when - moved < _HEARD_S
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("models:/fraud/1", 1),
+        ("models:/fraud/02", 2),
+        ("models:/fraud/production", 1),
+        ("models:/fraud/latest", 2),
+        ("models:/fraud@champion", 1),
+    ],
+)
+def test_each_reference_means_what_it_means_in_mlflow(mlflow, home, text, version):
+    """Over REST with the artifact proxy; what comes is a model."""
+    found = resolve(parse_reference(text), home, settings(mlflow.uri))
+
+    assert (found.name, found.version, found.label) == ("fraud", version, str(version))
+    assert found.place == mlflow.uri
+    assert (found.folder / "MLmodel").is_file()
+
+
+def test_logged_models_and_runs_are_the_same_files(mlflow, home):
+    """`models:/m-…`, `runs:/…`, the registered version and the artifact's own addresses."""
+    first = mlflow.first
+    addresses = [
+        first["model_uri"],
+        f"runs:/{first['run_id']}/model",
+        first["artifact_uri"],
+        first["artifact_uri"].replace("mlflow-artifacts:/", f"{mlflow.uri}/api/2.0/mlflow-artifacts/artifacts/"),
+    ]
+
+    found = [resolve(parse_reference(text), home, settings(mlflow.uri)) for text in addresses]
+
+    assert len({each.label for each in found}) == 1
+
+
+def test_the_servers_database_says_what_the_server_says(mlflow, home):
+    """Read directly, sqlite:///; its artifacts are with the proxy, so a version is found but its files are the server's."""
+    found = resolve(
+        parse_reference("models:/fraud/production"),
+        home,
+        settings(mlflow.uri, MLFLOW_REGISTRY_URI=mlflow.database),
+    )
+
+    assert (found.version, found.place) == (1, str(mlflow.folder / "mlflow.db"))
+
+
+def test_what_is_not_there_is_explained_by_what_is(mlflow, home):
+    """Each place that was searched, in order."""
+    with pytest.raises(NotFound) as caught:
+        resolve(parse_reference("models:/fraud/staging"), home, settings(mlflow.uri))
+
+    assert "no version of 'fraud' is in stage Staging" in caught.value.message
+    assert [str(home.registry), mlflow.uri] == [place.split(": ")[0] for place in caught.value.searched]
+    with pytest.raises(NotFound, match="Did you mean 'fraud'"):
+        resolve(parse_reference("models:/frraud/1"), home, settings(mlflow.uri))
+
+
+def test_a_version_is_fetched_once(mlflow, home):
+    """The second time, the cache has it."""
+    reference = parse_reference("models:/fraud/1")
+    first = resolve(reference, home, settings(mlflow.uri))
+    made = first.folder.stat().st_ino
+
+    second = resolve(reference, home, settings(mlflow.uri))
+
+    assert (second.folder, second.folder.stat().st_ino) == (first.folder, made)
+
+
+def test_a_stage_is_followed_and_outlives_its_server(mlflow, podium):
+    """Moved by MlflowClient, heard of here within two seconds; the server gone, hanging, back: always an answer."""
+    server = podium.serve("models:/fraud/production")
+    assert prediction(server) == 1.0
+    for version in (2, 1, 2):
+        mlflow.do("stage", "fraud", version, "Production")
+        moves_to(server, version)
+
+    mlflow.stop()
+    wait_until(lambda: not server.status()["source"]["is_up"], 20, "the outage is told")
+    assert server.status()["source"]["down_since"] <= time.time()
+    assert prediction(server) == 2.0
+
+    mlflow.start()
+    wait_until(lambda: server.status()["source"]["is_up"], 20, "the source is back")
+    mlflow.suspend(is_suspended=True)
+    wait_until(lambda: not server.status()["source"]["is_up"], 20, "a server that hangs is down")
+    assert prediction(server) == 2.0
+    mlflow.suspend(is_suspended=False)
+    mlflow.do("stage", "fraud", 1, "Production")
+    wait_until(lambda: prediction(server) == 1.0, 20, "it is followed again")
+    assert server.stop() == 0
+
+
+def test_an_alias_is_followed(mlflow, podium):
+    """The same for `models:/fraud@champion`."""
+    server = podium.serve("models:/fraud@champion")
+    assert prediction(server) == 1.0
+
+    mlflow.do("alias", "fraud", "champion", 2)
+
+    moves_to(server, 2)
+    assert podium.run("status", "-p", str(server.port), "--wait").returncode == 0
+    assert server.stop() == 0
+
+
+def test_a_database_in_the_current_folder_is_found_and_followed(tmp_path):
+    """`./mlflow.db` with `./mlruns`, as MLflow makes them where nothing is configured; nothing is written beside them."""
+    podium = Podium(tmp_path)
+    podium.environment.pop("MLFLOW_TRACKING_URI", None)
+    local = Mlflow(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}")
+    try:
+        local.do("log", "local", 1.0)
+        local.do("log", "local", 2.0)
+        local.do("stage", "local", 1, "Production")
+        server = podium.serve("models:/local/production")
+        assert prediction(server) == 1.0
+
+        local.do("stage", "local", 2, "Production")
+
+        moves_to(server, 2)
+        assert server.stop() == 0
+    finally:
+        local.close()
+        podium.end()
+    assert not list(tmp_path.glob("mlflow.db-*"))
+
+
+def test_a_copied_version_is_followed_to_its_files(mlflow, home):
+    """`copy_model_version` makes a version whose source is `models:/fraud/1`."""
+    mlflow.do("copy", "fraud", 1, "copied")
+
+    found = resolve(parse_reference("models:/copied/1"), home, settings(mlflow.uri))
+
+    assert (found.folder / "MLmodel").is_file()
+
+
+def test_an_observer_that_never_saw_the_server_says_it_is_down(home):
+    """Nobody listens there."""
+    observer = RegistryObserver(home, settings(f"http://127.0.0.1:{free_port()}"))
+
+    with pytest.raises(RegistryError, match="cannot be reached"):
+        observer.resolve(parse_reference("models:/fraud/production"))
