@@ -10,7 +10,7 @@ from podium.artifacts.remote.web import WebArchive, WebFolder
 from podium.artifacts.remote.wire import Access, Wire
 from podium.domain.archives import archive_stem
 from podium.domain.masking import masked
-from podium.errors import RegistryError
+from podium.errors import InvalidReference
 from podium.settings.mlflow import MlflowSettings
 
 
@@ -32,6 +32,7 @@ class Remotes:
 
         Raises:
             NotFound: There is no model.
+            InvalidReference: Nothing here fetches from such an address.
             InvalidModel, DigestMismatch, RegistryError: As `Cache.fetch`.
             MissingDependency: The library for this kind of store is not installed.
         """
@@ -49,7 +50,7 @@ class Remotes:
             return ProxyFolder(uri, self._wire)
         if scheme in {"http", "https"}:
             return WebArchive(uri, self._wire) if _is_archive(uri) else WebFolder(uri, self._wire)
-        raise RegistryError(f"{masked(uri)}: podium does not fetch from {scheme}: addresses.")
+        raise InvalidReference(f"{masked(uri)}: podium does not fetch from {scheme}: addresses.")
 
 
 def _is_archive(uri: str) -> bool:
