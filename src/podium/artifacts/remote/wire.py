@@ -30,6 +30,12 @@ _MOST_REDIRECTS = 5
 _MOST_JSON_BYTES = 32 << 20
 _REDIRECTS = {301, 302, 303, 307, 308}
 _CHUNK = 1 << 20
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# AWS and Google over IPv6; Alibaba, Oracle and Azure over IPv4.
+_METADATA = tuple(
+    ipaddress.ip_network(each)
+    for each in ("fd00:ec2::/32", "fd20:ce::/32", "100.100.100.200", "192.0.0.192", "168.63.129.16")
+)
 
 
 class Unreachable(RegistryError):
@@ -218,16 +224,13 @@ class Wire:
     def _connect(self, connection: http.client.HTTPConnection, url: str) -> None:
         if self._over.is_set():
             raise Unreachable(f"{masked(url)} was not asked: podium is stopping.")
-        plain = socket.create_connection((connection.host, connection.port), self._timeout_s)
+        plain = self._dial(connection, url)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sock = plain
         with self._lock:
             self._open.add(plain)
             if self._over.is_set():
                 _shut(plain)
-        peer = ipaddress.ip_address(str(plain.getpeername()[0]).partition("%")[0])
-        if _is_handing_out_credentials(peer) and origin_of(url) not in self.access.trusted:
-            raise Unreachable(f"{masked(url)} is at {peer}, a link-local address; podium fetches nothing from there.")
         if isinstance(connection, http.client.HTTPSConnection):
             secure = self._tls(url).wrap_socket(plain, server_hostname=connection.host, do_handshake_on_connect=False)
             connection.sock = secure
@@ -236,6 +239,19 @@ class Wire:
                 if self._over.is_set():
                     _shut(secure)
             secure.do_handshake()
+
+    def _dial(self, connection: http.client.HTTPConnection, url: str) -> socket.socket:
+        """Connect to one of the host's addresses, each of them looked at before; the name is not looked up again."""
+        last: OSError = OSError("it has no address")
+        for _, _, _, _, address in socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM):
+            peer = ipaddress.ip_address(str(address[0]).partition("%")[0])
+            if is_handing_out_credentials(peer) and origin_of(url) not in self.access.trusted:
+                raise Unreachable(f"{masked(url)} is at {peer}, a link-local address; podium fetches nothing from there.")
+            try:
+                return socket.create_connection((str(address[0]), connection.port), self._timeout_s)
+            except OSError as error:
+                last = error
+        raise last
 
     def _tls(self, url: str) -> ssl.SSLContext:
         ca_path = self.access.ca_path
@@ -281,9 +297,15 @@ def _as_unreachable(url: str) -> Iterator[None]:
         raise Unreachable(f"{masked(url)} does not answer in HTTP: {type(error).__name__}.") from error
 
 
-def _is_handing_out_credentials(peer: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    mapped = peer.ipv4_mapped if isinstance(peer, ipaddress.IPv6Address) else None
-    return (mapped or peer).is_link_local or peer in ipaddress.ip_network("fd00:ec2::/32")
+def is_handing_out_credentials(peer: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether a cloud's machines ask there who they are: link-local addresses and the few others, however written."""
+    if isinstance(peer, ipaddress.IPv6Address):
+        inner = peer.ipv4_mapped or peer.sixtofour
+        if peer in _NAT64:
+            inner = ipaddress.IPv4Address(int(peer) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_handing_out_credentials(inner)
+    return peer.is_link_local or any(peer in network for network in _METADATA)
 
 
 def _shut(sock: socket.socket) -> None:
