@@ -13,7 +13,6 @@ from tinyhouse import NAME, PRODUCTION
 from podium.domain.lifecycle import ReplicaState
 from podium.domain.references import parse_reference
 from podium.errors import LoadFailed, Unavailable
-from podium.fleet import actions
 from podium.fleet.bell import Bell
 from podium.fleet.machine import available_memory
 from podium.fleet.supervisor import Programs, Supervisor
@@ -29,7 +28,7 @@ def supervised(house, monkeypatch):
     monkeypatch.setenv("PODIUM_HOME", str(house.home))
     monkeypatch.setenv("PYTHONPATH", house.environment["PYTHONPATH"])
 
-    def run(look, programs=None, **settings):
+    def run(look, programs=None, memory=available_memory, **settings):
         async def scene():
             home, reference = Home(house.home), parse_reference(PRODUCTION)
             events = []
@@ -42,6 +41,7 @@ def supervised(house, monkeypatch):
                 RegistryObserver(home),
                 events.append,
                 programs or Programs(),
+                memory=memory,
             )
             serving = asyncio.create_task(supervisor.run())
             looking = asyncio.create_task(look(supervisor, events))
@@ -102,13 +102,12 @@ def test_a_gateway_that_never_boots_ends_the_start_with_its_reason(house, superv
         supervised(look, programs=Programs(gateway=("podium.no_such_module",)))
 
 
-def test_a_version_that_does_not_fit_beside_the_other_is_not_started(house, supervised, monkeypatch):
+def test_a_version_that_does_not_fit_beside_the_other_is_not_started(house, supervised):
     """The memory check: out_of_memory, in words that name both amounts; what serves keeps serving."""
     house.register(1)
     house.register(2)
     house.promote(1)
     free = [1 << 40]
-    monkeypatch.setattr(actions.Crew.__init__, "__defaults__", (lambda: free[0],))
 
     async def look(supervisor, events):
         await until(lambda: supervisor.status.get("is_settled"), "1 serves")
@@ -117,7 +116,7 @@ def test_a_version_that_does_not_fit_beside_the_other_is_not_started(house, supe
         await until(lambda: supervisor.status["wanted_failure"], "2 is given up")
         return supervisor.status
 
-    status = supervised(look)
+    status = supervised(look, memory=lambda: free[0])
 
     assert status["serving"] == "1"
     assert status["wanted_failure"]["cause"] == "out_of_memory"

@@ -23,12 +23,12 @@ from podium.domain.signature import (
     TensorSchema,
 )
 from podium.errors import SchemaMismatch
-from podium.models.enforce import InputPlan
+from podium.models.enforce import InputEnforcer
 
 
 def enforced(values: Any, kind: ColumnType, required: bool = True) -> Any:
     frame = pd.DataFrame({"x": values})
-    return InputPlan(ColumnSchema((Column(kind, "x", required),))).enforce(frame)["x"]
+    return InputEnforcer(ColumnSchema((Column(kind, "x", required),))).enforce(frame)["x"]
 
 
 def refused(values: Any, kind: ColumnType, required: bool = True) -> str:
@@ -185,20 +185,20 @@ def test_an_optional_nested_column_may_have_gaps(kind: ColumnType) -> None:
 
 def test_columns_without_names_are_matched_by_position() -> None:
     """The frame keeps its own labels; columns beyond the signature's are dropped."""
-    plan = InputPlan(ColumnSchema((Column(DataType.DOUBLE), Column(DataType.LONG))))
+    enforcer = InputEnforcer(ColumnSchema((Column(DataType.DOUBLE), Column(DataType.LONG))))
 
-    frame = plan.enforce(pd.DataFrame({"p": [1.5], "q": [2], "r": [3]}))
+    frame = enforcer.enforce(pd.DataFrame({"p": [1.5], "q": [2], "r": [3]}))
 
     assert list(frame.columns) == ["p", "q"]
     with pytest.raises(SchemaMismatch, match="declares 2 inputs  but the provided value only has 1 inputs"):
-        plan.enforce(pd.DataFrame({"p": [1.5]}))
+        enforcer.enforce(pd.DataFrame({"p": [1.5]}))
 
 
 def test_columns_numbered_by_a_frame_are_matched_by_number() -> None:
     """A signature inferred from a frame without names has whole numbers for names."""
-    plan = InputPlan(ColumnSchema((Column(DataType.DOUBLE, 0), Column(DataType.DOUBLE, 1))))
+    enforcer = InputEnforcer(ColumnSchema((Column(DataType.DOUBLE, 0), Column(DataType.DOUBLE, 1))))
 
-    assert plan.enforce(np.array([[1.0, 2.0]])).to_numpy().tolist() == [[1.0, 2.0]]
+    assert enforcer.enforce(np.array([[1.0, 2.0]])).to_numpy().tolist() == [[1.0, 2.0]]
 
 
 @pytest.mark.parametrize(
@@ -214,17 +214,17 @@ def test_columns_numbered_by_a_frame_are_matched_by_number() -> None:
 )
 def test_other_forms_become_frames_as_in_mlflow(data: Any, rows: int) -> None:
     """A dict of lists of text is one row, of arrays many."""
-    plan = InputPlan(ColumnSchema((Column(AnyType(), "x"),)))
+    enforcer = InputEnforcer(ColumnSchema((Column(AnyType(), "x"),)))
 
-    assert rows == len(plan.enforce(data))
+    assert rows == len(enforcer.enforce(data))
 
 
 def test_two_columns_of_one_name_are_refused() -> None:
     """Which of them is meant nobody can tell."""
-    plan = InputPlan(ColumnSchema((Column(DataType.DOUBLE, "a"),)))
+    enforcer = InputEnforcer(ColumnSchema((Column(DataType.DOUBLE, "a"),)))
 
     with pytest.raises(SchemaMismatch, match="more than one column named 'a'"):
-        plan.enforce(pd.DataFrame([[1.0, 2.0]], columns=["a", "a"]))
+        enforcer.enforce(pd.DataFrame([[1.0, 2.0]], columns=["a", "a"]))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_forms_that_hold_no_such_tensor_or_table_are_refused(data: Any) -> None:
         TensorSchema((Tensor("float32", (-1,), "x"), Tensor("float32", (-1,), "y"))),
     ):
         with pytest.raises(SchemaMismatch, match="Failed to enforce schema of data with schema"):
-            InputPlan(schema).enforce(data)
+            InputEnforcer(schema).enforce(data)
 
 
 def test_ragged_arrays_pass_where_sizes_vary() -> None:
@@ -248,13 +248,13 @@ def test_ragged_arrays_pass_where_sizes_vary() -> None:
     ragged = np.empty(2, dtype=object)
     ragged[:] = [np.zeros((1, 2)), np.zeros((3, 2))]
 
-    assert InputPlan(TensorSchema((Tensor("float64", (-1, -1, 2)),))).enforce(ragged) is ragged
+    assert InputEnforcer(TensorSchema((Tensor("float64", (-1, -1, 2)),))).enforce(ragged) is ragged
 
 
 def test_frames_become_tensors() -> None:
     """Columns of numbers side by side, or one column with a list for each row."""
-    unnamed = InputPlan(TensorSchema((Tensor("float64", (-1, 2)),)))
-    named = InputPlan(TensorSchema((Tensor("float32", (-1, 2), "x"), Tensor("int64", (-1,), "y"))))
+    unnamed = InputEnforcer(TensorSchema((Tensor("float64", (-1, 2)),)))
+    named = InputEnforcer(TensorSchema((Tensor("float32", (-1, 2), "x"), Tensor("int64", (-1,), "y"))))
 
     assert unnamed.enforce(pd.DataFrame({"p": [1.0], "q": [2.0]}, index=[7])).tolist() == [[1.0, 2.0]]
     assert unnamed.enforce(pd.DataFrame({"p": [[1, 2]]})).tolist() == [[1.0, 2.0]]
@@ -264,7 +264,7 @@ def test_frames_become_tensors() -> None:
 
 def test_a_column_without_a_row_of_label_0_is_no_tensor() -> None:
     """As in MLflow, which looks the first row up by that label."""
-    plan = InputPlan(TensorSchema((Tensor("float64", (-1, 2)),)))
+    enforcer = InputEnforcer(TensorSchema((Tensor("float64", (-1, 2)),)))
 
     with pytest.raises(SchemaMismatch, match=r"Error: 0$"):
-        plan.enforce(pd.DataFrame({"p": [[1, 2]]}, index=[7]))
+        enforcer.enforce(pd.DataFrame({"p": [[1, 2]]}, index=[7]))

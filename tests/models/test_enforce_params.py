@@ -8,7 +8,7 @@ import pytest
 
 from podium.domain.signature import DataType, ObjectType, Param, Property
 from podium.errors import InvalidParams
-from podium.models.enforce_params import ParamsPlan
+from podium.models.enforce_params import ParamsEnforcer
 
 PARAMS = (
     Param("temp", DataType.DOUBLE, 0.5),
@@ -25,21 +25,21 @@ DEFAULTS = {
 
 def test_absent_params_have_their_defaults() -> None:
     """A datetime's default is a date, though the signature has it as text."""
-    plan = ParamsPlan(PARAMS)
+    enforcer = ParamsEnforcer(PARAMS)
 
-    assert DEFAULTS == plan.enforce(None) == plan.enforce({})
+    assert DEFAULTS == enforcer.enforce(None) == enforcer.enforce({})
 
 
 def test_a_model_cannot_change_the_defaults_of_later_requests() -> None:
     """Lists and dicts among them are copies."""
-    plan = ParamsPlan(PARAMS)
-    first = plan.enforce(None)
+    enforcer = ParamsEnforcer(PARAMS)
+    first = enforcer.enforce(None)
     assert first is not None
 
     first["stop"].append("b")
     first["opts"]["k"] = "w"
 
-    assert plan.enforce(None) == DEFAULTS
+    assert enforcer.enforce(None) == DEFAULTS
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_what_loses_nothing_is_converted(given: dict[str, Any], expected: Any) -
     """To Python's own types; null stays null."""
     (name,) = given
 
-    values = ParamsPlan(PARAMS).enforce(given)
+    values = ParamsEnforcer(PARAMS).enforce(given)
 
     assert values is not None
     assert (type(expected), expected) == (type(values[name]), values[name])
@@ -89,7 +89,7 @@ def test_what_loses_nothing_is_converted(given: dict[str, Any], expected: Any) -
 def test_what_does_not_fit_is_refused(given: dict[str, Any], said: str) -> None:
     """The param, its type and default, and what kind of thing came instead; of the values the first scalar."""
     with pytest.raises(InvalidParams) as caught:
-        ParamsPlan(PARAMS).enforce(given)
+        ParamsEnforcer(PARAMS).enforce(given)
 
     assert caught.value.message.startswith("Invalid parameters found: {(")
     assert said in caught.value.message.replace('\\"', '"').replace("\\'", "'")
@@ -99,14 +99,14 @@ def test_what_does_not_fit_is_refused(given: dict[str, Any], said: str) -> None:
 def test_params_that_are_no_dictionary_are_refused() -> None:
     """By their type."""
     with pytest.raises(InvalidParams, match=r"Parameters must be a dictionary. Got type 'list'."):
-        ParamsPlan(PARAMS).enforce([1])  # type: ignore[arg-type]
+        ParamsEnforcer(PARAMS).enforce([1])  # type: ignore[arg-type]
 
 
 def test_unknown_params_are_dropped_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """Not for each request."""
-    plan = ParamsPlan(PARAMS)
+    enforcer = ParamsEnforcer(PARAMS)
 
     for _ in range(3):
-        assert plan.enforce({"zzz": 1}) == DEFAULTS
+        assert enforcer.enforce({"zzz": 1}) == DEFAULTS
 
     assert len(caplog.records) == 1

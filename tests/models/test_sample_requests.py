@@ -6,7 +6,7 @@ import pytest
 
 from podium.domain.signature import Signature
 from podium.errors import PodiumError
-from podium.models.enforce import InputPlan
+from podium.models.enforce import InputEnforcer
 from podium.models.sample_requests import sample_requests
 from podium.protocols.mlflow.codec import decode
 
@@ -31,7 +31,7 @@ FORMS = {"dataframe_split", "dataframe_records", "inputs", "instances", "CSV", "
 def test_right_requests_fit_and_wrong_ones_are_refused(inputs, forms):
     signature = Signature.from_dict({"inputs": json.dumps(inputs)})
     assert signature.inputs is not None
-    plan = InputPlan(signature.inputs)
+    enforcer = InputEnforcer(signature.inputs)
 
     samples = sample_requests(signature, None)
 
@@ -39,7 +39,7 @@ def test_right_requests_fit_and_wrong_ones_are_refused(inputs, forms):
     refused = 0
     for sample in samples:
         try:
-            plan.enforce(decode(sample.body, sample.content_type, signature).data)
+            enforcer.enforce(decode(sample.body, sample.content_type, signature).data)
             assert sample.kind in FORMS | {"null everywhere", "text everywhere"}
         except PodiumError:
             assert sample.kind not in FORMS, sample

@@ -13,6 +13,14 @@ from podium.protocols.mlflow.encoding import encode
 from podium.protocols.mlflow.pieces import encode_pieces
 from podium.worker.rows import split
 
+
+def objects(*values: Any) -> Any:
+    """An array of one axis, whatever its elements are."""
+    made = np.empty(len(values), dtype=object)
+    made[:] = list(values)
+    return made
+
+
 AWKWARD = ["a, b", "], [", '"', "\\", "\n", "é", "\ud800", "", "[", "null", "\0x", "}\n{"]
 SIZES = st.one_of(st.integers(1, 6).map(lambda count: [1] * count), st.lists(st.integers(1, 4), min_size=1, max_size=5))
 
@@ -72,6 +80,12 @@ def test_named_arrays_and_frames(sizes: list[int]) -> None:
         np.array(["2024-01-02"] * 3, dtype="M8[ns]"),
         np.array([b"x"] * 3),
         np.array([{}, [], ()], dtype=object),
+        objects([1, 2], [3, 4], [5, 6]),
+        objects([1], [2], [3]),
+        objects([1, 2], 5, None),
+        {"tokens": objects([1, 2], [3], [])},
+        np.array([10**5000] * 3, dtype=object),
+        {"n": np.array([10**5000] * 3, dtype=object)},
         np.zeros(3, dtype=np.longdouble),
         np.ma.masked_array([1, 2, 3]),
         [1, 2, 3],

@@ -170,6 +170,52 @@ def test_a_model_that_answers_other_rows_is_stopped_from_batching(held: Any) -> 
     assert "batching_stopped" in at.worker.log
 
 
+ODD = [
+    ("lists in an array", "objects([[1, 2]] * len(rows))"),
+    ("lists and numbers in an array", "objects([[1, 2] if row[0] > 1 else 5 for row in rows])"),
+    ("numbers with more digits than are written", "objects([10**5000] * len(rows))"),
+    ("a dict that holds itself", "itself()"),
+]
+
+
+@pytest.mark.parametrize(("what", "returned"), ODD, ids=[row[0] for row in ODD])
+def test_odd_answers_are_those_of_the_same_requests_raw(held: Any, what: str, returned: str) -> None:
+    """Cut where it cannot be cut, an answer would be another request's, or the worker's end."""
+    at = held(
+        GATE
+        + "\ndef objects(values):\n    made = np.empty(len(values), dtype=object)\n    made[:] = values\n    return made\n"
+        + "\ndef itself():\n    held = {}\n    held['a'] = held\n    return held\n"
+        + f"\ndef predict(model_input):\n    rows = model_input\n    return {returned}\n",
+        batching="on",
+    )
+    bodies = [{"inputs": [[float(i), 0.0]] * (i % 2 + 1)} for i in range(4)]
+    raw = [at.gateway.ask(body) for body in bodies]
+
+    ids = at.send(bodies)
+    found = at.answers(ids)
+
+    assert [reply.status for reply in raw] == [status for status, _ in found.values()]
+    assert [without_id(reply.body) for reply in raw] == [without_id(body) for _, body in found.values()]
+
+
+def without_id(body: bytes) -> Any:
+    answer = json.loads(body)
+    return answer | {"request_id": None} if "error_code" in answer else answer
+
+
+def test_requests_that_are_run_one_after_another_keep_their_order_and_deadline(held: Any, eventually: Eventually) -> None:
+    """Nobody waits any more for what comes after one that took too long."""
+    at = held(GATE + "\ndef predict(model_input):\n    gate(model_input)\n    return [len(CALLS)]\n", batching="off")
+    deadline_ns = time.monotonic_ns() + 300_000_000
+    ids = at.send([{"inputs": [[-1.0, 0.0]]}, {"inputs": [[1.0, 0.0]]}], deadline_ns)
+    eventually(lambda: time.monotonic_ns() > deadline_ns, "the deadline passed")
+
+    at.let_go()
+    found = at.answers(ids)
+
+    assert [status for status, _ in found.values()] == [200, 504]
+
+
 def test_what_one_request_gets_back_is_its_answer_whatever_it_is_made_of(held: Any) -> None:
     at = held(GATE + "\ndef predict(model_input):\n    return {'mean': float(model_input.mean())}\n")
 

@@ -16,7 +16,6 @@ from podium.fleet.events import Event
 from podium.fleet.gateways import Gateways
 from podium.fleet.journal import JournalKeeper
 from podium.fleet.logs import worker_log
-from podium.fleet.machine import available_memory
 from podium.fleet.publisher import Publisher
 from podium.fleet.replica import Assignment, WorkerReplica
 from podium.fleet.status import Counts, Served
@@ -49,7 +48,7 @@ class Crew:
         keeper: JournalKeeper,
         bell: Bell,
         tell: Callable[[Event], None],
-        memory: Callable[[], int] = available_memory,
+        memory: Callable[[], int],
     ) -> None:
         self.replicas: dict[int, WorkerReplica] = {}
         self.versions: dict[str, Resolved] = {}

@@ -23,7 +23,7 @@ from podium.fleet.copies import Copies
 from podium.fleet.events import Event
 from podium.fleet.gateways import Gateways
 from podium.fleet.journal import JournalKeeper
-from podium.fleet.machine import started_at
+from podium.fleet.machine import available_memory, started_at
 from podium.fleet.observer import observe
 from podium.fleet.orphans import reap_orphans
 from podium.fleet.publisher import Publisher
@@ -68,6 +68,7 @@ class Supervisor:
         tell: Called with each event, from the event loop's thread.
         programs: The children's modules.
         shown: Each setting's value and who said it, for the status.
+        memory: Bytes that are available on this machine now.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Supervisor:
         tell: Callable[[Event], None] = lambda _: None,
         programs: Programs = Programs(),
         shown: Mapping[str, Any] | None = None,
+        memory: Callable[[], int] = available_memory,
     ) -> None:
         self.endpoint = endpoint
         self._shown = dict(shown or {})
@@ -91,6 +93,7 @@ class Supervisor:
         self._source = source
         self._tell_outside = tell
         self._programs = programs
+        self._memory = memory
         self._wish = Wish(first)
         self._bell = Bell()
         self._is_stopping = False
@@ -193,6 +196,7 @@ class Supervisor:
                     self._keeper,
                     self._bell,
                     self._tell,
+                    self._memory,
                 )
                 self._hear(self._wish)
                 for slot in range(self._settings.gateways):

@@ -32,7 +32,7 @@ from podium.models.enforce_tensors import enforce_tensors
 HIDE_DETAILS = "MLFLOW_DISABLE_SCHEMA_DETAILS"
 
 
-class InputPlan:
+class InputEnforcer:
     """One model's input schema, ready to be enforced many times."""
 
     __slots__ = ("_is_hiding_details", "_is_strict", "_labels", "_optional", "_required", "_schema", "_wants_nested")

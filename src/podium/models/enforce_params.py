@@ -29,7 +29,7 @@ _ACCEPTED: dict[DataType, tuple[tuple[type, ...], Callable[[Any], Any]]] = {
 }
 
 
-class ParamsPlan:
+class ParamsEnforcer:
     """One model's params schema, its defaults converted once."""
 
     __slots__ = ("_defaults", "_has_told", "_is_strict", "_params")

@@ -8,8 +8,8 @@ from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.signature import Signature
 from podium.errors import HintMismatch, InvalidInput, PodiumError, PredictFailed, SchemaMismatch
 from podium.flavors.contract import Loaded, RowIndependence
-from podium.models.enforce import InputPlan
-from podium.models.enforce_params import ParamsPlan
+from podium.models.enforce import InputEnforcer
+from podium.models.enforce_params import ParamsEnforcer
 from podium.models.example_form import in_form_of
 
 _FAILED = (
@@ -54,8 +54,8 @@ class Predictor:
         self._example = example
         inputs = None if signature is None or signature.is_from_type_hint else signature.inputs
         # A signature made from a type hint is checked by the model's own predict(), against the hint itself.
-        self._inputs = None if inputs is None else InputPlan(inputs, dialect)
-        self._params = ParamsPlan(None if signature is None else signature.params, dialect)
+        self._inputs = None if inputs is None else InputEnforcer(inputs, dialect)
+        self._params = ParamsEnforcer(None if signature is None else signature.params, dialect)
 
     def enforce(self, data: Any, params: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any] | None]:
         """Bring data and params into the form that the signature declares: columns in order, types, shapes, defaults.

@@ -10,15 +10,15 @@ from podium.protocols.mlflow.problems import problem
 from podium.serving.recording import Recorder
 from podium.serving.scoring import Scoring
 from podium.serving.standing import Standing
+from podium.web.handling import Exchange
 from podium.web.messages import Fault, Head, Request, Response, header_lines
-from podium.web.protocol import Connection
 from podium.web.routes import Routes, detail
 
 _log = logging.getLogger("podium.gateway")
 _QUIET = frozenset({"/ping", "/health", "/livez", "/readyz", "/metrics", "/status", "/version"})
 
 Page = Callable[[], Response]
-Taker = Callable[[Request, Connection], None]
+Taker = Callable[[Request, Exchange], None]
 
 
 class App:
@@ -37,8 +37,8 @@ class App:
         self._max_body_bytes = max_body_bytes
 
         def page(answer: Page) -> dict[str, Taker]:
-            def show(request: Request, connection: Connection) -> None:
-                self._answer(request, connection, answer())
+            def show(request: Request, exchange: Exchange) -> None:
+                self._answer(request, exchange, answer())
 
             return {"GET": show, "HEAD": show}
 
@@ -55,7 +55,7 @@ class App:
             }
         )
 
-    def handle(self, request: Request, connection: Connection) -> None:
+    def handle(self, request: Request, exchange: Exchange) -> None:
         """Answer a request; an error of ours is a 500 that names nothing, and a traceback in the log."""
         head = request.head
         try:
@@ -63,17 +63,17 @@ class App:
             if found is None:
                 found = head.memo = self._find(head)
             if isinstance(found, Response):
-                self._answer(request, connection, found)
+                self._answer(request, exchange, found)
             else:
-                found(request, connection)
+                found(request, exchange)
         except Exception as error:  # noqa: BLE001
             _log.exception("answering %s %s failed", request.method, request.path)
-            # Whatever took the request must not answer it a second time, when another may wait on this connection.
-            on_leave, connection.on_leave = connection.on_leave, None
+            # Whatever took the request must not answer it a second time, when another may wait behind it.
+            on_leave, exchange.on_leave = exchange.on_leave, None
             if on_leave is not None:
                 on_leave()
             failed = problem(error, None)
-            connection.answer(Response(failed.status, failed.body, failed.content_type))
+            exchange.answer(Response(failed.status, failed.body, failed.content_type))
 
     def _find(self, head: Head) -> Response | Taker:
         found = self._routes.find(head.method, head.path, head.query)
@@ -81,7 +81,7 @@ class App:
             return self._scoring.start_json
         return found
 
-    def handle_fault(self, fault: Fault, connection: Connection) -> None:
+    def handle_fault(self, fault: Fault, exchange: Exchange) -> None:
         """Answer what could not be read as a request."""
         if fault.status == 413:
             too_large = problem(BodyTooLarge(self._max_body_bytes), None)
@@ -91,19 +91,19 @@ class App:
         identity = self._scoring.ids.new()
         retry = (("retry-after", "1"),) if fault.status == 503 else ()
         headers = header_lines(("x-request-id", identity), *retry) + fault.headers
-        connection.answer(Response(response.status, response.body, response.content_type, headers))
+        exchange.answer(Response(response.status, response.body, response.content_type, headers))
         self._recorder.record_refused(
-            fault.status, identity, fault.method, fault.path, connection.client, len(response.body), fault.detail
+            fault.status, identity, fault.method, fault.path, exchange.client, len(response.body), fault.detail
         )
 
-    def _answer(self, request: Request, connection: Connection, response: Response) -> None:
+    def _answer(self, request: Request, exchange: Exchange, response: Response) -> None:
         identity = self._scoring.ids.of(request)
         headers = header_lines(("x-request-id", identity)) + response.headers
-        connection.answer(Response(response.status, response.body, response.content_type, headers))
+        exchange.answer(Response(response.status, response.body, response.content_type, headers))
         if request.path not in _QUIET or response.status == 405:
             sent = len(response.body)
             self._recorder.record_refused(
-                response.status, identity, request.method, request.path, connection.client, sent, ""
+                response.status, identity, request.method, request.path, exchange.client, sent, ""
             )
 
 

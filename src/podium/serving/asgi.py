@@ -10,12 +10,11 @@ What to serve, and how, is said as for `podium serve`: PODIUM_SERVE_MODEL_URI an
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any
 
 from podium.serving.attachment import Attachment
 from podium.serving.gateway import Gateway
 from podium.web.messages import Fault, Head, Request, Response, server_is_full
-from podium.web.protocol import Connection
 from podium.web.routes import detail
 from podium.web.unpacking import Unpacking, accepts, find_coding, is_packed
 
@@ -26,12 +25,10 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 _log = logging.getLogger("podium.gateway")
 
 
-class Exchange:
-    """One request's way back: what a handler takes for a connection.
+class AsgiExchange:
+    """One request's way back through ASGI: a `web.handling.Exchange`.
 
     Attributes:
-        client: The other side's address, for logs.
-        on_leave: Called once when the client leaves before its answer.
         answered: The answer, once there is one.
     """
 
@@ -39,7 +36,7 @@ class Exchange:
         self.client = client
         self.on_leave: Callable[[], None] | None = None
         self.answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self.date = b""  # the server's business
+        self.date = b""  # the server writes its own
 
     def answer(self, response: Response) -> None:
         self.on_leave = None
@@ -98,7 +95,7 @@ class Application:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client")
-        exchange = Exchange(client[0] if client else "")
+        exchange = AsgiExchange(client[0] if client else "")
         gateway = None if self._attachment is None else self._attachment.gateway
         if gateway is None:
             text = "podium does not run here: its lifespan has not begun, or its supervisor is gone."
@@ -107,11 +104,10 @@ class Application:
         found = await _read(gateway, scope, receive)
         if found is None:
             return  # the client left in the middle of its body
-        connection = cast("Connection", exchange)  # it has what handlers use of one
         if isinstance(found, Fault):
-            gateway.app.handle_fault(found, connection)
+            gateway.app.handle_fault(found, exchange)
         else:
-            gateway.app.handle(found, connection)
+            gateway.app.handle(found, exchange)
         if not exchange.answered.done():
             leaving = asyncio.ensure_future(_until_left(receive))
             either: set[asyncio.Future[Any]] = {exchange.answered, leaving}

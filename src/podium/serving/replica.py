@@ -84,6 +84,8 @@ class Replica:
         self._socket = sock
         self._descriptor = sock.fileno()
         self._reader = FrameReader()
+        # Kept: a new buffer of this size for each read is mapped, shrunk and unmapped by three calls of the system.
+        self._incoming = memoryview(bytearray(_READ_BYTES))
         self._next_id = 1
         self._unsent: deque[bytes | memoryview] = deque()
         self._unsent_bytes = 0
@@ -221,17 +223,17 @@ class Replica:
 
     def _readable(self) -> None:
         try:
-            data = self._socket.recv(_READ_BYTES)
+            size = self._socket.recv_into(self._incoming)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             self._lose(f"its socket broke: {error.strerror}")
             return
-        if not data:
+        if not size:
             self._lose("its socket closed")
             return
         try:
-            for frame in self._reader.feed(data):
+            for frame in self._reader.feed(self._incoming[:size].tobytes()):
                 if self.is_closed:
                     return
                 if frame.kind == REPLY:

@@ -30,8 +30,8 @@ from podium.serving.waiting import WaitingLine
 from podium.serving.walk import Walk
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
+from podium.web.handling import Exchange
 from podium.web.messages import Request, Response, header_lines
-from podium.web.protocol import Connection
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
 _RETRY_AFTER_S = 1.0
@@ -100,21 +100,21 @@ class Scoring:
 
     # ── from the client
 
-    def start(self, request: Request, connection: Connection) -> None:
+    def start(self, request: Request, exchange: Exchange) -> None:
         """Take a request, or refuse it."""
-        walk = Walk(request, connection, self.ids.of(request), self._timeout_s)
+        walk = Walk(request, exchange, self.ids.of(request), self._timeout_s)
         size = len(request.body)
         refusal = admit(len(self._open), self._open_bytes, size, self._bounds)
         self._open[walk] = None
         self._open_bytes += size
-        connection.on_leave = partial(self.abandon, walk)
+        exchange.on_leave = partial(self.abandon, walk)
         if refusal is not None:
             self._recorder.count_rejected(UNROUTED, "gateway_full")
             self._fail(walk, Overloaded(f"The server is full: {refusal.value}. Try again.", _RETRY_AFTER_S))
         else:
             self._route(walk)
 
-    def start_json(self, request: Request, connection: Connection) -> None:
+    def start_json(self, request: Request, exchange: Exchange) -> None:
         """As `start`, for a request whose head says JSON and brings no id: decoded here if it fits the model's plan."""
         router = self._router
         table = router.table
@@ -128,12 +128,12 @@ class Scoring:
             or admit(len(self._open), self._open_bytes, size, self._bounds) is not None
             or (packed := replica.reader.read(request.body)) is None
         ):
-            self.start(request, connection)
+            self.start(request, exchange)
             return
-        walk = Walk(request, connection, identity, self._timeout_s)
+        walk = Walk(request, exchange, identity, self._timeout_s)
         self._open[walk] = None
         self._open_bytes += size
-        connection.on_leave = partial(self.abandon, walk)
+        exchange.on_leave = partial(self.abandon, walk)
         walk.rows = packed.rows
         walk.replica = walk.last = replica
         walk.attempts = 1
@@ -290,7 +290,7 @@ class Scoring:
         if reply.status in (429, 503):
             headers += b"retry-after: %d\r\n" % math.ceil(_RETRY_AFTER_S)
         status = reply.status if 200 <= reply.status <= 599 else 500
-        walk.connection.answer(Response(status, reply.body, reply.content_type, headers))
+        walk.exchange.answer(Response(status, reply.body, reply.content_type, headers))
         self._close(walk, status, len(reply.body), reply=reply)
         if replica.is_dropped:
             self._release_dropped(replica)
@@ -305,10 +305,10 @@ class Scoring:
             walk.replica = None
             del opened[walk]
             self._open_bytes -= walk.body_size
-            connection, size, name = walk.connection, len(body), walk.request_id.encode("latin-1")
+            exchange, size, name = walk.exchange, len(body), walk.request_id.encode("latin-1")
             answered.append((walk, size))
-            if not connection.answer_raw(_ANSWER % (size, name, lines, connection.date, body)):
-                connection.answer(Response(200, body, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
+            if not exchange.answer_raw(_ANSWER % (size, name, lines, exchange.date, body)):
+                exchange.answer(Response(200, body, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)
         if replica.is_dropped:
             self._release_dropped(replica)
@@ -330,7 +330,7 @@ class Scoring:
         headers = b"x-request-id: %s\r\n" % walk.request_id.encode("latin-1")
         if found.retry_after_s is not None:
             headers += header_lines(("retry-after", str(math.ceil(found.retry_after_s))))
-        walk.connection.answer(Response(found.status, found.body, found.content_type, headers))
+        walk.exchange.answer(Response(found.status, found.body, found.content_type, headers))
         self._close(walk, found.status, len(found.body), error=error.code)
 
     def _release(self, walk: Walk) -> bool:

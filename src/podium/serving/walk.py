@@ -3,8 +3,8 @@
 import time
 from typing import TYPE_CHECKING
 
+from podium.web.handling import Exchange
 from podium.web.messages import Request
-from podium.web.protocol import Connection
 
 if TYPE_CHECKING:
     from podium.serving.replica import Replica
@@ -24,15 +24,15 @@ class Walk:
     """
 
     __slots__ = (
-        "attempts", "avoid", "client", "connection", "deadline", "identity", "is_solo", "last", "replica", "request",
+        "attempts", "avoid", "client", "deadline", "exchange", "identity", "is_solo", "last", "replica", "request",
         "request_id", "rows", "started",
     )  # fmt: skip
 
-    def __init__(self, request: Request, connection: Connection, request_id: str, timeout_s: float) -> None:
+    def __init__(self, request: Request, exchange: Exchange, request_id: str, timeout_s: float) -> None:
         self.request = request
-        self.connection = connection
+        self.exchange = exchange
         self.request_id = request_id
-        self.client = connection.client
+        self.client = exchange.client
         self.started = time.monotonic()
         self.deadline = self.started + timeout_s
         self.replica: Replica | None = None

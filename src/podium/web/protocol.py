@@ -12,9 +12,10 @@ import struct
 import time
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import Any, Protocol
+from typing import Any
 
-from podium.web.heads import HeadMemo
+from podium.web.handling import Handler
+from podium.web.heads import KnownHeads
 from podium.web.limits import Limits
 from podium.web.messages import CONTINUE, Fault, Request, Response, encode, server_is_full
 from podium.web.reading import Phase, RequestReader
@@ -27,16 +28,6 @@ _CLOSE = b"connection: close\r\n"
 _KEEP = b"connection: keep-alive\r\n"
 _NO_LINGER = struct.pack("ii", 1, 0)
 _ANSWERS_AT_ONCE = 8  # of one connection, before all others have their turn
-
-
-class Handler(Protocol):
-    """Who answers. Exactly one `answer` for each call, now or later, unless the client leaves before."""
-
-    def handle(self, request: Request, connection: "Connection") -> None:
-        """Answer a request."""
-
-    def handle_fault(self, fault: Fault, connection: "Connection") -> None:
-        """Answer what could not be read; the connection closes after."""
 
 
 class Connections:
@@ -59,7 +50,7 @@ class Connections:
         self.limits = limits
         self.is_closing = False
         self.body_size = 0
-        self.heads = HeadMemo()
+        self.heads = KnownHeads()
         self.idle_ends = loop.time() + limits.idle_s
         self.date = b""
         self._date_second = 0
@@ -225,14 +216,7 @@ class Connection(asyncio.Protocol):
             self._next()
 
     def answer_raw(self, data: bytes) -> bool:
-        """Write a whole answer, head and body, as it is; whether that was done.
-
-        Args:
-            data: Of HTTP/1.1, with its length, `date` and without a `connection` header.
-
-        Returns: False where the answer depends on more than its bytes, and `answer` has to give it: to HEAD, to
-            HTTP/1.0, on a connection that closes, to a client that has left.
-        """
+        """As `Exchange`; cheaper than `answer`."""
         request = self._active
         shared = self._shared
         if type(request) is not Request or not request.head.is_plain or shared.is_closing:

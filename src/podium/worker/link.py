@@ -28,6 +28,7 @@ class Link:
         sock.setblocking(False)
         self._sock = sock
         self._frames = FrameReader()
+        self._incoming = memoryview(bytearray(_READ_BYTES))  # kept: to map a new one for each read costs three calls
         self._out: deque[bytes | memoryview] = deque()
         self._out_bytes = 0
         self.serial = serial
@@ -54,15 +55,15 @@ class Link:
         frames: list[Frame] = []
         for _ in range(_READS_AT_ONCE):
             try:
-                data = self._sock.recv(_READ_BYTES)
+                size = self._sock.recv_into(self._incoming)
             except BlockingIOError:
                 return frames, True
             except OSError:
                 return frames, False
-            if not data:
+            if not size:
                 return frames, False
-            frames += self._frames.feed(data)
-            if len(data) < _READ_BYTES:
+            frames += self._frames.feed(self._incoming[:size].tobytes())
+            if size < _READ_BYTES:
                 # A short read emptied the socket; what came since makes it readable again.
                 return frames, True
         return frames, True

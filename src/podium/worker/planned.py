@@ -86,6 +86,8 @@ class PlannedInput:
     def __init__(self, plan: InputPlan, predictor: Predictor, example: Any = None, has_shortcuts: bool = True) -> None:
         self.plan = plan
         self._predictor = predictor
+        self._record_bytes = plan.record_bytes  # the plan counts them anew each time
+        self._words = plan.texts_per_row
         self._assembler = Assembler(plan)
         self.shortcut = find_shortcut(predictor, plan, self._assembler, example) if has_shortcuts else None
 
@@ -95,7 +97,7 @@ class PlannedInput:
         Raises:
             BrokenFrame: It does not.
         """
-        if len(rows.block) != rows.rows * self.plan.record_bytes:
+        if len(rows.block) != rows.rows * self._record_bytes:
             raise BrokenFrame(f"a ROWS frame of {rows.rows} rows holds {len(rows.block)} bytes of records")
 
     def predict(self, groups: Sequence[Group]) -> Any:
@@ -133,7 +135,7 @@ class PlannedInput:
     def singles(self, groups: Sequence[Group]) -> list[Job]:
         """Each request by itself with its own data, as if it had come alone."""
         jobs = []
-        size, words = self.plan.record_bytes, self.plan.texts_per_row
+        size, words = self._record_bytes, self._words
         for group in groups:
             texts = _texts(group)
             starts = _starts(group.sizes)
@@ -148,7 +150,7 @@ class PlannedInput:
         return jobs
 
     def _made(self, rows: int, block: bytes | memoryview, texts: list[str]) -> Any:
-        if len(texts) != rows * self.plan.texts_per_row:
+        if len(texts) != rows * self._words:
             raise ValueError(f"{rows} rows came with {len(texts)} texts")
         return self._assembler.assemble(rows, block, texts)
 

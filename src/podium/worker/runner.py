@@ -44,13 +44,12 @@ class Runner:
             return self._run_all([[item for item in batch if isinstance(item, Job)]])
         parts = self._attempt_groups(groups)
         if parts:
-            self._run_all(parts)
+            self._run_all(parts, is_whole=False)
         else:
             self._board.clear()
         return not parts
 
-    def _run_all(self, parts: list[list[Job]]) -> bool:
-        is_whole = True
+    def _run_all(self, parts: list[list[Job]], is_whole: bool = True) -> bool:
         while parts:
             jobs = parts.pop()
             if not is_whole:
@@ -66,13 +65,13 @@ class Runner:
         return is_whole
 
     def _attempt_groups(self, groups: list[Group]) -> list[list[Job]]:
-        """Run groups in one call and answer them; or return the parts to try instead, each request with its own data."""
+        """Run groups in one call and answer them; or return the parts to try instead, last first, with their own data."""
         started = time.monotonic_ns()
         planned = self._planned
         assert planned is not None
         requests = sum(group.requests for group in groups)
         if requests > 1 and not self.is_batching:
-            return [[job] for job in planned.singles(groups)]
+            return [[job] for job in reversed(planned.singles(groups))]
         self._board.announce_ranges([(group.link.serial, group.id, group.requests) for group in groups], started)
         try:
             output = planned.predict(groups)
@@ -90,6 +89,8 @@ class Runner:
             answer_groups(groups, output, cost, self._predictor.dialect)
         except RowsDiffer as error:
             self._distrust(error)
+            return [[job] for job in reversed(planned.singles(groups))]
+        except Exception:  # noqa: BLE001 - of what the model returned; nothing was sent, and alone each is told what is wrong
             return [[job] for job in reversed(planned.singles(groups))]
         return []
 

@@ -8,6 +8,7 @@ A shelf is the other side: it puts files where a folder of this kind finds them.
 subclass; `tmp_path` is pytest's.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -74,7 +75,7 @@ class RemoteFolderLaws:
         shelf.put("model", {"MLmodel": b"1"})
         shelf.put("model-2", {"MLmodel": b"2", "other": b"2"})
 
-        assert ["MLmodel"] == [file.path for file in shelf.open("model").files()]
+        assert [file.path for file in shelf.open("model").files()] == ["MLmodel"]
 
     def test_a_folder_that_is_not_there_has_no_files(self, shelf: Shelf, tmp_path: Path) -> None:
         """Law 1; the cache says so with NotFound."""
@@ -89,7 +90,7 @@ class RemoteFolderLaws:
         """Law 1: what only shows a folder is not downloaded."""
         shelf.put("model", {"MLmodel": b"1", **dict.fromkeys(shelf.markers, b"")})
 
-        assert ["MLmodel"] == [file.path for file in shelf.open("model").files()]
+        assert [file.path for file in shelf.open("model").files()] == ["MLmodel"]
 
     def test_bytes_are_read_from_any_offset(self, shelf: Shelf) -> None:
         """Law 2."""
@@ -114,7 +115,7 @@ class RemoteFolderLaws:
             assert before.tag != after.tag
             assert isinstance(_raised(lambda: _read(folder, before)), RegistryError)
             assert isinstance(_raised(lambda: _read(folder, before, 1)), RegistryError)
-        assert b"two" == _read(folder, after)
+        assert _read(folder, after) == b"two"
 
     def test_a_file_that_is_gone_is_not_found(self, shelf: Shelf) -> None:
         """And the error says which."""
@@ -133,7 +134,7 @@ class RemoteFolderLaws:
         for number, name in enumerate(shelf.hostile):
             shelf.put(f"model-{number}", {"MLmodel": b"flavors: {}\n", name: b"evil"})
 
-            error = _raised(lambda number=number: Cache(tmp_path).fetch(_KEY, shelf.open(f"model-{number}")))
+            error = _raised(functools.partial(Cache(tmp_path).fetch, _KEY, shelf.open(f"model-{number}")))
 
             assert isinstance(error, InvalidModel), (name, error)
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
@@ -176,7 +177,7 @@ class RemoteFolderLaws:
         newer = _content(cache.fetch(_KEY, shelf.open("model")))
 
         assert _FILES == first == again
-        assert {**_FILES, "data/weights.bin": b"new and shorter"} == newer
+        assert newer == {**_FILES, "data/weights.bin": b"new and shorter"}
 
 
 def _read(folder: RemoteFolder, file: RemoteFile, start: int = 0) -> bytes:

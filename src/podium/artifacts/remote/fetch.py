@@ -12,7 +12,7 @@ from podium.artifacts.remote.proxy import ProxyFolder, is_proxy_url, proxy_url
 from podium.artifacts.remote.s3 import S3Folder
 from podium.artifacts.remote.wire import Access, Wire
 from podium.domain.masking import masked
-from podium.errors import RegistryError
+from podium.errors import InvalidReference
 from podium.settings.mlflow import MlflowSettings
 
 
@@ -37,6 +37,7 @@ class Remotes:
 
         Raises:
             NotFound: There is no model.
+            InvalidReference: Nothing here fetches from such an address.
             InvalidModel, DigestMismatch, RegistryError: As `Cache.fetch`.
             MissingDependency: The library for this kind of store is not installed.
         """
@@ -73,4 +74,4 @@ class Remotes:
         patience = Patience(self._settings.timeout_s, self._settings.retries, self._settings.backoff_s)
         if scheme == "s3":
             return S3Folder(uri, self._settings.objects, patience)
-        raise RegistryError(f"{masked(uri)}: podium does not fetch from {scheme}: addresses.")
+        raise InvalidReference(f"{masked(uri)}: podium does not fetch from {scheme}: addresses.")

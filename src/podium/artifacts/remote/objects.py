@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 
 from podium.artifacts.remote.contract import RemoteFile
@@ -92,7 +92,7 @@ class Switch:
 
 def steady(
     open_at: Callable[[int], Iterator[bytes]], start: int, patience: Patience, switch: Switch, place: str
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """Bytes from an offset on; a read that breaks off is taken up where it broke.
 
     Args:

@@ -27,7 +27,12 @@ _WRONG_CREDENTIALS = {
     "AuthFailure",
     "RequestTimeTooSkewed",
 }
-_ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
+_ELSEWHERE = {
+    "PermanentRedirect",
+    "TemporaryRedirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+}
 _NOT_NOW = {"SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "InternalError", "ServiceUnavailable"}
 
 
@@ -41,9 +46,7 @@ class S3Folder:
         page: Keys of one answer.
     """
 
-    def __init__(
-        self, uri: str, stores: ObjectStores = ObjectStores(), patience: Patience = Patience(), page: int = _PAGE
-    ) -> None:
+    def __init__(self, uri: str, stores: ObjectStores, patience: Patience, page: int = _PAGE) -> None:
         self._bucket = Bucket.of(uri)
         self.place = self._bucket.place
         self._patience = patience
@@ -147,7 +150,9 @@ class S3Folder:
                 "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or AWS_PROFILE, and the machine's clock."
             )
         if code in _ELSEWHERE or status in {301, 307}:
-            return RegistryError(f"{where} is in another region ({code or status}). Set AWS_DEFAULT_REGION to the bucket's.")
+            return RegistryError(
+                f"{where} is in another region ({code or status}). Set AWS_DEFAULT_REGION to the bucket's."
+            )
         if code == "InvalidObjectState":
             return RegistryError(f"{where} is archived; restore it first.")
         if code in _NOT_NOW or status >= 500 or status == 429:

@@ -29,13 +29,16 @@ def encode_pieces(output: Any, sizes: Sequence[int]) -> list[bytes] | None:
     Returns: As many bodies as sizes; None where the prediction has no rows, other rows, or a form that is left to
     `rows.split` and `encode`.
     """
-    if type(output) is np.ndarray:
-        return None if _is_odd(output, sizes) else _encoded(_cut(output, sizes, _BEFORE, _AFTER))
-    if type(output) is dict:
-        return _encoded(_cut_named(output, sizes))
-    pandas = sys.modules.get("pandas")
-    if pandas is not None and isinstance(output, pandas.DataFrame | pandas.Series):
-        return _cut_frame(pandas, output, sizes)
+    try:
+        if type(output) is np.ndarray:
+            return None if _is_odd(output, sizes) else _encoded(_cut(output, sizes, _BEFORE, _AFTER))
+        if type(output) is dict:
+            return _encoded(_cut_named(output, sizes))
+        pandas = sys.modules.get("pandas")
+        if pandas is not None and isinstance(output, pandas.DataFrame | pandas.Series):
+            return _cut_frame(pandas, output, sizes)
+    except Exception:  # noqa: BLE001 - numbers beyond JSON's writer, frames of the model's own: `encode` says what is wrong
+        return None
     return None
 
 
@@ -59,7 +62,7 @@ def _cut(array: "np.ndarray[Any, Any]", sizes: Sequence[int], before: str, after
     if kind in "biu" or (kind == "f" and array.dtype.itemsize <= 8):
         is_plain = True
     elif kind in "UO":
-        kinds = _kinds(values) if kind == "O" else {str}
+        kinds = _kinds(values, array.ndim) if kind == "O" else {str}
         is_plain = kinds <= _PLAIN
         if not is_plain and not kinds <= _PLAIN | {str}:
             return None
@@ -88,13 +91,11 @@ def _joined(rows: list[str], sizes: Sequence[int], between: str) -> list[str]:
     return parts
 
 
-def _kinds(values: list[Any]) -> set[type]:
-    kinds = set(map(type, values))
-    if list in kinds:
-        kinds.remove(list)
-        for row in values:
-            kinds.update(map(type, row))
-    return kinds
+def _kinds(values: list[Any], axes: int) -> set[type]:
+    """Types of the elements. Those of an array with one axis may be lists themselves, which are no rows to look into."""
+    if axes == 1:
+        return set(map(type, values))
+    return {kind for row in values for kind in map(type, row)}
 
 
 def _text(value: Any) -> str:
