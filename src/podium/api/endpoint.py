@@ -2,15 +2,18 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from podium.domain.references import FolderRef, ModelRef, parse_reference
 from podium.errors import Misconfigured
+from podium.fleet.events import Event
 from podium.fleet.logs import access_log
 from podium.fleet.machine import cpu_limit
+from podium.fleet.supervisor import Programs, Supervisor
+from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import Resolved, resolve
 from podium.serving.settings import GatewaySettings
 from podium.settings.config_file import find_config, from_config
@@ -37,6 +40,20 @@ class Endpoint:
     name: str
     settings: ServeSettings
     shown: Mapping[str, Mapping[str, Any]]
+
+    def supervisor(self, tell: Callable[[Event], None], programs: Programs | None = None) -> Supervisor:
+        """What serves it, not yet running; the arguments are `Supervisor`'s."""
+        return Supervisor(
+            self.home,
+            self.reference,
+            self.first,
+            self.name,
+            self.settings,
+            RegistryObserver(self.home),
+            tell,
+            programs or Programs(),
+            shown=self.shown,
+        )
 
 
 def choose(

@@ -9,9 +9,12 @@ import msgspec
 from podium.domain.admission import Bounds
 from podium.errors import Misconfigured
 from podium.settings.declared import Kind, declare
+from podium.transport.frames import DEFAULT_LIMIT
 from podium.web.limits import Limits
 
 _limit = partial(declare, table="limits")
+# A body goes to its worker in one frame; one that no worker takes would be sent again and again.
+_MOST_BODY_BYTES = DEFAULT_LIMIT - (12 << 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class GatewaySettings:
     """
 
     timeout_s: float = 60.0
-    max_body_bytes: int = _limit(100 << 20, "max_body", Kind.BYTES, "Largest request body.")
+    max_body_bytes: int = _limit(100 << 20, "max_body", Kind.BYTES, "Largest request body.", most=_MOST_BODY_BYTES)
     max_in_flight: int = _limit(16_384, "max_in_flight", Kind.COUNT, "Requests that a gateway takes at a time.")
     max_in_flight_bytes: int = _limit(1 << 30, "max_in_flight_size", Kind.BYTES, "Their bodies together.")
     max_pending: int = _limit(2048, "max_pending", Kind.COUNT, "How many of them may wait for a replica.", least=0)

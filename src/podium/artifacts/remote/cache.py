@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.artifacts.digest import digest_folder
+from podium.artifacts.leftovers import remove_unlocked
 from podium.artifacts.remote.contract import RemoteFile, RemoteFolder
 from podium.errors import DigestMismatch, InvalidModel, NotFound, PodiumError, RegistryBusy, RegistryError
 
@@ -123,7 +124,7 @@ class Cache:
         for used_s, entry in kept:
             if sum(sizes.values()) + coming <= self._limits.cache_bytes or self._now_s() - used_s < _GRACE_S:
                 break
-            if _removed(entry):
+            if remove_unlocked(entry):
                 del sizes[entry]
         free = shutil.disk_usage(self._root).free
         if coming + _SPARE_BYTES > free:
@@ -203,22 +204,6 @@ def _check(folder: RemoteFolder, file: RemoteFile, part: Path, got: int) -> None
     except DigestMismatch:
         part.unlink()
         raise
-
-
-def _removed(entry: Path) -> bool:
-    """Remove a key that nobody is fetching."""
-    try:
-        descriptor = os.open(entry, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(entry, ignore_errors=True)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
 
 
 def _size_of(folder: Path) -> int:

@@ -7,7 +7,7 @@ from podium.artifacts.remote.contract import RemoteFolder
 from podium.artifacts.remote.proxy import ProxyFolder, is_proxy_url, proxy_url
 from podium.artifacts.remote.wire import Access, Wire
 from podium.domain.masking import masked
-from podium.errors import RegistryError
+from podium.errors import InvalidReference
 from podium.settings.mlflow import MlflowSettings
 
 
@@ -29,6 +29,7 @@ class Remotes:
 
         Raises:
             NotFound: There is no model.
+            InvalidReference: Nothing here fetches from such an address.
             InvalidModel, DigestMismatch, RegistryError: As `Cache.fetch`.
             MissingDependency: The library for this kind of store is not installed.
         """
@@ -44,4 +45,4 @@ class Remotes:
             return ProxyFolder(proxy_url(uri, self._settings.tracking_uri), self._wire)
         if scheme in {"http", "https"} and is_proxy_url(uri):
             return ProxyFolder(uri, self._wire)
-        raise RegistryError(f"{masked(uri)}: podium does not fetch from {scheme}: addresses.")
+        raise InvalidReference(f"{masked(uri)}: podium does not fetch from {scheme}: addresses.")
