@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from podium.domain.archives import archive_stem
 from podium.domain.references import FolderRef, ModelRef, parse_reference
 from podium.errors import Misconfigured
 from podium.fleet.events import Event
@@ -130,4 +131,9 @@ def _endpoint_name(chosen: Chosen, first: Resolved) -> str:
 
 
 def _folder_name(first: Resolved) -> str:
-    return Path(first.folder).name if isinstance(first.reference, FolderRef) else str(first.reference).rpartition("/")[2]
+    """What the last part of its address calls it: neither an archive's ending nor a signature is a name."""
+    if isinstance(first.reference, FolderRef):
+        name = Path(first.reference.path).expanduser().absolute().name
+    else:
+        name = str(first.reference).partition("?")[0].rstrip("/").rpartition("/")[2]
+    return archive_stem(name) or name

@@ -19,14 +19,15 @@ from typing import Protocol
 class RemoteFile:
     """One file: its path below the folder, its size, and signs of its content.
 
-    `size_bytes` is None where the server does not say before the bytes come; `tag` is an ETag or a generation; `md5` is
-    hexadecimal.
+    `size_bytes` is None where the server does not say before the bytes come; `tag` is an ETag or a generation; `md5` and
+    `sha256` are hexadecimal.
     """
 
     path: str
     size_bytes: int | None
     tag: str = ""
     md5: str | None = None
+    sha256: str | None = None
 
 
 class RemoteFolder(Protocol):
