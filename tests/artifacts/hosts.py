@@ -22,9 +22,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.host.asked.append((self.path, self.headers))
-        route = self.host.routes.get(self.path.partition("?")[0], (404, {}, b"not here"))
+        route = self.host.routes.get(self.path.partition("?")[0], self.host.fallback)
         answer: Answer | None = (
-            self._file(route) if isinstance(route, bytes) else route if isinstance(route, tuple) else route(self)
+            self.file(route) if isinstance(route, bytes) else route if isinstance(route, tuple) else route(self)
         )
         if answer is not None:
             self.send(*answer)
@@ -48,7 +48,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         """Quiet."""
 
-    def _file(self, content: bytes) -> Answer:
+    def file(self, content: bytes) -> Answer:
         """As a file server answers: with a tag, and with the range that was asked for."""
         tag = f'"{hash(content) & 0xFFFFFFFF:x}"'
         span = self.headers.get("Range", "")
@@ -67,6 +67,7 @@ class Host(http.server.ThreadingHTTPServer):
     scheme = "http"
     routes: dict[str, Route]
     asked: list[tuple[str, Message]]
+    fallback: Route = (404, {}, b"not here")
 
     @property
     def url(self) -> str:

@@ -76,8 +76,13 @@ def choose(
     """
     config = find_config(environ, folder or Path.cwd())
     in_file = from_config(SETTINGS, config) if config is not None else []
-    computed = Said("serve.gateways", max(1, int(cpu_limit() // 4)), "default")
-    return gather(SETTINGS, [computed, *beneath, *in_file, *from_environ(SETTINGS, environ), *said])
+    processors = cpu_limit()
+    computed = [
+        Said("serve.gateways", max(1, int(processors // 4)), "default"),
+        # Where there is one processor, whoever is waited for needs it.
+        Said("serve.busy_wait_us", 100 if processors >= 2 else 0, "default"),
+    ]
+    return gather(SETTINGS, [*computed, *beneath, *in_file, *from_environ(SETTINGS, environ), *said])
 
 
 def endpoint_of(chosen: Chosen, home: Home) -> Endpoint:
@@ -105,6 +110,7 @@ def endpoint_of(chosen: Chosen, home: Home) -> Endpoint:
         **chosen.fields(GatewaySettings),
         timeout_s=chosen["serve.timeout"],
         drain_limit_s=chosen["serve.drain_timeout"],
+        busy_wait_us=chosen["serve.busy_wait_us"],
         access_log=str(access_log(home.logs / name)) if chosen["serve.access_log"] else None,
     )
     fields = chosen.fields(ServeSettings)

@@ -32,6 +32,7 @@ class GatewaySettings:
         max_url_bytes, max_header_bytes, max_headers: As in `web.limits.Limits`.
         idle_s, head_s, body_s, send_s, min_bytes_per_s: As in `web.limits.Limits`.
         drain_linger_s: While draining, how long an idle connection stays open for a request that is on its way.
+        busy_wait_us: How long to look for the answer of a request that is alone, before the event loop goes on; 0 never.
         drain_limit_s: How long to drain when nobody says: the supervisor died, or SIGTERM came.
         access_log: File of the access log, shared by all gateways; None writes none.
         access_log_bytes, access_log_keep: Size at which it is put aside, and how many older ones stay.
@@ -60,6 +61,7 @@ class GatewaySettings:
         1.0, "drain_linger", Kind.SECONDS, "Seconds that an idle connection stays open while draining.", least=0
     )
     drain_limit_s: float = 30.0
+    busy_wait_us: int = 0
     access_log: str | None = None
     access_log_bytes: int = _limit(
         64 << 20, "access_log_size", Kind.BYTES, "Size at which the access log is put aside.", table="serve"
@@ -120,4 +122,6 @@ class GatewaySettings:
             raise Misconfigured(f"the gateway's settings cannot be read: {error}") from error
 
 
-_MAY_BE_ZERO = frozenset({"drain_linger_s", "drain_limit_s", "access_log_keep", "max_pending", "max_pending_bytes"})
+_MAY_BE_ZERO = frozenset(
+    {"busy_wait_us", "drain_linger_s", "drain_limit_s", "access_log_keep", "max_pending", "max_pending_bytes"}
+)

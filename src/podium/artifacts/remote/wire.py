@@ -95,7 +95,7 @@ def origin_of(url: str) -> str:
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     except (KeyError, ValueError):
         raise Unreachable(f"{masked(url)} is not an http or https URL.") from None
-    if not parts.hostname:
+    if not parts.hostname or any(ord(character) <= 32 or ord(character) == 127 for character in parts.hostname):
         raise Unreachable(f"{masked(url)} names no host.")
     return f"{parts.scheme}://{parts.hostname.lower()}:{port}"
 
@@ -162,7 +162,10 @@ class Wire:
                 if reply.status not in _REDIRECTS or target is None:
                     yield reply
                     return
-            following = urljoin(url, target)
+            try:
+                following = urljoin(url, target)
+            except ValueError as error:
+                raise Unreachable(f"{masked(url)} redirects to what is no URL.") from error
             if origin_of(following) != origin_of(url):
                 # What the caller added for this server (a range is no secret) is not for another one.
                 headers = {name: value for name, value in (headers or {}).items() if name.lower() in {"range", "accept"}}
@@ -175,14 +178,8 @@ class Wire:
         """Status and JSON of an answer; not JSON is None. Nothing is redirected: a question stays where it was asked."""
         content = None if body is None else json.dumps(body).encode()
         headers = {"Accept": "application/json", **({} if body is None else {"Content-Type": "application/json"})}
-        deadline = threading.Timer(self._timeout_s, self._shut_all)
-        deadline.daemon = True
-        with self._request(method, url, content, headers) as reply:
-            deadline.start()
-            try:
-                answer = reply.content()
-            finally:
-                deadline.cancel()
+        with self._request(method, url, content, headers) as reply, self._in_time(url):
+            answer = reply.content()
         try:
             return reply.status, json.loads(answer)
         except (ValueError, RecursionError):
@@ -194,32 +191,53 @@ class Wire:
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         own = {"User-Agent": f"podium/{__version__}", "Connection": "close", **self.access.headers(url), **headers}
-        watch = threading.Timer(self._timeout_s, self._shut_all)
-        watch.daemon = True
         try:
-            with _as_unreachable(url):
-                watch.start()
-                try:
-                    self._connect(connection, url)
-                    connection.request(method, target, body, own)
-                    response = connection.getresponse()
-                finally:
-                    watch.cancel()
+            with self._in_time(url), _as_unreachable(url):
+                self._connect(connection, url)
+                connection.request(method, target, body, own)
+                response = connection.getresponse()
             # Since the server is to hang up, the socket is the response's now, and closed with it.
             with contextlib.closing(response):
                 yield Reply(response, url)
+                if self._over.is_set():
+                    # An answer that announced no length seems to be whole when its socket is shut.
+                    raise Unreachable(f"{masked(url)} was not read to its end: podium is stopping.")
         finally:
             with self._lock:
                 self._open.clear()
             connection.close()
 
+    @contextlib.contextmanager
+    def _in_time(self, url: str) -> Iterator[None]:
+        """Shut what is open when the time is over; whatever that then looks like, it is told as what it is."""
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self._shut_all()
+
+        watch = threading.Timer(self._timeout_s, end)
+        watch.daemon = True
+        watch.start()
+        try:
+            yield
+        except Unreachable as error:
+            if late.is_set():
+                raise Unreachable(f"{masked(url)} does not answer in time.") from error
+            raise
+        finally:
+            watch.cancel()
+        if late.is_set():
+            raise Unreachable(f"{masked(url)} does not answer in time.")
+
     def _connection(self, url: str) -> http.client.HTTPConnection:
-        origin_of(url)
+        # Always with its port: without one http.client looks for it in the host, and an IPv6 address has colons.
+        port = int(origin_of(url).rpartition(":")[2])
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme == "http":
-            return http.client.HTTPConnection(host, parts.port, timeout=self._timeout_s)
-        return http.client.HTTPSConnection(host, parts.port, timeout=self._timeout_s, context=self._tls(url))
+            return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
+        return http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=self._tls(url))
 
     def _connect(self, connection: http.client.HTTPConnection, url: str) -> None:
         if self._over.is_set():
