@@ -50,6 +50,7 @@ def test_a_folder_is_served_as_unverified_and_a_mismatch_is_named(house):
 
         assert "unverified: no record of its content exists" in said
         assert "requirements  NOT met:" in said
+        assert "to build a Python that meets them: --env-manager virtualenv" in said
         assert "numpy" in said
         assert document["model"]["is_verified"] is False
         assert len(document["model"]["requirements"]["mismatches"]) == 2
@@ -85,6 +86,23 @@ def test_a_taken_port_names_its_holder_and_a_way_out(one):
     assert done.returncode == 2
     assert f"Port {port} on 127.0.0.1 is taken. It is held by " in done.stderr
     assert "or -p 0 for any free one" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("serve",), ("models", "serve", "-m", "x")])
+def test_a_model_without_its_flag_is_told_of_it(one, words):
+    done = one.command(*words, PRODUCTION)
+
+    assert done.returncode == 2
+    assert "A model is named with -m: " in done.stderr
+
+
+def test_a_variable_of_mlflow_that_does_not_fit_is_named(one):
+    one.environment["MLFLOW_PORT"] = "many"
+
+    done = one.command("models", "serve", "-m", PRODUCTION)
+
+    assert done.returncode == 2
+    assert "MLFLOW_PORT" in done.stderr
 
 
 @pytest.mark.parametrize(

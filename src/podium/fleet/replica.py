@@ -71,7 +71,7 @@ class WorkerReplica:
         self.version = assignment.resolved.label
         self.resolved = assignment.resolved
         self.state = ReplicaState.STARTING
-        self.step = "copy"
+        self.step = "prepare"
         self.ready: Ready | None = None
         self.ready_at: float | None = None
         self.failure: Failure | None = None
