@@ -8,6 +8,8 @@ import pytest
 
 from podium import errors
 from podium.api.scoring_values import answer_of, error_of, made_again, request_of
+from podium.protocols.mlflow.encoding import encode
+from podium.protocols.mlflow.problems import problem
 
 
 @pytest.mark.parametrize(
@@ -99,6 +101,22 @@ def test_an_answer_that_is_no_prediction_becomes_its_error(status, body, kind):
     assert error.__notes__ == [f"HTTP {status}, request r1; podium logs has the rest"]
     if kind in {errors.Overloaded, errors.Unavailable}:
         assert error.retry_after_s == 7
+
+
+def test_an_error_that_a_server_answers_with_is_raised_as_what_it_was():
+    """MLflow's protocol has one code for several; these are told apart by how the server begins its sentence."""
+
+    def raised_again(error: errors.PodiumError) -> type[errors.PodiumError]:
+        answer = problem(error, "r1")
+        return type(error_of(answer.status, answer.body, {}))
+
+    with pytest.raises(errors.UnencodableOutput) as unencodable:
+        encode(object())
+    with pytest.raises(errors.UnencodableOutput) as cyclic:
+        encode({"a": {1: object()}})
+
+    assert {raised_again(each.value) for each in (unencodable, cyclic)} == {errors.UnencodableOutput}
+    assert raised_again(errors.HintMismatch("m")) is errors.InvalidInput
 
 
 def test_an_error_of_another_process_keeps_its_message_and_facts():

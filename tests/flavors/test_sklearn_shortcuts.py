@@ -24,6 +24,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
+from podium.flavors.sklearn_forests import direct_forest
+from podium.flavors.sklearn_rows import rows_of
 from podium.flavors.sklearn_shortcuts import shortcut_of
 
 IRIS, SPECIES = load_iris(return_X_y=True)
@@ -100,6 +102,25 @@ LEFT_ALONE = [
 @pytest.mark.parametrize(("why", "estimator", "method"), LEFT_ALONE, ids=[row[0] for row in LEFT_ALONE])
 def test_what_nothing_is_known_of_has_no_shortcut(why: str, estimator: Any, method: str) -> None:
     assert shortcut_of(estimator.fit(IRIS, SPECIES), method) is None
+
+
+PATCHED = [
+    (LogisticRegression(), "predict"),
+    (LogisticRegression(), "decision_function"),
+    (KNeighborsClassifier(), "predict"),
+]
+
+
+@pytest.mark.parametrize(("estimator", "name"), [*PATCHED, (RandomForestClassifier(3), "predict_proba")])
+def test_an_estimator_with_a_method_of_the_users_answers_by_it(estimator: Any, name: str) -> None:
+    """A rule for one customer in a thousand is not seen on any row that a proof makes up."""
+    fitted = estimator.fit(IRIS, TWO)
+    theirs = getattr(fitted, name)
+    setattr(fitted, name, lambda rows: theirs(rows) + (np.asarray(rows)[:1, 0] == 12345))
+
+    assert shortcut_of(fitted, "predict") is None
+    assert direct_forest(fitted, "predict") is None
+    assert "methods of the user's" in rows_of(fitted, "predict").reason
 
 
 def test_the_estimator_keeps_its_names() -> None:

@@ -3,6 +3,8 @@
 import os
 import socket
 
+from podium.api.scoring_values import error_of
+from podium.errors import WorkerCrashed
 from podium.telemetry.metrics import CRASHES, REQUESTS, RETRIES
 from podium.transport import frames
 from podium.transport.messages import ReplicaLost, ReplicaReleased
@@ -53,6 +55,7 @@ def test_a_request_that_kills_twice_gets_500(start, until):
     answer = guilty.result()
     assert request.is_solo
     assert (answer.status, answer.json["error_code"]) == (500, "INTERNAL_ERROR")
+    assert type(error_of(answer.status, answer.body, answer.headers)) is WorkerCrashed
     server.gateway.expect(ReplicaLost)
     worker = server.add(3)
     server.publish({"1": (100, [3])})

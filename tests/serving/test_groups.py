@@ -83,6 +83,7 @@ def test_an_answer_to_a_group_looks_like_any_other(planned: Any) -> None:
         ("params", b'{"inputs": [[1.0, 2.0]], "params": {}}', FITTING),
         ("no JSON", b"{", FITTING),
         ("another shape", b'{"inputs": [[1.0]]}', FITTING),
+        ("a large body", b'{"inputs": [%s]}' % b", ".join([b"[1.0, 2.5]"] * 25_000), FITTING),
         ("CSV", b"a,b\n1,2\n", {"Content-Type": "text/csv"}),
         ("no content type", PAIR, {}),
         ("an id of the client's own", PAIR, FITTING | {"X-Request-ID": "mine"}),
@@ -266,3 +267,24 @@ def test_an_old_client_gets_what_it_asked_for(planned: Any) -> None:
     assert (status, fields["connection"], body) == (200, "close", b"{}")
     assert sock.recv(1) == b""
     sock.close()
+
+
+def test_a_lone_client_is_answered_while_the_gateway_looks_for_its_answers(start: Callable[..., Any]) -> None:
+    """One request after another, and in between a worker that answers late and a client that leaves."""
+    server = start(busy_wait_us=2000)
+    worker = server.add(1, plan=PAIRS)
+    server.publish()
+    sock = server.connect()
+    head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(PAIR)}\r\n\r\n"
+    for number in range(40):
+        sock.sendall(head.encode() + PAIR)
+        worker.answer(worker.take_group(), b"%d" % number)
+        assert answers(sock, 1)[0][2] == b"%d" % number
+    sock.sendall(head.encode() + PAIR)
+    gone = worker.take_group()
+    sock.close()
+
+    assert (frames.CANCEL, gone.first) == (worker.frame().kind, gone.first)
+    soon = server.score_soon(PAIR)
+    worker.answer(worker.take_group(), b"{}")
+    assert soon.result().status == 200

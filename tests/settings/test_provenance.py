@@ -169,7 +169,7 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path):
 def test_every_field_that_is_no_setting_is_known_to_be_none():
     """A field that is added is declared, or named here with its reason."""
     # Derived from others: what the gateways get; the gateway's copies of the server's settings.
-    derived = {"gateway_settings", "timeout_s", "drain_limit_s", "access_log", "environment"}
+    derived = {"gateway_settings", "timeout_s", "drain_limit_s", "busy_wait_us", "access_log", "environment"}
     for owner in (EndpointSettings, ServeSettings, GatewaySettings):
         named = {setting.field for setting in settings_of(owner)} | derived
 
@@ -184,3 +184,31 @@ def test_keys_and_short_flags_are_used_once():
     assert len(set(keys)) == len(keys)
     assert len(set(letters)) == len(letters)
     assert all(setting.choices for setting in SETTINGS if setting.kind is Kind.WORD)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"[serve]\ntimeout = {'9' * 400}\n", "podium.toml:2: serve.timeout is 999"),
+        (
+            "[serve]\ntimeout = 1e10\n",
+            "podium.toml:2: serve.timeout is 10000000000.0; expected seconds above 0, up to 31 years",
+        ),
+        (f"[serve]\nport = {'9' * 5000}\n", "podium.toml is not TOML: Exceeds the limit"),
+        (f"[serve]\nport = {'[' * 3000}{']' * 3000}\n", "podium.toml holds tables or lists that are nested too deep"),
+        (
+            '[limits]\nmax_body = "501MiB"\n',
+            "limits.max_body is '501MiB'; expected a size of at least 1 and at most 500MiB",
+        ),
+        ('[limits]\nmax_header = "999999999999G"\n', "limits.max_header is '999999999999G'; expected a size"),
+        ('[serve]\nhost = "a\\u0000b"\n', "serve.host is 'a\\x00b'; expected text"),
+    ],
+)
+def test_what_no_server_could_do_is_refused_with_its_place(tmp_path, text, said):
+    """Not with a traceback at start, nor at the first request."""
+    assert said in refused(tmp_path, text)
+
+
+def test_a_home_that_nobody_has_is_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(Misconfigured, match="there is no such file"):
+        choose([], environ={"PODIUM_CONFIG": "~nobody-of-this-name/podium.toml"}, folder=tmp_path)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.web.heads import HeadMemo
+from podium.web.heads import KnownHeads
 from podium.web.limits import Limits
 from podium.web.messages import Fault, Request
 from podium.web.reading import Phase, RequestReader
@@ -14,9 +14,9 @@ LINE = b"POST /a?q=1 HTTP/1.1\r\nHost: x\r\n"
 KNOWN = LINE + b"Content-Length: 2\r\n\r\n"
 
 
-def new_memo(*requests: bytes) -> HeadMemo:
-    """A memo that has seen each of these requests three times."""
-    heads = HeadMemo()
+def heads_of(*requests: bytes) -> KnownHeads:
+    """Heads of a server that has seen each of these requests three times."""
+    heads = KnownHeads()
     for request in requests:
         reader = RequestReader(LIMITS, heads)
         for _ in range(3):
@@ -25,8 +25,8 @@ def new_memo(*requests: bytes) -> HeadMemo:
     return heads
 
 
-def read(heads: HeadMemo, *parts: bytes) -> tuple[list[object], Phase]:
-    """What a connection gets, which asks the memo first wherever it may."""
+def read(heads: KnownHeads, *parts: bytes) -> tuple[list[object], Phase]:
+    """What a connection gets, which looks among the known heads first wherever it may."""
     reader = RequestReader(LIMITS, heads)
     entries: list[Request | Fault] = []
     for part in parts:
@@ -45,7 +45,7 @@ def _facts(entry: Request | Fault) -> object:
 
 
 def test_a_head_that_came_twice_is_read_without_the_parser():
-    heads = new_memo(KNOWN + b"ab")
+    heads = heads_of(KNOWN + b"ab")
 
     request = RequestReader(LIMITS, heads).recall(KNOWN + b"cd")
 
@@ -55,7 +55,7 @@ def test_a_head_that_came_twice_is_read_without_the_parser():
 
 
 def test_requests_with_one_head_share_what_the_handler_keeps_with_it():
-    reader = RequestReader(LIMITS, new_memo(KNOWN + b"ab"))
+    reader = RequestReader(LIMITS, heads_of(KNOWN + b"ab"))
     first, second = reader.recall(KNOWN + b"cd"), reader.recall(KNOWN + b"ef")
     assert first is not None
     assert second is not None
@@ -68,10 +68,10 @@ def test_requests_with_one_head_share_what_the_handler_keeps_with_it():
 @pytest.mark.parametrize("body", [b"", b"a", b"abc", b"abGET / HTTP/1.1\r\nHost: x\r\n\r\n"])
 def test_a_body_of_another_length_is_left_to_the_parser(body):
     """What is short of the length waits for more, what is beyond it is the next request."""
-    heads = new_memo(KNOWN + b"ab")
+    heads = heads_of(KNOWN + b"ab")
 
     assert RequestReader(LIMITS, heads).recall(KNOWN + body) is None
-    assert read(heads, KNOWN + body) == read(HeadMemo(), KNOWN + body)
+    assert read(heads, KNOWN + body) == read(KnownHeads(), KNOWN + body)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_body_of_another_length_is_left_to_the_parser(body):
     ],
 )
 def test_what_is_more_than_a_head_and_a_length_is_not_remembered(request_):
-    assert not new_memo(request_).known
+    assert not heads_of(request_).known
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_what_is_more_than_a_head_and_a_length_is_not_remembered(request_):
     ],
 )
 def test_what_ends_a_connection_is_not_remembered(refused):
-    heads = HeadMemo()
+    heads = KnownHeads()
     for _ in range(3):
         RequestReader(LIMITS, heads).feed(refused)
 
@@ -121,15 +121,15 @@ BODIES = [b"", b"\r", b"\n", b"ab", b"2\r\nab\r\n0\r\n\r\n", b"\r\n", b"\r\n\r\n
 
 
 @given(parts=st.lists(st.one_of(st.sampled_from(HEADS), st.sampled_from(BODIES), st.binary(max_size=6)), max_size=8))
-def test_a_warm_memo_changes_nothing_about_what_is_read(parts):
+def test_knowing_heads_changes_nothing_about_what_is_read(parts):
     """Whole heads, bodies and rubbish in any order: the same requests, the same fault, the same end."""
     pieces = [*parts, *(a + b for a in parts[:3] for b in parts[:3])]
 
-    assert read(new_memo(*(head + b"ab" * (b"2" in head) for head in HEADS)), *pieces) == read(HeadMemo(), *pieces)
+    assert read(heads_of(*(head + b"ab" * (b"2" in head) for head in HEADS)), *pieces) == read(KnownHeads(), *pieces)
 
 
 def test_heads_that_are_all_different_push_no_other_out():
-    heads = new_memo(KNOWN + b"ab")
+    heads = heads_of(KNOWN + b"ab")
     reader = RequestReader(LIMITS, heads)
 
     for number in range(20_000):
@@ -141,7 +141,7 @@ def test_heads_that_are_all_different_push_no_other_out():
 
 def test_the_memory_is_bounded_in_number_and_size():
     """However many heads come twice, and however long they are."""
-    heads = HeadMemo()
+    heads = KnownHeads()
     reader = RequestReader(LIMITS, heads)
     for number in range(3000):
         for _ in range(2):

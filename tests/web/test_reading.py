@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.web.heads import HeadMemo
+from podium.web.heads import KnownHeads
 from podium.web.limits import Limits
 from podium.web.messages import Fault, Request
 from podium.web.reading import Phase, RequestReader
@@ -15,7 +15,7 @@ LIMITS = Limits(url_bytes=200, header_bytes=500, headers=10, body_bytes=1000)
 
 
 def read(*parts: bytes) -> tuple[list[Request | Fault], Phase]:
-    reader = RequestReader(LIMITS, HeadMemo())
+    reader = RequestReader(LIMITS, KnownHeads())
     for part in parts:
         reader.feed(part)
     return list(reader.ready), reader.phase
@@ -162,7 +162,7 @@ def test_what_could_be_read_in_two_ways_or_is_too_much_is_refused(sent, status):
 @pytest.mark.parametrize("filler", [b"a", b" ", b"\r\n"])
 def test_a_head_that_never_ends_is_refused_before_it_fills_the_memory(start, filler):
     """However the bytes come, the reader gives up at a bound."""
-    reader = RequestReader(LIMITS, HeadMemo())
+    reader = RequestReader(LIMITS, KnownHeads())
     reader.feed(start)
     fed = 0
     while reader.phase is not Phase.CLOSED and fed < 100_000:

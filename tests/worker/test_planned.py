@@ -329,3 +329,15 @@ def test_params_have_their_defaults(workshop: Any) -> None:
     gateway.sock.sendall(frames.encode_rows(1, 0, [1], 1, b"r", b"", [packed.block]))
 
     assert said(gateway.receive(1)[0]) == {1: predictions(np.array([7]).tolist())}
+
+
+def test_a_lone_client_is_answered_while_the_worker_looks_for_its_requests(held: Any, eventually: Eventually) -> None:
+    """It goes to sleep when nothing comes, and drains all the same."""
+    at = held(busy_wait_us=5000)
+
+    for i in range(40):
+        (identity,) = at.send([{"inputs": [[float(i), 0.0]]}])
+        assert at.answers([identity])[identity] == predictions([[2.0 * i, 0.0]])
+
+    at.worker.drain()
+    assert at.worker.wait() == 0

@@ -2,15 +2,19 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from podium.domain.archives import archive_stem
 from podium.domain.references import FolderRef, ModelRef, parse_reference
 from podium.errors import Misconfigured
+from podium.fleet.events import Event
 from podium.fleet.logs import access_log
 from podium.fleet.machine import cpu_limit
+from podium.fleet.supervisor import Programs, Supervisor
+from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import Resolved, resolve
 from podium.serving.settings import GatewaySettings
 from podium.settings.config_file import find_config, from_config
@@ -38,6 +42,20 @@ class Endpoint:
     settings: ServeSettings
     shown: Mapping[str, Mapping[str, Any]]
 
+    def supervisor(self, tell: Callable[[Event], None], programs: Programs | None = None) -> Supervisor:
+        """What serves it, not yet running; the arguments are `Supervisor`'s."""
+        return Supervisor(
+            self.home,
+            self.reference,
+            self.first,
+            self.name,
+            self.settings,
+            RegistryObserver(self.home),
+            tell,
+            programs or Programs(),
+            shown=self.shown,
+        )
+
 
 def choose(
     said: Iterable[Said],
@@ -58,8 +76,13 @@ def choose(
     """
     config = find_config(environ, folder or Path.cwd())
     in_file = from_config(SETTINGS, config) if config is not None else []
-    computed = Said("serve.gateways", max(1, int(cpu_limit() // 4)), "default")
-    return gather(SETTINGS, [computed, *beneath, *in_file, *from_environ(SETTINGS, environ), *said])
+    processors = cpu_limit()
+    computed = [
+        Said("serve.gateways", max(1, int(processors // 4)), "default"),
+        # Where there is one processor, whoever is waited for needs it.
+        Said("serve.busy_wait_us", 100 if processors >= 2 else 0, "default"),
+    ]
+    return gather(SETTINGS, [*computed, *beneath, *in_file, *from_environ(SETTINGS, environ), *said])
 
 
 def endpoint_of(chosen: Chosen, home: Home) -> Endpoint:
@@ -87,6 +110,7 @@ def endpoint_of(chosen: Chosen, home: Home) -> Endpoint:
         **chosen.fields(GatewaySettings),
         timeout_s=chosen["serve.timeout"],
         drain_limit_s=chosen["serve.drain_timeout"],
+        busy_wait_us=chosen["serve.busy_wait_us"],
         access_log=str(access_log(home.logs / name)) if chosen["serve.access_log"] else None,
     )
     fields = chosen.fields(ServeSettings)
@@ -107,4 +131,9 @@ def _endpoint_name(chosen: Chosen, first: Resolved) -> str:
 
 
 def _folder_name(first: Resolved) -> str:
-    return Path(first.folder).name if isinstance(first.reference, FolderRef) else str(first.reference).rpartition("/")[2]
+    """What the last part of its address calls it: neither an archive's ending nor a signature is a name."""
+    if isinstance(first.reference, FolderRef):
+        name = Path(first.reference.path).expanduser().absolute().name
+    else:
+        name = str(first.reference).partition("?")[0].rstrip("/").rpartition("/")[2]
+    return archive_stem(name) or name

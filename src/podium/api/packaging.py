@@ -189,7 +189,7 @@ def load_model(model_uri: str | Path, *, model_config: Mapping[str, Any] | None 
 
 
 def fetch(model_uri: str | Path) -> Path:
-    """The folder to load a model from: a folder as it is named, or a verified private copy of a registered one.
+    """The folder to load a model from: a folder as it is named, or a verified private copy of what is elsewhere.
 
     The copy lasts as long as this process, for models may read their artifacts at any time.
 
@@ -202,7 +202,7 @@ def fetch(model_uri: str | Path) -> Path:
 
     reference = parse_reference(str(model_uri))
     home = find_home()
-    if isinstance(reference, FolderRef):
+    if isinstance(reference, FolderRef) and not Path(reference.path).expanduser().is_file():
         return model_folder(reference, home)
     resolved = resolve(reference, home)
     place = Path(tempfile.mkdtemp(prefix="podium-model-"))

@@ -2,12 +2,13 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from podium import errors
+from podium.domain.conversions import leaves
 from podium.domain.unified import is_unified
 from podium.models.examples import body_of
 
@@ -127,25 +128,17 @@ def plain_value(value: Any) -> Any:
 def _array(value: Any, nan: str) -> Any:
     if not isinstance(value, list):
         return value
-    leaves = list(_leaves(value))
-    if nan == "string" and all(_is_number(leaf) or leaf in _NOT_FINITE for leaf in leaves):
-        value, leaves = _numbers(value), []
-    are_numbers = all(_is_number(leaf) for leaf in leaves)
-    if not are_numbers and not all(isinstance(leaf, str) for leaf in leaves):
+    cells = list(leaves(value))
+    if nan == "string" and all(_is_number(cell) or cell in _NOT_FINITE for cell in cells):
+        value, cells = _numbers(value), []
+    are_numbers = all(_is_number(cell) for cell in cells)
+    if not are_numbers and not all(isinstance(cell, str) for cell in cells):
         return value
     try:
-        return np.array(value, dtype=float if any(leaf is None for leaf in leaves) else None)
+        return np.array(value, dtype=float if any(cell is None for cell in cells) else None)
     except ValueError:
         # Rows of different lengths.
         return value
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, list):
-        for each in value:
-            yield from _leaves(each)
-    else:
-        yield value
 
 
 def _is_number(leaf: Any) -> bool:

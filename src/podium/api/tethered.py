@@ -16,8 +16,6 @@ from typing import Any
 from podium.api.endpoint import SETTINGS, Endpoint, endpoint_of
 from podium.errors import PodiumError
 from podium.fleet.events import Event
-from podium.fleet.supervisor import Supervisor
-from podium.registry.observe import RegistryObserver
 from podium.settings.home import find_home
 from podium.settings.provenance import Said, gather
 
@@ -39,16 +37,7 @@ class Tethered:
         self._owner = owner
         self._sock = sock
         self._is_told = False
-        self._supervisor = Supervisor(
-            endpoint.home,
-            endpoint.reference,
-            endpoint.first,
-            endpoint.name,
-            endpoint.settings,
-            RegistryObserver(endpoint.home),
-            self._hear,
-            shown=endpoint.shown,
-        )
+        self._supervisor = endpoint.supervisor(self._hear)
 
     async def run(self) -> None:
         """Serve until told to stop, or the owner is gone."""

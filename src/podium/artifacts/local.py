@@ -16,6 +16,7 @@ from pathlib import Path
 from podium.artifacts.contract import Stored
 from podium.artifacts.copies import copy_files, verified_copy
 from podium.artifacts.digest import PREFIX, digest_folder, is_digest
+from podium.artifacts.leftovers import remove_unlocked
 from podium.artifacts.tree import fingerprint, walk
 from podium.errors import InvalidInput, InvalidModel, NotFound, PodiumError, RegistryError
 
@@ -73,7 +74,7 @@ class LocalArtifacts:
         if not self._incoming.is_dir():
             return 0
         with self._failing_clearly():
-            return sum(_removed_leftover(self._incoming / name) for name in os.listdir(self._incoming))
+            return sum(remove_unlocked(self._incoming / name) for name in os.listdir(self._incoming))
 
     def _place(self, digest: str) -> Path:
         if not is_digest(digest):
@@ -148,21 +149,6 @@ def _make_read_only(folder: Path) -> None:
     for entry in walk(folder):
         if not entry.is_folder:
             os.fchmod(entry.descriptor, 0o500 if entry.status.st_mode & 0o100 else 0o400)
-
-
-def _removed_leftover(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(path, ignore_errors=True)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """`podium models update-pip-requirements`: what a model asks of pip, changed in its folder."""
 
+from pathlib import Path
+
 import click
 
 from podium.cli.mlflow_options import MODEL_URI
@@ -28,6 +30,8 @@ def update_pip_requirements(uri: str, operation: str, requirements: tuple[str, .
     reference = parse_reference(uri)
     if not isinstance(reference, FolderRef):
         raise InvalidInput(f'Failed to set requirements on "{uri}". Only a model in a folder of yours can be changed.')
+    if Path(reference.path).expanduser().is_file():
+        raise InvalidInput(f'Failed to set requirements on "{uri}". Change the folder, and pack it again.')
     folder = model_folder(reference, find_home())
     unknown: list[str] = []
     if operation == "add":

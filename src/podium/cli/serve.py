@@ -13,8 +13,7 @@ from podium.cli.setting_options import said_by_flags, setting_options
 from podium.domain.references import ModelRef
 from podium.fleet.events import Event
 from podium.fleet.status import Served
-from podium.fleet.supervisor import Programs, Supervisor
-from podium.registry.observe import RegistryObserver
+from podium.fleet.supervisor import Programs
 from podium.settings.home import find_home
 
 _QUIET_S = 2.0
@@ -50,11 +49,11 @@ def serve(show_settings: bool, front_fd: int | None, **_given: Any) -> None:
         rows = [(path, each["value"], each["source"]) for path, each in chosen.shown().items()]
         print_table(("setting", "value", "source"), rows)
         return
-    Server(endpoint_of(chosen, find_home()), front_fd).run()
+    Foreground(endpoint_of(chosen, find_home()), front_fd).run()
 
 
-class Server:
-    """A supervisor and what a person is told about it.
+class Foreground:
+    """A supervisor in this process, and what a person is told about it.
 
     Args:
         endpoint: What to serve, and how.
@@ -65,18 +64,8 @@ class Server:
         self._reference = endpoint.reference
         self._is_shown = False
         self._front = front
-        programs = Programs() if front is None else Programs(gateway=("podium.serving.handover",), front=front)
-        self._supervisor = Supervisor(
-            endpoint.home,
-            endpoint.reference,
-            endpoint.first,
-            endpoint.name,
-            endpoint.settings,
-            RegistryObserver(endpoint.home),
-            self._tell,
-            programs,
-            shown=endpoint.shown,
-        )
+        programs = None if front is None else Programs(gateway=("podium.serving.handover",), front=front)
+        self._supervisor = endpoint.supervisor(self._tell, programs)
 
     def run(self) -> None:
         """Serve until told to stop."""

@@ -153,7 +153,7 @@ def _tensor_rule(name: str) -> Rule:
 def _first(value: Any, rule: Rule, what: str, is_null_taken: bool) -> str | None:
     if not rule.kinds:
         return None
-    for each in _leaves(value):
+    for each in leaves(value):
         kind = type(each)
         if each is None:
             if rule.has_null or is_null_taken:
@@ -173,10 +173,11 @@ def _first(value: Any, rule: Rule, what: str, is_null_taken: bool) -> str | None
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
-def _leaves(value: Any) -> Iterator[Any]:
+def leaves(value: Any) -> Iterator[Any]:
+    """Everything in nested lists that is no list."""
     if isinstance(value, list):
         for each in value:
-            yield from _leaves(each)
+            yield from leaves(each)
     else:
         yield value
 

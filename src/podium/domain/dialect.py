@@ -18,7 +18,7 @@ class Dialect:
 
     Args:
         mode: `compat` converts as MLflow does. `strict` refuses what MLflow converts silently and with a loss
-            (`domain/strictness.py`), names that nobody asked for, and names given twice.
+            (`conversions.loss`), names that nobody asked for, and names given twice.
         nan: How NaN and the infinities are written: `bare` (MLflow's `NaN`, which is no JSON), as `null`, or as the
             `string`s "NaN", "Infinity" and "-Infinity".
         inputs_base64: Text for a binary column is base64 in `inputs` and `instances` too. MLflow decodes it in data

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from podium.flavors.sklearn_rows import replaced_methods
+
 _CLASSIFIERS = frozenset({"RandomForestClassifier", "ExtraTreesClassifier"})
 _REGRESSORS = frozenset({"RandomForestRegressor", "ExtraTreesRegressor"})
 _PROOF_SIZES = (1, 2, 7, 64)
@@ -39,7 +41,11 @@ def direct_forest(estimator: Any, method: str) -> Callable[[Any], Any] | None:
 def sums_of(forest: Any, method: str) -> Callable[[Any], Any] | None:
     """What the method computes of rows that were validated, as float32; None for what is no such forest. Unproven."""
     kind = type(forest)
-    if not kind.__module__.startswith("sklearn.ensemble.") or getattr(forest, "n_outputs_", 0) != 1:
+    if (
+        not kind.__module__.startswith("sklearn.ensemble.")
+        or getattr(forest, "n_outputs_", 0) != 1
+        or replaced_methods(forest)
+    ):
         return None
     if kind.__name__ in _CLASSIFIERS and method == "predict":
         return lambda rows: forest.classes_.take(np.argmax(_probabilities(forest, rows), axis=1), axis=0)

@@ -64,11 +64,19 @@ def is_known_row_by_row(estimator: Any) -> bool:
     return type(estimator).__name__ in _ROW_BY_ROW and _doubt(estimator) is None
 
 
+def replaced_methods(estimator: Any) -> list[str]:
+    """Names of what the estimator itself holds in place of its class's methods: not scikit-learn's code any more."""
+    kind = type(estimator)
+    return sorted(name for name in vars(estimator) if callable(getattr(kind, name, None)))
+
+
 def _doubt(estimator: Any) -> str | None:
     """Why an estimator is not known to answer row by row; None when it is."""
     kind = type(estimator)
     if kind.__module__.partition(".")[0] != "sklearn":
         return f"{kind.__module__}.{kind.__name__} is not one of scikit-learn's own estimators"
+    if replaced := replaced_methods(estimator):
+        return f"{kind.__name__} has methods of the user's in place of its own: {', '.join(replaced)}"
     if kind.__name__ not in _ROW_BY_ROW | _MADE_OF_OTHERS:
         return f"{kind.__name__} is not on the list of estimators known to answer row by row"
     for name, value in estimator.get_params(deep=False).items():

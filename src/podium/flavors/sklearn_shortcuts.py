@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from podium.flavors.sklearn_forests import sums_of
-from podium.flavors.sklearn_rows import is_known_row_by_row
+from podium.flavors.sklearn_rows import is_known_row_by_row, replaced_methods
 
 Shortcut = Callable[[Any], Any]
 
@@ -21,10 +21,10 @@ def shortcut_of(estimator: Any, method: str) -> tuple[Shortcut, str] | None:
     """A function of a finite 2-D array of numbers that should answer as the method does, and a word for what it is.
 
     None where nothing is known that is cheaper: estimators of others, those made of others (a pipeline may look at its
-    columns by name), methods that do not answer row by row.
+    columns by name), those with methods of the user's, methods that do not answer row by row.
     """
     kind = type(estimator)
-    if kind.__module__.partition(".")[0] != "sklearn" or not hasattr(estimator, method):
+    if kind.__module__.partition(".")[0] != "sklearn" or not hasattr(estimator, method) or replaced_methods(estimator):
         return None
     linear = _linear(estimator, method)
     if linear is not None:

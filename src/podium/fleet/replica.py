@@ -177,6 +177,7 @@ class WorkerReplica:
                 packages=self.prepared.packages,
                 threads=settings.threads,
                 is_low_priority=self._assignment.is_beside,
+                busy_wait_us=settings.busy_wait_us,
                 has_shortcuts=settings.runtime == "auto",
                 dialect=settings.dialect,
             )

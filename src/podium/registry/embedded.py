@@ -4,6 +4,8 @@ What is not found is explained from what is there: each place that was searched,
 was perhaps meant.
 """
 
+import hashlib
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +13,9 @@ from pathlib import Path
 
 from podium.artifacts.digest import PREFIX, digest_folder
 from podium.artifacts.local import LocalArtifacts
+from podium.artifacts.remote.cache import Cache
+from podium.artifacts.remote.here import LocalArchive
+from podium.domain.archives import ARCHIVE_ENDINGS, archive_stem
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import (
     AliasRef,
@@ -62,15 +67,21 @@ def resolve_folder(reference: FolderRef, home: Home) -> Resolved:
 
 
 def model_folder(reference: FolderRef, home: Home) -> Path:
-    """The folder that a reference names, if there is a model in it."""
+    """The folder that a reference names, if there is a model in it; of an archive, what was unpacked into the cache."""
     folder = Path(reference.path).expanduser().absolute()
     if not folder.exists():
         message = f"There is no model folder {reference.path}."
         if "/" not in reference.path:
             message += f" A registered model is named models:/{reference.path}/production."
         raise NotFound(message, [f"{folder}: not there", f"{home.registry}: not asked, for this is not a models:/ URI"])
+    if folder.is_file() and archive_stem(folder.name) is not None:
+        key = hashlib.sha256(b"archive:" + os.fsencode(folder)).hexdigest()
+        return Cache(home.cache).fetch(key, LocalArchive(folder), is_packed=True)
     if not folder.is_dir():
-        raise InvalidModel(f"{folder} is a file. A model is a folder with an MLmodel file in it.")
+        raise InvalidModel(
+            f"{folder} is a file. A model is a folder with an MLmodel file in it, or an archive of one "
+            f"({', '.join(ARCHIVE_ENDINGS)})."
+        )
     if not (folder / "MLmodel").is_file():
         raise InvalidModel(f"{folder} has no MLmodel file, so it is not a model's folder.")
     return folder

@@ -40,6 +40,7 @@ def resolve(reference: ModelRef, home: Home, settings: MlflowSettings | None = N
         NotFound: Lists each place that was searched.
         RegistryError: A registry, a server or an artifact that it records cannot be read.
         InvalidModel: What is there is not a model.
+        InvalidReference: Nothing here fetches from such an address.
         MissingDependency: An extra is needed for this kind of address.
     """
     if isinstance(reference, FolderRef):

@@ -146,6 +146,7 @@ class Control:
                 serial=message.socket,
                 series=message.series,
                 max_buffer_bytes=self._settings.max_replica_buffer_bytes,
+                busy_wait_us=self._settings.busy_wait_us,
                 reader=reader,
                 group_rows=message.group_rows,
             )

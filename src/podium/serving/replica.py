@@ -5,12 +5,14 @@ What the worker sends is not trusted: a frame that cannot be, or that answers wh
 
 import asyncio
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 
 import msgspec
 
 from podium.domain.batching import BatchPolicy
+from podium.domain.busy_wait import BusyWait
 from podium.protocols.mlflow.fast_reading import FastReader, Packed
 from podium.serving.walk import Walk
 from podium.transport.board import BoardReader
@@ -31,6 +33,7 @@ from podium.web.messages import header_lines
 
 _READ_BYTES = 1 << 18
 _ALONE_ROWS = BatchPolicy().merge_rows  # a request with more is not merged, so nobody should wait for its frame
+_LONE_BEFORE = 8
 _BUFFERS = 256  # written at once; the kernel takes at most 1024
 
 
@@ -43,6 +46,7 @@ class Replica:
         board: The worker's board; the replica's from now on.
         replica, endpoint, version, serial, series: As in `AddReplica`; `serial` is the data socket's.
         max_buffer_bytes: What may wait to be written before the replica counts as full.
+        busy_wait_us: How long to look for a lone request's answer before the event loop goes on; 0 never.
         reader: Decodes bodies that fit the model's input plan; None where there is none.
         group_rows: Decoded requests of one turn of the loop go together up to so many rows; 0: each by itself.
 
@@ -65,6 +69,7 @@ class Replica:
         serial: int,
         series: int,
         max_buffer_bytes: int,
+        busy_wait_us: int = 0,
         reader: FastReader | None = None,
         group_rows: int = 0,
     ) -> None:
@@ -98,6 +103,10 @@ class Replica:
         self._packed: list[Packed] = []
         self._gathered = 0
         self._is_gathering = False
+        self._busy_wait = BusyWait(1000 * busy_wait_us)
+        self._alone_since = 0
+        self._streak = 0  # requests that were alone, one after another
+        self._is_looking = self._has_looked = False
 
     def start(
         self,
@@ -154,6 +163,33 @@ class Replica:
         self._is_gathering = False
         if self._group:
             self._send_group()
+            if len(self.outstanding) == 1:
+                self._await_lone()
+            else:
+                self._streak = 0
+
+    def _await_lone(self) -> None:
+        """Look for the answer of a request that is alone on this replica, where `BusyWait` says that it pays.
+
+        Only after a run of requests that were alone: then nobody else waits for the event loop.
+        """
+        began = self._alone_since = time.monotonic_ns()
+        if self._streak < _LONE_BEFORE or not self._busy_wait.is_worthwhile:
+            return
+        self._is_looking = True
+        ends = began + self._busy_wait.limit_ns
+        while self.outstanding and not self.is_closed and time.monotonic_ns() < ends:
+            self._readable()
+        self._has_looked, self._is_looking = True, False
+
+    def _learn_wait(self, was_alone: bool) -> None:
+        if not was_alone:
+            self._streak = 0
+            return
+        self._streak += 1
+        has_looked = self._has_looked or self._is_looking
+        self._busy_wait.learn(time.monotonic_ns() - self._alone_since, has_looked)
+        self._has_looked = False
 
     def _send_group(self) -> None:
         group, packed = self._group, self._packed
@@ -268,6 +304,7 @@ class Replica:
             raise BrokenFrame(f"a worker answered requests {first} to {last}, which were never sent")
         pop = self.outstanding.pop
         walks = [pop(identity, None) for identity in range(first, last + 1)]
+        self._learn_wait(count == 1 and not self.outstanding)
         self.rows -= sum([walk.rows for walk in walks if walk is not None])
         return walks
 

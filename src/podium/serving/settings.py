@@ -9,9 +9,12 @@ import msgspec
 from podium.domain.admission import Bounds
 from podium.errors import Misconfigured
 from podium.settings.declared import Kind, declare
+from podium.transport.frames import DEFAULT_LIMIT
 from podium.web.limits import Limits
 
 _limit = partial(declare, table="limits")
+# A body goes to its worker in one frame; one that no worker takes would be sent again and again.
+_MOST_BODY_BYTES = DEFAULT_LIMIT - (12 << 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,14 @@ class GatewaySettings:
         max_url_bytes, max_header_bytes, max_headers: As in `web.limits.Limits`.
         idle_s, head_s, body_s, send_s, min_bytes_per_s: As in `web.limits.Limits`.
         drain_linger_s: While draining, how long an idle connection stays open for a request that is on its way.
+        busy_wait_us: How long to look for the answer of a request that is alone, before the event loop goes on; 0 never.
         drain_limit_s: How long to drain when nobody says: the supervisor died, or SIGTERM came.
         access_log: File of the access log, shared by all gateways; None writes none.
         access_log_bytes, access_log_keep: Size at which it is put aside, and how many older ones stay.
     """
 
     timeout_s: float = 60.0
-    max_body_bytes: int = _limit(100 << 20, "max_body", Kind.BYTES, "Largest request body.")
+    max_body_bytes: int = _limit(100 << 20, "max_body", Kind.BYTES, "Largest request body.", most=_MOST_BODY_BYTES)
     max_in_flight: int = _limit(16_384, "max_in_flight", Kind.COUNT, "Requests that a gateway takes at a time.")
     max_in_flight_bytes: int = _limit(1 << 30, "max_in_flight_size", Kind.BYTES, "Their bodies together.")
     max_pending: int = _limit(2048, "max_pending", Kind.COUNT, "How many of them may wait for a replica.", least=0)
@@ -57,6 +61,7 @@ class GatewaySettings:
         1.0, "drain_linger", Kind.SECONDS, "Seconds that an idle connection stays open while draining.", least=0
     )
     drain_limit_s: float = 30.0
+    busy_wait_us: int = 0
     access_log: str | None = None
     access_log_bytes: int = _limit(
         64 << 20, "access_log_size", Kind.BYTES, "Size at which the access log is put aside.", table="serve"
@@ -117,4 +122,6 @@ class GatewaySettings:
             raise Misconfigured(f"the gateway's settings cannot be read: {error}") from error
 
 
-_MAY_BE_ZERO = frozenset({"drain_linger_s", "drain_limit_s", "access_log_keep", "max_pending", "max_pending_bytes"})
+_MAY_BE_ZERO = frozenset(
+    {"busy_wait_us", "drain_linger_s", "drain_limit_s", "access_log_keep", "max_pending", "max_pending_bytes"}
+)

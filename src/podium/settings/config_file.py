@@ -1,5 +1,6 @@
 """podium.toml: what is said in it, with the lines where it is said."""
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ def find_config(environ: Mapping[str, str], folder: Path) -> Path | None:
         Misconfigured: PODIUM_CONFIG names what is not there.
     """
     if named := environ.get(VARIABLE):
-        path = Path(named).expanduser()
+        path = Path(os.path.expanduser(named))
         if not path.is_file():
             raise Misconfigured(f"{VARIABLE}={named}: there is no such file. Name an existing file, or unset it.")
         return path
@@ -40,7 +41,9 @@ def from_config(settings: Sequence[Setting], path: Path) -> list[Said]:
         content = tomllib.loads(text)
     except OSError as error:
         raise Misconfigured(f"{path} cannot be read: {error.strerror}.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError as error:
+        raise Misconfigured(f"{path} holds tables or lists that are nested too deep.") from error
+    except ValueError as error:  # of TOML, of UTF-8, and numbers with thousands of digits
         raise Misconfigured(f"{path} is not TOML: {error}.") from error
     lines, place = _lines(text), path.name if path.parent == Path.cwd() else str(path)
     known: dict[str, dict[str, Setting]] = {}

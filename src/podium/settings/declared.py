@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Any
 
 _MARK = "podium.setting"
+LONGEST_S = 1e9  # 31 years: as nanoseconds, added to any clock, still 64 bits
+LARGEST = 1 << 50
 
 
 class Kind(StrEnum):
@@ -75,9 +77,11 @@ class Setting:
             case Kind.COUNT:
                 return f"a whole number of at least {least}" + (f" and at most {self.most}" if self.most else "")
             case Kind.SECONDS:
-                return f'seconds {"of at least 0" if self.least == 0 else "above 0"}, such as 30, 0.5, "500ms" or "2m"'
+                least_s = "of at least 0" if self.least == 0 else "above 0"
+                return f'seconds {least_s}, up to 31 years, such as 30, 0.5, "500ms" or "2m"'
             case Kind.BYTES:
-                return f'a size of at least {least}, such as "100MiB", "512K" or 1048576'
+                most = f" and at most {self.shown(self.most)}" if self.most else ""
+                return f'a size of at least {least}{most}, such as "100MiB", "512K" or 1048576'
             case Kind.SWITCH:
                 return "true or false"
             case _:

@@ -1,6 +1,5 @@
 """Values of settings from several places in rising order, each knowing where it came from."""
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,13 +7,14 @@ from typing import Any
 
 from podium.domain.nearest import did_you_mean
 from podium.errors import Misconfigured
-from podium.settings.declared import Kind, Setting, settings_of
+from podium.settings.declared import LARGEST, LONGEST_S, Kind, Setting, settings_of
 
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _SCALES = {"": 1.0, "s": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0, "h": 3600.0}
 # What Kubernetes puts into every container for a service that is called podium-serve.
 _OF_KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP|SCTP)\w*)$")
 _LONGEST_QUOTE = 60
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +123,15 @@ def _is_in_bounds(setting: Setting, value: Any) -> bool:
             return value in setting.choices
         case Kind.COUNT | Kind.BYTES:
             least = 1 if setting.least is None else setting.least
-            return bool(least <= value <= (setting.most or math.inf))
+            return bool(least <= value <= (setting.most or LARGEST))
         case Kind.SECONDS:
-            return bool(math.isfinite(value) and (value > 0 or value == setting.least == 0))
+            return bool(0 < value <= LONGEST_S or value == setting.least == 0)
         case _:
             return True
 
 
 def _text(raw: Any) -> str | None:
-    return raw if isinstance(raw, str) and raw else None
+    return raw if isinstance(raw, str) and raw and not _CONTROLS.search(raw) else None
 
 
 def _count(raw: Any) -> int | None:
@@ -144,7 +144,12 @@ def _seconds(raw: Any) -> float | None:
     if isinstance(raw, str):
         found = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)", raw.strip())
         return float(found[1]) * _SCALES[found[2]] if found and found[2] in _SCALES else None
-    return float(raw) if isinstance(raw, int | float) and not isinstance(raw, bool) else None
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        return None
+    try:
+        return float(raw)
+    except OverflowError:
+        return None
 
 
 def _bytes(raw: Any) -> int | None:

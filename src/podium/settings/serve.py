@@ -11,6 +11,7 @@ from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, envir
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
 RUNTIMES = ("auto", "original")
+BY_MULTIPROCESSOR = "100 with two processors or more, else 0"
 BY_PROCESSORS = "one for each 4 processors"
 
 
@@ -54,6 +55,7 @@ class ServeSettings:
         poll_s: How often the registry is looked at.
         acknowledge_s: A gateway that has not taken over a routing table by then is killed and started again.
         boot_s: A gateway that does not accept connections by then is killed and started again.
+        busy_wait_us: How long a gateway and a worker look for the next message of a lone client before they sleep.
         runtime: `auto` answers by a shortcut where one is proven to change no bit; `original` by the model's own method.
         mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
         env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
@@ -71,6 +73,15 @@ class ServeSettings:
         10, "gather_percent", Kind.COUNT, "Wait so much of a batch's cost for its clients to return.", least=0, most=100
     )
     max_queue_rows: int = declare(4096, "max_queue_rows", Kind.COUNT, "Rows that may wait for a replica.")
+    busy_wait_us: int = declare(
+        100,
+        "busy_wait_us",
+        Kind.COUNT,
+        "Microseconds to look for a lone client's next message before sleeping; 0 never.",
+        least=0,
+        most=10_000,
+        default_text=BY_MULTIPROCESSOR,
+    )
     runtime: str = declare(
         "auto", "runtime", Kind.WORD, "A shortcut proven equal to the model's own method, or that itself.", choices=RUNTIMES
     )

@@ -41,6 +41,7 @@ class Load:
         gather_percent: After a batch of several, wait up to this part of its cost for as many again; 0: never.
         max_queue_rows: Requests beyond are REFUSED with QUEUE_FULL; one request alone is always taken by an empty queue.
         packages: Names whose installed versions Ready reports (the model's requirements).
+        busy_wait_us: How long to look for the next request of a lone client before sleeping; 0 never.
         has_shortcuts: Whether the model may be answered for by what is proven equal to it.
         threads: For BLAS, OpenMP and onnxruntime; set before anything is imported.
         is_low_priority: Load at low priority because another version is serving meanwhile.
@@ -57,6 +58,7 @@ class Load:
     gather_percent: int = 10
     max_queue_rows: int = 4096
     packages: list[str] = field(default_factory=list)
+    busy_wait_us: int = 0
     has_shortcuts: bool = True
     threads: int = 1
     is_low_priority: bool = False

@@ -17,11 +17,11 @@ _UNFIT = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"content-encod
 _FRESH = frozenset({b"x-request-id", b"traceparent", b"tracestate", b"x-amzn-trace-id", b"x-b3-traceid", b"b3", b"date"})
 
 
-class HeadMemo:
+class KnownHeads:
     """The heads of all connections of a server, by their bytes.
 
     A head is kept when it comes a second time: a client whose heads are all different, by malice or by a header that
-    changes, pushes nobody's out. A full memo is emptied, and fills again within as many requests.
+    changes, pushes nobody's out. When they are too many all are forgotten, and learnt again within as many requests.
 
     Attributes:
         known: Whole heads, their empty line included. Look up here; only `learn` adds.

@@ -15,7 +15,7 @@ from email.utils import formatdate
 from typing import Any
 
 from podium.web.handling import Handler
-from podium.web.heads import HeadMemo
+from podium.web.heads import KnownHeads
 from podium.web.limits import Limits
 from podium.web.messages import CONTINUE, Fault, Request, Response, encode, server_is_full
 from podium.web.reading import Phase, RequestReader
@@ -50,7 +50,7 @@ class Connections:
         self.limits = limits
         self.is_closing = False
         self.body_size = 0
-        self.heads = HeadMemo()
+        self.heads = KnownHeads()
         self.idle_ends = loop.time() + limits.idle_s
         self.date = b""
         self._date_second = 0

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 import httptools
 
-from podium.web.heads import MAX_HEAD_SIZE, HeadMemo
+from podium.web.heads import MAX_HEAD_SIZE, KnownHeads
 from podium.web.limits import Limits
 from podium.web.messages import Fault, Head, Request
 from podium.web.unpacking import accepts, find_coding
@@ -69,7 +69,7 @@ class RequestReader:
         "phase", "ready", "wants_continue",
     )  # fmt: skip
 
-    def __init__(self, limits: Limits, heads: HeadMemo) -> None:
+    def __init__(self, limits: Limits, heads: KnownHeads) -> None:
         self._limits = limits
         self._heads = heads
         self.ready: deque[Request | Fault] = deque()

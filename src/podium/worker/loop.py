@@ -9,6 +9,7 @@ import socket
 import time
 
 from podium.domain.batching import BatchPolicy, LatencyModel, Previous, Wait
+from podium.domain.busy_wait import BusyWait
 from podium.errors import DeadlineExceeded
 from podium.models.predictor import Predictor
 from podium.protocols.mlflow.codec import codec_for
@@ -40,6 +41,7 @@ class Loop:
         policy: Limits of a batch.
         max_queue_rows: The queue's bound; beyond it requests are refused with QUEUE_FULL.
         planned: Makes data of what gateways decoded; None where the model has no input plan.
+        busy_wait_us: How long to look for the next lone request before sleeping; 0 never.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Loop:
         policy: BatchPolicy,
         max_queue_rows: int,
         planned: PlannedInput | None = None,
+        busy_wait_us: int = 0,
     ) -> None:
         self._predictor = predictor
         self._codec = codec_for(predictor.signature, predictor.dialect)
@@ -66,6 +69,7 @@ class Loop:
         self._cost = LatencyModel()
         self._previous: Previous | None = None
         self._is_draining = False
+        self._busy_wait = BusyWait(1000 * busy_wait_us)
 
     def run(self) -> None:
         """Serve; return when a drain was ordered, everything queued is answered and every answer was taken."""
@@ -90,7 +94,7 @@ class Loop:
 
     def _poll(self, timeout_s: float) -> None:
         has_arrivals = False
-        for descriptor, event in self._epoll.poll(timeout_s):
+        for descriptor, event in self._await_lone() if timeout_s < 0 else self._epoll.poll(timeout_s):
             if descriptor == self._mailbox.descriptor:
                 self._obey()
                 continue
@@ -106,6 +110,19 @@ class Loop:
         if has_arrivals:
             self._board.clear()
             self._board.set_queued(self._inbox.rows)
+
+    def _await_lone(self) -> list[tuple[int, int]]:
+        """Whatever comes, however long it takes; after a lone request looked for at first, where that pays."""
+        began = time.monotonic_ns()
+        wait = self._busy_wait
+        events: list[tuple[int, int]] = []
+        is_looking = wait.is_worthwhile and self._previous is not None and self._previous.requests == 1
+        if is_looking:
+            while not (events := self._epoll.poll(0)) and time.monotonic_ns() - began < wait.limit_ns:
+                os.sched_yield()  # whoever else wants the processor has it
+        events = events or self._epoll.poll()
+        wait.learn(time.monotonic_ns() - began, is_looking)
+        return events
 
     def _obey(self) -> None:
         for order in self._mailbox.take():

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from podium.domain.conversions import NUMPY_TYPES
 from podium.domain.input_plan import InputPlan
+from podium.domain.signature import DataType
 from podium.flavors.contract import HasShortcut
 from podium.models.assemble import Assembler
 from podium.models.predictor import Predictor
@@ -76,12 +78,12 @@ def _matrix_form(plan: InputPlan) -> tuple["np.dtype[Any]", int] | None:
     """Type and width of the matrix that a plan's rows make; None where they make none of numbers."""
     first = plan.fields[0]
     if plan.kind == "columns":
-        is_alike = all(field.type == first.type for field in plan.fields)
-        dtype = {"double": "f8", "float": "f4", "long": "i8", "integer": "i4"}.get(first.type)
-        return (np.dtype(dtype), len(plan.fields)) if is_alike and dtype is not None else None
-    dtype = first.type
-    is_matrix = plan.kind == "tensor" and len(first.shape) == 1 and np.dtype(dtype).kind in "fi"
-    return (np.dtype(dtype), first.shape[0]) if is_matrix else None
+        dtype, width = NUMPY_TYPES[DataType(first.type)], len(plan.fields)
+        is_matrix = all(field.type == first.type for field in plan.fields)
+    else:
+        dtype, width = np.dtype(first.type), first.size
+        is_matrix = plan.kind == "tensor" and len(first.shape) == 1
+    return (dtype, width) if is_matrix and dtype.kind in "fi" else None
 
 
 def _is_equal(predictor: Predictor, assembler: Assembler, shortcut: Shortcut, rows: Any) -> bool:

@@ -7,7 +7,8 @@ Laws:
 3. One process fetches a key at a time (flock); others wait for it and use what it fetched. A lock ends with its process.
 4. A download that was killed goes on where it stopped, if the server still names the same files; a part of a file is
    continued only where the server's tag proves that it is still the same file.
-5. Altogether the cache keeps no more than a limit; what was used last is kept longest, and what was used within the last
+5. An archive is unpacked beside, too (`artifacts.unpack`), and only what was unpacked is kept.
+6. Altogether the cache keeps no more than a limit; what was used last is kept longest, and what was used within the last
    hour is not removed.
 """
 
@@ -20,11 +21,14 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from podium.artifacts.digest import digest_folder
+from podium.artifacts.leftovers import remove_unlocked
 from podium.artifacts.remote.contract import RemoteFile, RemoteFolder
+from podium.artifacts.unpack import UnpackLimits, unpack
 from podium.errors import DigestMismatch, InvalidModel, NotFound, PodiumError, RegistryBusy, RegistryError
 
 _LOCK_POLL_S = 0.05
@@ -55,10 +59,15 @@ class Cache:
         self._limits = limits
         self._now_s = now_s
 
-    def fetch(self, key: str, folder: RemoteFolder) -> Path:
+    def fetch(self, key: str, folder: RemoteFolder, *, is_packed: bool = False) -> Path:
         """The folder's content on this machine, downloaded unless it is here already.
 
         The server is asked for its list in any case: a key's files may have been overwritten there.
+
+        Args:
+            key: Where it is kept.
+            folder: Where it comes from.
+            is_packed: Its one file is an archive of the model's folder. One without a tag is fetched every time.
 
         Raises:
             NotFound: There is no model.
@@ -67,20 +76,42 @@ class Cache:
             RegistryError: The server or the disk failed; what was fetched so far is kept for the next try.
         """
         files = folder.files()
-        if not any(file.path == "MLmodel" for file in files):
+        if not files or not (is_packed or any(file.path == "MLmodel" for file in files)):
             raise NotFound(
                 f"There is no model at {folder.place}: "
                 + ("no MLmodel among its files." if files else "nothing is there."),
                 [folder.place],
             )
+        may_be_kept = not is_packed or bool(files[0].tag)
         listing = json.dumps([asdict(file) for file in files], sort_keys=True)
         with _failing_clearly(self._root), self._locked(key) as place:
-            if _is_intact(place, listing):
+            if may_be_kept and _is_intact(place, listing):
                 os.utime(place)
                 return place / "model"
             self._make_room(files, folder.place, key)
-            _download(folder, files, place / "incoming", listing, time.monotonic() + self._limits.limit_s, self._limits)
+            deadline = time.monotonic() + self._limits.limit_s
+            _download(folder, files, place / "incoming", listing, deadline, self._limits)
+            if is_packed:
+                self._unpack(place / "incoming", folder.place, deadline)
             return _take_in(place, listing)
+
+    def _unpack(self, incoming: Path, place: str, deadline: float) -> None:
+        """Put what is in the archive in the place of the archive."""
+        shutil.rmtree(incoming / "unpacked", ignore_errors=True)
+        room = max(0, shutil.disk_usage(self._root).free - _SPARE_BYTES)
+        limits = UnpackLimits(most_bytes=self._limits.most_bytes, room_bytes=room, deadline=deadline)
+        try:
+            model = unpack(incoming / "files" / "archive", incoming / "unpacked", place, limits)
+        except InvalidModel:
+            shutil.rmtree(incoming, ignore_errors=True)
+            raise
+        except (RegistryError, OSError):
+            shutil.rmtree(incoming / "unpacked", ignore_errors=True)
+            raise
+        # From here on, a killed process begins with an empty folder again.
+        (incoming / "listing.json").unlink()
+        shutil.rmtree(incoming / "files")
+        model.rename(incoming / "files")
 
     @contextlib.contextmanager
     def _locked(self, key: str) -> Iterator[Path]:
@@ -125,7 +156,7 @@ class Cache:
         for used_s, entry in kept:
             if sum(sizes.values()) + coming <= self._limits.cache_bytes or self._now_s() - used_s < _GRACE_S:
                 break
-            if _removed(entry):
+            if remove_unlocked(entry):
                 del sizes[entry]
         free = shutil.disk_usage(self._root).free
         if coming + _SPARE_BYTES > free:
@@ -144,7 +175,7 @@ def _take_in(place: Path, listing: str) -> Path:
     shutil.rmtree(place / "model", ignore_errors=True)
     (place / "record.json").unlink(missing_ok=True)
     incoming = place / "incoming"
-    (incoming / "listing.json").unlink()
+    (incoming / "listing.json").unlink(missing_ok=True)
     digest = digest_folder(incoming / "files")
     (incoming / "files").rename(place / "model")
     _write(place / "record.json", {"listing": listing, "digest": digest})
@@ -197,30 +228,16 @@ def _check(folder: RemoteFolder, file: RemoteFile, part: Path, got: int) -> None
     try:
         if file.size_bytes is not None and got != file.size_bytes:
             raise DigestMismatch(f"{folder.place}: {file.path} has {got} bytes instead of {file.size_bytes}.")
-        if file.md5 is not None:
+        for kind, expected in (("md5", file.md5), ("sha256", file.sha256)):
+            if expected is None:
+                continue
             with part.open("rb") as content:
-                found = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-            if found != file.md5.lower():
-                raise DigestMismatch(f"{folder.place}: {file.path} has MD5 {found} instead of {file.md5}.")
+                found = hashlib.file_digest(content, partial(hashlib.new, kind, usedforsecurity=False)).hexdigest()
+            if found != expected.lower():
+                raise DigestMismatch(f"{folder.place}: {file.path} has {kind} {found} instead of {expected}.")
     except DigestMismatch:
         part.unlink()
         raise
-
-
-def _removed(entry: Path) -> bool:
-    """Remove a key that nobody is fetching."""
-    try:
-        descriptor = os.open(entry, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(entry, ignore_errors=True)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
 
 
 def _size_of(folder: Path) -> int:

@@ -1,6 +1,6 @@
 """What a model folder on another machine is to podium: a list of files, and their bytes.
 
-Laws, which the conformance suite in `tests/artifacts` tests on every kind of store:
+Laws of every kind of store:
 
 1. `files` names every file below the folder once, with its size; a folder that is not there is an empty list or NotFound.
 2. `read` gives exactly the bytes of the file, from any offset.
@@ -19,14 +19,15 @@ from typing import Protocol
 class RemoteFile:
     """One file: its path below the folder, its size, and signs of its content.
 
-    `size_bytes` is None where the server does not say before the bytes come; `tag` is an ETag or a generation; `md5` is
-    hexadecimal.
+    `size_bytes` is None where the server does not say before the bytes come; `tag` is an ETag or a generation; `md5` and
+    `sha256` are hexadecimal.
     """
 
     path: str
     size_bytes: int | None
     tag: str = ""
     md5: str | None = None
+    sha256: str | None = None
 
 
 class RemoteFolder(Protocol):

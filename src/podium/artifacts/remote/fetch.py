@@ -1,13 +1,16 @@
 """From an address to a folder in the cache: which kind of store it names, and what is done with what comes."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from podium.artifacts.remote.cache import Cache
 from podium.artifacts.remote.contract import RemoteFolder
 from podium.artifacts.remote.proxy import ProxyFolder, is_proxy_url, proxy_url
+from podium.artifacts.remote.web import WebArchive, WebFolder
 from podium.artifacts.remote.wire import Access, Wire
+from podium.domain.archives import archive_stem
 from podium.domain.masking import masked
-from podium.errors import RegistryError
+from podium.errors import InvalidReference
 from podium.settings.mlflow import MlflowSettings
 
 
@@ -29,10 +32,11 @@ class Remotes:
 
         Raises:
             NotFound: There is no model.
+            InvalidReference: Nothing here fetches from such an address.
             InvalidModel, DigestMismatch, RegistryError: As `Cache.fetch`.
             MissingDependency: The library for this kind of store is not installed.
         """
-        return self._cache.fetch(key, self._open(uri))
+        return self._cache.fetch(key, self._open(uri), is_packed=_is_archive(uri))
 
     def abort(self) -> None:
         """End what is under way; what is asked later fails."""
@@ -44,4 +48,11 @@ class Remotes:
             return ProxyFolder(proxy_url(uri, self._settings.tracking_uri), self._wire)
         if scheme in {"http", "https"} and is_proxy_url(uri):
             return ProxyFolder(uri, self._wire)
-        raise RegistryError(f"{masked(uri)}: podium does not fetch from {scheme}: addresses.")
+        if scheme in {"http", "https"}:
+            return WebArchive(uri, self._wire) if _is_archive(uri) else WebFolder(uri, self._wire)
+        raise InvalidReference(f"{masked(uri)}: podium does not fetch from {scheme}: addresses.")
+
+
+def _is_archive(uri: str) -> bool:
+    parts = urlsplit(uri)
+    return parts.scheme in {"http", "https"} and not is_proxy_url(uri) and archive_stem(parts.path) is not None

@@ -27,7 +27,7 @@ def checked(path: str, place: str) -> str:
         or len(parts) > _DEEPEST
     )
     if is_odd:
-        raise InvalidModel(f"{place} names a file {path[:200]!r}, which no model folder may hold; nothing was fetched.")
+        raise InvalidModel(f"{place} names a file {path[:200]!r}, which no model folder may hold; nothing of it is used.")
     return path
 
 

@@ -199,7 +199,9 @@ class Wire:
                     response = connection.getresponse()
                 finally:
                     watch.cancel()
-            yield Reply(response, url)
+            # Since the server is to hang up, the socket is the response's now, and closed with it.
+            with contextlib.closing(response):
+                yield Reply(response, url)
         finally:
             with self._lock:
                 self._open.clear()
