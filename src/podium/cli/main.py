@@ -1,5 +1,6 @@
 """The command tree. A command's module is imported when the command runs, so that `podium --help` stays quick."""
 
+import errno
 import importlib
 import sys
 
@@ -11,6 +12,10 @@ from podium.domain.nearest import did_you_mean
 from podium.errors import InvalidInput, Misconfigured, PodiumError
 
 EXIT_FAILED, EXIT_ASKED_WRONGLY = 1, 2
+_WAYS_OUT = {
+    errno.EACCES: ". This user may not; podium's own files are where PODIUM_HOME says.",
+    errno.ENOSPC: ". Free some space; podium's own files are where PODIUM_HOME says.",
+}
 
 # command: (module, attribute, what the help says)
 _COMMANDS = {
@@ -82,6 +87,7 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(EXIT_FAILED)
     except OSError as error:
-        # A full disk, a folder of somebody else's: what the system says of which file is all there is to say.
-        click.echo(shown(f"error: {error.filename or 'the system says'}: {error.strerror or error}"), err=True)
+        # A full disk, a folder of somebody else's: what the system says of which file, and what may be done.
+        said = f"{error.filename or 'the system says'}: {error.strerror or error}"
+        click.echo(shown(f"error: {said}{_WAYS_OUT.get(error.errno or 0, '')}"), err=True)
         sys.exit(EXIT_FAILED)

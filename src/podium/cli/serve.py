@@ -28,7 +28,9 @@ class ServeCommand(click.Command):
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             if error.message.startswith("Got unexpected extra argument"):
-                error.message += f". A model is named with -m: {ctx.command_path} -m URI"
+                raise click.UsageError(
+                    f"{error.message}. A model is named with -m: {ctx.command_path} -m URI", ctx
+                ) from error
             raise
 
 
