@@ -35,8 +35,6 @@ from podium.web.messages import Request, Response, header_lines
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
 _RETRY_AFTER_S = 1.0
-# Decoding holds up everybody else of this gateway: some 20 ms for so many bytes, 10 s and 2 GB for fifty megabytes.
-_MOST_DECODED_BYTES = 256 * 1024
 # Length, request id, header lines, the date's line, body: what `web.messages.encode` makes, in a third of its time.
 _ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s%s\r\n%s"
 
@@ -127,7 +125,7 @@ class Scoring:
         if (
             replica is None
             or replica.reader is None
-            or size > _MOST_DECODED_BYTES
+            or size > replica.reader.most_bytes
             or admit(len(self._open), self._open_bytes, size, self._bounds) is not None
             or (packed := replica.reader.read(request.body)) is None
         ):
