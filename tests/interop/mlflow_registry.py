@@ -41,7 +41,18 @@ def main() -> None:
     def register(name: str, source: str) -> None:
         mlflow.register_model(source, name)
 
-    commands = {each.__name__: each for each in (log, stage, alias, copy, register)}
+    def save(path: str, answer: float) -> None:
+        """A folder that is recorded nowhere."""
+        model = DummyRegressor(strategy="constant", constant=answer).fit([[0.0]], [answer])
+        mlflow.sklearn.save_model(model, path, input_example=[[0.0]])
+
+    def point(name: str, source: str) -> None:
+        """A version whose files are somewhere else."""
+        if not client.search_registered_models(f"name = '{name}'"):
+            client.create_registered_model(name)
+        client.create_model_version(name, source)
+
+    commands = {each.__name__: each for each in (log, stage, alias, copy, register, save, point)}
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         command, *arguments = json.loads(line)

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from podium.errors import Misconfigured
+from podium.settings.stores import ObjectStores, read_object_stores, truth
 
-_TRUE = {"true", "1"}
-_FALSE = {"false", "0", ""}
 _MOST_RETRIES = 10
 
 
@@ -29,6 +28,7 @@ class MlflowSettings:
         retries, backoff_s, jitter_s: Of a question that a person waits for.
         workspace: Of the server's workspaces; None for its default.
         folder: What relative paths start from.
+        objects: How object stores are asked.
     """
 
     tracking_uri: str | None = field(repr=False)
@@ -46,6 +46,7 @@ class MlflowSettings:
     jitter_s: float = 0.2
     workspace: str | None = None
     folder: Path = Path()
+    objects: ObjectStores = field(default_factory=ObjectStores)
 
 
 def read_mlflow_settings(environ: Mapping[str, str] = os.environ, folder: Path | None = None) -> MlflowSettings:
@@ -57,7 +58,7 @@ def read_mlflow_settings(environ: Mapping[str, str] = os.environ, folder: Path |
     folder = folder if folder is not None else Path.cwd()
     tracking_uri, why = _tracking_uri(environ, folder)
     username, password = _credentials(environ)
-    is_insecure = _truth(environ, "MLFLOW_TRACKING_INSECURE_TLS")
+    is_insecure = truth(environ, "MLFLOW_TRACKING_INSECURE_TLS")
     server_cert = environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or None
     if is_insecure and server_cert:
         raise Misconfigured(
@@ -80,6 +81,7 @@ def read_mlflow_settings(environ: Mapping[str, str] = os.environ, folder: Path |
         jitter_s=_number(environ, "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", 0.2, least=0, most=120),
         workspace=environ.get("MLFLOW_WORKSPACE") or None,
         folder=folder,
+        objects=read_object_stores(environ),
     )
 
 
@@ -115,13 +117,6 @@ def _credentials(environ: Mapping[str, str]) -> tuple[str | None, str | None]:
         username or section.get("mlflow_tracking_username") or None,
         password or section.get("mlflow_tracking_password") or None,
     )
-
-
-def _truth(environ: Mapping[str, str], name: str) -> bool:
-    text = environ.get(name, "").strip().lower()
-    if text not in _TRUE | _FALSE:
-        raise Misconfigured(f"{name}={text}: write true or false.")
-    return text in _TRUE
 
 
 def _number(environ: Mapping[str, str], name: str, default: float, *, least: float, most: float) -> float:

@@ -1,6 +1,6 @@
 """What a model folder on another machine is to podium: a list of files, and their bytes.
 
-Laws of every kind of store:
+Laws, which `conformance.py` tests on every kind of store:
 
 1. `files` names every file below the folder once, with its size; a folder that is not there is an empty list or NotFound.
 2. `read` gives exactly the bytes of the file, from any offset.
