@@ -156,11 +156,14 @@ class Wire:
                 if reply.status not in _REDIRECTS or target is None:
                     yield reply
                     return
-            following = urljoin(url, target)
+            try:
+                following = urljoin(url, target)
+            except ValueError as error:
+                raise Unreachable(f"{masked(url)} redirects to what is no URL.") from error
             if origin_of(following) != origin_of(url):
                 # What the caller added for this server (a range is no secret) is not for another one.
                 headers = {name: value for name, value in (headers or {}).items() if name.lower() in {"range", "accept"}}
-            if url.startswith("https:") and not following.startswith("https:"):
+            if origin_of(url).startswith("https:") and not origin_of(following).startswith("https:"):
                 raise Unreachable(f"{masked(url)} redirects to an address without TLS, {masked(following)}; refused.")
             url = following
         raise Unreachable(f"{masked(url)}: more than {_MOST_REDIRECTS} redirects.")
@@ -208,12 +211,13 @@ class Wire:
             connection.close()
 
     def _connection(self, url: str) -> http.client.HTTPConnection:
-        origin_of(url)
+        # Always with its port: without one http.client looks for it in the host, and an IPv6 address has colons.
+        port = int(origin_of(url).rpartition(":")[2])
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme == "http":
-            return http.client.HTTPConnection(host, parts.port, timeout=self._timeout_s)
-        return http.client.HTTPSConnection(host, parts.port, timeout=self._timeout_s, context=self._tls(url))
+            return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
+        return http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=self._tls(url))
 
     def _connect(self, connection: http.client.HTTPConnection, url: str) -> None:
         if self._over.is_set():
