@@ -35,8 +35,6 @@ from podium.web.messages import JSON_ANSWER, Request, Response, header_lines
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
 _RETRY_AFTER_S = 1.0
-# Decoding holds up everybody else of this gateway: some 20 ms for so many bytes, 10 s and 2 GB for fifty megabytes.
-_MOST_DECODED_BYTES = 256 * 1024
 
 
 class RequestIds:
@@ -125,7 +123,7 @@ class Scoring:
         if (
             replica is None
             or replica.reader is None
-            or size > _MOST_DECODED_BYTES
+            or size > replica.reader.most_bytes
             or admit(len(self._open), self._open_bytes, size, self._bounds) is not None
             or (packed := replica.reader.read(request.body)) is None
         ):

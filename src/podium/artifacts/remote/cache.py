@@ -118,7 +118,9 @@ class Cache:
         place = self._root / key
         deadline = time.monotonic() + self._limits.limit_s
         while True:
-            self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # The mode is the last folder's alone, and the one above it is the home, which may be new too.
+            self._root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._root.mkdir(exist_ok=True, mode=0o700)
             place.mkdir(exist_ok=True, mode=0o700)
             try:
                 descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -169,7 +169,7 @@ class Wire:
             if origin_of(following) != origin_of(url):
                 # What the caller added for this server (a range is no secret) is not for another one.
                 headers = {name: value for name, value in (headers or {}).items() if name.lower() in {"range", "accept"}}
-            if url.startswith("https:") and not following.startswith("https:"):
+            if origin_of(url).startswith("https:") and not origin_of(following).startswith("https:"):
                 raise Unreachable(f"{masked(url)} redirects to an address without TLS, {masked(following)}; refused.")
             url = following
         raise Unreachable(f"{masked(url)}: more than {_MOST_REDIRECTS} redirects.")
