@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,6 +136,15 @@ def test_room_is_made_of_what_was_used_longest_ago_but_not_within_the_last_hour(
     os.close(held)
     cache.fetch("d" * 64, FolderInMemory(MODEL))
     assert not place.exists()
+
+
+def test_a_home_that_the_cache_makes_is_its_owners_alone(tmp_path):
+    """`podium serve -m models:/…` of an MLflow server may be the first that a home folder is needed for."""
+    home = tmp_path / "home"
+
+    Cache(home / "cache").fetch(KEY, FolderInMemory(MODEL))
+
+    assert {0o700} == {stat.S_IMODE(folder.stat().st_mode) for folder in (home, home / "cache")}
 
 
 def test_a_key_that_another_process_fetches_is_waited_for_only_so_long(tmp_path):

@@ -62,6 +62,8 @@ def predict(
         )
     order = order_of(env_manager, install_mlflow=install_mlflow, override=override)
     variables = dict(_variable(text) for text in extra)
+    if output_path is not None and not Path(output_path).absolute().parent.is_dir():
+        raise InvalidInput(f"{output_path} cannot be written: there is no folder {Path(output_path).absolute().parent}.")
     registry = Registry()
     found = registry.resolve(uri)
     body = sys.stdin.buffer.read() if input_path is None else _read(Path(input_path))

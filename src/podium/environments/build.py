@@ -97,7 +97,9 @@ def build(
     """
     deadline = time.monotonic() + limit_s
     key = spec.key(tools.identity)
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # The mode is the last folder's alone, and the one above it is the home, which may be new too.
+    root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    root.mkdir(exist_ok=True, mode=0o700)
     log = root / f"{key}.log"
     with _lock(root / f"{key}.lock", deadline, is_stopped):
         python = existing(root, spec, tools)

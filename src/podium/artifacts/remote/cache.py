@@ -6,7 +6,7 @@ Laws:
 2. Before it is used again its content is hashed and compared with what was recorded then; what differs is fetched anew.
 3. One process fetches a key at a time (flock); others wait for it and use what it fetched. A lock ends with its process.
 4. A download that was killed goes on where it stopped, if the server still names the same files; a part of a file is
-   continued only where the server's tag proves that it is still the same file.
+   continued only where the server's tag or a digest proves that it is still the same file.
 5. An archive is unpacked beside, too (`artifacts.unpack`), and only what was unpacked is kept.
 6. Altogether the cache keeps no more than a limit; what was used last is kept longest, and what was used within the last
    hour is not removed.
@@ -118,7 +118,9 @@ class Cache:
         place = self._root / key
         deadline = time.monotonic() + self._limits.limit_s
         while True:
-            self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # The mode is the last folder's alone, and the one above it is the home, which may be new too.
+            self._root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._root.mkdir(exist_ok=True, mode=0o700)
             place.mkdir(exist_ok=True, mode=0o700)
             try:
                 descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -201,7 +203,7 @@ def _download(
 
 
 def _download_file(folder: RemoteFolder, file: RemoteFile, part: Path, deadline: float, most_bytes: int) -> None:
-    start = part.stat().st_size if file.tag and part.is_file() else 0
+    start = part.stat().st_size if (file.tag or file.sha256) and part.is_file() else 0
     if file.size_bytes is not None and start >= file.size_bytes:
         start = 0
     most_bytes = most_bytes if file.size_bytes is None else min(most_bytes, file.size_bytes)

@@ -71,10 +71,11 @@ class WebFolder:
     def files(self) -> list[RemoteFile]:
         with self._wire.get(self._below(SUMS)) as reply:
             if reply.status in _GONE:
-                raise InvalidModel(
+                raise NotFound(
                     f"{self.place} has no {SUMS}, so nobody can know its files; podium does not read a page of links. "
                     f"Put the model there as an archive (tar -C FOLDER -czf model.tar.gz .), or add the list: "
-                    f"cd FOLDER && find . -type f ! -name {SUMS} -exec sha256sum {{}} + > {SUMS}"
+                    f"cd FOLDER && find . -type f ! -name {SUMS} -exec sha256sum {{}} + > {SUMS}",
+                    [masked(self._below(SUMS))],
                 )
             _check_status(reply, {200}, f"{self.place}: {SUMS}")
             text = reply.content(_MOST_SUMS_BYTES)
@@ -107,7 +108,7 @@ class WebFolder:
             if match is None:
                 raise InvalidModel(f"{self.place}: line {number} of {SUMS} is not one that sha256sum writes.")
             digest = match[1].lower()
-            yield RemoteFile(match[2].removeprefix("./"), None, tag=digest, sha256=digest)
+            yield RemoteFile(match[2].removeprefix("./"), None, sha256=digest)
 
 
 def _check_status(reply: Reply, right: set[int], what: str) -> None:
