@@ -173,3 +173,20 @@ def test_a_file_that_is_not_what_was_announced_is_not_taken(
         fetch(serving(on_file=on_file), tmp_path)
 
     assert not (tmp_path / "cache" / KEY / "model").exists()
+
+
+ENDLESS = b"9" * 5000
+HEADS = [
+    b"HTTP/1.0 206 Partial Content\r\nContent-Range: bytes 0-0/%s\r\n\r\n1" % ENDLESS,
+    b"HTTP/1.0 206 Partial Content\r\nContent-Range: bytes %s-0/5\r\n\r\n1" % ENDLESS,
+    b"HTTP/1.0 200 OK\r\nContent-Length: %s\r\n\r\n1" % ENDLESS,
+]
+
+
+@pytest.mark.parametrize("on_file", HEADS, ids=["size", "start", "length"])
+def test_an_archive_of_an_endless_size_is_refused(on_file: bytes, serving: Callable[..., Server], tmp_path: Path) -> None:
+    server = serving(on_file=on_file)
+    remotes = Remotes(Cache(tmp_path / "cache"), MlflowSettings(None, None, "said so", timeout_s=5.0))
+
+    with pytest.raises(PodiumError):
+        remotes.fetch(f"{server.url}/model.tar.gz", KEY)

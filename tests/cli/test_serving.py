@@ -75,6 +75,18 @@ def test_the_example_becomes_a_curl_line_that_answers(house):
         assert [row[0] for row in json.loads(done.stdout)["predictions"]] == [5, 5]
 
 
+def test_an_example_that_does_not_score_is_not_offered_as_one_that_does(house):
+    folder = house.model(5)
+    (folder / "serving_input_example.json").write_text('{"columns": [0]}')
+    with (folder / "MLmodel").open("a") as file:
+        file.write(
+            "saved_input_example_info:\n  artifact_path: input_example.json\n"
+            "  serving_input_path: serving_input_example.json\n"
+        )
+    with house.serving(uri=str(folder)) as server:
+        assert "Try it, with data that fit (the model's example does not score):" in server.said()
+
+
 def test_a_taken_port_names_its_holder_and_a_way_out(one):
     """Exit 2: asked wrongly."""
     with socket.socket() as holder:

@@ -139,7 +139,9 @@ def banner(status: dict[str, Any], served: Served, reference: ModelRef) -> list[
         f"  processes     {counted(status['replicas_wanted'], 'replica')}, {counted(len(status['gateways']), 'gateway')}",
         *[f"  warning       {sentence}" for sentence in model["warnings"]],
     ]
-    return [*lines, "Try it:", f"  {curl_line(status['url'], served)}"]
+    is_wrong = any("input example did not score" in sentence for sentence in model["warnings"])
+    trial = "Try it, with data that fit (the model's example does not score):" if is_wrong else "Try it:"
+    return [*lines, trial, f"  {curl_line(status['url'], served)}"]
 
 
 def curl_line(url: str, served: Served) -> str:

@@ -23,13 +23,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from podium.artifacts.digest import digest_folder
 from podium.artifacts.leftovers import remove_unlocked
 from podium.artifacts.remote.contract import RemoteFile, RemoteFolder
 from podium.artifacts.unpack import UnpackLimits, unpack
 from podium.errors import DigestMismatch, InvalidModel, NotFound, PodiumError, RegistryBusy, RegistryError
+from podium.settings.whole_files import write_whole
 
 _LOCK_POLL_S = 0.05
 _GRACE_S = 3600.0
@@ -178,7 +178,7 @@ def _take_in(place: Path, listing: str) -> Path:
     (incoming / "listing.json").unlink(missing_ok=True)
     digest = digest_folder(incoming / "files")
     (incoming / "files").rename(place / "model")
-    _write(place / "record.json", {"listing": listing, "digest": digest})
+    write_whole(place / "record.json", json.dumps({"listing": listing, "digest": digest}).encode())
     shutil.rmtree(incoming, ignore_errors=True)
     return place / "model"
 
@@ -191,7 +191,7 @@ def _download(
         incoming.mkdir(mode=0o700)
         (incoming / "files").mkdir(mode=0o700)
         (incoming / "parts").mkdir(mode=0o700)
-        _write_text(incoming / "listing.json", listing)
+        write_whole(incoming / "listing.json", listing.encode())
     left_bytes = limits.most_bytes
     for number, file in enumerate(files):
         target = incoming / "files" / file.path
@@ -254,20 +254,6 @@ def _text(path: Path) -> str | None:
         return path.read_text()
     except OSError:
         return None
-
-
-def _write(path: Path, value: Any) -> None:
-    _write_text(path, json.dumps(value))
-
-
-def _write_text(path: Path, text: str) -> None:
-    """In one step: whoever reads sees all of it or nothing."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("w") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    beside.rename(path)
 
 
 @contextlib.contextmanager

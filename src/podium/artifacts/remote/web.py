@@ -18,7 +18,9 @@ from podium.errors import InvalidModel, NotFound
 SUMS = "SHA256SUMS"
 _MOST_SUMS_BYTES = 8 << 20
 _LINE = re.compile(r"([0-9A-Fa-f]{64}) [ *](.+)")
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+# As many digits as a size can have: Python refuses to read thousands of them.
+_RANGE = re.compile(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", re.ASCII)
+_SIZE = re.compile(r"\d{1,18}", re.ASCII)
 _GONE = {404, 410}
 
 
@@ -43,7 +45,7 @@ class WebArchive:
                 size = span[2] if span else ""
             else:
                 size = reply.headers.get("content-length", "")
-            return [RemoteFile("archive", int(size) if size.isascii() and size.isdigit() else None, _tag(reply))]
+            return [RemoteFile("archive", int(size) if _SIZE.fullmatch(size) else None, _tag(reply))]
 
     @contextlib.contextmanager
     def read(self, file: RemoteFile, start: int = 0) -> Iterator[Iterator[bytes]]:
