@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import re
 import tarfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from podium.artifacts.digest import digest_folder
 from podium.artifacts.remote.cache import Cache
 from podium.artifacts.remote.fetch import Remotes
 from podium.domain.references import parse_reference
-from podium.errors import DigestMismatch, InvalidModel, NotFound, RegistryError
+from podium.errors import DigestMismatch, InvalidModel, InvalidReference, MissingDependency, NotFound, RegistryError
 from podium.registry.resolve import resolve
 from podium.settings.home import Home
 from podium.settings.mlflow import MlflowSettings
@@ -244,3 +245,19 @@ def test_a_file_that_is_no_archive_is_told_what_would_be_one(tmp_path):
 
     with pytest.raises(InvalidModel, match=r"\.tar\.gz"):
         resolve(parse_reference(str(tmp_path / "model.pkl")), Home(tmp_path / "home"))
+
+
+def test_every_kind_of_address_that_is_promised_is_fetched_from(tmp_path):
+    """What a bad URI's message names is opened here, or says which extra it needs."""
+    with pytest.raises(InvalidReference) as caught:
+        parse_reference("ftp://host/model")
+    named = set(re.findall(r"([a-z0-9-]+):[,. ]", str(caught.value).partition("a URI with")[2])) - {"file"}
+    settings = MlflowSettings("http://127.0.0.1:1", None, "a test", timeout_s=1, retries=0)
+    remotes = Remotes(Cache(tmp_path), settings)
+    remotes.abort()
+    places = {"abfss": "c@a.dfs.core.windows.net", "wasbs": "c@a.blob.core.windows.net"}
+
+    assert named >= {"s3", "gs", "http", "https", "mlflow-artifacts"}
+    for scheme in named:
+        with pytest.raises((RegistryError, MissingDependency)):
+            remotes.fetch(f"{scheme}://{places.get(scheme, 'a')}/m", KEY)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
 from podium.errors import Misconfigured
 from podium.settings.declared import LARGEST, LONGEST_S, Kind, Setting, settings_of
@@ -53,14 +54,17 @@ class Chosen:
         return {setting.field: self[setting.path] for setting in settings_of(owner)}
 
     def shown(self) -> dict[str, dict[str, Any]]:
-        """For programs: `{path: {value, source}}`, values as people write them."""
-        return {
-            path: {"value": each.setting.shown(each.value), "source": each.source} for path, each in self.values.items()
-        }
+        """For programs: `{path: {value, source}}`, values as people write them, but for the secrets of addresses."""
+        return {path: {"value": _shown(each), "source": each.source} for path, each in self.values.items()}
 
     def said(self) -> list[Said]:
         """What was said by anybody, to hand it to another process."""
         return [Said(path, each.value, each.source) for path, each in self.values.items() if each.source != "default"]
+
+
+def _shown(each: Value) -> Any:
+    shown = each.setting.shown(each.value)
+    return masked(shown) if isinstance(shown, str) and "://" in shown else shown
 
 
 def gather(settings: Sequence[Setting], said: Iterable[Said]) -> Chosen:
