@@ -24,6 +24,7 @@ from podium.errors import InvalidModel, MissingDependency, NotFound, RegistryErr
 from podium.settings.mlflow import read_mlflow_settings
 from podium.settings.stores import ObjectStores
 
+_WASBS = "wasbs://models@account.blob.core.windows.net/model"
 _NUMBERS = itertools.count()
 
 
@@ -159,7 +160,7 @@ def test_more_files_than_a_model_has_are_refused(shelf, monkeypatch):
             ("azure.storage", "azure.storage.blob"),
             "azure",
         ),
-        (AzureFolder, "wasbs://models@account.blob.core.windows.net/model", ("azure.identity",), "azure"),
+        (AzureFolder, _WASBS, ("azure.identity",), "azure"),
     ],
 )
 def test_a_missing_library_is_named_with_its_extra(monkeypatch, kind, uri, libraries, extra):
