@@ -303,8 +303,11 @@ TASKS = {"demo": demo, "test": test, "quick": quick, "check": check, "clean": cl
 def main(arguments):
     """Run one task; returns the exit status: 0 done, 1 failed, 2 asked wrongly or no usable Python."""
     if not arguments or arguments[0] not in TASKS:
+        is_help = bool(arguments) and arguments[0] in {"-h", "--help", "help"}
         _say(__doc__.strip())
-        return 0 if arguments and arguments[0] in {"-h", "--help", "help"} else 2
+        if arguments and not is_help:
+            print(f"\nerror: there is no task {arguments[0]!r}.", file=sys.stderr, flush=True)
+        return 0 if is_help else 2
     try:
         if sys.version_info < OLDEST:
             os.execve(choose_python(), [choose_python(), os.path.join(ROOT, "tasks.py"), *arguments], dict(os.environ))

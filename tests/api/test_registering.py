@@ -84,7 +84,7 @@ def test_what_is_no_model_is_refused_before_anything_is_made(registry, model):
         with pytest.raises(InvalidModel, match="no flavors"):
             record()
     with pytest.raises(InvalidInput):
-        registry.register("s3://bucket/model", "fraud")
+        registry.register("ftp://host/model", "fraud")
 
     assert not registry.home.root.exists()
 

@@ -1,6 +1,7 @@
 """A small HTTP server of the standard library for tests: it answers what it is told to, as badly as it is told to."""
 
 import http.server
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,9 +22,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.host.asked.append((self.path, self.headers))
-        route = self.host.routes.get(self.path.partition("?")[0], (404, {}, b"not here"))
+        route = self.host.routes.get(self.path.partition("?")[0], self.host.fallback)
         answer: Answer | None = (
-            self._file(route) if isinstance(route, bytes) else route if isinstance(route, tuple) else route(self)
+            self.file(route) if isinstance(route, bytes) else route if isinstance(route, tuple) else route(self)
         )
         if answer is not None:
             self.send(*answer)
@@ -47,7 +48,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         """Quiet."""
 
-    def _file(self, content: bytes) -> Answer:
+    def file(self, content: bytes) -> Answer:
         """As a file server answers: with a tag, and with the range that was asked for."""
         tag = f'"{hash(content) & 0xFFFFFFFF:x}"'
         span = self.headers.get("Range", "")
@@ -63,23 +64,29 @@ class Host(http.server.ThreadingHTTPServer):
     """Routes by path, and what was asked: paths and headers, in order."""
 
     daemon_threads = True
+    scheme = "http"
     routes: dict[str, Route]
     asked: list[tuple[str, Message]]
+    fallback: Route = (404, {}, b"not here")
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
+        return f"{self.scheme}://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, *_: Any) -> None:
         """A client that hangs up is what many of these tests are about."""
 
 
 @contextmanager
-def hosting(routes: dict[str, Route]) -> Iterator[Host]:
+def hosting(routes: dict[str, Route], tls: ssl.SSLContext | None = None) -> Iterator[Host]:
+    """A host on a port of its own, for as long as the block runs."""
     handler = type("Handling", (Handler,), {})
     with Host(("127.0.0.1", 0), handler) as host:
         handler.host = host  # type: ignore[attr-defined]
         host.routes, host.asked = routes, []
+        if tls is not None:
+            host.scheme = "https"
+            host.socket = tls.wrap_socket(host.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=host.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

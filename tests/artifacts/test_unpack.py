@@ -261,6 +261,16 @@ def test_a_disk_without_room_is_told_as_such(tmp_path):
         out_of(tarred(("MLmodel", b"{}"), ("a", os.urandom(5000))), tmp_path, room_bytes=1000)
 
 
+def test_a_list_that_leads_to_before_the_file_is_damage(tmp_path):
+    """A zip's list that is said to begin one byte later than it does: its first file then lies at -1."""
+    content = bytearray(zipped(("MLmodel", b"{}")))
+    begins = content.rfind(b"PK\x05\x06") + 16
+    content[begins : begins + 4] = (int.from_bytes(content[begins : begins + 4], "little") + 1).to_bytes(4, "little")
+
+    with pytest.raises(InvalidModel, match="damaged"):
+        out_of(bytes(content), tmp_path)
+
+
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_a_damaged_archive_is_refused_or_comes_out_checked(data, tmp_path_factory):

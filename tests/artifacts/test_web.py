@@ -90,7 +90,7 @@ def cut_off(content: bytes, at: int):
 
     def route(handler: Handler):
         if handler.headers.get("Range") or len(handler.host.asked) > 2:
-            return handler._file(content)
+            return handler.file(content)
         head = f'HTTP/1.0 200 OK\r\nETag: "{hash(content) & 0xFFFFFFFF:x}"\r\nContent-Length: {len(content)}\r\n\r\n'
         return handler.raw(head.encode(), content[:at])
 
@@ -112,7 +112,7 @@ def test_a_server_without_ranges_gives_the_whole_and_the_beginning_is_left_out(r
 
     def whole(handler: Handler):
         del handler.headers["Range"]
-        return handler._file(content)
+        return handler.file(content)
 
     with hosting({"/m.tar.gz": cut_off(content, 100_000)}) as host:
         with pytest.raises(RegistryError):
@@ -136,7 +136,7 @@ def test_what_is_replaced_during_the_download_is_not_mixed(remotes):
 def test_a_server_that_changes_its_mind_between_two_answers_is_told(remotes):
     answers = [packed(), packed({"MLmodel": b"other"})]
     with (
-        hosting({"/m.tgz": lambda handler: handler._file(answers[min(len(handler.host.asked), 2) - 1])}) as host,
+        hosting({"/m.tgz": lambda handler: handler.file(answers[min(len(handler.host.asked), 2) - 1])}) as host,
         pytest.raises(RegistryError, match="changed while it was fetched"),
     ):
         remotes.fetch(f"{host.url}/m.tgz", KEY)
@@ -199,7 +199,7 @@ def test_a_page_of_links_is_not_a_list(remotes):
     page = b'<a href="MLmodel">MLmodel</a>'
     with (
         hosting({"/m/": (200, {}, page), "/m/MLmodel": b"{}"}) as host,
-        pytest.raises(InvalidModel, match=r"(?s)no SHA256SUMS.*tar -C.*sha256sum"),
+        pytest.raises(NotFound, match=r"(?s)no SHA256SUMS.*tar -C.*sha256sum"),
     ):
         remotes.fetch(f"{host.url}/m/", KEY)
 

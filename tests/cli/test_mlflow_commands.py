@@ -141,6 +141,7 @@ def test_predict_says_what_is_wrong_without_a_traceback(house, telling, body, wo
         (["--env", "NOVALUE"], "'NOVALUE' is not a valid key value pair, expecting `key=value`"),
         (["-r", "x==1", "--env-manager", "local"], "`pip_requirements_override` is not supported for local env manager."),
         (["-r", "=="], "'==' is no requirement"),
+        (["-o", "nowhere/out.json"], "nowhere/out.json cannot be written: there is no folder "),
     ],
 )
 def test_what_is_asked_wrongly_exits_2(house, telling, flags, words):

@@ -254,7 +254,7 @@ def test_renaming_to_a_taken_name_fails(two, model):
         (["show", "nope"], 1),
         (["register", "nowhere", "fraud"], 1),
         (["register", "some-model", "a/b"], 2),
-        (["register", "s3://bucket/model", "fraud"], 2),
+        (["register", "dbfs:/bucket/model", "fraud"], 2),
         (["register", "some-model", "fraud", "--tag", "x"], 2),
         (["tag", "fraud", "k"], 2),
         (["tag", "fraud", "k" * 251, "v"], 2),
@@ -321,6 +321,7 @@ def test_a_near_name_is_offered(two, home):
     """Of a model, and of a command."""
     assert "with name=frued not found. Did you mean 'fraud'?" in two("promote", "frued", 1).err
     assert "No such command 'promot'. Did you mean 'promote'?" in two("promot", "fraud", 1).err
+    assert "No such command 'predic'. Did you mean 'predict'?" in two("predic", "-m", "fraud").err
     done = subprocess.run(
         [sys.executable, "-m", "podium", "model"], env=ENVIRONMENT, capture_output=True, text=True, check=False
     )

@@ -1,6 +1,7 @@
 """`podium serve`, `status`, `logs` and `stop`, as a person types them."""
 
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -50,6 +51,7 @@ def test_a_folder_is_served_as_unverified_and_a_mismatch_is_named(house):
 
         assert "unverified: no record of its content exists" in said
         assert "requirements  NOT met:" in said
+        assert "to build a Python that meets them: --env-manager virtualenv" in said
         assert "numpy" in said
         assert document["model"]["is_verified"] is False
         assert len(document["model"]["requirements"]["mismatches"]) == 2
@@ -73,6 +75,18 @@ def test_the_example_becomes_a_curl_line_that_answers(house):
         assert [row[0] for row in json.loads(done.stdout)["predictions"]] == [5, 5]
 
 
+def test_an_example_that_does_not_score_is_not_offered_as_one_that_does(house):
+    folder = house.model(5)
+    (folder / "serving_input_example.json").write_text('{"columns": [0]}')
+    with (folder / "MLmodel").open("a") as file:
+        file.write(
+            "saved_input_example_info:\n  artifact_path: input_example.json\n"
+            "  serving_input_path: serving_input_example.json\n"
+        )
+    with house.serving(uri=str(folder)) as server:
+        assert "Try it, with data that fit (the model's example does not score):" in server.said()
+
+
 def test_a_taken_port_names_its_holder_and_a_way_out(one):
     """Exit 2: asked wrongly."""
     with socket.socket() as holder:
@@ -85,6 +99,49 @@ def test_a_taken_port_names_its_holder_and_a_way_out(one):
     assert done.returncode == 2
     assert f"Port {port} on 127.0.0.1 is taken. It is held by " in done.stderr
     assert "or -p 0 for any free one" in done.stderr
+
+
+@pytest.mark.parametrize(("while_loading", "more"), [("pass", "{{{"), ("raise RuntimeError(__file__)", "")])
+def test_a_broken_model_is_named_by_the_folder_that_was_given(house, while_loading, more):
+    """Not by the server's private copy, which is gone when somebody looks."""
+    folder = house.model(5, while_loading)
+    with (folder / "MLmodel").open("a") as file:
+        file.write(more)
+
+    done = house.command("serve", "-m", str(folder), "-p", "0")
+
+    assert done.returncode == 1
+    assert str(folder) in done.stderr
+    assert str(house.home) not in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_home_of_somebody_else_is_not_taken_for_an_empty_one(one):
+    one.home.chmod(0)
+    try:
+        listed, examined = one.command("status"), one.command("doctor")
+    finally:
+        one.home.chmod(0o700)
+
+    assert "Permission denied. This user may not" in listed.stderr
+    assert "cannot be written to" in examined.stdout
+
+
+@pytest.mark.parametrize("words", [("serve",), ("models", "serve", "-m", "x")])
+def test_a_model_without_its_flag_is_told_of_it(one, words):
+    done = one.command(*words, PRODUCTION)
+
+    assert done.returncode == 2
+    assert "A model is named with -m: " in done.stderr
+
+
+def test_a_variable_of_mlflow_that_does_not_fit_is_named(one):
+    one.environment["MLFLOW_PORT"] = "many"
+
+    done = one.command("models", "serve", "-m", PRODUCTION)
+
+    assert done.returncode == 2
+    assert "MLFLOW_PORT" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,14 @@ def test_what_has_no_meaning_is_refused(text):
         parse_reference(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"), [("model:/iris/3", "models:"), ("run:/abc/model", "runs:"), ("s3n://a/b", "s3:")]
+)
+def test_a_near_scheme_is_offered(text, meant):
+    with pytest.raises(InvalidInput, match=f"Did you mean '{meant}'"):
+        parse_reference(text)
+
+
 @pytest.mark.parametrize("text", ["models:/iris/3", "models:/iris/production", "models:/iris/latest", "models:/iris@champ"])
 def test_a_reference_is_written_as_it_is_read(text):
     assert str(parse_reference(text)) == text

@@ -164,6 +164,9 @@ def test_the_first_version_does_not_load(house):
     assert done.returncode == 1
     assert "Version 1 did not load" in done.stderr
     assert "nowhere_to_be_found" in done.stderr
+    assert "What its process wrote: podium logs tiny" in done.stderr
+    assert "requests in flight" not in done.stderr
+    assert "nowhere_to_be_found" in house.command("logs", "tiny").stdout
     assert house.processes() == {}
     assert list((house.home / "run").iterdir()) == []
 

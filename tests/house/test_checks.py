@@ -25,3 +25,12 @@ def test_the_check_finds_nothing(command: list[str]):
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_unknown_task_is_named():
+    """After the list of those that there are."""
+    done = subprocess.run([sys.executable, "tasks.py", "tset"], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert "python3 tasks.py test " in done.stdout
+    assert "there is no task 'tset'" in done.stderr

@@ -3,6 +3,8 @@
 import socket
 import struct
 
+from podium.web.messages import JSON_ANSWER, Response, encode, header_lines
+
 GET = b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -337,3 +339,12 @@ def test_an_answer_that_depends_on_its_request_is_not_written_raw(serve, read_an
         [(_, headers, body)] = read_answers(sock)
 
     assert (body, headers["connection"]) == (b"slow", "close")
+
+
+def test_the_answer_that_is_made_at_once_is_the_one_that_is_encoded():
+    """Byte for byte, so that nobody can tell which way a request went."""
+    lines, date, body = header_lines(("x-podium-model", "iris")), b"date: now\r\n", b'{"predictions": [1]}'
+
+    at_once = JSON_ANSWER % (len(body), b"r1", lines, date, body)
+
+    assert at_once == encode(Response(200, body, headers=b"x-request-id: r1\r\n" + lines), date, is_head=False)

@@ -165,3 +165,13 @@ def test_a_merge_that_changes_dtypes_is_refused() -> None:
 
     with pytest.raises(RowsDiffer, match="other dtypes"):
         merge(parts)
+
+
+def test_what_a_model_does_to_merged_rows_is_not_done_to_the_parts() -> None:
+    """They are run again, each alone, where the batch fails."""
+    parts: list[Any] = [[{"text": ["a"]}], [{"text": ["b"]}, {"text": ["c"]}]]
+
+    for row in merge(parts):
+        row.pop("text").clear()
+
+    assert parts == [[{"text": ["a"]}], [{"text": ["b"]}, {"text": ["c"]}]]

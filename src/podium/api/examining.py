@@ -234,11 +234,11 @@ def _taken(host: str, port: int) -> str | None:
 
 
 def _registry(path: Path) -> RegistryFacts:
-    if not path.exists():
-        return RegistryFacts(str(path), is_there=False, known_schema=SCHEMA)
-    # As `registry.snapshot` opens it: a file that nobody has open is complete by itself, and nothing is put beside it.
-    mode = "mode=ro&immutable=1" if file_state(path).is_alone else "mode=ro"
     try:
+        if not path.exists():
+            return RegistryFacts(str(path), is_there=False, known_schema=SCHEMA)
+        # As `registry.snapshot` opens it: a file that nobody has open is complete by itself, and nothing is put beside it.
+        mode = "mode=ro&immutable=1" if file_state(path).is_alone else "mode=ro"
         uri = f"file:{quote(str(path))}?{mode}"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=3.0)) as connection:
             (schema,) = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()

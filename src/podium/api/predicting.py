@@ -7,7 +7,6 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from podium.artifacts.digest import digest_folder
@@ -121,13 +120,3 @@ def _death(status: int) -> str:
     name = signal.Signals(-status).name
     hint = " It may have run out of memory." if name == "SIGKILL" else ""
     return f"The model's process was killed by {name}.{hint}"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

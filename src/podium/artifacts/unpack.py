@@ -12,6 +12,7 @@ What `tar` and `zip` of a Mac add of their own (`__MACOSX/`, `._*`, `.DS_Store`)
 """
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -300,7 +301,13 @@ class _Measured(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # A damaged list leads to before the file's beginning.
+            raise zipfile.BadZipFile("a place outside of the file") from error
 
     def tell(self) -> int:
         return self._file.tell()

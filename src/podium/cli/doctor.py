@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from podium.api.examining import examine
-from podium.cli.output import print_json, shown
+from podium.cli.output import counted, print_json, shown
 from podium.domain.diagnosis import Level
 from podium.settings.home import find_home
 
@@ -33,6 +33,8 @@ def doctor(context: click.Context, timeout: float, as_json: bool) -> None:
             if finding.remedy is not None:
                 click.echo(shown(f"{'':<8} {'':<{width}}  → {finding.remedy}"))
         warnings = sum(finding.level is Level.WARNING for finding in findings)
-        click.echo(f"{len(findings)} checks, {problems} problems, {warnings} warnings", err=True)
+        click.echo(
+            f"{counted(len(findings), 'check')}, {counted(problems, 'problem')}, {counted(warnings, 'warning')}", err=True
+        )
     if problems:
         context.exit(1)

@@ -1,5 +1,6 @@
 """The command tree. A command's module is imported when the command runs, so that `podium --help` stays quick."""
 
+import errno
 import importlib
 import sys
 
@@ -11,6 +12,10 @@ from podium.domain.nearest import did_you_mean
 from podium.errors import InvalidInput, Misconfigured, PodiumError
 
 EXIT_FAILED, EXIT_ASKED_WRONGLY = 1, 2
+_WAYS_OUT = {
+    errno.EACCES: ". This user may not; podium's own files are where PODIUM_HOME says.",
+    errno.ENOSPC: ". Free some space; podium's own files are where PODIUM_HOME says.",
+}
 
 # command: (module, attribute, what the help says)
 _COMMANDS = {
@@ -24,7 +29,17 @@ _COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class OfferingGroup(click.Group):
+    """Offers a near name for one that it does not know: click looks only among the commands that it holds itself."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-"):
+            raise click.UsageError(f"No such command {args[0]!r}.{did_you_mean(args[0], known)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(OfferingGroup):
     """Knows its commands' names and help from a table, and imports one only to run it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -36,12 +51,6 @@ class LazyGroup(click.Group):
         module, attribute, _ = _COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        # click looks for near names among the commands that it holds itself, of which there are none here.
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            raise click.UsageError(f"No such command {args[0]!r}.{did_you_mean(args[0], _COMMANDS)}", ctx)
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -78,6 +87,7 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(EXIT_FAILED)
     except OSError as error:
-        # A full disk, a folder of somebody else's: what the system says of which file is all there is to say.
-        click.echo(shown(f"error: {error.filename or 'the system says'}: {error.strerror or error}"), err=True)
+        # A full disk, a folder of somebody else's: what the system says of which file, and what may be done.
+        said = f"{error.filename or 'the system says'}: {error.strerror or error}"
+        click.echo(shown(f"error: {said}{_WAYS_OUT.get(error.errno or 0, '')}"), err=True)
         sys.exit(EXIT_FAILED)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from podium.api.registering import Registry
-from podium.cli.main import EXIT_FAILED
+from podium.cli.main import EXIT_FAILED, OfferingGroup
 from podium.cli.model_tables import (
     done,
     model_json,
@@ -52,7 +52,7 @@ _AS_IN_MLFLOW = {
 }
 
 
-class ModelsGroup(click.Group):
+class ModelsGroup(OfferingGroup):
     """The commands of this file, and those that stand in files of their own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

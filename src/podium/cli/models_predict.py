@@ -49,9 +49,10 @@ def predict(
     The model is loaded in a process of its own, in the Python that it needs. Exit code 1 when it does not load, or does
     not answer.
     """
-    from podium.api.predicting import CONTENT_TYPES, write_whole
+    from podium.api.predicting import CONTENT_TYPES
     from podium.api.predicting import predict as score
     from podium.api.registering import Registry
+    from podium.settings.whole_files import write_whole
 
     if content_type not in CONTENT_TYPES:
         raise Misconfigured(f"Content type must be one of json or csv. Got {content_type!r}.")
@@ -62,6 +63,8 @@ def predict(
         )
     order = order_of(env_manager, install_mlflow=install_mlflow, override=override)
     variables = dict(_variable(text) for text in extra)
+    if output_path is not None and not Path(output_path).absolute().parent.is_dir():
+        raise InvalidInput(f"{output_path} cannot be written: there is no folder {Path(output_path).absolute().parent}.")
     registry = Registry()
     found = registry.resolve(uri)
     body = sys.stdin.buffer.read() if input_path is None else _read(Path(input_path))

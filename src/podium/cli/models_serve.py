@@ -10,18 +10,36 @@ from podium.cli.mlflow_options import ENV_MANAGER, INSTALL_MLFLOW, MODEL_URI, NO
 
 
 @MODEL_URI
-@click.option("-p", "--port", default=5000, show_default=True, envvar="MLFLOW_PORT", help="0 takes any free port.")
-@click.option("-h", "--host", default="127.0.0.1", show_default=True, envvar="MLFLOW_HOST", help="0.0.0.0: the network.")
+@click.option(
+    "-p", "--port", default=5000, show_default=True, envvar="MLFLOW_PORT", show_envvar=True, help="0 takes any free port."
+)
+@click.option(
+    "-h",
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    envvar="MLFLOW_HOST",
+    show_envvar=True,
+    help="0.0.0.0: the network.",
+)
 @click.option(
     "-t",
     "--timeout",
     default=60.0,
     show_default=True,
     envvar="MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT",
+    show_envvar=True,
     help="Seconds from a request to its answer.",
 )
 @click.option(
-    "-w", "--workers", "replicas", default=1, show_default=True, envvar="MLFLOW_MODELS_WORKERS", help="Copies of the model."
+    "-w",
+    "--workers",
+    "replicas",
+    default=1,
+    show_default=True,
+    envvar="MLFLOW_MODELS_WORKERS",
+    show_envvar=True,
+    help="Copies of the model.",
 )
 @ENV_MANAGER
 @NO_CONDA
@@ -44,7 +62,7 @@ def _run(no_conda: bool, **given: Any) -> None:
 
 _OWN: list[click.Parameter] = list(reversed(_own.__click_params__))  # type: ignore[attr-defined]
 
-models_serve = click.Command(
+models_serve = serving.ServeCommand(
     "serve",
     callback=_run,
     params=[*_OWN, *(each for each in serving.serve.params if each.name not in {own.name for own in _OWN})],

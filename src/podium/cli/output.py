@@ -34,3 +34,8 @@ def print_facts(facts: Mapping[str, object]) -> None:
     for name, value in facts.items():
         if value is not None:
             click.echo(f"{name.ljust(width)}  {shown(str(value))}")
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 replica`, `2 replicas`."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from podium.api.endpoint import SETTINGS, Endpoint, choose, endpoint_of
-from podium.cli.output import print_table, shown
+from podium.cli.output import counted, print_table, shown
 from podium.cli.setting_options import said_by_flags, setting_options
 from podium.domain.references import ModelRef
 from podium.fleet.events import Event
@@ -20,7 +20,21 @@ _QUIET_S = 2.0
 _LONGEST_CURL = 300
 
 
-@click.command()
+class ServeCommand(click.Command):
+    """Says how a model is named to whoever wrote it without its flag."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if error.message.startswith("Got unexpected extra argument"):
+                raise click.UsageError(
+                    f"{error.message}. A model is named with -m: {ctx.command_path} -m URI", ctx
+                ) from error
+            raise
+
+
+@click.command(cls=ServeCommand)
 @setting_options(SETTINGS)
 @click.option("--show-settings", is_flag=True, help="Print each setting, its value and who said so; serve nothing.")
 @click.option("--front-fd", type=int, hidden=True, help="Hand gateways over there: serving/asgi.py.")
@@ -96,6 +110,8 @@ class Foreground:
             sys.stdout.flush()
         elif event.kind == "load_failed" and not self._is_shown:
             pass  # The error that ends the command says it.
+        elif event.kind == "stopping" and not self._is_shown:
+            click.echo("stopping: nothing was served yet", err=True)
         elif event.kind != "loading" or self._is_shown:
             click.echo(f"{'! ' if event.is_problem else ''}{shown(event.text)}", err=True)
 
@@ -113,12 +129,19 @@ def banner(status: dict[str, Any], served: Served, reference: ModelRef) -> list[
         f"  interpreter   Python {model['python']}, {model['executable']}",
         f"  requirements  {'met' if requirements['are_met'] else 'NOT met:'}",
         *[f"                  {sentence}" for sentence in requirements["mismatches"]],
+        *(
+            []
+            if requirements["are_met"]
+            else ["                  to build a Python that meets them: --env-manager virtualenv"]
+        ),
         f"  batching      {'on' if batching['is_on'] else 'off'}: {batching['reason']}",
         f"  runtime       {model['runtime']}",
-        f"  processes     {_count(status['replicas_wanted'], 'replica')}, {_count(len(status['gateways']), 'gateway')}",
+        f"  processes     {counted(status['replicas_wanted'], 'replica')}, {counted(len(status['gateways']), 'gateway')}",
         *[f"  warning       {sentence}" for sentence in model["warnings"]],
     ]
-    return [*lines, "Try it:", f"  {curl_line(status['url'], served)}"]
+    is_wrong = any("input example did not score" in sentence for sentence in model["warnings"])
+    trial = "Try it, with data that fit (the model's example does not score):" if is_wrong else "Try it:"
+    return [*lines, trial, f"  {curl_line(status['url'], served)}"]
 
 
 def curl_line(url: str, served: Served) -> str:
@@ -139,7 +162,3 @@ def curl_line(url: str, served: Served) -> str:
             return f"curl {url}/ping"
         short = f"@{file.absolute()}"
     return f"curl {url}/invocations -H 'Content-Type: application/json' -d {shlex.quote(short)}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -1,5 +1,8 @@
 """Finding the running server that a command is about, without guessing between two."""
 
+import contextlib
+import os
+
 from podium.errors import Misconfigured, NotFound
 from podium.fleet.runfiles import RunningServer, find_servers
 from podium.settings.home import Home
@@ -11,6 +14,7 @@ def the_server(home: Home, port: int | None) -> RunningServer:
     Raises:
         NotFound: None runs, or none on this port.
         Misconfigured: Several run; lists them.
+        PermissionError: This user may not look.
     """
     running = find_servers(home)
     chosen = [server for server in running if port is None or server.facts.get("port") == port]
@@ -23,6 +27,9 @@ def the_server(home: Home, port: int | None) -> RunningServer:
         raise Misconfigured(f"{len(chosen)} servers run under {home.root}; say which one with -p PORT:{listed}")
     if running:
         raise NotFound(f"No server of {home.root} listens on port {port}. These run:{listed}")
+    with contextlib.suppress(FileNotFoundError):
+        # A folder that this user may not read may hold servers: that is what to say then, and PermissionError says it.
+        os.listdir(home.run)
     raise NotFound(
         "No server runs. Start one with: podium serve -m models:/NAME/production", [f"{home.run}: no living server"]
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from podium.domain.masking import masked
+from podium.domain.nearest import did_you_mean
 from podium.domain.stages import Stage
 from podium.errors import InvalidReference
 
@@ -128,7 +129,8 @@ def parse_reference(text: str) -> ModelRef:
     if scheme and scheme[1].lower() in REMOTE_SCHEMES:
         return _parse_remote_uri(text, scheme[1].lower())
     if scheme:
-        raise InvalidReference(f"{masked(text)}: podium does not read {scheme[1]}: URIs. {_FORMS}")
+        near = did_you_mean(f"{scheme[1]}:", [f"{name}:" for name in ("models", "runs", "file", *REMOTE_SCHEMES)])
+        raise InvalidReference(f"{masked(text)}: podium does not read {scheme[1]}: URIs.{near} {_FORMS}")
     if not text.strip():
         raise InvalidReference(f"An empty model URI. {_FORMS}")
     return FolderRef(text)

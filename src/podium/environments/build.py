@@ -25,6 +25,7 @@ from pathlib import Path
 from podium.environments.interpreters import Interpreter
 from podium.environments.spec import EnvironmentSpec
 from podium.errors import LoadFailed
+from podium.settings.whole_files import write_whole
 
 _POLL_S = 0.1
 _LONGEST_BUILD_S = 3600.0
@@ -97,7 +98,9 @@ def build(
     """
     deadline = time.monotonic() + limit_s
     key = spec.key(tools.identity)
-    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # The mode is the last folder's alone, and the one above it is the home, which may be new too.
+    root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    root.mkdir(exist_ok=True, mode=0o700)
     log = root / f"{key}.log"
     with _lock(root / f"{key}.lock", deadline, is_stopped):
         python = existing(root, spec, tools)
@@ -115,7 +118,8 @@ def build(
             except BaseException:
                 shutil.rmtree(root / key, ignore_errors=True)
                 raise
-        _write_whole(root / f"{key}.json", {"python": python, "tool": tools.name, "requirements": len(spec.lines)})
+        facts = {"python": python, "tool": tools.name, "requirements": len(spec.lines)}
+        write_whole(root / f"{key}.json", json.dumps(facts).encode())
         return python
 
 
@@ -256,11 +260,3 @@ def _last_lines(log: Path) -> list[str]:
     except OSError:
         return []
     return [re.sub(r"://[^/@\s]*@", "://****@", line)[:400] for line in text.splitlines() if line.strip()][-_SHOWN_LINES:]
-
-
-def _write_whole(path: Path, facts: Mapping[str, object]) -> None:
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    draft.write_text(json.dumps(facts), encoding="utf-8")
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
-    draft.replace(path)

@@ -132,7 +132,11 @@ def _prepare(resolved: Resolved, target: Path, choose: Callable[[Path, dict[str,
         mlmodel = read_mlmodel(target)
         requirements = read_requirements(target)
         python = choose(target, mlmodel).python
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(target, ignore_errors=True)
+        # People know the folder that they named; the copy is gone when they look.
+        error.args = tuple(
+            each.replace(str(target), str(resolved.folder)) if isinstance(each, str) else each for each in error.args
+        )
         raise
     return Prepared(target, digest, resolved.digest is not None, mlmodel, requirements, names(requirements), python)

@@ -9,6 +9,7 @@ from podium.errors import Misconfigured
 
 _BACKLOG = 4096
 _LISTEN = "0A"
+_LONGEST_COMMAND = 120
 _PROC = Path("/proc")
 
 
@@ -58,7 +59,8 @@ def holder_of(port: int, proc: Path = _PROC) -> str | None:
                 name = (folder / "comm").read_text(errors="replace").strip()
             except OSError:
                 continue
-            return f"{name} (pid {folder.name}): {command[:120]}"
+            shown = command if len(command) <= _LONGEST_COMMAND else f"{command[:_LONGEST_COMMAND]} …"
+            return f"{name} (pid {folder.name}): {shown}"
     return None
 
 

@@ -71,7 +71,7 @@ class WorkerReplica:
         self.version = assignment.resolved.label
         self.resolved = assignment.resolved
         self.state = ReplicaState.STARTING
-        self.step = "copy"
+        self.step = "prepare"
         self.ready: Ready | None = None
         self.ready_at: float | None = None
         self.failure: Failure | None = None
@@ -224,6 +224,9 @@ class WorkerReplica:
                 self._enter(ReplicaState.READY)
             case LoadError(cause, text):
                 # One line of bounded length, whatever the model's process says: it goes to logs, status and terminals.
+                if self.prepared is not None:
+                    # People know the folder that they named; the copy is gone when they look.
+                    text = text.replace(str(self.prepared.folder), str(self.resolved.folder))
                 self._cause = self._cause or Cause(cause[:_LONGEST_NAME], " ".join(text.split())[:_LONGEST_TEXT])
             case Drained():
                 self.step = "drained"

@@ -238,7 +238,8 @@ class Supervisor:
         failure = journal.vetoed.get(journal.wanted or "")
         if journal.stable is not None or failure is None:
             return False
-        self._failure = LoadFailed(f"Version {journal.wanted} did not load. {failure.message}", failure.cause)
+        text = f"Version {journal.wanted} did not load. {failure.message}"
+        self._failure = LoadFailed(f"{text}\nWhat its process wrote: podium logs {self.endpoint}", failure.cause)
         return True
 
     async def _shut_down(self) -> None:

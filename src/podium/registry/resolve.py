@@ -88,7 +88,10 @@ class Places:
         except RegistryError as error:
             if missing is None:
                 raise
-            raise RegistryError(f"{reference} is not in {self.home.registry}, and MLflow's: {error.message}") from error
+            raise RegistryError(
+                f"{reference} is not in {self.home.registry}, and MLflow's registry is no help: {error.message}"
+                " Is MLFLOW_TRACKING_URI right?"
+            ) from error
 
     def stores(self, timeout_s: float, retries: int) -> Stores | None:
         """MLflow's stores, if its variables name any."""

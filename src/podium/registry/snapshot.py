@@ -166,7 +166,9 @@ def explain(error: sqlite3.Error, path: Path) -> RegistryError:
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return damaged(path, error)
         case _:
-            return RegistryError(f"{path}: the registry failed: {error}.")
+            return RegistryError(
+                f"{path}: the registry failed: {error}. podium doctor looks at its folder, its disk and the file."
+            )
 
 
 def damaged(path: Path, error: Exception) -> RegistryError:

@@ -31,14 +31,10 @@ from podium.serving.walk import Walk
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
 from podium.web.handling import Exchange
-from podium.web.messages import Request, Response, header_lines
+from podium.web.messages import JSON_ANSWER, Request, Response, header_lines
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
 _RETRY_AFTER_S = 1.0
-# Decoding holds up everybody else of this gateway: some 20 ms for so many bytes, 10 s and 2 GB for fifty megabytes.
-_MOST_DECODED_BYTES = 256 * 1024
-# Length, request id, header lines, the date's line, body: what `web.messages.encode` makes, in a third of its time.
-_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s%s\r\n%s"
 
 
 class RequestIds:
@@ -127,7 +123,7 @@ class Scoring:
         if (
             replica is None
             or replica.reader is None
-            or size > _MOST_DECODED_BYTES
+            or size > replica.reader.most_bytes
             or admit(len(self._open), self._open_bytes, size, self._bounds) is not None
             or (packed := replica.reader.read(request.body)) is None
         ):
@@ -310,7 +306,7 @@ class Scoring:
             self._open_bytes -= walk.body_size
             exchange, size, name = walk.exchange, len(body), walk.request_id.encode("latin-1")
             answered.append((walk, size))
-            if not exchange.answer_raw(_ANSWER % (size, name, lines, exchange.date, body)):
+            if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, body)):
                 exchange.answer(Response(200, body, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)
         if replica.is_dropped:

@@ -175,7 +175,8 @@ def _probe_without_example(predictor: Predictor) -> Probed:
 def _sentence(error: BaseException) -> str:
     if isinstance(error, PodiumError):
         cause = error.__cause__
-        return error.message if cause is None else f"{error.message} ({type(cause).__name__})"
+        is_told = cause is None or type(cause).__name__ in error.message
+        return error.message if is_told else f"{error.message} ({type(cause).__name__})"
     text = str(error).strip().partition("\n")[0][:500]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

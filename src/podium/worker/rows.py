@@ -4,6 +4,7 @@ Everything here works on enforced data: an array, a dict of arrays, a DataFrame,
 data is pandas' own, so that nothing is imported here.
 """
 
+import copy
 import sys
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -51,6 +52,8 @@ def merge_key(data: Any, params: Mapping[str, Any] | None) -> Hashable | None:
 def merge(parts: Sequence[Any]) -> Any:
     """One input with the rows of all parts, in order; the parts have equal `merge_key`s.
 
+    What the model does to it is not done to the parts: they are run again where the batch fails.
+
     Raises:
         RowsDiffer: Put together they would look different from each alone (a dtype changed).
     """
@@ -60,7 +63,7 @@ def merge(parts: Sequence[Any]) -> Any:
     if isinstance(first, dict):
         return {name: np.concatenate([part[name] for part in parts]) for name in first}
     if isinstance(first, list):
-        return [row for part in parts for row in part]
+        return [copy.deepcopy(row) for part in parts for row in part]
     merged = sys.modules["pandas"].concat(parts, ignore_index=True)
     if _dtypes(merged) != _dtypes(first):
         raise RowsDiffer("pandas gave the merged table other dtypes than the parts have")

@@ -6,7 +6,7 @@ Laws:
 2. Before it is used again its content is hashed and compared with what was recorded then; what differs is fetched anew.
 3. One process fetches a key at a time (flock); others wait for it and use what it fetched. A lock ends with its process.
 4. A download that was killed goes on where it stopped, if the server still names the same files; a part of a file is
-   continued only where the server's tag proves that it is still the same file.
+   continued only where the server's tag or a digest proves that it is still the same file.
 5. An archive is unpacked beside, too (`artifacts.unpack`), and only what was unpacked is kept.
 6. Altogether the cache keeps no more than a limit; what was used last is kept longest, and what was used within the last
    hour is not removed.
@@ -23,13 +23,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from podium.artifacts.digest import digest_folder
 from podium.artifacts.leftovers import remove_unlocked
 from podium.artifacts.remote.contract import RemoteFile, RemoteFolder
 from podium.artifacts.unpack import UnpackLimits, unpack
 from podium.errors import DigestMismatch, InvalidModel, NotFound, PodiumError, RegistryBusy, RegistryError
+from podium.settings.whole_files import write_whole
 
 _LOCK_POLL_S = 0.05
 _GRACE_S = 3600.0
@@ -118,7 +118,9 @@ class Cache:
         place = self._root / key
         deadline = time.monotonic() + self._limits.limit_s
         while True:
-            self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # The mode is the last folder's alone, and the one above it is the home, which may be new too.
+            self._root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._root.mkdir(exist_ok=True, mode=0o700)
             place.mkdir(exist_ok=True, mode=0o700)
             try:
                 descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -176,7 +178,7 @@ def _take_in(place: Path, listing: str) -> Path:
     (incoming / "listing.json").unlink(missing_ok=True)
     digest = digest_folder(incoming / "files")
     (incoming / "files").rename(place / "model")
-    _write(place / "record.json", {"listing": listing, "digest": digest})
+    write_whole(place / "record.json", json.dumps({"listing": listing, "digest": digest}).encode())
     shutil.rmtree(incoming, ignore_errors=True)
     return place / "model"
 
@@ -189,7 +191,7 @@ def _download(
         incoming.mkdir(mode=0o700)
         (incoming / "files").mkdir(mode=0o700)
         (incoming / "parts").mkdir(mode=0o700)
-        _write_text(incoming / "listing.json", listing)
+        write_whole(incoming / "listing.json", listing.encode())
     left_bytes = limits.most_bytes
     for number, file in enumerate(files):
         target = incoming / "files" / file.path
@@ -201,7 +203,7 @@ def _download(
 
 
 def _download_file(folder: RemoteFolder, file: RemoteFile, part: Path, deadline: float, most_bytes: int) -> None:
-    start = part.stat().st_size if file.tag and part.is_file() else 0
+    start = part.stat().st_size if (file.tag or file.sha256) and part.is_file() else 0
     if file.size_bytes is not None and start >= file.size_bytes:
         start = 0
     most_bytes = most_bytes if file.size_bytes is None else min(most_bytes, file.size_bytes)
@@ -252,20 +254,6 @@ def _text(path: Path) -> str | None:
         return path.read_text()
     except OSError:
         return None
-
-
-def _write(path: Path, value: Any) -> None:
-    _write_text(path, json.dumps(value))
-
-
-def _write_text(path: Path, text: str) -> None:
-    """In one step: whoever reads sees all of it or nothing."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("w") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    beside.rename(path)
 
 
 @contextlib.contextmanager

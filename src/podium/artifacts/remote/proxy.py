@@ -14,6 +14,7 @@ from podium.errors import InvalidModel, NotFound, RegistryError
 
 SERVICE = "/api/2.0/mlflow-artifacts/artifacts"
 _MOST_FOLDERS = 2_000
+_LONGEST_SIZE = 18
 
 
 def proxy_url(uri: str, tracking_uri: str | None) -> str:
@@ -78,8 +79,7 @@ class ProxyFolder:
                 if entry.get("is_dir"):
                     waiting.append(path)
                 else:
-                    size = entry.get("file_size")
-                    yield RemoteFile(path, int(size) if isinstance(size, int | str) and str(size).isdecimal() else None)
+                    yield RemoteFile(path, _size(entry.get("file_size")))
 
     def _entries(self, folder: str) -> list[dict[str, Any]]:
         status, answer = self._wire.ask(
@@ -93,3 +93,10 @@ class ProxyFolder:
         if len(files) > MOST_FILES:
             raise InvalidModel(f"{self.place} holds more than {MOST_FILES} files; a model has some dozens.")
         return files
+
+
+def _size(said: Any) -> int | None:
+    """Bytes; None where the server says nothing that can be a size. MLflow writes it as text or as a number."""
+    if isinstance(said, str) and len(said) <= _LONGEST_SIZE and said.isascii() and said.isdecimal():
+        return int(said)
+    return said if type(said) is int and said >= 0 else None

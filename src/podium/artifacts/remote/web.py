@@ -18,7 +18,9 @@ from podium.errors import InvalidModel, NotFound
 SUMS = "SHA256SUMS"
 _MOST_SUMS_BYTES = 8 << 20
 _LINE = re.compile(r"([0-9A-Fa-f]{64}) [ *](.+)")
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+# As many digits as a size can have: Python refuses to read thousands of them.
+_RANGE = re.compile(r"bytes (\d{1,18})-\d+/(\d{1,18}|\*)", re.ASCII)
+_SIZE = re.compile(r"\d{1,18}", re.ASCII)
 _GONE = {404, 410}
 
 
@@ -43,7 +45,7 @@ class WebArchive:
                 size = span[2] if span else ""
             else:
                 size = reply.headers.get("content-length", "")
-            return [RemoteFile("archive", int(size) if size.isascii() and size.isdigit() else None, _tag(reply))]
+            return [RemoteFile("archive", int(size) if _SIZE.fullmatch(size) else None, _tag(reply))]
 
     @contextlib.contextmanager
     def read(self, file: RemoteFile, start: int = 0) -> Iterator[Iterator[bytes]]:
@@ -71,10 +73,11 @@ class WebFolder:
     def files(self) -> list[RemoteFile]:
         with self._wire.get(self._below(SUMS)) as reply:
             if reply.status in _GONE:
-                raise InvalidModel(
+                raise NotFound(
                     f"{self.place} has no {SUMS}, so nobody can know its files; podium does not read a page of links. "
                     f"Put the model there as an archive (tar -C FOLDER -czf model.tar.gz .), or add the list: "
-                    f"cd FOLDER && find . -type f ! -name {SUMS} -exec sha256sum {{}} + > {SUMS}"
+                    f"cd FOLDER && find . -type f ! -name {SUMS} -exec sha256sum {{}} + > {SUMS}",
+                    [masked(self._below(SUMS))],
                 )
             _check_status(reply, {200}, f"{self.place}: {SUMS}")
             text = reply.content(_MOST_SUMS_BYTES)
@@ -107,7 +110,7 @@ class WebFolder:
             if match is None:
                 raise InvalidModel(f"{self.place}: line {number} of {SUMS} is not one that sha256sum writes.")
             digest = match[1].lower()
-            yield RemoteFile(match[2].removeprefix("./"), None, tag=digest, sha256=digest)
+            yield RemoteFile(match[2].removeprefix("./"), None, sha256=digest)
 
 
 def _check_status(reply: Reply, right: set[int], what: str) -> None:

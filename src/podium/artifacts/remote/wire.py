@@ -30,6 +30,12 @@ _MOST_REDIRECTS = 5
 _MOST_JSON_BYTES = 32 << 20
 _REDIRECTS = {301, 302, 303, 307, 308}
 _CHUNK = 1 << 20
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# AWS and Google over IPv6; Alibaba, Oracle and Azure over IPv4.
+_METADATA = tuple(
+    ipaddress.ip_network(each)
+    for each in ("fd00:ec2::/32", "fd20:ce::/32", "100.100.100.200", "192.0.0.192", "168.63.129.16")
+)
 
 
 class Unreachable(RegistryError):
@@ -89,7 +95,7 @@ def origin_of(url: str) -> str:
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     except (KeyError, ValueError):
         raise Unreachable(f"{masked(url)} is not an http or https URL.") from None
-    if not parts.hostname:
+    if not parts.hostname or any(ord(character) <= 32 or ord(character) == 127 for character in parts.hostname):
         raise Unreachable(f"{masked(url)} names no host.")
     return f"{parts.scheme}://{parts.hostname.lower()}:{port}"
 
@@ -156,11 +162,14 @@ class Wire:
                 if reply.status not in _REDIRECTS or target is None:
                     yield reply
                     return
-            following = urljoin(url, target)
+            try:
+                following = urljoin(url, target)
+            except ValueError as error:
+                raise Unreachable(f"{masked(url)} redirects to what is no URL.") from error
             if origin_of(following) != origin_of(url):
                 # What the caller added for this server (a range is no secret) is not for another one.
                 headers = {name: value for name, value in (headers or {}).items() if name.lower() in {"range", "accept"}}
-            if url.startswith("https:") and not following.startswith("https:"):
+            if origin_of(url).startswith("https:") and not origin_of(following).startswith("https:"):
                 raise Unreachable(f"{masked(url)} redirects to an address without TLS, {masked(following)}; refused.")
             url = following
         raise Unreachable(f"{masked(url)}: more than {_MOST_REDIRECTS} redirects.")
@@ -169,14 +178,8 @@ class Wire:
         """Status and JSON of an answer; not JSON is None. Nothing is redirected: a question stays where it was asked."""
         content = None if body is None else json.dumps(body).encode()
         headers = {"Accept": "application/json", **({} if body is None else {"Content-Type": "application/json"})}
-        deadline = threading.Timer(self._timeout_s, self._shut_all)
-        deadline.daemon = True
-        with self._request(method, url, content, headers) as reply:
-            deadline.start()
-            try:
-                answer = reply.content()
-            finally:
-                deadline.cancel()
+        with self._request(method, url, content, headers) as reply, self._in_time(url):
+            answer = reply.content()
         try:
             return reply.status, json.loads(answer)
         except (ValueError, RecursionError):
@@ -188,46 +191,64 @@ class Wire:
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         own = {"User-Agent": f"podium/{__version__}", "Connection": "close", **self.access.headers(url), **headers}
-        watch = threading.Timer(self._timeout_s, self._shut_all)
-        watch.daemon = True
         try:
-            with _as_unreachable(url):
-                watch.start()
-                try:
-                    self._connect(connection, url)
-                    connection.request(method, target, body, own)
-                    response = connection.getresponse()
-                finally:
-                    watch.cancel()
+            with self._in_time(url), _as_unreachable(url):
+                self._connect(connection, url)
+                connection.request(method, target, body, own)
+                response = connection.getresponse()
             # Since the server is to hang up, the socket is the response's now, and closed with it.
             with contextlib.closing(response):
                 yield Reply(response, url)
+                if self._over.is_set():
+                    # An answer that announced no length seems to be whole when its socket is shut.
+                    raise Unreachable(f"{masked(url)} was not read to its end: podium is stopping.")
         finally:
             with self._lock:
                 self._open.clear()
             connection.close()
 
+    @contextlib.contextmanager
+    def _in_time(self, url: str) -> Iterator[None]:
+        """Shut what is open when the time is over; whatever that then looks like, it is told as what it is."""
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self._shut_all()
+
+        watch = threading.Timer(self._timeout_s, end)
+        watch.daemon = True
+        watch.start()
+        try:
+            yield
+        except Unreachable as error:
+            if late.is_set():
+                raise Unreachable(f"{masked(url)} does not answer in time.") from error
+            raise
+        finally:
+            watch.cancel()
+        if late.is_set():
+            raise Unreachable(f"{masked(url)} does not answer in time.")
+
     def _connection(self, url: str) -> http.client.HTTPConnection:
-        origin_of(url)
+        # Always with its port: without one http.client looks for it in the host, and an IPv6 address has colons.
+        port = int(origin_of(url).rpartition(":")[2])
         parts = urlsplit(url)
         host = parts.hostname or ""
         if parts.scheme == "http":
-            return http.client.HTTPConnection(host, parts.port, timeout=self._timeout_s)
-        return http.client.HTTPSConnection(host, parts.port, timeout=self._timeout_s, context=self._tls(url))
+            return http.client.HTTPConnection(host, port, timeout=self._timeout_s)
+        return http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=self._tls(url))
 
     def _connect(self, connection: http.client.HTTPConnection, url: str) -> None:
         if self._over.is_set():
             raise Unreachable(f"{masked(url)} was not asked: podium is stopping.")
-        plain = socket.create_connection((connection.host, connection.port), self._timeout_s)
+        plain = self._dial(connection, url)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sock = plain
         with self._lock:
             self._open.add(plain)
             if self._over.is_set():
                 _shut(plain)
-        peer = ipaddress.ip_address(str(plain.getpeername()[0]).partition("%")[0])
-        if _is_handing_out_credentials(peer) and origin_of(url) not in self.access.trusted:
-            raise Unreachable(f"{masked(url)} is at {peer}, a link-local address; podium fetches nothing from there.")
         if isinstance(connection, http.client.HTTPSConnection):
             secure = self._tls(url).wrap_socket(plain, server_hostname=connection.host, do_handshake_on_connect=False)
             connection.sock = secure
@@ -236,6 +257,19 @@ class Wire:
                 if self._over.is_set():
                     _shut(secure)
             secure.do_handshake()
+
+    def _dial(self, connection: http.client.HTTPConnection, url: str) -> socket.socket:
+        """Connect to one of the host's addresses, each of them looked at before; the name is not looked up again."""
+        last: OSError = OSError("it has no address")
+        for _, _, _, _, address in socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM):
+            peer = ipaddress.ip_address(str(address[0]).partition("%")[0])
+            if is_handing_out_credentials(peer) and origin_of(url) not in self.access.trusted:
+                raise Unreachable(f"{masked(url)} is at {peer}, a link-local address; podium fetches nothing from there.")
+            try:
+                return socket.create_connection((str(address[0]), connection.port), self._timeout_s)
+            except OSError as error:
+                last = error
+        raise last
 
     def _tls(self, url: str) -> ssl.SSLContext:
         ca_path = self.access.ca_path
@@ -281,9 +315,15 @@ def _as_unreachable(url: str) -> Iterator[None]:
         raise Unreachable(f"{masked(url)} does not answer in HTTP: {type(error).__name__}.") from error
 
 
-def _is_handing_out_credentials(peer: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    mapped = peer.ipv4_mapped if isinstance(peer, ipaddress.IPv6Address) else None
-    return (mapped or peer).is_link_local or peer in ipaddress.ip_network("fd00:ec2::/32")
+def is_handing_out_credentials(peer: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether a cloud's machines ask there who they are: link-local addresses and the few others, however written."""
+    if isinstance(peer, ipaddress.IPv6Address):
+        inner = peer.ipv4_mapped or peer.sixtofour
+        if peer in _NAT64:
+            inner = ipaddress.IPv4Address(int(peer) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_handing_out_credentials(inner)
+    return peer.is_link_local or any(peer in network for network in _METADATA)
 
 
 def _shut(sock: socket.socket) -> None:

@@ -111,7 +111,9 @@ class FileStore:
             return None
         except (OSError, UnicodeDecodeError, InvalidModel) as error:
             raise RegistryError(f"{path} cannot be read: {error}") from error
-        return meta if isinstance(meta, dict) else None
+        if not isinstance(meta, dict):
+            raise RegistryError(f"{path} is not what MLflow writes there.")
+        return meta
 
     def _version(self, meta: Mapping[str, Any]) -> MlflowVersion:
         stage = next((each for each in Stage if each.value == str(meta.get("current_stage"))), None)

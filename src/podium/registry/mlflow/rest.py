@@ -105,7 +105,11 @@ class RestStore:
 
     def _model(self, name: str) -> dict[str, Any] | None:
         answer = self._ask("GET", "registered-models/get", {"name": name})
-        return None if answer is None else self._map(answer.get("registered_model"))
+        if answer is None:
+            return None
+        model = self._map(answer.get("registered_model"))
+        self._text(model, "name")
+        return model
 
     def _logged_uri(self, model: Any) -> str:
         return self._text(self._map(self._map(model).get("info")), "artifact_uri")
@@ -153,7 +157,8 @@ class RestStore:
             return answer
         code = str(answer.get("error_code", "")) if isinstance(answer, dict) else ""
         message = " ".join(str(answer.get("message", "")).split())[:_SHOWN] if isinstance(answer, dict) else ""
-        if code == _ABSENT or (absent and absent in message):
+        # A server that fails does not know what is absent, whatever it says.
+        if status < 500 and (code == _ABSENT or (absent and absent in message)):
             return None
         if status in {401, 403}:
             raise Refused(
