@@ -1,10 +1,12 @@
-"""Servers that speak as S3 does, in processes of their own, and shelves that put files on them."""
+"""Servers that speak as S3, Google's and Azure's stores do, and shelves that put files on them."""
 
+import base64
 import contextlib
 import os
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +22,8 @@ from podium.settings.stores import ObjectStores
 HOSTILE = ("../evil", "data/../../evil", "/evil", "data//evil", "data\\evil", "./evil", "data/x\x01y", "MLmodel/evil")
 KEY_ID, SECRET = "AKIAPODIUMTESTS", "s3cr3t-of-the-tests"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "us-east-1"}
+AZURE_ACCOUNT = "podiumtests"
+AZURE_KEY = base64.b64encode(b"a key that nobody else has, of 64 bytes; it opens an emulator only").decode()
 QUICK = Patience(timeout_s=10.0, retries=1, backoff_s=0.01)
 
 
@@ -90,6 +94,59 @@ class S3Shelf:
 
     def open(self, name: str) -> S3Folder:
         return S3Folder(f"s3://{self.bucket}/{name}", ObjectStores(s3_endpoint_url=self.url), QUICK, page=7)
+
+
+@contextlib.contextmanager
+def google_emulator(folder: Path) -> Iterator[str]:
+    """A server that speaks as Google's store: its URL."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "gcp_storage_emulator", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with running([*command, "--in-memory"], url, folder / "google.log"):
+        yield url
+
+
+@contextlib.contextmanager
+def azurite(command: str, folder: Path) -> Iterator[str]:
+    """Microsoft's emulator of the Blob service: a connection string."""
+    port = free_port()
+    flags = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--inMemoryPersistence", "--silent"]
+    flags += ["--skipApiVersionCheck", "--disableTelemetry"]
+    accounts = {"AZURITE_ACCOUNTS": f"{AZURE_ACCOUNT}:{AZURE_KEY}"}
+    endpoint = f"http://127.0.0.1:{port}/{AZURE_ACCOUNT}"
+    with running([command, *flags], endpoint, folder / "azurite.log", accounts):
+        yield (f"DefaultEndpointsProtocol=http;AccountName={AZURE_ACCOUNT};AccountKey={AZURE_KEY};BlobEndpoint={endpoint};")
+
+
+class AzureShelf:
+    """A container."""
+
+    # The Blob service's own library and Azurite take no others to put there.
+    hostile = ("/evil", "data//evil", "MLmodel/evil")
+    markers = ("", "data/")
+    secrets = (AZURE_KEY,)
+
+    def __init__(self, connection: str, container: str) -> None:
+        from azure.storage.blob import BlobServiceClient
+
+        self.connection = connection
+        self.name = container
+        self.container = BlobServiceClient.from_connection_string(connection).create_container(container)
+
+    def put(self, name: str, files: Mapping[str, bytes]) -> None:
+        for path, content in files.items():
+            self.container.upload_blob(f"{name}/{path}", content, overwrite=True)
+
+    def remove(self, name: str, path: str) -> None:
+        self.container.delete_blob(f"{name}/{path}")
+
+    def open(self, name: str):
+        from podium.artifacts.remote.azure import AzureFolder
+
+        return AzureFolder(self.uri(name), ObjectStores(azure_connection=self.connection), QUICK, page=7)
+
+    def uri(self, name: str) -> str:
+        return f"wasbs://{self.name}@{AZURE_ACCOUNT}.blob.core.windows.net/{name}"
 
 
 def _answers(url: str) -> bool:

@@ -11,10 +11,12 @@ import pytest
 from driven import free_port
 from object_stores import CREDENTIALS, KEY_ID, QUICK, SECRET, S3Shelf, moto, s3_client
 
+from podium.artifacts.remote.azure import AzureFolder
 from podium.artifacts.remote.cache import Cache
 from podium.artifacts.remote.conformance import RemoteFolderLaws
 from podium.artifacts.remote.contract import RemoteFile
 from podium.artifacts.remote.fetch import Remotes
+from podium.artifacts.remote.gcs import GoogleFolder
 from podium.artifacts.remote.objects import Patience
 from podium.artifacts.remote.s3 import S3Folder
 from podium.artifacts.remote.wire import Unreachable
@@ -22,6 +24,7 @@ from podium.errors import InvalidModel, MissingDependency, NotFound, RegistryErr
 from podium.settings.mlflow import read_mlflow_settings
 from podium.settings.stores import ObjectStores
 
+_WASBS = "wasbs://models@account.blob.core.windows.net/model"
 _NUMBERS = itertools.count()
 
 
@@ -145,12 +148,27 @@ def test_more_files_than_a_model_has_are_refused(shelf, monkeypatch):
         shelf.open("model").files()
 
 
-def test_a_missing_library_is_named_with_its_extra(monkeypatch):
-    for name in ("boto3", "boto3.session", "botocore", "botocore.exceptions"):
+@pytest.mark.parametrize(
+    ("kind", "uri", "libraries", "extra"),
+    [
+        (S3Folder, "s3://bucket/model", ("boto3", "boto3.session"), "s3"),
+        (S3Folder, "s3://bucket/model", ("botocore", "botocore.exceptions"), "s3"),
+        (GoogleFolder, "gs://bucket/model", ("google.cloud", "google.cloud.storage"), "gcs"),
+        (
+            AzureFolder,
+            "wasbs://models@account.blob.core.windows.net/model",
+            ("azure.storage", "azure.storage.blob"),
+            "azure",
+        ),
+        (AzureFolder, _WASBS, ("azure.identity",), "azure"),
+    ],
+)
+def test_a_missing_library_is_named_with_its_extra(monkeypatch, kind, uri, libraries, extra):
+    for name in libraries:
         monkeypatch.setitem(sys.modules, name, None)
 
-    with pytest.raises(MissingDependency, match=r'pip install "podium\[s3\]"'):
-        S3Folder("s3://bucket/model", ObjectStores(), QUICK)
+    with pytest.raises(MissingDependency, match=rf'pip install "podium\[{extra}\]"'):
+        kind(uri, ObjectStores(), QUICK)
 
 
 def test_the_endpoint_of_mlflow_s_variable_or_of_amazon_s_is_asked(shelf, tmp_path, monkeypatch):

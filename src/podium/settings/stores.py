@@ -24,6 +24,7 @@ class ObjectStores:
         s3_addressing: Where the bucket stands in a URL: `auto`, `path` or `virtual`.
         s3_is_unsigned: Public buckets are asked without credentials.
         s3_bucket_owner: The account that a bucket must belong to.
+        google_credentials: The file that Google's library is told to use; None leaves it to that library's other ways.
         azure_connection, azure_key, azure_sas: The first that is there is used, else Azure's default identity.
     """
 
@@ -32,6 +33,7 @@ class ObjectStores:
     s3_addressing: str = "auto"
     s3_is_unsigned: bool = False
     s3_bucket_owner: str | None = None
+    google_credentials: str | None = None
     azure_connection: str | None = field(default=None, repr=False)
     azure_key: str | None = field(default=None, repr=False)
     azure_sas: str | None = field(default=None, repr=False)
@@ -52,6 +54,7 @@ def read_object_stores(environ: Mapping[str, str] = os.environ) -> ObjectStores:
         s3_addressing=addressing,
         s3_is_unsigned=environ.get("MLFLOW_EXPERIMENTAL_S3_SIGNATURE_VERSION", "").lower() == "unsigned",
         s3_bucket_owner=environ.get("MLFLOW_S3_EXPECTED_BUCKET_OWNER") or None,
+        google_credentials=environ.get("GOOGLE_APPLICATION_CREDENTIALS") or None,
         azure_connection=environ.get("AZURE_STORAGE_CONNECTION_STRING") or None,
         azure_key=environ.get("AZURE_STORAGE_ACCESS_KEY") or None,
         azure_sas=environ.get("AZURE_STORAGE_SAS_TOKEN") or None,

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from podium.artifacts.remote.azure import AzureFolder
 from podium.artifacts.remote.cache import Cache
 from podium.artifacts.remote.contract import RemoteFolder
+from podium.artifacts.remote.gcs import GoogleFolder
 from podium.artifacts.remote.objects import Patience
 from podium.artifacts.remote.proxy import ProxyFolder, is_proxy_url, proxy_url
 from podium.artifacts.remote.s3 import S3Folder
@@ -79,6 +81,10 @@ class Remotes:
         patience = Patience(self._settings.timeout_s, self._settings.retries, self._settings.backoff_s)
         if scheme == "s3":
             return S3Folder(uri, self._settings.objects, patience)
+        if scheme == "gs":
+            return GoogleFolder(uri, self._settings.objects, patience)
+        if scheme in {"abfs", "abfss", "wasb", "wasbs"}:
+            return AzureFolder(uri, self._settings.objects, patience)
         raise InvalidReference(f"{masked(uri)}: podium does not fetch from {scheme}: addresses.")
 
 

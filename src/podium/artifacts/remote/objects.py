@@ -4,6 +4,7 @@ import random
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from podium.artifacts.remote.contract import RemoteFile
 from podium.artifacts.remote.names import checked_list
@@ -11,7 +12,9 @@ from podium.artifacts.remote.wire import Unreachable
 from podium.domain.masking import masked
 from podium.errors import RegistryError
 
+CHUNK = 1 << 20
 _LONGEST_PAUSE_S = 30.0
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +120,23 @@ def steady(
                 raise
             switch.wait(patience.pause_s(failures))
             switch.check(place)
+
+
+def again(ask: Callable[[], Answer], patience: Patience, switch: Switch, place: str) -> Answer:
+    """An answer that is asked for again while Unreachable is raised and there are tries left."""
+    failures = 0
+    while True:
+        switch.check(place)
+        try:
+            return ask()
+        except Unreachable:
+            failures += 1
+            if failures > patience.retries:
+                raise
+            switch.wait(patience.pause_s(failures))
+
+
+def pieces(content: bytes) -> Iterator[bytes]:
+    """Content that came at once, in parts between which it can be ended."""
+    for start in range(0, len(content), CHUNK):
+        yield content[start : start + CHUNK]

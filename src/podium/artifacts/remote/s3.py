@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from podium.artifacts.remote.contract import RemoteFile
-from podium.artifacts.remote.objects import Bucket, Patience, Switch, steady
+from podium.artifacts.remote.objects import CHUNK, Bucket, Patience, Switch, steady
 from podium.artifacts.remote.wire import Unreachable
 from podium.domain.masking import masked
 from podium.errors import DigestMismatch, MissingDependency, NotFound, PodiumError, RegistryError
 from podium.settings.stores import ObjectStores
 
-_CHUNK = 1 << 20
 _PAGE = 1000
 _WRONG_CREDENTIALS = {
     "InvalidAccessKeyId",
@@ -84,7 +83,7 @@ class S3Folder:
 
     def _chunks(self, file: RemoteFile, start: int) -> Iterator[bytes]:
         self._switch.check(self.place)
-        if start and start == file.size_bytes:
+        if start == file.size_bytes:
             return
         conditions = {"IfMatch": file.tag} if file.tag else {}
         span = {"Range": f"bytes={start}-"} if start else {}
@@ -98,7 +97,7 @@ class S3Folder:
                     raise _changed(self.place, file.path)
                 if start and answer["ResponseMetadata"]["HTTPStatusCode"] != 206:
                     raise RegistryError(f"{self.place}: {file.path} was not sent from byte {start} on, as was asked for.")
-                while chunk := body.read(_CHUNK):
+                while chunk := body.read(CHUNK):
                     yield chunk
 
     @contextlib.contextmanager
