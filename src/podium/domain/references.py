@@ -19,7 +19,8 @@ _RUN_ID = re.compile(r"[\w\-]{1,256}")
 REMOTE_SCHEMES = ("s3", "gs", "abfs", "abfss", "wasb", "wasbs", "http", "https", "mlflow-artifacts")
 _FORMS = (
     "Write models:/NAME/VERSION, models:/NAME/STAGE, models:/NAME/latest, models:/NAME@ALIAS, models:/m-<id>, "
-    "runs:/RUN/PATH, a folder, an archive, or a URI with file:, mlflow-artifacts:, s3:, gs:, abfss:, wasbs:, http: or https:."
+    "runs:/RUN/PATH, a folder, an archive, or a URI with file:, mlflow-artifacts:, s3:, gs:, abfss:, wasbs:, http: "
+    "or https:."
 )
 
 
