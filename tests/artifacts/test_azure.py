@@ -96,6 +96,12 @@ def test_a_signature_in_the_address_is_refused_and_not_repeated():
     assert "s3cr3t" not in str(caught.value)
 
 
+def test_an_encoded_line_break_of_an_address_stays_one():
+    uri = f"abfss://models@{AZURE_ACCOUNT}.dfs.core.windows.net/model%0AERROR%20a%20forged%20line"
+
+    assert uri == AzureFolder(uri, ObjectStores(azure_key=AZURE_KEY), QUICK).place
+
+
 def test_a_store_that_is_down_or_hangs_is_given_up_in_time():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for port in (free_port(), silent.getsockname()[1]):

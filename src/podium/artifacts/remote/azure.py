@@ -8,12 +8,14 @@ string says. Nothing of what the store says is repeated in an error but its code
 import contextlib
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
 from podium.artifacts.remote.contract import RemoteFile
 from podium.artifacts.remote.objects import Bucket, Patience, Switch, pieces, steady
 from podium.artifacts.remote.wire import Unreachable
+from podium.domain.masking import masked
 from podium.errors import MissingDependency, NotFound, PodiumError, RegistryError
 from podium.settings.stores import ObjectStores
 
@@ -37,8 +39,8 @@ class AzureFolder:
     """
 
     def __init__(self, uri: str, stores: ObjectStores, patience: Patience, page: int = _PAGE) -> None:
-        # As for MLflow: a Data Lake's path is encoded, a Blob's is not.
-        self._bucket = Bucket.of(unquote(uri) if uri.startswith("abfs") else uri)
+        # As for MLflow: a Data Lake's path is encoded, a Blob's is not. The place stays as it is: no line break in a log.
+        self._bucket = replace(Bucket.of(unquote(uri) if uri.startswith("abfs") else uri), place=masked(uri))
         self.place = self._bucket.place
         named = _HOST.fullmatch(self._bucket.host)
         if named is None:
