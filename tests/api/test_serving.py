@@ -152,7 +152,10 @@ _ENDINGS = {
     "its end without a stop": ("pass", 0),
     "an error": ("raise SystemExit(3)", 3),
     "nobody holds the server": ("del server; import gc; gc.collect(); assert not children(), children()", 0),
-    "ctrl-c": ("os.kill(os.getpid(), signal.SIGINT); signal.pause()", 130),
+    "ctrl-c": (
+        "signal.signal(signal.SIGINT, signal.default_int_handler); os.kill(os.getpid(), signal.SIGINT); signal.pause()",
+        130,
+    ),
     "kill -9": ("os.kill(os.getpid(), signal.SIGKILL)", -9),
     "kill -9, with a forked child that lives on": (
         "pid = os.fork() or (time.sleep(20), os._exit(0)); print(pid); os.kill(os.getpid(), signal.SIGKILL)",
