@@ -113,8 +113,8 @@ def test_links_between_pages_lead_somewhere():
 
 
 def _environment(session: Session) -> dict[str, str]:
-    folder = session.podium.folder / "bin"
-    return {**session.podium.environment, "PATH": f"{folder}:{os.environ['PATH']}"}
+    own = session.podium.folder / "bin", Path(sys.executable).parent
+    return {**session.podium.environment, "PATH": os.pathsep.join([*map(str, own), os.environ["PATH"]])}
 
 
 def _run(session: Session, language: str, text: str, where: str) -> str:
