@@ -80,7 +80,7 @@ def choose(
     computed = [
         Said("serve.gateways", max(1, int(processors // 4)), "default"),
         # Where there is one processor, whoever is waited for needs it.
-        Said("serve.busy_wait_us", 100 if processors >= 2 else 0, "default"),
+        Said("serve.busy_wait_us", 200 if processors >= 2 else 0, "default"),
     ]
     return gather(SETTINGS, [*computed, *beneath, *in_file, *from_environ(SETTINGS, environ), *said])
 

@@ -11,7 +11,7 @@ from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, envir
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
 RUNTIMES = ("auto", "original")
-BY_MULTIPROCESSOR = "100 with two processors or more, else 0"
+BY_MULTIPROCESSOR = "200 with two processors or more, else 0"
 BY_PROCESSORS = "one for each 4 processors"
 
 
@@ -74,7 +74,7 @@ class ServeSettings:
     )
     max_queue_rows: int = declare(4096, "max_queue_rows", Kind.COUNT, "Rows that may wait for a replica.")
     busy_wait_us: int = declare(
-        100,
+        200,
         "busy_wait_us",
         Kind.COUNT,
         "Microseconds to look for a lone client's next message before sleeping; 0 never.",
