@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from podium.artifacts.remote.contract import RemoteFile
-from podium.artifacts.remote.objects import Bucket, Patience, Switch, pieces, steady
+from podium.artifacts.remote.objects import Bucket, ObjectFolder, Patience, pieces
 from podium.artifacts.remote.wire import Unreachable
 from podium.domain.masking import masked
 from podium.errors import MissingDependency, NotFound, PodiumError, RegistryError
@@ -28,7 +28,7 @@ _HOST = re.compile(
 _ACCOUNT = re.compile(r"(?:^|;)\s*AccountName=([^;]+)", re.IGNORECASE)
 
 
-class AzureFolder:
+class AzureFolder(ObjectFolder):
     """A `RemoteFolder` in a container. Tags are ETags.
 
     Args:
@@ -40,8 +40,8 @@ class AzureFolder:
 
     def __init__(self, uri: str, stores: ObjectStores, patience: Patience, page: int = _PAGE) -> None:
         # As for MLflow: a Data Lake's path is encoded, a Blob's is not. The place stays as it is: no line break in a log.
-        self._bucket = replace(Bucket.of(unquote(uri) if uri.startswith("abfs") else uri), place=masked(uri))
-        self.place = self._bucket.place
+        bucket = Bucket.of(unquote(uri) if uri.startswith("abfs") else uri)
+        super().__init__(replace(bucket, place=masked(uri)), patience, page)
         named = _HOST.fullmatch(self._bucket.host)
         if named is None:
             raise RegistryError(
@@ -50,9 +50,6 @@ class AzureFolder:
             )
         if re.search(r"[?&]sig=", uri):
             raise RegistryError(f"{self.place}: a SAS does not go into the address; set AZURE_STORAGE_SAS_TOKEN.")
-        self._patience = patience
-        self._page = page
-        self._switch = Switch()
         self._name, self._account, self._cloud = named["container"], named["account"], named["cloud"]
         with self._failing_clearly():
             self._container = self._connected(stores).get_container_client(self._name)
@@ -60,15 +57,6 @@ class AzureFolder:
     def files(self) -> list[RemoteFile]:
         with self._failing_clearly():
             return self._bucket.files(self._blobs())
-
-    @contextlib.contextmanager
-    def read(self, file: RemoteFile, start: int = 0) -> Iterator[Iterator[bytes]]:
-        chunks = steady(lambda offset: self._chunks(file, offset), start, self._patience, self._switch, self.place)
-        with contextlib.closing(chunks):
-            yield chunks
-
-    def abort(self) -> None:
-        self._switch.turn_off()
 
     def _blobs(self) -> Iterator[RemoteFile]:
         found = self._container.list_blobs(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from podium.artifacts.remote.contract import RemoteFile
-from podium.artifacts.remote.objects import Bucket, Patience, Switch, again, pieces, steady
+from podium.artifacts.remote.objects import Bucket, ObjectFolder, Patience, again, pieces
 from podium.artifacts.remote.wire import Unreachable
 from podium.errors import MissingDependency, NotFound, PodiumError, RegistryError
 from podium.settings.stores import ObjectStores
@@ -20,7 +20,7 @@ _PAGE = 1000
 _RANGE_BYTES = 16 << 20
 
 
-class GoogleFolder:
+class GoogleFolder(ObjectFolder):
     """A `RemoteFolder` in a bucket. Tags are generations.
 
     Args:
@@ -31,11 +31,7 @@ class GoogleFolder:
     """
 
     def __init__(self, uri: str, stores: ObjectStores, patience: Patience, page: int = _PAGE) -> None:
-        self._bucket = Bucket.of(uri)
-        self.place = self._bucket.place
-        self._patience = patience
-        self._page = page
-        self._switch = Switch()
+        super().__init__(Bucket.of(uri), patience, page)
         self._timeouts = (patience.connect_s, patience.timeout_s)
         self._is_anonymous = False
         with self._failing_clearly():
@@ -43,15 +39,6 @@ class GoogleFolder:
 
     def files(self) -> list[RemoteFile]:
         return again(self._listed, self._patience, self._switch, self.place)
-
-    @contextlib.contextmanager
-    def read(self, file: RemoteFile, start: int = 0) -> Iterator[Iterator[bytes]]:
-        chunks = steady(lambda offset: self._chunks(file, offset), start, self._patience, self._switch, self.place)
-        with contextlib.closing(chunks):
-            yield chunks
-
-    def abort(self) -> None:
-        self._switch.turn_off()
 
     def _listed(self) -> list[RemoteFile]:
         with self._failing_clearly():

@@ -1,5 +1,6 @@
 """What S3, Google's and Azure's stores share: keys instead of folders, and a read that goes on after a break."""
 
+import contextlib
 import random
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -91,6 +92,36 @@ class Switch:
     def wait(self, seconds: float) -> None:
         """Wait for so long, or until it is turned off."""
         self._over.wait(seconds)
+
+
+class ObjectFolder:
+    """A `RemoteFolder` by its keys in a bucket; each store adds how it lists them and how it sends one from an offset on.
+
+    Args:
+        bucket: Where it lies.
+        patience: How long the store is waited for.
+        page: Keys of one answer.
+    """
+
+    def __init__(self, bucket: Bucket, patience: Patience, page: int) -> None:
+        self.place = bucket.place
+        self._bucket = bucket
+        self._patience = patience
+        self._page = page
+        self._switch = Switch()
+
+    @contextlib.contextmanager
+    def read(self, file: RemoteFile, start: int = 0) -> Iterator[Iterator[bytes]]:
+        chunks = steady(lambda offset: self._chunks(file, offset), start, self._patience, self._switch, self.place)
+        with contextlib.closing(chunks):
+            yield chunks
+
+    def abort(self) -> None:
+        self._switch.turn_off()
+
+    def _chunks(self, file: RemoteFile, start: int) -> Iterator[bytes]:
+        """Send a file from an offset on; raises Unreachable where another try may succeed."""
+        raise NotImplementedError
 
 
 def steady(

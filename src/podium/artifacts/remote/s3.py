@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from podium.artifacts.remote.contract import RemoteFile
-from podium.artifacts.remote.objects import CHUNK, Bucket, Patience, Switch, steady
+from podium.artifacts.remote.objects import CHUNK, Bucket, ObjectFolder, Patience
 from podium.artifacts.remote.wire import Unreachable
 from podium.domain.masking import masked
 from podium.errors import DigestMismatch, MissingDependency, NotFound, PodiumError, RegistryError
@@ -35,7 +35,7 @@ _ELSEWHERE = {
 _NOT_NOW = {"SlowDown", "Throttling", "ThrottlingException", "RequestTimeout", "InternalError", "ServiceUnavailable"}
 
 
-class S3Folder:
+class S3Folder(ObjectFolder):
     """A `RemoteFolder` in a bucket. Tags are ETags; an ETag is not taken for an MD5, which it often is not.
 
     Args:
@@ -46,11 +46,7 @@ class S3Folder:
     """
 
     def __init__(self, uri: str, stores: ObjectStores, patience: Patience, page: int = _PAGE) -> None:
-        self._bucket = Bucket.of(uri)
-        self.place = self._bucket.place
-        self._patience = patience
-        self._page = page
-        self._switch = Switch()
+        super().__init__(Bucket.of(uri), patience, page)
         self._owner = {"ExpectedBucketOwner": stores.s3_bucket_owner} if stores.s3_bucket_owner else {}
         with self._failing_clearly():
             self._client = _client(stores, patience, self.place)
@@ -58,15 +54,6 @@ class S3Folder:
     def files(self) -> list[RemoteFile]:
         with self._failing_clearly():
             return self._bucket.files(self._objects())
-
-    @contextlib.contextmanager
-    def read(self, file: RemoteFile, start: int = 0) -> Iterator[Iterator[bytes]]:
-        chunks = steady(lambda offset: self._chunks(file, offset), start, self._patience, self._switch, self.place)
-        with contextlib.closing(chunks):
-            yield chunks
-
-    def abort(self) -> None:
-        self._switch.turn_off()
 
     def _objects(self) -> Iterator[RemoteFile]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
