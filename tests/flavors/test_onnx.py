@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from podium.errors import InvalidInput, InvalidModel
+from podium.flavors.contract import Stored
 from podium.flavors.mlflow_shims import MlflowException
 from podium.flavors.onnx import LoadedSession, OnnxFlavor, load_proto
 from podium.flavors.onnx_session import open_session
@@ -28,7 +29,7 @@ def doubling(batch: str = "N") -> Any:
 
 def loaded(folder: Path, model: Any, **options: Any) -> LoadedSession:
     saved = FLAVOR.save(model, folder, **options)
-    session = FLAVOR.load(folder, saved.flavors, None)
+    session = FLAVOR.load(Stored(folder, saved.flavors))
     assert isinstance(session, LoadedSession)
     return session
 

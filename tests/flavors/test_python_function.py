@@ -18,6 +18,7 @@ from podium import pyfunc
 from podium.errors import InvalidInput, InvalidModel, LoadFailed, PredictFailed, SchemaMismatch
 from podium.flavors import mlflow_shims
 from podium.flavors.catalog import flavor_claiming, flavor_loading
+from podium.flavors.contract import Stored
 from podium.flavors.pickles import dump_cloudpickle, load_pickle, modules_in
 from podium.flavors.python_function import PythonFunctionFlavor
 from podium.models.load import load_predictor
@@ -321,7 +322,7 @@ def test_only_the_name_of_a_files_path_counts(tmp_path: Path) -> None:
         "python_function": {"loader_module": "mlflow.pyfunc.loaders.code_model", "model_code_path": "/gone/away/model.py"}
     }
 
-    assert FLAVOR.load(tmp_path, flavors, None).predict(FRAME) == [5]
+    assert FLAVOR.load(Stored(tmp_path, flavors)).predict(FRAME) == [5]
 
 
 def test_a_loader_of_ones_own_is_given_the_data(tmp_path: Path) -> None:
@@ -352,7 +353,7 @@ def test_an_unknown_flavor_of_mlflows_says_what_to_install(tmp_path: Path) -> No
     flavors = {"python_function": {"loader_module": "mlflow.xgboost"}, "xgboost": {}}
 
     with pytest.raises(LoadFailed, match="pip install mlflow xgboost") as caught:
-        flavor_loading(flavors).load(tmp_path, flavors, None)
+        flavor_loading(flavors).load(Stored(tmp_path, flavors))
     assert caught.value.cause == "import_error"
 
 
@@ -361,7 +362,7 @@ def test_a_missing_loader_is_named(tmp_path: Path) -> None:
     flavors = {"python_function": {"loader_module": "no_such_loader"}}
 
     with pytest.raises(LoadFailed, match="code/ folder"):
-        flavor_loading(flavors).load(tmp_path, flavors, None)
+        flavor_loading(flavors).load(Stored(tmp_path, flavors))
 
 
 def test_what_a_pickle_holds_must_be_a_model(tmp_path: Path) -> None:
@@ -369,7 +370,7 @@ def test_what_a_pickle_holds_must_be_a_model(tmp_path: Path) -> None:
     (tmp_path / "python_model.pkl").write_bytes(pickle.dumps({}))
 
     with pytest.raises(InvalidModel, match="holds a dict"):
-        FLAVOR.load(tmp_path, {"python_function": {"python_model": "python_model.pkl"}}, None)
+        FLAVOR.load(Stored(tmp_path, {"python_function": {"python_model": "python_model.pkl"}}))
 
 
 def test_rows_of_python_code_are_not_known(tmp_path: Path) -> None:

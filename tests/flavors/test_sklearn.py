@@ -23,6 +23,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from podium.errors import InvalidInput, InvalidModel, LoadFailed
+from podium.flavors.contract import Stored
 from podium.flavors.sklearn import SklearnFlavor, load_estimator
 from podium.flavors.sklearn_rows import rows_of
 
@@ -46,7 +47,7 @@ def test_each_format_gives_back_the_same_answers(tmp_path: Path, asked: str | No
     """skops unless another is asked for."""
     model = LogisticRegression().fit(X, Y)
     saved = FLAVOR.save(model, tmp_path, serialization_format=asked)
-    loaded = FLAVOR.load(tmp_path, saved.flavors, None)
+    loaded = FLAVOR.load(Stored(tmp_path, saved.flavors))
 
     assert [file] == [path.name for path in tmp_path.iterdir()]
     assert (asked or "skops") == saved.flavors["sklearn"]["serialization_format"]
@@ -72,7 +73,7 @@ def test_types_of_scikit_learn_itself_are_trusted_and_written_down(tmp_path: Pat
 
     assert saved.flavors["sklearn"]["serialization_format"] == "skops"
     assert all(name.startswith("sklearn.") for name in saved.flavors["sklearn"]["skops_trusted_types"])
-    assert np.array_equal(model.predict(X), FLAVOR.load(tmp_path, saved.flavors, None).predict(X))
+    assert np.array_equal(model.predict(X), FLAVOR.load(Stored(tmp_path, saved.flavors)).predict(X))
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ def test_types_that_the_user_trusts_are_written_into_the_model(tmp_path: Path, f
     saved = FLAVOR.save(foreign, folder, skops_trusted_types=["foreign_estimator.Own"])
 
     assert saved.flavors["sklearn"]["skops_trusted_types"] == ["foreign_estimator.Own"]
-    assert np.array_equal(foreign.predict(X), FLAVOR.load(folder, saved.flavors, None).predict(X))
+    assert np.array_equal(foreign.predict(X), FLAVOR.load(Stored(folder, saved.flavors)).predict(X))
 
 
 def test_skops_by_name_does_not_fall_back(tmp_path: Path, foreign: Any) -> None:
@@ -156,7 +157,7 @@ def test_a_model_that_trusts_nothing_cannot_make_skops_load_more(tmp_path: Path)
     saved.flavors["sklearn"]["skops_trusted_types"] = None
 
     with pytest.raises(Exception, match="Untrusted types"):
-        FLAVOR.load(tmp_path, saved.flavors, None)
+        FLAVOR.load(Stored(tmp_path, saved.flavors))
 
 
 def test_a_lambda_is_pickled_by_value(tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_a_lambda_is_pickled_by_value(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="cloudpickle instead of skops"):
         saved = FLAVOR.save(model, tmp_path)
 
-    assert np.allclose(model.predict(X), FLAVOR.load(tmp_path, saved.flavors, None).predict(X))
+    assert np.allclose(model.predict(X), FLAVOR.load(Stored(tmp_path, saved.flavors)).predict(X))
 
 
 def test_an_absent_format_means_pickle(tmp_path: Path) -> None:
@@ -189,7 +190,7 @@ def test_another_method_may_answer(tmp_path: Path) -> None:
     model = LogisticRegression().fit(X, Y)
     saved = FLAVOR.save(model, tmp_path, pyfunc_predict_fn="predict_proba")
 
-    assert np.allclose(model.predict_proba(X), FLAVOR.load(tmp_path, saved.flavors, None).predict(X, {"ignored": 1}))
+    assert np.allclose(model.predict_proba(X), FLAVOR.load(Stored(tmp_path, saved.flavors)).predict(X, {"ignored": 1}))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ def test_the_switch_against_pickles_covers_skops(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "False")
 
     with pytest.raises(LoadFailed, match="MLFLOW_ALLOW_PICKLE_DESERIALIZATION"):
-        FLAVOR.load(tmp_path, saved.flavors, None)
+        FLAVOR.load(Stored(tmp_path, saved.flavors))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.domain.signature import Signature
 
 
@@ -27,6 +28,29 @@ class Saved:
     flavors: dict[str, dict[str, Any]]
     requirements: list[str]
     modules: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A model in a folder, and on what terms it is to be loaded.
+
+    Args:
+        folder: The model's folder, verified.
+        flavors: MLmodel's whole map.
+        config: The model's own config with what overrides it; None where it has none.
+        signature: What the model was saved with.
+        terms: Where it is to compute, and whether its folder may run code.
+    """
+
+    folder: Path
+    flavors: Mapping[str, Mapping[str, Any]]
+    config: Mapping[str, Any] | None = None
+    signature: Signature | None = None
+    terms: LoadTerms = DEFAULT_TERMS
+
+    def of(self, flavor: str) -> Mapping[str, Any]:
+        """MLmodel's entry for a flavor; empty where there is none."""
+        return self.flavors.get(flavor) or {}
 
 
 class Loaded(Protocol):
@@ -86,17 +110,18 @@ class Flavor(Protocol):
     def claims(self, model: Any) -> bool:
         """Whether `save` takes this object; must not import the library when it is not imported yet."""
 
-    def save(self, model: Any, folder: Path, **options: Any) -> Saved:
-        """Write the library's files into an existing, empty folder."""
+    def save(self, model: Any, folder: Path, example: Any = None, **options: Any) -> Saved:
+        """Write the library's files into an existing, empty folder.
 
-    def load(
-        self,
-        folder: Path,
-        flavors: Mapping[str, Mapping[str, Any]],
-        config: Mapping[str, Any] | None,
-        signature: Signature | None = None,
-    ) -> Loaded:
-        """Read a model; `flavors` is MLmodel's whole map, `signature` what the model was saved with.
+        Args:
+            model: What `claims` took.
+            folder: Existing, empty.
+            example: The data of the input example, for formats that are made by tracing a call; None without one.
+            options: Of those that `options` names.
+        """
+
+    def load(self, stored: Stored) -> Loaded:
+        """Read a model.
 
         Raises:
             LoadFailed, MissingDependency, InvalidModel.

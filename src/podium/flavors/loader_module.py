@@ -8,7 +8,7 @@ from typing import Any
 
 from podium.domain.signature import Signature
 from podium.errors import InvalidModel, LoadFailed
-from podium.flavors.contract import Loaded, RowIndependence, Saved
+from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import install, is_mlflow_importable
 
@@ -39,24 +39,18 @@ class LoaderModuleFlavor:
         del model
         return False
 
-    def save(self, model: Any, folder: Path, **options: Any) -> Saved:
-        del model, folder, options
+    def save(self, model: Any, folder: Path, example: Any = None, **options: Any) -> Saved:
+        del model, folder, example, options
         raise InvalidModel(
             "podium does not save models of flavors that it does not know; podium.pyfunc takes a loader_module."
         )
 
-    def load(
-        self,
-        folder: Path,
-        flavors: Mapping[str, Mapping[str, Any]],
-        config: Mapping[str, Any] | None,
-        signature: Signature | None = None,
-    ) -> Loaded:
-        del signature
-        entry = flavors.get("python_function", {})
+    def load(self, stored: Stored) -> Loaded:
+        folder, config = stored.folder, stored.config
+        entry = stored.of("python_function")
         name = str(entry.get("loader_module"))
         install()
-        load = self._find(name, [each for each in flavors if each != "python_function"])
+        load = self._find(name, [each for each in stored.flavors if each != "python_function"])
         path = part_of(folder, entry["data"], "data") if entry.get("data") else folder.resolve()
         native = load(str(path), config) if config else load(str(path))
         method = str(entry.get("predict_fn") or "predict")

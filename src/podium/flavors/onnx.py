@@ -9,7 +9,7 @@ import numpy as np
 
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
-from podium.flavors.contract import Loaded, RowIndependence, Saved
+from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import MlflowException
 from podium.flavors.onnx_session import DEFAULT_PROVIDERS, check_options, open_session
@@ -99,18 +99,20 @@ class OnnxFlavor:
         module = sys.modules.get("onnx")
         return module is not None and isinstance(model, module.ModelProto)
 
-    def save(self, model: Any, folder: Path, **options: Any) -> Saved:
+    def save(self, model: Any, folder: Path, example: Any = None, **options: Any) -> Saved:
         """Write the model, its weights as external data unless told otherwise.
 
         Args:
             model: A ModelProto, the path of an .onnx file, or its bytes.
             folder: Existing, empty.
+            example: Not needed.
             options: `onnx_execution_providers`, `onnx_session_options`, `save_as_external_data`.
 
         Raises:
             InvalidInput: Not an ONNX model, or unknown session options.
             MissingDependency: onnx is not installed.
         """
+        del example
         try:
             import onnx
         except ImportError as error:
@@ -134,15 +136,8 @@ class OnnxFlavor:
         }
         return Saved(entries, ["onnx", "onnxruntime"])
 
-    def load(
-        self,
-        folder: Path,
-        flavors: Mapping[str, Mapping[str, Any]],
-        config: Mapping[str, Any] | None,
-        signature: Signature | None = None,
-    ) -> Loaded:
-        del config, signature
-        return LoadedSession(open_session(model_file(folder, flavors), flavors.get("onnx", {})))
+    def load(self, stored: Stored) -> Loaded:
+        return LoadedSession(open_session(model_file(stored.folder, stored.flavors), stored.of("onnx")))
 
     def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         """A graph may do anything with its first dimension; that it varies is a hint, and the probe's word decides."""

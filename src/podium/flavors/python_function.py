@@ -10,7 +10,7 @@ from typing import Any
 
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel
-from podium.flavors.contract import Loaded, RowIndependence, Saved
+from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.folders import part_of
 from podium.flavors.loader_module import LoaderModuleFlavor
 from podium.flavors.mlflow_shims import install
@@ -66,18 +66,20 @@ class PythonFunctionFlavor:
             return Path(model).suffix in {".py", ".ipynb"}
         return is_python_model(model) or (callable(model) and not isinstance(model, type))
 
-    def save(self, model: Any, folder: Path, **options: Any) -> Saved:
+    def save(self, model: Any, folder: Path, example: Any = None, **options: Any) -> Saved:
         """Write the model and its artifacts.
 
         Args:
             model: A PythonModel, a function of one argument, the path of a .py file or notebook; None with `loader_module`.
             folder: Existing, empty but for `code/`.
+            example: Not needed.
             options: `artifacts` (names and paths), `model_config`, `loader_module` and `data_path`, `compression`
                 (`gzip`, `bzip2`, `lzma`).
 
         Raises:
             InvalidInput: None of these, or arguments that exclude each other.
         """
+        del example
         if options.get("loader_module"):
             return self._save_loader(model, folder, options)
         entry: dict[str, Any] = {"streamable": _is_streamable(model)}
@@ -114,19 +116,14 @@ class PythonFunctionFlavor:
             entry["config"] = dict(options["model_config"])
         return Saved({"python_function": entry}, [], frozenset({entry["loader_module"].partition(".")[0]}))
 
-    def load(
-        self,
-        folder: Path,
-        flavors: Mapping[str, Mapping[str, Any]],
-        config: Mapping[str, Any] | None,
-        signature: Signature | None = None,
-    ) -> Loaded:
-        entry = flavors.get("python_function", {})
+    def load(self, stored: Stored) -> Loaded:
+        folder, config = stored.folder, stored.config
+        entry = stored.of("python_function")
         install()
         model = self._read(folder, entry, config)
         if _is_chat(model):
             # MLflow's chat classes have wrappers of their own, and cannot be there without mlflow.
-            return LoaderModuleFlavor().load(folder, flavors, config, signature)
+            return LoaderModuleFlavor().load(stored)
         artifacts = {
             str(name): str(part_of(folder, facts.get("path"), f"artifacts.{name}"))
             for name, facts in (entry.get("artifacts") or {}).items()
@@ -134,7 +131,7 @@ class PythonFunctionFlavor:
         context = PythonModelContext(artifacts, config)
         if hasattr(model, "load_context"):
             model.load_context(context)
-        return LoadedPythonModel(model, context, signature)
+        return LoadedPythonModel(model, context, stored.signature)
 
     @staticmethod
     def _read(folder: Path, entry: Mapping[str, Any], config: Mapping[str, Any] | None) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
-from podium.flavors.contract import Loaded, RowIndependence, Saved
+from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.folders import part_of
 from podium.flavors.notes import note
 from podium.flavors.pickles import check_allowed, dump_cloudpickle, load_pickle, modules_in, names_main
@@ -58,18 +58,20 @@ class SklearnFlavor:
         module = sys.modules.get("sklearn.base")
         return module is not None and isinstance(model, module.BaseEstimator)
 
-    def save(self, model: Any, folder: Path, **options: Any) -> Saved:
+    def save(self, model: Any, folder: Path, example: Any = None, **options: Any) -> Saved:
         """Write the estimator.
 
         Args:
             model: A fitted estimator.
             folder: Existing, empty.
+            example: Not needed.
             options: `serialization_format` (`skops`, `cloudpickle`, `pickle`; None: skops where it can),
                 `pyfunc_predict_fn`, `skops_trusted_types`.
 
         Raises:
             InvalidInput: An unknown format or predict function, or skops was asked for and cannot hold the estimator.
         """
+        del example
         import sklearn
 
         asked, method = options.get("serialization_format"), options.get("pyfunc_predict_fn") or "predict"
@@ -99,16 +101,9 @@ class SklearnFlavor:
         needed = {SKOPS: ["skops"], CLOUDPICKLE: ["cloudpickle"], PICKLE: []}[chosen]
         return Saved(entries, ["scikit-learn", *needed], frozenset(modules))
 
-    def load(
-        self,
-        folder: Path,
-        flavors: Mapping[str, Mapping[str, Any]],
-        config: Mapping[str, Any] | None,
-        signature: Signature | None = None,
-    ) -> Loaded:
-        del config, signature
-        method = str(flavors.get("python_function", {}).get("predict_fn") or "predict")
-        estimator = load_estimator(folder, flavors)
+    def load(self, stored: Stored) -> Loaded:
+        method = str(stored.of("python_function").get("predict_fn") or "predict")
+        estimator = load_estimator(stored.folder, stored.flavors)
         if not hasattr(estimator, method):
             raise InvalidModel(f"{type(estimator).__name__} has no method {method}, which MLmodel's predict_fn names.")
         return LoadedEstimator(estimator, method)

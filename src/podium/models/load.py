@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from podium.domain.dialect import COMPAT, Dialect
+from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.domain.signature import Signature
 from podium.errors import InvalidModel, LoadFailed, PodiumError
 from podium.flavors.catalog import flavor_loading
-from podium.flavors.contract import Flavor, Loaded, RowIndependence
+from podium.flavors.contract import Flavor, Loaded, RowIndependence, Stored
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import ADVICE, is_mlflow_importable
 from podium.flavors.notes import note
@@ -31,6 +32,7 @@ def load_predictor(
     mlmodel: Mapping[str, Any],
     model_config: Mapping[str, Any] | None = None,
     dialect: Dialect = COMPAT,
+    terms: LoadTerms = DEFAULT_TERMS,
 ) -> Predictor:
     """Load a model to be called.
 
@@ -40,6 +42,7 @@ def load_predictor(
         model_config: Overrides values of the model's own config; unknown keys are dropped with a warning. The
             variables MLFLOW_PYFUNC_INFERENCE_CONFIG and SERVING_MODEL_CONFIG (JSON) do so too, with less weight.
         dialect: How strictly it takes requests.
+        terms: Where it is to compute, and whether its folder may run code.
 
     Raises:
         InvalidModel: The folder has no model that can be scored, or a part of it is missing.
@@ -61,26 +64,20 @@ def load_predictor(
     config = merge_config(entry.get("config"), model_config)
     put_code_on_path(folder, flavors)
     flavor = flavor_loading(flavors)
-    loaded = load_guarded(flavor, folder, flavors, config, signature)
+    loaded = load_guarded(flavor, Stored(folder, flavors, config, signature, terms))
     name = next((each for each in flavors if each != "python_function"), "python_function")
     rows = _rows(flavor, loaded, signature, mlmodel)
     return Predictor(loaded, signature, name, rows, mlmodel, form_from_example(folder, mlmodel), dialect)
 
 
-def load_guarded(
-    flavor: Flavor,
-    folder: Path,
-    flavors: Mapping[str, Mapping[str, Any]],
-    config: Mapping[str, Any] | None,
-    signature: Signature | None,
-) -> Loaded:
+def load_guarded(flavor: Flavor, stored: Stored) -> Loaded:
     """Load by a flavor; whatever the libraries or the model's own code raise becomes LoadFailed with its cause.
 
     Raises:
         LoadFailed, InvalidModel, MissingDependency.
     """
     try:
-        return flavor.load(folder, flavors, config, signature)
+        return flavor.load(stored)
     except PodiumError:
         raise
     except ImportError as error:

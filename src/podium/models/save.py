@@ -19,7 +19,7 @@ from podium._version import __version__
 from podium.domain.signature import AnyType, Column, ColumnSchema, Signature
 from podium.errors import AlreadyExists, InvalidInput
 from podium.flavors.catalog import flavor_claiming, flavor_loading, flavor_named
-from podium.flavors.contract import Saved
+from podium.flavors.contract import Saved, Stored
 from podium.flavors.folders import part_of
 from podium.flavors.model_code import run_model_code
 from podium.flavors.notes import note
@@ -82,7 +82,7 @@ def save_model(
         )
     example = None if input_example is None else Example.of(input_example)
     with _appearing(Path(path)) as folder:
-        saved = chosen.save(model, folder, **given)
+        saved = chosen.save(model, folder, None if example is None else example.data, **given)
         _copy_code(code_paths or (), folder, saved)
         mlmodel = _describe(saved, metadata, row_independent)
         if example is not None:
@@ -203,7 +203,7 @@ def _signature_of_example(folder: Path, saved: Saved, example: Example) -> Signa
     flavor = flavor_loading(saved.flavors)
     try:
         config = saved.flavors["python_function"].get("config")
-        loaded = load_guarded(flavor, folder, saved.flavors, config, inputs)
+        loaded = load_guarded(flavor, Stored(folder, saved.flavors, config, inputs))
         predictor = Predictor(loaded, inputs, flavor.name, flavor.rows(loaded, inputs), {})
         answer = predictor.predict(copy.deepcopy(example.data), example.params)
     except Exception as error:  # noqa: BLE001 - the model's own code; saving goes on without the half that it would tell

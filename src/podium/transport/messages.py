@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Union, get_args, get_origin
 
 from podium.domain.dialect import COMPAT, Dialect
+from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.errors import Misconfigured, PodiumError
 
 
@@ -47,6 +48,7 @@ class Load:
         is_low_priority: Load at low priority because another version is serving meanwhile.
         model_config: Overrides of the model's own config, or None.
         dialect: How requests are read and answers written.
+        terms: Where the model is to compute, and whether its folder may run code.
     """
 
     path: str
@@ -64,6 +66,7 @@ class Load:
     is_low_priority: bool = False
     model_config: dict[str, Any] | None = None
     dialect: Dialect = COMPAT
+    terms: LoadTerms = DEFAULT_TERMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,12 +257,14 @@ _KINDS: dict[str, type[Any]] = {
     )
 }  # fmt: skip
 
+_NESTED: dict[str, type[Any]] = {"dialect": Dialect, "terms": LoadTerms}
+
 
 def message_to_json(message: Message) -> dict[str, Any]:
     """The message's fields, and its class name as `type`."""
     fields = {item.name: getattr(message, item.name) for item in dataclasses.fields(message)}
     if isinstance(message, Load):
-        fields["dialect"] = dataclasses.asdict(message.dialect)
+        fields |= {"dialect": dataclasses.asdict(message.dialect), "terms": dataclasses.asdict(message.terms)}
     return {"type": type(message).__name__, **fields}
 
 
@@ -273,8 +278,8 @@ def message_from_json(entry: Any) -> Message:
         raise BrokenMessage("a control message of no known type")
     kind = _KINDS[entry["type"]]
     fields = {name: value for name, value in entry.items() if name != "type"}
-    if kind is Load and "dialect" in fields:
-        fields["dialect"] = _dialect(fields["dialect"])
+    if kind is Load:
+        fields |= {name: _value(nested, fields[name]) for name, nested in _NESTED.items() if name in fields}
     for item in dataclasses.fields(kind):
         if item.name in fields and not _fits(fields[item.name], item.type):
             raise BrokenMessage(f"a {kind.__name__} message whose {item.name} is not of type {item.type}")
@@ -285,11 +290,11 @@ def message_from_json(entry: Any) -> Message:
     return message
 
 
-def _dialect(entry: Any) -> Dialect:
+def _value(kind: type[Any], entry: Any) -> Any:
     try:
-        return Dialect(**entry)
+        return kind(**entry)
     except (TypeError, Misconfigured) as error:
-        raise BrokenMessage(f"a Load message with a dialect that cannot be read: {error}") from error
+        raise BrokenMessage(f"a Load message with a {kind.__name__} that cannot be read: {error}") from error
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -68,7 +68,7 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
             from podium.models.load import load_predictor
 
             tell(Loading("load"))
-            predictor = load_predictor(folder, order.mlmodel, order.model_config, order.dialect)
+            predictor = load_predictor(folder, order.mlmodel, order.model_config, order.dialect, order.terms)
         except BaseException as error:  # noqa: BLE001 - the model's own code runs here
             log_event("load_failed", error=type(error).__name__, traceback=traceback_of(error))
             return LoadError(load_cause(error), _sentence(error))
