@@ -33,7 +33,10 @@ _PIP_SOURCES = {
     "CACHE_DIR", "CERT", "CLIENT_CERT", "CONFIG_FILE", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL", "FIND_LINKS", "INDEX_URL",
     "KEYRING_PROVIDER", "NO_CACHE_DIR", "NO_INDEX", "PROXY", "RETRIES", "TRUSTED_HOST", "TIMEOUT",
 }  # fmt: skip
-_MLFLOW = ("mlflow==3.17.2", "skops", "onnx", "onnxruntime", "skl2onnx", "httpx")
+_FRAMEWORKS = ("torch==2.13.0", "tensorflow-cpu", "keras", "xgboost-cpu", "lightgbm", "catboost", "statsmodels")
+_MLFLOW = ("mlflow==3.17.2", "skops", "onnx", "onnxruntime", "skl2onnx", "httpx", *_FRAMEWORKS)
+# What teams saved for years: the last of the series before.
+_MLFLOW_2 = ("mlflow>=2.22,<3", "skops", "onnx", "onnxruntime", *_FRAMEWORKS)
 _SERIAL_ROOMS = ("tests/fleet", "tests/system")
 
 
@@ -202,6 +205,7 @@ def test(arguments):
     python = choose_python()
     inside = _test_environment(python)
     mlflow = environment("mlflow", python, _MLFLOW, "a real MLflow, to compare with")
+    mlflow_2 = environment("mlflow2", python, _MLFLOW_2, "an MLflow 2, whose models are to load")
     serial = [room for room in _SERIAL_ROOMS if os.path.isdir(os.path.join(ROOT, room))]
     parallel = [
         "tests/" + room
@@ -220,7 +224,7 @@ def test(arguments):
             _say("==> " + title)
             report = os.path.join(scratch, f"{index}.xml")
             command = [inside, "-m", "pytest", "--durations=10", "--junitxml", report, *chosen]
-            status = _run(command, PODIUM_TEST_MLFLOW_PYTHON=mlflow)
+            status = _run(command, PODIUM_TEST_MLFLOW_PYTHON=mlflow, PODIUM_TEST_MLFLOW_2_PYTHON=mlflow_2)
             _add(totals, report, status)
     _say(f"\n{totals['passed']} passed, {totals['failed']} failed, {totals['skipped']} skipped")
     return 1 if totals["failed"] or not totals["passed"] else 0
