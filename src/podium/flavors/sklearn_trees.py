@@ -206,7 +206,9 @@ def _thresholds(trees: list[Tree]) -> dict[int, Any]:
 
 def _single(rows: Any) -> Any:
     """Single precision, as scikit-learn's trees compare it; what that cannot hold, it refuses in its own words."""
-    return _finite(rows.astype(np.float32))
+    with np.errstate(over="ignore"):
+        single = rows.astype(np.float32)
+    return _finite(single)
 
 
 def _double(rows: Any) -> Any:
