@@ -4,11 +4,12 @@ import asyncio
 import shutil
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from podium.artifacts.copies import verified_copy
+from podium.artifacts.derived import conversions_of
 from podium.artifacts.digest import digest_folder
 from podium.environments.choice import Environment, choose
 from podium.errors import PodiumError
@@ -29,6 +30,7 @@ class Prepared:
         mlmodel: The MLmodel file as JSON.
         requirements: Requirement lines; `packages` are their names.
         python: The interpreter that its workers run in.
+        conversion: The folder of its accepted conversion, or None.
     """
 
     folder: Path
@@ -38,6 +40,7 @@ class Prepared:
     requirements: list[str]
     packages: list[str]
     python: str
+    conversion: Path | None = None
 
 
 class Copies:
@@ -115,7 +118,9 @@ class Copies:
         def environment(folder: Path, mlmodel: dict[str, Any]) -> Environment:
             return choose(folder, mlmodel, self._order, self._home, tell, self._is_closing.is_set)
 
-        return _prepare(resolved, target, environment)
+        made = _prepare(resolved, target, environment)
+        accepted = [each for each in conversions_of(self._home.derived, made.digest) if each.is_accepted]
+        return replace(made, conversion=accepted[0].folder if accepted else None)
 
 
 def _is_intact(prepared: Prepared) -> bool:
