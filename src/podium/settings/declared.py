@@ -23,6 +23,7 @@ class Kind(StrEnum):
     SECONDS = "seconds"
     BYTES = "size"
     SWITCH = "true or false"
+    TEXTS = "texts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ class Setting:
                 return f'a size of at least {least}{most}, such as "100MiB", "512K" or 1048576'
             case Kind.SWITCH:
                 return "true or false"
+            case Kind.TEXTS:
+                return "text, or a list of texts"
             case _:
                 return "text"
 
@@ -103,6 +106,8 @@ class Setting:
                 return str(value)
             case float():
                 return f"{value:g}"
+            case tuple():
+                return " ".join(str(each) for each in value) or self.default_text or "none"
             case _:
                 return str(value)
 
