@@ -184,9 +184,9 @@ def serve(
     # What is wrong with the settings is said before a model is saved.
     choose(said)
     models = _named(model)
-    if len(models) > 1 or None not in models:
-        if (flavor, signature, input_example, code_paths) != (None, None, None, None):
-            raise Misconfigured("podium.serve: flavor, signature, input_example and code_paths are for a single model.")
+    for_one = (flavor, signature, input_example, code_paths)
+    if None not in models and any(each is not None for each in for_one):
+        raise Misconfigured("podium.serve: flavor, signature, input_example and code_paths are for a single model.")
     place = Path(tempfile.mkdtemp(prefix="podium-serve-"))
     try:
         uris, beneath = [], []

@@ -35,6 +35,17 @@ class RunningServer:
     folder: Path
     facts: dict[str, Any]
 
+    @property
+    def endpoints(self) -> dict[str, dict[str, Any]]:
+        """What is said of each endpoint, by name; a server of an older podium has one, and says it at the top."""
+        found: dict[str, dict[str, Any]] = self.facts.get("endpoints") or {self.facts["endpoint"]: self.facts}
+        return found
+
+    @property
+    def uris(self) -> str:
+        """What it serves, for people."""
+        return ", ".join(str(endpoint["uri"]) for endpoint in self.endpoints.values())
+
 
 class EndpointFolder:
     """What a server keeps for one of its endpoints.
