@@ -19,11 +19,12 @@ from podium.registry.resolve import Resolved, resolve
 from podium.serving.settings import GatewaySettings
 from podium.settings.config_file import find_config, from_config
 from podium.settings.declared import settings_of
+from podium.settings.environments import EnvironmentSettings
 from podium.settings.home import Home
 from podium.settings.provenance import Chosen, Said, from_environ, gather
 from podium.settings.serve import EndpointSettings, ServeSettings
 
-SETTINGS = settings_of(EndpointSettings, ServeSettings, GatewaySettings)
+SETTINGS = settings_of(EndpointSettings, ServeSettings, EnvironmentSettings, GatewaySettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ def endpoint_of(chosen: Chosen, home: Home) -> Endpoint:
         access_log=str(access_log(home.logs / name)) if chosen["serve.access_log"] else None,
     )
     fields = chosen.fields(ServeSettings)
+    fields["environments"] = EnvironmentSettings(**chosen.fields(EnvironmentSettings))
     if chosen["serve.row_independent"]:
         fields["batching"] = "on"
     settings = ServeSettings(**fields, gateway_settings=gateway.to_json())

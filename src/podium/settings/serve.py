@@ -7,7 +7,7 @@ from podium.domain.batching import BatchingMode
 from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
 from podium.errors import Misconfigured
 from podium.settings.declared import Kind, declare
-from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, environment_order
+from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, EnvironmentSettings, environment_order
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
 RUNTIMES = ("auto", "original")
@@ -59,6 +59,7 @@ class ServeSettings:
         runtime: `auto` answers by a shortcut where one is proven to change no bit; `original` by the model's own method.
         mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
         env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
+        environments: How environments are built.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
     """
 
@@ -108,6 +109,7 @@ class ServeSettings:
     installs_mlflow: bool = declare(
         False, "install_mlflow", Kind.SWITCH, "Build mlflow into the environment, also where podium does without."
     )
+    environments: EnvironmentSettings = EnvironmentSettings()  # noqa: RUF009
     gateway_settings: str = "{}"
 
     def __post_init__(self) -> None:
@@ -135,7 +137,7 @@ class ServeSettings:
     @property
     def environment(self) -> EnvironmentOrder:
         """Which Python each version's workers run in; MLflow's own variables have their say."""
-        return environment_order(self.env_manager, os.environ, self.installs_mlflow)
+        return environment_order(self.env_manager, os.environ, self.installs_mlflow, settings=self.environments)
 
     @property
     def hang_s(self) -> float:
