@@ -76,7 +76,7 @@ def find_interpreter(
     raise Misconfigured(
         f"The model wants Python {minor}, and there is none: looked for python{minor} on PATH, among uv's and among "
         f"pyenv's. Install one (uv python install {minor}, or pyenv install {minor}), let podium have uv fetch it "
-        f"(--env-python-downloads), or run the model in this Python {own.version}: --env-manager local"
+        f"(--env-fetch-python), or run the model in this Python {own.version}: --env-manager local"
     )
 
 

@@ -34,7 +34,7 @@ class EnvironmentSettings:
         True, "env_as_of_creation", Kind.SWITCH, "Decide what requirements leave open as of the model's creation."
     )
     downloads_python: bool = declare(
-        False, "env_python_downloads", Kind.SWITCH, "Let uv fetch a Python that this machine lacks."
+        False, "env_fetch_python", Kind.SWITCH, "Let uv fetch a Python that this machine lacks."
     )
     most_bytes: int = declare(
         64 << 30,
