@@ -21,12 +21,13 @@ from podium.registry.resolve import resolve
 from podium.serving.settings import GatewaySettings
 from podium.settings.config_file import find_config, from_config
 from podium.settings.declared import settings_of
+from podium.settings.environments import EnvironmentSettings
 from podium.settings.home import Home
 from podium.settings.model import ModelSettings
 from podium.settings.provenance import MODELS_NAMED, NAME_AND_URI, URI, Chosen, Said, from_environ, gather
 from podium.settings.serve import EndpointSettings, ServeSettings
 
-SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, GatewaySettings)
+SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings)
 
 
 def choose(
@@ -133,7 +134,8 @@ def _model_settings(chosen: Chosen) -> ModelSettings:
             "row_independent and batching off contradict each other; leave one of them out. "
             f"({chosen.source('serve.row_independent')}, {chosen.source('serve.batching')})"
         )
-    return ModelSettings(**chosen.fields(ModelSettings))
+    environments = EnvironmentSettings(**chosen.fields(EnvironmentSettings))
+    return ModelSettings(**chosen.fields(ModelSettings), environments=environments)
 
 
 def _with_gateways(chosen: Chosen, order: ServerOrder) -> ServeSettings:
