@@ -7,14 +7,17 @@ import ast
 import importlib.metadata
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from podium.errors import InvalidInput
+from podium.flavors.catalog import FLAVORS
 from podium.flavors.contract import Saved
 from podium.flavors.mlflow_shims import stands_in_for
+from podium.flavors.plugins import find, installed
 from podium.models.installed import installed_version
 
 _NO_PACKAGE = {"__main__", "__mp_main__"}
@@ -55,6 +58,14 @@ def infer_requirements(folder: Path, saved: Saved, takes_tables: bool) -> tuple[
                 "its file or folder, or it will not load elsewhere."
             )
     return sorted((_pin(name) for name in packages.values()), key=str.lower), notes
+
+
+def with_plugin(saved: Saved, flavor: str) -> Saved:
+    """What a flavor wrote, with the package that brings the flavor among its requirements where podium does not."""
+    plugin = find(flavor, installed(), FLAVORS)
+    if plugin is None or canonicalize_name(plugin.distribution) in map(canonicalize_name, saved.requirements):
+        return saved
+    return replace(saved, requirements=[*saved.requirements, plugin.distribution])
 
 
 def read_given(given: Sequence[str] | str | Path) -> list[str]:
