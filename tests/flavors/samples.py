@@ -40,6 +40,27 @@ def onnx_graph() -> Sample:
     return Sample("graph", onnx.parser.parse_model(graph), data, {"y": data + data})
 
 
+def pytorch_module() -> Sample:
+    """Without an example it is saved as a pickle."""
+    torch, module = _linear()
+    data = ARRAY.astype(np.float32)
+    return Sample("module", module, data, module(torch.from_numpy(data)).detach().numpy(), is_reproducible=False)
+
+
+def pytorch_graph() -> Sample:
+    torch, module = _linear()
+    data = ARRAY.astype(np.float32)
+    answer = module(torch.from_numpy(data)).detach().numpy()
+    return Sample("graph", module, data, answer, {"serialization_format": "pt2"}, data, False)
+
+
+def _linear():
+    import torch
+
+    torch.manual_seed(7)
+    return torch, torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU()).eval()
+
+
 class Total(pyfunc.PythonModel):
     def predict(self, context, model_input, params=None):
         return model_input.sum(axis=1)
@@ -56,5 +77,6 @@ def python_lambda() -> Sample:
 SAMPLES: dict[str, dict[str, Callable[[], Sample]]] = {
     "onnx": {"graph": onnx_graph},
     "sklearn": {"classifier": sklearn_classifier, "pickled": sklearn_pickled},
+    "pytorch": {"module": pytorch_module, "graph": pytorch_graph},
     "python_function": {"class": python_class, "lambda": python_lambda},
 }

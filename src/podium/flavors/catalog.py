@@ -17,12 +17,13 @@ from podium.flavors.notes import note
 from podium.flavors.onnx import OnnxFlavor
 from podium.flavors.python_function import PythonFunctionFlavor
 from podium.flavors.python_model import is_python_model
+from podium.flavors.pytorch import PytorchFlavor
 from podium.flavors.sklearn import SklearnFlavor
 
 # The most particular first: a function is claimed by python_function, and so is every object with __call__.
-FLAVORS: tuple[Flavor, ...] = (OnnxFlavor(), SklearnFlavor(), PythonFunctionFlavor())
+FLAVORS: tuple[Flavor, ...] = (OnnxFlavor(), PytorchFlavor(), SklearnFlavor(), PythonFunctionFlavor())
 
-SAVED = "scikit-learn estimators, ONNX models, PythonModels, functions and .py files"
+SAVED = "scikit-learn estimators, PyTorch modules, ONNX models, PythonModels, functions and .py files"
 
 
 def flavor_named(name: str) -> Flavor:
