@@ -13,6 +13,7 @@ from podium.flavors.conformance import Sample
 
 TABLE = pd.DataFrame({"a": [0.5, -1.0, 3.25], "b": [2.0, 0.125, -4.0]})
 ARRAY = TABLE.to_numpy()
+PICKLED = {"serialization_format": "pickle"}
 
 
 def sklearn_classifier() -> Sample:
@@ -41,10 +42,9 @@ def onnx_graph() -> Sample:
 
 
 def pytorch_module() -> Sample:
-    """Without an example it is saved as a pickle."""
     torch, module = _linear()
     data = ARRAY.astype(np.float32)
-    return Sample("module", module, data, module(torch.from_numpy(data)).detach().numpy(), is_reproducible=False)
+    return Sample("module", module, data, module(torch.from_numpy(data)).detach().numpy(), PICKLED)
 
 
 def pytorch_graph() -> Sample:

@@ -29,4 +29,3 @@ class TestOurFlavors(FlavorLaws):
     @pytest.fixture
     def sample(self, chosen: tuple[str, str]) -> Sample:
         return made(*chosen)
-

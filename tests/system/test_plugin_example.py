@@ -50,8 +50,17 @@ def stranger(podium: Podium) -> Podium:
     beside = [sysconfig.get_path("purelib"), *filter(None, sys.path[1:]), str(Path(product.__file__).parents[1])]
     site = next((place / "lib").glob("python*/site-packages"))
     (site / "beside.pth").write_text("".join(f"{path}\n" for path in beside if "python" in path or path.endswith("src")))
-    shutil.copytree(EXAMPLE, podium.folder / "plugin-flavor")
-    install = ["-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "-e", str(podium.folder / "plugin-flavor")]
+    copy = shutil.copytree(EXAMPLE, podium.folder / "plugin-flavor")
+    install = [
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-e",
+        str(copy),
+    ]
     done = subprocess.run([python, *install], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert done.returncode == 0, done.stderr
     podium.interpreter = str(python)

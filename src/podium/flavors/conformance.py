@@ -10,7 +10,10 @@ The methods are collected by pytest in the subclass; `tmp_path` is pytest's. Wit
 `podium plugins check` does. Some of the laws hold in a process of their own (`conformance_process.py`).
 """
 
+import bz2
 import functools
+import gzip
+import lzma
 import pickle
 import shutil
 import tempfile
@@ -28,6 +31,11 @@ from podium.flavors.conformance_process import agree, in_a_process_of_its_own, l
 from podium.flavors.contract import Flavor, Saved, Stored
 
 _PATH_KEYS = ("data", "model_path", "pickled_model", "python_model", "model_code_path")
+_PACKERS: dict[bytes, Callable[[bytes], bytes]] = {
+    b"\x1f\x8b": gzip.compress,
+    b"BZh": bz2.compress,
+    b"\xfd7zXZ": lzma.compress,
+}
 # Of save_model and log_model, which whoever saves with a plugin calls.
 _TAKEN_OPTIONS = {
     "model", "path", "name", "flavor", "signature", "input_example", "pip_requirements", "extra_pip_requirements",
@@ -295,7 +303,9 @@ def _poisoned(folder: Path, place: Path) -> Iterable[tuple[str, str]]:
     """Copies of a model, each with a pickle in the place of one file, or of one file in an archive."""
     pickled = pickle.dumps(_Marker())
     for name, content in _contents(folder).items():
-        yield name, _with(folder, place, name, pickled)
+        packers = [pack for magic, pack in _PACKERS.items() if content.startswith(magic)]
+        for pack in (bytes, *packers):
+            yield name, _with(folder, place, name, pack(pickled))
         if zipfile.is_zipfile(folder / name):
             copy = _with(folder, place, name, content)
             with zipfile.ZipFile(folder / name) as source, zipfile.ZipFile(Path(copy) / name, "w") as archive:
