@@ -83,7 +83,9 @@ class FlavorLaws:
         saved = _save(self.flavor, sample, tmp_path)
         own = type(self.flavor).__module__.partition(".")[0]
 
-        report = in_a_process_of_its_own("claims", self.flavor, tmp_path, packages=saved.requirements, own=own)
+        report = in_a_process_of_its_own(
+            "claims", self.flavor, tmp_path, packages=[*saved.requirements, *saved.modules], own=own
+        )
 
         assert report["imported"] == [], f"importing the flavor and asking claims() imported {report['imported']}"
         assert report["claimed"] == [], f"claims() takes {report['claimed']}, which is anybody's"
@@ -121,7 +123,7 @@ class FlavorLaws:
         """By the names that pip knows, without versions: podium pins them."""
         saved = _save(self.flavor, sample, tmp_path)
 
-        assert saved.requirements, "requirements is empty: the model's environment would be, too"
+        assert saved.requirements or saved.modules, "requirements is empty: the model's environment would be, too"
         odd = [name for name in saved.requirements if set(name) & set("<>=!~@; ")]
         assert not odd, f"requirements {odd} are more than names"
 
