@@ -141,6 +141,17 @@ def test_a_model_of_a_plugin_asks_for_the_plugin_s_package(scale: None, tmp_path
     assert any(line.startswith("numpy==") for line in lines)
 
 
+def test_requirements_that_leave_out_the_plugin_s_package_are_said_to_do_so(scale: None, tmp_path: Path):
+    """They are taken as they were given."""
+    from scale_flavor import Scale
+
+    with pytest.warns(UserWarning, match="leave out podium-scale"):
+        podium.save_model(Scale(2.0), tmp_path / "model", pip_requirements=["numpy"])
+    podium.save_model(Scale(2.0), tmp_path / "other", pip_requirements=["numpy", "Podium_Scale>=1"])
+
+    assert (tmp_path / "model/requirements.txt").read_text().split() == ["numpy"]
+
+
 def test_nothing_is_imported_that_was_not_asked_for(package: Package, tmp_path: Path):
     """Neither by listing what is installed, nor by saving and loading models of podium's own flavors."""
     package("podium-broken", "broken_flavor", "raise RuntimeError('at import')", broken="broken_flavor:Flavor")

@@ -31,7 +31,7 @@ from podium.models.infer import infer_schema, infer_signature
 from podium.models.load import ROW_INDEPENDENT, load_guarded, put_code_on_path
 from podium.models.mlmodel import write_mlmodel
 from podium.models.predictor import Predictor
-from podium.models.requirement_inference import infer_requirements, read_given, with_plugin
+from podium.models.requirement_inference import infer_requirements, note_without_plugin, read_given, with_plugin
 
 _ENVIRONMENT = {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}
 
@@ -84,6 +84,8 @@ def save_model(
     with _appearing(Path(path)) as folder:
         saved = chosen.save(model, folder, None if example is None else example.data, **given)
         saved = with_plugin(saved, chosen.name)
+        if pip_requirements is not None:
+            note_without_plugin(read_given(pip_requirements), chosen.name)
         _copy_code(code_paths or (), folder, saved)
         mlmodel = _describe(saved, metadata, row_independent)
         if example is not None:
