@@ -11,7 +11,7 @@ from click.testing import CliRunner
 import podium
 from podium.cli.plugins import plugins as commands
 from podium.errors import InvalidInput, InvalidModel, LoadFailed
-from podium.flavors.catalog import flavor_claiming, flavor_loading, flavor_named
+from podium.flavors.choice import flavor_claiming, flavor_loading, flavor_named
 from podium.flavors.plugins import PluginFailed, installed
 from podium.models.load import load_predictor
 from podium.models.mlmodel import read_mlmodel

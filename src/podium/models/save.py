@@ -18,7 +18,7 @@ import numpy as np
 from podium._version import __version__
 from podium.domain.signature import AnyType, Column, ColumnSchema, Signature
 from podium.errors import AlreadyExists, InvalidInput
-from podium.flavors.catalog import flavor_claiming, flavor_loading, flavor_named
+from podium.flavors.choice import flavor_claiming, flavor_loading, flavor_named
 from podium.flavors.contract import Saved, Stored
 from podium.flavors.folders import part_of
 from podium.flavors.model_code import run_model_code
