@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from podium.artifacts.digest import digest_folder
+from podium.domain.load_terms import LoadTerms
 from podium.environments.choice import choose
 from podium.errors import DeadlineExceeded, DigestMismatch, ModelError, WorkerCrashed
+from podium.models.code_needs import check_code
 from podium.models.mlmodel import read_mlmodel
 from podium.registry.resolve import Resolved
 from podium.settings.environments import EnvironmentOrder
@@ -30,6 +32,7 @@ def predict(
     tell: Callable[[str], None],
     timeout_s: float,
     extra: Mapping[str, str] | None = None,
+    allow_code: bool = True,
 ) -> bytes:
     """What the model answers to a request's body: the bytes that the server would answer.
 
@@ -42,6 +45,7 @@ def predict(
         tell: Called with lines for people.
         timeout_s: For loading and scoring; building an environment does not count.
         extra: Variables for the model's process, and for what builds its environment.
+        allow_code: Whether loading may run code that the folder brings.
 
     Raises:
         ModelError: The model does not load, refuses the body, or fails; the message says which.
@@ -51,9 +55,16 @@ def predict(
     """
     check_digest(found)
     mlmodel = read_mlmodel(found.folder)
+    # Before an environment is built, too: that runs what its packages bring.
+    check_code(found.folder, mlmodel, LoadTerms(allows_code=allow_code))
     environ = {**os.environ, **(extra or {})}
     python = choose(found.folder, mlmodel, order, home, tell, environ=environ).python
-    asked = {"folder": str(found.folder.absolute()), "mlmodel": mlmodel, "content_type": CONTENT_TYPES[content_type]}
+    asked = {
+        "folder": str(found.folder.absolute()),
+        "mlmodel": mlmodel,
+        "content_type": CONTENT_TYPES[content_type],
+        "allows_code": allow_code,
+    }
     return _score(python, asked, body, environ, timeout_s)
 
 

@@ -53,7 +53,7 @@ class ValidationReport:
     log: str = field(default="", repr=False)
 
 
-def validate(folder: Path, timeout_s: float = 120) -> ValidationReport:
+def validate(folder: Path, timeout_s: float = 120, allow_code: bool = True) -> ValidationReport:
     """Load the model in a process of its own, with this interpreter, and score its serving example.
 
     Nothing is raised for a model that is at fault: the report says what is.
@@ -61,6 +61,7 @@ def validate(folder: Path, timeout_s: float = 120) -> ValidationReport:
     Args:
         folder: The model's folder.
         timeout_s: For all of it; the process is killed after that.
+        allow_code: Whether loading may run code that the folder brings.
     """
     try:
         mlmodel = read_mlmodel(folder)
@@ -70,6 +71,7 @@ def validate(folder: Path, timeout_s: float = 120) -> ValidationReport:
     # A folder of its own as working directory: modules that only lie beside the training script must not be found.
     with tempfile.TemporaryDirectory(prefix="podium-check-") as place:
         command = [sys.executable, "-P", "-m", "podium.worker.check", str(folder.absolute())]
+        command += [] if allow_code else ["--no-code"]
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -24,6 +24,12 @@ NO_CONDA = click.option("--no-conda", is_flag=True, help="The same as --env-mana
 INSTALL_MLFLOW = click.option(
     "--install-mlflow", is_flag=True, help="Build mlflow into the environment, also where podium does without."
 )
+ALLOW_CODE = click.option(
+    "--allow-code/--no-allow-code",
+    default=True,
+    envvar="PODIUM_SERVE_ALLOW_CODE",
+    help="Load a model whose files run code: pickles, modules, loaders of their own. [default: allowed]",
+)
 
 
 def order_of(

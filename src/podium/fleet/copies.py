@@ -10,8 +10,10 @@ from typing import Any
 
 from podium.artifacts.copies import verified_copy
 from podium.artifacts.digest import digest_folder
+from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.environments.choice import Environment, choose
 from podium.errors import PodiumError
+from podium.models.code_needs import check_code
 from podium.models.mlmodel import read_mlmodel
 from podium.models.requirements import names, read_requirements
 from podium.registry.resolve import Resolved
@@ -48,13 +50,22 @@ class Copies:
         home: Keeps the environments that are built for versions.
         order: Which environment.
         tell: Called on the event loop's thread with lines for people.
+        terms: What is refused by them gets no environment: building one runs what its packages bring.
     """
 
-    def __init__(self, root: Path, home: Home, order: EnvironmentOrder, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        home: Home,
+        order: EnvironmentOrder,
+        tell: Callable[[str], None],
+        terms: LoadTerms = DEFAULT_TERMS,
+    ) -> None:
         self._root = root
         self._home = home
         self._order = order
         self._tell = tell
+        self._terms = terms
         self._is_closing = threading.Event()
         self._known: dict[str, asyncio.Task[Prepared]] = {}
         self._serial = 0
@@ -63,8 +74,8 @@ class Copies:
         """The private copy of a version, hashed again each time: a copy of days ago may be gone, or changed.
 
         Raises:
-            DigestMismatch, InvalidModel, NotFound, RegistryError, OSError: Nothing is left of the copy, and the next
-                call tries again.
+            DigestMismatch, InvalidModel, LoadFailed, NotFound, RegistryError, OSError: Nothing is left of the copy, and
+                the next call tries again.
         """
         task = self._known.get(resolved.label)
         if task is not None and task.done() and (former := self.known(resolved.label)) is not None:
@@ -113,6 +124,7 @@ class Copies:
 
     def _make(self, resolved: Resolved, target: Path, tell: Callable[[str], None]) -> Prepared:
         def environment(folder: Path, mlmodel: dict[str, Any]) -> Environment:
+            check_code(folder, mlmodel, self._terms)
             return choose(folder, mlmodel, self._order, self._home, tell, self._is_closing.is_set)
 
         return _prepare(resolved, target, environment)

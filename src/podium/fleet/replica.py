@@ -180,6 +180,7 @@ class WorkerReplica:
                 busy_wait_us=settings.busy_wait_us,
                 has_shortcuts=settings.runtime == "auto",
                 dialect=settings.dialect,
+                terms=settings.terms,
             )
         )
         if is_told:

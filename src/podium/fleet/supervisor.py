@@ -142,11 +142,9 @@ class Supervisor:
             stack.callback(counters.close)
             self._series = SeriesBook(counters, self.endpoint)
             self._keeper = JournalKeeper(self._folder)
+            order, terms = self._settings.environment, self._settings.terms
             self._copies = Copies(
-                self._folder.models,
-                self._home,
-                self._settings.environment,
-                lambda text: self._tell(Event("environment", text)),
+                self._folder.models, self._home, order, lambda text: self._tell(Event("environment", text)), terms
             )
             self._gateways = Gateways(
                 self._programs.gateway,

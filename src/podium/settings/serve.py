@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from podium.domain.batching import BatchingMode
 from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
+from podium.domain.load_terms import LoadTerms
 from podium.errors import Misconfigured
 from podium.settings.declared import Kind, declare
 from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, environment_order
@@ -59,6 +60,7 @@ class ServeSettings:
         runtime: `auto` answers by a shortcut where one is proven to change no bit; `original` by the model's own method.
         mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
         env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
+        allow_code: As `allows_code` in `domain.load_terms.LoadTerms`.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
     """
 
@@ -108,6 +110,9 @@ class ServeSettings:
     installs_mlflow: bool = declare(
         False, "install_mlflow", Kind.SWITCH, "Build mlflow into the environment, also where podium does without."
     )
+    allow_code: bool = declare(
+        True, "allow_code", Kind.SWITCH, "Load models whose files run code: pickles, modules, loaders of their own."
+    )
     gateway_settings: str = "{}"
 
     def __post_init__(self) -> None:
@@ -131,6 +136,11 @@ class ServeSettings:
     def dialect(self) -> Dialect:
         """How the models' answers follow MLflow's."""
         return Dialect(self.mode, self.nan, self.inputs_base64)
+
+    @property
+    def terms(self) -> LoadTerms:
+        """On what terms models are loaded."""
+        return LoadTerms(allows_code=self.allow_code)
 
     @property
     def environment(self) -> EnvironmentOrder:
