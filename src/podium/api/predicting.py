@@ -11,6 +11,7 @@ from typing import Any
 
 from podium.artifacts.digest import digest_folder
 from podium.domain.load_terms import LoadTerms
+from podium.domain.worker_variables import kept_variables
 from podium.environments.choice import choose
 from podium.errors import DeadlineExceeded, DigestMismatch, ModelError, WorkerCrashed
 from podium.models.code_needs import check_code
@@ -57,7 +58,8 @@ def predict(
     mlmodel = read_mlmodel(found.folder)
     # Before an environment is built, too: that runs what its packages bring.
     check_code(found.folder, mlmodel, LoadTerms(allows_code=allow_code))
-    environ = {**os.environ, **(extra or {})}
+    # What builds the environment may need the server's credentials; what runs the model gets none.
+    environ, given = {**os.environ, **(extra or {})}, {**kept_variables(os.environ), **(extra or {})}
     python = choose(found.folder, mlmodel, order, home, tell, environ=environ).python
     asked = {
         "folder": str(found.folder.absolute()),
@@ -65,7 +67,7 @@ def predict(
         "content_type": CONTENT_TYPES[content_type],
         "allows_code": allow_code,
     }
-    return _score(python, asked, body, environ, timeout_s)
+    return _score(python, asked, body, given, timeout_s)
 
 
 def check_digest(found: Resolved) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from podium.domain.worker_variables import kept_variables
 from podium.errors import InvalidModel
 from podium.models.installed import installed_versions
 from podium.models.mlmodel import read_mlmodel
@@ -78,7 +79,7 @@ def validate(folder: Path, timeout_s: float = 120, allow_code: bool = True) -> V
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=place,
-            env=environ_for_children(),
+            env=environ_for_children(kept_variables(os.environ)),
             start_new_session=True,
         )
         try:

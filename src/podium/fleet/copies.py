@@ -1,10 +1,11 @@
 """The private copies of the versions that this server serves: made, verified and read before a worker sees them."""
 
 import asyncio
+import secrets
 import shutil
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from podium.artifacts.digest import digest_folder
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.environments.choice import Environment, choose
 from podium.errors import PodiumError
+from podium.fleet.shared_copies import share, shared_folder
 from podium.models.code_needs import check_code
 from podium.models.mlmodel import read_mlmodel
 from podium.models.requirements import names, read_requirements
@@ -31,6 +33,7 @@ class Prepared:
         mlmodel: The MLmodel file as JSON.
         requirements: Requirement lines; `packages` are their names.
         python: The interpreter that its workers run in.
+        home: podium's, of which its workers need nothing but the copy and the environment.
     """
 
     folder: Path
@@ -40,6 +43,7 @@ class Prepared:
     requirements: list[str]
     packages: list[str]
     python: str
+    home: Path | None = None
 
 
 class Copies:
@@ -50,6 +54,8 @@ class Copies:
         home: Keeps the environments that are built for versions.
         order: Which environment.
         tell: Called on the event loop's thread with lines for people.
+        readers: Id of the group that workers of another user have: the copies are theirs to read, and lie where they can
+            be reached without podium's home.
         terms: What is refused by them gets no environment: building one runs what its packages bring.
     """
 
@@ -60,8 +66,10 @@ class Copies:
         order: EnvironmentOrder,
         tell: Callable[[str], None],
         terms: LoadTerms = DEFAULT_TERMS,
+        readers: int | None = None,
     ) -> None:
-        self._root = root
+        self._root = root if readers is None else shared_folder()
+        self._readers = readers
         self._home = home
         self._order = order
         self._tell = tell
@@ -87,7 +95,7 @@ class Copies:
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             # A name of its own for each try: an earlier one may still be on its way out.
             self._serial += 1
-            target = self._root / f"{resolved.label}-{self._serial}"
+            target = self._root / f"{resolved.label}-{self._serial}-{secrets.token_hex(8)}"
             loop = asyncio.get_running_loop()
 
             def tell(text: str) -> None:
@@ -121,13 +129,18 @@ class Copies:
         """Wait for copies in the making, end environments in the making; the run folder goes with all the rest."""
         self._is_closing.set()
         await asyncio.gather(*self._known.values(), return_exceptions=True)
+        if self._readers is not None:
+            shutil.rmtree(self._root, ignore_errors=True)
 
     def _make(self, resolved: Resolved, target: Path, tell: Callable[[str], None]) -> Prepared:
         def environment(folder: Path, mlmodel: dict[str, Any]) -> Environment:
             check_code(folder, mlmodel, self._terms)
             return choose(folder, mlmodel, self._order, self._home, tell, self._is_closing.is_set)
 
-        return _prepare(resolved, target, environment)
+        prepared = _prepare(resolved, target, environment)
+        if self._readers is not None:
+            share(target, self._readers)
+        return replace(prepared, home=self._home.root)
 
 
 def _is_intact(prepared: Prepared) -> bool:
