@@ -1,10 +1,11 @@
 """The private copies of the versions that this server serves: made, verified and read before a worker sees them."""
 
 import asyncio
+import os
 import secrets
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from podium.artifacts.copies import verified_copy
 from podium.artifacts.digest import digest_folder
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
+from podium.domain.worker_variables import kept_variables, names_in
 from podium.environments.choice import Environment, choose
 from podium.errors import PodiumError
 from podium.fleet.shared_copies import share, shared_folder
@@ -54,6 +56,7 @@ class Copies:
         home: Keeps the environments that are built for versions.
         order: Which environment.
         tell: Called on the event loop's thread with lines for people.
+        variables: Names of the server's variables that workers get beside those that all get.
         readers: Id of the group that workers of another user have: the copies are theirs to read, and lie where they can
             be reached without podium's home.
         terms: What is refused by them gets no environment: building one runs what its packages bring.
@@ -67,9 +70,11 @@ class Copies:
         tell: Callable[[str], None],
         terms: LoadTerms = DEFAULT_TERMS,
         readers: int | None = None,
+        variables: tuple[str, ...] = (),
     ) -> None:
         self._root = root if readers is None else shared_folder()
         self._readers = readers
+        self._variables = variables
         self._home = home
         self._order = order
         self._tell = tell
@@ -138,9 +143,22 @@ class Copies:
             return choose(folder, mlmodel, self._order, self._home, tell, self._is_closing.is_set)
 
         prepared = _prepare(resolved, target, environment)
+        if missing := missing_variables(target, os.environ, self._variables):
+            names = ", ".join(missing)
+            tell(f"the model was saved with variables that its workers do not get: {names}; worker_env passes them")
         if self._readers is not None:
             share(target, self._readers)
         return replace(prepared, home=self._home.root)
+
+
+def missing_variables(folder: Path, environ: Mapping[str, str], named: tuple[str, ...]) -> list[str]:
+    """The variables that a model was saved with, that are set here and that its workers do not get."""
+    try:
+        text = (folder / "environment_variables.txt").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    kept = kept_variables(environ, named)
+    return [name for name in names_in(text) if name in environ and name not in kept]
 
 
 def _is_intact(prepared: Prepared) -> bool:

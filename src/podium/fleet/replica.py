@@ -163,10 +163,16 @@ class WorkerReplica:
 
     def check_memory(self) -> None:
         """Kill a worker that holds more memory than it may."""
+        if self._assignment.settings.worker_memory is not None:
+            self._is_too_large(self.rss_bytes)
+
+    def _is_too_large(self, held: int) -> bool:
         limit = self._assignment.settings.worker_memory
-        if limit is not None and (held := self.rss_bytes) > limit:
-            has, may = f"{held >> 20} MiB", f"{limit >> 20} MiB"
-            self.kill(Cause("out_of_memory", f"It held {has} and may hold {may} (worker_memory); it was killed."))
+        if limit is None or held <= limit:
+            return False
+        has, may = f"{held >> 20} MiB", f"{limit >> 20} MiB"
+        self.kill(Cause("out_of_memory", f"It held {has} of memory and may hold {may} (worker_memory), so it was ended."))
+        return True
 
     async def _start(self) -> None:
         self.prepared = await self._or_woken(self._prepare(self.resolved))
@@ -248,6 +254,8 @@ class WorkerReplica:
                 self.step = step
                 self._changed(self)
             case Ready() if self.state is ReplicaState.STARTING and not self.is_abandoned:
+                if self._is_too_large(message.rss_bytes):
+                    return
                 self.ready, self.ready_at = message, time.monotonic()
                 self._enter(ReplicaState.READY)
             case LoadError(cause, text):

@@ -143,6 +143,7 @@ class Supervisor:
                 lambda text: self._tell(Event("environment", text)),
                 self._model.terms,
                 readers,
+                self._model.worker_env,
             )
             self._gateways = Gateways(
                 self._programs.gateway,
