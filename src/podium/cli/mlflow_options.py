@@ -4,7 +4,9 @@ import os
 
 import click
 
+from podium.settings.declared import settings_of
 from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, check_manager, environment_order
+from podium.settings.model import ModelSettings
 
 
 def _checked(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -27,7 +29,7 @@ INSTALL_MLFLOW = click.option(
 ALLOW_CODE = click.option(
     "--allow-code/--no-allow-code",
     default=True,
-    envvar="PODIUM_SERVE_ALLOW_CODE",
+    envvar=next(setting.variable for setting in settings_of(ModelSettings) if setting.key == "allow_code"),
     help="Load a model whose files run code: pickles, modules, loaders of their own. [default: allowed]",
 )
 
