@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from podium.artifacts.digest import digest_folder
 from podium.domain.load_terms import LoadTerms
 from podium.domain.worker_variables import kept_variables
-from podium.environments.choice import choose
+from podium.environments.choice import Asking, choose, root_of
 from podium.errors import DeadlineExceeded, DigestMismatch, ModelError, WorkerCrashed
 from podium.models.code_needs import check_code
 from podium.models.mlmodel import read_mlmodel
@@ -57,17 +57,27 @@ def predict(
     check_digest(found)
     mlmodel = read_mlmodel(found.folder)
     # Before an environment is built, too: that runs what its packages bring.
-    check_code(found.folder, mlmodel, LoadTerms(allows_code=allow_code))
+    terms = LoadTerms(allows_code=allow_code)
+    check_code(found.folder, mlmodel, terms)
     # What builds the environment may need the server's credentials; what runs the model gets none.
     environ, given = {**os.environ, **(extra or {})}, {**kept_variables(os.environ), **(extra or {})}
-    python = choose(found.folder, mlmodel, order, home, tell, environ=environ).python
+
+    def only_kept(command: Sequence[str], environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+        return list(command), kept_variables(environ, extra or ())
+
+    environment = choose(
+        Asking(found.folder, mlmodel, order, root_of(order, home), tell, environ=environ, terms=terms, confine=only_kept)
+    )
     asked = {
         "folder": str(found.folder.absolute()),
         "mlmodel": mlmodel,
         "content_type": CONTENT_TYPES[content_type],
         "allows_code": allow_code,
     }
-    return _score(python, asked, body, given, timeout_s)
+    try:
+        return _score(environment.python, asked, body, given, timeout_s)
+    finally:
+        environment.release()
 
 
 def check_digest(found: Resolved) -> None:

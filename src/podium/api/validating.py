@@ -8,10 +8,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from podium.domain.load_terms import LoadTerms
 from podium.domain.worker_variables import kept_variables
 from podium.errors import InvalidModel
 from podium.models.installed import installed_versions
@@ -72,7 +73,7 @@ def validate(folder: Path, timeout_s: float = 120, allow_code: bool = True) -> V
     # A folder of its own as working directory: modules that only lie beside the training script must not be found.
     with tempfile.TemporaryDirectory(prefix="podium-check-") as place:
         command = [sys.executable, "-P", "-m", "podium.worker.check", str(folder.absolute())]
-        command += [] if allow_code else ["--no-code"]
+        command.append(json.dumps(asdict(LoadTerms(allows_code=allow_code))))
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from podium.artifacts.copies import verified_copy
 from podium.artifacts.digest import digest_folder
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.domain.worker_variables import kept_variables, names_in
-from podium.environments.choice import Environment, choose
+from podium.environments.choice import Asking, Environment, choose, root_of
 from podium.errors import PodiumError
+from podium.fleet.isolation import OPEN, World, confine
 from podium.fleet.shared_copies import share, shared_folder
 from podium.models.code_needs import check_code
 from podium.models.mlmodel import read_mlmodel
@@ -34,7 +36,7 @@ class Prepared:
         digest: What the copy hashes to; `is_verified` says whether the registry's record was there to compare with.
         mlmodel: The MLmodel file as JSON.
         requirements: Requirement lines; `packages` are their names.
-        python: The interpreter that its workers run in.
+        environment: The Python that its workers run in; held as long as the version is known.
         home: podium's, of which its workers need nothing but the copy and the environment.
     """
 
@@ -44,8 +46,12 @@ class Prepared:
     mlmodel: dict[str, Any]
     requirements: list[str]
     packages: list[str]
-    python: str
+    environment: Environment
     home: Path | None = None
+
+    @property
+    def python(self) -> str:
+        return self.environment.python
 
 
 class Copies:
@@ -56,7 +62,7 @@ class Copies:
         home: Keeps the environments that are built for versions.
         order: Which environment.
         tell: Called on the event loop's thread with lines for people.
-        variables: Names of the server's variables that workers get beside those that all get.
+        world: Where workers live: a model that is tried in its environment lives there too.
         readers: Id of the group that workers of another user have: the copies are theirs to read, and lie where they can
             be reached without podium's home.
         terms: What is refused by them gets no environment: building one runs what its packages bring.
@@ -70,11 +76,11 @@ class Copies:
         tell: Callable[[str], None],
         terms: LoadTerms = DEFAULT_TERMS,
         readers: int | None = None,
-        variables: tuple[str, ...] = (),
+        world: World = OPEN,
     ) -> None:
         self._root = root if readers is None else shared_folder()
         self._readers = readers
-        self._variables = variables
+        self._world = world
         self._home = home
         self._order = order
         self._tell = tell
@@ -95,6 +101,7 @@ class Copies:
             is_intact = await asyncio.to_thread(_is_intact, former)
             if not is_intact and self._known.get(resolved.label) is task:
                 del self._known[resolved.label]
+                former.environment.release()
                 await asyncio.to_thread(shutil.rmtree, former.folder, True)
             task = self._known.get(resolved.label)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
@@ -128,6 +135,7 @@ class Copies:
             if self._known[version].done():
                 del self._known[version]
             if prepared is not None:
+                prepared.environment.release()
                 await asyncio.to_thread(shutil.rmtree, prepared.folder, True)
 
     async def close(self) -> None:
@@ -140,14 +148,16 @@ class Copies:
     def _make(self, resolved: Resolved, target: Path, tell: Callable[[str], None]) -> Prepared:
         def environment(folder: Path, mlmodel: dict[str, Any]) -> Environment:
             check_code(folder, mlmodel, self._terms)
-            return choose(folder, mlmodel, self._order, self._home, tell, self._is_closing.is_set)
+            if self._readers is not None:
+                share(folder, self._readers)
+            root, world = root_of(self._order, self._home), replace(self._world, folder=folder, home=self._home.root)
+            stops, within = self._is_closing.is_set, partial(confine, world)
+            return choose(Asking(folder, mlmodel, self._order, root, tell, stops, None, self._terms, within))
 
         prepared = _prepare(resolved, target, environment)
-        if missing := missing_variables(target, os.environ, self._variables):
+        if missing := missing_variables(target, os.environ, self._world.variables):
             names = ", ".join(missing)
             tell(f"the model was saved with variables that its workers do not get: {names}; worker_env passes them")
-        if self._readers is not None:
-            share(target, self._readers)
         return replace(prepared, home=self._home.root)
 
 
@@ -174,7 +184,7 @@ def _prepare(resolved: Resolved, target: Path, choose: Callable[[Path, dict[str,
     try:
         mlmodel = read_mlmodel(target)
         requirements = read_requirements(target)
-        python = choose(target, mlmodel).python
+        environment = choose(target, mlmodel)
     except BaseException as error:
         shutil.rmtree(target, ignore_errors=True)
         # People know the folder that they named; the copy is gone when they look.
@@ -182,4 +192,4 @@ def _prepare(resolved: Resolved, target: Path, choose: Callable[[Path, dict[str,
             each.replace(str(target), str(resolved.folder)) if isinstance(each, str) else each for each in error.args
         )
         raise
-    return Prepared(target, digest, resolved.digest is not None, mlmodel, requirements, names(requirements), python)
+    return Prepared(target, digest, resolved.digest is not None, mlmodel, requirements, names(requirements), environment)

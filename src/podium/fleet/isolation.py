@@ -11,7 +11,7 @@ import shutil
 import site
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from podium.errors import Misconfigured
 from podium.settings.source_tree import PACKAGE
 
 NONE, USER, SANDBOX = "none", "user", "sandbox"
-_BWRAP = "bwrap"
+_BWRAP, _SETPRIV = "bwrap", "setpriv"
 _TMP = "/tmp"  # noqa: S108 - the sandbox's own
 _TRY_S = 10.0
 _CAP_SETGID, _CAP_SETUID = 6, 7
@@ -61,6 +61,9 @@ class World:
         return kept_variables(environ, self.variables)
 
 
+OPEN = World()
+
+
 @dataclass(frozen=True, slots=True)
 class Enclosed:
     """How a command is started in its world: its words, its variables, and more arguments for Popen."""
@@ -80,6 +83,8 @@ def check_isolation(isolation: str, user: str | None) -> int | None:
         Misconfigured: It cannot; says what is missing and how to get it.
     """
     if isolation == USER:
+        if shutil.which(_SETPRIV) is None:
+            raise Misconfigured("isolation = 'user' needs setpriv, which is not on PATH. Run: apt-get install util-linux")
         return account(user).pw_gid
     if user is not None:
         raise Misconfigured(f"worker_user is {user!r}, and isolation is {isolation!r}; it belongs to isolation = 'user'.")
@@ -127,6 +132,22 @@ def enclose(command: list[str], environ: dict[str, str], world: World, python: s
         return Enclosed(command, environ)
     inside = {**environ, "HOME": _TMP, "TMPDIR": _TMP, "LOGNAME": "podium"}
     return Enclosed([*_sandbox(world, python or sys.executable), *command], inside, is_wrapped=True)
+
+
+def confine(world: World, command: Sequence[str], environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """The same for who starts a process by its words and variables alone: whatever tries a model in its environment.
+
+    Args:
+        world: Where it is to run.
+        command: Begins with its interpreter.
+        environ: Variables, of which it gets those that its world allows.
+    """
+    start = enclose(list(command), world.environ(environ), world, command[0])
+    if world.isolation != USER:
+        return start.command, start.environ
+    user, group = str(start.options["user"]), str(start.options["group"])
+    words = [_SETPRIV, "--reuid", user, "--regid", group, "--clear-groups", "--no-new-privs", "--"]
+    return [*words, *start.command], start.environ
 
 
 def _sandbox(world: World, python: str) -> list[str]:

@@ -21,7 +21,7 @@ from podium.fleet.causes import Cause
 from podium.fleet.copies import Copies
 from podium.fleet.events import Event
 from podium.fleet.gateways import Gateways
-from podium.fleet.isolation import check_isolation
+from podium.fleet.isolation import World, check_isolation
 from podium.fleet.journal import JournalKeeper
 from podium.fleet.machine import available_memory, started_at
 from podium.fleet.observer import observe
@@ -143,7 +143,7 @@ class Supervisor:
                 lambda text: self._tell(Event("environment", text)),
                 self._model.terms,
                 readers,
-                self._model.worker_env,
+                World(self._model.isolation, self._model.worker_env, self._model.worker_user),
             )
             self._gateways = Gateways(
                 self._programs.gateway,

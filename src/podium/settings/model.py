@@ -9,7 +9,7 @@ from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
 from podium.domain.load_terms import LoadTerms
 from podium.errors import Misconfigured
 from podium.settings.declared import Kind, declare
-from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, environment_order
+from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, EnvironmentSettings, environment_order
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
 RUNTIMES = ("auto", "original")
@@ -36,6 +36,7 @@ class ModelSettings:
         isolation, worker_user: As in `fleet.isolation.World`; `worker_env` are its `variables`.
         worker_memory: Bytes of resident memory.
         allow_code: As `allows_code` in `domain.load_terms.LoadTerms`.
+        environments: How environments are built, the same for all models of a server.
     """
 
     replicas: int = _model(1, "workers", Kind.COUNT, "Replicas of the model.", letter="w", parameter="replicas")
@@ -85,6 +86,7 @@ class ModelSettings:
     worker_memory: int | None = _model(
         None, "worker_memory", Kind.BYTES, "Memory beyond which a worker is ended.", least=64 << 20, default_text="none"
     )
+    environments: EnvironmentSettings = EnvironmentSettings()  # noqa: RUF009
 
     def __post_init__(self) -> None:
         for name in ("replicas", "max_batch_rows", "max_queue_rows", "threads"):
@@ -124,4 +126,4 @@ class ModelSettings:
     @property
     def environment(self) -> EnvironmentOrder:
         """Which Python each version's workers run in; MLflow's own variables have their say."""
-        return environment_order(self.env_manager, os.environ, self.installs_mlflow)
+        return environment_order(self.env_manager, os.environ, self.installs_mlflow, settings=self.environments)

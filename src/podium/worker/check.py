@@ -1,6 +1,6 @@
 """Try a model in a process of its own: load it, score its example, say what happened as one line of JSON.
 
-    python -m podium.worker.check FOLDER [--no-code] < MLmodel-as-JSON
+    python -m podium.worker.check FOLDER [TERMS-AS-JSON] < MLmodel-as-JSON
 
 What the model's own code prints goes to stderr, so that stdout holds the report alone. Exit 0 when all went well, else 1.
 """
@@ -104,7 +104,7 @@ def main() -> int:
     """Read the MLmodel file from stdin, check, print the report."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
-        terms = LoadTerms(allows_code="--no-code" not in sys.argv[2:])
+        terms = LoadTerms(**json.loads(sys.argv[2])) if len(sys.argv) > 2 else DEFAULT_TERMS
         report = check(Path(sys.argv[1]), json.load(sys.stdin), terms)
         out.write(json.dumps(report) + "\n")
     return 0 if report["is_valid"] else 1
