@@ -64,7 +64,7 @@ def show_all(server: RunningServer) -> None:
             "/invocations": facts["default"],
             "gateways": len(facts["gateways"]),
             "restarts": f"{restarts['workers']} of workers, {restarts['gateways']} of gateways",
-            "isolation": facts["isolation"],
+            "isolation": "; ".join(dict.fromkeys(each["isolation"] for each in server.endpoints.values())),
             "pid": facts["pid"],
         }
     )

@@ -11,6 +11,7 @@ from podium.fleet import logs
 from podium.fleet.actions import Crew
 from podium.fleet.copies import Copies
 from podium.fleet.events import Event
+from podium.fleet.isolation import World, check_isolation
 from podium.fleet.journal import JournalKeeper
 from podium.fleet.observer import observe
 from podium.fleet.publisher import Publisher
@@ -48,8 +49,16 @@ class Endpoint:
         self._logs = site.home.logs / order.name
         self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._keeper = JournalKeeper(folder)
-        environment = order.settings.environment
-        self.copies = Copies(folder.models, site.home, environment, lambda text: tell(Event("environment", text)))
+        settings = order.settings
+        self.copies = Copies(
+            folder.models,
+            site.home,
+            settings.environment,
+            lambda text: tell(Event("environment", text)),
+            settings.terms,
+            check_isolation(settings.isolation, settings.worker_user),
+            World(settings.isolation, settings.worker_env, settings.worker_user),
+        )
         self.crew = Crew(order, self._site, publisher, self.copies, self._keeper)
         self._following: asyncio.Task[None] | None = None
 
@@ -130,6 +139,7 @@ class Endpoint:
             served=self.crew.served,
             counts=self.crew.counts,
             is_hopeless=self.is_hopeless,
+            isolation=self._order.settings.isolation,
         )
 
     @property

@@ -7,7 +7,6 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
     settings          {"serve.port": {value, source}, …}: what was set, and by whom; values as people write them
     gateways          [{slot, pid}]
     restarts          {workers, gateways}, of all endpoints
-    isolation         what the processes are protected from
     default           the endpoint that `/invocations` is for
     endpoints         {name: of each endpoint what follows}; what the default one has stands at the top, too
 
@@ -23,6 +22,7 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
     failed            [{version, cause, message, at, is_vetoed}], newest last; is_vetoed: not tried again
                       until another is wanted
     restarts          {workers}; swaps
+    isolation         none, user or sandbox, and what it protects from
 
 `GET /status` adds what the gateway that answers knows of itself: is_ready, is_draining, epoch of its routing table.
 """
@@ -40,7 +40,11 @@ from podium.fleet.sources import Wish
 from podium.models.requirements import mismatches, python_mismatches
 from podium.transport.messages import Ready
 
-ISOLATION = "processes of one user: a model's faults are contained, a hostile model is not"
+ISOLATION = {
+    "none": "none: processes of one user; a model's faults are contained, a hostile model is not",
+    "user": "user: workers run as another user; they can use the network, and signal workers of the same user",
+    "sandbox": "sandbox: workers run in bubblewrap, without the network and with nothing but their model's files",
+}
 _MEBIBYTE = 1 << 20
 
 
@@ -82,6 +86,7 @@ class Situation:
     served: Mapping[str, Served]
     counts: Counts
     is_hopeless: bool
+    isolation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,6 @@ def status_of(overview: Overview) -> dict[str, Any]:
         **endpoints[overview.default],
         "gateways": [{"slot": slot, "pid": pid} for slot, pid in overview.gateways.items()],
         "restarts": {"workers": workers, "gateways": overview.gateway_restarts},
-        "isolation": ISOLATION,
         "default": overview.default,
         "endpoints": endpoints,
     }
@@ -154,6 +158,7 @@ def _endpoint_status(situation: Situation, is_stopping: bool) -> dict[str, Any]:
         ],
         "restarts": {"workers": situation.counts.worker_restarts},
         "swaps": situation.counts.swaps,
+        "isolation": ISOLATION[situation.isolation],
     }
 
 

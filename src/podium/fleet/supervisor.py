@@ -21,6 +21,7 @@ from podium.fleet.endpoint import Endpoint
 from podium.fleet.events import Event
 from podium.fleet.gateways import Gateways
 from podium.fleet.herald import Herald
+from podium.fleet.isolation import check_isolation
 from podium.fleet.machine import available_memory, started_at
 from podium.fleet.orphans import reap_orphans
 from podium.fleet.publisher import Publisher
@@ -87,6 +88,8 @@ class Supervisor:
         """
         home, settings = self._order.home, self._order.settings
         with contextlib.ExitStack() as stack:
+            for order in self._order.endpoints:
+                check_isolation(order.settings.isolation, order.settings.worker_user)
             sockets = ports.listen(settings.host, settings.port, settings.gateways)
             for sock in sockets:
                 stack.callback(sock.close)
@@ -217,6 +220,7 @@ class Supervisor:
                 self._gateways.check_deadlines(now)
                 for replica in [replica for endpoint in endpoints for replica in endpoint.crew.ready()]:
                     replica.check_hang(time.monotonic_ns())
+                    replica.check_memory()
             before = now
             self._gateways.reconnect(now)
             # What builds an environment is a child of ours too, and has its own who waits for it.

@@ -24,6 +24,7 @@ class Kind(StrEnum):
     BYTES = "size"
     SWITCH = "true or false"
     TEXTS = "texts"
+    NAMES = "names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ class Setting:
                 return "true or false"
             case Kind.TEXTS:
                 return "text, or a list of texts"
+            case Kind.NAMES:
+                return 'names of variables, such as "A,B" or ["A", "B"]'
             case _:
                 return "text"
 
@@ -99,6 +102,8 @@ class Setting:
                 return self.default_text or "none"
             case bool():
                 return "true" if value else "false"
+            case tuple():
+                return (" " if self.kind is Kind.TEXTS else ",").join(value) or self.default_text or "none"
             case int() if self.kind is Kind.BYTES:
                 for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
                     if value and value % (1 << power) == 0:
@@ -106,8 +111,6 @@ class Setting:
                 return str(value)
             case float():
                 return f"{value:g}"
-            case tuple():
-                return " ".join(str(each) for each in value) or self.default_text or "none"
             case _:
                 return str(value)
 
