@@ -85,7 +85,7 @@ def test_what_a_server_uses_is_not_removed_and_after_kill_9_it_is(house):
     with house.serving("--env-manager", "uv", uri="model") as server:
         (listed,) = of(house, "list")
         kept_back = of(house, "prune", "--unused")
-        os.kill(server.pid, signal.SIGKILL)
+        server.process.kill()
         server.process.wait(20)
     until(lambda: house.processes() == {}, "its children are gone")
     after = of(house, "prune", "--unused")
@@ -108,7 +108,9 @@ def test_an_environment_travels_as_wheels(house, tmp_path):
 
     assert {path.name.split("-")[0] for path in (house.folder / "there").glob("*.whl")} == {"numpy", "tinydep"}
     assert "tinydep==7.0" in listed.stdout
-    said = subprocess.run([built["python"], "-c", "import tinydep; print(tinydep.VERSION)"], capture_output=True, check=True)
+    said = subprocess.run(
+        [built["python"], "-c", "import tinydep; print(tinydep.VERSION)"], capture_output=True, check=True
+    )
     assert said.stdout == b"7\n"
 
 
