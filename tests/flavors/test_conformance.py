@@ -1,7 +1,6 @@
 """Every flavor of podium's own keeps the laws that a stranger's must keep."""
 
 import functools
-import importlib.util
 
 import pytest
 from samples import SAMPLES
@@ -12,9 +11,6 @@ from podium.flavors.contract import Flavor
 
 # Libraries warn of their own deprecations.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")]
-# The one decision about code; whoever has it has every pickle ask it.
-HONOURED = importlib.util.find_spec("podium.domain.model_code") is not None
-PICKLES = {"pickled", "class", "lambda", "least squares"}
 OURS = [flavor.name for flavor in FLAVORS]
 
 
@@ -27,8 +23,6 @@ class TestOurFlavors(FlavorLaws):
     @pytest.fixture(autouse=True, params=[(flavor, title) for flavor in OURS for title in SAMPLES[flavor]],
                     ids="-".join)  # fmt: skip
     def chosen(self, request: pytest.FixtureRequest) -> tuple[str, str]:
-        if not HONOURED and request.param[1] in PICKLES and request.function.__name__.startswith("test_where_no_code"):
-            pytest.skip("these flavors do not ask LoadTerms.allows_code yet")
         self.flavor: Flavor = flavor_named(request.param[0])
         return request.param
 
