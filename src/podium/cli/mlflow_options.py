@@ -37,5 +37,9 @@ ALLOW_CODE = click.option(
 def order_of(
     env_manager: str, no_conda: bool = False, install_mlflow: bool = False, override: tuple[str, ...] = ()
 ) -> EnvironmentOrder:
-    """What these options and MLflow's variables ask for."""
-    return environment_order("local" if no_conda else env_manager, os.environ, install_mlflow, override)
+    """What these options, MLflow's variables and podium's settings ask for."""
+    from podium.api.endpoint import choose
+    from podium.settings.environments import EnvironmentSettings
+
+    settings = EnvironmentSettings(**choose([]).fields(EnvironmentSettings))
+    return environment_order("local" if no_conda else env_manager, os.environ, install_mlflow, override, settings)
