@@ -1,5 +1,6 @@
 """Converting a model to a faster runtime, and what is known of its conversions."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -12,7 +13,8 @@ from typing import Any
 from podium.api.predicting import check_digest
 from podium.artifacts.derived import Derived, conversions_of, keep, remove_conversions
 from podium.artifacts.digest import digest_folder
-from podium.environments.choice import choose
+from podium.domain.worker_variables import kept_variables
+from podium.environments.choice import Asking, choose, root_of
 from podium.errors import DeadlineExceeded, DigestMismatch, LoadFailed, WorkerCrashed
 from podium.models.mlmodel import read_mlmodel
 from podium.registry.resolve import Resolved
@@ -73,8 +75,10 @@ def accelerate(
     check_digest(found)
     mlmodel = read_mlmodel(found.folder)
     digest = digest_folder(found.folder)
-    python = choose(found.folder, mlmodel, order, home, tell).python
-    with tempfile.TemporaryDirectory(prefix="podium-convert-") as place:
+    environment = choose(Asking(found.folder, mlmodel, order, root_of(order, home), tell))
+    with contextlib.ExitStack() as stack:
+        stack.callback(environment.release)
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="podium-convert-"))
         asked = {
             "folder": str(found.folder.absolute()),
             "mlmodel": mlmodel,
@@ -83,7 +87,7 @@ def accelerate(
             "tolerance": tolerance,
             "out": place,
         }
-        report = _run(python, asked, place, timeout_s)
+        report = _run(environment.python, asked, place, timeout_s)
         if report["error"] is not None:
             raise LoadFailed(report["error"], "conversion")
         if (after := digest_folder(found.folder)) != digest:
@@ -114,7 +118,7 @@ def _run(python: str, asked: dict[str, Any], place: str, timeout_s: float) -> di
             input=json.dumps(asked) + "\n",
             stdout=subprocess.PIPE,
             cwd=place,
-            env=child_environ(python, dict(os.environ)),
+            env=child_environ(python, kept_variables(os.environ)),
             timeout=timeout_s,
             text=True,
             check=False,
