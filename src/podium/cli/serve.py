@@ -90,17 +90,18 @@ class Foreground:
             self._supervisor.stop()
 
     async def _show_progress(self) -> None:
-        """A line every two seconds while nothing serves yet."""
-        waited_s = 0.0
+        """A line every two seconds while nothing serves yet; in a file or a log one for each step."""
+        waited_s, said = 0.0, ""
         while True:
             await asyncio.sleep(_QUIET_S)
             waited_s += _QUIET_S
             status = self._supervisor.status
             if status.get("state") == "starting":
                 steps = [replica["step"] for replica in status["replicas"] if replica["step"]]
-                click.echo(
-                    f"loading version {status['wanted']}: {steps[0] if steps else 'wait'}, {waited_s:.0f} s", err=True
-                )
+                step = f"loading version {status['wanted']}: {steps[0] if steps else 'wait'}"
+                if step != said or sys.stderr.isatty():
+                    said = step
+                    click.echo(f"{step}, {waited_s:.0f} s", err=True)
 
     def _tell(self, event: Event) -> None:
         if event.kind == "serving" and not self._is_shown and self._supervisor.served is not None:
