@@ -10,6 +10,7 @@ from podium.flavors.lightgbm import LightGBMFlavor
 from podium.flavors.loader_module import LoaderModuleFlavor
 from podium.flavors.onnx import OnnxFlavor
 from podium.flavors.python_function import PythonFunctionFlavor
+from podium.flavors.pytorch import PytorchFlavor
 from podium.flavors.sklearn import SklearnFlavor
 from podium.flavors.statsmodels import StatsmodelsFlavor
 from podium.flavors.xgboost import XGBoostFlavor
@@ -18,6 +19,7 @@ from podium.flavors.xgboost import XGBoostFlavor
 # python_function, and so is every object with __call__.
 FLAVORS: tuple[Flavor, ...] = (
     OnnxFlavor(),
+    PytorchFlavor(),
     XGBoostFlavor(),
     LightGBMFlavor(),
     CatBoostFlavor(),
@@ -51,8 +53,8 @@ def flavor_claiming(model: Any) -> Flavor:
             return flavor
     raise InvalidInput(
         f"No flavor of podium's saves a {type(model).__module__}.{type(model).__name__}. It saves scikit-learn estimators, "
-        "models of XGBoost, LightGBM, CatBoost and statsmodels, ONNX models, PythonModels, functions and .py files; wrap "
-        "other objects in a podium.pyfunc.PythonModel."
+        "models of XGBoost, LightGBM, CatBoost and statsmodels, PyTorch modules, ONNX models, PythonModels, functions and "
+        ".py files; wrap other objects in a podium.pyfunc.PythonModel."
     )
 
 
