@@ -49,6 +49,8 @@ class House:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")},
             "PODIUM_HOME": str(self.home),
+            # Workers get no variable of podium's, but those of a language: by this one they are found.
+            "LC_TEST_HOME": str(self.home),
             "PYTHONPATH": os.pathsep.join([source, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
         }
 
@@ -103,7 +105,7 @@ class House:
 
     def processes(self) -> dict[int, str]:
         """What runs with this home: process id and command line."""
-        mark, found = f"PODIUM_HOME={self.home}".encode(), {}
+        mark, found = f"LC_TEST_HOME={self.home}".encode(), {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 with contextlib.suppress(OSError):

@@ -10,7 +10,7 @@ from podium.settings.declared import Kind, Setting
 from podium.settings.provenance import Said
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_METAVARS = {Kind.TEXT: "TEXT", Kind.COUNT: "INTEGER", Kind.SECONDS: "SECONDS", Kind.BYTES: "SIZE"}
+_METAVARS = {Kind.TEXT: "TEXT", Kind.COUNT: "INTEGER", Kind.SECONDS: "SECONDS", Kind.BYTES: "SIZE", Kind.NAMES: "NAME,..."}
 
 
 def setting_options(settings: Sequence[Setting]) -> Callable[[_Function], _Function]:

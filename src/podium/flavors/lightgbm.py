@@ -170,7 +170,8 @@ def load_model(stored: Stored) -> Any:
     except ImportError as error:
         raise MissingDependency("lightgbm", "This model", "lightgbm") from error
     if (own.get("model_class") or _BOOSTER) != _BOOSTER:
-        return read_estimator(path, own.get("serialization_format") or CLOUDPICKLE, own.get("skops_trusted_types"))
+        written = own.get("serialization_format") or CLOUDPICKLE
+        return read_estimator(path, written, own.get("skops_trusted_types"), stored.terms)
     try:
         return lightgbm.Booster(model_file=path)
     except lightgbm.basic.LightGBMError as error:

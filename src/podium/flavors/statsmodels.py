@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from podium.domain.model_code import pickle_need
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
 from podium.flavors.booster_inputs import is_frame
@@ -132,7 +133,7 @@ def load_results(stored: Stored) -> Any:
     """
     own = stored.of("statsmodels")
     path = part_of(stored.folder, own.get("data") or stored.of("python_function").get("data") or _FILE, "data")
-    check_allowed("a statsmodels model, which is a pickle,")
+    check_allowed(stored.terms, pickle_need(path.name))
     try:
         import statsmodels.api  # noqa: F401
     except ImportError as error:

@@ -35,7 +35,11 @@ from podium.fleet.sources import Wish
 from podium.models.requirements import mismatches, python_mismatches
 from podium.transport.messages import Ready
 
-ISOLATION = "processes of one user: a model's faults are contained, a hostile model is not"
+ISOLATION = {
+    "none": "none: processes of one user; a model's faults are contained, a hostile model is not",
+    "user": "user: workers run as another user; they can use the network, and signal workers of the same user",
+    "sandbox": "sandbox: workers run in bubblewrap, without the network and with nothing but their model's files",
+}
 _MEBIBYTE = 1 << 20
 
 
@@ -77,6 +81,7 @@ class Situation:
     gateway_restarts: int
     counts: Counts
     is_stopping: bool
+    isolation: str = "none"
 
 
 def status_of(situation: Situation) -> dict[str, Any]:
@@ -112,7 +117,7 @@ def status_of(situation: Situation) -> dict[str, Any]:
         "gateways": [{"slot": slot, "pid": pid} for slot, pid in situation.gateways.items()],
         "restarts": {"workers": situation.counts.worker_restarts, "gateways": situation.gateway_restarts},
         "swaps": situation.counts.swaps,
-        "isolation": ISOLATION,
+        "isolation": ISOLATION[situation.isolation],
     }
 
 

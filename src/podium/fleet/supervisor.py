@@ -21,6 +21,7 @@ from podium.fleet.causes import Cause
 from podium.fleet.copies import Copies
 from podium.fleet.events import Event
 from podium.fleet.gateways import Gateways
+from podium.fleet.isolation import World, check_isolation
 from podium.fleet.journal import JournalKeeper
 from podium.fleet.machine import available_memory, started_at
 from podium.fleet.observer import observe
@@ -90,9 +91,7 @@ class Supervisor:
         self._memory = memory
         self._wish = Wish(first)
         self._bell = Bell()
-        self._is_stopping = False
-        self._is_hurried = False
-        self._is_written = False
+        self._is_stopping = self._is_hurried = self._is_written = False
         self._write_errno: int | None = None
         self._failure: PodiumError | None = None
         self._log = logging.getLogger("podium.fleet")
@@ -119,6 +118,7 @@ class Supervisor:
             Unavailable: The gateways do not start.
         """
         with contextlib.ExitStack() as stack:
+            readers = check_isolation(self._model.isolation, self._model.worker_user)
             sockets = ports.listen(self._settings.host, self._settings.port, self._settings.gateways)
             for sock in sockets:
                 stack.callback(sock.close)
@@ -141,6 +141,9 @@ class Supervisor:
                 self._home,
                 self._model.environment,
                 lambda text: self._tell(Event("environment", text)),
+                self._model.terms,
+                readers,
+                World(self._model.isolation, self._model.worker_env, self._model.worker_user),
             )
             self._gateways = Gateways(
                 self._programs.gateway,
@@ -263,6 +266,7 @@ class Supervisor:
                 self._gateways.check_deadlines(now)
                 for replica in self._crew.ready():
                     replica.check_hang(time.monotonic_ns())
+                    replica.check_memory()
             before = now
             self._gateways.reconnect(now)
             # What builds an environment is a child of ours too, and has its own who waits for it.
@@ -328,6 +332,7 @@ class Supervisor:
             gateway_restarts=self._gateways.restarts,
             counts=self._crew.counts,
             is_stopping=self._is_stopping,
+            isolation=self._model.isolation,
         )
         status = {**self._identity, **status_of(situation)}
         if status != self.status:

@@ -15,6 +15,7 @@ _SCALES = {"": 1.0, "s": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0, "h": 3600.0}
 # What Kubernetes puts into every container for a service that is called podium-serve.
 _OF_KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP|SCTP)\w*)$")
 _LONGEST_QUOTE = 60
+_VARIABLE = re.compile(r"[A-Za-z_]\w*")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -167,6 +168,12 @@ def _switch(raw: Any) -> bool | None:
     return _WORDS.get(raw.strip().lower()) if isinstance(raw, str) else raw if isinstance(raw, bool) else None
 
 
+def _names(raw: Any) -> tuple[str, ...] | None:
+    names = [name.strip() for name in raw.split(",") if name.strip()] if isinstance(raw, str) else raw
+    is_fit = isinstance(names, list | tuple) and all(isinstance(each, str) and _VARIABLE.fullmatch(each) for each in names)
+    return tuple(names) if is_fit else None
+
+
 _READERS = {
     Kind.TEXT: _text,
     Kind.WORD: _text,
@@ -174,4 +181,5 @@ _READERS = {
     Kind.SECONDS: _seconds,
     Kind.BYTES: _bytes,
     Kind.SWITCH: _switch,
+    Kind.NAMES: _names,
 }
