@@ -5,13 +5,21 @@ from typing import Any
 
 from podium.errors import InvalidInput
 from podium.flavors.contract import Flavor
+from podium.flavors.keras import KerasFlavor
 from podium.flavors.loader_module import LoaderModuleFlavor
 from podium.flavors.onnx import OnnxFlavor
 from podium.flavors.python_function import PythonFunctionFlavor
 from podium.flavors.sklearn import SklearnFlavor
+from podium.flavors.tensorflow import TensorflowFlavor
 
 # The most particular first: a function is claimed by python_function, and so is every object with __call__.
-FLAVORS: tuple[Flavor, ...] = (OnnxFlavor(), SklearnFlavor(), PythonFunctionFlavor())
+FLAVORS: tuple[Flavor, ...] = (
+    OnnxFlavor(),
+    KerasFlavor(),
+    TensorflowFlavor(),
+    SklearnFlavor(),
+    PythonFunctionFlavor(),
+)
 
 
 def flavor_named(name: str) -> Flavor:
@@ -38,7 +46,8 @@ def flavor_claiming(model: Any) -> Flavor:
             return flavor
     raise InvalidInput(
         f"No flavor of podium's saves a {type(model).__module__}.{type(model).__name__}. It saves scikit-learn estimators, "
-        "ONNX models, PythonModels, functions and .py files; wrap other objects in a podium.pyfunc.PythonModel."
+        "ONNX, Keras and TensorFlow models, PythonModels, functions and .py files; wrap other objects in a "
+        "podium.pyfunc.PythonModel."
     )
 
 
