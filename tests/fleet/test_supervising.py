@@ -15,10 +15,12 @@ from podium.domain.references import parse_reference
 from podium.errors import LoadFailed, Unavailable
 from podium.fleet.bell import Bell
 from podium.fleet.machine import available_memory
-from podium.fleet.supervisor import Programs, Supervisor
+from podium.fleet.site import Programs
+from podium.fleet.supervisor import Supervisor
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
 from podium.settings.home import Home
+from podium.settings.model import ModelSettings
 from podium.settings.serve import ServeSettings
 
 
@@ -38,6 +40,7 @@ def supervised(house, monkeypatch):
                 resolve(reference, home),
                 NAME,
                 ServeSettings(port=0, **{"poll_s": 0.1, "drain_timeout_s": 5.0, **settings}),
+                ModelSettings(),
                 RegistryObserver(home),
                 events.append,
                 programs or Programs(),

@@ -24,9 +24,10 @@ def test_every_room_has_a_line_and_every_line_a_room():
 
 
 def test_the_floors_on_the_page_are_those_that_are_held():
-    """The page shows the layers of import-linter, line for line."""
+    """The page shows the layers of import-linter, line for line, but for (those) that nothing stands on yet."""
     contract = re.search(r"^layers = \[\n(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.MULTILINE | re.DOTALL)
     assert contract is not None
-    layers = re.findall(r'"([^"]+)"', contract[1])
+    rooms = [re.sub(r" \| \(\w+\)|^\(\w+\)$", "", line) for line in re.findall(r'"([^"]+)"', contract[1])]
+    layers = [line for line in rooms if line]
 
     assert "\n".join(layers) in PAGE

@@ -9,6 +9,7 @@ from podium.errors import Misconfigured
 from podium.serving.settings import GatewaySettings
 from podium.settings.declared import Kind, settings_of
 from podium.settings.home import Home
+from podium.settings.model import ModelSettings
 from podium.settings.provenance import Said
 from podium.settings.serve import EndpointSettings, ServeSettings
 
@@ -148,8 +149,8 @@ def test_what_is_chosen_reaches_the_server_and_its_gateways(tmp_path):
     endpoint = endpoint_of(choose(said, environ={}, folder=tmp_path), Home(tmp_path / "home"))
     gateway = GatewaySettings.from_json(endpoint.settings.gateway_settings)
 
-    assert (endpoint.name, endpoint.settings.replicas, endpoint.settings.batching) == ("shop", 3, "on")
-    assert (endpoint.settings.dialect.mode, gateway.timeout_s, gateway.limits.headers) == ("strict", 9.0, 11)
+    assert (endpoint.name, endpoint.model.replicas, endpoint.model.merges) == ("shop", 3, "on")
+    assert (endpoint.model.dialect.mode, gateway.timeout_s, gateway.limits.headers) == ("strict", 9.0, 11)
     assert gateway.access_log is None
     assert endpoint.shown["serve.workers"] == {"value": "3", "source": "--workers"}
 
@@ -170,7 +171,7 @@ def test_every_field_that_is_no_setting_is_known_to_be_none():
     """A field that is added is declared, or named here with its reason."""
     # Derived from others: what the gateways get; the gateway's copies of the server's settings.
     derived = {"gateway_settings", "timeout_s", "drain_limit_s", "busy_wait_us", "access_log", "environment"}
-    for owner in (EndpointSettings, ServeSettings, GatewaySettings):
+    for owner in (EndpointSettings, ServeSettings, ModelSettings, GatewaySettings):
         named = {setting.field for setting in settings_of(owner)} | derived
 
         assert {item.name for item in dataclasses.fields(owner)} - named == set()

@@ -13,17 +13,19 @@ from podium.errors import Misconfigured
 from podium.fleet.events import Event
 from podium.fleet.logs import access_log
 from podium.fleet.machine import cpu_limit
-from podium.fleet.supervisor import Programs, Supervisor
+from podium.fleet.site import Programs
+from podium.fleet.supervisor import Supervisor
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import Resolved, resolve
 from podium.serving.settings import GatewaySettings
 from podium.settings.config_file import find_config, from_config
 from podium.settings.declared import settings_of
 from podium.settings.home import Home
+from podium.settings.model import ModelSettings
 from podium.settings.provenance import Chosen, Said, from_environ, gather
 from podium.settings.serve import EndpointSettings, ServeSettings
 
-SETTINGS = settings_of(EndpointSettings, ServeSettings, GatewaySettings)
+SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, GatewaySettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Endpoint:
     first: Resolved
     name: str
     settings: ServeSettings
+    model: ModelSettings
     shown: Mapping[str, Mapping[str, Any]]
 
     def supervisor(self, tell: Callable[[Event], None], programs: Programs | None = None) -> Supervisor:
@@ -50,6 +53,7 @@ class Endpoint:
             self.first,
             self.name,
             self.settings,
+            self.model,
             RegistryObserver(self.home),
             tell,
             programs or Programs(),
@@ -113,11 +117,9 @@ def endpoint_of(chosen: Chosen, home: Home) -> Endpoint:
         busy_wait_us=chosen["serve.busy_wait_us"],
         access_log=str(access_log(home.logs / name)) if chosen["serve.access_log"] else None,
     )
-    fields = chosen.fields(ServeSettings)
-    if chosen["serve.row_independent"]:
-        fields["batching"] = "on"
-    settings = ServeSettings(**fields, gateway_settings=gateway.to_json())
-    return Endpoint(home, reference, first, name, settings, chosen.shown())
+    settings = ServeSettings(**chosen.fields(ServeSettings), gateway_settings=gateway.to_json())
+    model = ModelSettings(**chosen.fields(ModelSettings))
+    return Endpoint(home, reference, first, name, settings, model, chosen.shown())
 
 
 def _endpoint_name(chosen: Chosen, first: Resolved) -> str:

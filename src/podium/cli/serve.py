@@ -12,8 +12,8 @@ from podium.cli.output import counted, print_table, shown
 from podium.cli.setting_options import said_by_flags, setting_options
 from podium.domain.references import ModelRef
 from podium.fleet.events import Event
+from podium.fleet.site import Programs
 from podium.fleet.status import Served
-from podium.fleet.supervisor import Programs
 from podium.settings.home import find_home
 
 _QUIET_S = 2.0

@@ -20,6 +20,7 @@ from podium.fleet.publisher import Publisher
 from podium.fleet.replica import Assignment, WorkerReplica
 from podium.fleet.status import Counts, Served
 from podium.registry.resolve import Resolved
+from podium.settings.model import ModelSettings
 from podium.settings.serve import ServeSettings
 
 _KILL_AFTER_S = 5.0
@@ -41,6 +42,7 @@ class Crew:
         self,
         place: Place,
         settings: ServeSettings,
+        model: ModelSettings,
         tasks: asyncio.TaskGroup,
         copies: Copies,
         gateways: Gateways,
@@ -56,6 +58,7 @@ class Crew:
         self.counts = Counts()
         self._place = place
         self._settings = settings
+        self._model = model
         self._tasks = tasks
         self._copies = copies
         self._gateways = gateways
@@ -121,6 +124,7 @@ class Crew:
             identity,
             self.versions[version],
             self._place.endpoint,
+            self._model,
             self._place.module,
             is_beside=bool(self._publisher.targets),
             log=worker_log(self._place.logs, version),

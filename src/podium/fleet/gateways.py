@@ -288,7 +288,7 @@ class Gateways:
                 self._serial,
                 self._series(replica.version),
                 None if ready is None else ready.plan,
-                self._settings.max_batch_rows if ready is not None and ready.is_batching else 0,
+                replica.settings.max_batch_rows if ready is not None and ready.is_batching else 0,
             )
             if gateway.child.send(added, (ours.fileno(), replica.board)):
                 gateway.holds.add(replica.id)

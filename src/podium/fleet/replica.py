@@ -18,6 +18,7 @@ from podium.fleet.children import Child, spawn
 from podium.fleet.copies import Prepared
 from podium.fleet.machine import OomKills, oom_kills, resident_bytes
 from podium.registry.resolve import Resolved
+from podium.settings.model import ModelSettings
 from podium.settings.serve import ServeSettings
 from podium.transport.board import BoardReader, create_board
 from podium.transport.messages import Attach, Drain, Drained, Load, LoadError, Loading, Message, Ready
@@ -35,6 +36,7 @@ class Assignment:
         id: Never used again while the supervisor lives.
         resolved: The version.
         endpoint: Public name.
+        settings: The model's.
         module: What is run as a worker.
         is_beside: Whether another version is serving meanwhile: load at low priority.
         log: What the worker prints goes there.
@@ -43,6 +45,7 @@ class Assignment:
     id: int
     resolved: Resolved
     endpoint: str
+    settings: ModelSettings
     module: tuple[str, ...]
     is_beside: bool
     log: Path
@@ -88,6 +91,11 @@ class WorkerReplica:
         self.is_abandoned = False
         self.was_draining = False
         self._wake = asyncio.Event()
+
+    @property
+    def settings(self) -> ModelSettings:
+        """Its model's."""
+        return self._assignment.settings
 
     @property
     def pid(self) -> int | None:
@@ -163,21 +171,21 @@ class WorkerReplica:
         self._reader = BoardReader(self.board)
         self._child = spawn(self._assignment.module, {"--board-fd": self.board}, self._assignment.log, self.prepared.python)
         self.step = "start"
-        settings = self._settings
+        settings = self._assignment.settings
         is_told = await self._child.send_large(
             Load(
                 path=str(self.prepared.folder),
                 mlmodel=self.prepared.mlmodel,
                 endpoint=self._assignment.endpoint,
                 version=self.version,
-                batching=settings.batching,
+                batching=settings.merges,
                 max_batch_rows=settings.max_batch_rows,
                 gather_percent=settings.gather_percent,
                 max_queue_rows=settings.max_queue_rows,
                 packages=self.prepared.packages,
                 threads=settings.threads,
                 is_low_priority=self._assignment.is_beside,
-                busy_wait_us=settings.busy_wait_us,
+                busy_wait_us=self._settings.busy_wait_us,
                 has_shortcuts=settings.runtime == "auto",
                 dialect=settings.dialect,
             )
@@ -200,7 +208,7 @@ class WorkerReplica:
     async def _listen(self) -> None:
         if self._child is None:
             return
-        limit_s = self._settings.load_timeout_s
+        limit_s = self._assignment.settings.load_timeout_s
         try:
             async with asyncio.timeout(limit_s) as loading:
                 while (messages := await self._child.receive()) is not None:

@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +29,12 @@ from podium.fleet.publisher import Publisher
 from podium.fleet.replica import WorkerReplica
 from podium.fleet.runfiles import RunFolder
 from podium.fleet.series import SeriesBook
+from podium.fleet.site import Programs
 from podium.fleet.sources import Observer, Wish, follow, follows
 from podium.fleet.status import Served, Situation, metrics_of, status_of
 from podium.registry.resolve import Resolved
 from podium.settings.home import Home
+from podium.settings.model import ModelSettings
 from podium.settings.serve import ServeSettings
 from podium.telemetry.slots import Slots, create_slots
 
@@ -46,15 +47,6 @@ _MOST_ACTIONS = 1000
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-@dataclass(frozen=True, slots=True)
-class Programs:
-    """Which modules are run as workers and gateways; `front` is a socket that gateways inherit as `--front-fd`."""
-
-    worker: tuple[str, ...] = ("podium.worker",)
-    gateway: tuple[str, ...] = ("podium.serving",)
-    front: int | None = None
-
-
 class Supervisor:
     """Serves one endpoint until it is told to stop.
 
@@ -63,7 +55,7 @@ class Supervisor:
         reference: What to serve; a stage, an alias or `latest` is followed.
         first: What it stands for now.
         endpoint: Public name.
-        settings: See there.
+        settings, model: See there.
         source: Answers what the reference stands for.
         tell: Called with each event, from the event loop's thread.
         programs: The children's modules.
@@ -78,9 +70,10 @@ class Supervisor:
         first: Resolved,
         endpoint: str,
         settings: ServeSettings,
+        model: ModelSettings,
         source: Observer,
         tell: Callable[[Event], None] = lambda _: None,
-        programs: Programs = Programs(),
+        programs: Programs = Programs(),  # noqa: B008
         shown: Mapping[str, Any] | None = None,
         memory: Callable[[], int] = available_memory,
     ) -> None:
@@ -90,6 +83,7 @@ class Supervisor:
         self._home = home
         self._reference = reference
         self._settings = settings
+        self._model = model
         self._source = source
         self._tell_outside = tell
         self._programs = programs
@@ -145,7 +139,7 @@ class Supervisor:
             self._copies = Copies(
                 self._folder.models,
                 self._home,
-                self._settings.environment,
+                self._model.environment,
                 lambda text: self._tell(Event("environment", text)),
             )
             self._gateways = Gateways(
@@ -189,6 +183,7 @@ class Supervisor:
                 self._crew = Crew(
                     place,
                     self._settings,
+                    self._model,
                     tasks,
                     self._copies,
                     self._gateways,
@@ -221,7 +216,7 @@ class Supervisor:
         while not self._is_stopping:
             for _ in range(_MOST_ACTIONS):
                 wanted = self._wish.resolved.label if self._wish.resolved else None
-                desired = Desired(wanted, self._settings.replicas)
+                desired = Desired(wanted, self._model.replicas)
                 seen = observe(self._crew.replicas.values(), self._publisher, self._keeper.journal, time.monotonic())
                 action = plan(desired, seen)
                 if action is None:
@@ -327,7 +322,7 @@ class Supervisor:
             targets=self._publisher.targets,
             is_acknowledged=self._publisher.is_acknowledged,
             replicas=list(self._crew.replicas.values()),
-            replicas_wanted=self._settings.replicas,
+            replicas_wanted=self._model.replicas,
             served=self._crew.served,
             gateways=self._gateways.pids(),
             gateway_restarts=self._gateways.restarts,

@@ -40,6 +40,7 @@ class Setting:
         most: The largest number.
         letter: Of the short flag.
         parameter: What the command line's function calls it.
+        is_of_model: Whether it may be said for one model of several, under [models.NAME].
     """
 
     table: str
@@ -54,6 +55,7 @@ class Setting:
     letter: str | None = None
     default_text: str | None = None
     parameter: str = ""
+    is_of_model: bool = False
 
     @property
     def path(self) -> str:
@@ -118,10 +120,23 @@ def declare(
     letter: str | None = None,
     default_text: str | None = None,
     parameter: str | None = None,
+    is_of_model: bool = False,
 ) -> Any:
     """A dataclass field that people may set; the arguments are those of `Setting`."""
     setting = Setting(
-        table, key, kind, default, help, "", tuple(choices), least, most, letter, default_text, parameter or key
+        table,
+        key,
+        kind,
+        default,
+        help,
+        "",
+        tuple(choices),
+        least,
+        most,
+        letter,
+        default_text,
+        parameter or key,
+        is_of_model,
     )
     return dataclasses.field(default=default, metadata={_MARK: setting})
 

@@ -1,0 +1,96 @@
+"""What one model that is served was asked to be, as one frozen value: its replicas, its Python, how it is answered for."""
+
+import os
+from dataclasses import dataclass
+from functools import partial
+
+from podium.domain.batching import BatchingMode
+from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
+from podium.errors import Misconfigured
+from podium.settings.declared import Kind, declare
+from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, environment_order
+
+BATCHING = tuple(mode.value for mode in BatchingMode)
+RUNTIMES = ("auto", "original")
+
+# Said under [serve], by a variable or a flag it is meant for every model; under [models.NAME] for that one.
+_model = partial(declare, is_of_model=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """How one model is served, apart from all others of the same server. Times in seconds.
+
+    Args:
+        replicas: Worker processes for the version that serves.
+        batching: A `domain.batching.BatchingMode`.
+        max_batch_rows, gather_percent, max_queue_rows: As in `transport.messages.Load`.
+        is_row_independent: Whoever serves the model declares that each row is answered by itself.
+        runtime: `auto` answers by a shortcut where one is proven to change no bit; `original` by the model's own method.
+        threads: For BLAS, OpenMP and onnxruntime in each worker.
+        load_timeout_s: A version that is not ready by then has failed to load.
+        mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
+        env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
+    """
+
+    replicas: int = _model(1, "workers", Kind.COUNT, "Replicas of the model.", letter="w", parameter="replicas")
+    batching: str = _model("auto", "batching", Kind.WORD, "Merge requests.", choices=BATCHING)
+    max_batch_rows: int = _model(256, "max_batch_rows", Kind.COUNT, "Largest batch.")
+    gather_percent: int = _model(
+        10, "gather_percent", Kind.COUNT, "Wait so much of a batch's cost for its clients to return.", least=0, most=100
+    )
+    max_queue_rows: int = _model(4096, "max_queue_rows", Kind.COUNT, "Rows that may wait for a replica.")
+    is_row_independent: bool = _model(
+        False, "row_independent", Kind.SWITCH, "Declare that each row is answered by itself: batching is on."
+    )
+    runtime: str = _model(
+        "auto", "runtime", Kind.WORD, "A shortcut proven equal to the model's own method, or that itself.", choices=RUNTIMES
+    )
+    threads: int = _model(1, "threads", Kind.COUNT, "Threads of each worker's numeric libraries.")
+    load_timeout_s: float = _model(300.0, "load_timeout", Kind.SECONDS, "Seconds for a version to load.")
+    mode: Mode = _model(  # noqa: RUF009
+        "compat", "mode", Kind.WORD, "As MLflow's server answers, or refusing what it changes silently.", choices=MODES
+    )
+    nan: NanForm = _model(  # noqa: RUF009
+        "bare", "nan", Kind.WORD, "How NaN is written: as MLflow does, as null, as a string.", choices=NAN_FORMS
+    )
+    inputs_base64: bool = _model(
+        False, "inputs_base64", Kind.SWITCH, "Text for binary columns is base64 in `inputs` and `instances` too."
+    )
+    env_manager: str = _model(
+        "local", "env_manager", Kind.WORD, "Python of the workers: this one, or one built.", choices=(*MANAGERS, AUTO)
+    )
+    installs_mlflow: bool = _model(
+        False, "install_mlflow", Kind.SWITCH, "Build mlflow into the environment, also where podium does without."
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("replicas", "max_batch_rows", "max_queue_rows", "threads"):
+            if getattr(self, name) < 1:
+                raise Misconfigured(f"{name} = {getattr(self, name)}: must be at least 1")
+        if not self.load_timeout_s > 0:
+            raise Misconfigured(f"load_timeout_s = {self.load_timeout_s}: must be more than 0 seconds")
+        if not 0 <= self.gather_percent <= 100:
+            raise Misconfigured(f"gather_percent = {self.gather_percent}: must be 0 (never wait) to 100")
+        if self.batching not in BATCHING:
+            raise Misconfigured(f"batching = {self.batching!r}: must be one of {', '.join(BATCHING)}")
+        if self.runtime not in RUNTIMES:
+            raise Misconfigured(f"runtime = {self.runtime!r}: must be one of {', '.join(RUNTIMES)}")
+        if self.is_row_independent and self.batching == "off":
+            raise Misconfigured("row_independent and batching off contradict each other; leave one of them out.")
+        _ = self.dialect  # refuses words that it does not know
+
+    @property
+    def merges(self) -> str:
+        """The batching mode, with what was declared of the model's rows."""
+        return "on" if self.is_row_independent else self.batching
+
+    @property
+    def dialect(self) -> Dialect:
+        """How the model's answers follow MLflow's."""
+        return Dialect(self.mode, self.nan, self.inputs_base64)
+
+    @property
+    def environment(self) -> EnvironmentOrder:
+        """Which Python each version's workers run in; MLflow's own variables have their say."""
+        return environment_order(self.env_manager, os.environ, self.installs_mlflow)
