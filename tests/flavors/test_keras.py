@@ -242,8 +242,8 @@ def test_a_subclassed_model_takes_its_input_from_the_signature(keras: Any, tmp_p
 
     assert loaded.shortcut() is not None
     assert np.array_equal((ROWS * 2).astype(np.float32), loaded.predict(ROWS))
+    keras.saving.get_custom_objects().clear()
     with pytest.raises(LoadFailed, match="a class that Keras does not know"):
-        keras.saving.get_custom_objects().clear()
         FLAVOR.load(Stored(tmp_path, {"keras": {"data": "data"}}))
 
 

@@ -92,7 +92,7 @@ def test_an_unknown_format_and_another_object_are_refused(model: Any, tmp_path: 
     """With what there is."""
     with pytest.raises(InvalidInput, match=r"save_format is 'zip'; expected one of \['tf', 'keras', 'h5'\]"):
         FLAVOR.save(model, tmp_path, keras_model_kwargs={"save_format": "zip"})
-    with pytest.raises(InvalidInput, match="saves Keras models and tf.Modules, got builtins.object"):
+    with pytest.raises(InvalidInput, match=r"saves Keras models and tf\.Modules, got builtins\.object"):
         FLAVOR.save(object(), tmp_path)
 
 

@@ -21,7 +21,7 @@ _LOWEST = 19
 
 
 def limit_threads(threads: int, environ: MutableMapping[str, str] = os.environ) -> None:
-    """Tell BLAS, OpenMP, TensorFlow and their like how many threads to start; before any of them is imported, or it is too late."""
+    """Tell BLAS, OpenMP, TensorFlow and their like how many threads to start, before any of them is imported."""
     for name in _THREAD_VARIABLES:
         environ[name] = str(max(threads, 1))
     # Threads that wait by spinning would take the processor from the other replicas.

@@ -71,9 +71,6 @@ def saved_by_mlflow(root):
 
     asked = {}
     for name, model, example, requests, options in models():
-        if "keras_model_kwargs" in options:
-            # Keras 3 knows the format by the file's name, and warns of the argument that MLflow needs for it.
-            options = {"keras_model_kwargs": {"save_format": "h5"}}
         signature = infer_signature(example) if example is not None else None
         mlflow.tensorflow.save_model(model, root / name, signature=signature, pip_requirements=["mlflow"], **options)
         asked[name] = requests
