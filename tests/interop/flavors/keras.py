@@ -67,7 +67,7 @@ def saved_by_mlflow(root):
         # MLflow's save_model refuses signatures of columns; its log_model writes them.
         if example is not None and not name.endswith("table"):
             signature = infer_signature(example)
-        mlflow.keras.save_model(model, root / name, signature=signature, pip_requirements=["mlflow"], **options)
+        mlflow.keras.save_model(model, str(root / name), signature=signature, pip_requirements=["mlflow"], **options)
         asked[name] = requests
     return asked
 

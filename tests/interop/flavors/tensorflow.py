@@ -51,7 +51,7 @@ def models():
     pairs = [{"inputs": {"a": [[1.0, 2.0]], "b": [[3.0, 4.0]]}}, {"inputs": {"a": [[1.0, 2.0]]}}]
     join = {"number": np.array([0.5, 1.5], np.float32), "place": np.array([1, 2], np.int32)}
     joined = ({"inputs": {"number": [0.5, 0.25], "place": [1, 2]}}, "application/json",
-              {"predictions": {"sum": [1.5, 2.25], "place": [1, 2]}})  # fmt: skip
+              {"predictions": {"place": [1, 2], "sum": [1.5, 2.25]}})  # fmt: skip
     doubled = ({"inputs": [[1, 1, 1]]}, "application/json", {"predictions": [[6.0, 6.0]]})
     return [
         ("dense", dense, array, plain, {}),
