@@ -19,6 +19,7 @@
     │   └── UnencodableOutput         the prediction has no form in the protocol
     ├── Overloaded                a bounded queue is full; carries `retry_after_s`
     ├── Unavailable               nothing can answer now; carries `retry_after_s`
+    ├── OutOfDeviceMemory         the device has too little memory for so many rows; carries `rows`
     ├── DeadlineExceeded
     ├── WorkerCrashed             the process died while it ran this request, twice
     ├── RegistryError             the registry cannot be read or written
@@ -181,6 +182,23 @@ class Unavailable(PodiumError):
     def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(message)
+
+
+class OutOfDeviceMemory(PodiumError):
+    """The device that the model computes on has too little memory for a call with so many rows.
+
+    Args:
+        device: `cuda:0`, `cpu`, …
+        rows: Of the call that failed; 0 where nobody counted them.
+    """
+
+    code = "RESOURCE_EXHAUSTED"
+
+    def __init__(self, device: str, rows: int) -> None:
+        self.device = device
+        self.rows = rows
+        much = f"{rows} row{'' if rows == 1 else 's'}" if rows else "this request"
+        super().__init__(f"The device {device} ran out of memory on {much}. Send fewer rows at a time, or smaller ones.")
 
 
 class DeadlineExceeded(PodiumError):

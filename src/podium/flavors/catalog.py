@@ -9,14 +9,17 @@ from podium.flavors.keras import KerasFlavor
 from podium.flavors.loader_module import LoaderModuleFlavor
 from podium.flavors.onnx import OnnxFlavor
 from podium.flavors.python_function import PythonFunctionFlavor
+from podium.flavors.pytorch import PytorchFlavor
 from podium.flavors.sklearn import SklearnFlavor
 from podium.flavors.tensorflow import TensorflowFlavor
 
-# The most particular first: a function is claimed by python_function, and so is every object with __call__.
+# The most particular first: a function is claimed by python_function, and so is every object with __call__; with PyTorch
+# as Keras' backend its models are PyTorch's modules too.
 FLAVORS: tuple[Flavor, ...] = (
     OnnxFlavor(),
     KerasFlavor(),
     TensorflowFlavor(),
+    PytorchFlavor(),
     SklearnFlavor(),
     PythonFunctionFlavor(),
 )
@@ -46,7 +49,7 @@ def flavor_claiming(model: Any) -> Flavor:
             return flavor
     raise InvalidInput(
         f"No flavor of podium's saves a {type(model).__module__}.{type(model).__name__}. It saves scikit-learn estimators, "
-        "ONNX, Keras and TensorFlow models, PythonModels, functions and .py files; wrap other objects in a "
+        "PyTorch, Keras, TensorFlow and ONNX models, PythonModels, functions and .py files; wrap other objects in a "
         "podium.pyfunc.PythonModel."
     )
 

@@ -95,6 +95,17 @@ def dump_cloudpickle(model: Any, path: Path, compression: str | None = None, pro
         return _dump(model, file, protocol)
 
 
+def pickler_module() -> types.ModuleType:
+    """What `torch.save` takes as its pickle module: cloudpickle, with podium's classes written as MLflow's.
+
+    Raises:
+        MissingDependency: cloudpickle is not installed.
+    """
+    module = types.ModuleType("podium_pickles")
+    module.__dict__.update(Pickler=_pickler_class(), Unpickler=pickle.Unpickler, dump=pickle.dump, load=pickle.load)
+    return module
+
+
 def modules_in(model: Any) -> set[str]:
     """The top-level modules that a pickle of this object names, without keeping the pickle."""
     return _dump(model, _Nowhere(), None)

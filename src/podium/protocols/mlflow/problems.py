@@ -76,7 +76,7 @@ def problem(error: BaseException, request_id: str | None = None) -> Problem:
             return _problem(
                 error.code, error.message, request_id, "CP_TEMPORARILY_UNAVAILABLE", retry_after_s=error.retry_after_s
             )
-        case errors.InvalidInput() | errors.NotFound() | errors.AlreadyExists():
+        case errors.InvalidInput() | errors.NotFound() | errors.AlreadyExists() | errors.OutOfDeviceMemory():
             return _problem(error.code, error.message, request_id)
         case errors.UnencodableOutput() | errors.WorkerCrashed() | errors.MissingDependency():
             return _problem("INTERNAL_ERROR", error.message, request_id)

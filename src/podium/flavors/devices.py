@@ -1,0 +1,67 @@
+"""Where a model computes: which device is taken, what it says of itself, and what running out of its memory looks like."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from podium.domain.devices import DeviceUse
+from podium.domain.load_terms import AUTO
+from podium.errors import LoadFailed
+
+DEFAULT_DEVICE = "MLFLOW_DEFAULT_PREDICTION_DEVICE"
+
+
+def choose_device(asked: str, configured: object, environ: Mapping[str, str], has_cuda: bool) -> str:
+    """The device's name, in MLflow's order beneath what the operator says.
+
+    Args:
+        asked: The setting `device`; `auto` leaves it to the rest.
+        configured: The model's own `model_config.device`, or None.
+        environ: `MLFLOW_DEFAULT_PREDICTION_DEVICE` counts.
+        has_cuda: Whether there is a GPU for the rest of them to mean.
+    """
+    if asked != AUTO:
+        return asked
+    if configured is not None and configured != AUTO:
+        return str(configured)
+    return environ.get(DEFAULT_DEVICE) or ("cuda" if has_cuda else "cpu")
+
+
+def torch_device(torch: Any, name: str) -> Any:
+    """The torch.device of this name.
+
+    Raises:
+        LoadFailed: PyTorch knows no such device, or this machine has none.
+    """
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise LoadFailed(f"device is {name!r}, which PyTorch does not know: {error}") from error
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= found:
+        raise LoadFailed(
+            f"device is {name}, and this PyTorch ({torch.__version__}) finds {found or 'no'} CUDA device"
+            f"{'' if found == 1 else 's'} here. Take device = auto or cpu, or install a PyTorch built for the GPU's driver."
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise LoadFailed(
+            f"device is mps, and this PyTorch ({torch.__version__}) finds none here. Take device = auto or cpu."
+        )
+    return device
+
+
+def use_of(torch: Any, device: Any) -> DeviceUse:
+    """What a device is called and how full it is now; a CPU's memory is the machine's business and not counted here."""
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        return DeviceUse(f"cuda:{device.index or 0}", torch.cuda.get_device_name(device), total - free, total)
+    if device.type == "mps":
+        return DeviceUse("mps", "Apple GPU", torch.mps.driver_allocated_memory(), torch.mps.recommended_max_memory())
+    return DeviceUse(device.type)
+
+
+def is_out_of_memory(torch: Any, error: BaseException) -> bool:
+    """Whether a call failed for want of memory, on whatever device: fewer rows may well succeed."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # The CPU's allocator has no class of its own.
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator: can't allocate memory" in str(error)
