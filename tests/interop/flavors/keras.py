@@ -38,8 +38,6 @@ def models():
         {"inputs": {"a": [[1.0, 2.0]]}},
         {"inputs": {"a": [[1.0, 2.0]], "b": [[3.0, 4.0]], "c": [[1.0, 2.0]]}},
     ]
-    named = ({"inputs": {"a": [[1.0, 2.0]], "b": [[3.0, 4.0]]}}, "application/json",
-             {"predictions": {"sum": [[4.0, 6.0]], "first": [[2.0]]}})  # fmt: skip
     return [
         ("dense", dense, array, plain, {}),
         ("dense-nameless", dense, None, plain, {}),
@@ -48,7 +46,7 @@ def models():
         ("both", both, pair, pairs, {}),
         ("both-nameless", both, None, pairs, {}),
         ("twins", twins, pair, pairs[:2], {}),
-        ("unlike", unlike, pair, [named], {}),
+        ("unlike", unlike, pair, pairs[:2], {}),
         ("places", places, np.array([[0, 1], [4, 2]]), [{"inputs": [[0, 1]]}, {"inputs": [[1.0, 2.0]]},
                                                         {"inputs": [[7, 9]]}], {}),
         ("series", series, np.ones((2, 5, 2)), [{"inputs": [[[1.0, 2.0], [0.5, 0.25], [1, 1], [2, 2], [0, 0]]]}], {}),
