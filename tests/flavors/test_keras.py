@@ -15,6 +15,7 @@ from podium.domain.load_terms import LoadTerms
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, LoadFailed
 from podium.flavors.catalog import flavor_claiming, flavor_loading
+from podium.flavors.claims import Batch, Inputs
 from podium.flavors.contract import HasShortcut, Stored
 from podium.flavors.keras import KerasFlavor
 from podium.flavors.mlflow_shims import MlflowException
@@ -60,16 +61,16 @@ def test_the_compiled_call_answers_with_the_bits_of_predict(model: Any, tmp_path
     loaded = through(FLAVOR, model, tmp_path)
     plain = [loaded.predict(ROWS[:n]) for n in (1, 31, 32, 33, 70)]
     loaded.hasten()
-    claim = loaded.shortcut()
+    (claim,) = loaded.claims(Inputs(None, (np.dtype(np.float64),) * 3, ((0, 0), (0, 1), (0, 2))))
 
     assert isinstance(loaded, HasShortcut)
-    assert claim is not None
+    assert loaded.is_fast
     for n, expected in zip((1, 31, 32, 33, 70), plain, strict=True):
         assert expected.dtype == np.float32
         assert np.array_equal(expected, model.predict(ROWS[:n], verbose=0))
         for kind in (np.float64, np.float32):
             assert np.array_equal(expected, loaded.predict(ROWS[:n].astype(kind)))
-        assert np.array_equal(expected, claim[0](ROWS[:n]))
+        assert np.array_equal(expected, claim.call(Batch(n, [ROWS[:n]], [], 0)))
     whole = ROWS[:5].astype(np.int64)
     assert np.array_equal(model.predict(whole, verbose=0), loaded.predict(whole))
     assert loaded.predict(ROWS[:0]).shape == (0, 2)
@@ -83,7 +84,7 @@ def test_a_model_that_looks_at_its_batch_is_answered_as_predict_cuts_it(keras: A
     expected = loaded.predict(ROWS)
     loaded.hasten()
 
-    assert loaded.shortcut() is not None
+    assert loaded.is_fast
     assert np.array_equal(expected, loaded.predict(ROWS))
     assert not FLAVOR.rows(loaded, None).is_known_independent
 
@@ -99,7 +100,7 @@ def test_a_model_that_draws_at_random_keeps_predict(keras: Any, tmp_path: Path) 
     loaded = through(FLAVOR, keras.Sequential([keras.Input((3,)), Drawing()]), tmp_path)
     loaded.hasten()
 
-    assert loaded.shortcut() is None
+    assert not loaded.is_fast
     assert loaded.predict(ROWS).shape == (70, 3)
 
 
@@ -240,7 +241,7 @@ def test_a_subclassed_model_takes_its_input_from_the_signature(keras: Any, tmp_p
     loaded = through(FLAVOR, model, tmp_path, signature=signature)
     loaded.hasten()
 
-    assert loaded.shortcut() is not None
+    assert loaded.is_fast
     assert np.array_equal((ROWS * 2).astype(np.float32), loaded.predict(ROWS))
     keras.saving.get_custom_objects().clear()
     with pytest.raises(LoadFailed, match="a class that Keras does not know"):
@@ -289,7 +290,7 @@ from podium.flavors.keras import KerasFlavor
 loaded = KerasFlavor().load(Stored(Path(sys.argv[1]), {"keras": {"data": "data", "keras_backend": "torch"}}))
 plain = loaded.predict(np.ones((3, 3)))
 loaded.hasten()
-assert loaded.shortcut() is not None
+assert loaded.is_fast
 assert np.array_equal(plain, loaded.predict(np.ones((3, 3))))
 assert not {"tensorflow", "mlflow"} & set(sys.modules)
 print(plain.tolist())

@@ -84,7 +84,7 @@ def test_each_format_of_keras_answers_with_the_bits_of_predict(model: Any, tmp_p
     loaded.hasten()
 
     assert (tmp_path / "data" / f"model.{'h5' if written == 'h5' else 'keras'}").is_file()
-    assert loaded.shortcut() is not None
+    assert loaded.is_fast
     assert np.array_equal(model.predict(ROWS, verbose=0), loaded.predict(ROWS))
 
 

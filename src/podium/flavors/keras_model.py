@@ -1,13 +1,15 @@
 """A loaded Keras model: what MLflow's two wrappers take and answer, and the cases in which they fail."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput
+from podium.flavors.claims import Batch, Claim, NotTakenError
+from podium.flavors.claims import Inputs as Claimed
 from podium.flavors.contract import RowIndependence
 from podium.flavors.keras_calls import FastCall, by_predict, find_fast_call, mapped
 from podium.flavors.keras_inputs import Inputs
@@ -41,19 +43,21 @@ class LoadedKeras:
         if self.inputs is not None and self.inputs.static_batch is None and not _is_stateful(self.native):
             self._fast = find_fast_call(self._keras, self.native, self.inputs)
 
-    def shortcut(self) -> tuple[Callable[[Any], Any], str] | None:
-        """The compiled call itself, for a model of one input that was hastened."""
-        fast, inputs = self._fast, self.inputs
-        if fast is None or inputs is None or len(inputs.each) != 1 or len(inputs.each[0].shape) != 2:
-            return None
+    def claims(self, inputs: Claimed) -> Sequence[Claim]:
+        """The compiled call itself, for a hastened model of one matrix of numbers."""
+        fast, own = self._fast, self.inputs
+        if fast is None or own is None or len(own.each) != 1 or len(own.each[0].shape) != 2:
+            return []
+        if inputs.names is not None or inputs.places != tuple((0, i) for i in range(len(inputs.places))):
+            return []
 
-        def call(rows: Any) -> Any:
-            fitted = inputs.fitted(rows)
+        def call(batch: Batch) -> Any:
+            fitted = own.fitted(np.array(batch.parts[0], inputs.dtype, order="C"))
             if fitted is None:
-                raise ValueError("not what the model's input takes")
+                raise NotTakenError
             return self._formed(fast(fitted))
 
-        return call, "its compiled call"
+        return [Claim(call, "its compiled call")]
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Answer; params are ignored, as in MLflow.
@@ -124,6 +128,11 @@ class LoadedKeras:
         if len(names) != len(answer):
             names = [f"output_{i}" for i in range(len(answer))]
         return dict(zip(names, answer, strict=True))
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether the compiled call was proven, and answers."""
+        return self._fast is not None
 
     def rows(self) -> RowIndependence:
         """What the model's layers say of its rows' independence."""
