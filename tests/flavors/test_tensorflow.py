@@ -111,10 +111,10 @@ def test_custom_objects_are_pickled_and_need_leave(tf: Any, tmp_path: Path, monk
     assert "cloudpickle" in saved.requirements
     assert loaded.predict(np.ones((1, 3))).tolist() == [[3.0, 3.0, 3.0]]
     assert not FLAVOR.rows(loaded, None).is_known_independent
-    with pytest.raises(LoadFailed, match="custom objects"):
+    with pytest.raises(LoadFailed, match="is a pickle"):
         FLAVOR.load(Stored(tmp_path, saved.flavors, terms=LoadTerms(allows_code=False)))
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-    with pytest.raises(LoadFailed, match="custom objects"):
+    with pytest.raises(LoadFailed, match="is a pickle"):
         FLAVOR.load(stored)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.domain.load_terms import LoadTerms
+from podium.domain.model_code import CodeNeed, pickle_need
 from podium.errors import InvalidModel, LoadFailed, MissingDependency
 from podium.flavors.folders import part_of
 from podium.flavors.pickles import check_allowed, load_pickle
@@ -95,7 +96,7 @@ def read_keras(keras: Any, folder: Path, entry: Mapping[str, Any], terms: LoadTe
     path = keras_file(folder, entry)
     objects = _custom_objects(path.parent, folder, terms) | dict(options.pop("custom_objects", None) or {})
     if path.suffix == ".h5" and _version(keras) < _SAFE_H5:
-        check_allowed(f"a Keras model in the h5 format, which Keras {keras.__version__} does not search for code,")
+        check_allowed(terms, CodeNeed(path.name, f"may hold code, which Keras {keras.__version__} would run unseen"))
     if terms.allows_code:
         _import_named(path, folder / "code")
     try:
@@ -145,10 +146,7 @@ def _custom_objects(data: Path, folder: Path, terms: LoadTerms) -> dict[str, Any
     for name in CUSTOM_OBJECTS:
         if (data / name).exists():
             path = part_of(folder, str((data / name).relative_to(folder.resolve())), name)
-            what = f"custom objects of a Keras model ({name})"
-            check_allowed(what)
-            if not terms.allows_code:
-                raise LoadFailed(f"Loading {what} runs code from the model's folder, which is not allowed here. {_CLASSES}")
+            check_allowed(terms, pickle_need(name))
             objects = load_pickle(path)
             if not isinstance(objects, dict):
                 raise InvalidModel(f"{path} holds a {type(objects).__name__}; expected a dict of names and objects.")
