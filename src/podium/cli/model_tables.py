@@ -128,7 +128,11 @@ def show_move(moved: Moved, as_json: bool) -> None:
 
 def _after_move(uri: str) -> str:
     """Look at the server that follows the stage already, or start one."""
-    following = [server.facts["port"] for server in find_servers(find_home()) if server.facts["uri"] == uri]
+    following = [
+        server.facts["port"]
+        for server in find_servers(find_home())
+        if any(endpoint["uri"] == uri for endpoint in server.endpoints.values())
+    ]
     return f"podium status --wait -p {following[0]}" if following else f"podium serve -m {shlex.quote(uri)}"
 
 

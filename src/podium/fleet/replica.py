@@ -72,6 +72,7 @@ class WorkerReplica:
         changed: Callable[["WorkerReplica"], None],
     ) -> None:
         self.id = assignment.id
+        self.endpoint = assignment.endpoint
         self.version = assignment.resolved.label
         self.resolved = assignment.resolved
         self.state = ReplicaState.STARTING

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     SECONDS = "seconds"
     BYTES = "size"
     SWITCH = "true or false"
+    TEXTS = "texts"
     NAMES = "names"
 
 
@@ -87,6 +88,8 @@ class Setting:
                 return f'a size of at least {least}{most}, such as "100MiB", "512K" or 1048576'
             case Kind.SWITCH:
                 return "true or false"
+            case Kind.TEXTS:
+                return "text, or a list of texts"
             case Kind.NAMES:
                 return 'names of variables, such as "A,B" or ["A", "B"]'
             case _:
@@ -100,7 +103,7 @@ class Setting:
             case bool():
                 return "true" if value else "false"
             case tuple():
-                return ",".join(value) or "none"
+                return (" " if self.kind is Kind.TEXTS else ",").join(value) or self.default_text or "none"
             case int() if self.kind is Kind.BYTES:
                 for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
                     if value and value % (1 << power) == 0:
