@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from podium.domain.devices import DeviceUse
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.domain.signature import Signature
 
@@ -78,6 +79,14 @@ class HasShortcut(Protocol):
         returns to the last bit what `predict` returns for an array or a data frame of the same values. It may raise
         whatever it likes on what it does not take; the caller then asks `predict`.
         """
+
+
+@runtime_checkable
+class OnDevice(Protocol):
+    """A loaded model that knows where it computes. One that does not is taken to compute on the CPU."""
+
+    def use(self) -> DeviceUse:
+        """The device and how full it is now; cheap enough to be asked every second."""
 
 
 @dataclass(frozen=True, slots=True)

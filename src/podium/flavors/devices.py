@@ -1,5 +1,6 @@
 """Where a model computes: which device is taken, what it says of itself, and what running out of its memory looks like."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,7 +54,10 @@ def use_of(torch: Any, device: Any) -> DeviceUse:
     """What a device is called and how full it is now; a CPU's memory is the machine's business and not counted here."""
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
-        return DeviceUse(f"cuda:{device.index or 0}", torch.cuda.get_device_name(device), total - free, total)
+        busy = None
+        with contextlib.suppress(Exception):  # it needs pynvml, which PyTorch does not bring
+            busy = int(torch.cuda.utilization(device))
+        return DeviceUse(f"cuda:{device.index or 0}", torch.cuda.get_device_name(device), total - free, total, busy)
     if device.type == "mps":
         return DeviceUse("mps", "Apple GPU", torch.mps.driver_allocated_memory(), torch.mps.recommended_max_memory())
     return DeviceUse(device.type)

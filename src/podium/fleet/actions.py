@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from podium.domain.lifecycle import ReplicaState
@@ -14,6 +14,7 @@ from podium.fleet.causes import Cause
 from podium.fleet.copies import Copies
 from podium.fleet.events import Event
 from podium.fleet.gateways import Gateways
+from podium.fleet.gpus import GpuBook, visible_gpus
 from podium.fleet.journal import JournalKeeper
 from podium.fleet.logs import worker_log
 from podium.fleet.publisher import Publisher
@@ -28,11 +29,12 @@ _KILL_AFTER_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a server's replicas live: the endpoint's public name, the module that workers run, the folder of logs."""
+    """Where a server's replicas live: the endpoint's public name, the module that workers run, the folder of logs, GPUs."""
 
     endpoint: str
     module: tuple[str, ...]
     logs: Path
+    gpus: GpuBook = field(default_factory=lambda: GpuBook(visible_gpus()))
 
 
 class Crew:
@@ -120,6 +122,7 @@ class Crew:
         is_restart = version in self.served and version in self._keeper.journal.crashes
         self.counts.worker_restarts += is_restart
         self._began.setdefault(version, time.monotonic())
+        placement = self._place.gpus.take(identity, self._model.device)
         assignment = Assignment(
             identity,
             self.versions[version],
@@ -128,6 +131,8 @@ class Crew:
             self._place.module,
             is_beside=bool(self._publisher.targets),
             log=worker_log(self._place.logs, version),
+            device=placement.device,
+            environ=self._place.gpus.environ(placement),
         )
         replica = WorkerReplica(
             assignment, self._settings, self._copies.prepare, lambda: self._make_room(replica), self._changed
@@ -141,6 +146,7 @@ class Crew:
         await replica.run()
         # From here to the end without a pause: whoever looks sees the replica before, or all that follows from its end.
         del self.replicas[replica.id]
+        self._place.gpus.give_back(replica.id)
         self._gateways.forget(replica.id)
         if replica.failure is not None:
             self._note_failure(replica)

@@ -151,7 +151,13 @@ class Child:
         self._reap()
 
 
-def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None, python: str | None = None) -> Child:
+def spawn(
+    module: Sequence[str],
+    inherited: Mapping[str, int],
+    log: Path | None,
+    python: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Child:
     """Start `python -m MODULE ... --control-fd N` with the named descriptors.
 
     Args:
@@ -159,6 +165,7 @@ def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None,
         inherited: Flag to descriptor (`--board-fd`: 7); they stay the caller's.
         log: Appended to with what it prints; None discards it.
         python: Another interpreter than ours: of an environment.
+        environ: More variables than it has anyway.
 
     Raises:
         OSError: No process, descriptor or memory is to be had.
@@ -175,7 +182,7 @@ def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**child_environ(python), "PYTHONUNBUFFERED": "1", MARK: mark},
+                env={**child_environ(python), **(environ or {}), "PYTHONUNBUFFERED": "1", MARK: mark},
                 pass_fds=(theirs.fileno(), *inherited.values()),
                 start_new_session=True,
             )
