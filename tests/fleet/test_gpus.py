@@ -60,3 +60,11 @@ def test_a_worker_on_the_cpu_sees_none_and_a_machine_without_gpus_says_nothing()
 
     assert book.environ(book.take(1, "cpu")) == {"CUDA_VISIBLE_DEVICES": ""}
     assert bare.environ(bare.take(1, "cpu")) == bare.environ(bare.take(2, "auto")) == {}
+
+
+def test_mlflows_variable_has_its_say_where_the_setting_is_auto() -> None:
+    book = GpuBook(("0", "1", "2"), preferred="cuda:2")
+
+    shown = [book.environ(book.take(replica, device)) for replica, device in enumerate(("auto", "auto", "cuda"))]
+    assert [each["CUDA_VISIBLE_DEVICES"] for each in shown] == ["2", "2", "0"]
+    assert book.take(9, "auto").device == "auto"

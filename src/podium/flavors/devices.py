@@ -11,20 +11,23 @@ from podium.errors import LoadFailed
 DEFAULT_DEVICE = "MLFLOW_DEFAULT_PREDICTION_DEVICE"
 
 
-def choose_device(asked: str, configured: object, environ: Mapping[str, str], has_cuda: bool) -> str:
+def choose_device(asked: str, configured: object, environ: Mapping[str, str], gpus: int) -> str:
     """The device's name, in MLflow's order beneath what the operator says.
 
     Args:
         asked: The setting `device`; `auto` leaves it to the rest.
         configured: The model's own `model_config.device`, or None.
         environ: `MLFLOW_DEFAULT_PREDICTION_DEVICE` counts.
-        has_cuda: Whether there is a GPU for the rest of them to mean.
+        gpus: How many the library sees. A worker sees one: a number that the model or the variable says was meant for
+            the whole machine, and the supervisor has placed the worker already.
     """
     if asked != AUTO:
         return asked
-    if configured is not None and configured != AUTO:
-        return str(configured)
-    return environ.get(DEFAULT_DEVICE) or ("cuda" if has_cuda else "cpu")
+    said = str(configured) if configured not in {None, AUTO} else environ.get(DEFAULT_DEVICE)
+    if not said:
+        return "cuda" if gpus else "cpu"
+    kind, _, index = said.partition(":")
+    return kind if kind == "cuda" and index.isdigit() and gpus == 1 else said
 
 
 def torch_device(torch: Any, name: str) -> Any:

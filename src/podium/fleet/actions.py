@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from podium.fleet.causes import Cause
 from podium.fleet.copies import Copies
 from podium.fleet.events import Event
 from podium.fleet.gateways import Gateways
-from podium.fleet.gpus import GpuBook, visible_gpus
+from podium.fleet.gpus import PREFERRED, GpuBook, visible_gpus
 from podium.fleet.journal import JournalKeeper
 from podium.fleet.logs import worker_log
 from podium.fleet.publisher import Publisher
@@ -34,7 +35,7 @@ class Place:
     endpoint: str
     module: tuple[str, ...]
     logs: Path
-    gpus: GpuBook = field(default_factory=lambda: GpuBook(visible_gpus()))
+    gpus: GpuBook = field(default_factory=lambda: GpuBook(visible_gpus(), os.environ.get(PREFERRED, "")))
 
 
 class Crew:

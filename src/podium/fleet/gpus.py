@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from podium.domain.devices import Placement, place
+from podium.domain.load_terms import AUTO
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
+VISIBLE, PREFERRED = "CUDA_VISIBLE_DEVICES", "MLFLOW_DEFAULT_PREDICTION_DEVICE"
 _ROOT = Path("/")
 _MOST = 64
 
@@ -45,10 +46,12 @@ class GpuBook:
 
     Args:
         names: As `visible_gpus` gives them.
+        preferred: What MLFLOW_DEFAULT_PREDICTION_DEVICE says, which `auto` leaves the say.
     """
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self, names: tuple[str, ...], preferred: str = "") -> None:
         self._names = names
+        self._preferred = preferred if re.fullmatch(r"cuda(:\d{1,3})?", preferred) else AUTO
         self._taken: dict[int, int] = {}
 
     def take(self, replica: int, device: str) -> Placement:
@@ -59,6 +62,9 @@ class GpuBook:
             device: The setting.
         """
         placement = place(device, len(self._names), list(self._taken.values()))
+        if device == AUTO and placement.gpu is not None:
+            # Which device it is in the end is the library's to say, which knows the model's own config too.
+            placement = Placement(AUTO, place(self._preferred, len(self._names), list(self._taken.values())).gpu)
         if placement.gpu is not None:
             self._taken[replica] = placement.gpu
         return placement
