@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from podium.domain.load_terms import LoadTerms
-from podium.errors import LoadFailed
+from podium.errors import LoadFailed, OutOfDeviceMemory
 from podium.flavors.contract import Stored
 from podium.flavors.devices import choose_device, torch_device, use_of
 from podium.flavors.onnx import OnnxFlavor
 from podium.flavors.pytorch import PytorchFlavor
-from podium.flavors.pytorch_call import LoadedModule
+from podium.flavors.pytorch_call import LoadedModule, Terms, inputs_of
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU, and here is one")
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU and a PyTorch for it")
@@ -75,12 +75,16 @@ def test_a_cpu_has_no_memory_of_its_own_to_tell_of() -> None:
     assert (use_of(torch, torch.device("cpu")).device, use_of(torch, torch.device("cpu")).total_bytes) == ("cpu", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
 def test_compiling_that_fails_leaves_the_model_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """torch.compile fails when it is first called: here it finds no compiler."""
-    monkeypatch.setenv("CXX", str(tmp_path / "no-compiler"))
+    from torch._inductor import config
+
+    monkeypatch.setattr(config.cpp, "cxx", (str(tmp_path / "no-compiler"),))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
-    loaded = linear(tmp_path / "model", LoadTerms(compiles=True))
+    module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh()).eval()
+    loaded = LoadedModule(torch, module, inputs_of(module), Terms(torch.device("cpu"), compiles=True))
     expected = loaded.native(torch.from_numpy(ROWS)).detach().numpy()
     with pytest.warns(UserWarning, match="torch.compile failed on this model .*; it runs uncompiled"):
         answer = loaded.predict(ROWS.copy())
@@ -89,14 +93,15 @@ def test_compiling_that_fails_leaves_the_model_as_it_is(tmp_path: Path, monkeypa
     assert np.array_equal(expected, loaded.predict(ROWS.copy()))
 
 
+@pytest.mark.slow
 def test_threads_are_those_of_the_worker(tmp_path: Path) -> None:
     """The worker limits them before it imports anything."""
     code = (
-        "from podium.worker.priority import limit_threads\nlimit_threads(3)\nimport torch\nprint(torch.get_num_threads())"
+        "from podium.worker.priority import limit_threads\nlimit_threads(1)\nimport torch\nprint(torch.get_num_threads())"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, timeout=100, capture_output=True, text=True)
 
-    assert done.stdout.strip() == "3"
+    assert done.stdout.strip() == "1"
 
 
 def onnx_session(folder: Path, device: str) -> Any:
@@ -132,9 +137,6 @@ def test_a_gpu_that_is_full_says_so_and_has_its_memory_back(tmp_path: Path) -> N
     class Wide(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x.new_zeros(len(x), 1 << 40).sum(1)
-
-    from podium.errors import OutOfDeviceMemory
-    from podium.flavors.pytorch_call import Terms, inputs_of
 
     device = torch.device("cuda")
     model = LoadedModule(torch, Wide(), inputs_of(Wide()), Terms(device))
