@@ -9,13 +9,14 @@ from typing import Any
 
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
+from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.folders import part_of
 from podium.flavors.notes import note
 from podium.flavors.pickles import check_allowed, dump_cloudpickle, load_pickle, modules_in, names_main
 from podium.flavors.sklearn_forests import direct_forest
 from podium.flavors.sklearn_rows import rows_of
-from podium.flavors.sklearn_shortcuts import shortcut_of
+from podium.flavors.sklearn_shortcuts import claims_of
 
 SKOPS, CLOUDPICKLE, PICKLE = "skops", "cloudpickle", "pickle"
 _FORMATS = (SKOPS, CLOUDPICKLE, PICKLE)
@@ -42,9 +43,9 @@ class LoadedEstimator:
         """Call a forest without its thread pool, where that is proven to answer the same."""
         self._call = direct_forest(self.native, self.method) or self._call
 
-    def shortcut(self) -> tuple[Callable[[Any], Any], str] | None:
-        """See `flavors.contract.Loaded.shortcut`."""
-        return shortcut_of(self.native, self.method)
+    def claims(self, inputs: Inputs) -> Sequence[Claim]:
+        """See `flavors.contract.HasShortcut`."""
+        return claims_of(self.native, self.method, inputs)
 
 
 class SklearnFlavor:

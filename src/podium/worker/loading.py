@@ -119,7 +119,7 @@ def _runtime(predictor: Predictor, planned: PlannedInput | None) -> str:
     """What answers, for people."""
     shortcut = None if planned is None else planned.shortcut
     name = type(predictor.loaded.native).__name__
-    return f"{name} by itself" if shortcut is None else f"{name} by {shortcut.what}, proven equal to the last bit"
+    return f"{name} by itself" if shortcut is None else f"{name} by {shortcut.what}, proven {shortcut.proof.sentence}"
 
 
 def resident_bytes() -> int:
