@@ -28,13 +28,14 @@ class Podium:
     """A home folder and the commands that use it.
 
     Args:
-        folder: Existing and empty; everything goes there.
+        folder: Existing and empty; everything goes there. Commands run by `interpreter`, the tests' own unless it is set.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.temp = folder / "tmp"
+        self.interpreter = sys.executable
         self.temp.mkdir()
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")},
@@ -48,7 +49,7 @@ class Podium:
     def run(self, *arguments: str, timeout_s: float = 60, check: bool = True) -> subprocess.CompletedProcess[str]:
         """One command, to its end."""
         done = subprocess.run(
-            [sys.executable, "-m", "podium", *arguments],
+            [self.interpreter, "-m", "podium", *arguments],
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
@@ -63,7 +64,7 @@ class Podium:
     def python(self, script: str, *arguments: str) -> str:
         """Run a script that uses the Python API; returns what it printed."""
         done = subprocess.run(
-            [sys.executable, "-c", script, *arguments],
+            [self.interpreter, "-c", script, *arguments],
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
@@ -81,7 +82,7 @@ class Podium:
         log = self.folder / f"serve-{port}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "podium", "serve", "-m", uri, "-p", str(port), *flags],
+                [*prefix, self.interpreter, "-m", "podium", "serve", "-m", uri, "-p", str(port), *flags],
                 env=self.environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

@@ -72,7 +72,8 @@ class LoaderModuleFlavor:
         except ModuleNotFoundError as error:
             raise LoadFailed(
                 f"MLmodel's loader_module is {name}, and importing it failed: {error}. It belongs into the model's "
-                "code/ folder (code_paths= when the model is saved) or into a package of this environment.",
+                "code/ folder (code_paths= when the model is saved) or into a package of this environment, such as the "
+                "flavor plugin that the model was saved with.",
                 cause="import_error",
             ) from error
         if not hasattr(module, "_load_pyfunc"):

@@ -15,7 +15,7 @@ from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.domain.signature import Signature
 from podium.errors import InvalidModel, LoadFailed, PodiumError
-from podium.flavors.catalog import flavor_loading
+from podium.flavors.choice import flavor_loading
 from podium.flavors.contract import Flavor, Loaded, RowIndependence, Stored
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import ADVICE, is_mlflow_importable
