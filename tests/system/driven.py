@@ -40,6 +40,8 @@ class Podium:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")},
             "PODIUM_HOME": str(self.home),
+            # Workers get no variable of podium's, but those of a language: by this one they are found.
+            "LC_TEST_HOME": str(self.home),
             "TMPDIR": str(self.temp),
         }
         if path := os.environ.get("PYTHONPATH"):
@@ -99,7 +101,7 @@ class Podium:
 
     def processes(self) -> dict[int, str]:
         """Every process that runs with this home: its id and command line."""
-        mark = f"PODIUM_HOME={self.home}".encode()
+        mark = f"LC_TEST_HOME={self.home}".encode()
         found = {}
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) == os.getpid():

@@ -2,10 +2,12 @@
 
 import importlib
 import inspect
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from podium.domain.model_code import CodeNeed, refuse
 from podium.domain.signature import Signature
 from podium.errors import InvalidModel, LoadFailed
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
@@ -49,6 +51,8 @@ class LoaderModuleFlavor:
         folder, config = stored.folder, stored.config
         entry = stored.of("python_function")
         name = str(entry.get("loader_module"))
+        # Also a loader that has podium's name for a flavor: here it is MLflow's, which unpickles.
+        refuse([CodeNeed(f"loader_module {name}", "is a loader that is not podium's")], stored.terms, os.environ)
         install()
         load = self._find(name, [each for each in stored.flavors if each != "python_function"])
         path = part_of(folder, entry["data"], "data") if entry.get("data") else folder.resolve()

@@ -15,7 +15,6 @@ from podium.errors import InvalidInput, InvalidParams, OutOfDeviceMemory
 from podium.flavors.devices import is_out_of_memory, use_of
 from podium.flavors.notes import note
 
-
 _MOST_FORMS = 4096
 
 

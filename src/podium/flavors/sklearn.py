@@ -1,5 +1,6 @@
 """scikit-learn: skops by default, cloudpickle or pickle on request or where skops cannot hold the estimator."""
 
+import json
 import pickle
 import sys
 import zipfile
@@ -7,7 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
+from podium.domain.model_code import CodeNeed, pickle_need
 from podium.domain.signature import Signature
+from podium.domain.skops_types import foreign_types, is_trusted_type
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
 from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
@@ -104,7 +108,7 @@ class SklearnFlavor:
 
     def load(self, stored: Stored) -> Loaded:
         method = str(stored.of("python_function").get("predict_fn") or "predict")
-        estimator = load_estimator(stored.folder, stored.flavors)
+        estimator = load_estimator(stored.folder, stored.flavors, stored.terms)
         if not hasattr(estimator, method):
             raise InvalidModel(f"{type(estimator).__name__} has no method {method}, which MLmodel's predict_fn names.")
         return LoadedEstimator(estimator, method)
@@ -114,7 +118,7 @@ class SklearnFlavor:
         return rows_of(loaded.native, loaded.method if isinstance(loaded, LoadedEstimator) else "predict")
 
 
-def load_estimator(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> Any:
+def load_estimator(folder: Path, flavors: Mapping[str, Mapping[str, Any]], terms: LoadTerms = DEFAULT_TERMS) -> Any:
     """The estimator itself; works for transformers too, which have no predict and so no python_function entry.
 
     An absent serialization_format means pickle, as in files of MLflow 1.
@@ -130,7 +134,9 @@ def load_estimator(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> An
     written = own.get("serialization_format") or PICKLE
     if written not in _FORMATS:
         raise InvalidModel(f"MLmodel's serialization_format is {written!r}; podium reads {list(_FORMATS)}.")
-    check_allowed(f"a scikit-learn model in the {written} format")
+    is_skops = written == SKOPS
+    by_mlflow = CodeNeed(path.name, "is a skops file, whose trusted types are its author's", is_pickle=True, is_code=False)
+    check_allowed(terms, by_mlflow if is_skops else pickle_need(path.name, "Save it with serialization_format='skops'"))
     try:
         import sklearn  # noqa: F401
     except ImportError as error:
@@ -142,11 +148,27 @@ def load_estimator(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> An
     except ImportError as error:
         raise MissingDependency("skops", "This model (serialization_format: skops)", "sklearn") from error
     try:
-        return skops.io.load(path, trusted=own.get("skops_trusted_types"))
+        trusted = own.get("skops_trusted_types") if terms.allows_code else _trusted_by_us(path, terms)
+        return skops.io.load(path, trusted=trusted)
     except zipfile.BadZipFile as error:
         raise InvalidModel(
             f"{path} is damaged or no skops file ({error}). Copy the model's folder anew, or save it again."
         ) from error
+
+
+def _trusted_by_us(path: Path, terms: LoadTerms) -> list[str]:
+    """The types that skops asks about, where all of the file's are on podium's own list; what MLmodel says does not count.
+
+    Raises:
+        LoadFailed: One is not.
+    """
+    import skops.io
+
+    with zipfile.ZipFile(path) as archive:
+        foreign = foreign_types(json.loads(archive.read("schema.json")))
+    if foreign:
+        check_allowed(terms, CodeNeed(path.name, f"holds types beyond podium's own list: {', '.join(foreign[:5])}"))
+    return [name for name in skops.io.get_untrusted_types(file=path) if is_trusted_type(name)]
 
 
 def _write(

@@ -18,6 +18,7 @@ from podium.errors import PodiumError
 from podium.fleet.causes import Cause, cause_of_death
 from podium.fleet.children import Child, spawn
 from podium.fleet.copies import Prepared
+from podium.fleet.isolation import USER, World
 from podium.fleet.machine import OomKills, oom_kills, resident_bytes
 from podium.registry.resolve import Resolved
 from podium.settings.model import ModelSettings
@@ -77,6 +78,7 @@ class WorkerReplica:
         changed: Callable[["WorkerReplica"], None],
     ) -> None:
         self.id = assignment.id
+        self.endpoint = assignment.endpoint
         self.version = assignment.resolved.label
         self.resolved = assignment.resolved
         self.state = ReplicaState.STARTING
@@ -185,6 +187,19 @@ class WorkerReplica:
                 Cause("hang", f"It was busy with one batch for more than {self._settings.hang_s:g} s and was killed.")
             )
 
+    def check_memory(self) -> None:
+        """Kill a worker that holds more memory than it may."""
+        if self._assignment.settings.worker_memory is not None:
+            self._is_too_large(self.rss_bytes)
+
+    def _is_too_large(self, held: int) -> bool:
+        limit = self._assignment.settings.worker_memory
+        if limit is None or held <= limit:
+            return False
+        has, may = f"{held >> 20} MiB", f"{limit >> 20} MiB"
+        self.kill(Cause("out_of_memory", f"It held {has} of memory and may hold {may} (worker_memory), so it was ended."))
+        return True
+
     async def _start(self) -> None:
         self.prepared = await self._or_woken(self._prepare(self.resolved))
         if self.prepared is None:
@@ -194,12 +209,19 @@ class WorkerReplica:
             return
         self.board = create_board()
         self._reader = BoardReader(self.board)
-        assignment = self._assignment
-        self._child = spawn(
-            assignment.module, {"--board-fd": self.board}, assignment.log, self.prepared.python, assignment.environ
-        )
-        self.step = "start"
         settings = self._assignment.settings
+        world = World(
+            settings.isolation,
+            settings.worker_env,
+            settings.worker_user,
+            self.prepared.folder,
+            self.prepared.home,
+            has_devices=settings.terms.device != "cpu",
+            more=self._assignment.environ,
+        )
+        board, log = {"--board-fd": self.board}, self._assignment.log
+        self._child = spawn(self._assignment.module, board, log, self.prepared.python, world)
+        self.step = "start"
         is_told = await self._child.send_large(
             Load(
                 path=str(self.prepared.folder),
@@ -216,7 +238,9 @@ class WorkerReplica:
                 busy_wait_us=self._settings.busy_wait_us,
                 has_shortcuts=settings.runtime == "auto",
                 dialect=settings.dialect,
-                terms=dataclasses.replace(settings.terms, device=assignment.device or settings.device),
+                terms=dataclasses.replace(settings.terms, device=self._assignment.device or settings.device),
+                memory_bytes=settings.worker_memory,
+                is_hidden=settings.isolation == USER,
             )
         )
         if is_told:
@@ -257,6 +281,8 @@ class WorkerReplica:
                 self.step = step
                 self._changed(self)
             case Ready() if self.state is ReplicaState.STARTING and not self.is_abandoned:
+                if self._is_too_large(message.rss_bytes):
+                    return
                 self.ready, self.ready_at = message, time.monotonic()
                 self._enter(ReplicaState.READY)
             case LoadError(cause, text):

@@ -13,6 +13,7 @@ from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, Envir
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
 RUNTIMES = ("auto", "original")
+ISOLATIONS = ("none", "user", "sandbox")
 
 # Said under [serve], by a variable or a flag it is meant for every model; under [models.NAME] for that one.
 _model = partial(declare, is_of_model=True)
@@ -33,6 +34,9 @@ class ModelSettings:
         load_timeout_s: A version that is not ready by then has failed to load.
         mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
         env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
+        isolation, worker_user: As in `fleet.isolation.World`; `worker_env` are its `variables`.
+        worker_memory: Bytes of resident memory.
+        allow_code: As `allows_code` in `domain.load_terms.LoadTerms`.
         environments: How environments are built, the same for all models of a server.
     """
 
@@ -73,6 +77,23 @@ class ModelSettings:
     installs_mlflow: bool = _model(
         False, "install_mlflow", Kind.SWITCH, "Build mlflow into the environment, also where podium does without."
     )
+    allow_code: bool = _model(
+        True, "allow_code", Kind.SWITCH, "Load models whose files run code: pickles, modules, loaders of their own."
+    )
+    isolation: str = _model(
+        "none",
+        "isolation",
+        Kind.WORD,
+        "Round each worker: nothing, another user, a sandbox.",
+        choices=ISOLATIONS,
+    )
+    worker_user: str | None = _model(None, "worker_user", Kind.TEXT, "Whom workers run as, with isolation user.")
+    worker_env: tuple[str, ...] = _model(
+        (), "worker_env", Kind.NAMES, "More of the server's variables that workers get, by name.", default_text="none"
+    )
+    worker_memory: int | None = _model(
+        None, "worker_memory", Kind.BYTES, "Memory beyond which a worker is ended.", least=64 << 20, default_text="none"
+    )
     environments: EnvironmentSettings = EnvironmentSettings()  # noqa: RUF009
 
     def __post_init__(self) -> None:
@@ -85,6 +106,10 @@ class ModelSettings:
             raise Misconfigured(f"gather_percent = {self.gather_percent}: must be 0 (never wait) to 100")
         if self.batching not in BATCHING:
             raise Misconfigured(f"batching = {self.batching!r}: must be one of {', '.join(BATCHING)}")
+        if self.isolation not in ISOLATIONS:
+            raise Misconfigured(f"isolation = {self.isolation!r}: must be one of {', '.join(ISOLATIONS)}")
+        if ours := [name for name in self.worker_env if name.startswith("PODIUM_")]:
+            raise Misconfigured(f"worker_env names {', '.join(ours)}: podium's own variables are never passed to workers")
         if self.runtime not in RUNTIMES:
             raise Misconfigured(f"runtime = {self.runtime!r}: must be one of {', '.join(RUNTIMES)}")
         if self.is_row_independent and self.batching == "off":
@@ -104,7 +129,7 @@ class ModelSettings:
     @property
     def terms(self) -> LoadTerms:
         """On what terms the model is loaded."""
-        return LoadTerms(self.device, self.precision, self.compiles)
+        return LoadTerms(self.device, self.precision, self.compiles, self.allow_code)
 
     @property
     def environment(self) -> EnvironmentOrder:

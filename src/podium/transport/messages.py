@@ -50,6 +50,8 @@ class Load:
         model_config: Overrides of the model's own config, or None.
         dialect: How requests are read and answers written.
         terms: Where the model is to compute, and whether its folder may run code.
+        memory_bytes: The most memory that the worker may hold; None for what the machine has.
+        is_hidden: It runs as a user of its own, whose other processes may not look into it.
     """
 
     path: str
@@ -68,6 +70,8 @@ class Load:
     model_config: dict[str, Any] | None = None
     dialect: Dialect = COMPAT
     terms: LoadTerms = DEFAULT_TERMS
+    memory_bytes: int | None = None
+    is_hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)

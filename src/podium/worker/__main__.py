@@ -16,6 +16,7 @@ from typing import NoReturn
 from podium.transport.board import CAPACITY, BoardWriter
 from podium.transport.control import ControlSocket
 from podium.transport.messages import BrokenMessage, Drained, Load, LoadError, Message
+from podium.worker.confinement import confine
 from podium.worker.log import log_event, warn_once
 from podium.worker.mailbox import Mailbox
 from podium.worker.overseer import Overseer
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     control = ControlSocket(control_socket)
     order, early = _first_order(control)
     limit_threads(order.threads)
+    confine(order.is_hidden, order.memory_bytes)
     mailbox = Mailbox()
     overseer = Overseer(control, mailbox)
     overseer.listen_to_signals()
