@@ -6,7 +6,7 @@ from functools import partial
 
 from podium.domain.batching import BatchingMode
 from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
-from podium.domain.load_terms import LoadTerms
+from podium.domain.load_terms import PRECISIONS, LoadTerms
 from podium.errors import Misconfigured
 from podium.settings.declared import Kind, declare
 from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, EnvironmentSettings, environment_order
@@ -31,6 +31,7 @@ class ModelSettings:
         runtime: What may answer, once proven: `exact` a shortcut that changes no bit, `onnx` an accepted conversion before
             that, `auto` a shortcut before a conversion; `original` the model's own method alone.
         threads: For BLAS, OpenMP and onnxruntime in each worker.
+        device, precision, compiles: As in `domain.load_terms.LoadTerms`.
         load_timeout_s: A version that is not ready by then has failed to load.
         mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
         env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
@@ -58,6 +59,13 @@ class ModelSettings:
         choices=RUNTIMES,
     )
     threads: int = _model(1, "threads", Kind.COUNT, "Threads of each worker's numeric libraries.")
+    device: str = _model(
+        "auto", "device", Kind.TEXT, "Where models compute: auto (a GPU where there is one), cpu, cuda, cuda:N, mps."
+    )
+    precision: str = _model(
+        "full", "precision", Kind.WORD, "The model's own, or less where PyTorch can (autocast).", choices=PRECISIONS
+    )
+    compiles: bool = _model(False, "compile", Kind.SWITCH, "Let PyTorch compile its models (torch.compile).")
     load_timeout_s: float = _model(300.0, "load_timeout", Kind.SECONDS, "Seconds for a version to load.")
     mode: Mode = _model(  # noqa: RUF009
         "compat", "mode", Kind.WORD, "As MLflow's server answers, or refusing what it changes silently.", choices=MODES
@@ -111,7 +119,7 @@ class ModelSettings:
             raise Misconfigured(f"runtime = {self.runtime!r}: must be one of {', '.join(RUNTIMES)}")
         if self.is_row_independent and self.batching == "off":
             raise Misconfigured("row_independent and batching off contradict each other; leave one of them out.")
-        _ = self.dialect  # refuses words that it does not know
+        _ = self.dialect, self.terms  # refuse words that they do not know
 
     @property
     def merges(self) -> str:
@@ -126,7 +134,7 @@ class ModelSettings:
     @property
     def terms(self) -> LoadTerms:
         """On what terms the model is loaded."""
-        return LoadTerms(allows_code=self.allow_code)
+        return LoadTerms(self.device, self.precision, self.compiles, self.allow_code)
 
     @property
     def environment(self) -> EnvironmentOrder:
