@@ -70,7 +70,11 @@ def _averaged(estimator: Any, method: str) -> Final | None:
     members = list(estimator.estimators_) if is_forest else [estimator]
     classes = getattr(estimator, "classes_", None)
     width = 1 if classes is None else len(classes)
-    trees = [_tree(each.tree_, each.tree_.value[:, 0, :width]) for each in members]
+    values = [each.tree_.value[:, 0, :width] for each in members]
+    if classes is not None and any(abs(float(each[0].sum()) - 1) > 1e-6 for each in values):
+        # Trees of scikit-learn before 1.4 hold counts, and make shares of them for each row.
+        values = [each / each.sum(axis=1, keepdims=True) for each in values]
+    trees = [_tree(each.tree_, shares) for each, shares in zip(members, values, strict=True)]
     thresholds = _thresholds(trees)
     if _are_small(trees):
         adds = TreeSums(trees, 1, np.zeros((1, width)), np.float32)
