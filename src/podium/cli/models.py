@@ -49,6 +49,8 @@ _AS_IN_MLFLOW = {
     "predict": ("podium.cli.models_predict", "predict"),
     "prepare-env": ("podium.cli.models_predict", "prepare_env"),
     "serve": ("podium.cli.models_serve", "models_serve"),
+    "sign": ("podium.cli.models_sign", "sign"),
+    "verify": ("podium.cli.models_sign", "verify"),
     "update-pip-requirements": ("podium.cli.models_requirements", "update_pip_requirements"),
 }
 

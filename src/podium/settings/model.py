@@ -34,6 +34,7 @@ class ModelSettings:
         mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
         env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
         isolation, worker_user: As in `fleet.isolation.World`; `worker_env` are its `variables`.
+        verify_key: Path of the key that has signed every model which is loaded here.
         worker_memory: Bytes of resident memory.
         allow_code: As `allows_code` in `domain.load_terms.LoadTerms`.
         environments: How environments are built, the same for all models of a server.
@@ -82,6 +83,9 @@ class ModelSettings:
     worker_user: str | None = _model(None, "worker_user", Kind.TEXT, "Whom workers run as, with isolation user.")
     worker_env: tuple[str, ...] = _model(
         (), "worker_env", Kind.NAMES, "More of the server's variables that workers get, by name.", default_text="none"
+    )
+    verify_key: str | None = _model(
+        None, "verify_key", Kind.TEXT, "A public key (PEM): only models that it verifies are loaded.", default_text="none"
     )
     worker_memory: int | None = _model(
         None, "worker_memory", Kind.BYTES, "Memory beyond which a worker is ended.", least=64 << 20, default_text="none"
