@@ -101,7 +101,7 @@ def test_models_are_named_in_a_file_each_with_its_own_settings(house):
     clash = house.command("serve", "-m", str(first), "-m", f"{first.name}={second}")
     with house.serving(uri=None) as server:
         assert [each["replicas_wanted"] for each in server.status["endpoints"].values()] == [2, 1]
-        assert len(server.workers("a")) == 2
+        until(lambda: len(server.workers("a")) == 2, "both replicas of a are ready")
         assert server.status["settings"]["models.a.workers"] == {"value": "2", "source": "podium.toml:5"}
         assert versions(server, "a", "b") == [1, 2]
         one = house.command("status", "b").stdout

@@ -78,13 +78,17 @@ class Podium:
             raise AssertionError(f"the script exited {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def serve(self, uri: str, *flags: str, prefix: Sequence[str] = ()) -> "Server":
-        """Start `podium serve` on a free port; returns once it is ready. `prefix` is a command to run it under."""
+    def serve(self, uri: str | None, *flags: str, prefix: Sequence[str] = ()) -> "Server":
+        """Start `podium serve` on a free port; returns once it is ready.
+
+        `prefix` is a command to run it under; without a `uri`, podium.toml says what is served.
+        """
         port = free_port()
         log = self.folder / f"serve-{port}.log"
+        named = [] if uri is None else ["-m", uri]
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [*prefix, self.interpreter, "-m", "podium", "serve", "-m", uri, "-p", str(port), *flags],
+                [*prefix, self.interpreter, "-m", "podium", "serve", *named, "-p", str(port), *flags],
                 env=self.environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,

@@ -2,17 +2,20 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from podium.api.predicting import check_digest
+from podium.domain.load_terms import LoadTerms
+from podium.domain.worker_variables import kept_variables
 from podium.environments.build import existing
 from podium.environments.choice import Asking, Environment, choose, root_of
 from podium.environments.export import export_wheels
 from podium.environments.kept import KeptEnvironment, kept, remnants, remove, superfluous
 from podium.environments.resolve import FOLDER, Request, Resolution, kept_resolution, lock_file, resolve
 from podium.errors import Misconfigured, NotFound
+from podium.models.code_needs import check_code
 from podium.models.mlmodel import read_mlmodel
 from podium.registry.resolve import Resolved
 from podium.settings.environments import AUTO, EnvironmentOrder
@@ -55,25 +58,41 @@ class Locked:
     as_of: str | None
 
 
-def asking_for(found: Resolved, order: EnvironmentOrder, home: Home, tell: Callable[[str], None]) -> Asking:
-    """Whoever asks for a model's environment.
+def asking_for(
+    found: Resolved, order: EnvironmentOrder, home: Home, tell: Callable[[str], None], *, allow_code: bool = True
+) -> Asking:
+    """Whoever asks for a model's environment: the model is tried in it, with the variables that a worker gets.
+
+    Args:
+        found: The model.
+        order: Which environment.
+        home: Keeps it.
+        tell: Called with lines for people.
+        allow_code: Whether loading may run code that the folder brings.
 
     Raises:
         DigestMismatch, InvalidModel: The model's folder is not what it should be.
-        Misconfigured: The order asks for no environment.
+        LoadFailed: The model needs code to be run, and that is not allowed.
     """
-    if order.manager in {"local", AUTO}:
-        raise Misconfigured(f"--env-manager {order.manager} builds nothing; use uv, virtualenv or conda.")
     check_digest(found)
-    return Asking(found.folder, read_mlmodel(found.folder), order, root_of(order, home), tell)
+    mlmodel, terms = read_mlmodel(found.folder), LoadTerms(allows_code=allow_code)
+    check_code(found.folder, mlmodel, terms)
+    return Asking(found.folder, mlmodel, order, root_of(order, home), tell, terms=terms, confine=_only_kept)
+
+
+def _only_kept(command: Sequence[str], environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    return list(command), kept_variables(environ)
 
 
 def built(asking: Asking) -> Environment:
     """The model's environment, built unless it is there, with the model tried in it.
 
     Raises:
+        Misconfigured: The order asks for no environment.
         Misconfigured, InvalidModel, LoadFailed: As `environments.choice.choose`.
     """
+    if asking.order.manager in {"local", AUTO}:
+        raise Misconfigured(f"--env-manager {asking.order.manager} builds nothing; use uv, virtualenv or conda.")
     environment = choose(asking)
     environment.release()
     return environment

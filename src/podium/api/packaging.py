@@ -85,7 +85,7 @@ def save_model(
     Args:
         model: A scikit-learn estimator, an ONNX model, a PythonModel, a function, or the path of a .py file.
         path: The folder; must not exist, or be empty.
-        flavor: `sklearn`, `onnx` or `pyfunc`; None finds the one that takes this model.
+        flavor: `sklearn`, `onnx`, `keras`, `tensorflow` or `pyfunc`; None finds the one that takes this model.
         signature: From `infer_signature`; None reads it off a type hint or the example, False leaves it out.
         input_example: What predict takes, or `(that, params)`. Becomes the trial request that servers warm up on.
         pip_requirements: In place of the inferred ones: lines, or the path of a file.

@@ -1,6 +1,7 @@
 """`podium env`: the Pythons that are built for models."""
 
 import dataclasses
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,12 @@ from podium.cli.mlflow_options import INSTALL_MLFLOW
 from podium.cli.output import counted, print_facts, print_json, print_table, shown
 from podium.cli.setting_options import said_by_flags, setting_options
 from podium.settings.declared import settings_of
-from podium.settings.environments import EnvironmentOrder, EnvironmentSettings, check_manager, environment_order
+from podium.settings.environments import EnvironmentSettings, check_manager, environment_order
 
 if TYPE_CHECKING:
     from podium.environments.choice import Asking
     from podium.environments.kept import KeptEnvironment
+    from podium.settings.provenance import Chosen
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _SETTINGS = settings_of(EnvironmentSettings)
@@ -133,7 +135,7 @@ def prune(days: float | None, unused: bool, dry_run: bool, is_json: bool) -> Non
     """
     from podium.api.environments import prune as prune_them
 
-    most_bytes = None if unused or days is not None else _settings().most_bytes or None
+    most_bytes = None if unused or days is not None else _chosen()["serve.env_cache_size"] or None
     pruned = prune_them(_root(), older_than_days=days, is_unused=unused, most_bytes=most_bytes, is_dry=dry_run)
     if is_json:
         print_json(dataclasses.asdict(pruned) | {"size_bytes": pruned.size_bytes, "is_dry": dry_run})
@@ -192,26 +194,22 @@ def _asking(model: str, env_manager: str, install_mlflow: bool) -> "Asking":
     from podium.api.environments import asking_for
     from podium.api.registering import Registry
 
-    registry = Registry()
-    return asking_for(registry.resolve(model), _order(env_manager, install_mlflow), registry.home, _tell)
+    chosen, registry = _chosen(), Registry()
+    settings = EnvironmentSettings(**chosen.fields(EnvironmentSettings))
+    order = environment_order(env_manager, os.environ, install_mlflow, settings=settings)
+    is_allowed = bool(chosen["serve.allow_code"])
+    return asking_for(registry.resolve(model), order, registry.home, _tell, allow_code=is_allowed)
 
 
-def _order(env_manager: str, install_mlflow: bool) -> EnvironmentOrder:
-    import os
-
-    return environment_order(env_manager, os.environ, install_mlflow, settings=_settings())
-
-
-def _settings() -> EnvironmentSettings:
+def _chosen() -> "Chosen":
+    """Every setting: what the flags do not say, podium.toml and the variables do."""
     from podium.api.endpoint import choose
 
     beneath, said = said_by_flags(_SETTINGS)
-    return EnvironmentSettings(**choose(said, beneath).fields(EnvironmentSettings))
+    return choose(said, beneath)
 
 
 def _root() -> Path:
-    import os
-
     from podium.environments.choice import root_of
     from podium.settings.home import find_home
 

@@ -46,6 +46,7 @@ _VERSION = VersionNumber()
 # command: (module, attribute); imported when it runs, for `podium models list` needs no server.
 _AS_IN_MLFLOW = {
     "compare": ("podium.cli.models_compare", "compare"),
+    "accelerate": ("podium.cli.models_accelerate", "accelerate"),
     "predict": ("podium.cli.models_predict", "predict"),
     "prepare-env": ("podium.cli.models_predict", "prepare_env"),
     "serve": ("podium.cli.models_serve", "models_serve"),

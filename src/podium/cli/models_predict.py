@@ -82,7 +82,8 @@ def predict(
 @MODEL_URI
 @ENV_MANAGER
 @INSTALL_MLFLOW
-def prepare_env(uri: str, env_manager: str, install_mlflow: bool) -> None:
+@ALLOW_CODE
+def prepare_env(uri: str, env_manager: str, install_mlflow: bool, allow_code: bool) -> None:
     """Build the Python that a model needs, so that serving it and scoring with it start at once; print its path.
 
     With --env-manager local it is checked that this one meets the model's requirements. Exit code 1 when it does not.
@@ -91,7 +92,8 @@ def prepare_env(uri: str, env_manager: str, install_mlflow: bool) -> None:
     from podium.api.registering import Registry
 
     registry = Registry()
-    prepared = prepare(registry.resolve(uri), order_of(env_manager, install_mlflow=install_mlflow), registry.home, _tell)
+    order = order_of(env_manager, install_mlflow=install_mlflow)
+    prepared = prepare(registry.resolve(uri), order, registry.home, _tell, allow_code=allow_code)
     click.echo(prepared.reason, err=True)
     click.echo(prepared.python)
 

@@ -92,8 +92,8 @@ class Foreground:
             self._supervisor.stop()
 
     async def _show_progress(self) -> None:
-        """A line every two seconds while nothing serves yet."""
-        waited_s = 0.0
+        """A line every two seconds while nothing serves yet; in a file or a log one for each step."""
+        waited_s, said = 0.0, dict[str, str]()
         while True:
             await asyncio.sleep(_QUIET_S)
             waited_s += _QUIET_S
@@ -103,7 +103,10 @@ class Foreground:
                     steps = [replica["step"] for replica in status["replicas"] if replica["step"]]
                     subject = f"{name}: " if len(endpoints) > 1 else ""
                     doing = steps[0] if steps else "wait"
-                    click.echo(f"{subject}loading version {status['wanted']}: {doing}, {waited_s:.0f} s", err=True)
+                    step = f"{subject}loading version {status['wanted']}: {doing}"
+                    if said.get(name) != step or sys.stderr.isatty():
+                        said[name] = step
+                        click.echo(f"{step}, {waited_s:.0f} s", err=True)
 
     def _tell(self, event: Event) -> None:
         is_one = len(self._supervisor.endpoints) == 1

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from podium.domain.devices import DeviceUse
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.domain.signature import Signature
 from podium.flavors.claims import Claim, Inputs
@@ -74,6 +75,14 @@ class HasShortcut(Protocol):
 
     def claims(self, inputs: Inputs) -> Sequence[Claim]:
         """Cheaper ways, the likeliest first; none where there is no cheaper way for such inputs."""
+
+
+@runtime_checkable
+class OnDevice(Protocol):
+    """A loaded model that knows where it computes. One that does not is taken to compute on the CPU."""
+
+    def use(self) -> DeviceUse:
+        """The device and how full it is now; cheap enough to be asked every second."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ from podium.flavors.sklearn_shortcuts import claims_of
 
 SKOPS, CLOUDPICKLE, PICKLE = "skops", "cloudpickle", "pickle"
 _FORMATS = (SKOPS, CLOUDPICKLE, PICKLE)
-_FILES = {SKOPS: "model.skops", CLOUDPICKLE: "model.pkl", PICKLE: "model.pkl"}
+FILES = {SKOPS: "model.skops", CLOUDPICKLE: "model.pkl", PICKLE: "model.pkl"}
 # Whose types a model's author trusts by having made the model of them.
-_TRUSTED_PACKAGES = ("sklearn", "numpy", "scipy")
+TRUSTED_PACKAGES = ("sklearn", "numpy", "scipy")
 _PREDICT_FNS = ("predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba", "score")
 
 
@@ -86,12 +86,10 @@ class SklearnFlavor:
                 f"sk_model is {model.__name__ + ', a class' if isinstance(model, type) else 'a ' + type(model).__name__}; "
                 "expected a fitted scikit-learn estimator or pipeline."
             )
-        if asked is not None and asked not in _FORMATS:
-            raise InvalidInput(f"serialization_format is {asked!r}; expected one of {list(_FORMATS)}.")
         if method not in _PREDICT_FNS:
             raise InvalidInput(f"pyfunc_predict_fn is {method!r}; expected one of {list(_PREDICT_FNS)}.")
-        chosen, trusted, modules = _write(model, folder, asked, trusted)
-        file = _FILES[chosen]
+        chosen, trusted, modules = write_estimator(model, folder, asked, trusted)
+        file = FILES[chosen]
         entries: dict[str, dict[str, Any]] = {
             "sklearn": {
                 "code": None,
@@ -131,7 +129,21 @@ def load_estimator(folder: Path, flavors: Mapping[str, Mapping[str, Any]], terms
         raise InvalidModel(f"The model holds no scikit-learn estimator; its flavors are {sorted(flavors)}.")
     file = pyfunc.get("model_path") or pyfunc.get("data") or own.get("pickled_model")
     path = part_of(folder, file, "model_path")
-    written = own.get("serialization_format") or PICKLE
+    return read_estimator(path, own.get("serialization_format") or PICKLE, own.get("skops_trusted_types"), terms)
+
+
+def read_estimator(path: Path, written: str, trusted: Sequence[str] | None, terms: LoadTerms = DEFAULT_TERMS) -> Any:
+    """The estimator in a file.
+
+    Args:
+        path: The file.
+        written: Its format, MLmodel's `serialization_format`.
+        trusted: What MLmodel's `skops_trusted_types` says; counts only where the terms allow code.
+        terms: Whether the file may run code.
+
+    Raises:
+        LoadFailed, InvalidModel, MissingDependency.
+    """
     if written not in _FORMATS:
         raise InvalidModel(f"MLmodel's serialization_format is {written!r}; podium reads {list(_FORMATS)}.")
     is_skops = written == SKOPS
@@ -148,7 +160,7 @@ def load_estimator(folder: Path, flavors: Mapping[str, Mapping[str, Any]], terms
     except ImportError as error:
         raise MissingDependency("skops", "This model (serialization_format: skops)", "sklearn") from error
     try:
-        trusted = own.get("skops_trusted_types") if terms.allows_code else _trusted_by_us(path, terms)
+        trusted = trusted if terms.allows_code else _trusted_by_us(path, terms)
         return skops.io.load(path, trusted=trusted)
     except zipfile.BadZipFile as error:
         raise InvalidModel(
@@ -171,19 +183,36 @@ def _trusted_by_us(path: Path, terms: LoadTerms) -> list[str]:
     return [name for name in skops.io.get_untrusted_types(file=path) if is_trusted_type(name)]
 
 
-def _write(
-    model: Any, folder: Path, asked: str | None, trusted: Sequence[str] | None
+def write_estimator(
+    model: Any,
+    folder: Path,
+    asked: str | None,
+    trusted: Sequence[str] | None,
+    packages: Sequence[str] = TRUSTED_PACKAGES,
 ) -> tuple[str, Sequence[str] | None, set[str]]:
-    """Write the file; returns its format, the types to trust when it is read, and the top-level modules it names."""
+    """Write the file; returns its format, the types to trust when it is read, and the top-level modules it names.
+
+    Args:
+        model: The estimator.
+        folder: Gets `model.skops` or `model.pkl`.
+        asked: The format; None takes skops where it can, else cloudpickle with a note that says why.
+        trusted: Names of types to trust beside those of `packages`.
+        packages: Whose types are trusted.
+
+    Raises:
+        InvalidInput: An unknown format, or one that cannot hold the estimator.
+    """
+    if asked is not None and asked not in _FORMATS:
+        raise InvalidInput(f"serialization_format is {asked!r}; expected one of {list(_FORMATS)}.")
     if asked in {None, SKOPS}:
-        needed = _write_skops(model, folder / _FILES[SKOPS], trusted)
+        needed = _write_skops(model, folder / FILES[SKOPS], trusted, packages)
         if not isinstance(needed, str):
             return SKOPS, needed, modules_in(model)
-        (folder / _FILES[SKOPS]).unlink(missing_ok=True)
+        (folder / FILES[SKOPS]).unlink(missing_ok=True)
         if asked == SKOPS:
             raise InvalidInput(needed)
         note(f"Saved with cloudpickle instead of skops: {needed}")
-    path = folder / _FILES[PICKLE]
+    path = folder / FILES[PICKLE]
     if asked != PICKLE:
         return CLOUDPICKLE, trusted, dump_cloudpickle(model, path, protocol=pickle.DEFAULT_PROTOCOL)
     try:
@@ -202,7 +231,9 @@ def _write(
     return PICKLE, trusted, modules_in(model)
 
 
-def _write_skops(model: Any, path: Path, trusted: Sequence[str] | None) -> Sequence[str] | str | None:
+def _write_skops(
+    model: Any, path: Path, trusted: Sequence[str] | None, packages: Sequence[str]
+) -> Sequence[str] | str | None:
     """Write with skops and read back, as MLflow does.
 
     Types of scikit-learn and of what it is built upon are trusted: this is the author's own object, and skops knows no
@@ -217,7 +248,7 @@ def _write_skops(model: Any, path: Path, trusted: Sequence[str] | None) -> Seque
     try:
         skops.io.dump(model, path)
         unknown = [name for name in skops.io.get_untrusted_types(file=path) if name not in (trusted or ())]
-        if foreign := [name for name in unknown if name.partition(".")[0] not in _TRUSTED_PACKAGES]:
+        if foreign := [name for name in unknown if name.partition(".")[0] not in packages]:
             return _foreign(foreign)
         needed = sorted({*(trusted or ()), *unknown}) if unknown else trusted
         skops.io.load(path, trusted=None if needed is None else list(needed))

@@ -93,6 +93,7 @@ class Crew:
         is_restart = version in self.served and version in self._keeper.journal.crashes
         self.counts.worker_restarts += is_restart
         self._began.setdefault(version, time.monotonic())
+        placement = self._site.gpus.take(identity, self._order.settings.device)
         assignment = Assignment(
             identity,
             self.versions[version],
@@ -101,6 +102,8 @@ class Crew:
             self._site.programs.worker,
             is_beside=bool(self._publisher.targets(self._order.name)),
             log=worker_log(self._site.home.logs / self._order.name, version),
+            device=placement.device,
+            environ=self._site.gpus.environ(placement),
         )
         replica = WorkerReplica(
             assignment, self._site.settings, self._copies.prepare, lambda: self._make_room(replica), self._changed
@@ -114,6 +117,7 @@ class Crew:
         await replica.run()
         # From here to the end without a pause: whoever looks sees the replica before, or all that follows from its end.
         del self.replicas[replica.id]
+        self._site.gpus.give_back(replica.id)
         self._gateways.forget(replica.id)
         if replica.failure is not None:
             self._note_failure(replica)

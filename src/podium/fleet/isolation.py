@@ -47,6 +47,7 @@ class World:
         folder: Its model's copy; nothing else of podium's home is to be seen.
         home: podium's, which a sandbox hides.
         has_devices: Whether it may use a GPU.
+        more: Variables of its own: which GPU it sees.
     """
 
     isolation: str = NONE
@@ -55,10 +56,11 @@ class World:
     folder: Path | None = None
     home: Path | None = None
     has_devices: bool = True
+    more: Mapping[str, str] = field(default_factory=dict)
 
     def environ(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
         """The variables of the server's that it gets."""
-        return kept_variables(environ, self.variables)
+        return {**kept_variables(environ, self.variables), **self.more}
 
 
 OPEN = World()

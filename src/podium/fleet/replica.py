@@ -1,15 +1,17 @@
 """One replica: a worker process with one version, from the private copy to its end, and why it ended."""
 
 import asyncio
+import dataclasses
 import logging
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from podium.domain.causes import load_cause
+from podium.domain.devices import DeviceUse
 from podium.domain.lifecycle import ReplicaState, advance
 from podium.domain.rollout import Failure
 from podium.errors import PodiumError
@@ -41,6 +43,8 @@ class Assignment:
         module: What is run as a worker.
         is_beside: Whether another version is serving meanwhile: load at low priority.
         log: What the worker prints goes there.
+        device: Where it is to compute, in place of the setting; None leaves it at that.
+        environ: More variables for its process.
     """
 
     id: int
@@ -50,6 +54,8 @@ class Assignment:
     module: tuple[str, ...]
     is_beside: bool
     log: Path
+    device: str | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 class WorkerReplica:
@@ -107,6 +113,25 @@ class WorkerReplica:
     def rss_bytes(self) -> int:
         """Resident memory now; 0 without a process."""
         return resident_bytes(self.pid) if self.pid else 0
+
+    @property
+    def row_cap(self) -> int:
+        """The most rows of a batch now, as the worker has measured; 0 before it is ready."""
+        return self._reader.row_cap if self._reader else 0
+
+    @property
+    def device(self) -> DeviceUse | None:
+        """Where it computes and how full that was when it looked last; None before it is ready."""
+        if self.ready is None:
+            return None
+        said = self.ready.device
+        # Labels and terminals have it: of bounded length, whatever the model's process says.
+        said = dataclasses.replace(said, device=said.device[:_LONGEST_NAME], name=said.name[:_LONGEST_NAME])
+        used, total = self._reader.device_memory if self._reader else (0, 0)
+        if self._reader is None or not total:
+            return said
+        busy = self._reader.device_utilisation_percent
+        return dataclasses.replace(said, used_bytes=used, total_bytes=total, utilisation_percent=busy)
 
     async def run(self) -> None:
         """Live: copy, start, load, serve, end. Never raises for what a model or the machine does."""
@@ -192,6 +217,7 @@ class WorkerReplica:
             self.prepared.folder,
             self.prepared.home,
             has_devices=settings.terms.device != "cpu",
+            more=self._assignment.environ,
         )
         board, log = {"--board-fd": self.board}, self._assignment.log
         self._child = spawn(self._assignment.module, board, log, self.prepared.python, world)
@@ -210,9 +236,11 @@ class WorkerReplica:
                 threads=settings.threads,
                 is_low_priority=self._assignment.is_beside,
                 busy_wait_us=self._settings.busy_wait_us,
-                has_shortcuts=settings.runtime == "auto",
+                has_shortcuts=settings.runtime != "original",
+                conversion=_conversion(self.prepared, settings.runtime),
+                prefers_conversion=settings.runtime == "onnx",
                 dialect=settings.dialect,
-                terms=settings.terms,
+                terms=dataclasses.replace(settings.terms, device=self._assignment.device or settings.device),
                 memory_bytes=settings.worker_memory,
                 is_hidden=settings.isolation == USER,
             )
@@ -299,3 +327,8 @@ def _cause_of(error: PodiumError | OSError) -> Cause:
     if isinstance(error, PodiumError):
         return Cause(load_cause(error), error.message)
     return Cause("load_error", f"It could not be started: {error.strerror or error}.")
+
+
+def _conversion(prepared: Prepared, runtime: str) -> str | None:
+    """The folder of the conversion that a worker may answer by."""
+    return None if prepared.conversion is None or runtime not in {"auto", "onnx"} else str(prepared.conversion)

@@ -9,6 +9,7 @@ from typing import Any
 from podium.domain.references import ModelRef
 from podium.fleet.bell import Bell
 from podium.fleet.events import Event
+from podium.fleet.gpus import GpuBook
 from podium.fleet.logs import SERVER
 from podium.fleet.sources import Observer, Wish
 from podium.settings.home import Home
@@ -82,6 +83,7 @@ class Site:
         memory: Bytes that are available on this machine now.
         next_id: Gives numbers for replicas, none twice.
         tasks: Owns whatever goes on beside the loop.
+        gpus: Which replica has which GPU.
     """
 
     home: Home
@@ -93,3 +95,4 @@ class Site:
     memory: Callable[[], int]
     next_id: Callable[[], int]
     tasks: asyncio.TaskGroup
+    gpus: GpuBook

@@ -16,9 +16,10 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
     is_settled        what is wanted serves, with all its replicas, in every gateway
     wanted_failure    {version, cause, message, at} when what is wanted did not load, else null
     source            {is_up, error, is_followed}: whether the registry answers, why not, whether it is asked at all
-    replicas          [{id, version, state, step, pid, rss_bytes}]; replicas_wanted
+    replicas          [{id, version, state, step, pid, rss_bytes, max_batch_rows, device: {device, name, used_bytes,
+                      total_bytes} or null}]; replicas_wanted
     model             of what serves, or null: {version, digest, is_verified, flavor, python, executable, batching: {is_on,
-                      reason}, runtime, requirements: {are_met, mismatches}, warnings, load_s}
+                      reason}, runtime, proof, requirements: {are_met, mismatches}, warnings, load_s}
     failed            [{version, cause, message, at, is_vetoed}], newest last; is_vetoed: not tried again
                       until another is wanted
     restarts          {workers}; swaps
@@ -31,6 +32,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from podium.domain.devices import DeviceUse
 from podium.domain.lifecycle import ReplicaState
 from podium.domain.rollout import Failure, Journal
 from podium.domain.traffic import Target
@@ -186,12 +188,28 @@ def _endpoint_metrics(situation: Situation) -> list[dict[str, Any]]:
         entries.append(_metric("podium_replicas", {**own, "version": version, "state": state.value}, value))
     for cause, count in sorted((counts.load_failures or {}).items()):
         entries.append(_metric("podium_load_failures_total", {**own, "cause": cause}, count))
+    for replica in situation.replicas:
+        entries += _replica_metrics(replica, own)
     for target in situation.targets:
         entries += _target_metrics(target, own, situation.served.get(target.version))
     return entries
 
 
 _COUNTED = (ReplicaState.STARTING, ReplicaState.READY, ReplicaState.DRAINING)
+
+
+def _replica_metrics(replica: WorkerReplica, own: Mapping[str, str]) -> Iterable[dict[str, Any]]:
+    labels = {**own, "version": replica.version, "replica": str(replica.id)}
+    if replica.row_cap:
+        yield _metric("podium_batch_rows_limit", labels, replica.row_cap)
+    use = replica.device
+    if use is not None and use.total_bytes:
+        on = {**labels, "device": use.device, "device_name": use.name}
+        yield _metric("podium_device_memory_used_bytes", on, use.used_bytes)
+        yield _metric("podium_device_memory_bytes", on, use.total_bytes)
+    if use is not None and use.utilisation_percent is not None:
+        on = {**labels, "device": use.device, "device_name": use.name}
+        yield _metric("podium_device_utilisation_ratio", on, use.utilisation_percent / 100)
 
 
 def _target_metrics(target: Target, own: Mapping[str, str], served: Served | None) -> Iterable[dict[str, Any]]:
@@ -232,9 +250,26 @@ def _replica(replica: WorkerReplica) -> dict[str, Any]:
         "state": replica.state.value,
         "step": replica.step if replica.state is ReplicaState.STARTING else None,
         "pid": replica.pid,
-        # Rounded, so that the document does not change all the time.
-        "rss_bytes": replica.rss_bytes // (16 * _MEBIBYTE) * 16 * _MEBIBYTE,
+        # Sizes are rounded, so that the document does not change all the time.
+        "rss_bytes": _rounded(replica.rss_bytes),
+        "max_batch_rows": replica.row_cap or None,
+        "device": _device(replica.device),
     }
+
+
+def _device(use: DeviceUse | None) -> dict[str, Any] | None:
+    if use is None:
+        return None
+    return {
+        "device": use.device,
+        "name": use.name or None,
+        "used_bytes": _rounded(use.used_bytes) if use.total_bytes else None,
+        "total_bytes": use.total_bytes or None,
+    }
+
+
+def _rounded(size: int) -> int:
+    return size // (16 * _MEBIBYTE) * 16 * _MEBIBYTE
 
 
 def _model(serving: str | None, served: Mapping[str, Served]) -> dict[str, Any] | None:
@@ -251,6 +286,7 @@ def _model(serving: str | None, served: Mapping[str, Served]) -> dict[str, Any] 
         "executable": ready.executable,
         "batching": {"is_on": ready.is_batching, "reason": ready.batching_reason},
         "runtime": ready.runtime,
+        "proof": ready.proof,
         "requirements": {"are_met": not unmet, "mismatches": unmet},
         "warnings": list(ready.warnings),
         "load_s": round(ready.load_s, 3),

@@ -20,6 +20,7 @@ from podium.fleet.causes import Cause
 from podium.fleet.endpoint import Endpoint
 from podium.fleet.events import Event
 from podium.fleet.gateways import Gateways
+from podium.fleet.gpus import PREFERRED, GpuBook, visible_gpus
 from podium.fleet.herald import Herald
 from podium.fleet.isolation import check_isolation
 from podium.fleet.machine import available_memory, started_at
@@ -139,6 +140,7 @@ class Supervisor:
                     self._memory,
                     next_id,
                     tasks,
+                    GpuBook(visible_gpus(), os.environ.get(PREFERRED, "")),
                 )
                 self._gateways = Gateways(site, sockets, slots, series, self._gateway_died)
                 self._herald = Herald(self._folder, self._gateways, series)

@@ -6,13 +6,13 @@ from functools import partial
 
 from podium.domain.batching import BatchingMode
 from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
-from podium.domain.load_terms import LoadTerms
+from podium.domain.load_terms import PRECISIONS, LoadTerms
 from podium.errors import Misconfigured
 from podium.settings.declared import Kind, declare
 from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, EnvironmentSettings, environment_order
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
-RUNTIMES = ("auto", "original")
+RUNTIMES = ("auto", "exact", "onnx", "original")
 ISOLATIONS = ("none", "user", "sandbox")
 
 # Said under [serve], by a variable or a flag it is meant for every model; under [models.NAME] for that one.
@@ -28,8 +28,10 @@ class ModelSettings:
         batching: A `domain.batching.BatchingMode`.
         max_batch_rows, gather_percent, max_queue_rows: As in `transport.messages.Load`.
         is_row_independent: Whoever serves the model declares that each row is answered by itself.
-        runtime: `auto` answers by a shortcut where one is proven to change no bit; `original` by the model's own method.
+        runtime: What may answer, once proven: `exact` a shortcut that changes no bit, `onnx` an accepted conversion before
+            that, `auto` a shortcut before a conversion; `original` the model's own method alone.
         threads: For BLAS, OpenMP and onnxruntime in each worker.
+        device, precision, compiles: As in `domain.load_terms.LoadTerms`.
         load_timeout_s: A version that is not ready by then has failed to load.
         mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
         env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
@@ -51,9 +53,20 @@ class ModelSettings:
         False, "row_independent", Kind.SWITCH, "Declare that each row is answered by itself: batching is on."
     )
     runtime: str = _model(
-        "auto", "runtime", Kind.WORD, "A shortcut proven equal to the model's own method, or that itself.", choices=RUNTIMES
+        "auto",
+        "runtime",
+        Kind.WORD,
+        "What may answer: any proven way, an exact one, ONNX first, the model.",
+        choices=RUNTIMES,
     )
     threads: int = _model(1, "threads", Kind.COUNT, "Threads of each worker's numeric libraries.")
+    device: str = _model(
+        "auto", "device", Kind.TEXT, "Where models compute: auto (a GPU where there is one), cpu, cuda, cuda:N, mps."
+    )
+    precision: str = _model(
+        "full", "precision", Kind.WORD, "The model's own, or less where PyTorch can (autocast).", choices=PRECISIONS
+    )
+    compiles: bool = _model(False, "compile", Kind.SWITCH, "Let PyTorch compile its models (torch.compile).")
     load_timeout_s: float = _model(300.0, "load_timeout", Kind.SECONDS, "Seconds for a version to load.")
     mode: Mode = _model(  # noqa: RUF009
         "compat", "mode", Kind.WORD, "As MLflow's server answers, or refusing what it changes silently.", choices=MODES
@@ -110,7 +123,7 @@ class ModelSettings:
             raise Misconfigured(f"runtime = {self.runtime!r}: must be one of {', '.join(RUNTIMES)}")
         if self.is_row_independent and self.batching == "off":
             raise Misconfigured("row_independent and batching off contradict each other; leave one of them out.")
-        _ = self.dialect  # refuses words that it does not know
+        _ = self.dialect, self.terms  # refuse words that they do not know
 
     @property
     def merges(self) -> str:
@@ -125,7 +138,7 @@ class ModelSettings:
     @property
     def terms(self) -> LoadTerms:
         """On what terms the model is loaded."""
-        return LoadTerms(allows_code=self.allow_code)
+        return LoadTerms(self.device, self.precision, self.compiles, self.allow_code)
 
     @property
     def environment(self) -> EnvironmentOrder:

@@ -12,8 +12,9 @@ import dataclasses
 import math
 import types
 from dataclasses import dataclass, field
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
+from podium.domain.devices import CPU, DeviceUse
 from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.errors import Misconfigured, PodiumError
@@ -44,6 +45,7 @@ class Load:
         packages: Names whose installed versions Ready reports (the model's requirements).
         busy_wait_us: How long to look for the next request of a lone client before sleeping; 0 never.
         has_shortcuts: Whether the model may be answered for by what is proven equal to it.
+        conversion: The folder of a conversion that was accepted, or None; `prefers_conversion` takes it before others.
         threads: For BLAS, OpenMP and onnxruntime; set before anything is imported.
         is_low_priority: Load at low priority because another version is serving meanwhile.
         model_config: Overrides of the model's own config, or None.
@@ -64,6 +66,8 @@ class Load:
     packages: list[str] = field(default_factory=list)
     busy_wait_us: int = 0
     has_shortcuts: bool = True
+    conversion: str | None = None
+    prefers_conversion: bool = False
     threads: int = 1
     is_low_priority: bool = False
     model_config: dict[str, Any] | None = None
@@ -122,6 +126,8 @@ class Ready:
         warnings: Sentences for people (a library mismatch, an example that failed).
         plan: `domain.input_plan.InputPlan` as JSON: bodies that gateways may decode; None where there is no such plan.
         runtime: What runs the model, for people: its own method, or a shortcut that was proven equal to it.
+        proof: What was compared for that (`worker.parity.Proof` as JSON); None where the model answers by itself.
+        device: Where it computes, and how full that is.
     """
 
     flavor: str
@@ -136,6 +142,8 @@ class Ready:
     warnings: list[str] = field(default_factory=list)
     plan: dict[str, Any] | None = None
     runtime: str = ""
+    proof: dict[str, Any] | None = None
+    device: DeviceUse = CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,14 +269,16 @@ _KINDS: dict[str, type[Any]] = {
     )
 }  # fmt: skip
 
-_NESTED: dict[str, type[Any]] = {"dialect": Dialect, "terms": LoadTerms}
+_NESTED: dict[type[Any], dict[str, type[Any]]] = {
+    Load: {"dialect": Dialect, "terms": LoadTerms},
+    Ready: {"device": DeviceUse},
+}
 
 
 def message_to_json(message: Message) -> dict[str, Any]:
     """The message's fields, and its class name as `type`."""
     fields = {item.name: getattr(message, item.name) for item in dataclasses.fields(message)}
-    if isinstance(message, Load):
-        fields |= {"dialect": dataclasses.asdict(message.dialect), "terms": dataclasses.asdict(message.terms)}
+    fields |= {name: dataclasses.asdict(fields[name]) for name in _NESTED.get(type(message), ())}
     return {"type": type(message).__name__, **fields}
 
 
@@ -282,8 +292,8 @@ def message_from_json(entry: Any) -> Message:
         raise BrokenMessage("a control message of no known type")
     kind = _KINDS[entry["type"]]
     fields = {name: value for name, value in entry.items() if name != "type"}
-    if kind is Load:
-        fields |= {name: _value(nested, fields[name]) for name, nested in _NESTED.items() if name in fields}
+    nested = _NESTED.get(kind, {})
+    fields |= {name: _value(inner, fields[name]) for name, inner in nested.items() if name in fields}
     for item in dataclasses.fields(kind):
         if item.name in fields and not _fits(fields[item.name], item.type):
             raise BrokenMessage(f"a {kind.__name__} message whose {item.name} is not of type {item.type}")
@@ -296,9 +306,17 @@ def message_from_json(entry: Any) -> Message:
 
 def _value(kind: type[Any], entry: Any) -> Any:
     try:
-        return kind(**entry)
+        value = kind(**entry)
     except (TypeError, Misconfigured) as error:
-        raise BrokenMessage(f"a Load message with a {kind.__name__} that cannot be read: {error}") from error
+        raise BrokenMessage(f"a message with a {kind.__name__} that cannot be read: {error}") from error
+    if odd := [item.name for item in dataclasses.fields(kind) if not _fits(getattr(value, item.name), _plain(item.type))]:
+        raise BrokenMessage(f"a message with a {kind.__name__} whose {odd[0]} is of another type")
+    return value
+
+
+def _plain(kind: Any) -> Any:
+    """A word's type is text: which words there are, its class has checked."""
+    return str if get_origin(kind) is Literal else kind
 
 
 def _fits(value: Any, kind: Any) -> bool:

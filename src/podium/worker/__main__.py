@@ -85,7 +85,7 @@ def _serve(order: Load, control: ControlSocket, board: BoardWriter, mailbox: Mai
         _leave(EXIT_LOAD_FAILED)
     gather_share = order.gather_percent / 100
     policy = BatchPolicy(max_rows=max(order.max_batch_rows, 1), max_requests=CAPACITY, gather_share=gather_share)
-    runner = Runner(loaded.predictor, board, loaded.verdict.is_batching, loaded.planned)
+    runner = Runner(loaded.predictor, board, loaded.verdict.is_batching, loaded.planned, policy.max_rows)
     loop = Loop(loaded.predictor, runner, board, mailbox, policy, order.max_queue_rows, loaded.planned, order.busy_wait_us)
     os.register_at_fork(after_in_child=loop.abandon)
     warn_once()
