@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from podium.cli.serve import curl_line
+from podium.environments.choice import Environment
 from podium.fleet.copies import Prepared
 from podium.fleet.status import Served
 
@@ -20,7 +21,7 @@ def served(tmp_path: Path, body: Any) -> Served:
     if body is not None:
         (folder / "serving_input_example.json").write_text(json.dumps(body, indent=2))
     mlmodel = {"saved_input_example_info": {"artifact_path": "input_example.json"}}
-    return Served(Prepared(folder, "sha256:0", False, mlmodel, [], [], "python"), cast("Any", None))
+    return Served(Prepared(folder, "sha256:0", False, mlmodel, [], [], Environment("python", "a test")), cast("Any", None))
 
 
 def test_a_short_example_is_in_the_line_itself(tmp_path: Path) -> None:

@@ -12,28 +12,37 @@ from pathlib import Path
 import pytest
 from wheels import offline, repack, write_wheel
 
-from podium.environments.build import Stopped, Tools, build, existing
-from podium.environments.interpreters import Interpreter, find_interpreter, find_uv, version_of
+from podium.environments.build import build, existing
+from podium.environments.interpreters import find_interpreter
+from podium.environments.kept import kept
+from podium.environments.resolve import Request
+from podium.environments.running import Job, Stopped
 from podium.environments.spec import EnvironmentSpec
-from podium.errors import LoadFailed, Misconfigured
+from podium.environments.tools import Tools, find_uv, tool_environ
+from podium.errors import LoadFailed
+from podium.settings.environments import EnvironmentSettings
 
 OURS = find_interpreter(None, os.environ)
 UV = find_uv(os.environ)
-HERE = Path(__file__).parent
+BY_PIP, BY_UV = Tools(OURS), Tools(OURS, uv=UV)
+needs_uv = pytest.mark.skipif(UV is None, reason="no uv")
 # In a process of its own, so that it can be killed half-way.
 BUILD = """
-import os, sys
+import os, sys, time
 from pathlib import Path
-from podium.environments.build import Tools, build
-from podium.environments.interpreters import find_interpreter
-from podium.environments.spec import EnvironmentSpec
-spec = EnvironmentSpec(None, tuple(sys.argv[2:]), tuple(sys.argv[2:]))
-build(Path(sys.argv[1]), spec, Tools(find_interpreter(None, os.environ)), os.environ)
+sys.path.insert(0, sys.argv[1])
+from test_build import BY_UV, job_of, request_of
+from podium.environments.build import build
+build(Path(sys.argv[2]), request_of(*sys.argv[3:]), job_of(Path(sys.argv[2]), dict(os.environ)))
 """
 
 
-def spec_of(*lines):
-    return EnvironmentSpec(None, lines, lines)
+def request_of(*lines, tools=BY_UV, **settings):
+    return Request(EnvironmentSpec(None, lines, lines), tools, EnvironmentSettings(**settings))
+
+
+def job_of(root, environ, seconds=120.0, **more):
+    return Job(root / "logs" / "build.log", tool_environ(environ), time.monotonic() + seconds, **more)
 
 
 @pytest.fixture(scope="module")
@@ -46,110 +55,142 @@ def shelf(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("uv", [None, pytest.param(UV, marks=pytest.mark.skipif(UV is None, reason="no uv"))])
-def test_an_environment_holds_what_was_asked_for_and_is_found_again(tmp_path, shelf, uv):
-    spec, tools = spec_of("numpy", "tinydep==1.0"), Tools(OURS, uv=uv)
+@pytest.mark.parametrize("tools", [pytest.param(BY_PIP, id="pip"), pytest.param(BY_UV, id="uv", marks=needs_uv)])
+def test_an_environment_holds_what_was_asked_for_and_is_found_again(tmp_path, shelf, tools):
+    request = request_of("numpy", "tinydep==1.0", tools=tools)
 
-    python = build(tmp_path, spec, tools, offline(shelf))
+    built = build(tmp_path, request, job_of(tmp_path, offline(shelf)))
 
-    said = subprocess.run([python, "-I", "-c", "import tinydep; print(tinydep.VERSION)"], capture_output=True, check=True)
+    said = subprocess.run(
+        [built.python, "-I", "-c", "import tinydep; print(tinydep.VERSION)"], capture_output=True, check=True
+    )
     assert said.stdout == b"1\n"
-    assert existing(tmp_path, spec, tools) == python
-    assert existing(tmp_path, spec_of("numpy"), tools) is None
+    assert existing(tmp_path, request).python == built.python
+    assert existing(tmp_path, request_of("numpy", tools=tools)) is None
 
 
-def test_what_cannot_be_installed_leaves_nothing_but_a_log(tmp_path, shelf):
+@needs_uv
+def test_requests_that_come_to_the_same_versions_share_one_environment(tmp_path, shelf):
+    """Whatever their words: what is in it is its name."""
+    job = job_of(tmp_path, offline(shelf))
+    first = build(tmp_path, request_of("numpy", "tinydep"), job)
+
+    second = build(tmp_path, request_of("numpy", "tinydep>=2"), job)
+
+    assert (first.key, first.python) == (second.key, second.python)
+    assert len(kept(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("tools", [pytest.param(BY_PIP, id="pip"), pytest.param(BY_UV, id="uv", marks=needs_uv)])
+def test_what_cannot_be_installed_leaves_nothing_but_a_log(tmp_path, shelf, tools):
     """The message has the tool's last words, without a password, the log's place and the way out."""
     environ = {**offline(shelf), "PIP_NO_INDEX": "0", "PIP_INDEX_URL": "http://me:secret@127.0.0.1:9/", "PIP_RETRIES": "0"}
-    spec, tools = spec_of("no-such-package-of-podiums"), Tools(OURS)
+    del environ["PIP_NO_INDEX"]
+    request = request_of("no-such-package-of-podiums", tools=tools)
 
     with pytest.raises(LoadFailed, match="no-such-package-of-podiums") as caught:
-        build(tmp_path, spec, tools, environ)
+        build(tmp_path, request, job_of(tmp_path, {**environ, "UV_HTTP_RETRIES": "0"}))
 
     assert caught.value.cause == "environment"
     assert "--env-manager local" in caught.value.message
+    assert str(tmp_path / "logs" / "build.log") in caught.value.message
     assert "secret" not in caught.value.message
-    assert existing(tmp_path, spec, tools) is None
-    assert {path.suffix for path in tmp_path.iterdir()} == {".log", ".lock"}
+    assert existing(tmp_path, request) is None
+    assert kept(tmp_path) == []
 
 
 def test_an_environment_without_numpy_is_none(tmp_path, shelf):
     """The worker needs it; whoever asks later must not be given what cannot work."""
     with pytest.raises(LoadFailed, match="No module named 'numpy'"):
-        build(tmp_path, spec_of("tinydep"), Tools(OURS), offline(shelf))
+        build(tmp_path, request_of("tinydep", tools=BY_PIP), job_of(tmp_path, offline(shelf)))
+
+    assert kept(tmp_path) == []
 
 
+@needs_uv
 def test_a_build_that_was_killed_is_not_used_and_made_good(tmp_path, shelf):
-    """SIGKILL while pip runs: no marker, and the next one builds."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", BUILD, str(tmp_path), "numpy", "tinydep==2.0"], env=offline(shelf), start_new_session=True
-    )
-    spec, tools = spec_of("numpy", "tinydep==2.0"), Tools(OURS)
-    folder = tmp_path / spec.key(tools.identity)
-    _until(lambda: list(folder.glob("*/bin/python")), process)
+    """SIGKILL while uv works: no marker, and the next one builds; of the first nothing is left."""
+    command = [sys.executable, "-c", BUILD, str(Path(__file__).parent), str(tmp_path), "numpy", "tinydep==2.0"]
+    environ = {**offline(shelf), "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(command, env=environ, start_new_session=True)
+    _until(lambda: list(tmp_path.glob("*/*/bin/python")), process)
     process.kill()
     process.wait(20)
+    request = request_of("numpy", "tinydep==2.0")
+    left = {path.parent.parent for path in tmp_path.glob("*/*/bin/python")}
 
-    assert existing(tmp_path, spec, tools) is None
-    left = {path.name for path in folder.iterdir() if path.is_dir()}
-    python = build(tmp_path, spec, tools, offline(shelf))
+    assert existing(tmp_path, request) is None
+    built = build(tmp_path, request, job_of(tmp_path, offline(shelf)))
 
-    assert existing(tmp_path, spec, tools) == python
     assert left
-    assert {path.name for path in folder.iterdir() if path.is_dir()} == {Path(python).parent.parent.name}
+    assert {path.parent.parent for path in tmp_path.glob("*/*/bin/python")} == {Path(built.python).parent.parent}
+    assert existing(tmp_path, request).python == built.python
 
 
+@needs_uv
 def test_two_who_ask_at_once_get_one_environment(tmp_path, shelf):
-    pythons: list[str] = []
-    spec, tools = spec_of("numpy"), Tools(OURS)
+    built = []
+    request = request_of("numpy")
     threads = [
-        threading.Thread(target=lambda: pythons.append(build(tmp_path, spec, tools, offline(shelf)))) for _ in range(2)
+        threading.Thread(target=lambda: built.append(build(tmp_path, request, job_of(tmp_path, offline(shelf)))))
+        for _ in range(2)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(120)
 
-    assert len(pythons) == 2
-    assert len(set(pythons)) == 1
+    assert len(built) == 2
+    assert len({each.python for each in built}) == 1
+    assert len(list(tmp_path.glob("*/*/bin/python"))) == 1
 
 
 def test_a_build_ends_when_nobody_wants_it(tmp_path, shelf):
     """Its processes with it; nothing is left that could be taken for an environment."""
     wanted_until = time.monotonic() + 0.5
+    job = job_of(tmp_path, offline(shelf), is_stopped=lambda: time.monotonic() > wanted_until)
 
     with pytest.raises(Stopped):
-        build(tmp_path, spec_of("numpy"), Tools(OURS), offline(shelf), lambda: time.monotonic() > wanted_until)
+        build(tmp_path, request_of("numpy", tools=BY_PIP), job)
 
-    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+    assert list(tmp_path.glob("*/*/bin/python")) == []
     assert not [pid for pid in _processes() if str(tmp_path) in _command(pid)]
 
 
 def test_a_build_has_an_end(tmp_path, shelf):
     with pytest.raises(LoadFailed, match="did not come to an end in time"):
-        build(tmp_path, spec_of("numpy"), Tools(OURS), offline(shelf), limit_s=0.3)
+        build(tmp_path, request_of("numpy", tools=BY_PIP), job_of(tmp_path, offline(shelf), seconds=0.3))
 
 
-def test_a_python_that_is_not_there_is_named_with_the_way_out():
-    with pytest.raises(Misconfigured, match=r"wants Python 3\.99.*uv python install 3\.99.*--env-manager local"):
-        find_interpreter("3.99", {"PATH": "/nonexistent"})
+@needs_uv
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
+def test_a_full_disk_is_called_one_and_the_next_try_succeeds(tmp_path, shelf):
+    """On a disk of 6 MiB numpy has no room; nothing of it is used."""
+    small, request = tmp_path / "small", request_of("numpy")
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(small)], check=False)
+    if mounted.returncode:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        with pytest.raises(LoadFailed, match=r"the disk is full\. .* MiB left"):
+            build(small / "envs", request, job_of(small / "envs", offline(shelf)))
+
+        assert kept(small / "envs") == []
+        assert list((small / "envs").glob("*/*/bin/python")) == []
+        subprocess.run(["mount", "-o", "remount,size=400m", str(small)], check=True)
+        assert build(small / "envs", request, job_of(small / "envs", offline(shelf))).python.startswith(str(small))
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
 
 
-def test_a_python_that_podium_cannot_run_in_is_named():
-    with pytest.raises(Misconfigured, match=r"saved with Python 3\.8, and podium's worker.* needs 3\.11 or newer"):
-        find_interpreter("3.8", os.environ)
+@needs_uv
+def test_a_folder_of_wheels_takes_the_place_of_every_index(tmp_path, shelf):
+    """No variable of ours, no index, no network."""
+    environ = {name: value for name, value in offline(shelf).items() if not name.startswith("PIP_")}
 
+    built = build(tmp_path, request_of("numpy", "tinydep", wheels=str(shelf)), job_of(tmp_path, environ))
 
-def test_a_python_of_pyenvs_is_found_where_path_has_none(tmp_path):
-    """Whatever stands there is asked for its version: a folder's name proves nothing."""
-    for version in ("3.77.1", "3.78.0"):
-        (tmp_path / "versions" / version / "bin").mkdir(parents=True)
-    python = tmp_path / "versions/3.77.1/bin/python"
-    python.write_text("#!/bin/sh\necho 3.77.1\n")
-    python.chmod(0o755)
-
-    assert find_interpreter("3.77", {"PATH": "", "PYENV_ROOT": str(tmp_path)}) == Interpreter(str(python), "3.77.1")
-    assert version_of(str(tmp_path / "versions/3.78.0/bin/python")) is None
+    assert "tinydep==2.0" in built.resolution.packages
 
 
 def _processes():

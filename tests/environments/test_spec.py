@@ -46,7 +46,15 @@ def test_mlflow_that_no_file_names_is_the_one_that_saved_the_model(folder):
 
 
 def test_the_native_loaders_are_those_of_the_flavors():
-    assert set(flavor_named("sklearn").loader_modules) | set(flavor_named("onnx").loader_modules) == NATIVE_LOADERS
+    assert set(flavor_named("sklearn").loader_modules) | set(flavor_named("pyfunc").loader_modules) <= NATIVE_LOADERS
+
+
+def test_mlflow_is_left_out_of_code_only_where_an_example_can_show_that_it_is_not_missed(folder):
+    """A PythonModel may import it as late as in its first call."""
+    code = {"flavors": {"python_function": {"loader_module": "mlflow.pyfunc.model"}}}
+
+    assert "mlflow==3.17.2" in read_spec(folder, code, VIRTUALENV).lines
+    assert read_spec(folder, {**code, "saved_input_example_info": {"type": "dataframe"}}, VIRTUALENV).left_out
 
 
 def test_an_override_takes_the_place_of_the_same_package(folder):

@@ -20,12 +20,13 @@ from podium.registry.resolve import Resolved, resolve
 from podium.serving.settings import GatewaySettings
 from podium.settings.config_file import find_config, from_config
 from podium.settings.declared import settings_of
+from podium.settings.environments import EnvironmentSettings
 from podium.settings.home import Home
 from podium.settings.model import ModelSettings
 from podium.settings.provenance import Chosen, Said, from_environ, gather
 from podium.settings.serve import EndpointSettings, ServeSettings
 
-SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, GatewaySettings)
+SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,8 @@ def endpoint_of(chosen: Chosen, home: Home) -> Endpoint:
         access_log=str(access_log(home.logs / name)) if chosen["serve.access_log"] else None,
     )
     settings = ServeSettings(**chosen.fields(ServeSettings), gateway_settings=gateway.to_json())
-    model = ModelSettings(**chosen.fields(ModelSettings))
+    environments = EnvironmentSettings(**chosen.fields(EnvironmentSettings))
+    model = ModelSettings(**chosen.fields(ModelSettings), environments=environments)
     return Endpoint(home, reference, first, name, settings, model, chosen.shown())
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from podium.artifacts.digest import digest_folder
-from podium.environments.choice import choose
+from podium.environments.choice import Asking, choose, root_of
 from podium.errors import DeadlineExceeded, DigestMismatch, ModelError, WorkerCrashed
 from podium.models.mlmodel import read_mlmodel
 from podium.registry.resolve import Resolved
@@ -52,9 +52,12 @@ def predict(
     check_digest(found)
     mlmodel = read_mlmodel(found.folder)
     environ = {**os.environ, **(extra or {})}
-    python = choose(found.folder, mlmodel, order, home, tell, environ=environ).python
+    environment = choose(Asking(found.folder, mlmodel, order, root_of(order, home), tell, environ=environ))
     asked = {"folder": str(found.folder.absolute()), "mlmodel": mlmodel, "content_type": CONTENT_TYPES[content_type]}
-    return _score(python, asked, body, environ, timeout_s)
+    try:
+        return _score(environment.python, asked, body, environ, timeout_s)
+    finally:
+        environment.release()
 
 
 def check_digest(found: Resolved) -> None:

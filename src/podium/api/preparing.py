@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from podium.api.predicting import check_digest
-from podium.environments.choice import Environment, choose, unmet
+from podium.environments.choice import Asking, Environment, choose, root_of, unmet
 from podium.errors import LoadFailed
 from podium.models.mlmodel import read_mlmodel
 from podium.registry.resolve import Resolved
@@ -27,4 +27,6 @@ def prepare(found: Resolved, order: EnvironmentOrder, home: Home, tell: Callable
             "Install them here, or let an environment be built: --env-manager virtualenv",
             "environment",
         )
-    return choose(found.folder, mlmodel, order, home, tell)
+    environment = choose(Asking(found.folder, mlmodel, order, root_of(order, home), tell))
+    environment.release()
+    return environment

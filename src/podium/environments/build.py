@@ -1,262 +1,248 @@
 """Building an environment so that it is there whole or not at all, once for all who ask for it at the same time.
 
-    <root>/<key>.json        the marker: written last, in one step; only what it names is ever used
-    <root>/<key>/<random>/   the environment, where it stays: an environment that is moved is broken
-    <root>/<key>.lock        held while building
-    <root>/<key>.log         what the tools said
-
-Whatever dies half-way leaves a folder that no marker names; who builds next removes it.
+Where it stands, and who may use it: `kept.py`. What is in it: `resolve.py`. Whether it is good: `trial.py`. Whatever dies
+half-way leaves a folder that no marker names; who builds next removes it, and finds in uv's cache what was downloaded.
 """
 
 import contextlib
-import fcntl
-import json
-import os
-import re
 import secrets
 import shutil
-import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from podium.environments.interpreters import Interpreter
-from podium.environments.spec import EnvironmentSpec
-from podium.errors import LoadFailed
-from podium.settings.whole_files import write_whole
+from podium.environments.kept import (
+    Lease,
+    exclusive,
+    kept,
+    mark,
+    marked,
+    remove,
+    size_of,
+    superfluous,
+)
+from podium.environments.resolve import Request, Resolution, kept_resolution, key_of, options_of, resolve
+from podium.environments.running import Job
+from podium.environments.trial import MODELS, Trial, Verdict, does_not_load, keep_verdict, known_verdict, try_model
 
-_POLL_S = 0.1
-_LONGEST_BUILD_S = 3600.0
-_SHOWN_LINES = 12
 _CHECK = "import numpy, platform; print(platform.python_version())"
+_LOGS = "logs"
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
-    """What builds.
+class Built:
+    """An environment that is there.
 
     Args:
-        interpreter: For a virtual environment; None leaves the Python to conda.
-        uv, conda: Their executables, where they are to be used.
+        key: Its name.
+        python: Its interpreter.
+        lease: Held by whoever asked for it; to be released.
+        verdict: What came of trying the model; None where it was not tried.
+        resolution: What is in it; None where pip or conda decided.
+        seconds: What building took; 0 where it was there.
     """
 
-    interpreter: Interpreter | None
-    uv: str | None = None
-    conda: str | None = None
-
-    @property
-    def name(self) -> str:
-        if self.conda is not None:
-            return Path(self.conda).name
-        return "uv" if self.uv is not None else "venv and pip"
-
-    @property
-    def identity(self) -> str:
-        """What makes environments of equal content different."""
-        if self.interpreter is None:
-            return f"conda {os.uname().machine}"
-        return f"{os.path.realpath(self.interpreter.path)} {self.interpreter.version}"
+    key: str
+    python: str
+    lease: Lease
+    verdict: Verdict | None = None
+    resolution: Resolution | None = None
+    seconds: float = 0.0
 
 
-class Stopped(Exception):
-    """Whoever wanted the environment does not want it any more."""
+def log_of(root: Path, request: Request) -> Path:
+    """Where the words of the tools stand that build what is asked for."""
+    return root / _LOGS / f"{request.digest}.log"
 
 
-def existing(root: Path, spec: EnvironmentSpec, tools: Tools) -> str | None:
-    """The interpreter of an environment that was built before and is still there."""
-    marker = root / f"{spec.key(tools.identity)}.json"
-    try:
-        python = json.loads(marker.read_bytes())["python"]
-    except (OSError, ValueError, KeyError, TypeError):
+def existing(root: Path, request: Request, trial: Trial | None = None) -> Built | None:
+    """An environment that was built before, is still there, and good for the model as far as it was to be tried.
+
+    Args:
+        root: Where environments are kept.
+        request: What is asked for.
+        trial: The model that must have been tried in it; None takes it untried.
+    """
+    resolution = kept_resolution(root, request) if request.is_resolved_first else None
+    if request.is_resolved_first and resolution is None:
         return None
-    return python if isinstance(python, str) and os.access(python, os.X_OK) else None
+    key = key_of(request, resolution)
+    if marked(root, key) is None:
+        return None
+    lease = Lease.take(root, key, time.monotonic() + request.settings.build_timeout_s)
+    # Again: before we held the lease somebody may have removed it.
+    python = marked(root, key)
+    verdict = None if trial is None else known_verdict(root / key, trial)
+    if python is None or (trial is not None and verdict is None):
+        lease.release()
+        return None
+    return Built(key, python, lease, verdict, resolution)
 
 
-def build(
-    root: Path,
-    spec: EnvironmentSpec,
-    tools: Tools,
-    environ: Mapping[str, str],
-    is_stopped: Callable[[], bool] = lambda: False,
-    limit_s: float = _LONGEST_BUILD_S,
-) -> str:
-    """The interpreter of the environment; builds it unless somebody just did.
+def build(root: Path, request: Request, job: Job, trial: Trial | None = None) -> Built:
+    """The environment; builds it unless somebody just did.
 
     Args:
         root: Where environments are kept; made if missing.
-        spec: What it is to hold.
-        tools: What builds it.
-        environ: For the tools; their own variables (PIP_INDEX_URL, UV_INDEX_URL) count.
-        is_stopped: Asked again and again; once it says so, what runs is ended.
-        limit_s: For waiting and building together.
+        request: What is asked for.
+        job: What runs the tools; its own variables (PIP_INDEX_URL, UV_INDEX_URL) count.
+        trial: The model that it must be good for.
 
     Raises:
         LoadFailed: A tool failed or took too long; says where its words stand.
-        Stopped: `is_stopped` said so.
+        DoesNotLoad: The environment was built, and the model does not load in it; it is gone again unless it was there.
+        Stopped: `job.is_stopped` said so.
     """
-    deadline = time.monotonic() + limit_s
-    key = spec.key(tools.identity)
-    # The mode is the last folder's alone, and the one above it is the home, which may be new too.
-    root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    root.mkdir(exist_ok=True, mode=0o700)
-    log = root / f"{key}.log"
-    with _lock(root / f"{key}.lock", deadline, is_stopped):
-        python = existing(root, spec, tools)
-        if python is not None:
-            return python
-        shutil.rmtree(root / key, ignore_errors=True)
-        (root / f"{key}.json").unlink(missing_ok=True)
-        target = root / key / secrets.token_hex(4)
-        target.parent.mkdir(mode=0o700)
-        with _opened(log) as descriptor:
-            run = _Runner(descriptor, log, _tool_environ(environ), deadline, is_stopped)
-            try:
-                python = _make(target, spec, tools, run)
-                run([python, "-I", "-c", _CHECK])
-            except BaseException:
-                shutil.rmtree(root / key, ignore_errors=True)
-                raise
-        facts = {"python": python, "tool": tools.name, "requirements": len(spec.lines)}
-        write_whole(root / f"{key}.json", json.dumps(facts).encode())
-        return python
+    begun = time.monotonic()
+    try:
+        # The mode is the last folder's alone, and the one above it is the home, which may be new too.
+        root.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        root.mkdir(exist_ok=True, mode=0o700)
+        # Who asks for the same waits here: there is one log, and one who downloads.
+        with exclusive(root / f"{request.digest}.request", job.deadline, job.is_stopped):
+            found = existing(root, request, trial)
+            if found is not None:
+                return found
+            job.begin()
+            resolution = None
+            if request.is_resolved_first:
+                resolution = kept_resolution(root, request) or resolve(root, request, job)
+            return _build(root, request, resolution, job, trial, begun)
+    except OSError as error:
+        raise job.not_written(error) from error
 
 
-def _make(target: Path, spec: EnvironmentSpec, tools: Tools, run: "_Runner") -> str:
-    """Make the environment and fill it; returns its interpreter."""
-    lines = target.parent / "requirements.txt"
-    lines.write_text("".join(f"{line}\n" for line in spec.lines), encoding="utf-8")
+def build_at(target: Path, request: Request, resolution: Resolution | None, job: Job) -> str:
+    """Make an environment in a folder, and fill it; for images, which keep environments in their own way.
+
+    Args:
+        target: Must not exist; its parent must. The environment cannot be moved from there.
+        request: What is asked for; of its settings count where packages come from.
+        resolution: What to install; None lets pip or conda decide.
+        job: What runs the tools.
+
+    Returns: Its interpreter, which can import numpy.
+
+    Raises:
+        LoadFailed, Stopped: As `build`; what is there half-way stays for the caller to remove.
+    """
     python = str(target / "bin" / "python")
+    tools, spec = request.tools, request.spec
+    lines = target.parent / "requirements.txt"
+    text = "".join(f"{line}\n" for line in spec.lines) if resolution is None else resolution.lines(spec.folder)
+    lines.write_text(text, encoding="utf-8")
     if tools.conda is not None:
-        content = target.parent / "environment.yml"
-        # JSON is YAML.
-        content.write_text(spec.conda or "{}", encoding="utf-8")
-        command = ["create", "--yes"] if tools.name == "micromamba" else ["env", "create"]
-        run([tools.conda, *command, "--prefix", str(target), "--file", str(content)])
-        run([python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "-r", str(lines)])
+        _with_conda(target, request, job, lines)
     elif tools.uv is not None and tools.interpreter is not None:
-        run([tools.uv, "venv", "--no-project", "--quiet", "--python", tools.interpreter.path, str(target)])
-        run([tools.uv, "pip", "install", "--python", python, "--requirement", str(lines)])
+        source = tools.interpreter.path
+        job.run([tools.uv, "venv", "--no-project", "--quiet", "--python", source, str(target)], "making it")
+        what = f"installing {len(resolution.packages) if resolution else len(spec.lines)} packages"
+        job.tell(f"environment: {what}")
+        command = [tools.uv, "pip", "sync", "--python", python, "--no-progress", str(lines)]
+        if resolution is not None and resolution.has_hashes:
+            command.append("--require-hashes")
+        job.run([*command, *options_of(request, resolution.as_of if resolution else None)], what)
     elif tools.interpreter is not None:
-        run([tools.interpreter.path, "-m", "venv", str(target)])
-        run([python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "-r", str(lines)])
+        job.run([tools.interpreter.path, "-m", "venv", str(target)], "making it")
+        _with_pip(python, request, job, lines)
+    job.run([python, "-I", "-c", _CHECK], "importing numpy")
     return python
 
 
-class _Runner:
-    """Runs one tool after the other, each ended when its time is over or nobody wants its work any more."""
-
-    def __init__(
-        self,
-        descriptor: int,
-        log: Path,
-        environ: Mapping[str, str],
-        deadline: float,
-        is_stopped: Callable[[], bool],
-    ) -> None:
-        self._descriptor, self._log, self._environ = descriptor, log, environ
-        self._deadline, self._is_stopped = deadline, is_stopped
-
-    def __call__(self, command: Sequence[str]) -> None:
-        os.write(self._descriptor, f"$ {' '.join(command)}\n".encode())
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=self._descriptor,
-                stderr=self._descriptor,
-                env=dict(self._environ),
-                cwd="/",
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise LoadFailed(f"{command[0]} cannot be started: {error.strerror}.", "environment") from error
-        try:
-            status = self._wait(process)
-        finally:
-            # Also what it started itself: pip's builds of packages.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        if status is None:
-            raise LoadFailed(self._message(f"{Path(command[0]).name} did not come to an end in time"), "environment")
-        if status != 0:
-            raise LoadFailed(self._message(f"{Path(command[0]).name} ended with status {status}"), "environment")
-
-    def _wait(self, process: "subprocess.Popen[bytes]") -> int | None:
-        while time.monotonic() < self._deadline:
-            if self._is_stopped():
-                raise Stopped
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                return process.wait(_POLL_S)
-        return None
-
-    def _message(self, what: str) -> str:
-        said = "\n".join(f"  {line}" for line in _last_lines(self._log))
-        return (
-            f"The model's environment could not be built: {what}.\n{said}\n"
-            f"All of it: {self._log}\nTo run the model in podium's own Python instead: --env-manager local"
-        )
+def _with_conda(target: Path, request: Request, job: Job, lines: Path) -> None:
+    conda = request.tools.conda or ""
+    content = target.parent / "environment.yml"
+    # JSON is YAML.
+    content.write_text(request.spec.conda or "{}", encoding="utf-8")
+    command = ["create", "--yes"] if request.tools.name == "micromamba" else ["env", "create"]
+    offline = ["--offline"] if request.settings.is_offline else []
+    job.tell(f"environment: {request.tools.name} makes it")
+    job.run([conda, *command, *offline, "--prefix", str(target), "--file", str(content)], "making it")
+    _with_pip(str(target / "bin" / "python"), request, job, lines)
 
 
-@contextlib.contextmanager
-def _lock(path: Path, deadline: float, is_stopped: Callable[[], bool]) -> Iterator[None]:
-    """Hold the lock; whoever dies gives it back."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _with_pip(python: str, request: Request, job: Job, lines: Path) -> None:
+    command = [python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "-r", str(lines)]
+    if request.settings.wheels is not None:
+        folder = Path(request.settings.wheels).expanduser().absolute()
+        command += ["--no-index", "--find-links", str(folder)]
+    what = f"installing {len(request.spec.lines)} requirements"
+    job.tell(f"environment: {what}")
+    job.run(command, what)
+
+
+def _build(
+    root: Path, request: Request, resolution: Resolution | None, job: Job, trial: Trial | None, begun: float
+) -> Built:
+    key = key_of(request, resolution)
+    lease = Lease.take(root, key, job.deadline)
     try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if is_stopped():
-                    raise Stopped from error
-                if time.monotonic() > deadline:
-                    raise LoadFailed(
-                        f"Somebody else has been building this environment for too long; {path} is held.", "environment"
-                    ) from error
-                time.sleep(_POLL_S)
-        yield
-    finally:
-        os.close(descriptor)
+        with exclusive(root / f"{key}.lock", job.deadline, job.is_stopped):
+            python = marked(root, key)
+            if python is None:
+                python, verdict = _make(root, key, request, resolution, job, trial)
+            else:
+                verdict = None if trial is None else _judge(root / key, python, trial, job)
+        return Built(key, python, lease, verdict, resolution, time.monotonic() - begun)
+    except BaseException:
+        lease.release()
+        raise
 
 
-@contextlib.contextmanager
-def _opened(log: Path) -> Iterator[int]:
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+def _make(
+    root: Path, key: str, request: Request, resolution: Resolution | None, job: Job, trial: Trial | None
+) -> tuple[str, Verdict | None]:
+    (root / f"{key}.json").unlink(missing_ok=True)
+    shutil.rmtree(root / key, ignore_errors=True)
+    target = root / key / secrets.token_hex(4)
+    # Whoever was killed may have left something that still writes there; it goes when it is done.
+    target.parent.mkdir(mode=0o700, exist_ok=True)
     try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+        python = build_at(target, request, resolution, job)
+        verdict = None if trial is None else _judge(root / key, python, trial, job)
+        facts = {
+            "python": python,
+            "version": _version_in(target) or (request.tools.interpreter.version if request.tools.interpreter else ""),
+            "tool": request.tools.name,
+            "packages": request.spec.lines if resolution is None else resolution.packages,
+            "size_bytes": size_of(target),
+            "built_at": time.time(),
+            "as_of": None if resolution is None else resolution.as_of,
+            "notices": [resolution.notice] if resolution is not None and resolution.notice else [],
+            "log": str(job.log),
+        }
+        mark(root, key, facts)
+    except BaseException:
+        shutil.rmtree(root / key, ignore_errors=True)
+        raise
+    for left in (root / key).iterdir():
+        if left.is_dir() and left.name not in {target.name, MODELS}:
+            shutil.rmtree(left, ignore_errors=True)
+    _evict(root, request.settings.most_bytes)
+    return python, verdict
 
 
-def _tool_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """Ours, without what would let our packages into theirs; uv hears what pip was told of indexes."""
-    kept = {
-        name: value
-        for name, value in environ.items()
-        if name not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"}
-    }
-    for of_pip, of_uv in _SAME_IN_UV.items():
-        if of_pip in kept and of_uv not in kept:
-            kept[of_uv] = kept[of_pip]
-    return kept
+def _judge(place: Path, python: str, trial: Trial, job: Job) -> Verdict:
+    verdict = try_model(python, trial, job)
+    if not verdict.loads:
+        raise does_not_load(verdict, job)
+    keep_verdict(place, trial, verdict)
+    return verdict
 
 
-_SAME_IN_UV = {
-    "PIP_INDEX_URL": "UV_INDEX_URL",
-    "PIP_EXTRA_INDEX_URL": "UV_EXTRA_INDEX_URL",
-    "PIP_FIND_LINKS": "UV_FIND_LINKS",
-    "PIP_NO_INDEX": "UV_NO_INDEX",
-    "PIP_CERT": "SSL_CERT_FILE",
-}
+def _evict(root: Path, most_bytes: int) -> None:
+    """Let the least recently used go where there are too many of them."""
+    if most_bytes:
+        for each in superfluous(kept(root), time.time(), most_bytes=most_bytes):
+            with contextlib.suppress(OSError):
+                remove(root, each.key)
 
 
-def _last_lines(log: Path) -> list[str]:
-    """The end of what the tools said, without passwords in addresses."""
-    try:
-        text = log.read_text(encoding="utf-8", errors="replace")[-8000:]
-    except OSError:
-        return []
-    return [re.sub(r"://[^/@\s]*@", "://****@", line)[:400] for line in text.splitlines() if line.strip()][-_SHOWN_LINES:]
+def _version_in(target: Path) -> str | None:
+    """What the environment itself says of its Python; conda chooses its own."""
+    with contextlib.suppress(OSError):
+        for line in (target / "pyvenv.cfg").read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition("=")
+            if name.strip() in {"version_info", "version"}:
+                return ".".join(value.strip().split(".")[:3])
+    return None

@@ -5,21 +5,26 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from podium.environments.conda_packages import CondaPackages, python_of, translated
 from podium.errors import InvalidInput, InvalidModel
+from podium.flavors.catalog import FLAVORS
 from podium.models.environment_files import pip_section
 from podium.models.mlmodel import load_yaml, text_of
 from podium.settings.environments import EnvironmentOrder
 
-_FORMAT = 1
-_MLFLOW = {"mlflow", "mlflow-skinny"}
-# podium reads these loaders' models itself. Any other runs code that may well import mlflow.
-NATIVE_LOADERS = frozenset({"mlflow.sklearn", "mlflow.onnx"})
+_FORMAT = 2
+_MLFLOW = {"mlflow", "mlflow-skinny", "mlflow-tracing"}
+# podium reads these loaders' models itself, so that mlflow may be missing; whether it really may is tried (trial.py).
+NATIVE_LOADERS = frozenset(module for flavor in FLAVORS for module in flavor.loader_modules)
+# What these load is anybody's code, which may import mlflow as late as in the first call.
+_CODE_LOADERS = frozenset({"mlflow.pyfunc.model", "mlflow.pyfunc.loaders.code_model"})
 _INCLUDES = re.compile(r"(-r|--requirement|-c|--constraint)(?:\s+|=)(\S+)$")
 _INSTALLERS = {"pip", "wheel"}
 
@@ -35,6 +40,9 @@ class EnvironmentSpec:
         left_out: Requirements of the model that are not installed because podium does without.
         added: Packages that podium's worker needs and the model does not ask for.
         contents: Digest of the files that the lines name.
+        folder: The model's, whose files the lines may name.
+        created: When the model was saved, as RFC 3339; what the lines leave open may be decided as of then.
+        hints: What of the system is to be there, as sentences.
     """
 
     python: str | None
@@ -44,6 +52,9 @@ class EnvironmentSpec:
     left_out: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     contents: str = ""
+    folder: str = ""
+    created: str | None = None
+    hints: tuple[str, ...] = ()
 
     @property
     def minor(self) -> str | None:
@@ -51,9 +62,13 @@ class EnvironmentSpec:
         found = re.match(r"\d+\.\d+", self.python or "")
         return found[0] if found else None
 
-    def key(self, interpreter: str) -> str:
-        """A name for the environment: equal for equal content built from the same interpreter."""
-        facts = [_FORMAT, self.minor, self.asked, self.conda, self.contents, interpreter]
+    def key(self, *more: str | None) -> str:
+        """A name for the environment: equal for equal content.
+
+        Args:
+            more: What else makes it another one: the tools' identity, and by when the lines are resolved.
+        """
+        facts = [_FORMAT, self.minor, self.asked, self.conda, self.contents, *more]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
 
 
@@ -74,6 +89,11 @@ def read_spec(folder: Path, mlmodel: Mapping[str, Any], order: EnvironmentOrder)
     raw = _raw_lines(folder, python_env, conda)
     lines, left_out = _without_mlflow(raw, mlmodel, order.installs_mlflow)
     lines = overridden(lines, order.override)
+    if order.manager != "conda" and conda is not None:
+        of_conda = _of_conda(conda, lines, folder)
+        lines, hints = [*lines, *of_conda.lines], of_conda.hints
+    else:
+        hints = ()
     named = {name for name in map(_name, lines) if name}
     added = [name for name in _worker_needs(mlmodel) if name not in named and not _may_hold_more(lines)]
     if order.installs_mlflow and "mlflow" not in named:
@@ -88,7 +108,40 @@ def read_spec(folder: Path, mlmodel: Mapping[str, Any], order: EnvironmentOrder)
         left_out=tuple(left_out),
         added=tuple(added),
         contents=_digest_of_files(absolute),
+        folder=str(folder.absolute()),
+        created=_created(mlmodel),
+        hints=hints,
     )
+
+
+def _of_conda(conda: Mapping[str, Any], lines: Sequence[str], folder: Path) -> CondaPackages:
+    """What conda was to install beside Python and pip's packages, in PyPI's words, but for what the lines name anyway.
+
+    Raises:
+        InvalidModel: Some of it cannot be said in PyPI's words; lists it.
+    """
+    found = translated(conda)
+    named = {_name(line) for line in lines}
+    refused = [entry for entry in found.refused if _name(re.split(r"[\s=<>!~]", entry.rpartition("::")[2])[0]) not in named]
+    if refused:
+        listed = "".join(f"\n  {entry}" for entry in refused)
+        raise InvalidModel(
+            f"{folder / 'conda.yaml'} asks conda for what podium knows no package of PyPI's for:{listed}\n"
+            "Build the environment with conda or micromamba (--env-manager conda); or name the packages of PyPI's in the "
+            "file's pip section (podium models update-pip-requirements adds them to a model's files); or run the model in "
+            "this Python: --env-manager local"
+        )
+    return CondaPackages(tuple(line for line in found.lines if _name(line) not in named), found.hints)
+
+
+def _created(mlmodel: Mapping[str, Any]) -> str | None:
+    """The second after the model was saved; None where the file does not say."""
+    try:
+        saved = datetime.fromisoformat(str(mlmodel.get("utc_time_created")))
+    except ValueError:
+        return None
+    saved = (saved if saved.tzinfo else saved.replace(tzinfo=UTC)).astimezone(UTC)
+    return (saved.replace(microsecond=0) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _raw_lines(folder: Path, python_env: Mapping[str, Any] | None, conda: Mapping[str, Any] | None) -> list[str]:
@@ -122,7 +175,10 @@ def _expanded(lines: Iterable[str], folder: Path) -> list[str]:
 
 def _without_mlflow(lines: Sequence[str], mlmodel: Mapping[str, Any], is_wanted: bool) -> tuple[list[str], list[str]]:
     pyfunc = (mlmodel.get("flavors") or {}).get("python_function") or {}
-    if is_wanted or pyfunc.get("loader_module") not in NATIVE_LOADERS or pyfunc.get("code"):
+    loader = pyfunc.get("loader_module")
+    # Code shows what it imports when it is called: without an example nobody can tell.
+    is_tried = bool(mlmodel.get("saved_input_example_info")) or not (pyfunc.get("code") or loader in _CODE_LOADERS)
+    if is_wanted or loader not in NATIVE_LOADERS or not is_tried:
         return list(lines), []
     left_out = [line for line in lines if _name(line) in _MLFLOW]
     return [line for line in lines if line not in left_out], left_out
@@ -185,9 +241,8 @@ def _python(
 ) -> str | None:
     if python_env is not None and python_env.get("python"):
         return str(python_env["python"])
-    for entry in (conda or {}).get("dependencies") or []:
-        if isinstance(entry, str) and (found := re.match(r"python\s*={1,2}\s*([\d.]+)", entry)):
-            return found[1]
+    if (asked := python_of((conda or {}).get("dependencies") or [])) is not None:
+        return asked
     saved = ((mlmodel.get("flavors") or {}).get("python_function") or {}).get("python_version")
     return saved if isinstance(saved, str) else None
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from podium.artifacts.copies import verified_copy
 from podium.artifacts.digest import digest_folder
-from podium.environments.choice import Environment, choose
+from podium.environments.choice import Asking, Environment, choose, root_of
 from podium.errors import PodiumError
 from podium.models.mlmodel import read_mlmodel
 from podium.models.requirements import names, read_requirements
@@ -28,7 +28,7 @@ class Prepared:
         digest: What the copy hashes to; `is_verified` says whether the registry's record was there to compare with.
         mlmodel: The MLmodel file as JSON.
         requirements: Requirement lines; `packages` are their names.
-        python: The interpreter that its workers run in.
+        environment: The Python that its workers run in; held as long as the version is known.
     """
 
     folder: Path
@@ -37,7 +37,11 @@ class Prepared:
     mlmodel: dict[str, Any]
     requirements: list[str]
     packages: list[str]
-    python: str
+    environment: Environment
+
+    @property
+    def python(self) -> str:
+        return self.environment.python
 
 
 class Copies:
@@ -71,6 +75,7 @@ class Copies:
             is_intact = await asyncio.to_thread(_is_intact, former)
             if not is_intact and self._known.get(resolved.label) is task:
                 del self._known[resolved.label]
+                former.environment.release()
                 await asyncio.to_thread(shutil.rmtree, former.folder, True)
             task = self._known.get(resolved.label)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
@@ -104,6 +109,7 @@ class Copies:
             if self._known[version].done():
                 del self._known[version]
             if prepared is not None:
+                prepared.environment.release()
                 await asyncio.to_thread(shutil.rmtree, prepared.folder, True)
 
     async def close(self) -> None:
@@ -113,7 +119,8 @@ class Copies:
 
     def _make(self, resolved: Resolved, target: Path, tell: Callable[[str], None]) -> Prepared:
         def environment(folder: Path, mlmodel: dict[str, Any]) -> Environment:
-            return choose(folder, mlmodel, self._order, self._home, tell, self._is_closing.is_set)
+            root = root_of(self._order, self._home)
+            return choose(Asking(folder, mlmodel, self._order, root, tell, self._is_closing.is_set))
 
         return _prepare(resolved, target, environment)
 
@@ -131,7 +138,7 @@ def _prepare(resolved: Resolved, target: Path, choose: Callable[[Path, dict[str,
     try:
         mlmodel = read_mlmodel(target)
         requirements = read_requirements(target)
-        python = choose(target, mlmodel).python
+        environment = choose(target, mlmodel)
     except BaseException as error:
         shutil.rmtree(target, ignore_errors=True)
         # People know the folder that they named; the copy is gone when they look.
@@ -139,4 +146,4 @@ def _prepare(resolved: Resolved, target: Path, choose: Callable[[Path, dict[str,
             each.replace(str(target), str(resolved.folder)) if isinstance(each, str) else each for each in error.args
         )
         raise
-    return Prepared(target, digest, resolved.digest is not None, mlmodel, requirements, names(requirements), python)
+    return Prepared(target, digest, resolved.digest is not None, mlmodel, requirements, names(requirements), environment)

@@ -1,13 +1,49 @@
 """Which Python a model is to run in, as it was asked for: MLflow's names, checked where they are read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from podium.errors import Misconfigured
+from podium.settings.declared import Kind, declare
 
 MANAGERS = ("local", "conda", "virtualenv", "uv")
 AUTO = "auto"
 _ENV_ROOT, _NO_CREATION = "MLFLOW_ENV_ROOT", "MLFLOW_DISABLE_ENV_CREATION"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSettings:
+    """How environments are built on this machine, for whatever model.
+
+    Args:
+        wheels: A folder of wheels that is used in the place of every index.
+        is_offline: Nothing is fetched: what uv fetched before must do.
+        requires_hashes: Only what the model's lock file names is installed, each file checked against its digest there.
+        is_dated: What the requirements leave open is decided as on the day on which the model was saved.
+        downloads_python: Whether uv may fetch a Python that this machine lacks.
+        most_bytes: What all environments may hold together; beyond that the least recently used go. 0 keeps all.
+        build_timeout_s: For waiting and building together.
+    """
+
+    wheels: str | None = declare(None, "env_wheels", Kind.TEXT, "Folder of wheels to build from, instead of an index.")
+    is_offline: bool = declare(False, "env_offline", Kind.SWITCH, "Build from what uv has in its cache, and fetch nothing.")
+    requires_hashes: bool = declare(
+        False, "require_hashes", Kind.SWITCH, "Install only what `podium env lock` wrote down, by digest."
+    )
+    is_dated: bool = declare(
+        True, "env_as_of_creation", Kind.SWITCH, "Decide what requirements leave open as of the model's creation."
+    )
+    downloads_python: bool = declare(
+        False, "env_fetch_python", Kind.SWITCH, "Let uv fetch a Python that this machine lacks."
+    )
+    most_bytes: int = declare(
+        64 << 30,
+        "env_cache_size",
+        Kind.BYTES,
+        "What all environments may hold; the least recently used go. 0 keeps all.",
+        least=0,
+    )
+    build_timeout_s: float = declare(3600.0, "env_build_timeout", Kind.SECONDS, "Seconds for an environment to be built.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +57,7 @@ class EnvironmentOrder:
         override: Requirements that take the place of the model's own for the same packages, or come on top.
         creates: Whether one may be built at all (MLFLOW_DISABLE_ENV_CREATION): if not, it is `local` whatever was asked.
         root: Where environments are kept (MLFLOW_ENV_ROOT); None takes podium's home folder.
+        settings: How it is built.
     """
 
     manager: str = "local"
@@ -28,6 +65,7 @@ class EnvironmentOrder:
     override: tuple[str, ...] = ()
     creates: bool = True
     root: str | None = None
+    settings: EnvironmentSettings = field(default_factory=EnvironmentSettings)
 
     def __post_init__(self) -> None:
         check_manager(self.manager)
@@ -45,8 +83,13 @@ def check_manager(manager: str) -> str:
 
 
 def environment_order(
-    manager: str, environ: Mapping[str, str], installs_mlflow: bool = False, override: tuple[str, ...] = ()
+    manager: str,
+    environ: Mapping[str, str],
+    installs_mlflow: bool = False,
+    override: tuple[str, ...] = (),
+    settings: EnvironmentSettings | None = None,
 ) -> EnvironmentOrder:
     """An order with what MLflow's variables say."""
     is_forbidden = environ.get(_NO_CREATION, "").strip().lower() in {"true", "1"}
-    return EnvironmentOrder(manager, installs_mlflow, override, not is_forbidden, environ.get(_ENV_ROOT) or None)
+    root = environ.get(_ENV_ROOT) or None
+    return EnvironmentOrder(manager, installs_mlflow, override, not is_forbidden, root, settings or EnvironmentSettings())

@@ -8,7 +8,7 @@ from podium.domain.batching import BatchingMode
 from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
 from podium.errors import Misconfigured
 from podium.settings.declared import Kind, declare
-from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, environment_order
+from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, EnvironmentSettings, environment_order
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
 RUNTIMES = ("auto", "original")
@@ -31,6 +31,7 @@ class ModelSettings:
         load_timeout_s: A version that is not ready by then has failed to load.
         mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
         env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
+        environments: How environments are built, the same for all models of a server.
     """
 
     replicas: int = _model(1, "workers", Kind.COUNT, "Replicas of the model.", letter="w", parameter="replicas")
@@ -63,6 +64,7 @@ class ModelSettings:
     installs_mlflow: bool = _model(
         False, "install_mlflow", Kind.SWITCH, "Build mlflow into the environment, also where podium does without."
     )
+    environments: EnvironmentSettings = EnvironmentSettings()  # noqa: RUF009
 
     def __post_init__(self) -> None:
         for name in ("replicas", "max_batch_rows", "max_queue_rows", "threads"):
@@ -93,4 +95,4 @@ class ModelSettings:
     @property
     def environment(self) -> EnvironmentOrder:
         """Which Python each version's workers run in; MLflow's own variables have their say."""
-        return environment_order(self.env_manager, os.environ, self.installs_mlflow)
+        return environment_order(self.env_manager, os.environ, self.installs_mlflow, settings=self.environments)

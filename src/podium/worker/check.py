@@ -1,6 +1,6 @@
 """Try a model in a process of its own: load it, score its example, say what happened as one line of JSON.
 
-    python -m podium.worker.check FOLDER < MLmodel-as-JSON
+    python -m podium.worker.check FOLDER [TERMS-AS-JSON] < MLmodel-as-JSON
 
 What the model's own code prints goes to stderr, so that stdout holds the report alone. Exit 0 when all went well, else 1.
 """
@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from podium.domain.causes import load_cause
+from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.errors import PodiumError
 
 _PODIUM = f"{Path(__file__).resolve().parents[1]}{os.sep}"
 _SHOWN_BYTES = 2000
 
 
-def check(folder: Path, mlmodel: Mapping[str, Any]) -> dict[str, Any]:
+def check(folder: Path, mlmodel: Mapping[str, Any], terms: LoadTerms = DEFAULT_TERMS) -> dict[str, Any]:
     """Load a model and score its serving example through the protocol's own codec.
 
     Returns: The report: `is_valid`; `step`, the one that failed or `done`; `message` and `cause` of a failure; times in
@@ -41,7 +42,7 @@ def check(folder: Path, mlmodel: Mapping[str, Any]) -> dict[str, Any]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         try:
-            _run(folder, mlmodel, report)
+            _run(folder, mlmodel, terms, report)
         except PodiumError as error:
             _print_trace(error.__cause__)
             report["message"] = _message(error)
@@ -50,13 +51,13 @@ def check(folder: Path, mlmodel: Mapping[str, Any]) -> dict[str, Any]:
     return report
 
 
-def _run(folder: Path, mlmodel: Mapping[str, Any], report: dict[str, Any]) -> None:
+def _run(folder: Path, mlmodel: Mapping[str, Any], terms: LoadTerms, report: dict[str, Any]) -> None:
     from podium.models.examples import serving_example
     from podium.models.load import load_predictor
     from podium.protocols.mlflow.codec import decode, encode
 
     started = time.monotonic()
-    predictor = load_predictor(folder, mlmodel)
+    predictor = load_predictor(folder, mlmodel, terms=terms)
     report |= {
         "flavor": predictor.flavor,
         "load_s": round(time.monotonic() - started, 6),
@@ -103,7 +104,8 @@ def main() -> int:
     """Read the MLmodel file from stdin, check, print the report."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
-        report = check(Path(sys.argv[1]), json.load(sys.stdin))
+        terms = LoadTerms(**json.loads(sys.argv[2])) if len(sys.argv) > 2 else DEFAULT_TERMS
+        report = check(Path(sys.argv[1]), json.load(sys.stdin), terms)
         out.write(json.dumps(report) + "\n")
     return 0 if report["is_valid"] else 1
 
