@@ -55,7 +55,10 @@ def lacking() -> str | None:
         return None
     if shutil.which("apt-get") is None:
         return "podman, buildah, runc and debootstrap are not installed"
-    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES]):
+    for command in (
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES],
+    ):
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         done = subprocess.run(command, capture_output=True, text=True, env=quiet, timeout=280, check=False)
         if done.returncode != 0:

@@ -127,14 +127,14 @@ def endpoint_of(chosen: Chosen, home: Home) -> Endpoint:
 def _endpoint_name(chosen: Chosen, first: Resolved) -> str:
     """A name that is safe as a folder's and as a metric's label."""
     given = chosen["serve.name"]
-    name = given if given is not None else first.name or _folder_name(first)
+    name = given if given is not None else first.name or folder_name(first)
     if given is not None and not re.fullmatch(r"[\w.\-]{1,100}", given.lstrip(".")):
         source = chosen.source("serve.name")
         raise Misconfigured(f"{source}: serve.name is {given}; use letters, digits, '_', '-' and '.', at most 100.")
     return re.sub(r"[^\w.\-]+", "-", name).strip(".-")[:100] or "model"
 
 
-def _folder_name(first: Resolved) -> str:
+def folder_name(first: Resolved) -> str:
     """What the last part of its address calls it: neither an archive's ending nor a signature is a name."""
     if isinstance(first.reference, FolderRef):
         name = Path(first.reference.path).expanduser().absolute().name

@@ -62,8 +62,11 @@ def build_image(
     """Build an image.
 
     Args:
-        uri, order, home, wanted: As `write_image_folder`.
+        uri: As `write_image_folder`, and so `order`, `home` and `wanted`.
         image: Its name.
+        order: Likewise.
+        home: Likewise.
+        wanted: Likewise.
         engine: `docker`, `podman` or `buildah`; None takes the first that is here.
         tell: Called with lines for people.
         environ: Where the engines are, and where packages come from.
@@ -75,5 +78,7 @@ def build_image(
     with tempfile.TemporaryDirectory(prefix="podium-image-") as place:
         folder = Path(place) / "context"
         made = write_image_folder(uri, folder, order, home, wanted)
-        tell(f"building {image} with {chosen.name}: Python {made.python}, environment {made.environment or 'built at start'}")
+        tell(
+            f"building {image} with {chosen.name}: Python {made.python}, environment {made.environment or 'built at start'}"
+        )
         run_build(chosen, folder, image, {name: environ[name] for name in _SOURCES if environ.get(name)}, environ)

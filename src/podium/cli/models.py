@@ -44,7 +44,9 @@ _VERSION = VersionNumber()
 
 # command: (module, attribute); imported when it runs, for `podium models list` needs no server.
 _AS_IN_MLFLOW = {
+    "build-docker": ("podium.cli.models_docker", "build_docker"),
     "compare": ("podium.cli.models_compare", "compare"),
+    "generate-dockerfile": ("podium.cli.models_docker", "generate_dockerfile"),
     "predict": ("podium.cli.models_predict", "predict"),
     "prepare-env": ("podium.cli.models_predict", "prepare_env"),
     "serve": ("podium.cli.models_serve", "models_serve"),

@@ -13,12 +13,16 @@ if TYPE_CHECKING:
 _URI = click.option(
     "-m", "--model-uri", "uri", metavar="URI", help="A folder, models:/NAME/STAGE ... [default: whatever is mounted]"
 )
-_MLFLOW_HOME = click.option("--mlflow-home", metavar="FOLDER", help="A checkout of MLflow to install with --install-mlflow.")
+_MLFLOW_HOME = click.option(
+    "--mlflow-home", metavar="FOLDER", help="A checkout of MLflow to install with --install-mlflow."
+)
 _JAVA = click.option("--install-java", is_flag=True, help="Install Java, for models that need it.")
 _BASE = click.option(
     "--base", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="What the image starts from."
 )
-_BASE_IMAGE = click.option("--base-image", metavar="IMAGE", help="An image with Python to start from. [default: python:X.Y-slim]")
+_BASE_IMAGE = click.option(
+    "--base-image", metavar="IMAGE", help="An image with Python to start from. [default: python:X.Y-slim]"
+)
 _NAME = click.option("--endpoint", metavar="NAME", help="Public name of the endpoint. [default: the model's]")
 _MOUNTED = click.option("--mount", "is_mounted", is_flag=True, help="Leave the model out; it is mounted at /opt/ml/model.")
 
@@ -26,7 +30,12 @@ _MOUNTED = click.option("--mount", "is_mounted", is_flag=True, help="Leave the m
 @click.command("generate-dockerfile")
 @_URI
 @click.option(
-    "-d", "--output-directory", default="podium-dockerfile", show_default=True, metavar="FOLDER", help="Made; must be empty."
+    "-d",
+    "--output-directory",
+    default="mlflow-dockerfile",
+    show_default=True,
+    metavar="FOLDER",
+    help="Made; must be empty.",
 )
 @ENV_MANAGER
 @_MLFLOW_HOME
@@ -64,7 +73,7 @@ def generate_dockerfile(
 
 @click.command("build-docker")
 @_URI
-@click.option("-n", "--name", default="podium-servable", show_default=True, metavar="IMAGE", help="Of the image.")
+@click.option("-n", "--name", default="mlflow-pyfunc-servable", show_default=True, metavar="IMAGE", help="Of the image.")
 @ENV_MANAGER
 @_MLFLOW_HOME
 @_JAVA

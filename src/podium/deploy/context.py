@@ -1,10 +1,8 @@
 """The folder that an image is built from: its Dockerfile, and all that this copies."""
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from podium.deploy.dockerfile import DOCKERIGNORE, Image, dockerfile
 from podium.deploy.own_package import write_own_package
@@ -78,7 +76,7 @@ def write_context(target: Path, model: Path | None, spec: EnvironmentSpec | None
 
 
 def _digest(spec: EnvironmentSpec | None, minor: str) -> str | None:
-    return None if spec is None else spec.key(f"image python{minor}")
+    return None if spec is None else spec.key("image", minor)
 
 
 def _packages(spec: EnvironmentSpec | None, wanted: Wanted) -> tuple[str, ...]:
@@ -92,7 +90,9 @@ def _write_environment(folder: Path, model: Path, spec: EnvironmentSpec, wanted:
     folder.mkdir()
     lines = [_beside(line, model, folder) for line in spec.lines]
     if wanted.mlflow_home is not None:
-        shutil.copytree(wanted.mlflow_home, folder / "mlflow", ignore=shutil.ignore_patterns(".git", "__pycache__", ".venv*"))
+        shutil.copytree(
+            wanted.mlflow_home, folder / "mlflow", ignore=shutil.ignore_patterns(".git", "__pycache__", ".venv*")
+        )
         lines = ["./mlflow", *(line for line in lines if not line.startswith("mlflow"))]
     (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
@@ -114,5 +114,3 @@ def _open_for_reading(folder: Path) -> None:
     """Podium keeps models for their owner alone; in an image another user reads them."""
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
-
-

@@ -28,10 +28,7 @@ _OF_PYTHON = (
     "zlib1g",
 )
 _SAFE = re.compile(r"[A-Za-z0-9_./:@-]+")
-_HEALTH = (
-    "import sys, urllib.request as r; "
-    f"sys.exit(r.urlopen('http://127.0.0.1:{PORT}/readyz', timeout=2).status != 200)"
-)
+_HEALTH = f"import sys, urllib.request as r; sys.exit(r.urlopen('http://127.0.0.1:{PORT}/readyz', timeout=2).status != 200)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +114,7 @@ RUN python -m venv --without-pip /opt/podium && /opt/uv/bin/uv pip install --com
 def _final(image: Image) -> str:
     variables = {
         "PATH": "/opt/podium/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "PODIUM_HOME": "/tmp/podium",
+        "PODIUM_HOME": "/tmp/podium",  # noqa: S108 - a container has it to itself
         "PODIUM_SERVE_MODEL_URI": MODEL_AT,
         "PODIUM_SERVE_HOST": "0.0.0.0",  # noqa: S104 - inside of a container, whose ports are closed until published
         "PODIUM_SERVE_PORT": str(PORT),

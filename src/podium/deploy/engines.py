@@ -75,7 +75,9 @@ def run_build(engine: Engine, folder: Path, image: str, arguments: Mapping[str, 
             command, env={**environ, **arguments}, stdout=2, timeout=_LONGEST_BUILD_S, check=False, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired as error:
-        raise BuildFailed(f"{engine.name} was not done within {_LONGEST_BUILD_S / 60:.0f} minutes, and was ended.") from error
+        raise BuildFailed(
+            f"{engine.name} was not done within {_LONGEST_BUILD_S / 60:.0f} minutes, and was ended."
+        ) from error
     if done.returncode != 0:
         raise BuildFailed(
             f"{engine.name} ended with status {done.returncode}; its last lines stand above. "
