@@ -7,6 +7,7 @@ from. It is made once for each machine and kept as a file among pytest's caches.
 import json
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,8 +74,9 @@ def open_podman(folder: Path) -> Podman:
     podman = Podman(conf)
     if BASE not in podman("images", "--format", "{{.Repository}}:{{.Tag}}").split():
         archive = _base_archive(folder)
-        variables = "ENV PATH=/usr/local/bin:/usr/bin:/bin SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"
-        podman("import", "--change", variables, str(archive), BASE)
+        variables = ("PATH=/usr/local/bin:/usr/bin:/bin", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt")
+        changes = [part for each in variables for part in ("--change", f"ENV {each}")]
+        podman("import", *changes, str(archive), BASE, limit_s=200)
         archive.unlink()
     return podman
 
@@ -117,3 +119,10 @@ def published(podman: Podman, container: str) -> int:
     """The port of this machine that leads to the container's 8080."""
     ports: Mapping[str, list[dict[str, str]]] = json.loads(podman.inspect(container, "{{json .NetworkSettings.Ports}}"))
     return int(ports["8080/tcp"][0]["HostPort"])
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])

@@ -98,7 +98,8 @@ _ENVIRONMENT = f"""\
 # The model's environment: the same layer for all models with the same requirements.
 FROM builder AS environment
 COPY environment/ /build/
-RUN cd /build && python -m venv --without-pip {ENVIRONMENT_AT} && /opt/uv/bin/uv pip install --compile-bytecode \\
+WORKDIR /build
+RUN python -m venv --without-pip {ENVIRONMENT_AT} && /opt/uv/bin/uv pip install --compile-bytecode \\
     --python {ENVIRONMENT_AT}/bin/python -r requirements.txt
 """
 
