@@ -109,7 +109,7 @@ def _measure(chosen: argparse.Namespace) -> dict[str, Any]:
             for model in [name for name in models if name in ALONE]:
                 bench.measure_alone(model, [one for one in servers if not one.only])
             for model in models:
-                bench.measure_model(model, [one for one in servers if not one.only or model in one.only])
+                bench.measure_model(model, [one for one in servers if one.measures(model)])
         except KeyboardInterrupt:
             bench.found.left_out.append("everything after an interrupt")
         finally:

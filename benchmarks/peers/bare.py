@@ -43,6 +43,12 @@ def _loaded(folder: Path) -> tuple[Callable[[Any], Any], Any]:
         session = onnxruntime.InferenceSession(folder / "model" / "model.onnx", options, providers=["CPUExecutionProvider"])
         rows = np.array([body["inputs"]["x"][0] for body in bodies], dtype=np.float32)
         return lambda part: session.run(["scores"], {"x": part}), rows
+    if "pytorch" in mlmodel["flavors"]:
+        import torch
+
+        torch.set_num_threads(1)
+        module = torch.export.load(str(folder / "model" / "data" / "model.pt2")).module()
+        return _without_gradients(torch, module), np.array([body["inputs"][0] for body in bodies], dtype=np.float32)
     import joblib
 
     model = joblib.load(folder / "model" / "model.pkl")
@@ -50,6 +56,14 @@ def _loaded(folder: Path) -> tuple[Callable[[Any], Any], Any]:
         return model.predict, np.array([body["inputs"][0] for body in bodies])
     first = bodies[0]["dataframe_split"]
     return model.predict, pd.DataFrame([b["dataframe_split"]["data"][0] for b in bodies], columns=first["columns"])
+
+
+def _without_gradients(torch: Any, module: Any) -> Callable[[Any], Any]:
+    def call(part: Any) -> Any:
+        with torch.inference_mode():
+            return module(torch.from_numpy(part)).numpy()
+
+    return call
 
 
 def _microseconds(predict: Callable[[Any], Any], parts: list[Any]) -> float:

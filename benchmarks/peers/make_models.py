@@ -18,6 +18,7 @@ import mlflow
 import numpy as np
 import onnx
 import pandas as pd
+import torch
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.types.schema import ColSpec, Schema, TensorSpec
 from onnx import TensorProto, helper, numpy_helper
@@ -42,6 +43,7 @@ def main() -> None:
     _forest(target)
     _pipeline(target)
     _network(target)
+    _torch_network(target)
     (target / "done").write_text("")
 
 
@@ -121,6 +123,25 @@ def _network(target: Path) -> None:
     drawn = rng.normal(0, 1, (SINGLE_ROWS, 30)).astype(np.float32)
     loaded = mlflow.pyfunc.load_model(str(target / "onnx-mlp" / "model"))
     _write(target / "onnx-mlp", drawn, lambda rows: loaded.predict({"x": rows})["scores"], None, tensor="x")
+
+
+def _torch_network(target: Path) -> None:
+    """The same perceptron in PyTorch, as a graph; of an example of two rows, for one would make MLflow's graph for one."""
+    rng = np.random.default_rng(_SEED)
+    torch.manual_seed(_SEED)
+    layers = [torch.nn.Linear(30, 64), torch.nn.ReLU(), torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 2)]
+    model = torch.nn.Sequential(*layers).eval()
+    drawn = rng.normal(0, 1, (SINGLE_ROWS, 30)).astype(np.float32)
+    spec = [TensorSpec(np.dtype(np.float32), (-1, wide)) for wide in (30, 2)]
+    mlflow.pytorch.save_model(
+        model,
+        target / "torch-mlp" / "model",
+        signature=ModelSignature(Schema(spec[:1]), Schema(spec[1:])),
+        input_example=drawn[:2],
+        serialization_format="pt2",
+    )
+    loaded = mlflow.pyfunc.load_model(str(target / "torch-mlp" / "model"))
+    _write(target / "torch-mlp", drawn, loaded.predict, None)
 
 
 def _near(rows: np.ndarray, count: int) -> np.ndarray:

@@ -21,7 +21,15 @@ from loads import BIG, SINGLE, Load, Run
 from processes import Tree
 from servers import HERE, Server, launch, numbers, predictions
 
-MODELS = ("logistic-ndarray", "logistic-dataframe", "forest-ndarray", "forest-dataframe", "pipeline", "onnx-mlp")
+MODELS = (
+    "logistic-ndarray",
+    "logistic-dataframe",
+    "forest-ndarray",
+    "forest-dataframe",
+    "pipeline",
+    "onnx-mlp",
+    "torch-mlp",
+)
 ALONE = ("logistic-ndarray", "forest-dataframe")
 _NOISY = 0.15
 _ONCE = "bentoml"

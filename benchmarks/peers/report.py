@@ -13,6 +13,7 @@ _NAMES = {
     "forest-dataframe": "forest of 100 trees, DataFrame",
     "pipeline": "ColumnTransformer pipeline, mixed DataFrame",
     "onnx-mlp": "ONNX perceptron",
+    "torch-mlp": "PyTorch perceptron",
 }
 _LOADS = {"c1": "1", "c16": "16", "c64": "64", "1000x30 c4": "4, 1,000 × 30 each"}
 _NOISY = 0.15

@@ -22,6 +22,7 @@ class Server:
         protocol: Which of the request files it gets: "mlflow", "v2" or "bento".
         path: Where requests go.
         only: The models that it is measured with; empty for all.
+        without: Models that it has no reader of.
         flags, env: Beyond what is common to all servers of its kind.
     """
 
@@ -32,13 +33,19 @@ class Server:
     only: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+
+    def measures(self, model: str) -> bool:
+        """Whether it is measured with this model."""
+        return model not in self.without and (not self.only or model in self.only)
 
 
+_NO_TORCH = ("torch-mlp",)
 PEERS = (
     Server("mlflow", "mlflow", "mlflow", "/invocations"),
-    Server("fastapi", "fastapi", "mlflow", "/invocations"),
-    Server("mlserver", "mlserver", "v2", "/v2/models/bench/infer"),
-    Server("bentoml", "bentoml", "bento", "/predict"),
+    Server("fastapi", "fastapi", "mlflow", "/invocations", without=_NO_TORCH),
+    Server("mlserver", "mlserver", "v2", "/v2/models/bench/infer", without=_NO_TORCH),
+    Server("bentoml", "bentoml", "bento", "/predict", without=_NO_TORCH),
 )
 PODIUM = Server("podium", "podium", "mlflow", "/invocations")
 _FIRST = ("logistic-ndarray",)

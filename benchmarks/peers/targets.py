@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-_LR, _LRD, _F, _FD, _P, _N = (
+_LR, _LRD, _F, _FD, _P, _N, _T = (
     "logistic-ndarray",
     "logistic-dataframe",
     "forest-ndarray",
     "forest-dataframe",
     "pipeline",
     "onnx-mlp",
+    "torch-mlp",
 )
 _BIG = "1000x30 c4"
 # (model, load): times the throughput of mlflow, fastapi, mlserver; None where nothing is asked.
@@ -26,6 +27,7 @@ _TIMES: dict[tuple[str, str], tuple[float | None, float | None, float | None]] =
     (_P, "c64"): (65, 28, 38),
     (_N, "c64"): (50, 4.5, 20),
     (_N, "c1"): (4, 1.3, 3),
+    (_T, "c64"): (10, None, None),
     (_F, _BIG): (3, 1.7, 1.7),
     (_FD, _BIG): (3, 1.7, 1.7),
 }

@@ -30,6 +30,6 @@ def __getattr__(name: str) -> Any:
 
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
-    if name in {"sklearn", "onnx", "pyfunc", "pytorch", "errors"}:
+    if name in {"sklearn", "onnx", "pyfunc", "pytorch", "keras", "tensorflow", "errors"}:
         return importlib.import_module(f"podium.{name}")
     raise AttributeError(f"module 'podium' has no attribute {name!r}")

@@ -18,6 +18,7 @@ from podium.domain.rollout import (
     Start,
     Stop,
     goal,
+    is_hopeless,
     note_end,
     note_settled,
     note_wanted,
@@ -207,3 +208,21 @@ def test_the_values_are_frozen():
     """What was seen cannot be changed by whoever looks at it."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         seen().now = 3.0  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "stable", "vetoed", "expected"),
+    [
+        ("7", None, (), False),
+        ("7", None, ("7",), True),
+        ("7", "6", ("7",), False),
+        (None, None, (), True),
+        (None, "6", (), False),
+    ],
+    ids=["it loads", "it did not load", "another serves", "nothing was ever found", "what served goes on"],
+)
+def test_without_hope_is_what_never_served_and_is_not_tried(wanted, stable, vetoed, expected):
+    """Nobody need wait for it, until something else is wanted."""
+    journal = Journal(wanted=wanted, stable=stable, vetoed=dict.fromkeys(vetoed, BROKEN))
+
+    assert is_hopeless(Desired(wanted), journal) is expected

@@ -354,7 +354,7 @@ def test_graphs_load_where_no_code_may_run_and_pickles_do_not(tmp_path: Path) ->
 
     assert kept(tmp_path / "graph", Net(), ROWS, strict).predict(ROWS).shape == (3, 2)
     for name, module in {"pickle": Net(), "script": torch.jit.script(Net())}.items():
-        with pytest.raises(LoadFailed, match="allow_code forbids"):
+        with pytest.raises(LoadFailed, match="allow_code = false forbids"):
             kept(tmp_path / name, module, None, strict, serialization_format="pickle")
 
 

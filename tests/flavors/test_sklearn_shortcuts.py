@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.compose import ColumnTransformer
+from by_plan import answer_by, as_served, is_same, plan_of, shortcut_for
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
@@ -19,14 +19,15 @@ from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegressio
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPRegressor
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
+from podium.flavors.claims import NotTakenError
 from podium.flavors.sklearn_forests import direct_forest
 from podium.flavors.sklearn_rows import rows_of
-from podium.flavors.sklearn_shortcuts import shortcut_of
+from podium.flavors.sklearn_shortcuts import claims_of
+from podium.models.assemble import Batches
 
 IRIS, SPECIES = load_iris(return_X_y=True)
 DIABETES, PROGRESS = load_diabetes(return_X_y=True)
@@ -44,14 +45,20 @@ TAKEN = [
     ("its own arithmetic", LinearRegression(), DIABETES, PROGRESS, "predict"),
     ("its own arithmetic", LinearRegression(), DIABETES, np.c_[PROGRESS, -PROGRESS], "predict"),
     ("its own method on a matrix", Ridge(), DIABETES, PROGRESS, "predict"),
-    ("its own trees", RandomForestClassifier(10, random_state=0), IRIS, SPECIES, "predict_proba"),
-    ("its own trees", ExtraTreesRegressor(10, random_state=0), DIABETES, PROGRESS, "predict"),
+    ("its own trees, all at once", RandomForestClassifier(10, random_state=0), IRIS, SPECIES, "predict_proba"),
+    (
+        "its own trees, all at once",
+        ExtraTreesRegressor(10, max_leaf_nodes=60, random_state=0),
+        DIABETES,
+        PROGRESS,
+        "predict",
+    ),
     ("its own method on a matrix", LogisticRegression(max_iter=500), IRIS, SPECIES, "predict_proba"),
     ("its own method on a matrix", RidgeClassifier(), IRIS, SPECIES, "predict"),
     ("its own arithmetic", ElasticNet(), DIABETES, PROGRESS, "predict"),
-    ("its own method on a matrix", DecisionTreeClassifier(random_state=0), IRIS, SPECIES, "predict"),
-    ("its own method on a matrix", GradientBoostingClassifier(n_estimators=5), IRIS, SPECIES, "predict"),
-    ("its own method on a matrix", HistGradientBoostingClassifier(max_iter=5), IRIS, SPECIES, "predict"),
+    ("its own trees, all at once", DecisionTreeClassifier(random_state=0), IRIS, SPECIES, "predict"),
+    ("its own trees, all at once", GradientBoostingClassifier(n_estimators=5), IRIS, SPECIES, "predict"),
+    ("its own trees, all at once", HistGradientBoostingClassifier(max_iter=5), IRIS, SPECIES, "predict"),
     ("its own method on a matrix", KNeighborsClassifier(), IRIS, SPECIES, "predict"),
     ("its own method on a matrix", SVC(), IRIS, SPECIES, "predict"),
     ("its own method on a matrix", GaussianNB(), IRIS, SPECIES, "predict_proba"),
@@ -70,21 +77,18 @@ TAKEN = [
     ("what", "estimator", "x", "y", "method"), TAKEN, ids=[f"{type(row[1]).__name__}-{row[4]}" for row in TAKEN]
 )
 def test_answers_to_the_last_bit(what: str, estimator: Any, x: Any, y: Any, method: str, is_frame: bool) -> None:
-    names = [f"feature {i}" for i in range(x.shape[1])]
-    estimator.fit(pd.DataFrame(x, columns=names) if is_frame else x, y)
+    data = pd.DataFrame(x, columns=[f"feature {i}" for i in range(x.shape[1])]) if is_frame else x
+    estimator.fit(data, y)
 
-    found = shortcut_of(estimator, method)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = shortcut_for(estimator, data, method)
 
     assert found is not None
-    assert what == found[1]
-    for size in (1, 2, 7, 64):
-        rows = x[:size]
-        data = pd.DataFrame(np.array(rows), columns=names) if is_frame else rows
-        matrix = data.to_numpy() if is_frame else rows
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            expected, actual = getattr(estimator, method)(data), found[0](matrix)
-        assert (expected.dtype, expected.shape, expected.tolist()) == (actual.dtype, actual.shape, actual.tolist())
+    assert what == found.what
+    for size in (1, 2, 5, 7, 64, 65, 130):
+        rows = data[:size]
+        assert is_same(getattr(estimator, method)(as_served(rows)), answer_by(found, rows))
 
 
 class Theirs(LogisticRegression):
@@ -93,15 +97,15 @@ class Theirs(LogisticRegression):
 
 LEFT_ALONE = [
     ("an estimator of somebody else's", Theirs(max_iter=500), "predict"),
-    ("one made of others", make_pipeline(StandardScaler(), LogisticRegression()), "predict"),
-    ("one that looks at columns by name", ColumnTransformer([("n", StandardScaler(), [0])]), "predict"),
     ("a method that is not there", StandardScaler(), "predict"),
 ]
 
 
 @pytest.mark.parametrize(("why", "estimator", "method"), LEFT_ALONE, ids=[row[0] for row in LEFT_ALONE])
 def test_what_nothing_is_known_of_has_no_shortcut(why: str, estimator: Any, method: str) -> None:
-    assert shortcut_of(estimator.fit(IRIS, SPECIES), method) is None
+    fitted = estimator.fit(IRIS, SPECIES)
+
+    assert claims_of(fitted, method, Batches(plan_of(IRIS)).inputs) == []
 
 
 PATCHED = [
@@ -118,7 +122,7 @@ def test_an_estimator_with_a_method_of_the_users_answers_by_it(estimator: Any, n
     theirs = getattr(fitted, name)
     setattr(fitted, name, lambda rows: theirs(rows) + (np.asarray(rows)[:1, 0] == 12345))
 
-    assert shortcut_of(fitted, "predict") is None
+    assert shortcut_for(fitted, IRIS) is None
     assert direct_forest(fitted, "predict") is None
     assert "methods of the user's" in rows_of(fitted, "predict").reason
 
@@ -128,14 +132,14 @@ def test_the_estimator_keeps_its_names() -> None:
     table = pd.DataFrame(IRIS, columns=list("abcd"))
     estimator = KNeighborsClassifier().fit(table, SPECIES)
 
-    assert shortcut_of(estimator, "predict") is not None
+    assert shortcut_for(estimator, table) is not None
     assert list("abcd") == estimator.feature_names_in_.tolist()
 
 
 def test_a_forest_does_not_take_what_single_precision_cannot_hold() -> None:
     """scikit-learn refuses it in its own words, and so it is asked."""
-    found = shortcut_of(RandomForestClassifier(3, random_state=0).fit(IRIS, SPECIES), "predict")
+    found = shortcut_for(RandomForestClassifier(3, random_state=0).fit(IRIS, SPECIES), IRIS)
 
     assert found is not None
-    with pytest.raises(FloatingPointError):
-        found[0](np.full((1, 4), 1e300))
+    with pytest.raises(NotTakenError):
+        answer_by(found, np.full((1, 4), 1e300))

@@ -72,7 +72,7 @@ def test_the_run_folder_is_private(home):
     modes = {path.name: path.stat().st_mode & 0o777 for path in (folder.folder, *folder.folder.iterdir())}
     folder.remove()
 
-    assert modes == {folder.id: 0o700, "lock": 0o600, "server.json": 0o600, "models": 0o700}
+    assert modes == {folder.id: 0o700, "lock": 0o600, "server.json": 0o600, "endpoints": 0o700}
 
 
 def test_a_reader_never_sees_half_a_file(home):
@@ -83,7 +83,7 @@ def test_a_reader_never_sees_half_a_file(home):
     names = sorted(path.name for path in folder.folder.iterdir())
     folder.remove()
 
-    assert names == ["lock", "models", "server.json"]
+    assert names == ["endpoints", "lock", "server.json"]
 
 
 def test_a_home_that_cannot_be_written_to_is_explained(tmp_path):
@@ -97,12 +97,12 @@ def test_a_home_that_cannot_be_written_to_is_explained(tmp_path):
 def test_the_journal_is_on_disk_after_each_change(home):
     """For whoever looks after a crash."""
     folder = RunFolder.create(home)
-    keeper = JournalKeeper(folder)
+    keeper = JournalKeeper(folder.endpoint("fraud"))
     keeper.wanted("6")
     keeper.settled("6")
     keeper.wanted("7")
     keeper.ended("7", Failure("signal", "SIGSEGV", 5.0), None, is_routed=False, now=1.0)
-    text = (folder.folder / "journal.json").read_text()
+    text = (folder.folder / "endpoints" / "fraud" / "journal.json").read_text()
     folder.remove()
 
     assert '"stable": "6"' in text
@@ -113,7 +113,7 @@ def test_the_journal_is_on_disk_after_each_change(home):
 def test_a_failure_stays_on_the_list_when_its_veto_is_lifted(home):
     """Status tells what happened; whether it still counts is another matter."""
     folder = RunFolder.create(home)
-    keeper = JournalKeeper(folder)
+    keeper = JournalKeeper(folder.endpoint("fraud"))
     keeper.wanted("7")
     keeper.ended("7", Failure("signal", "SIGSEGV", 5.0), None, is_routed=False, now=1.0)
     keeper.wanted("8")
@@ -213,11 +213,11 @@ def test_a_version_keeps_its_series_and_the_longest_unused_gives_its_own_away():
     """With room for two: the third takes the first's, cleared; what is in use is not touched."""
     descriptor = create_slots(1)
     slots = Slots(descriptor)
-    book = SeriesBook(slots, "tiny", size=2)
-    assert [book.index("1"), book.index("2"), book.index("1")] == [0, 1, 0]
+    book = SeriesBook(slots, size=2)
+    assert [book.index(("tiny", version)) for version in "121"] == [0, 1, 0]
     slots.block(0, 1)[0] = 42
 
-    third = book.index("3", in_use=frozenset({"1"}))
+    third = book.index(("tiny", "3"), in_use=frozenset({("tiny", "1")}))
     cleared = slots.block(0, 1)[0]
     slots.close()
     os.close(descriptor)

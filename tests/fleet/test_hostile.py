@@ -57,7 +57,7 @@ def test_a_copy_that_was_cleared_away_is_made_again(house):
     house.promote(1)
     with house.serving() as server:
         for damage in (_clear, _change):
-            [copy] = (house.home / "run").glob("*/models/*")
+            [copy] = (house.home / "run").glob("*/endpoints/*/models/*")
             damage(copy)
             [before] = server.workers()
             os.kill(before, signal.SIGKILL)

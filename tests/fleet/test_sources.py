@@ -51,7 +51,7 @@ def heard(observer, count: int) -> list[Wish]:
             if len(wishes) == count:
                 enough.set()
 
-        following = asyncio.create_task(follow(REFERENCE, resolved(1), observer, 0.001, hear))
+        following = asyncio.create_task(follow(REFERENCE, Wish(resolved(1)), observer, 0.001, hear))
         await asyncio.wait_for(enough.wait(), 10)
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)

@@ -15,7 +15,8 @@ from podium.domain.references import parse_reference
 from podium.errors import LoadFailed, Unavailable
 from podium.fleet.bell import Bell
 from podium.fleet.machine import available_memory
-from podium.fleet.site import Programs
+from podium.fleet.site import EndpointOrder, Programs, ServerOrder
+from podium.fleet.sources import Wish
 from podium.fleet.supervisor import Supervisor
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
@@ -34,18 +35,11 @@ def supervised(house, monkeypatch):
         async def scene():
             home, reference = Home(house.home), parse_reference(PRODUCTION)
             events = []
-            supervisor = Supervisor(
-                home,
-                reference,
-                resolve(reference, home),
-                NAME,
-                ServeSettings(port=0, **{"poll_s": 0.1, "drain_timeout_s": 5.0, **settings}),
-                ModelSettings(),
-                RegistryObserver(home),
-                events.append,
-                programs or Programs(),
-                memory=memory,
-            )
+            first = Wish(resolve(reference, home))
+            endpoint = EndpointOrder(NAME, reference, first, ModelSettings(), RegistryObserver(home))
+            settled = ServeSettings(port=0, **{"poll_s": 0.1, "drain_timeout_s": 5.0, **settings})
+            order = ServerOrder(home, (endpoint,), NAME, settled, {})
+            supervisor = Supervisor(order, events.append, programs, memory=memory)
             serving = asyncio.create_task(supervisor.run())
             looking = asyncio.create_task(look(supervisor, events))
             await asyncio.wait({serving, looking}, return_when=asyncio.FIRST_COMPLETED, timeout=60)
@@ -133,7 +127,7 @@ def test_a_worker_that_hangs_is_killed_and_replaced(house, supervised):
 
     async def look(supervisor, events):
         await until(lambda: supervisor.status.get("is_settled"), "1 serves")
-        [replica] = supervisor._crew.ready()
+        [replica] = supervisor.endpoints[NAME].crew.ready()
         asking = asyncio.create_task(asyncio.to_thread(_post, supervisor.status["port"], 20_000))
         await until(lambda: replica._reader.busy_since_ns, "it is busy")
         replica.check_hang(time.monotonic_ns() + int(10e9))
@@ -157,7 +151,7 @@ def test_a_worker_that_does_not_end_when_told_is_killed(house, supervised):
 
     async def look(supervisor, events):
         await until(lambda: supervisor.status.get("is_settled"), "1 serves")
-        [replica] = supervisor._crew.ready()
+        [replica] = supervisor.endpoints[NAME].crew.ready()
         os.kill(replica.pid, signal.SIGSTOP)
         house.promote(2)
         await until(lambda: supervisor.status["wanted"] == "2" and supervisor.status["is_settled"], "2 serves")
@@ -189,7 +183,7 @@ def test_copies_of_versions_of_the_past_vanish(house, supervised):
 
     async def look(supervisor, events):
         await until(lambda: supervisor.status.get("is_settled"), "1 serves")
-        folder: Path = supervisor._folder.models
+        folder: Path = supervisor._folder.endpoint(NAME).models
         first = os.listdir(folder)
         house.promote(2)
         await until(lambda: len(os.listdir(folder)) == 2, "2 is copied")
@@ -198,7 +192,7 @@ def test_copies_of_versions_of_the_past_vanish(house, supervised):
 
     first, last, folder = supervised(look)
 
-    assert (first, last) == (["1-1"], ["2-2"])
+    assert [[name.rpartition("-")[0] for name in names] for names in (first, last)] == [["1-1"], ["2-2"]]
     assert not folder.exists()
 
 

@@ -49,6 +49,8 @@ class House:
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")},
             "PODIUM_HOME": str(self.home),
+            # Workers get no variable of podium's, but those of a language: by this one they are found.
+            "LC_TEST_HOME": str(self.home),
             "PYTHONPATH": os.pathsep.join([source, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
         }
 
@@ -92,8 +94,11 @@ class House:
         )
 
     @contextlib.contextmanager
-    def serving(self, *flags: str, uri: str = PRODUCTION, before: Sequence[str] = ()) -> Iterator["Server"]:
-        """A server that is ready; stopped at the end if the test did not do so. `before` starts the command."""
+    def serving(self, *flags: str, uri: str | None = PRODUCTION, before: Sequence[str] = ()) -> Iterator["Server"]:
+        """A server that is ready; stopped at the end if the test did not do so.
+
+        `before` starts the command; without a `uri`, podium.toml says what is served, and where.
+        """
         server = Server(self, uri, flags, before)
         try:
             until(lambda: "Try it" in server.said(), "podium serve is ready", server.over)
@@ -103,7 +108,7 @@ class House:
 
     def processes(self) -> dict[int, str]:
         """What runs with this home: process id and command line."""
-        mark, found = f"PODIUM_HOME={self.home}".encode(), {}
+        mark, found = f"LC_TEST_HOME={self.home}".encode(), {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 with contextlib.suppress(OSError):
@@ -116,12 +121,13 @@ class House:
 class Server:
     """One `podium serve` on a free port."""
 
-    def __init__(self, house: House, uri: str, flags: Sequence[str], before: Sequence[str] = ()) -> None:
+    def __init__(self, house: House, uri: str | None, flags: Sequence[str], before: Sequence[str] = ()) -> None:
         self.house = house
         self.out = house.folder / f"serve-{time.monotonic_ns()}.txt"
+        named = [] if uri is None else ["-m", uri, "-p", "0"]
         with self.out.open("wb") as out:
             self.process = subprocess.Popen(
-                [*before, sys.executable, "-m", "podium", *house.serve, "-m", uri, "-p", "0", *flags],
+                [*before, sys.executable, "-m", "podium", *house.serve, *named, *flags],
                 env=house.environment,
                 cwd=house.folder,
                 stdin=subprocess.DEVNULL,
@@ -150,11 +156,11 @@ class Server:
     def port(self) -> int:
         return int(self.status["port"])
 
-    def ask(self, milliseconds: float = 0, port: int | None = None) -> tuple[int, Any]:
+    def ask(self, milliseconds: float = 0, port: int | None = None, path: str = "/invocations") -> tuple[int, Any]:
         """Status and the one row's answer: [version, pid of the worker]."""
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)) as connection:
             body = json.dumps({"inputs": [[milliseconds]]})
-            connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
             response = connection.getresponse()
             answer = json.loads(response.read())
             return response.status, answer["predictions"][0] if response.status == 200 else answer
@@ -165,8 +171,10 @@ class Server:
             response = connection.getresponse()
             return response.status, response.read().decode()
 
-    def workers(self) -> list[int]:
-        return [replica["pid"] for replica in self.status["replicas"] if replica["state"] == "ready"]
+    def workers(self, name: str | None = None) -> list[int]:
+        """Process ids of an endpoint's replicas that are ready; the default one's without a name."""
+        of = self.status if name is None else self.status["endpoints"][name]
+        return [replica["pid"] for replica in of["replicas"] if replica["state"] == "ready"]
 
     def gateways(self) -> list[int]:
         return [gateway["pid"] for gateway in self.status["gateways"]]
@@ -189,10 +197,10 @@ class Server:
 class Load:
     """Some threads that ask one after the other, until told to stop: (status, answer) or the error of each request."""
 
-    def __init__(self, server: Server, threads: int = 3, milliseconds: float = 2) -> None:
+    def __init__(self, server: Server, threads: int = 3, milliseconds: float = 2, path: str = "/invocations") -> None:
         self.answers: list[tuple[int, Any]] = []
         self.errors: list[Exception] = []
-        self._server, self._milliseconds, self._port = server, milliseconds, server.port
+        self._server, self._milliseconds, self._port, self._path = server, milliseconds, server.port, path
         self._is_over = threading.Event()
         self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
 
@@ -210,7 +218,7 @@ class Load:
     def _run(self) -> None:
         while not self._is_over.is_set():
             try:
-                self.answers.append(self._server.ask(self._milliseconds, self._port))
+                self.answers.append(self._server.ask(self._milliseconds, self._port, self._path))
             except (OSError, http.client.HTTPException) as error:
                 self.errors.append(error)
                 if isinstance(error, ConnectionRefusedError):

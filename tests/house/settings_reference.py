@@ -32,6 +32,8 @@ def reference() -> str:
                 cells = [f"`{setting.key}`", f"`{setting.variable}`", f"`{setting.flag}`", default, setting.help]
                 lines.append("| " + " | ".join([*cells, setting.expected]) + " |")
         lines.append("")
+    own = ", ".join(f"`{setting.key}`" for setting in SETTINGS if setting.is_of_model)
+    lines += ["## Of one model of several", "", f"Under `[models.NAME]`, beside `uri`, may stand: {own}."]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -4,7 +4,15 @@ import importlib
 from pathlib import Path
 
 _SNAPSHOT = Path(__file__).with_name("public_api.txt")
-_MODULES = ("podium", "podium.sklearn", "podium.onnx", "podium.pyfunc", "podium.pytorch")
+_MODULES = (
+    "podium",
+    "podium.sklearn",
+    "podium.onnx",
+    "podium.pyfunc",
+    "podium.pytorch",
+    "podium.keras",
+    "podium.tensorflow",
+)
 
 
 def test_the_public_names_are_those_of_the_snapshot():

@@ -184,11 +184,12 @@ class Server:
         gateway: int = 0,
         plan: dict[str, Any] | None = None,
         group_rows: int = 256,
+        endpoint: str = ENDPOINT,
     ) -> ScriptedWorker:
         self._serial += 1
         worker = ScriptedWorker(self._serial)
         self.workers.append(worker)
-        message = AddReplica(replica, ENDPOINT, version, worker.serial, series, plan, group_rows)
+        message = AddReplica(replica, endpoint, version, worker.serial, series, plan, group_rows)
         self.gateways[gateway].control.send(message, [worker.theirs.fileno(), worker.board_fd])
         worker.theirs.close()
         return worker
@@ -240,6 +241,9 @@ class Server:
     def score(self, body: bytes = b'{"inputs": [1]}', **headers: str) -> "Answer":
         sent = {"Content-Type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
         return self.ask("POST", "/invocations", body, sent)
+
+    def soon(self, call: Callable[[], Any]) -> "Soon":
+        return Soon(call)
 
     def score_soon(self, body: bytes = b'{"inputs": [1]}', **headers: str) -> "Soon":
         return Soon(lambda: self.score(body, **headers))

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from podium.api.endpoint import SETTINGS, choose, endpoint_of
+from podium.api.endpoint import SETTINGS, choose, server_of
 from podium.errors import Misconfigured
 from podium.serving.settings import GatewaySettings
 from podium.settings.declared import Kind, settings_of
@@ -146,13 +146,14 @@ def test_what_is_chosen_reaches_the_server_and_its_gateways(tmp_path):
         Said("serve.access_log", False, "--no-access-log"),
     ]
 
-    endpoint = endpoint_of(choose(said, environ={}, folder=tmp_path), Home(tmp_path / "home"))
-    gateway = GatewaySettings.from_json(endpoint.settings.gateway_settings)
+    server = server_of(choose(said, environ={}, folder=tmp_path), Home(tmp_path / "home"))
+    gateway = GatewaySettings.from_json(server.settings.gateway_settings)
 
-    assert (endpoint.name, endpoint.model.replicas, endpoint.model.merges) == ("shop", 3, "on")
-    assert (endpoint.model.dialect.mode, gateway.timeout_s, gateway.limits.headers) == ("strict", 9.0, 11)
+    [endpoint] = server.endpoints
+    assert (endpoint.name, endpoint.settings.replicas, endpoint.settings.merges) == ("shop", 3, "on")
+    assert (endpoint.settings.dialect.mode, gateway.timeout_s, gateway.limits.headers) == ("strict", 9.0, 11)
     assert gateway.access_log is None
-    assert endpoint.shown["serve.workers"] == {"value": "3", "source": "--workers"}
+    assert server.shown["serve.workers"] == {"value": "3", "source": "--workers"}
 
 
 def test_settings_that_contradict_each_other_are_refused(tmp_path):
@@ -164,7 +165,7 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path):
     ]
 
     with pytest.raises(Misconfigured, match=r"--row-independent, PODIUM_SERVE_BATCHING"):
-        endpoint_of(choose(said, environ={}, folder=tmp_path), Home(tmp_path / "home"))
+        server_of(choose(said, environ={}, folder=tmp_path), Home(tmp_path / "home"))
 
 
 def test_every_field_that_is_no_setting_is_known_to_be_none():

@@ -28,17 +28,20 @@ class Podium:
     """A home folder and the commands that use it.
 
     Args:
-        folder: Existing and empty; everything goes there.
+        folder: Existing and empty; everything goes there. Commands run by `interpreter`, the tests' own unless it is set.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.temp = folder / "tmp"
+        self.interpreter = sys.executable
         self.temp.mkdir()
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")},
             "PODIUM_HOME": str(self.home),
+            # Workers get no variable of podium's, but those of a language: by this one they are found.
+            "LC_TEST_HOME": str(self.home),
             "TMPDIR": str(self.temp),
         }
         if path := os.environ.get("PYTHONPATH"):
@@ -48,7 +51,7 @@ class Podium:
     def run(self, *arguments: str, timeout_s: float = 60, check: bool = True) -> subprocess.CompletedProcess[str]:
         """One command, to its end."""
         done = subprocess.run(
-            [sys.executable, "-m", "podium", *arguments],
+            [self.interpreter, "-m", "podium", *arguments],
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
@@ -63,7 +66,7 @@ class Podium:
     def python(self, script: str, *arguments: str) -> str:
         """Run a script that uses the Python API; returns what it printed."""
         done = subprocess.run(
-            [sys.executable, "-c", script, *arguments],
+            [self.interpreter, "-c", script, *arguments],
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
@@ -75,13 +78,17 @@ class Podium:
             raise AssertionError(f"the script exited {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def serve(self, uri: str, *flags: str, prefix: Sequence[str] = ()) -> "Server":
-        """Start `podium serve` on a free port; returns once it is ready. `prefix` is a command to run it under."""
+    def serve(self, uri: str | None, *flags: str, prefix: Sequence[str] = ()) -> "Server":
+        """Start `podium serve` on a free port; returns once it is ready.
+
+        `prefix` is a command to run it under; without a `uri`, podium.toml says what is served.
+        """
         port = free_port()
         log = self.folder / f"serve-{port}.log"
+        named = [] if uri is None else ["-m", uri]
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "podium", "serve", "-m", uri, "-p", str(port), *flags],
+                [*prefix, self.interpreter, "-m", "podium", "serve", *named, "-p", str(port), *flags],
                 env=self.environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -98,7 +105,7 @@ class Podium:
 
     def processes(self) -> dict[int, str]:
         """Every process that runs with this home: its id and command line."""
-        mark = f"PODIUM_HOME={self.home}".encode()
+        mark = f"LC_TEST_HOME={self.home}".encode()
         found = {}
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) == os.getpid():

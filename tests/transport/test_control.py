@@ -1,5 +1,6 @@
 """Control messages arrive whole and typed, with exactly the descriptors that belong to them."""
 
+import dataclasses
 import fcntl
 import json
 import os
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from podium.domain.devices import DeviceUse
 from podium.transport.control import ControlSocket
 from podium.transport.messages import (
     AddReplica,
@@ -65,6 +67,7 @@ MESSAGES: list[Message] = [
     Drain(2.5),
     Drain(2),
     READY,
+    dataclasses.replace(READY, device=DeviceUse("cuda:0", "A GPU", 1 << 40, 1 << 41, 7)),
     LoadError("import_error", "No module named 'x'"),
     Drained(),
     Publish({"epoch": 1}, True),
@@ -166,6 +169,13 @@ def test_what_is_no_message_breaks_the_socket(raw: tuple[socket.socket, ControlS
             if sent < len(data):
                 sent += raw[0].send(data[sent:])
             raw[1].receive()
+
+
+@pytest.mark.parametrize("device", ["cpu", {"device": 1}, {"used_bytes": "much"}, {"temperature": 99}, [1]])
+def test_a_device_that_is_none_breaks_the_message(device: Any) -> None:
+    """A worker's process may be anybody's: what it says of numbers is numbers before anything counts with it."""
+    with pytest.raises(BrokenMessage):
+        message_from_json({**message_to_json(READY), "device": device})
 
 
 def test_descriptors_that_no_message_announced_break_the_socket(raw: tuple[socket.socket, ControlSocket]) -> None:

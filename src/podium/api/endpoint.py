@@ -1,65 +1,33 @@
 """From what was said to what is served: the settings of one server, put together for whoever starts it."""
 
+import dataclasses
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from podium.domain.archives import archive_stem
-from podium.domain.references import FolderRef, ModelRef, parse_reference
-from podium.errors import Misconfigured
-from podium.fleet.events import Event
+from podium.domain.masking import masked
+from podium.domain.nearest import did_you_mean
+from podium.domain.references import AliasRef, FolderRef, LatestRef, ModelRef, StageRef, VersionRef, parse_reference
+from podium.errors import Misconfigured, NotFound, PodiumError
 from podium.fleet.logs import access_log
 from podium.fleet.machine import cpu_limit
-from podium.fleet.site import Programs
-from podium.fleet.supervisor import Supervisor
+from podium.fleet.site import EndpointOrder, ServerOrder
+from podium.fleet.sources import Wish
 from podium.registry.observe import RegistryObserver
-from podium.registry.resolve import Resolved, resolve
+from podium.registry.resolve import resolve
 from podium.serving.settings import GatewaySettings
 from podium.settings.config_file import find_config, from_config
 from podium.settings.declared import settings_of
 from podium.settings.environments import EnvironmentSettings
 from podium.settings.home import Home
 from podium.settings.model import ModelSettings
-from podium.settings.provenance import Chosen, Said, from_environ, gather
+from podium.settings.provenance import MODELS_NAMED, NAME_AND_URI, URI, Chosen, Said, from_environ, gather
 from podium.settings.serve import EndpointSettings, ServeSettings
 
 SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings)
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Everything that a supervisor is started with.
-
-    Args:
-        first: What the reference stands for now.
-        shown: Each setting's value and who said it, for people.
-    """
-
-    home: Home
-    reference: ModelRef
-    first: Resolved
-    name: str
-    settings: ServeSettings
-    model: ModelSettings
-    shown: Mapping[str, Mapping[str, Any]]
-
-    def supervisor(self, tell: Callable[[Event], None], programs: Programs | None = None) -> Supervisor:
-        """What serves it, not yet running; the arguments are `Supervisor`'s."""
-        return Supervisor(
-            self.home,
-            self.reference,
-            self.first,
-            self.name,
-            self.settings,
-            self.model,
-            RegistryObserver(self.home),
-            tell,
-            programs or Programs(),
-            shown=self.shown,
-        )
 
 
 def choose(
@@ -90,54 +58,143 @@ def choose(
     return gather(SETTINGS, [*computed, *beneath, *in_file, *from_environ(SETTINGS, environ), *said])
 
 
-def endpoint_of(chosen: Chosen, home: Home) -> Endpoint:
-    """What is to be served, looked up.
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A model as somebody named it: `NAME=URI`, or the URI alone."""
+
+    uri: str
+    name: str | None = None
+
+
+def models_named(chosen: Chosen) -> list[Named]:
+    """Which models are to be served, in the order in which they were named.
 
     Raises:
-        Misconfigured: Settings contradict each other, or no model is named.
-        NotFound, RegistryError, InvalidModel: As `registry.resolve.resolve`.
+        Misconfigured: None is, or what is said for one of several contradicts itself.
     """
-    uri, batching = chosen["serve.model_uri"], chosen["serve.batching"]
-    if uri is None:
+    texts: tuple[str, ...] = chosen[MODELS_NAMED]
+    if not texts:
         raise Misconfigured(
             "No model is named. Say which: podium serve -m models:/NAME/production, PODIUM_SERVE_MODEL_URI, "
             "or model_uri under [serve] in podium.toml."
         )
-    if chosen["serve.row_independent"] and batching == "off":
+    named = [Named(found[2], found[1]) if (found := NAME_AND_URI.fullmatch(text)) else Named(text) for text in texts]
+    given = chosen["serve.name"]
+    if given is None:
+        return named
+    if len(named) > 1:
+        raise Misconfigured(
+            f"{chosen.source('serve.name')}: serve.name is {given}, but {len(named)} models are named. "
+            "Give each its own: -m NAME=URI."
+        )
+    if named[0].name is not None or not re.fullmatch(r"[\w.\-]{1,100}", given.lstrip(".")):
+        source = chosen.source("serve.name")
+        twice = f" The model is already called {named[0].name} by {chosen.source(MODELS_NAMED)}." if named[0].name else ""
+        raise Misconfigured(f"{source}: serve.name is {given}; use letters, digits, '_', '-' and '.', at most 100.{twice}")
+    return [Named(named[0].uri, given)]
+
+
+def server_of(chosen: Chosen, home: Home) -> ServerOrder:
+    """What is to be served, looked up.
+
+    The one model of a server must be there. Of several, one that is not does not keep the others from being served: what
+    follows a stage or an alias is served once it is there.
+
+    Raises:
+        Misconfigured: Settings contradict each other, no model is named, or two are called the same.
+        InvalidReference: What is named is no reference.
+        NotFound, RegistryError, InvalidModel: As `registry.resolve.resolve`; of several models, when it is true of all.
+    """
+    named = models_named(chosen)
+    references = [parse_reference(each.uri) for each in named]
+    names = [
+        _safe(each.name) if each.name else name_of(reference) for each, reference in zip(named, references, strict=True)
+    ]
+    _refuse_clashes(names, named, chosen)
+    models = {name: _model_settings(chosen.of_model(name)) for name in names}
+    default = _default_of(chosen, names)
+    wishes, errors = [], []
+    for reference in references:
+        try:
+            wishes.append(Wish(resolve(reference, home)))
+        except PodiumError as error:
+            errors.append(error)
+            wishes.append(Wish(None, error.message, is_up=isinstance(error, NotFound)))
+    if len(errors) == len(wishes):
+        raise errors[0]
+    endpoints = tuple(
+        EndpointOrder(name, reference, wish, models[name], RegistryObserver(home))
+        for name, reference, wish in zip(names, references, wishes, strict=True)
+    )
+    order = ServerOrder(home, endpoints, default, ServeSettings(**chosen.fields(ServeSettings)), chosen.shown())
+    return dataclasses.replace(order, settings=_with_gateways(chosen, order))
+
+
+def _model_settings(chosen: Chosen) -> ModelSettings:
+    if chosen["serve.row_independent"] and chosen["serve.batching"] == "off":
         raise Misconfigured(
             "row_independent and batching off contradict each other; leave one of them out. "
             f"({chosen.source('serve.row_independent')}, {chosen.source('serve.batching')})"
         )
-    reference = parse_reference(uri)
-    first = resolve(reference, home)
-    name = _endpoint_name(chosen, first)
+    environments = EnvironmentSettings(**chosen.fields(EnvironmentSettings))
+    return ModelSettings(**chosen.fields(ModelSettings), environments=environments)
+
+
+def _with_gateways(chosen: Chosen, order: ServerOrder) -> ServeSettings:
     gateway = GatewaySettings(
         **chosen.fields(GatewaySettings),
         timeout_s=chosen["serve.timeout"],
         drain_limit_s=chosen["serve.drain_timeout"],
         busy_wait_us=chosen["serve.busy_wait_us"],
-        access_log=str(access_log(home.logs / name)) if chosen["serve.access_log"] else None,
+        access_log=str(access_log(order.home.logs / order.name)) if chosen["serve.access_log"] else None,
     )
-    settings = ServeSettings(**chosen.fields(ServeSettings), gateway_settings=gateway.to_json())
-    environments = EnvironmentSettings(**chosen.fields(EnvironmentSettings))
-    model = ModelSettings(**chosen.fields(ModelSettings), environments=environments)
-    return Endpoint(home, reference, first, name, settings, model, chosen.shown())
+    return dataclasses.replace(order.settings, gateway_settings=gateway.to_json())
 
 
-def _endpoint_name(chosen: Chosen, first: Resolved) -> str:
+def _refuse_clashes(names: list[str], named: list[Named], chosen: Chosen) -> None:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            first = named[names.index(name)]
+            raise Misconfigured(
+                f"Two models are called {name}: {masked(first.uri)} and {masked(named[number].uri)}. "
+                f"Give one of them another name: -m NAME=URI. ({chosen.source(MODELS_NAMED)})"
+            )
+    for name, entries in chosen.models.items():
+        if name not in names and URI.key not in entries:
+            source = next(iter(entries.values())).source
+            raise Misconfigured(
+                f"{source}: no model that is served is called {name}.{did_you_mean(name, names)} "
+                f"There are {', '.join(names)}; with a uri under [models.{name}] it would be another."
+            )
+
+
+def _default_of(chosen: Chosen, names: list[str]) -> str:
+    default: str | None = chosen["serve.default"]
+    if default is not None and default not in names:
+        raise Misconfigured(
+            f"{chosen.source('serve.default')}: serve.default is {default}, and no model is called that."
+            f"{did_you_mean(default, names)} There are {', '.join(names)}."
+        )
+    return default or names[0]
+
+
+def name_of(reference: ModelRef) -> str:
+    """The public name of a model that nobody named otherwise."""
+    return _safe(_name_of(reference))
+
+
+def _safe(name: str) -> str:
     """A name that is safe as a folder's and as a metric's label."""
-    given = chosen["serve.name"]
-    name = given if given is not None else first.name or folder_name(first)
-    if given is not None and not re.fullmatch(r"[\w.\-]{1,100}", given.lstrip(".")):
-        source = chosen.source("serve.name")
-        raise Misconfigured(f"{source}: serve.name is {given}; use letters, digits, '_', '-' and '.', at most 100.")
     return re.sub(r"[^\w.\-]+", "-", name).strip(".-")[:100] or "model"
 
 
-def folder_name(first: Resolved) -> str:
-    """What the last part of its address calls it: neither an archive's ending nor a signature is a name."""
-    if isinstance(first.reference, FolderRef):
-        name = Path(first.reference.path).expanduser().absolute().name
-    else:
-        name = str(first.reference).partition("?")[0].rstrip("/").rpartition("/")[2]
+def _name_of(reference: ModelRef) -> str:
+    """A registered model's own, or the last part of its address without an archive's ending or a signature."""
+    match reference:
+        case VersionRef() | StageRef() | LatestRef() | AliasRef():
+            return reference.name
+        case FolderRef():
+            name = Path(reference.path).expanduser().absolute().name
+        case _:
+            name = str(reference).partition("?")[0].rstrip("/").rpartition("/")[2]
     return archive_stem(name) or name

@@ -217,7 +217,7 @@ def _libraries() -> dict[str, Library]:
 
 
 def _ours(running: Sequence[RunningServer], port: int) -> str | None:
-    return next((f"podium serves {each.facts['uri']} there" for each in running if each.facts["port"] == port), None)
+    return next((f"podium serves {each.uris} there" for each in running if each.facts["port"] == port), None)
 
 
 def _taken(host: str, port: int) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from podium.api.endpoint import folder_name
+from podium.api.endpoint import name_of
 from podium.api.predicting import check_digest
 from podium.deploy.context import Wanted, write_context
 from podium.deploy.dockerfile import Image
@@ -41,11 +41,12 @@ def write_image_folder(uri: str | None, target: Path, order: EnvironmentOrder, h
     own = ".".join(platform.python_version_tuple()[:2])
     if uri is None:
         return write_context(target, None, None, wanted, own)
-    found = resolve(parse_reference(uri), home)
+    reference = parse_reference(uri)
+    found = resolve(reference, home)
     check_digest(found)
     mlmodel = read_mlmodel(found.folder)
     spec = read_spec(found.folder, mlmodel, replace(order, manager="uv"))
-    name = wanted.name or found.name or folder_name(found)
+    name = wanted.name or name_of(reference)
     return write_context(target, found.folder.absolute(), spec, replace(wanted, name=name), own)
 
 

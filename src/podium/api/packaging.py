@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from podium.domain.load_terms import LoadTerms
 from podium.domain.references import FolderRef, parse_reference
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput
@@ -84,7 +85,7 @@ def save_model(
     Args:
         model: A scikit-learn estimator, an ONNX model, a PythonModel, a function, or the path of a .py file.
         path: The folder; must not exist, or be empty.
-        flavor: `sklearn`, `onnx` or `pyfunc`; None finds the one that takes this model.
+        flavor: `sklearn`, `onnx`, `keras`, `tensorflow` or `pyfunc`; None finds the one that takes this model.
         signature: From `infer_signature`; None reads it off a type hint or the example, False leaves it out.
         input_example: What predict takes, or `(that, params)`. Becomes the trial request that servers warm up on.
         pip_requirements: In place of the inferred ones: lines, or the path of a file.
@@ -172,12 +173,15 @@ def log_model(
     )
 
 
-def load_model(model_uri: str | Path, *, model_config: Mapping[str, Any] | None = None) -> Predictor:
+def load_model(
+    model_uri: str | Path, *, model_config: Mapping[str, Any] | None = None, allow_code: bool = True
+) -> Predictor:
     """Load a model to call `predict(data, params=None)` on, input checked against its signature as the server does.
 
     Args:
         model_uri: `models:/name/version`, `models:/name/production`, `models:/name@alias`, `models:/m-…`, or a folder.
         model_config: Overrides values of the model's own config.
+        allow_code: Whether loading may run code that the folder brings: pickles, modules, loaders of its own.
 
     Raises:
         NotFound: Lists each place that was searched.
@@ -185,7 +189,7 @@ def load_model(model_uri: str | Path, *, model_config: Mapping[str, Any] | None 
         InvalidModel, LoadFailed, MissingDependency.
     """
     folder = fetch(model_uri)
-    return load_predictor(folder, read_mlmodel(folder), model_config)
+    return load_predictor(folder, read_mlmodel(folder), model_config, terms=LoadTerms(allows_code=allow_code))
 
 
 def fetch(model_uri: str | Path) -> Path:

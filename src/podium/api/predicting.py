@@ -6,12 +6,15 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from podium.artifacts.digest import digest_folder
+from podium.domain.load_terms import LoadTerms
+from podium.domain.worker_variables import kept_variables
 from podium.environments.choice import Asking, choose, root_of
 from podium.errors import DeadlineExceeded, DigestMismatch, ModelError, WorkerCrashed
+from podium.models.code_needs import check_code
 from podium.models.mlmodel import read_mlmodel
 from podium.registry.resolve import Resolved
 from podium.settings.environments import EnvironmentOrder
@@ -30,6 +33,7 @@ def predict(
     tell: Callable[[str], None],
     timeout_s: float,
     extra: Mapping[str, str] | None = None,
+    allow_code: bool = True,
 ) -> bytes:
     """What the model answers to a request's body: the bytes that the server would answer.
 
@@ -42,6 +46,7 @@ def predict(
         tell: Called with lines for people.
         timeout_s: For loading and scoring; building an environment does not count.
         extra: Variables for the model's process, and for what builds its environment.
+        allow_code: Whether loading may run code that the folder brings.
 
     Raises:
         ModelError: The model does not load, refuses the body, or fails; the message says which.
@@ -51,11 +56,26 @@ def predict(
     """
     check_digest(found)
     mlmodel = read_mlmodel(found.folder)
-    environ = {**os.environ, **(extra or {})}
-    environment = choose(Asking(found.folder, mlmodel, order, root_of(order, home), tell, environ=environ))
-    asked = {"folder": str(found.folder.absolute()), "mlmodel": mlmodel, "content_type": CONTENT_TYPES[content_type]}
+    # Before an environment is built, too: that runs what its packages bring.
+    terms = LoadTerms(allows_code=allow_code)
+    check_code(found.folder, mlmodel, terms)
+    # What builds the environment may need the server's credentials; what runs the model gets none.
+    environ, given = {**os.environ, **(extra or {})}, {**kept_variables(os.environ), **(extra or {})}
+
+    def only_kept(command: Sequence[str], environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+        return list(command), kept_variables(environ, extra or ())
+
+    environment = choose(
+        Asking(found.folder, mlmodel, order, root_of(order, home), tell, environ=environ, terms=terms, confine=only_kept)
+    )
+    asked = {
+        "folder": str(found.folder.absolute()),
+        "mlmodel": mlmodel,
+        "content_type": CONTENT_TYPES[content_type],
+        "allows_code": allow_code,
+    }
     try:
-        return _score(environment.python, asked, body, environ, timeout_s)
+        return _score(environment.python, asked, body, given, timeout_s)
     finally:
         environment.release()
 

@@ -20,6 +20,8 @@ from podium.artifacts.contract import Stored
 from podium.artifacts.local import LocalArtifacts
 from podium.domain.references import FolderRef, ModelRef, parse_reference
 from podium.domain.stages import Stage
+from podium.errors import InvalidModel, NotFound
+from podium.models.code_needs import code_needs
 from podium.models.mlmodel import read_mlmodel
 from podium.registry.contract import Change, LoggedModel, RegisteredModel, Version
 from podium.registry.embedded import Resolved, model_folder
@@ -71,6 +73,14 @@ class Registry:
             self.home.create()
             return self._service.register(found.folder, name, str(reference), description, tags)
         return self._service.register_digest(found.digest, name, str(model), description, tags)
+
+    def code_needs(self, version: Version) -> list[str] | None:
+        """What loading a version would run of what its author put into it, as sentences; None where its files are gone."""
+        try:
+            folder = LocalArtifacts(self.home.artifacts).locate(version.digest)
+            return [str(need) for need in code_needs(folder, read_mlmodel(folder)) if need.is_code]
+        except (NotFound, InvalidModel):
+            return None
 
     def log(self, folder: Path | str, model_id: str | None = None) -> LoggedModel:
         """Keep a model folder under an id of its own (`models:/m-…`) without a name; a new id unless told."""

@@ -3,6 +3,9 @@
 with podium.serve("models:/fraud/production") as server:
     server.predict(frame)
 
+with podium.serve({"fraud": "models:/fraud/production", "churn": fitted}) as server:
+    server.predict(frame, model="churn")
+
 The server is processes of its own, whatever loop or threads run here; they end with the block, and with this process
 however that ends.
 """
@@ -22,6 +25,7 @@ import sys
 import tempfile
 import time
 import urllib.parse
+import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,7 +36,7 @@ from podium.api.packaging import save_model
 from podium.api.scoring_values import answer_of, error_of, made_again, request_of
 from podium.domain.nearest import did_you_mean
 from podium.errors import Misconfigured, PodiumError, Unavailable
-from podium.settings.provenance import Chosen, Said
+from podium.settings.provenance import MODEL_NAME, MODELS_NAMED, Chosen, Said
 from podium.settings.source_tree import environ_for_children
 
 __all__ = ["Server", "serve"]
@@ -49,6 +53,7 @@ class Server:
     Attributes:
         url: `http://host:port`.
         pid: Of the supervisor, which owns the other processes.
+        models: The names of what it serves; `predict` asks the first one where none is named.
     """
 
     def __init__(self, process: "subprocess.Popen[bytes]", chosen: Chosen, status: Mapping[str, Any]) -> None:
@@ -56,34 +61,39 @@ class Server:
         self.pid = process.pid
         self._owner = os.getpid()
         self._process = process
-        self._nan = str(chosen["serve.nan"])
+        default: str = status["default"]
+        self.models: tuple[str, ...] = (default, *(name for name in status["endpoints"] if name != default))
+        self._nan = {name: str(chosen.of_model(name)["serve.nan"]) for name in self.models}
         self._timeout_s = chosen["serve.timeout"] + chosen["limits.pending_timeout"] + _ANSWER_S
         # Runs at the interpreter's end too, and when nobody holds the server any more.
         limit_s = chosen["serve.drain_timeout"] + _STOP_S
         self._finalizer = weakref.finalize(self, _end, self._owner, process, limit_s)
 
-    def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
+    def predict(self, data: Any, params: Mapping[str, Any] | None = None, *, model: str | None = None) -> Any:
         """Ask the server for predictions. May be called from several threads, and from forked children.
 
         Args:
             data: A DataFrame or Series, one row each; an array with rows along axis 0; a dict of such arrays; a list, a
                 dict or a scalar; or a dict that is a request of the protocol already. NaN and None are missing values.
             params: The model's params.
+            model: Which one, where several are served; None is the server's default.
 
         Returns: What the model predicted: an array with rows along axis 0 for numbers (missing ones are NaN) and for
             text, a DataFrame for records if `data` is one, a dict of arrays for named outputs, else what JSON holds.
 
         Raises:
+            NotFound: No model is served under this name.
             InvalidInput: The input does not fit; SchemaMismatch, MalformedBody and its other children say how.
             PredictFailed: The model's own code raised.
             Overloaded, Unavailable, DeadlineExceeded: No answer now; Unavailable also when the server has ended.
             PodiumError: Whatever else the server answered.
         """
         body = request_of(data, params)
-        status, headers, answer = self._ask("POST", "/invocations", body)
+        path = "/invocations" if model is None else f"/models/{urllib.parse.quote(model, safe='')}/invocations"
+        status, headers, answer = self._ask("POST", path, body)
         if status != 200:
             raise error_of(status, answer, headers)
-        return answer_of(answer, data, self._nan)
+        return answer_of(answer, data, self._nan[model or self.models[0]])
 
     def status(self) -> dict[str, Any]:
         """The status document: what serves, how it is, with which settings.
@@ -146,21 +156,22 @@ def serve(
     Args:
         model: `models:/NAME/STAGE` and whatever else `podium serve -m` takes; a folder; or a model itself, as for
             `podium.save_model`: a fitted scikit-learn estimator, an ONNX model, a PythonModel, a function, a .py file.
-            A stage or alias is followed while the server runs.
+            A stage or alias is followed while the server runs. Or a mapping of names to any of these: several models in
+            one server, each in processes of its own.
         port: 0 takes any free one.
-        flavor: For a model itself, as for `podium.save_model`.
+        flavor: For a single model itself, as for `podium.save_model`.
         signature: Likewise.
         input_example: Likewise.
         code_paths: Likewise.
         settings: Any other setting of `podium serve` by its key, such as `workers=2` or `max_body="10MiB"`. They win
-            over variables, and these over podium.toml.
+            over variables, and these over podium.toml; what that says of one model, under [models.NAME], wins over all.
 
     Returns: The server, for a `with` block; or call its `stop`.
 
     Raises:
         Misconfigured: A setting does not fit, or the port is taken.
         NotFound, InvalidModel, RegistryError: There is no such model.
-        LoadFailed: It does not load here; says why.
+        LoadFailed: It does not load here; says why. Of several models, one that does not is only warned of.
         InvalidInput, MissingDependency: The model itself cannot be saved.
         Unavailable: The server did not start.
     """
@@ -172,28 +183,51 @@ def serve(
     said = [Said(keys[key].path, value, f"podium.serve({key}=…)") for key, value in given.items() if value is not None]
     # What is wrong with the settings is said before a model is saved.
     choose(said)
-    if isinstance(model, str | Path) and Path(model).suffix != ".py":
-        chosen = choose([*said, Said("serve.model_uri", str(model), "podium.serve")])
-        return _start(chosen, None)
+    models = _named(model)
+    for_one = (flavor, signature, input_example, code_paths)
+    if None not in models and any(each is not None for each in for_one):
+        raise Misconfigured("podium.serve: flavor, signature, input_example and code_paths are for a single model.")
     place = Path(tempfile.mkdtemp(prefix="podium-serve-"))
     try:
-        with _pickled_whole(model):
-            # Nobody asks this folder what it needs: it is served here and now, by this interpreter.
-            save_model(
-                model,
-                place / "model",
-                flavor=flavor,
-                signature=signature,
-                input_example=input_example,
-                code_paths=code_paths,
-                pip_requirements=[],
-            )
-        named = Said("serve.name", type(model).__name__, "podium.serve")
-        chosen = choose([*said, Said("serve.model_uri", str(place / "model"), "podium.serve")], [named])
-        return _start(chosen, place)
+        uris, beneath = [], []
+        for number, (name, each) in enumerate(models.items()):
+            uri = str(each)
+            if not _is_address(each):
+                uri = str(place / f"model-{number}")
+                _save(each, uri, flavor=flavor, signature=signature, input_example=input_example, code_paths=code_paths)
+                beneath += [Said("serve.name", type(each).__name__, "podium.serve")] if name is None else []
+            uris.append(uri if name is None else f"{name}={uri}")
+        chosen = choose([*said, Said(MODELS_NAMED, uris, "podium.serve")], beneath)
+        server = _start(chosen, place, is_own=not all(_is_address(each) for each in models.values()))
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
+    return server
+
+
+def _named(model: Any) -> dict[str | None, Any]:
+    """The models by name; None is the name of one that was given without."""
+    if not isinstance(model, Mapping):
+        return {None: model}
+    if not model:
+        raise Misconfigured("podium.serve({}): no model is named.")
+    for name in model:
+        if not isinstance(name, str) or not MODEL_NAME.fullmatch(name):
+            raise Misconfigured(
+                f"podium.serve: a model cannot be called {name!r}; use letters, digits, '_', '-' and '.', at most 100."
+            )
+    return dict(model)
+
+
+def _is_address(model: Any) -> bool:
+    """Whether it says where a model is, and is none itself."""
+    return isinstance(model, str | Path) and Path(model).suffix != ".py"
+
+
+def _save(model: Any, path: str, **options: Any) -> None:
+    with _pickled_whole(model):
+        # Nobody asks this folder what it needs: it is served here and now, by this interpreter.
+        save_model(model, path, pip_requirements=[], **options)
 
 
 @contextlib.contextmanager
@@ -226,7 +260,7 @@ def _environ(paths: Sequence[str]) -> dict[str, str]:
     return environ_for_children({**os.environ, "PYTHONPATH": os.pathsep.join([*own, *([given] if given else [])])})
 
 
-def _start(chosen: Chosen, temporary: Path | None) -> Server:
+def _start(chosen: Chosen, temporary: Path, *, is_own: bool) -> Server:
     ours, theirs = socket.socketpair()
     with ours, tempfile.TemporaryFile() as log:
         with theirs:
@@ -235,19 +269,23 @@ def _start(chosen: Chosen, temporary: Path | None) -> Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=_environ(sys.path if temporary else ()),
+                env=_environ(sys.path if is_own else ()),
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
         try:
             said = [(each.path, each.raw, each.source) for each in chosen.said()]
-            order = {"owner": os.getpid(), "said": said, "remove": temporary and str(temporary)}
+            order = {"owner": os.getpid(), "said": said, "remove": str(temporary)}
             ours.sendall(json.dumps(order).encode() + b"\n")
             heard = _hear(ours, 2 * chosen["serve.load_timeout"] + _START_S)
             if heard is None:
                 raise _silent(process, log)
             if "failed" in heard:
                 raise made_again(heard["failed"], heard["message"], heard["facts"])
+            for name, endpoint in heard["serving"]["endpoints"].items():
+                if endpoint["state"] == "failed":
+                    failure = endpoint["wanted_failure"] or {"message": endpoint["source"]["error"]}
+                    warnings.warn(f"{name} is not served: {failure['message']}", RuntimeWarning, stacklevel=3)
             return Server(process, chosen, heard["serving"])
         except BaseException:
             _end(os.getpid(), process, _STOP_S)

@@ -13,9 +13,11 @@ import socket
 import sys
 from typing import Any
 
-from podium.api.endpoint import SETTINGS, Endpoint, endpoint_of
+from podium.api.endpoint import SETTINGS, server_of
 from podium.errors import PodiumError
 from podium.fleet.events import Event
+from podium.fleet.site import ServerOrder
+from podium.fleet.supervisor import Supervisor
 from podium.settings.home import find_home
 from podium.settings.provenance import Said, gather
 
@@ -28,16 +30,16 @@ class Tethered:
     """Runs the supervisor and says once what became of its start.
 
     Args:
-        endpoint: What to serve.
+        order: What to serve.
         owner: The process to serve for.
         sock: Told once that it serves.
     """
 
-    def __init__(self, endpoint: Endpoint, owner: int, sock: socket.socket) -> None:
+    def __init__(self, order: ServerOrder, owner: int, sock: socket.socket) -> None:
         self._owner = owner
         self._sock = sock
         self._is_told = False
-        self._supervisor = endpoint.supervisor(self._hear)
+        self._supervisor = Supervisor(order, self._hear)
 
     async def run(self) -> None:
         """Serve until told to stop, or the owner is gone."""
@@ -72,7 +74,7 @@ class Tethered:
             os.close(descriptor)
 
     def _hear(self, event: Event) -> None:
-        if event.kind == "serving" and not self._is_told:
+        if event.kind == "ready" and not self._is_told:
             self._is_told = True
             _say(self._sock, {"serving": self._supervisor.status})
 
@@ -85,8 +87,7 @@ def main() -> None:
         order = json.loads(lines.readline(_LONGEST_ORDER))
     try:
         chosen = gather(SETTINGS, [Said(*each) for each in order["said"]])
-        endpoint = endpoint_of(chosen, find_home())
-        asyncio.run(Tethered(endpoint, order["owner"], sock).run())
+        asyncio.run(Tethered(server_of(chosen, find_home()), order["owner"], sock).run())
     except PodiumError as error:
         _say(sock, {"failed": type(error).__name__, "message": error.message, "facts": vars(error)})
         sys.exit(1)

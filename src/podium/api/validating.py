@@ -8,10 +8,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from podium.domain.load_terms import LoadTerms
+from podium.domain.worker_variables import kept_variables
 from podium.errors import InvalidModel
 from podium.models.installed import installed_versions
 from podium.models.mlmodel import read_mlmodel
@@ -53,7 +55,7 @@ class ValidationReport:
     log: str = field(default="", repr=False)
 
 
-def validate(folder: Path, timeout_s: float = 120) -> ValidationReport:
+def validate(folder: Path, timeout_s: float = 120, allow_code: bool = True) -> ValidationReport:
     """Load the model in a process of its own, with this interpreter, and score its serving example.
 
     Nothing is raised for a model that is at fault: the report says what is.
@@ -61,6 +63,7 @@ def validate(folder: Path, timeout_s: float = 120) -> ValidationReport:
     Args:
         folder: The model's folder.
         timeout_s: For all of it; the process is killed after that.
+        allow_code: Whether loading may run code that the folder brings.
     """
     try:
         mlmodel = read_mlmodel(folder)
@@ -70,13 +73,14 @@ def validate(folder: Path, timeout_s: float = 120) -> ValidationReport:
     # A folder of its own as working directory: modules that only lie beside the training script must not be found.
     with tempfile.TemporaryDirectory(prefix="podium-check-") as place:
         command = [sys.executable, "-P", "-m", "podium.worker.check", str(folder.absolute())]
+        command.append(json.dumps(asdict(LoadTerms(allows_code=allow_code))))
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=place,
-            env=environ_for_children(),
+            env=environ_for_children(kept_variables(os.environ)),
             start_new_session=True,
         )
         try:

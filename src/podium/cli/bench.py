@@ -103,19 +103,32 @@ def _endpoint(uri: str, home: Home) -> tuple[str, str | None]:
     running = find_servers(home)
     if uri.startswith(("http://", "https://")):
         root = "/".join(uri.split("/", 3)[:3])
-        known = [server.facts["uri"] for server in running if server.facts.get("url") == root]
-        return uri, known[0] if known else None
+        path = uri.removeprefix(root)
+        for server in running:
+            if server.facts.get("url") == root:
+                named = next((name for name in server.endpoints if path in _paths(name)), None)
+                return uri, str((server.facts if named is None else server.endpoints[named])["uri"])
+        return uri, None
     if "://" in uri or not uri.startswith("models:/"):
         raise Misconfigured(f"{uri}: expected http://HOST:PORT/PATH, https://… or models:/NAME/STAGE of a running server.")
     reference = str(parse_reference(uri))
-    chosen = [server for server in running if reference in (server.facts["uri"], str(parse_reference(server.facts["uri"])))]
+    chosen = [
+        f"{server.facts['url']}{_paths(name)[0] if len(server.endpoints) > 1 else ''}"
+        for server in running
+        for name, endpoint in server.endpoints.items()
+        if reference in (endpoint["uri"], str(parse_reference(endpoint["uri"])))
+    ]
     if len(chosen) == 1:
-        return str(chosen[0].facts["url"]), reference
+        return chosen[0], reference
     if chosen:
-        listed = "".join(f"\n  {server.facts['url']}" for server in chosen)
-        raise Misconfigured(f"{len(chosen)} servers serve {uri}; give the URL of one of them:{listed}")
-    listed = "".join(f"\n  {server.facts['uri']} at {server.facts['url']}" for server in running) or " none"
+        listed = "".join(f"\n  {url}" for url in chosen)
+        raise Misconfigured(f"{len(chosen)} endpoints serve {uri}; give the URL of one of them:{listed}")
+    listed = "".join(f"\n  {server.uris} at {server.facts['url']}" for server in running) or " none"
     raise NotFound(f"No server of {home.root} serves {uri}. Running:{listed}\nStart one with: podium serve -m {uri}")
+
+
+def _paths(name: str) -> tuple[str, ...]:
+    return f"/models/{name}/invocations", f"/endpoints/{name}/invocations"
 
 
 def _example(model: str | None, home: Home) -> Body:

@@ -7,29 +7,31 @@ from pathlib import Path
 import click
 
 from podium.cli.output import shown as harmless
+from podium.cli.servers import the_server
 from podium.errors import NotFound
-from podium.settings.home import find_home
+from podium.fleet.logs import SERVER
+from podium.settings.home import Home, find_home
 
 _LOOK_S = 0.2
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what is written.")
 @click.option("-n", "--lines", default=100, show_default=True, help="Lines of each file to begin with.")
 @click.option("--access", is_flag=True, help="The access log instead.")
-def logs(name: str, follow: bool, lines: int, access: bool) -> None:
-    """Print what the endpoint's supervisor, gateways and workers wrote, each line with its file's name before it."""
+def logs(name: str | None, follow: bool, lines: int, access: bool) -> None:
+    """Print what the endpoint's supervisor, gateways and workers wrote, each line with its file's name before it.
+
+    Of a server with several models, NAME has what its workers wrote, and `server` what the supervisor and gateways did.
+    Without NAME: all that belongs to the server that runs.
+    """
     home = find_home()
-    folder = home.logs / name
-    if "/" in name or name in {"", ".", ".."} or not folder.is_dir():
-        known = sorted(path.name for path in home.logs.iterdir() if path.is_dir()) if home.logs.is_dir() else []
-        there = f"endpoints with logs: {', '.join(known) or 'none'}"
-        raise NotFound(f"No endpoint {name!r} has written a log.", [f"{home.logs}: {there}"])
+    folders = [_folder(home, name)] if name is not None else _running(home)
     tails: dict[Path, Tail] = {}
     is_first = True
     while True:
-        for path in sorted(folder.glob("*.log"), key=lambda path: path.name):
+        for path in sorted((path for folder in folders for path in folder.glob("*.log")), key=lambda path: path.name):
             if (path.name == "access.log") != access:
                 continue
             if path not in tails:
@@ -38,11 +40,26 @@ def logs(name: str, follow: bool, lines: int, access: bool) -> None:
             else:
                 shown = tails[path].more()
             for line in shown:
-                click.echo(harmless(line if access else f"{path.stem}: {line}"))
+                subject = path.stem if len(folders) == 1 else f"{path.parent.name}/{path.stem}"
+                click.echo(harmless(line if access else f"{subject}: {line}"))
         if not follow:
             return
         is_first = False
         time.sleep(_LOOK_S)
+
+
+def _folder(home: Home, name: str) -> Path:
+    folder = home.logs / name
+    if "/" in name or name in {"", ".", ".."} or not folder.is_dir():
+        known = sorted(path.name for path in home.logs.iterdir() if path.is_dir()) if home.logs.is_dir() else []
+        there = f"endpoints with logs: {', '.join(known) or 'none'}"
+        raise NotFound(f"No endpoint {name!r} has written a log.", [f"{home.logs}: {there}"])
+    return folder
+
+
+def _running(home: Home) -> list[Path]:
+    names = list(the_server(home, None).endpoints)
+    return [home.logs / name for name in (names if len(names) == 1 else [*names, SERVER])]
 
 
 class Tail:

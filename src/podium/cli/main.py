@@ -21,8 +21,10 @@ _WAYS_OUT = {
 _COMMANDS = {
     "doctor": ("podium.cli.doctor", "doctor", "Say what is wrong with this machine, and how to put it right."),
     "bench": ("podium.cli.bench", "bench", "Measure an endpoint: so many requests a second, answered in time?"),
+    "env": ("podium.cli.env", "env", "Build, list, lock and remove the Pythons that models run in."),
     "logs": ("podium.cli.logs", "logs", "Print what an endpoint's processes wrote."),
     "models": ("podium.cli.models", "models", "Package, register and promote models."),
+    "plugins": ("podium.cli.plugins", "plugins", "List and check what other packages add to podium."),
     "serve": ("podium.cli.serve", "serve", "Serve a model over HTTP; follows its stage or alias."),
     "status": ("podium.cli.status", "status", "Say what a running server serves, and how it is."),
     "stop": ("podium.cli.stop", "stop", "Drain and stop a running server."),

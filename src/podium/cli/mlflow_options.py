@@ -4,7 +4,9 @@ import os
 
 import click
 
+from podium.settings.declared import settings_of
 from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, check_manager, environment_order
+from podium.settings.model import ModelSettings
 
 
 def _checked(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -24,10 +26,20 @@ NO_CONDA = click.option("--no-conda", is_flag=True, help="The same as --env-mana
 INSTALL_MLFLOW = click.option(
     "--install-mlflow", is_flag=True, help="Build mlflow into the environment, also where podium does without."
 )
+ALLOW_CODE = click.option(
+    "--allow-code/--no-allow-code",
+    default=True,
+    envvar=next(setting.variable for setting in settings_of(ModelSettings) if setting.key == "allow_code"),
+    help="Load a model whose files run code: pickles, modules, loaders of their own. [default: allowed]",
+)
 
 
 def order_of(
     env_manager: str, no_conda: bool = False, install_mlflow: bool = False, override: tuple[str, ...] = ()
 ) -> EnvironmentOrder:
-    """What these options and MLflow's variables ask for."""
-    return environment_order("local" if no_conda else env_manager, os.environ, install_mlflow, override)
+    """What these options, MLflow's variables and podium's settings ask for."""
+    from podium.api.endpoint import choose
+    from podium.settings.environments import EnvironmentSettings
+
+    settings = EnvironmentSettings(**choose([]).fields(EnvironmentSettings))
+    return environment_order("local" if no_conda else env_manager, os.environ, install_mlflow, override, settings)

@@ -73,12 +73,14 @@ def show_model(model: RegisteredModel, versions: Sequence[Version], as_json: boo
         next_command(f"podium models promote {shlex.quote(model.name)} {versions[-1].version}")
 
 
-def show_version(version: Version, as_json: bool) -> None:
-    """One version."""
+def show_version(version: Version, code_needs: Sequence[str] | None, as_json: bool) -> None:
+    """One version, and what loading it runs; None where its files are gone."""
+    document = {**version_json(version), "needs_code": None if code_needs is None else list(code_needs)}
     if as_json:
-        print_json(version_json(version))
-    else:
-        show_facts(version_json(version))
+        print_json(document)
+        return
+    needs = "its files are gone" if code_needs is None else "; ".join(code_needs) or "no"
+    show_facts({**document, "needs_code": needs})
 
 
 def show_versions(versions: Sequence[Version], as_json: bool) -> None:
@@ -126,7 +128,11 @@ def show_move(moved: Moved, as_json: bool) -> None:
 
 def _after_move(uri: str) -> str:
     """Look at the server that follows the stage already, or start one."""
-    following = [server.facts["port"] for server in find_servers(find_home()) if server.facts["uri"] == uri]
+    following = [
+        server.facts["port"]
+        for server in find_servers(find_home())
+        if any(endpoint["uri"] == uri for endpoint in server.endpoints.values())
+    ]
     return f"podium status --wait -p {following[0]}" if following else f"podium serve -m {shlex.quote(uri)}"
 
 

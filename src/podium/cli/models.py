@@ -8,6 +8,7 @@ import click
 
 from podium.api.registering import Registry
 from podium.cli.main import EXIT_FAILED, OfferingGroup
+from podium.cli.mlflow_options import ALLOW_CODE
 from podium.cli.model_tables import (
     done,
     model_json,
@@ -176,7 +177,8 @@ def show(name: str, version: int | None, as_json: bool) -> None:
     """Print what is known about NAME and its versions."""
     registry = Registry()
     if version is not None:
-        show_version(registry.version(name, version), as_json)
+        shown = registry.version(name, version)
+        show_version(shown, registry.code_needs(shown), as_json)
     else:
         show_model(registry.model(name), registry.versions(name), as_json)
 
@@ -278,13 +280,14 @@ def clean(yes: bool, as_json: bool) -> None:
 @models.command()
 @click.argument("model", metavar="URI_OR_DIR")
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=1), default=120, show_default=True, help="Seconds.")
+@ALLOW_CODE
 @_json
-def validate(model: str, timeout_s: float, as_json: bool) -> None:
+def validate(model: str, timeout_s: float, allow_code: bool, as_json: bool) -> None:
     """Load a model in a clean process and score its input example. Exit code 1 when that fails."""
     from podium.api.validating import validate as run
 
     found = Registry().resolve(model)
-    report = run(found.folder, timeout_s)
+    report = run(found.folder, timeout_s, allow_code)
     show_validation(found, asdict(report), as_json)
     if not report.is_valid:
         raise SystemExit(EXIT_FAILED)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from podium.cli.mlflow_options import ENV_MANAGER, INSTALL_MLFLOW, MODEL_URI, order_of
+from podium.cli.mlflow_options import ALLOW_CODE, ENV_MANAGER, INSTALL_MLFLOW, MODEL_URI, order_of
 from podium.errors import InvalidInput, Misconfigured
 
 _LONGEST_S = 600.0
@@ -16,6 +16,7 @@ _LONGEST_S = 600.0
 @click.option("-i", "--input-path", metavar="FILE", help="The request's body. [default: stdin]")
 @click.option("-o", "--output-path", metavar="FILE", help="Where the answer goes, whole or not at all. [default: stdout]")
 @click.option("-t", "--content-type", default="json", show_default=True, metavar="json|csv", help="Of the input.")
+@ALLOW_CODE
 @ENV_MANAGER
 @INSTALL_MLFLOW
 @click.option(
@@ -38,6 +39,7 @@ def predict(
     input_path: str | None,
     output_path: str | None,
     content_type: str,
+    allow_code: bool,
     env_manager: str,
     install_mlflow: bool,
     pip_requirements_override: str | None,
@@ -68,7 +70,7 @@ def predict(
     registry = Registry()
     found = registry.resolve(uri)
     body = sys.stdin.buffer.read() if input_path is None else _read(Path(input_path))
-    answer = score(found, body, content_type, order, registry.home, _tell, timeout_s, variables)
+    answer = score(found, body, content_type, order, registry.home, _tell, timeout_s, variables, allow_code)
     if output_path is None:
         sys.stdout.buffer.write(answer)
         sys.stdout.buffer.flush()
@@ -80,7 +82,8 @@ def predict(
 @MODEL_URI
 @ENV_MANAGER
 @INSTALL_MLFLOW
-def prepare_env(uri: str, env_manager: str, install_mlflow: bool) -> None:
+@ALLOW_CODE
+def prepare_env(uri: str, env_manager: str, install_mlflow: bool, allow_code: bool) -> None:
     """Build the Python that a model needs, so that serving it and scoring with it start at once; print its path.
 
     With --env-manager local it is checked that this one meets the model's requirements. Exit code 1 when it does not.
@@ -89,7 +92,8 @@ def prepare_env(uri: str, env_manager: str, install_mlflow: bool) -> None:
     from podium.api.registering import Registry
 
     registry = Registry()
-    prepared = prepare(registry.resolve(uri), order_of(env_manager, install_mlflow=install_mlflow), registry.home, _tell)
+    order = order_of(env_manager, install_mlflow=install_mlflow)
+    prepared = prepare(registry.resolve(uri), order, registry.home, _tell, allow_code=allow_code)
     click.echo(prepared.reason, err=True)
     click.echo(prepared.python)
 

@@ -1,19 +1,20 @@
-"""`podium serve`: one model behind HTTP, followed as its stage or alias moves."""
+"""`podium serve`: one model or several behind HTTP, followed as their stages or aliases move."""
 
 import asyncio
 import shlex
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from podium.api.endpoint import SETTINGS, Endpoint, choose, endpoint_of
+from podium.api.endpoint import SETTINGS, choose, server_of
 from podium.cli.output import counted, print_table, shown
 from podium.cli.setting_options import said_by_flags, setting_options
-from podium.domain.references import ModelRef
 from podium.fleet.events import Event
-from podium.fleet.site import Programs
+from podium.fleet.site import Programs, ServerOrder
 from podium.fleet.status import Served
+from podium.fleet.supervisor import Supervisor
 from podium.settings.home import find_home
 
 _QUIET_S = 2.0
@@ -41,6 +42,8 @@ class ServeCommand(click.Command):
 def serve(show_settings: bool, front_fd: int | None, **_given: Any) -> None:
     """Serve a model over HTTP and follow its stage or alias: move it and the new version takes over.
 
+    Several models at once, each in processes of its own: -m NAME=URI for each, or [models.NAME] in podium.toml.
+
     Each flag can be said in podium.toml or by a variable too; flags win over variables, and these over the file.
 
     Ctrl-C or SIGTERM finishes the requests in flight and ends with 0; a second one ends at once.
@@ -51,23 +54,22 @@ def serve(show_settings: bool, front_fd: int | None, **_given: Any) -> None:
         rows = [(path, each["value"], each["source"]) for path, each in chosen.shown().items()]
         print_table(("setting", "value", "source"), rows)
         return
-    Foreground(endpoint_of(chosen, find_home()), front_fd).run()
+    Foreground(server_of(chosen, find_home()), front_fd).run()
 
 
 class Foreground:
     """A supervisor in this process, and what a person is told about it.
 
     Args:
-        endpoint: What to serve, and how.
+        order: What to serve, and how.
         front: A socket to somebody else's server that will be the gateway; when that hangs up, this one ends.
     """
 
-    def __init__(self, endpoint: Endpoint, front: int | None = None) -> None:
-        self._reference = endpoint.reference
+    def __init__(self, order: ServerOrder, front: int | None = None) -> None:
         self._is_shown = False
         self._front = front
         programs = None if front is None else Programs(gateway=("podium.serving.handover",), front=front)
-        self._supervisor = endpoint.supervisor(self._tell, programs)
+        self._supervisor = Supervisor(order, self._tell, programs)
 
     def run(self) -> None:
         """Serve until told to stop."""
@@ -90,40 +92,62 @@ class Foreground:
             self._supervisor.stop()
 
     async def _show_progress(self) -> None:
-        """A line every two seconds while nothing serves yet."""
-        waited_s = 0.0
+        """A line every two seconds while nothing serves yet; in a file or a log one for each step."""
+        waited_s, said = 0.0, dict[str, str]()
         while True:
             await asyncio.sleep(_QUIET_S)
             waited_s += _QUIET_S
-            status = self._supervisor.status
-            if status.get("state") == "starting":
-                steps = [replica["step"] for replica in status["replicas"] if replica["step"]]
-                click.echo(
-                    f"loading version {status['wanted']}: {steps[0] if steps else 'wait'}, {waited_s:.0f} s", err=True
-                )
+            endpoints = self._supervisor.status.get("endpoints", {})
+            for name, status in endpoints.items():
+                if status["state"] == "starting":
+                    steps = [replica["step"] for replica in status["replicas"] if replica["step"]]
+                    subject = f"{name}: " if len(endpoints) > 1 else ""
+                    doing = steps[0] if steps else "wait"
+                    step = f"{subject}loading version {status['wanted']}: {doing}"
+                    if said.get(name) != step or sys.stderr.isatty():
+                        said[name] = step
+                        click.echo(f"{step}, {waited_s:.0f} s", err=True)
 
     def _tell(self, event: Event) -> None:
-        if event.kind == "serving" and not self._is_shown and self._supervisor.served is not None:
+        is_one = len(self._supervisor.endpoints) == 1
+        if event.kind == "ready":
             self._is_shown = True
-            for line in banner(self._supervisor.status, self._supervisor.served, self._reference):
+            served = {name: endpoint.served for name, endpoint in self._supervisor.endpoints.items()}
+            for line in banner(self._supervisor.status, served):
                 click.echo(shown(line))
             sys.stdout.flush()
-        elif event.kind == "load_failed" and not self._is_shown:
+        elif event.kind == "load_failed" and not self._is_shown and is_one:
             pass  # The error that ends the command says it.
         elif event.kind == "stopping" and not self._is_shown:
             click.echo("stopping: nothing was served yet", err=True)
-        elif event.kind != "loading" or self._is_shown:
-            click.echo(f"{'! ' if event.is_problem else ''}{shown(event.text)}", err=True)
+        elif event.kind not in {"loading", "serving"} or self._is_shown:
+            subject = f"{event.endpoint}: " if event.endpoint and not is_one else ""
+            click.echo(f"{'! ' if event.is_problem else ''}{subject}{shown(event.text)}", err=True)
 
 
-def banner(status: dict[str, Any], served: Served, reference: ModelRef) -> list[str]:
-    """What is said once a server serves: where, what, from which environment, how far it can be trusted."""
+def banner(status: dict[str, Any], served: Mapping[str, Served | None]) -> list[str]:
+    """What is said once a server is ready: where, what, from which environments, how far each can be trusted."""
+    if len(served) == 1:
+        [(name, only)] = served.items()
+        return _of_one({**status, **status["endpoints"][name]}, only)
+    lines = [f"podium serves {counted(len(served), 'model')} at {status['url']}"]
+    for name, each in served.items():
+        own = {**status, **status["endpoints"][name]}
+        asked = f"/models/{name}/invocations" + (" and /invocations" if name == status["default"] else "")
+        lines += [f"{name}: {asked}", *[f"  {line}" for line in _of_one(own, each, f"/models/{name}/invocations")]]
+    return lines
+
+
+def _of_one(status: dict[str, Any], served: Served | None, path: str = "/invocations") -> list[str]:
     model = status["model"]
+    if model is None or served is None:
+        failure = status["wanted_failure"]
+        return [f"{status['uri']} is not served: {failure['message'] if failure else status['source']['error']}"]
     requirements = model["requirements"]
     check = "verified against the registry" if model["is_verified"] else "unverified: no record of its content exists"
     batching = model["batching"]
     lines = [
-        f"podium serves {reference} at {status['url']}",
+        f"podium serves {status['uri']} at {status['url']}",
         f"  version       {model['version']}, {check} ({model['digest'][:19]})",
         f"  flavor        {model['flavor']}",
         f"  interpreter   Python {model['python']}, {model['executable']}",
@@ -141,10 +165,10 @@ def banner(status: dict[str, Any], served: Served, reference: ModelRef) -> list[
     ]
     is_wrong = any("input example did not score" in sentence for sentence in model["warnings"])
     trial = "Try it, with data that fit (the model's example does not score):" if is_wrong else "Try it:"
-    return [*lines, trial, f"  {curl_line(status['url'], served)}"]
+    return [*lines, trial, f"  {curl_line(status['url'], served, path)}"]
 
 
-def curl_line(url: str, served: Served) -> str:
+def curl_line(url: str, served: Served, path: str = "/invocations") -> str:
     """A command that a person can paste: the model's own example, in a file where it is long."""
     from podium.models.examples import serving_example
 
@@ -161,4 +185,4 @@ def curl_line(url: str, served: Served) -> str:
         except OSError:
             return f"curl {url}/ping"
         short = f"@{file.absolute()}"
-    return f"curl {url}/invocations -H 'Content-Type: application/json' -d {shlex.quote(short)}"
+    return f"curl {url}{path} -H 'Content-Type: application/json' -d {shlex.quote(short)}"

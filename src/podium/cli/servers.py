@@ -20,9 +20,7 @@ def the_server(home: Home, port: int | None) -> RunningServer:
     chosen = [server for server in running if port is None or server.facts.get("port") == port]
     if len(chosen) == 1:
         return chosen[0]
-    listed = "".join(
-        f"\n  -p {server.facts['port']}  {server.facts['uri']}  pid {server.facts['pid']}" for server in running
-    )
+    listed = "".join(f"\n  -p {server.facts['port']}  {server.uris}  pid {server.facts['pid']}" for server in running)
     if chosen:
         raise Misconfigured(f"{len(chosen)} servers run under {home.root}; say which one with -p PORT:{listed}")
     if running:

@@ -10,7 +10,14 @@ from podium.settings.declared import Kind, Setting
 from podium.settings.provenance import Said
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_METAVARS = {Kind.TEXT: "TEXT", Kind.COUNT: "INTEGER", Kind.SECONDS: "SECONDS", Kind.BYTES: "SIZE"}
+_METAVARS = {
+    Kind.TEXT: "TEXT",
+    Kind.TEXTS: "TEXT",
+    Kind.NAMES: "NAME,...",
+    Kind.COUNT: "INTEGER",
+    Kind.SECONDS: "SECONDS",
+    Kind.BYTES: "SIZE",
+}
 
 
 def setting_options(settings: Sequence[Setting]) -> Callable[[_Function], _Function]:
@@ -31,7 +38,7 @@ def said_by_flags(settings: Sequence[Setting]) -> tuple[list[Said], list[Said]]:
     beneath, said = [], []
     for setting in settings:
         value, option = context.params.get(setting.parameter), options.get(setting.parameter)
-        if value is None or option is None:
+        if value is None or value == () or option is None:
             continue
         match context.get_parameter_source(setting.parameter):
             case ParameterSource.COMMANDLINE:
@@ -52,4 +59,6 @@ def _option(setting: Setting) -> Callable[[Any], Any]:
         return click.option(names, setting.parameter, default=None, help=meaning)
     letters = [f"-{setting.letter}"] if setting.letter else []
     metavar = "|".join(setting.choices) if setting.choices else _METAVARS[setting.kind]
+    if setting.kind is Kind.TEXTS:
+        return click.option(*letters, setting.flag, setting.parameter, multiple=True, metavar=metavar, help=meaning)
     return click.option(*letters, setting.flag, setting.parameter, default=None, metavar=metavar, help=meaning)

@@ -10,11 +10,12 @@ from typing import Any
 
 import click
 
-from podium.cli.output import print_facts, print_json, print_table
+from podium.cli.output import print_facts, print_json, print_table, shown
 from podium.cli.servers import the_server
+from podium.domain.nearest import did_you_mean
 from podium.domain.references import parse_reference
 from podium.errors import DeadlineExceeded, LoadFailed, NotFound, PodiumError
-from podium.fleet.runfiles import find_servers
+from podium.fleet.runfiles import RunningServer, find_servers
 from podium.registry.resolve import wanted_label
 from podium.settings.home import Home, find_home
 
@@ -24,28 +25,67 @@ _SAY_S = 2.0
 
 
 @click.command()
+@click.argument("name", required=False)
 @click.option("-p", "--port", type=int, default=None, help="Which server, where several run.")
 @click.option("--wait", is_flag=True, help="Until what the registry names now serves (exit 0) or failed (exit 1).")
 @click.option("--timeout", default=300.0, show_default=True, help="Seconds to wait at most; then exit 1.")
 @click.option("--json", "as_json", is_flag=True, help="The whole document, for programs.")
-def status(port: int | None, wait: bool, timeout: float, as_json: bool) -> None:
-    """Say what a running server serves, and how it is.
+def status(name: str | None, port: int | None, wait: bool, timeout: float, as_json: bool) -> None:
+    """Say what a running server serves, and how it is; of several models NAME only, if it is given.
 
     With --wait, right after a version was moved: returns when every request is answered by it, or when it failed.
     """
     home = find_home()
     server = the_server(home, port)
-    facts, verdict = (server.facts, None) if not wait else _wait(home, server.id, server.facts, timeout)
+    if name is not None and name not in server.endpoints:
+        near = did_you_mean(name, server.endpoints)
+        raise NotFound(
+            f"Server {server.facts['url']} serves no model as {name}.{near} It has {', '.join(server.endpoints)}."
+        )
+    verdict = None
+    if wait:
+        server, verdict = _wait(home, server, name, timeout)
     if as_json:
-        print_json(facts)
+        print_json(server.facts if name is None else server.endpoints[name])
+    elif name is None and len(server.endpoints) > 1:
+        show_all(server)
     else:
-        show(facts)
+        show({**server.facts, **server.endpoints[name or server.facts["endpoint"]], "restarts": server.facts["restarts"]})
     if verdict is not None:
         raise verdict
 
 
+def show_all(server: RunningServer) -> None:
+    """A server with several endpoints: what it is, and a line for each."""
+    facts, restarts = server.facts, server.facts["restarts"]
+    print_facts(
+        {
+            "url": facts["url"],
+            "/invocations": facts["default"],
+            "gateways": len(facts["gateways"]),
+            "restarts": f"{restarts['workers']} of workers, {restarts['gateways']} of gateways",
+            "isolation": "; ".join(dict.fromkeys(each["isolation"] for each in server.endpoints.values())),
+            "pid": facts["pid"],
+        }
+    )
+    click.echo("")
+    rows = []
+    for name, each in server.endpoints.items():
+        ready = sum(replica["state"] == "ready" for replica in each["replicas"])
+        model = each["model"]
+        python = f"{model['flavor']}, Python {model['python']}" if model else ""
+        replicas = f"{ready} of {each['replicas_wanted']}"
+        rows.append((name, each["state"], each["serving"] or "", each["wanted"] or "", replicas, python, each["uri"]))
+    print_table(("model", "state", "serving", "wanted", "replicas", "runs as", "uri"), rows)
+    for name, each in server.endpoints.items():
+        failure = each["wanted_failure"]
+        if failure is not None or each["source"]["error"]:
+            click.echo(f"\n{name}: {shown(failure['message'] if failure else each['source']['error'])}")
+    click.echo(f"\nmore of one of them: podium status {next(iter(server.endpoints))}")
+
+
 def show(facts: dict[str, Any]) -> None:
-    """The document for people."""
+    """One endpoint and its server, for people."""
     model, source = facts["model"], facts["source"]
     counts: dict[str, int] = {}
     for replica in facts["replicas"]:
@@ -100,10 +140,24 @@ def _requirements(model: dict[str, Any]) -> str:
     return "met" if not unmet else "NOT met: " + "; ".join(unmet)
 
 
-def _wait(home: Home, identity: str, facts: dict[str, Any], timeout_s: float) -> tuple[dict[str, Any], PodiumError | None]:
-    """Look until what is wanted now serves, and the reason if it will not."""
-    started = time.monotonic()
-    wanted, asked_at, said_at = facts["wanted"], float("-inf"), started
+def _wait(
+    home: Home, server: RunningServer, name: str | None, timeout_s: float
+) -> tuple[RunningServer, PodiumError | None]:
+    """Look until what is wanted now serves, and the reason if it will not: of one endpoint, or of one after the other."""
+    ends = time.monotonic() + timeout_s
+    verdict: PodiumError | None = None
+    for each in [name] if name is not None else list(server.endpoints):
+        server, failure = _wait_for(home, server, each, ends, timeout_s)
+        verdict = verdict or failure
+    return server, verdict
+
+
+def _wait_for(
+    home: Home, server: RunningServer, name: str, ends: float, timeout_s: float
+) -> tuple[RunningServer, PodiumError | None]:
+    facts = server.endpoints[name]
+    subject = f"{name}: " if len(server.endpoints) > 1 else ""
+    wanted, asked_at, said_at = facts["wanted"], float("-inf"), time.monotonic()
     while True:
         now = time.monotonic()
         if facts["source"]["is_followed"] and now - asked_at > _REGISTRY_S:
@@ -114,18 +168,21 @@ def _wait(home: Home, identity: str, facts: dict[str, Any], timeout_s: float) ->
         if facts["wanted"] == wanted:
             failure = facts["wanted_failure"]
             if failure is not None:
-                text = f"version {wanted} did not load ({failure['cause']}): {failure['message']}"
-                return facts, LoadFailed(text, failure["cause"])
+                text = f"{subject}version {wanted} did not load ({failure['cause']}): {failure['message']}"
+                return server, LoadFailed(text, failure["cause"])
+            if facts["state"] == "failed":
+                return server, LoadFailed(f"{subject}nothing to serve was found: {facts['source']['error']}", "not_found")
             if facts["is_settled"]:
-                return facts, None
-        if now - started > timeout_s:
-            text = f"version {wanted} does not serve after {timeout_s:g} s; the server's state is {facts['state']}"
-            return facts, DeadlineExceeded(text)
+                return server, None
+        if now > ends:
+            text = f"{subject}version {wanted} does not serve after {timeout_s:g} s; the server's state is {facts['state']}"
+            return server, DeadlineExceeded(text)
         if now - said_at > _SAY_S:
             said_at = now
-            click.echo(f"waiting for version {wanted}: {facts['state']}, serving {facts['serving'] or 'nothing'}", err=True)
+            doing = f"{facts['state']}, serving {facts['serving'] or 'nothing'}"
+            click.echo(f"{subject}waiting for version {wanted}: {doing}", err=True)
         time.sleep(_LOOK_S)
-        newer = next((server.facts for server in find_servers(home) if server.id == identity), None)
+        newer = next((other for other in find_servers(home) if other.id == server.id), None)
         if newer is None:
-            return facts, NotFound(f"the server ended while it was waited for; see: podium logs {facts['endpoint']}")
-        facts = newer
+            return server, NotFound(f"the server ended while it was waited for; see: podium logs {name}")
+        server, facts = newer, newer.endpoints[name]

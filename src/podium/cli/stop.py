@@ -39,4 +39,4 @@ def stop(port: int | None, timeout: float) -> None:
             said_at = now
             click.echo(f"server {pid} finishes its requests in flight", err=True)
         time.sleep(_LOOK_S)
-    click.echo(f"stopped {server.facts['endpoint']} ({server.facts['url']})")
+    click.echo(f"stopped {', '.join(server.endpoints)} ({server.facts['url']})")

@@ -23,6 +23,9 @@ class DeviceUse:
     utilisation_percent: int | None = None
 
 
+CPU = DeviceUse()
+
+
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Where one replica is to compute.

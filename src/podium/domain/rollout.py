@@ -178,6 +178,11 @@ def goal(desired: Desired, journal: Journal) -> str | None:
     return desired.version
 
 
+def is_hopeless(desired: Desired, journal: Journal) -> bool:
+    """Whether nothing ever served, and nothing will until something else is wanted: it did not load, or is not there."""
+    return journal.stable is None and (desired.version is None or desired.version in journal.vetoed)
+
+
 def restart_at(crashes: Crashes, replicas: int) -> float:
     """From when on a crashed replica may be replaced: each replica once at once, then after 1, 2, 4 ... 30 seconds.
 

@@ -27,11 +27,13 @@ class RoutingTable:
         epoch: Grows by one with each publication; a gateway acknowledges it once it routes by it.
         endpoints: Public name to the versions that serve it; an endpoint with no target answers 503.
         default: The endpoint that `/invocations` without a model name goes to.
+        hopeless: Endpoints that nothing will serve until something else is wanted; their requests need not wait.
     """
 
     epoch: int
     endpoints: Mapping[str, tuple[Target, ...]]
     default: str
+    hopeless: frozenset[str] = frozenset()
 
     def pick(self, endpoint: str, key: int) -> Target | None:
         """The version for a request; the same key gets the same version while the weights stand.
@@ -57,6 +59,7 @@ def table_to_json(table: RoutingTable) -> dict[str, object]:
     return {
         "epoch": table.epoch,
         "default": table.default,
+        "hopeless": sorted(table.hopeless),
         "endpoints": {
             name: [{"version": t.version, "weight": t.weight, "replicas": list(t.replicas)} for t in targets]
             for name, targets in table.endpoints.items()

@@ -201,13 +201,10 @@ def unmet(folder: Path, mlmodel: Mapping[str, Any], order: EnvironmentOrder) -> 
 
 def _obtain(asking: Asking, request: Request, because: str) -> Environment:
     """The environment without mlflow where the model does without, else with it."""
-    # Where something is left out it is tried for each model once; else the worker's own load says the same.
-    must_try = asking.trial if request.spec.left_out else None
     fuller = _with_mlflow(asking) if request.spec.left_out else None
-    for each in filter(None, (fuller, request)):
-        found = existing(asking.root, each, asking.trial if each is fuller else must_try)
-        if found is not None:
-            return _environment(found, f"an environment that was built before: {because}")
+    found = _existing(asking, request, fuller)
+    if found is not None:
+        return _environment(found, f"an environment that was built before: {because}")
     _tell_of(asking, request, because)
     try:
         built = build(asking.root, request, asking.job(request), asking.trial)
@@ -227,6 +224,19 @@ def _obtain(asking: Asking, request: Request, because: str) -> Environment:
             built.lease.release()
             return _said(asking, better, f"with mlflow, without which the model's example does not score: {because}")
     return _said(asking, built, because)
+
+
+def _existing(asking: Asking, request: Request, fuller: Request | None) -> Built | None:
+    """The one without mlflow where the model scores in it, else the one with it, else the first after all."""
+    # Where something is left out it is tried for each model once; else the worker's own load says the same.
+    found = existing(asking.root, request, None if fuller is None else asking.trial)
+    scores = None if found is None or found.verdict is None else found.verdict.scores
+    if fuller is None or (found is not None and scores is not False):
+        return found
+    better = existing(asking.root, fuller, asking.trial)
+    if better is not None and found is not None:
+        found.lease.release()
+    return better or found
 
 
 def _scoring(asking: Asking, request: Request) -> Built | None:

@@ -91,6 +91,9 @@ def tool_environ(environ: Mapping[str, str]) -> dict[str, str]:
             # pip separates by white space, uv these lists by commas.
             separator = "," if of_uv == "UV_FIND_LINKS" else " "
             kept[of_uv] = separator.join(told[of_pip].split())
+    if "PIP_EXTRA_INDEX_URL" in told and "UV_EXTRA_INDEX_URL" not in environ:
+        # Who named them for pip wants the best of all; uv by itself stops at the first that knows the package.
+        kept.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
     # Whoever wants a Python fetched says so to podium, and then it is fetched by itself.
     kept.setdefault("UV_PYTHON_DOWNLOADS", "never")
     return kept

@@ -4,15 +4,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from podium.errors import InvalidInput
+from podium.flavors.catboost import CatBoostFlavor
 from podium.flavors.contract import Flavor
+from podium.flavors.keras import KerasFlavor
+from podium.flavors.lightgbm import LightGBMFlavor
 from podium.flavors.loader_module import LoaderModuleFlavor
 from podium.flavors.onnx import OnnxFlavor
 from podium.flavors.python_function import PythonFunctionFlavor
 from podium.flavors.pytorch import PytorchFlavor
 from podium.flavors.sklearn import SklearnFlavor
+from podium.flavors.statsmodels import StatsmodelsFlavor
+from podium.flavors.tensorflow import TensorflowFlavor
+from podium.flavors.xgboost import XGBoostFlavor
 
-# The most particular first: a function is claimed by python_function, and so is every object with __call__.
-FLAVORS: tuple[Flavor, ...] = (OnnxFlavor(), PytorchFlavor(), SklearnFlavor(), PythonFunctionFlavor())
+# The most particular first: XGBClassifier and LGBMClassifier are scikit-learn's estimators too; a function is claimed by
+# python_function, and so is every object with __call__; Keras' models on PyTorch are its modules too.
+FLAVORS: tuple[Flavor, ...] = (
+    OnnxFlavor(),
+    KerasFlavor(),
+    TensorflowFlavor(),
+    PytorchFlavor(),
+    XGBoostFlavor(),
+    LightGBMFlavor(),
+    CatBoostFlavor(),
+    SklearnFlavor(),
+    StatsmodelsFlavor(),
+    PythonFunctionFlavor(),
+)
 
 
 def flavor_named(name: str) -> Flavor:
@@ -39,8 +57,8 @@ def flavor_claiming(model: Any) -> Flavor:
             return flavor
     raise InvalidInput(
         f"No flavor of podium's saves a {type(model).__module__}.{type(model).__name__}. It saves scikit-learn estimators, "
-        "PyTorch modules, ONNX models, PythonModels, functions and .py files; wrap other objects in a "
-        "podium.pyfunc.PythonModel."
+        "models of XGBoost, LightGBM, CatBoost and statsmodels, PyTorch modules, Keras, TensorFlow and ONNX "
+        "models, PythonModels, functions and .py files; wrap other objects in a podium.pyfunc.PythonModel."
     )
 
 

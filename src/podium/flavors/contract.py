@@ -5,13 +5,15 @@ and returns plain dictionaries of it. The loading half runs in the model's envir
 flavor's own library.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from podium.domain.devices import DeviceUse
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.domain.signature import Signature
+from podium.flavors.claims import Claim, Inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,16 @@ class HasShortcut(Protocol):
     def hasten(self) -> None:
         """Let `predict` answer in a cheaper way where the flavor itself has proven that no bit changes."""
 
-    def shortcut(self) -> tuple[Callable[[Any], Any], str] | None:
-        """A function and a word for what it is; None where there is no cheaper way.
+    def claims(self, inputs: Inputs) -> Sequence[Claim]:
+        """Cheaper ways, the likeliest first; none where there is no cheaper way for such inputs."""
 
-        The function takes a 2-D array of finite numbers of one dtype, a column for each feature in the fitted order, and
-        returns to the last bit what `predict` returns for an array or a data frame of the same values. It may raise
-        whatever it likes on what it does not take; the caller then asks `predict`.
-        """
+
+@runtime_checkable
+class OnDevice(Protocol):
+    """A loaded model that knows where it computes. One that does not is taken to compute on the CPU."""
+
+    def use(self) -> DeviceUse:
+        """The device and how full it is now; cheap enough to be asked every second."""
 
 
 @dataclass(frozen=True, slots=True)

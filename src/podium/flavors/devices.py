@@ -1,5 +1,6 @@
 """Where a model computes: which device is taken, what it says of itself, and what running out of its memory looks like."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,20 +11,23 @@ from podium.errors import LoadFailed
 DEFAULT_DEVICE = "MLFLOW_DEFAULT_PREDICTION_DEVICE"
 
 
-def choose_device(asked: str, configured: object, environ: Mapping[str, str], has_cuda: bool) -> str:
+def choose_device(asked: str, configured: object, environ: Mapping[str, str], gpus: int) -> str:
     """The device's name, in MLflow's order beneath what the operator says.
 
     Args:
         asked: The setting `device`; `auto` leaves it to the rest.
         configured: The model's own `model_config.device`, or None.
         environ: `MLFLOW_DEFAULT_PREDICTION_DEVICE` counts.
-        has_cuda: Whether there is a GPU for the rest of them to mean.
+        gpus: How many the library sees. A worker sees one: a number that the model or the variable says was meant for
+            the whole machine, and the supervisor has placed the worker already.
     """
     if asked != AUTO:
         return asked
-    if configured is not None and configured != AUTO:
-        return str(configured)
-    return environ.get(DEFAULT_DEVICE) or ("cuda" if has_cuda else "cpu")
+    said = str(configured) if configured not in {None, AUTO} else environ.get(DEFAULT_DEVICE)
+    if not said:
+        return "cuda" if gpus else "cpu"
+    kind, _, index = said.partition(":")
+    return kind if kind == "cuda" and index.isdigit() and gpus == 1 else said
 
 
 def torch_device(torch: Any, name: str) -> Any:
@@ -53,7 +57,10 @@ def use_of(torch: Any, device: Any) -> DeviceUse:
     """What a device is called and how full it is now; a CPU's memory is the machine's business and not counted here."""
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
-        return DeviceUse(f"cuda:{device.index or 0}", torch.cuda.get_device_name(device), total - free, total)
+        busy = None
+        with contextlib.suppress(Exception):  # it needs pynvml, which PyTorch does not bring
+            busy = int(torch.cuda.utilization(device))
+        return DeviceUse(f"cuda:{device.index or 0}", torch.cuda.get_device_name(device), total - free, total, busy)
     if device.type == "mps":
         return DeviceUse("mps", "Apple GPU", torch.mps.driver_allocated_memory(), torch.mps.recommended_max_memory())
     return DeviceUse(device.type)

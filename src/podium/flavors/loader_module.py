@@ -2,10 +2,12 @@
 
 import importlib
 import inspect
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from podium.domain.model_code import CodeNeed, refuse
 from podium.domain.signature import Signature
 from podium.errors import InvalidModel, LoadFailed
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
@@ -49,6 +51,8 @@ class LoaderModuleFlavor:
         folder, config = stored.folder, stored.config
         entry = stored.of("python_function")
         name = str(entry.get("loader_module"))
+        # Also a loader that has podium's name for a flavor: here it is MLflow's, which unpickles.
+        refuse([CodeNeed(f"loader_module {name}", "is a loader that is not podium's")], stored.terms, os.environ)
         install()
         load = self._find(name, [each for each in stored.flavors if each != "python_function"])
         path = part_of(folder, entry["data"], "data") if entry.get("data") else folder.resolve()
@@ -72,7 +76,8 @@ class LoaderModuleFlavor:
         except ModuleNotFoundError as error:
             raise LoadFailed(
                 f"MLmodel's loader_module is {name}, and importing it failed: {error}. It belongs into the model's "
-                "code/ folder (code_paths= when the model is saved) or into a package of this environment.",
+                "code/ folder (code_paths= when the model is saved) or into a package of this environment, such as the "
+                "flavor plugin that the model was saved with.",
                 cause="import_error",
             ) from error
         if not hasattr(module, "_load_pyfunc"):

@@ -1,5 +1,6 @@
 """ONNX: the model's file as it is, run by onnxruntime."""
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from podium.domain.devices import DeviceUse
+from podium.domain.load_terms import AUTO
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
+from podium.flavors.devices import DEFAULT_DEVICE
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import MlflowException
 from podium.flavors.onnx_session import DEFAULT_PROVIDERS, check_options, open_session
@@ -29,6 +33,10 @@ class LoadedSession:
         self.inputs = [(each.name, each.type, tuple(each.shape)) for each in session.get_inputs()]
         self._kinds = {name: kind for name, kind, _ in self.inputs}
         self.outputs = [each.name for each in session.get_outputs()]
+
+    def use(self) -> DeviceUse:
+        """The device by the first of its providers; onnxruntime does not tell of memory."""
+        return DeviceUse("cuda" if self.native.get_providers()[0] == "CUDAExecutionProvider" else "cpu")
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Run the session; params are ignored, as in MLflow.
@@ -137,7 +145,11 @@ class OnnxFlavor:
         return Saved(entries, ["onnx", "onnxruntime"])
 
     def load(self, stored: Stored) -> Loaded:
-        return LoadedSession(open_session(model_file(stored.folder, stored.flavors), stored.of("onnx")))
+        # MLflow's variable names torch's devices; what onnxruntime knows of them is followed.
+        said = os.environ.get(DEFAULT_DEVICE, AUTO).partition(":")[0]
+        asked = stored.terms.device
+        device = said if asked == AUTO and said == "cpu" else asked
+        return LoadedSession(open_session(model_file(stored.folder, stored.flavors), stored.of("onnx"), device))
 
     def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         """A graph may do anything with its first dimension; that it varies is a hint, and the probe's word decides."""

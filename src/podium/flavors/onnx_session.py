@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from podium.errors import InvalidInput, InvalidModel, MissingDependency
+from podium.domain.load_terms import AUTO
+from podium.errors import InvalidInput, InvalidModel, LoadFailed, MissingDependency
 
 DEFAULT_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
-_CPU = "CPUExecutionProvider"
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _OPTIONS = (
     "inter_op_num_threads",
     "intra_op_num_threads",
@@ -19,7 +20,7 @@ _OPTIONS = (
 )
 
 
-def open_session(path: Path, entry: Mapping[str, Any]) -> Any:
+def open_session(path: Path, entry: Mapping[str, Any], device: str = AUTO) -> Any:
     """An InferenceSession on the providers that are here, else on the CPU, with a warning for each that is missing.
 
     Without options in the entry, one thread runs an operator (or OMP_NUM_THREADS) and idle threads do not spin: replicas
@@ -28,8 +29,10 @@ def open_session(path: Path, entry: Mapping[str, Any]) -> Any:
     Args:
         path: The .onnx file; external data beside it is found by onnxruntime.
         entry: MLmodel's `onnx` entry.
+        device: The setting: `auto` takes what MLmodel names and is here; `cpu` the CPU alone; `cuda` must be had.
 
     Raises:
+        LoadFailed: The device that was asked for is none of this onnxruntime's.
         MissingDependency, InvalidModel.
     """
     try:
@@ -37,12 +40,12 @@ def open_session(path: Path, entry: Mapping[str, Any]) -> Any:
     except ImportError as error:
         raise MissingDependency("onnxruntime", "An ONNX model", "onnx") from error
     options = _session_options(onnxruntime, entry.get("onnx_session_options") or {})
-    wanted = _providers(entry.get("providers"))
     available = set(onnxruntime.get_available_providers())
+    wanted = _on_device(_providers(entry.get("providers")), device, available)
     usable = [provider for provider in wanted if _name(provider) in available] or [_CPU]
     missing = [_name(provider) for provider in wanted if _name(provider) not in available]
     # MLflow writes CUDA first into every model; its absence on a machine without a GPU is no news.
-    if missing and missing != ["CUDAExecutionProvider"]:
+    if missing and missing != [_CUDA]:
         warnings.warn(f"This onnxruntime has no {missing}; the model runs on {[_name(p) for p in usable]}.", stacklevel=2)
     try:
         session = onnxruntime.InferenceSession(str(path), providers=usable, sess_options=options)
@@ -57,6 +60,26 @@ def open_session(path: Path, entry: Mapping[str, Any]) -> Any:
     if dropped:
         warnings.warn(f"onnxruntime dropped {dropped}; the model runs on {session.get_providers()}.", stacklevel=2)
     return session
+
+
+def _on_device(wanted: Sequence[Any], device: str, available: set[str]) -> Sequence[Any]:
+    """The providers that a device leaves: the model's own with their options, the device's first."""
+    if device == AUTO:
+        return wanted
+    kind, _, index = device.partition(":")
+    rest = [provider for provider in wanted if _name(provider) == _CPU] or [_CPU]
+    if kind == "cpu":
+        return rest
+    if kind != "cuda" or _CUDA not in available:
+        raise LoadFailed(
+            f"device is {device}, and this onnxruntime has {sorted(available)}. Take device = auto or cpu, "
+            "or install onnxruntime-gpu in the model's environment."
+        )
+    own = next((provider for provider in wanted if _name(provider) == _CUDA), _CUDA)
+    options = dict(own[1]) if isinstance(own, tuple) and len(own) > 1 else {}
+    if index:
+        options["device_id"] = index
+    return [(_CUDA, options) if options else _CUDA, *rest]
 
 
 def check_options(options: Mapping[str, Any] | None) -> None:

@@ -22,6 +22,8 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
+from podium.domain.load_terms import LoadTerms
+from podium.domain.model_code import CodeNeed, refuse
 from podium.errors import InvalidModel, LoadFailed, MissingDependency
 from podium.flavors.mlflow_shims import stands_in_for
 from podium.flavors.python_model import FunctionPythonModel, ModelConfig, PythonModel, PythonModelContext, TypeHints
@@ -44,17 +46,17 @@ _IN_MLFLOW: dict[type, tuple[str, str]] = {
 }
 
 
-def check_allowed(what: str) -> None:
-    """Honour MLflow's switch against pickles; it covers skops too, whose list of trusted types is the model's own.
+def check_allowed(terms: LoadTerms, *needs: CodeNeed) -> None:
+    """Ask once more in the moment in which a flavor opens what can run code; `models.load` asked for the whole folder.
+
+    Args:
+        terms: `Stored.terms`.
+        needs: What is about to run: `pickle_need("model.pkl")`, or a `CodeNeed`.
 
     Raises:
-        LoadFailed: `MLFLOW_ALLOW_PICKLE_DESERIALIZATION` is set to false.
+        LoadFailed: Neither the terms nor MLflow's `MLFLOW_ALLOW_PICKLE_DESERIALIZATION` may forbid it.
     """
-    if os.environ.get("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true").strip().lower() in {"false", "0"}:
-        raise LoadFailed(
-            f"Loading {what} can run code from the model's folder, and MLFLOW_ALLOW_PICKLE_DESERIALIZATION forbids it. "
-            "Set it to true for models that you trust, or save the model as a .py file (models from code) or as ONNX."
-        )
+    refuse(needs, terms, os.environ)
 
 
 def load_pickle(path: Path, compression: str | None = None) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from podium.domain.model_code import entry_needs, pickle_need
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
@@ -120,7 +121,7 @@ class PythonFunctionFlavor:
         folder, config = stored.folder, stored.config
         entry = stored.of("python_function")
         install()
-        model = self._read(folder, entry, config)
+        model = self._read(stored, entry)
         if _is_chat(model):
             # MLflow's chat classes have wrappers of their own, and cannot be there without mlflow.
             return LoaderModuleFlavor().load(stored)
@@ -134,13 +135,15 @@ class PythonFunctionFlavor:
         return LoadedPythonModel(model, context, stored.signature)
 
     @staticmethod
-    def _read(folder: Path, entry: Mapping[str, Any], config: Mapping[str, Any] | None) -> Any:
+    def _read(stored: Stored, entry: Mapping[str, Any]) -> Any:
+        folder = stored.folder
         if entry.get("model_code_path"):
             path = part_of(folder, os.path.basename(str(entry["model_code_path"])), "model_code_path")
-            model = run_model_code(path, config)
+            check_allowed(stored.terms, *entry_needs({"python_function": entry}))
+            model = run_model_code(path, stored.config)
         else:
             path = part_of(folder, entry.get("python_model"), "python_model")
-            check_allowed("a pickled Python model")
+            check_allowed(stored.terms, pickle_need(path.name))
             model = load_pickle(path, entry.get("python_model_compression"))
         if is_python_model(model):
             return model

@@ -106,7 +106,8 @@ class PytorchFlavor:
     def load(self, stored: Stored) -> Loaded:
         torch = import_torch()
         configured = (stored.config or {}).get("device")
-        name = choose_device(stored.terms.device, configured, os.environ, torch.cuda.is_available())
+        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        name = choose_device(stored.terms.device, configured, os.environ, gpus)
         device = torch_device(torch, name)
         module, inputs = read_module(torch, data_folder(stored.folder, stored.flavors), device, stored.terms)
         autocast = {"full": None, "bf16": torch.bfloat16, "fp16": torch.float16}[stored.terms.precision]

@@ -15,6 +15,8 @@ from podium.errors import InvalidInput, InvalidParams, OutOfDeviceMemory
 from podium.flavors.devices import is_out_of_memory, use_of
 from podium.flavors.notes import note
 
+_MOST_FORMS = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -67,6 +69,8 @@ class LoadedModule:
         self._mode = torch.inference_mode
         self._is_proven = False
         self._is_remote = terms.device.type != "cpu"
+        # What a graph's own checks let through once they would let through again: they cost as much as a small model.
+        self._checked: set[Any] | None = set() if inputs.is_graph and not terms.compiles else None
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Call the module; params are forward's keyword arguments.
@@ -123,7 +127,7 @@ class LoadedModule:
             by_name = {
                 name: self._tensor(values) if isinstance(values, np.ndarray) else values for name, values in named.items()
             }
-            output = self._first(given, by_name) if not self._is_proven else self._forward(self._call, given, by_name)
+            output = self._answered(given, by_name)
         except Exception as error:
             if not is_out_of_memory(torch, error):
                 raise
@@ -133,6 +137,19 @@ class LoadedModule:
                 torch.cuda.empty_cache()
             rows = [len(values) for values in [*arrays, *named.values()] if isinstance(values, np.ndarray) and values.ndim]
             raise OutOfDeviceMemory(str(self.device), max(rows, default=0)) from error
+        return output
+
+    def _answered(self, given: list[Any], named: dict[str, Any]) -> Any:
+        if not self._is_proven:
+            return self._first(given, named)
+        if self._checked is None or named:
+            return self._forward(self._call, given, named)
+        form = tuple([(tensor.shape, tensor.dtype) for tensor in given])
+        if form in self._checked:
+            return self._forward(self.native.forward, given, named)
+        output = self._forward(self._call, given, named)
+        if len(self._checked) < _MOST_FORMS:
+            self._checked.add(form)
         return output
 
     def _first(self, given: list[Any], named: dict[str, Any]) -> Any:

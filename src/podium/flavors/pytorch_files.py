@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from podium.domain.load_terms import LoadTerms
+from podium.domain.model_code import pickle_need, pickles_allowed
 from podium.errors import InvalidModel, LoadFailed, MissingDependency
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import install
@@ -133,7 +134,7 @@ def _is_script(path: Path) -> bool:
 
 
 def _read_script(torch: Any, path: Path, device: Any, terms: LoadTerms) -> Any:
-    _check_code(terms, "a TorchScript model")
+    _check_code(terms, path.name)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*torch\.jit", category=DeprecationWarning)
         try:
@@ -145,7 +146,7 @@ def _read_script(torch: Any, path: Path, device: Any, terms: LoadTerms) -> Any:
 
 
 def _read_pickle(torch: Any, path: Path, device: Any, terms: LoadTerms) -> Any:
-    _check_code(terms, "a pickled PyTorch model")
+    _check_code(terms, path.name)
     install()  # the stand-ins for MLflow's names
     try:
         return torch.load(str(path), map_location=device, pickle_module=_pickler(path), weights_only=False)
@@ -182,18 +183,11 @@ def _pickler(path: Path) -> ModuleType:
 
 
 def _may_run_code(terms: LoadTerms) -> bool:
-    if not terms.allows_code:
-        return False
-    return os.environ.get("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true").strip().lower() not in {"false", "0"}
+    return terms.allows_code and pickles_allowed(os.environ)
 
 
 def _check_code(terms: LoadTerms, what: str) -> None:
-    check_allowed(what)
-    if not terms.allows_code:
-        raise LoadFailed(
-            f"Loading {what} can run code from the model's folder, which the setting allow_code forbids. "
-            "Save the model as a graph (serialization_format='pt2', with an input_example)."
-        )
+    check_allowed(terms, pickle_need(what, "Save it as a graph (serialization_format='pt2', with an input_example)"))
 
 
 def _check_archive(path: Path) -> None:

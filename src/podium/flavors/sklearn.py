@@ -1,5 +1,6 @@
 """scikit-learn: skops by default, cloudpickle or pickle on request or where skops cannot hold the estimator."""
 
+import json
 import pickle
 import sys
 import zipfile
@@ -7,21 +8,25 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
+from podium.domain.model_code import CodeNeed, pickle_need
 from podium.domain.signature import Signature
+from podium.domain.skops_types import foreign_types, is_trusted_type
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
+from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.folders import part_of
 from podium.flavors.notes import note
 from podium.flavors.pickles import check_allowed, dump_cloudpickle, load_pickle, modules_in, names_main
 from podium.flavors.sklearn_forests import direct_forest
 from podium.flavors.sklearn_rows import rows_of
-from podium.flavors.sklearn_shortcuts import shortcut_of
+from podium.flavors.sklearn_shortcuts import claims_of
 
 SKOPS, CLOUDPICKLE, PICKLE = "skops", "cloudpickle", "pickle"
 _FORMATS = (SKOPS, CLOUDPICKLE, PICKLE)
-_FILES = {SKOPS: "model.skops", CLOUDPICKLE: "model.pkl", PICKLE: "model.pkl"}
+FILES = {SKOPS: "model.skops", CLOUDPICKLE: "model.pkl", PICKLE: "model.pkl"}
 # Whose types a model's author trusts by having made the model of them.
-_TRUSTED_PACKAGES = ("sklearn", "numpy", "scipy")
+TRUSTED_PACKAGES = ("sklearn", "numpy", "scipy")
 _PREDICT_FNS = ("predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba", "score")
 
 
@@ -42,9 +47,9 @@ class LoadedEstimator:
         """Call a forest without its thread pool, where that is proven to answer the same."""
         self._call = direct_forest(self.native, self.method) or self._call
 
-    def shortcut(self) -> tuple[Callable[[Any], Any], str] | None:
-        """See `flavors.contract.Loaded.shortcut`."""
-        return shortcut_of(self.native, self.method)
+    def claims(self, inputs: Inputs) -> Sequence[Claim]:
+        """See `flavors.contract.HasShortcut`."""
+        return claims_of(self.native, self.method, inputs)
 
 
 class SklearnFlavor:
@@ -81,12 +86,10 @@ class SklearnFlavor:
                 f"sk_model is {model.__name__ + ', a class' if isinstance(model, type) else 'a ' + type(model).__name__}; "
                 "expected a fitted scikit-learn estimator or pipeline."
             )
-        if asked is not None and asked not in _FORMATS:
-            raise InvalidInput(f"serialization_format is {asked!r}; expected one of {list(_FORMATS)}.")
         if method not in _PREDICT_FNS:
             raise InvalidInput(f"pyfunc_predict_fn is {method!r}; expected one of {list(_PREDICT_FNS)}.")
-        chosen, trusted, modules = _write(model, folder, asked, trusted)
-        file = _FILES[chosen]
+        chosen, trusted, modules = write_estimator(model, folder, asked, trusted)
+        file = FILES[chosen]
         entries: dict[str, dict[str, Any]] = {
             "sklearn": {
                 "code": None,
@@ -103,7 +106,7 @@ class SklearnFlavor:
 
     def load(self, stored: Stored) -> Loaded:
         method = str(stored.of("python_function").get("predict_fn") or "predict")
-        estimator = load_estimator(stored.folder, stored.flavors)
+        estimator = load_estimator(stored.folder, stored.flavors, stored.terms)
         if not hasattr(estimator, method):
             raise InvalidModel(f"{type(estimator).__name__} has no method {method}, which MLmodel's predict_fn names.")
         return LoadedEstimator(estimator, method)
@@ -113,7 +116,7 @@ class SklearnFlavor:
         return rows_of(loaded.native, loaded.method if isinstance(loaded, LoadedEstimator) else "predict")
 
 
-def load_estimator(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> Any:
+def load_estimator(folder: Path, flavors: Mapping[str, Mapping[str, Any]], terms: LoadTerms = DEFAULT_TERMS) -> Any:
     """The estimator itself; works for transformers too, which have no predict and so no python_function entry.
 
     An absent serialization_format means pickle, as in files of MLflow 1.
@@ -126,10 +129,26 @@ def load_estimator(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> An
         raise InvalidModel(f"The model holds no scikit-learn estimator; its flavors are {sorted(flavors)}.")
     file = pyfunc.get("model_path") or pyfunc.get("data") or own.get("pickled_model")
     path = part_of(folder, file, "model_path")
-    written = own.get("serialization_format") or PICKLE
+    return read_estimator(path, own.get("serialization_format") or PICKLE, own.get("skops_trusted_types"), terms)
+
+
+def read_estimator(path: Path, written: str, trusted: Sequence[str] | None, terms: LoadTerms = DEFAULT_TERMS) -> Any:
+    """The estimator in a file.
+
+    Args:
+        path: The file.
+        written: Its format, MLmodel's `serialization_format`.
+        trusted: What MLmodel's `skops_trusted_types` says; counts only where the terms allow code.
+        terms: Whether the file may run code.
+
+    Raises:
+        LoadFailed, InvalidModel, MissingDependency.
+    """
     if written not in _FORMATS:
         raise InvalidModel(f"MLmodel's serialization_format is {written!r}; podium reads {list(_FORMATS)}.")
-    check_allowed(f"a scikit-learn model in the {written} format")
+    is_skops = written == SKOPS
+    by_mlflow = CodeNeed(path.name, "is a skops file, whose trusted types are its author's", is_pickle=True, is_code=False)
+    check_allowed(terms, by_mlflow if is_skops else pickle_need(path.name, "Save it with serialization_format='skops'"))
     try:
         import sklearn  # noqa: F401
     except ImportError as error:
@@ -141,26 +160,59 @@ def load_estimator(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> An
     except ImportError as error:
         raise MissingDependency("skops", "This model (serialization_format: skops)", "sklearn") from error
     try:
-        return skops.io.load(path, trusted=own.get("skops_trusted_types"))
+        trusted = trusted if terms.allows_code else _trusted_by_us(path, terms)
+        return skops.io.load(path, trusted=trusted)
     except zipfile.BadZipFile as error:
         raise InvalidModel(
             f"{path} is damaged or no skops file ({error}). Copy the model's folder anew, or save it again."
         ) from error
 
 
-def _write(
-    model: Any, folder: Path, asked: str | None, trusted: Sequence[str] | None
+def _trusted_by_us(path: Path, terms: LoadTerms) -> list[str]:
+    """The types that skops asks about, where all of the file's are on podium's own list; what MLmodel says does not count.
+
+    Raises:
+        LoadFailed: One is not.
+    """
+    import skops.io
+
+    with zipfile.ZipFile(path) as archive:
+        foreign = foreign_types(json.loads(archive.read("schema.json")))
+    if foreign:
+        check_allowed(terms, CodeNeed(path.name, f"holds types beyond podium's own list: {', '.join(foreign[:5])}"))
+    return [name for name in skops.io.get_untrusted_types(file=path) if is_trusted_type(name)]
+
+
+def write_estimator(
+    model: Any,
+    folder: Path,
+    asked: str | None,
+    trusted: Sequence[str] | None,
+    packages: Sequence[str] = TRUSTED_PACKAGES,
 ) -> tuple[str, Sequence[str] | None, set[str]]:
-    """Write the file; returns its format, the types to trust when it is read, and the top-level modules it names."""
+    """Write the file; returns its format, the types to trust when it is read, and the top-level modules it names.
+
+    Args:
+        model: The estimator.
+        folder: Gets `model.skops` or `model.pkl`.
+        asked: The format; None takes skops where it can, else cloudpickle with a note that says why.
+        trusted: Names of types to trust beside those of `packages`.
+        packages: Whose types are trusted.
+
+    Raises:
+        InvalidInput: An unknown format, or one that cannot hold the estimator.
+    """
+    if asked is not None and asked not in _FORMATS:
+        raise InvalidInput(f"serialization_format is {asked!r}; expected one of {list(_FORMATS)}.")
     if asked in {None, SKOPS}:
-        needed = _write_skops(model, folder / _FILES[SKOPS], trusted)
+        needed = _write_skops(model, folder / FILES[SKOPS], trusted, packages)
         if not isinstance(needed, str):
             return SKOPS, needed, modules_in(model)
-        (folder / _FILES[SKOPS]).unlink(missing_ok=True)
+        (folder / FILES[SKOPS]).unlink(missing_ok=True)
         if asked == SKOPS:
             raise InvalidInput(needed)
         note(f"Saved with cloudpickle instead of skops: {needed}")
-    path = folder / _FILES[PICKLE]
+    path = folder / FILES[PICKLE]
     if asked != PICKLE:
         return CLOUDPICKLE, trusted, dump_cloudpickle(model, path, protocol=pickle.DEFAULT_PROTOCOL)
     try:
@@ -179,7 +231,9 @@ def _write(
     return PICKLE, trusted, modules_in(model)
 
 
-def _write_skops(model: Any, path: Path, trusted: Sequence[str] | None) -> Sequence[str] | str | None:
+def _write_skops(
+    model: Any, path: Path, trusted: Sequence[str] | None, packages: Sequence[str]
+) -> Sequence[str] | str | None:
     """Write with skops and read back, as MLflow does.
 
     Types of scikit-learn and of what it is built upon are trusted: this is the author's own object, and skops knows no
@@ -194,7 +248,7 @@ def _write_skops(model: Any, path: Path, trusted: Sequence[str] | None) -> Seque
     try:
         skops.io.dump(model, path)
         unknown = [name for name in skops.io.get_untrusted_types(file=path) if name not in (trusted or ())]
-        if foreign := [name for name in unknown if name.partition(".")[0] not in _TRUSTED_PACKAGES]:
+        if foreign := [name for name in unknown if name.partition(".")[0] not in packages]:
             return _foreign(foreign)
         needed = sorted({*(trusted or ()), *unknown}) if unknown else trusted
         skops.io.load(path, trusted=None if needed is None else list(needed))

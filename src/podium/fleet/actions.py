@@ -1,73 +1,46 @@
 """Doing what `plan` said: each action changes what is seen at once, and what takes time goes on in a task of its own."""
 
-import asyncio
-import itertools
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 from podium.domain.lifecycle import ReplicaState
 from podium.domain.rollout import Action, Drain, Publish, Settle, Start, Stop
-from podium.fleet.bell import Bell
 from podium.fleet.causes import Cause
 from podium.fleet.copies import Copies
 from podium.fleet.events import Event
-from podium.fleet.gateways import Gateways
 from podium.fleet.journal import JournalKeeper
 from podium.fleet.logs import worker_log
 from podium.fleet.publisher import Publisher
 from podium.fleet.replica import Assignment, WorkerReplica
+from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.status import Counts, Served
 from podium.registry.resolve import Resolved
-from podium.settings.model import ModelSettings
-from podium.settings.serve import ServeSettings
 
 _KILL_AFTER_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a server's replicas live: the endpoint's public name, the module that workers run, the folder of logs."""
-
-    endpoint: str
-    module: tuple[str, ...]
-    logs: Path
-
-
 class Crew:
-    """The replicas of one server. Every replica's task belongs to the task group that is given to `__init__`."""
+    """The replicas of one endpoint. Every replica's task belongs to the site's task group.
+
+    Attributes:
+        replicas: By id, until their lives are over.
+        versions: What each label stands for, as the source said it.
+        served: Versions that loaded here.
+        counts: What happened so far.
+    """
 
     def __init__(
-        self,
-        place: Place,
-        settings: ServeSettings,
-        model: ModelSettings,
-        tasks: asyncio.TaskGroup,
-        copies: Copies,
-        gateways: Gateways,
-        publisher: Publisher,
-        keeper: JournalKeeper,
-        bell: Bell,
-        tell: Callable[[Event], None],
-        memory: Callable[[], int],
+        self, order: EndpointOrder, site: Site, publisher: Publisher, copies: Copies, keeper: JournalKeeper
     ) -> None:
         self.replicas: dict[int, WorkerReplica] = {}
         self.versions: dict[str, Resolved] = {}
         self.served: dict[str, Served] = {}
         self.counts = Counts()
-        self._place = place
-        self._settings = settings
-        self._model = model
-        self._tasks = tasks
+        self._order = order
+        self._site = site
         self._copies = copies
-        self._gateways = gateways
+        self._gateways = publisher.gateways
         self._publisher = publisher
         self._keeper = keeper
-        self._bell = bell
-        self._tell = tell
-        self._memory = memory
-        self._ids = itertools.count(1)
         self._began: dict[str, float] = {}
 
     def act(self, action: Action) -> None:
@@ -76,13 +49,13 @@ class Crew:
             case Start(version):
                 self._start(version)
             case Publish(targets):
-                self._publisher.publish(targets)
+                self._publisher.publish(self._order.name, targets)
             case Settle(version):
                 self._settle(version)
             case Drain(identity):
                 replica = self.replicas[identity]
                 replica.begin_drain()
-                self._tasks.create_task(self._drain(replica))
+                self._site.tasks.create_task(self._drain(replica))
             case Stop(identity):
                 self.replicas[identity].abandon()
 
@@ -116,35 +89,39 @@ class Crew:
         self._began = {version: entry for version, entry in self._began.items() if version in versions}
 
     def _start(self, version: str) -> None:
-        identity = next(self._ids)
+        identity = self._site.next_id()
         is_restart = version in self.served and version in self._keeper.journal.crashes
         self.counts.worker_restarts += is_restart
         self._began.setdefault(version, time.monotonic())
+        placement = self._site.gpus.take(identity, self._order.settings.device)
         assignment = Assignment(
             identity,
             self.versions[version],
-            self._place.endpoint,
-            self._model,
-            self._place.module,
-            is_beside=bool(self._publisher.targets),
-            log=worker_log(self._place.logs, version),
+            self._order.name,
+            self._order.settings,
+            self._site.programs.worker,
+            is_beside=bool(self._publisher.targets(self._order.name)),
+            log=worker_log(self._site.home.logs / self._order.name, version),
+            device=placement.device,
+            environ=self._site.gpus.environ(placement),
         )
         replica = WorkerReplica(
-            assignment, self._settings, self._copies.prepare, lambda: self._make_room(replica), self._changed
+            assignment, self._site.settings, self._copies.prepare, lambda: self._make_room(replica), self._changed
         )
         self.replicas[identity] = replica
         verb = "restarting" if is_restart else "starting"
-        self._tell(Event("loading", f"{verb} version {version} (replica {identity})", version))
-        self._tasks.create_task(self._live(replica), name=f"replica {identity}")
+        self._site.tell(Event("loading", f"{verb} version {version} (replica {identity})", version))
+        self._site.tasks.create_task(self._live(replica), name=f"replica {identity}")
 
     async def _live(self, replica: WorkerReplica) -> None:
         await replica.run()
         # From here to the end without a pause: whoever looks sees the replica before, or all that follows from its end.
         del self.replicas[replica.id]
+        self._site.gpus.give_back(replica.id)
         self._gateways.forget(replica.id)
         if replica.failure is not None:
             self._note_failure(replica)
-        self._bell.ring()
+        self._site.bell.ring()
 
     def _note_failure(self, replica: WorkerReplica) -> None:
         failure = replica.failure
@@ -152,11 +129,11 @@ class Crew:
             return
         if replica.was_draining:
             text = f"replica {replica.id} of version {replica.version} died while it drained: {failure.message}"
-            self._tell(Event("worker_died", text, replica.version, is_problem=True))
+            self._site.tell(Event("worker_died", text, replica.version, is_problem=True))
             return
         before, now = self._keeper.journal.vetoed, time.monotonic()
         ready_s = None if replica.ready_at is None else now - replica.ready_at
-        is_routed = any(target.version == replica.version for target in self._publisher.targets)
+        is_routed = any(target.version == replica.version for target in self._publisher.targets(self._order.name))
         self._keeper.ended(replica.version, failure, ready_s, is_routed, now)
         vetoed = self._keeper.journal.vetoed
         if replica.version in vetoed and replica.version not in before:
@@ -165,47 +142,48 @@ class Crew:
             stable = self._keeper.journal.stable
             rest = f" Version {stable} keeps serving." if stable else ""
             text = f"version {replica.version} did not load ({failure.cause}): {failure.message}{rest}"
-            self._tell(Event("load_failed", text, replica.version, is_problem=True))
+            self._site.tell(Event("load_failed", text, replica.version, is_problem=True))
         else:
             text = f"replica {replica.id} of version {replica.version} died ({failure.cause}): {failure.message}"
-            self._tell(Event("worker_died", text, replica.version, is_problem=True))
+            self._site.tell(Event("worker_died", text, replica.version, is_problem=True))
 
     def _settle(self, version: str) -> None:
         before = self._keeper.journal.stable
         self._keeper.settled(version)
         took_s = time.monotonic() - self._began.pop(version, time.monotonic())
         if before is None:
-            self._tell(Event("serving", f"version {version} serves", version))
+            self._site.tell(Event("serving", f"version {version} serves", version))
         else:
             self.counts.swaps += 1
-            self._tell(Event("swapped", f"version {before} -> {version}, {took_s:.1f} s after it was wanted", version))
+            self._site.tell(Event("swapped", f"version {before} -> {version}, {took_s:.1f} s after it was wanted", version))
 
     async def _drain(self, replica: WorkerReplica) -> None:
         """Wait until no gateway has a request on it, then let it end; each step within the limit."""
-        ends = time.monotonic() + self._settings.drain_timeout_s
+        ends = time.monotonic() + self._site.settings.drain_timeout_s
         self._gateways.drop(replica.id)
-        await self._bell.until(
-            lambda: self._gateways.is_released(replica.id) or replica.state.is_over, self._settings.drain_timeout_s
+        await self._site.bell.until(
+            lambda: self._gateways.is_released(replica.id) or replica.state.is_over, self._site.settings.drain_timeout_s
         )
         replica.finish_drain(max(ends - time.monotonic(), 1.0))
         limit_s = max(ends - time.monotonic(), 1.0) + _KILL_AFTER_S
-        if not await self._bell.until(lambda: replica.state.is_over, limit_s):
+        if not await self._site.bell.until(lambda: replica.state.is_over, limit_s):
             replica.kill(Cause("timeout", "It did not end when it was told to, and was killed."))
         elif replica.state is ReplicaState.STOPPED:
-            self._tell(Event("drained", f"version {replica.version} (replica {replica.id}) has ended", replica.version))
+            text = f"version {replica.version} (replica {replica.id}) has ended"
+            self._site.tell(Event("drained", text, replica.version))
 
     def _changed(self, replica: WorkerReplica) -> None:
         if replica.state is ReplicaState.READY and replica.ready is not None and replica.prepared is not None:
             self.served[replica.version] = Served(replica.prepared, replica.ready)
             self._gateways.add(replica)
-        self._bell.ring()
+        self._site.bell.ring()
 
     async def _make_room(self, replica: WorkerReplica) -> Cause | None:
         """Whether there is memory for one more: about what a replica that serves takes. What drains is waited for."""
         beside = max(self.ready(), key=lambda other: other.rss_bytes, default=None)
         if beside is None:
             return None
-        deadline = time.monotonic() + self._settings.drain_timeout_s + _KILL_AFTER_S
+        deadline = time.monotonic() + self._site.settings.drain_timeout_s + _KILL_AFTER_S
         while True:
             each = beside.rss_bytes
             growing = [
@@ -213,7 +191,7 @@ class Crew:
                 for other in self.replicas.values()
                 if other is not replica and other.state is ReplicaState.STARTING and other.pid
             ]
-            needed, available = each + sum(growing), self._memory()
+            needed, available = each + sum(growing), self._site.memory()
             if needed <= available:
                 return None
             is_draining = any(other.state is ReplicaState.DRAINING for other in self.replicas.values())
@@ -223,7 +201,7 @@ class Crew:
                     f"It needs about {_size(each)}, which is what version {beside.version} takes, and "
                     f"{_size(available)} are available. It was not started.",
                 )
-            await self._bell.wait(0.5)
+            await self._site.bell.wait(0.5)
 
 
 def _size(amount: int) -> str:

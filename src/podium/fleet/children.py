@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from podium.fleet.isolation import World, enclose
 from podium.fleet.orphans import MARK, end_marked
 from podium.settings.source_tree import child_command, child_environ
 from podium.transport.control import ControlSocket
@@ -17,6 +18,7 @@ from podium.transport.messages import BrokenMessage, Message
 
 _SEND_TIMEOUT_S = 5.0
 _POLL_S = 0.02
+_SIGNALLED = 128
 _LONGEST_FIRST_SEND_S = 60.0
 
 
@@ -27,9 +29,10 @@ class Child:
     order; and whatever the child started itself goes with it, by its process group or by the mark in its environment.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket, mark: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket, mark: str, is_wrapped: bool = False) -> None:
         self.pid = process.pid
         self._mark = mark
+        self._is_wrapped = is_wrapped
         self._process = process
         self._sock = sock
         self._control = ControlSocket(sock)
@@ -135,6 +138,9 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         status = self._process.wait()
+        if self._is_wrapped and status > _SIGNALLED:
+            # As a shell does, the sandbox says by its own status which signal ended the worker.
+            status = _SIGNALLED - status
         if self._pidfd is not None:
             asyncio.get_running_loop().remove_reader(self._pidfd)
             os.close(self._pidfd)
@@ -151,7 +157,13 @@ class Child:
         self._reap()
 
 
-def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None, python: str | None = None) -> Child:
+def spawn(
+    module: Sequence[str],
+    inherited: Mapping[str, int],
+    log: Path | None,
+    python: str | None = None,
+    world: World | None = None,
+) -> Child:
     """Start `python -m MODULE ... --control-fd N` with the named descriptors.
 
     Args:
@@ -159,6 +171,7 @@ def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None,
         inherited: Flag to descriptor (`--board-fd`: 7); they stay the caller's.
         log: Appended to with what it prints; None discards it.
         python: Another interpreter than ours: of an environment.
+        world: Where a process that runs a model's code lives; None for one of ours, which gets all our variables.
 
     Raises:
         OSError: No process, descriptor or memory is to be had.
@@ -168,16 +181,19 @@ def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None,
     try:
         flags = [text for flag, number in inherited.items() for text in (flag, str(number))]
         command = [*child_command(module, python), "--control-fd", str(theirs.fileno()), *flags]
+        environ = child_environ(python) if world is None else child_environ(python, world.environ())
+        start = enclose(command, environ, world or World(), python)
         output = subprocess.DEVNULL if log is None else _open_log(log)
         try:
             process = subprocess.Popen(
-                command,
+                start.command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env={**child_environ(python), "PYTHONUNBUFFERED": "1", MARK: mark},
+                env={**start.environ, "PYTHONUNBUFFERED": "1", MARK: mark},
                 pass_fds=(theirs.fileno(), *inherited.values()),
                 start_new_session=True,
+                **start.options,
             )
         finally:
             if output != subprocess.DEVNULL:
@@ -188,7 +204,7 @@ def spawn(module: Sequence[str], inherited: Mapping[str, int], log: Path | None,
     finally:
         theirs.close()
     ours.settimeout(_SEND_TIMEOUT_S)
-    return Child(process, ours, mark)
+    return Child(process, ours, mark, start.is_wrapped)
 
 
 def _open_log(path: Path) -> int:

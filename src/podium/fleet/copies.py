@@ -1,17 +1,25 @@
 """The private copies of the versions that this server serves: made, verified and read before a worker sees them."""
 
 import asyncio
+import os
+import secrets
 import shutil
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from podium.artifacts.copies import verified_copy
 from podium.artifacts.digest import digest_folder
+from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
+from podium.domain.worker_variables import kept_variables, names_in
 from podium.environments.choice import Asking, Environment, choose, root_of
 from podium.errors import PodiumError
+from podium.fleet.isolation import OPEN, World, confine
+from podium.fleet.shared_copies import share, shared_folder
+from podium.models.code_needs import check_code
 from podium.models.mlmodel import read_mlmodel
 from podium.models.requirements import names, read_requirements
 from podium.registry.resolve import Resolved
@@ -29,6 +37,7 @@ class Prepared:
         mlmodel: The MLmodel file as JSON.
         requirements: Requirement lines; `packages` are their names.
         environment: The Python that its workers run in; held as long as the version is known.
+        home: podium's, of which its workers need nothing but the copy and the environment.
     """
 
     folder: Path
@@ -38,6 +47,7 @@ class Prepared:
     requirements: list[str]
     packages: list[str]
     environment: Environment
+    home: Path | None = None
 
     @property
     def python(self) -> str:
@@ -52,13 +62,29 @@ class Copies:
         home: Keeps the environments that are built for versions.
         order: Which environment.
         tell: Called on the event loop's thread with lines for people.
+        world: Where workers live: a model that is tried in its environment lives there too.
+        readers: Id of the group that workers of another user have: the copies are theirs to read, and lie where they can
+            be reached without podium's home.
+        terms: What is refused by them gets no environment: building one runs what its packages bring.
     """
 
-    def __init__(self, root: Path, home: Home, order: EnvironmentOrder, tell: Callable[[str], None]) -> None:
-        self._root = root
+    def __init__(
+        self,
+        root: Path,
+        home: Home,
+        order: EnvironmentOrder,
+        tell: Callable[[str], None],
+        terms: LoadTerms = DEFAULT_TERMS,
+        readers: int | None = None,
+        world: World = OPEN,
+    ) -> None:
+        self._root = root if readers is None else shared_folder()
+        self._readers = readers
+        self._world = world
         self._home = home
         self._order = order
         self._tell = tell
+        self._terms = terms
         self._is_closing = threading.Event()
         self._known: dict[str, asyncio.Task[Prepared]] = {}
         self._serial = 0
@@ -67,8 +93,8 @@ class Copies:
         """The private copy of a version, hashed again each time: a copy of days ago may be gone, or changed.
 
         Raises:
-            DigestMismatch, InvalidModel, NotFound, RegistryError, OSError: Nothing is left of the copy, and the next
-                call tries again.
+            DigestMismatch, InvalidModel, LoadFailed, NotFound, RegistryError, OSError: Nothing is left of the copy, and
+                the next call tries again.
         """
         task = self._known.get(resolved.label)
         if task is not None and task.done() and (former := self.known(resolved.label)) is not None:
@@ -81,7 +107,7 @@ class Copies:
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             # A name of its own for each try: an earlier one may still be on its way out.
             self._serial += 1
-            target = self._root / f"{resolved.label}-{self._serial}"
+            target = self._root / f"{resolved.label}-{self._serial}-{secrets.token_hex(8)}"
             loop = asyncio.get_running_loop()
 
             def tell(text: str) -> None:
@@ -116,13 +142,33 @@ class Copies:
         """Wait for copies in the making, end environments in the making; the run folder goes with all the rest."""
         self._is_closing.set()
         await asyncio.gather(*self._known.values(), return_exceptions=True)
+        if self._readers is not None:
+            shutil.rmtree(self._root, ignore_errors=True)
 
     def _make(self, resolved: Resolved, target: Path, tell: Callable[[str], None]) -> Prepared:
         def environment(folder: Path, mlmodel: dict[str, Any]) -> Environment:
-            root = root_of(self._order, self._home)
-            return choose(Asking(folder, mlmodel, self._order, root, tell, self._is_closing.is_set))
+            check_code(folder, mlmodel, self._terms)
+            if self._readers is not None:
+                share(folder, self._readers)
+            root, world = root_of(self._order, self._home), replace(self._world, folder=folder, home=self._home.root)
+            stops, within = self._is_closing.is_set, partial(confine, world)
+            return choose(Asking(folder, mlmodel, self._order, root, tell, stops, None, self._terms, within))
 
-        return _prepare(resolved, target, environment)
+        prepared = _prepare(resolved, target, environment)
+        if missing := missing_variables(target, os.environ, self._world.variables):
+            names = ", ".join(missing)
+            tell(f"the model was saved with variables that its workers do not get: {names}; worker_env passes them")
+        return replace(prepared, home=self._home.root)
+
+
+def missing_variables(folder: Path, environ: Mapping[str, str], named: tuple[str, ...]) -> list[str]:
+    """The variables that a model was saved with, that are set here and that its workers do not get."""
+    try:
+        text = (folder / "environment_variables.txt").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    kept = kept_variables(environ, named)
+    return [name for name in names_in(text) if name in environ and name not in kept]
 
 
 def _is_intact(prepared: Prepared) -> bool:

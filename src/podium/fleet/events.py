@@ -9,13 +9,15 @@ class Event:
 
     Args:
         kind: Stable name: `loading`, `serving`, `swapped`, `load_failed`, `worker_died`, `gateway_died`, `source_lost`,
-            `source_back`, `nothing_wanted`, `wanted`, `environment`, `drained`, `stopping`.
+            `source_back`, `nothing_wanted`, `wanted`, `environment`, `drained`, `ready`, `stopping`.
         text: One line for people.
         version: The version that it is about, where there is one.
         is_problem: Whether something went wrong.
+        endpoint: The one that it is about; None where it is the whole server.
     """
 
     kind: str
     text: str
     version: str | None = None
     is_problem: bool = False
+    endpoint: str | None = None

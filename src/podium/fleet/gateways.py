@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from podium.domain.lifecycle import ReplicaState
 from podium.domain.rollout import Crashes, restart_at
 from podium.domain.traffic import RoutingTable, table_to_json
 from podium.errors import Unavailable
@@ -18,8 +18,8 @@ from podium.fleet.children import Child, spawn
 from podium.fleet.logs import gateway_log
 from podium.fleet.machine import oom_kills
 from podium.fleet.replica import WorkerReplica
-from podium.settings.serve import ServeSettings
-from podium.telemetry.slots import Slots
+from podium.fleet.series import SeriesBook
+from podium.fleet.site import Site
 from podium.transport.messages import (
     Acknowledge,
     AddReplica,
@@ -63,43 +63,33 @@ class Gateways:
     """All gateways by slot. Each slot's task is `run`; the rest is called from the same loop.
 
     Args:
+        site: The server's.
         sockets: One listening socket for each slot; closed by `close_doors`.
         slots: Descriptor of the counters that outlive a gateway.
-        replicas: The replicas that are ready now: a new gateway is given all of them.
-        changed: Called when any gateway's state changed.
+        series: Which of the counters are whose.
         died: Called with the slot and the cause when one died by itself.
-        front: A socket that each inherits as `--front-fd`.
     """
 
     def __init__(
         self,
-        module: Sequence[str],
-        settings: ServeSettings,
+        site: Site,
         sockets: Sequence[socket.socket],
         slots: int,
-        logs: Path,
-        replicas: Callable[[], Iterable[WorkerReplica]],
-        series: Callable[[str], int],
-        endpoint: str,
-        changed: Callable[[], None],
+        series: SeriesBook,
         died: Callable[[int, Cause], None],
-        front: int | None = None,
     ) -> None:
         self.restarts = 0
         self._is_stopping = False
         self._stopped = Bell()
-        self._module = tuple(module)
-        self._settings = settings
+        self._site = site
         self._sockets = list(sockets)
         self._slots_fd = slots
-        self._slots = Slots(slots)
-        self._logs = logs
-        self._replicas = replicas
+        self._slots = series.slots
         self._series = series
-        self._endpoint = endpoint
-        self._changed = changed
         self._died = died
+        front = site.programs.front
         self._front = {} if front is None else {"--front-fd": front}
+        self._replicas: dict[int, WorkerReplica] = {}
         self._living: dict[int, Gateway] = {}
         self._current: Announcement | None = None
         self._status: Tell | None = None
@@ -150,17 +140,20 @@ class Gateways:
             self._publish(gateway)
 
     def add(self, replica: WorkerReplica) -> None:
-        """Connect a ready replica with every living gateway, before a table names it."""
+        """Connect a ready replica with every gateway, living and to come, before a table names it."""
+        self._replicas[replica.id] = replica
         for gateway in list(self._living.values()):
             self._connect(gateway, replica)
 
     def drop(self, replica: int) -> None:
         """Ask each gateway to say when it has nothing outstanding on a replica that no table names any more."""
+        self._replicas.pop(replica, None)
         for gateway in list(self._living.values()):
             gateway.child.send(DropReplica(replica))
 
     def forget(self, replica: int) -> None:
         """The replica is dead: nobody can have anything outstanding there."""
+        self._replicas.pop(replica, None)
         for gateway in self._living.values():
             gateway.lost.pop(replica, None)
             if replica in gateway.holds:
@@ -178,16 +171,16 @@ class Gateways:
     def check_deadlines(self, now: float) -> None:
         """Kill what does not boot, or does not take a table over, in time; it is started again with the newest table."""
         for gateway in list(self._living.values()):
-            late_boot = not gateway.is_started and now - gateway.born_at > self._settings.boot_s
+            late_boot = not gateway.is_started and now - gateway.born_at > self._site.settings.boot_s
             since = gateway.published_at
-            late = gateway.is_started and since is not None and now - since > self._settings.acknowledge_s
+            late = gateway.is_started and since is not None and now - since > self._site.settings.acknowledge_s
             if late_boot or late:
                 gateway.child.kill()
 
     def reconnect(self, now: float) -> None:
         """Connect again what lost its data socket although both sides live."""
         for gateway in list(self._living.values()):
-            for replica in self._replicas():
+            for replica in self._ready():
                 lost_at = gateway.lost.get(replica.id)
                 if lost_at is not None and now - lost_at > _RECONNECT_S:
                     del gateway.lost[replica.id]
@@ -214,21 +207,18 @@ class Gateways:
         for sock in self._sockets:
             sock.close()
 
-    def close(self) -> None:
-        self._slots.close()
-
     async def _live(self, slot: int) -> tuple[float, Cause]:
         """One process in this slot, from its start to its end."""
         before, born = oom_kills(), time.monotonic()
-        log = gateway_log(self._logs, slot)
-        module = (*self._module, "--slot", str(slot), "--settings", self._settings.gateway_settings)
+        log = gateway_log(self._site.logs, slot)
+        module = (*self._site.programs.gateway, "--slot", str(slot), "--settings", self._site.settings.gateway_settings)
         inherited = {"--listen-fd": self._sockets[slot].fileno(), "--slots-fd": self._slots_fd, **self._front}
         try:
             child = spawn(module, inherited, log)
         except OSError as error:
             return 0.0, Cause("load_error", f"It could not be started: {error.strerror}.")
         gateway = self._living[slot] = Gateway(child)
-        for replica in self._replicas():
+        for replica in self._ready():
             self._connect(gateway, replica)
         self._publish(gateway)
         if self._status is not None:
@@ -244,7 +234,7 @@ class Gateways:
             status = await child.ended
             child.close()
             self._slots.reset_gauges(slot)
-            self._changed()
+            self._site.bell.ring()
         return time.monotonic() - born, cause_of_death(status, before, oom_kills(), str(log))
 
     def _hear(self, gateway: Gateway, message: Message) -> None:
@@ -264,13 +254,20 @@ class Gateways:
                 gateway.lost[replica] = time.monotonic()
             case _:
                 pass
-        self._changed()
+        self._site.bell.ring()
 
     def _publish(self, gateway: Gateway) -> None:
         if self._current is not None:
             gateway.child.send(Publish(table_to_json(self._current.table), self._current.is_ready))
             if gateway.published_at is None:
                 gateway.published_at = time.monotonic()
+
+    def _ready(self) -> list[WorkerReplica]:
+        return [replica for replica in self._replicas.values() if replica.state is ReplicaState.READY]
+
+    def _series_of(self, replica: WorkerReplica) -> int:
+        in_use = frozenset((other.endpoint, other.version) for other in self._replicas.values())
+        return self._series.index((replica.endpoint, replica.version), in_use)
 
     def _connect(self, gateway: Gateway, replica: WorkerReplica) -> None:
         if replica.board is None or replica.id in gateway.holds:
@@ -283,10 +280,10 @@ class Gateways:
             ready = replica.ready
             added = AddReplica(
                 replica.id,
-                self._endpoint,
+                replica.endpoint,
                 replica.version,
                 self._serial,
-                self._series(replica.version),
+                self._series_of(replica),
                 None if ready is None else ready.plan,
                 replica.settings.max_batch_rows if ready is not None and ready.is_batching else 0,
             )

@@ -5,18 +5,18 @@ from dataclasses import asdict
 from typing import Any
 
 from podium.domain.rollout import Failure, Journal, note_end, note_settled, note_wanted
-from podium.fleet.runfiles import RunFolder
+from podium.fleet.runfiles import EndpointFolder
 
 _KEPT_FAILURES = 20
 
 
 class JournalKeeper:
-    """Holds the journal and the failures that were seen, newest last; each change is written to the run folder.
+    """Holds the journal and the failures that were seen, newest last; each change is written to the endpoint's folder.
 
     A new server does not go on from an old journal: it starts what is wanted now, and says what it was that did not load.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: EndpointFolder) -> None:
         self.journal = Journal()
         self.failures: list[tuple[str, Failure]] = []
         self._folder = folder

@@ -11,6 +11,8 @@ from pathlib import Path
 _MAX_BYTES = 10 * 1024 * 1024
 _KEEP = 3
 _WORKER_LOGS = 20
+SERVER = "server"
+"""Where a server with several endpoints keeps what its supervisor and gateways write; with one it is the endpoint's."""
 
 
 def supervisor_log(folder: Path) -> Path:

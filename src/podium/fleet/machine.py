@@ -60,9 +60,17 @@ def oom_kills(root: Path = _ROOT) -> OomKills:
 
 
 def resident_bytes(pid: int, root: Path = _ROOT) -> int:
-    """Resident memory of a process; 0 when it is gone."""
-    fields = _text(root / f"proc/{pid}/statm").split()
-    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 1 else 0
+    """Resident memory of a process and of all that it started, such as the worker in a sandbox; 0 when it is gone."""
+    total, pending, seen = 0, [pid], set()
+    while pending:
+        number = pending.pop()
+        if number in seen:
+            continue
+        seen.add(number)
+        fields = _text(root / f"proc/{number}/statm").split()
+        total += int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 1 else 0
+        pending += map(int, _text(root / f"proc/{number}/task/{number}/children").split())
+    return total
 
 
 def started_at(pid: int, root: Path = _ROOT) -> int | None:

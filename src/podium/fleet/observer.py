@@ -7,11 +7,16 @@ from podium.fleet.publisher import Publisher
 from podium.fleet.replica import WorkerReplica
 
 
-def observe(replicas: Iterable[WorkerReplica], publisher: Publisher, journal: Journal, now: float) -> Observed:
-    """A snapshot. A replica that was told to end before it was ready counts no more, though its process may linger."""
+def observe(
+    endpoint: str, replicas: Iterable[WorkerReplica], publisher: Publisher, journal: Journal, now: float
+) -> Observed:
+    """A snapshot of one endpoint.
+
+    A replica that was told to end before it was ready counts no more, though its process may linger.
+    """
     living = tuple(
         Replica(replica.id, replica.version, replica.state)
         for replica in replicas
         if not replica.state.is_over and not replica.is_abandoned
     )
-    return Observed(living, publisher.targets, publisher.is_acknowledged, journal, now)
+    return Observed(living, publisher.targets(endpoint), publisher.is_acknowledged(endpoint), journal, now)

@@ -1,21 +1,24 @@
 """One replica: a worker process with one version, from the private copy to its end, and why it ended."""
 
 import asyncio
+import dataclasses
 import logging
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from podium.domain.causes import load_cause
+from podium.domain.devices import DeviceUse
 from podium.domain.lifecycle import ReplicaState, advance
 from podium.domain.rollout import Failure
 from podium.errors import PodiumError
 from podium.fleet.causes import Cause, cause_of_death
 from podium.fleet.children import Child, spawn
 from podium.fleet.copies import Prepared
+from podium.fleet.isolation import USER, World
 from podium.fleet.machine import OomKills, oom_kills, resident_bytes
 from podium.registry.resolve import Resolved
 from podium.settings.model import ModelSettings
@@ -40,6 +43,8 @@ class Assignment:
         module: What is run as a worker.
         is_beside: Whether another version is serving meanwhile: load at low priority.
         log: What the worker prints goes there.
+        device: Where it is to compute, in place of the setting; None leaves it at that.
+        environ: More variables for its process.
     """
 
     id: int
@@ -49,6 +54,8 @@ class Assignment:
     module: tuple[str, ...]
     is_beside: bool
     log: Path
+    device: str | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 class WorkerReplica:
@@ -71,6 +78,7 @@ class WorkerReplica:
         changed: Callable[["WorkerReplica"], None],
     ) -> None:
         self.id = assignment.id
+        self.endpoint = assignment.endpoint
         self.version = assignment.resolved.label
         self.resolved = assignment.resolved
         self.state = ReplicaState.STARTING
@@ -105,6 +113,25 @@ class WorkerReplica:
     def rss_bytes(self) -> int:
         """Resident memory now; 0 without a process."""
         return resident_bytes(self.pid) if self.pid else 0
+
+    @property
+    def row_cap(self) -> int:
+        """The most rows of a batch now, as the worker has measured; 0 before it is ready."""
+        return self._reader.row_cap if self._reader else 0
+
+    @property
+    def device(self) -> DeviceUse | None:
+        """Where it computes and how full that was when it looked last; None before it is ready."""
+        if self.ready is None:
+            return None
+        said = self.ready.device
+        # Labels and terminals have it: of bounded length, whatever the model's process says.
+        said = dataclasses.replace(said, device=said.device[:_LONGEST_NAME], name=said.name[:_LONGEST_NAME])
+        used, total = self._reader.device_memory if self._reader else (0, 0)
+        if self._reader is None or not total:
+            return said
+        busy = self._reader.device_utilisation_percent
+        return dataclasses.replace(said, used_bytes=used, total_bytes=total, utilisation_percent=busy)
 
     async def run(self) -> None:
         """Live: copy, start, load, serve, end. Never raises for what a model or the machine does."""
@@ -160,6 +187,19 @@ class WorkerReplica:
                 Cause("hang", f"It was busy with one batch for more than {self._settings.hang_s:g} s and was killed.")
             )
 
+    def check_memory(self) -> None:
+        """Kill a worker that holds more memory than it may."""
+        if self._assignment.settings.worker_memory is not None:
+            self._is_too_large(self.rss_bytes)
+
+    def _is_too_large(self, held: int) -> bool:
+        limit = self._assignment.settings.worker_memory
+        if limit is None or held <= limit:
+            return False
+        has, may = f"{held >> 20} MiB", f"{limit >> 20} MiB"
+        self.kill(Cause("out_of_memory", f"It held {has} of memory and may hold {may} (worker_memory), so it was ended."))
+        return True
+
     async def _start(self) -> None:
         self.prepared = await self._or_woken(self._prepare(self.resolved))
         if self.prepared is None:
@@ -169,9 +209,19 @@ class WorkerReplica:
             return
         self.board = create_board()
         self._reader = BoardReader(self.board)
-        self._child = spawn(self._assignment.module, {"--board-fd": self.board}, self._assignment.log, self.prepared.python)
-        self.step = "start"
         settings = self._assignment.settings
+        world = World(
+            settings.isolation,
+            settings.worker_env,
+            settings.worker_user,
+            self.prepared.folder,
+            self.prepared.home,
+            has_devices=settings.terms.device != "cpu",
+            more=self._assignment.environ,
+        )
+        board, log = {"--board-fd": self.board}, self._assignment.log
+        self._child = spawn(self._assignment.module, board, log, self.prepared.python, world)
+        self.step = "start"
         is_told = await self._child.send_large(
             Load(
                 path=str(self.prepared.folder),
@@ -188,6 +238,9 @@ class WorkerReplica:
                 busy_wait_us=self._settings.busy_wait_us,
                 has_shortcuts=settings.runtime == "auto",
                 dialect=settings.dialect,
+                terms=dataclasses.replace(settings.terms, device=self._assignment.device or settings.device),
+                memory_bytes=settings.worker_memory,
+                is_hidden=settings.isolation == USER,
             )
         )
         if is_told:
@@ -228,6 +281,8 @@ class WorkerReplica:
                 self.step = step
                 self._changed(self)
             case Ready() if self.state is ReplicaState.STARTING and not self.is_abandoned:
+                if self._is_too_large(message.rss_bytes):
+                    return
                 self.ready, self.ready_at = message, time.monotonic()
                 self._enter(ReplicaState.READY)
             case LoadError(cause, text):

@@ -2,8 +2,8 @@
 
     run/<server id>/lock          held (flock) while the server lives; the kernel lets go when it dies, however it dies
     run/<server id>/server.json   where it listens and how it is, rewritten atomically
-    run/<server id>/journal.json  what the supervisor remembers
-    run/<server id>/models/       private copies of the models that it serves
+    run/<server id>/endpoints/<name>/journal.json  what the supervisor remembers of an endpoint
+    run/<server id>/endpoints/<name>/models/       private copies of the models that it serves
 
 A folder whose lock is free is a dead server's; the next server that starts sweeps it.
 """
@@ -24,7 +24,7 @@ from podium.errors import Misconfigured
 from podium.settings.home import Home
 
 _BEING_MADE_S = 60.0
-_LOCK, _SERVER, _JOURNAL, _MODELS = "lock", "server.json", "journal.json", "models"
+_LOCK, _SERVER, _JOURNAL, _ENDPOINTS, _MODELS = "lock", "server.json", "journal.json", "endpoints", "models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,33 @@ class RunningServer:
     id: str
     folder: Path
     facts: dict[str, Any]
+
+    @property
+    def endpoints(self) -> dict[str, dict[str, Any]]:
+        """What is said of each endpoint, by name; a server of an older podium has one, and says it at the top."""
+        found: dict[str, dict[str, Any]] = self.facts.get("endpoints") or {self.facts["endpoint"]: self.facts}
+        return found
+
+    @property
+    def uris(self) -> str:
+        """What it serves, for people."""
+        return ", ".join(str(endpoint["uri"]) for endpoint in self.endpoints.values())
+
+
+class EndpointFolder:
+    """What a server keeps for one of its endpoints.
+
+    Args:
+        folder: Its own; made here.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.models = folder / _MODELS
+        self.models.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def write_journal(self, entry: dict[str, Any]) -> None:
+        _write(self.folder / _JOURNAL, entry)
 
 
 class RunFolder:
@@ -57,7 +84,7 @@ class RunFolder:
             # Locked before it has its name: nobody ever sees a living server's folder without its lock.
             hidden = home.run / f".{identity}"
             hidden.mkdir(mode=0o700)
-            (hidden / _MODELS).mkdir(mode=0o700)
+            (hidden / _ENDPOINTS).mkdir(mode=0o700)
             lock = os.open(hidden / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             hidden.rename(home.run / identity)
@@ -66,16 +93,17 @@ class RunFolder:
             raise Misconfigured(f"{home.run} cannot be used: {reason}. Set PODIUM_HOME to a folder of yours.") from error
         return cls(home.run / identity, lock)
 
-    @property
-    def models(self) -> Path:
-        return self.folder / _MODELS
+    def endpoint(self, name: str) -> EndpointFolder:
+        """The part of an endpoint.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        return EndpointFolder(self.folder / _ENDPOINTS / name)
 
     def write_server(self, facts: dict[str, Any]) -> None:
         """Replace `server.json`; a reader sees the old or the new one, whole."""
         _write(self.folder / _SERVER, facts)
-
-    def write_journal(self, entry: dict[str, Any]) -> None:
-        _write(self.folder / _JOURNAL, entry)
 
     def remove(self) -> None:
         """Take the folder away: the server has stopped."""

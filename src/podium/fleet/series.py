@@ -1,7 +1,10 @@
-"""Which row of the counters each version's requests are counted in."""
+"""Which index of the counters each version's requests are counted in."""
 
 from podium.errors import Unavailable
 from podium.telemetry.slots import SERIES, Slots
+
+Labels = tuple[str, str]
+"""Public name of the endpoint, label of the version."""
 
 
 class SeriesBook:
@@ -9,40 +12,41 @@ class SeriesBook:
 
     Args:
         slots: The server's counters.
-        endpoint: Public name; the label `model` of each series.
         size: How many indices there are.
+
+    Attributes:
+        slots: The counters.
     """
 
-    def __init__(self, slots: Slots, endpoint: str, size: int = SERIES) -> None:
-        self._slots = slots
-        self._endpoint = endpoint
+    def __init__(self, slots: Slots, size: int = SERIES) -> None:
+        self.slots = slots
         self._size = size
-        self._index: dict[str, int] = {}
+        self._index: dict[Labels, int] = {}
 
-    def index(self, version: str, in_use: frozenset[str] = frozenset()) -> int:
+    def index(self, labels: Labels, in_use: frozenset[Labels] = frozenset()) -> int:
         """The index of a version.
 
         Args:
-            version: Its label.
+            labels: Whose.
             in_use: Versions whose index may not be given away.
 
         Raises:
             Unavailable: All indices are in use.
         """
-        if version in self._index:
+        if labels in self._index:
             # Youngest last.
-            self._index[version] = self._index.pop(version)
+            self._index[labels] = self._index.pop(labels)
         elif len(self._index) < self._size:
-            self._index[version] = len(self._index)
+            self._index[labels] = len(self._index)
         else:
-            oldest = next((name for name in self._index if name not in in_use), None)
+            oldest = next((other for other in self._index if other not in in_use), None)
             if oldest is None:
                 raise Unavailable(f"All {self._size} metric series are in use.")
-            self._index[version] = self._index.pop(oldest)
-            self._slots.clear(self._index[version])
-        return self._index[version]
+            self._index[labels] = self._index.pop(oldest)
+            self.slots.clear(self._index[labels])
+        return self._index[labels]
 
     def labels(self) -> list[dict[str, str]]:
         """The labels of each index."""
         ordered = sorted(self._index.items(), key=lambda entry: entry[1])
-        return [{"model": self._endpoint, "version": version} for version, _ in ordered]
+        return [{"model": endpoint, "version": version} for (endpoint, version), _ in ordered]

@@ -52,14 +52,14 @@ def follows(reference: ModelRef) -> bool:
 
 
 async def follow(
-    reference: ModelRef, first: Resolved, observer: Observer, poll_s: float, heard: Callable[[Wish], None]
+    reference: ModelRef, first: Wish, observer: Observer, poll_s: float, heard: Callable[[Wish], None]
 ) -> None:
     """Ask again and again until cancelled, and say what was heard whenever it is another answer than before.
 
     All asking is done on one thread that is not the event loop's: a registry on a slow disk holds up nothing.
     """
     loop = asyncio.get_running_loop()
-    wish = Wish(first)
+    wish = first
     with ThreadPoolExecutor(1, thread_name_prefix="podium-source") as thread:
         try:
             while True:

@@ -3,21 +3,27 @@
 Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names stay; new ones may come.
 
     schema, id, pid, pid_started, podium, started_at          the server; pid_started is in clock ticks since boot
-    host, port, url, uri, endpoint                            where it listens, what it was asked to serve
+    host, port, url   where it listens
     settings          {"serve.port": {value, source}, …}: what was set, and by whom; values as people write them
-    state             starting | serving | swapping | degraded | down | stopping
+    gateways          [{slot, pid}]
+    restarts          {workers, gateways}, of all endpoints
+    default           the endpoint that `/invocations` is for
+    endpoints         {name: of each endpoint what follows}; what the default one has stands at the top, too
+
+    endpoint, uri     its public name, what it was asked to serve
+    state             starting | serving | swapping | degraded | down | failed | stopping; failed: it never loaded
     wanted, serving   versions, or null: what the source names; what every gateway routes to
     is_settled        what is wanted serves, with all its replicas, in every gateway
     wanted_failure    {version, cause, message, at} when what is wanted did not load, else null
     source            {is_up, error, is_followed}: whether the registry answers, why not, whether it is asked at all
-    replicas          [{id, version, state, step, pid, rss_bytes}]; replicas_wanted
+    replicas          [{id, version, state, step, pid, rss_bytes, max_batch_rows, device: {device, name, used_bytes,
+                      total_bytes} or null}]; replicas_wanted
     model             of what serves, or null: {version, digest, is_verified, flavor, python, executable, batching: {is_on,
                       reason}, runtime, requirements: {are_met, mismatches}, warnings, load_s}
     failed            [{version, cause, message, at, is_vetoed}], newest last; is_vetoed: not tried again
                       until another is wanted
-    gateways          [{slot, pid}]
-    restarts          {workers, gateways}; swaps
-    isolation         what the processes are protected from
+    restarts          {workers}; swaps
+    isolation         none, user or sandbox, and what it protects from
 
 `GET /status` adds what the gateway that answers knows of itself: is_ready, is_draining, epoch of its routing table.
 """
@@ -26,6 +32,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from podium.domain.devices import DeviceUse
 from podium.domain.lifecycle import ReplicaState
 from podium.domain.rollout import Failure, Journal
 from podium.domain.traffic import Target
@@ -35,7 +42,11 @@ from podium.fleet.sources import Wish
 from podium.models.requirements import mismatches, python_mismatches
 from podium.transport.messages import Ready
 
-ISOLATION = "processes of one user: a model's faults are contained, a hostile model is not"
+ISOLATION = {
+    "none": "none: processes of one user; a model's faults are contained, a hostile model is not",
+    "user": "user: workers run as another user; they can use the network, and signal workers of the same user",
+    "sandbox": "sandbox: workers run in bubblewrap, without the network and with nothing but their model's files",
+}
 _MEBIBYTE = 1 << 20
 
 
@@ -62,8 +73,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Everything that the status is made from."""
+    """Everything that an endpoint's status is made from."""
 
+    endpoint: str
+    uri: str
     wish: Wish
     is_followed: bool
     journal: Journal
@@ -73,21 +86,57 @@ class Situation:
     replicas: Sequence[WorkerReplica]
     replicas_wanted: int
     served: Mapping[str, Served]
+    counts: Counts
+    is_hopeless: bool
+    isolation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything that a server's status is made from.
+
+    Args:
+        identity: What stays the same while it lives.
+        default: The endpoint that a request which names none is for.
+        endpoints: Each one's situation.
+        gateways: Slot to process id.
+        gateway_restarts: So far.
+        is_stopping: Whether it ends.
+    """
+
+    identity: Mapping[str, Any]
+    default: str
+    endpoints: Sequence[Situation]
     gateways: Mapping[int, int]
     gateway_restarts: int
-    counts: Counts
     is_stopping: bool
 
 
-def status_of(situation: Situation) -> dict[str, Any]:
-    """The part of the document that changes while a server lives."""
+def status_of(overview: Overview) -> dict[str, Any]:
+    """The whole document."""
+    endpoints = {each.endpoint: _endpoint_status(each, overview.is_stopping) for each in overview.endpoints}
+    workers = sum(each.counts.worker_restarts for each in overview.endpoints)
+    return {
+        **overview.identity,
+        **endpoints[overview.default],
+        "gateways": [{"slot": slot, "pid": pid} for slot, pid in overview.gateways.items()],
+        "restarts": {"workers": workers, "gateways": overview.gateway_restarts},
+        "default": overview.default,
+        "endpoints": endpoints,
+    }
+
+
+def _endpoint_status(situation: Situation, is_stopping: bool) -> dict[str, Any]:
     wanted = situation.wish.resolved.label if situation.wish.resolved else None
     serving = situation.targets[0].version if situation.targets else None
     failure = situation.journal.vetoed.get(wanted) if wanted else None
     ready = len(situation.targets[0].replicas) if situation.targets else 0
     is_whole = ready >= situation.replicas_wanted
+    state = _state(situation, wanted, serving, is_vetoed=failure is not None, is_whole=is_whole)
     return {
-        "state": _state(situation, wanted, serving, is_vetoed=failure is not None, is_whole=is_whole),
+        "endpoint": situation.endpoint,
+        "uri": situation.uri,
+        "state": "stopping" if is_stopping else state,
         "wanted": wanted,
         "serving": serving,
         "is_settled": wanted is not None
@@ -109,22 +158,28 @@ def status_of(situation: Situation) -> dict[str, Any]:
             {"version": version, **asdict(entry), "is_vetoed": situation.journal.vetoed.get(version) == entry}
             for version, entry in situation.failures
         ],
-        "gateways": [{"slot": slot, "pid": pid} for slot, pid in situation.gateways.items()],
-        "restarts": {"workers": situation.counts.worker_restarts, "gateways": situation.gateway_restarts},
+        "restarts": {"workers": situation.counts.worker_restarts},
         "swaps": situation.counts.swaps,
-        "isolation": ISOLATION,
+        "isolation": ISOLATION[situation.isolation],
     }
 
 
-def metrics_of(situation: Situation, endpoint: str) -> list[dict[str, Any]]:
+def metrics_of(overview: Overview) -> list[dict[str, Any]]:
     """The supervisor's part of `/metrics`: `{name, labels, value}`, by the names in `telemetry.metrics`."""
-    counts = situation.counts
-    own = {"model": endpoint}
+    entries = [
+        _metric("podium_gateway_restarts_total", {}, overview.gateway_restarts),
+        _metric("podium_registry_up", {}, int(all(each.wish.is_up for each in overview.endpoints))),
+    ]
+    for each in overview.endpoints:
+        entries += _endpoint_metrics(each)
+    return entries
+
+
+def _endpoint_metrics(situation: Situation) -> list[dict[str, Any]]:
+    counts, own = situation.counts, {"model": situation.endpoint}
     entries = [
         _metric("podium_replicas_wanted", own, situation.replicas_wanted),
         _metric("podium_worker_restarts_total", own, counts.worker_restarts),
-        _metric("podium_gateway_restarts_total", {}, situation.gateway_restarts),
-        _metric("podium_registry_up", {}, int(situation.wish.is_up)),
         _metric("podium_swaps_total", own, counts.swaps),
     ]
     states = [(replica.version, replica.state) for replica in situation.replicas]
@@ -133,12 +188,28 @@ def metrics_of(situation: Situation, endpoint: str) -> list[dict[str, Any]]:
         entries.append(_metric("podium_replicas", {**own, "version": version, "state": state.value}, value))
     for cause, count in sorted((counts.load_failures or {}).items()):
         entries.append(_metric("podium_load_failures_total", {**own, "cause": cause}, count))
+    for replica in situation.replicas:
+        entries += _replica_metrics(replica, own)
     for target in situation.targets:
         entries += _target_metrics(target, own, situation.served.get(target.version))
     return entries
 
 
 _COUNTED = (ReplicaState.STARTING, ReplicaState.READY, ReplicaState.DRAINING)
+
+
+def _replica_metrics(replica: WorkerReplica, own: Mapping[str, str]) -> Iterable[dict[str, Any]]:
+    labels = {**own, "version": replica.version, "replica": str(replica.id)}
+    if replica.row_cap:
+        yield _metric("podium_batch_rows_limit", labels, replica.row_cap)
+    use = replica.device
+    if use is not None and use.total_bytes:
+        on = {**labels, "device": use.device, "device_name": use.name}
+        yield _metric("podium_device_memory_used_bytes", on, use.used_bytes)
+        yield _metric("podium_device_memory_bytes", on, use.total_bytes)
+    if use is not None and use.utilisation_percent is not None:
+        on = {**labels, "device": use.device, "device_name": use.name}
+        yield _metric("podium_device_utilisation_ratio", on, use.utilisation_percent / 100)
 
 
 def _target_metrics(target: Target, own: Mapping[str, str], served: Served | None) -> Iterable[dict[str, Any]]:
@@ -163,8 +234,8 @@ def _metric(name: str, labels: Mapping[str, str], value: float) -> dict[str, Any
 
 
 def _state(situation: Situation, wanted: str | None, serving: str | None, *, is_vetoed: bool, is_whole: bool) -> str:
-    if situation.is_stopping:
-        return "stopping"
+    if situation.is_hopeless:
+        return "failed"
     if serving is None:
         return "starting" if situation.journal.stable is None else "down"
     if wanted is not None and wanted != serving and not is_vetoed:
@@ -179,9 +250,26 @@ def _replica(replica: WorkerReplica) -> dict[str, Any]:
         "state": replica.state.value,
         "step": replica.step if replica.state is ReplicaState.STARTING else None,
         "pid": replica.pid,
-        # Rounded, so that the document does not change all the time.
-        "rss_bytes": replica.rss_bytes // (16 * _MEBIBYTE) * 16 * _MEBIBYTE,
+        # Sizes are rounded, so that the document does not change all the time.
+        "rss_bytes": _rounded(replica.rss_bytes),
+        "max_batch_rows": replica.row_cap or None,
+        "device": _device(replica.device),
     }
+
+
+def _device(use: DeviceUse | None) -> dict[str, Any] | None:
+    if use is None:
+        return None
+    return {
+        "device": use.device,
+        "name": use.name or None,
+        "used_bytes": _rounded(use.used_bytes) if use.total_bytes else None,
+        "total_bytes": use.total_bytes or None,
+    }
+
+
+def _rounded(size: int) -> int:
+    return size // (16 * _MEBIBYTE) * 16 * _MEBIBYTE
 
 
 def _model(serving: str | None, served: Mapping[str, Served]) -> dict[str, Any] | None:

@@ -12,8 +12,9 @@ import numpy as np
 
 from podium.domain.columns import COLUMNS, pandas_for
 from podium.domain.conversions import NUMPY_TYPES
-from podium.domain.input_plan import InputPlan
+from podium.domain.input_plan import TEXT, InputPlan
 from podium.domain.signature import DataType
+from podium.flavors.claims import Batch, Inputs
 
 
 class Assembler:
@@ -39,6 +40,59 @@ class Assembler:
             self.assemble = _Array(plan).assemble
         else:
             self.assemble = _Arrays(plan).assemble
+
+
+class Batches:
+    """Batches for a cheaper way of answering: the records where they lie, as a table for each type.
+
+    Args:
+        plan: Of columns, or of one tensor of vectors.
+    """
+
+    __slots__ = ("_dtypes", "_record", "_texts", "_widths", "inputs")
+
+    def __init__(self, plan: InputPlan) -> None:
+        dtypes: list[np.dtype[Any] | None]
+        if plan.kind == "columns":
+            dtypes = [None if field.type == TEXT else NUMPY_TYPES[DataType(field.type)] for field in plan.fields]
+            names: tuple[str, ...] | None = tuple(str(field.name) for field in plan.fields)
+            order = plan.record
+        else:
+            first = plan.fields[0]
+            dtypes, names, order = [np.dtype(first.type)] * first.size, None, tuple(range(first.size))
+        kinds: dict[np.dtype[Any], list[int]] = {}
+        for position in order:
+            kinds.setdefault(dtypes[position], []).append(position)  # type: ignore[arg-type]
+        places = {position: (-1, i) for i, position in enumerate(plan.texts if names is not None else ())}
+        for part, positions in enumerate(kinds.values()):
+            places.update({position: (part, column) for column, position in enumerate(positions)})
+        self.inputs = Inputs(names, tuple(dtypes), tuple(places[i] for i in range(len(dtypes))))
+        self._dtypes = [dtype.newbyteorder("<") for dtype in kinds]
+        self._widths = [len(positions) for positions in kinds.values()]
+        self._record = _record_type([(d, (w,)) for d, w in zip(self._dtypes, self._widths, strict=True)])
+        self._texts = plan.texts_per_row if names is not None else 0
+
+    def make(self, rows: int, block: bytes | memoryview, texts: list[str]) -> Batch:
+        """The batch of so many rows.
+
+        Raises:
+            ValueError: Not as many bytes or texts as the rows need.
+        """
+        _check_texts(texts, rows * self._texts)
+        if len(self._dtypes) == 1:
+            parts = [np.frombuffer(block, self._dtypes[0]).reshape(rows, self._widths[0])]
+        elif self._dtypes:
+            records = np.frombuffer(block, self._record)
+            _check_rows(records, rows)
+            parts = [records[name] for name in self._record.names or ()]
+        else:
+            parts = []
+        return Batch(rows, parts, texts, self._texts)
+
+
+def takes_batches(plan: InputPlan) -> bool:
+    """Whether `Batches` are made for this plan."""
+    return plan.kind == "columns" or (plan.kind == "tensor" and len(plan.fields[0].shape) == 1)
 
 
 class _Array:

@@ -15,11 +15,12 @@ from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.domain.signature import Signature
 from podium.errors import InvalidModel, LoadFailed, PodiumError
-from podium.flavors.catalog import flavor_loading
+from podium.flavors.choice import flavor_loading
 from podium.flavors.contract import Flavor, Loaded, RowIndependence, Stored
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import ADVICE, is_mlflow_importable
 from podium.flavors.notes import note
+from podium.models.code_needs import check_code
 from podium.models.example_form import form_from_example
 from podium.models.predictor import Predictor
 
@@ -46,7 +47,7 @@ def load_predictor(
 
     Raises:
         InvalidModel: The folder has no model that can be scored, or a part of it is missing.
-        LoadFailed: Importing or unpickling raised; `cause` says which.
+        LoadFailed: Importing or unpickling raised, or the terms allow no code and the model needs some; `cause` says which.
         MissingDependency: A library that podium knows is not installed.
     """
     flavors = flavors_of(mlmodel)
@@ -60,6 +61,7 @@ def load_predictor(
         raise InvalidModel(
             f"{folder} only records a model that lives elsewhere (mlflow.model.isExternal); there is nothing to load."
         )
+    check_code(folder, mlmodel, terms)
     signature = signature_of(mlmodel)
     config = merge_config(entry.get("config"), model_config)
     put_code_on_path(folder, flavors)

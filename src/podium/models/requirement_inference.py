@@ -7,15 +7,20 @@ import ast
 import importlib.metadata
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from podium.errors import InvalidInput
+from podium.flavors.catalog import FLAVORS
 from podium.flavors.contract import Saved
 from podium.flavors.mlflow_shims import stands_in_for
+from podium.flavors.notes import note
+from podium.flavors.plugins import find, installed, reserved_names
 from podium.models.installed import installed_version
+from podium.models.requirements import names
 
 _NO_PACKAGE = {"__main__", "__mp_main__"}
 
@@ -55,6 +60,32 @@ def infer_requirements(folder: Path, saved: Saved, takes_tables: bool) -> tuple[
                 "its file or folder, or it will not load elsewhere."
             )
     return sorted((_pin(name) for name in packages.values()), key=str.lower), notes
+
+
+def with_plugin(saved: Saved, flavor: str) -> Saved:
+    """What a flavor wrote, with the package that brings the flavor among its requirements where podium does not."""
+    package = _package_of(flavor)
+    if package is None or canonicalize_name(package) in map(canonicalize_name, saved.requirements):
+        return saved
+    return replace(saved, requirements=[*saved.requirements, package])
+
+
+def note_without_plugin(lines: Sequence[str], flavor: str) -> None:
+    """Say so where requirements that somebody gave leave out the package that brings the model's flavor."""
+    package = _package_of(flavor)
+    if package is not None and canonicalize_name(package) not in map(canonicalize_name, names(lines)):
+        note(
+            f"pip_requirements leave out {package}, whose flavor {flavor!r} loads this model: an environment that is built "
+            "for it will lack that. Use extra_pip_requirements to add to what podium finds by itself."
+        )
+
+
+def _package_of(flavor: str) -> str | None:
+    """The distribution that brings a flavor; None for podium's own, for which no metadata is read."""
+    if flavor in reserved_names(FLAVORS):
+        return None
+    plugin = find(flavor, installed(), FLAVORS)
+    return None if plugin is None else plugin.distribution
 
 
 def read_given(given: Sequence[str] | str | Path) -> list[str]:

@@ -18,7 +18,7 @@ import numpy as np
 from podium._version import __version__
 from podium.domain.signature import AnyType, Column, ColumnSchema, Signature
 from podium.errors import AlreadyExists, InvalidInput
-from podium.flavors.catalog import flavor_claiming, flavor_loading, flavor_named
+from podium.flavors.choice import flavor_claiming, flavor_loading, flavor_named
 from podium.flavors.contract import Saved, Stored
 from podium.flavors.folders import part_of
 from podium.flavors.model_code import run_model_code
@@ -31,7 +31,7 @@ from podium.models.infer import infer_schema, infer_signature
 from podium.models.load import ROW_INDEPENDENT, load_guarded, put_code_on_path
 from podium.models.mlmodel import write_mlmodel
 from podium.models.predictor import Predictor
-from podium.models.requirement_inference import infer_requirements, read_given
+from podium.models.requirement_inference import infer_requirements, note_without_plugin, read_given, with_plugin
 
 _ENVIRONMENT = {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}
 
@@ -83,6 +83,9 @@ def save_model(
     example = None if input_example is None else Example.of(input_example)
     with _appearing(Path(path)) as folder:
         saved = chosen.save(model, folder, None if example is None else example.data, **given)
+        saved = with_plugin(saved, chosen.name)
+        if pip_requirements is not None:
+            note_without_plugin(read_given(pip_requirements), chosen.name)
         _copy_code(code_paths or (), folder, saved)
         mlmodel = _describe(saved, metadata, row_independent)
         if example is not None:

@@ -1,7 +1,9 @@
 """Which answer a path gets: scoring, probes, status, metrics. Requests and answers only; no socket, no process."""
 
 import logging
+import re
 from collections.abc import Callable
+from functools import partial
 
 from podium._version import __version__
 from podium.errors import BodyTooLarge, UnsupportedContentType
@@ -15,17 +17,19 @@ from podium.web.messages import Fault, Head, Request, Response, header_lines
 from podium.web.routes import Routes, detail
 
 _log = logging.getLogger("podium.gateway")
-_QUIET = frozenset({"/ping", "/health", "/livez", "/readyz", "/metrics", "/status", "/version"})
+_QUIET = re.compile(r"/(ping|health|livez|readyz|metrics|status|version|models/[^/]+/ready)")
 
-Page = Callable[[], Response]
 Taker = Callable[[Request, Exchange], None]
+"""Takes a request to its answer."""
+Finder = Callable[..., Taker]
+"""Called once for each head, with the parts of its path: who takes all requests that begin with it."""
 
 
 class App:
     """Answers every request of a gateway; what `web.protocol.Connections` calls.
 
     Args:
-        scoring: Where `POST /invocations` goes.
+        scoring: Where `POST /invocations` goes, and `POST /models/NAME/invocations` for one endpoint of several.
         standing: What the other paths tell.
         recorder: Counts what never becomes a scoring request; successful probes are not written down.
         max_body_bytes: Named in the answer to a body that is larger.
@@ -36,15 +40,18 @@ class App:
         self._recorder = recorder
         self._max_body_bytes = max_body_bytes
 
-        def page(answer: Page) -> dict[str, Taker]:
-            def show(request: Request, exchange: Exchange) -> None:
-                self._answer(request, exchange, answer())
+        def page(answer: Callable[..., Response]) -> dict[str, Finder]:
+            def find(_: Head, *parts: str) -> Taker:
+                return lambda request, exchange: self._answer(request, exchange, answer(*parts))
 
-            return {"GET": show, "HEAD": show}
+            return {"GET": find, "HEAD": find}
 
-        self._routes: Routes[Taker] = Routes(
+        self._routes: Routes[Finder] = Routes(
             {
-                "/invocations": {"POST": scoring.start},
+                "/invocations": {"POST": self._scorer},
+                "/models/{name}/invocations": {"POST": self._scorer},
+                "/endpoints/{name}/invocations": {"POST": self._scorer},
+                "/models/{name}/ready": page(standing.readiness_of),
                 "/ping": page(standing.readiness),
                 "/health": page(standing.readiness),
                 "/readyz": page(standing.readiness),
@@ -77,9 +84,11 @@ class App:
 
     def _find(self, head: Head) -> Response | Taker:
         found = self._routes.find(head.method, head.path, head.query)
-        if found == self._scoring.start and _is_plain_json(head):
-            return self._scoring.start_json
-        return found
+        return found if isinstance(found, Response) else found.answerer(head, *found.parts)
+
+    def _scorer(self, head: Head, endpoint: str | None = None) -> Taker:
+        start = self._scoring.start_json if _is_plain_json(head) else self._scoring.start
+        return start if endpoint is None else partial(start, endpoint=endpoint)
 
     def handle_fault(self, fault: Fault, exchange: Exchange) -> None:
         """Answer what could not be read as a request."""
@@ -100,7 +109,7 @@ class App:
         identity = self._scoring.ids.of(request)
         headers = header_lines(("x-request-id", identity)) + response.headers
         exchange.answer(Response(response.status, response.body, response.content_type, headers))
-        if request.path not in _QUIET or response.status == 405:
+        if not _QUIET.fullmatch(request.path) or response.status == 405:
             sent = len(response.body)
             self._recorder.record_refused(
                 response.status, identity, request.method, request.path, exchange.client, sent, ""

@@ -25,7 +25,8 @@ def table_from_json(entry: Mapping[str, Any]) -> RoutingTable:
             )
             for name, targets in entry["endpoints"].items()
         }
-        return RoutingTable(int(entry["epoch"]), endpoints, str(entry["default"]))
+        hopeless = frozenset(str(name) for name in entry.get("hopeless", ()))
+        return RoutingTable(int(entry["epoch"]), endpoints, str(entry["default"]), hopeless)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BrokenMessage(f"a routing table that cannot be read: {error!r}") from error
 

@@ -3,6 +3,7 @@
     worker says DRAINING, QUEUE_FULL     sent to another replica; none has room: 429
     worker dies while it runs the request  sent once more, SOLO; dies again: 500
     worker dies while the request queues   sent again, nobody charged
+    no such endpoint                     404
     no replica is ready                  waits in a bounded line; 503 when the line is full or too long
     time is up                           504, and the worker is told to drop it
     the client leaves                    the worker is told to drop it
@@ -20,7 +21,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from podium.domain.admission import admit
-from podium.errors import DeadlineExceeded, Overloaded, PodiumError, Unavailable, WorkerCrashed
+from podium.errors import DeadlineExceeded, NotFound, Overloaded, PodiumError, Unavailable, WorkerCrashed
 from podium.protocols.mlflow.problems import problem
 from podium.serving.recording import CLIENT_LEFT, Recorder
 from podium.serving.replica import Replica
@@ -87,7 +88,7 @@ class Scoring:
         self._on_released = on_released
         self._open: dict[Walk, None] = {}  # oldest first, hence soonest deadline first
         self._open_bytes = 0
-        self._waiting: WaitingLine[Walk] = WaitingLine(settings.pending)
+        self._lines: dict[str | None, WaitingLine[Walk]] = {}  # one for each endpoint: nobody waits for another's
         self._is_last_crew = False
         self.ids = RequestIds()
 
@@ -98,9 +99,9 @@ class Scoring:
 
     # ── from the client
 
-    def start(self, request: Request, exchange: Exchange) -> None:
-        """Take a request, or refuse it."""
-        walk = Walk(request, exchange, self.ids.of(request), self._timeout_s)
+    def start(self, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
+        """Take a request for an endpoint, None for the table's default, or refuse it."""
+        walk = Walk(request, exchange, self.ids.of(request), self._timeout_s, endpoint)
         size = len(request.body)
         refusal = admit(len(self._open), self._open_bytes, size, self._bounds)
         self._open[walk] = None
@@ -112,13 +113,14 @@ class Scoring:
         else:
             self._route(walk)
 
-    def start_json(self, request: Request, exchange: Exchange) -> None:
+    def start_json(self, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
         """As `start`, for a request whose head says JSON and brings no id: decoded here if it fits the model's plan."""
         router = self._router
         table = router.table
-        targets = table.endpoints.get(table.default, ())
+        name = table.default if endpoint is None else endpoint
+        targets = table.endpoints.get(name, ())
         identity = self.ids.new()
-        replica = router.choose(table.default, zlib.crc32(identity.encode()) if len(targets) > 1 else 0)
+        replica = router.choose(name, zlib.crc32(identity.encode()) if len(targets) > 1 else 0)
         size = len(request.body)
         if (
             replica is None
@@ -127,9 +129,9 @@ class Scoring:
             or admit(len(self._open), self._open_bytes, size, self._bounds) is not None
             or (packed := replica.reader.read(request.body)) is None
         ):
-            self.start(request, exchange)
+            self.start(request, exchange, endpoint)
             return
-        walk = Walk(request, exchange, identity, self._timeout_s)
+        walk = Walk(request, exchange, identity, self._timeout_s, endpoint)
         self._open[walk] = None
         self._open_bytes += size
         exchange.on_leave = partial(self.abandon, walk)
@@ -195,13 +197,14 @@ class Scoring:
 
     def serve_waiting(self) -> None:
         """Send those who wait for a replica, if there is one now: after each new table and each new replica."""
-        if len(self._waiting):
-            self._waiting.serve(self._send)
+        for line in self._lines.values():
+            if len(line):
+                line.serve(self._send)
 
     def expect_no_replica(self) -> None:
         """No replica will be added any more: who finds none is refused, now and from now on."""
         self._is_last_crew = True
-        for walk in self._waiting.expired(float("inf")):
+        for walk in self._expired(float("inf")):
             self._route(walk)
 
     # ── from the clock
@@ -216,13 +219,16 @@ class Scoring:
         for walk in expired:
             self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "deadline")
             self._fail(walk, DeadlineExceeded(f"No answer within {self._timeout_s:g} s."))
-        for walk in self._waiting.expired(now):
+        for walk in self._expired(now):
             self._recorder.count_rejected(UNROUTED, "not_ready")
             self._fail(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
         self._recorder.set_in_flight(
             (replica.series, len(replica.outstanding), sum(w.body_size for w in replica.outstanding.values()))
             for replica in self._router.replicas.values()
         )
+
+    def _expired(self, now: float) -> list[Walk]:
+        return [walk for line in self._lines.values() for walk in line.expired(now)]
 
     def fail_all(self, error: PodiumError) -> None:
         """Answer whoever still waits: the gateway ends."""
@@ -235,7 +241,17 @@ class Scoring:
         """Send a request to a replica; where none takes it, let it wait or refuse it."""
         if self._send(walk):
             return
-        if self._router.is_any_full(self._router.table.default):
+        table = self._router.table
+        endpoint = walk.endpoint or table.default
+        if endpoint not in table.endpoints and table.epoch:
+            known = ", ".join(table.endpoints)
+            self._fail(walk, NotFound(f"No model is served here as {endpoint}. These are: {known}."))
+            return
+        if endpoint in table.hopeless:
+            self._recorder.count_rejected(UNROUTED, "not_ready")
+            self._fail(walk, Unavailable("The model did not load; the server's status says why.", _RETRY_AFTER_S))
+            return
+        if self._router.is_any_full(endpoint):
             self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "queue_full")
             self._fail(walk, Overloaded("The queues of all replicas of the model are full. Try again.", _RETRY_AFTER_S))
             return
@@ -244,14 +260,17 @@ class Scoring:
             self._fail(walk, Unavailable("The server is shutting down.", _RETRY_AFTER_S))
             return
         walk.avoid = ()
-        refusal = self._waiting.join(walk, time.monotonic() + self._settings.pending_s)
+        line = self._lines.get(walk.endpoint)
+        if line is None:
+            line = self._lines[walk.endpoint] = WaitingLine(self._settings.pending)
+        refusal = line.join(walk, time.monotonic() + self._settings.pending_s)
         if refusal is not None:
             self._recorder.count_rejected(UNROUTED, "waiting_full")
             self._fail(walk, Unavailable(f"No replica of the model is ready, and {refusal.value}.", _RETRY_AFTER_S))
 
     def _send(self, walk: Walk) -> bool:
         router = self._router
-        endpoint = router.table.default
+        endpoint = walk.endpoint or router.table.default
         targets = router.table.endpoints.get(endpoint, ())
         key = zlib.crc32(walk.request_id.encode()) if len(targets) > 1 else 0
         replica = router.choose(endpoint, key, walk.avoid)
@@ -338,7 +357,8 @@ class Scoring:
             return False
         del self._open[walk]
         self._open_bytes -= walk.body_size
-        self._waiting.leave(walk)
+        if walk.endpoint in self._lines:
+            self._lines[walk.endpoint].leave(walk)
         replica, walk.replica = walk.replica, None
         if replica is not None:
             replica.cancel(walk.identity)

@@ -12,6 +12,7 @@ from podium.telemetry.exposition import CONTENT_TYPE, Family, Sample, expose, se
 from podium.telemetry.metrics import BUILD_INFO, LOG_LINES_DROPPED, QUEUED_ROWS, READY, SERIES_METRICS, SUPERVISOR_METRICS
 from podium.telemetry.slots import UNROUTED
 from podium.web.messages import Response
+from podium.web.routes import detail
 
 _SUPERVISOR = {metric.name: metric for metric in SUPERVISOR_METRICS}
 
@@ -48,6 +49,13 @@ class Standing:
         """As MLflow answers `/ping`, but 503 while not ready."""
         return Response(200 if self.takes_traffic else 503, b"\n")
 
+    def readiness_of(self, endpoint: str) -> Response:
+        """Whether one endpoint answers; 404 for what is none."""
+        table = self._router.table
+        if endpoint not in table.endpoints:
+            return detail(404, f"No model is served here as {endpoint}. These are: {', '.join(table.endpoints)}.")
+        return Response(200 if table.endpoints[endpoint] and not self.is_draining else 503, b"\n")
+
     def status(self) -> Response:
         mine = {"is_ready": self.takes_traffic, "is_draining": self.is_draining, "epoch": self._router.table.epoch}
         return Response(200, msgspec.json.encode({**self._status, **mine}) + b"\n")
@@ -58,7 +66,9 @@ class Standing:
         series = [(labels, slots.totals(index)) for index, labels in enumerate(self._series) if labels and index < UNROUTED]
         unrouted = slots.totals(UNROUTED)
         if any(unrouted):
-            series.append(({"model": self._router.table.default, "version": ""}, unrouted))
+            # Where there are several, nobody knows which one these were for.
+            table = self._router.table
+            series.append(({"model": table.default if len(table.endpoints) == 1 else "", "version": ""}, unrouted))
         families = [*series_families(SERIES_METRICS, series), *self._own(), *supervisor_families(self._supervisor)]
         return Response(200, expose(families), CONTENT_TYPE)
 

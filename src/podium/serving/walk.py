@@ -15,6 +15,7 @@ class Walk:
 
     Attributes:
         started, deadline: Seconds, monotonic: the clock of a frame's deadline.
+        endpoint: Public name of the one it is for; None for the table's default.
         replica, identity: Where it is outstanding; None while it waits.
         last: The replica it was sent to last: what an error is counted for.
         rows: Estimated; what it counts for on its replica.
@@ -24,15 +25,18 @@ class Walk:
     """
 
     __slots__ = (
-        "attempts", "avoid", "client", "deadline", "exchange", "identity", "is_solo", "last", "replica", "request",
-        "request_id", "rows", "started",
+        "attempts", "avoid", "client", "deadline", "endpoint", "exchange", "identity", "is_solo", "last", "replica",
+        "request", "request_id", "rows", "started",
     )  # fmt: skip
 
-    def __init__(self, request: Request, exchange: Exchange, request_id: str, timeout_s: float) -> None:
+    def __init__(
+        self, request: Request, exchange: Exchange, request_id: str, timeout_s: float, endpoint: str | None = None
+    ) -> None:
         self.request = request
         self.exchange = exchange
         self.request_id = request_id
         self.client = exchange.client
+        self.endpoint = endpoint
         self.started = time.monotonic()
         self.deadline = self.started + timeout_s
         self.replica: Replica | None = None

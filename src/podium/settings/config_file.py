@@ -10,7 +10,7 @@ from typing import Any
 from podium.domain.nearest import did_you_mean
 from podium.errors import Misconfigured
 from podium.settings.declared import Setting
-from podium.settings.provenance import Said
+from podium.settings.provenance import OF_MODELS, URI, Said
 
 NAME = "podium.toml"
 VARIABLE = "PODIUM_CONFIG"
@@ -50,8 +50,12 @@ def from_config(settings: Sequence[Setting], path: Path) -> list[Said]:
     for setting in settings:
         known.setdefault(setting.table, {})[setting.key] = setting
     said = []
-    for table, entries in content.items():
+    # What is said of single models comes last: [serve] may name models too, and these are added to them.
+    for table, entries in sorted(content.items(), key=lambda entry: entry[0] == OF_MODELS):
         where = f"{place}:{lines.get((table,), 1)}"
+        if table == OF_MODELS and isinstance(entries, dict):
+            said += _of_models(entries, settings, place, lines)
+            continue
         if table not in known or not isinstance(entries, dict):
             raise Misconfigured(f"{where}: {_not_a_table(table, entries, known)}")
         for key, raw in entries.items():
@@ -62,8 +66,31 @@ def from_config(settings: Sequence[Setting], path: Path) -> list[Said]:
     return said
 
 
+def _of_models(
+    entries: Mapping[str, Any], settings: Sequence[Setting], place: str, lines: Mapping[tuple[str, ...], int]
+) -> list[Said]:
+    """What `[models.NAME]` says of one model each."""
+    known = {URI.key: URI, **{setting.key: setting for setting in settings if setting.is_of_model}}
+    said = []
+    for name, own in entries.items():
+        line = lines.get((OF_MODELS, name), lines.get((OF_MODELS,), 1))
+        if not isinstance(own, dict):
+            raise Misconfigured(
+                f'{place}:{line}: {OF_MODELS}.{name} is no table. Write [{OF_MODELS}.{name}] and uri = "…".'
+            )
+        for key, raw in own.items():
+            where = f"{place}:{lines.get((OF_MODELS, name, key), line)}"
+            if key not in known:
+                everywhere = {setting.key: setting.table for setting in settings}
+                belongs = f" It is one of the whole server's: [{everywhere[key]}]." if key in everywhere else ""
+                meant = belongs or did_you_mean(key.replace("-", "_"), known)
+                raise Misconfigured(f"{where}: there is no setting {OF_MODELS}.{name}.{key}.{meant}")
+            said.append(Said(f"{OF_MODELS}.{name}.{key}", raw, where))
+    return said
+
+
 def _not_a_table(table: str, entries: Any, known: Mapping[str, Mapping[str, Setting]]) -> str:
-    tables = ", ".join(f"[{name}]" for name in known)
+    tables = ", ".join([*(f"[{name}]" for name in known), f"[{OF_MODELS}.NAME]"])
     if isinstance(entries, dict):
         return f"there is no table [{table}].{did_you_mean(table, known)} There are {tables}."
     return f"{table} stands outside of a table.{_meant('', table, known) or f' There are {tables}.'}"

@@ -23,6 +23,8 @@ class Kind(StrEnum):
     SECONDS = "seconds"
     BYTES = "size"
     SWITCH = "true or false"
+    TEXTS = "texts"
+    NAMES = "names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,10 @@ class Setting:
                 return f'a size of at least {least}{most}, such as "100MiB", "512K" or 1048576'
             case Kind.SWITCH:
                 return "true or false"
+            case Kind.TEXTS:
+                return "text, or a list of texts"
+            case Kind.NAMES:
+                return 'names of variables, such as "A,B" or ["A", "B"]'
             case _:
                 return "text"
 
@@ -96,6 +102,8 @@ class Setting:
                 return self.default_text or "none"
             case bool():
                 return "true" if value else "false"
+            case tuple():
+                return (" " if self.kind is Kind.TEXTS else ",").join(value) or self.default_text or "none"
             case int() if self.kind is Kind.BYTES:
                 for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
                     if value and value % (1 << power) == 0:

@@ -6,12 +6,14 @@ from functools import partial
 
 from podium.domain.batching import BatchingMode
 from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
+from podium.domain.load_terms import PRECISIONS, LoadTerms
 from podium.errors import Misconfigured
 from podium.settings.declared import Kind, declare
 from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, EnvironmentSettings, environment_order
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
 RUNTIMES = ("auto", "original")
+ISOLATIONS = ("none", "user", "sandbox")
 
 # Said under [serve], by a variable or a flag it is meant for every model; under [models.NAME] for that one.
 _model = partial(declare, is_of_model=True)
@@ -28,10 +30,14 @@ class ModelSettings:
         is_row_independent: Whoever serves the model declares that each row is answered by itself.
         runtime: `auto` answers by a shortcut where one is proven to change no bit; `original` by the model's own method.
         threads: For BLAS, OpenMP and onnxruntime in each worker.
+        device, precision, compiles: As in `domain.load_terms.LoadTerms`.
         load_timeout_s: A version that is not ready by then has failed to load.
         mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
         env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
         worker_python: As `python` there.
+        isolation, worker_user: As in `fleet.isolation.World`; `worker_env` are its `variables`.
+        worker_memory: Bytes of resident memory.
+        allow_code: As `allows_code` in `domain.load_terms.LoadTerms`.
         environments: How environments are built, the same for all models of a server.
     """
 
@@ -49,6 +55,13 @@ class ModelSettings:
         "auto", "runtime", Kind.WORD, "A shortcut proven equal to the model's own method, or that itself.", choices=RUNTIMES
     )
     threads: int = _model(1, "threads", Kind.COUNT, "Threads of each worker's numeric libraries.")
+    device: str = _model(
+        "auto", "device", Kind.TEXT, "Where models compute: auto (a GPU where there is one), cpu, cuda, cuda:N, mps."
+    )
+    precision: str = _model(
+        "full", "precision", Kind.WORD, "The model's own, or less where PyTorch can (autocast).", choices=PRECISIONS
+    )
+    compiles: bool = _model(False, "compile", Kind.SWITCH, "Let PyTorch compile its models (torch.compile).")
     load_timeout_s: float = _model(300.0, "load_timeout", Kind.SECONDS, "Seconds for a version to load.")
     mode: Mode = _model(  # noqa: RUF009
         "compat", "mode", Kind.WORD, "As MLflow's server answers, or refusing what it changes silently.", choices=MODES
@@ -68,6 +81,23 @@ class ModelSettings:
     worker_python: str | None = _model(
         None, "worker_python", Kind.TEXT, "Interpreter of an environment that is there already; env_manager is not asked."
     )
+    allow_code: bool = _model(
+        True, "allow_code", Kind.SWITCH, "Load models whose files run code: pickles, modules, loaders of their own."
+    )
+    isolation: str = _model(
+        "none",
+        "isolation",
+        Kind.WORD,
+        "Round each worker: nothing, another user, a sandbox.",
+        choices=ISOLATIONS,
+    )
+    worker_user: str | None = _model(None, "worker_user", Kind.TEXT, "Whom workers run as, with isolation user.")
+    worker_env: tuple[str, ...] = _model(
+        (), "worker_env", Kind.NAMES, "More of the server's variables that workers get, by name.", default_text="none"
+    )
+    worker_memory: int | None = _model(
+        None, "worker_memory", Kind.BYTES, "Memory beyond which a worker is ended.", least=64 << 20, default_text="none"
+    )
     environments: EnvironmentSettings = EnvironmentSettings()  # noqa: RUF009
 
     def __post_init__(self) -> None:
@@ -80,11 +110,15 @@ class ModelSettings:
             raise Misconfigured(f"gather_percent = {self.gather_percent}: must be 0 (never wait) to 100")
         if self.batching not in BATCHING:
             raise Misconfigured(f"batching = {self.batching!r}: must be one of {', '.join(BATCHING)}")
+        if self.isolation not in ISOLATIONS:
+            raise Misconfigured(f"isolation = {self.isolation!r}: must be one of {', '.join(ISOLATIONS)}")
+        if ours := [name for name in self.worker_env if name.startswith("PODIUM_")]:
+            raise Misconfigured(f"worker_env names {', '.join(ours)}: podium's own variables are never passed to workers")
         if self.runtime not in RUNTIMES:
             raise Misconfigured(f"runtime = {self.runtime!r}: must be one of {', '.join(RUNTIMES)}")
         if self.is_row_independent and self.batching == "off":
             raise Misconfigured("row_independent and batching off contradict each other; leave one of them out.")
-        _ = self.dialect  # refuses words that it does not know
+        _ = self.dialect, self.terms  # refuse words that they do not know
 
     @property
     def merges(self) -> str:
@@ -95,6 +129,11 @@ class ModelSettings:
     def dialect(self) -> Dialect:
         """How the model's answers follow MLflow's."""
         return Dialect(self.mode, self.nan, self.inputs_base64)
+
+    @property
+    def terms(self) -> LoadTerms:
+        """On what terms the model is loaded."""
+        return LoadTerms(self.device, self.precision, self.compiles, self.allow_code)
 
     @property
     def environment(self) -> EnvironmentOrder:

@@ -15,6 +15,7 @@ _SCALES = {"": 1.0, "s": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0, "h": 3600.0}
 # What Kubernetes puts into every container for a service that is called podium-serve.
 _OF_KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP|SCTP)\w*)$")
 _LONGEST_QUOTE = 60
+_VARIABLE = re.compile(r"[A-Za-z_]\w*")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -36,11 +37,30 @@ class Said:
     source: str
 
 
-class Chosen:
-    """Every setting's value."""
+OF_MODELS = "models"
+"""The table of podium.toml with a table for each model: what is said there is `Said` of `models.NAME.key`."""
+MODELS_NAMED = "serve.model_uri"
+MODEL_NAME = re.compile(r"\w[\w.\-]{0,99}")
+NAME_AND_URI = re.compile(rf"({MODEL_NAME.pattern})=(.+)", re.DOTALL)
+URI = Setting(OF_MODELS, "uri", Kind.TEXT, None, "What is served under this name.", "")
 
-    def __init__(self, values: Mapping[str, Value]) -> None:
+
+class Chosen:
+    """Every setting's value.
+
+    Args:
+        values: By path.
+        models: What was said of one model alone: values by key, by the model's name.
+    """
+
+    def __init__(self, values: Mapping[str, Value], models: Mapping[str, Mapping[str, Value]] | None = None) -> None:
         self.values = dict(values)
+        self.models = {name: dict(entries) for name, entries in (models or {}).items()}
+
+    def of_model(self, name: str) -> "Chosen":
+        """As they are for one model: what was said of it alone wins over what was said for all."""
+        own = {each.setting.path: each for key, each in self.models.get(name, {}).items() if key != URI.key}
+        return Chosen({**self.values, **own})
 
     def __getitem__(self, path: str) -> Any:
         return self.values[path].value
@@ -55,16 +75,36 @@ class Chosen:
 
     def shown(self) -> dict[str, dict[str, Any]]:
         """For programs: `{path: {value, source}}`, values as people write them, but for the secrets of addresses."""
-        return {path: {"value": _shown(each), "source": each.source} for path, each in self.values.items()}
+        shown = {path: {"value": _shown(each), "source": each.source} for path, each in self.values.items()}
+        for name, entries in self.models.items():
+            for key, each in entries.items():
+                shown[f"{OF_MODELS}.{name}.{key}"] = {"value": _shown(each), "source": each.source}
+        return shown
 
     def said(self) -> list[Said]:
         """What was said by anybody, to hand it to another process."""
-        return [Said(path, each.value, each.source) for path, each in self.values.items() if each.source != "default"]
+        said = [
+            Said(f"{OF_MODELS}.{name}.{key}", each.value, each.source)
+            for name, entries in self.models.items()
+            for key, each in entries.items()
+        ]
+        # After those of single models: which models are named is already the outcome of both.
+        return said + [
+            Said(path, each.value, each.source) for path, each in self.values.items() if each.source != "default"
+        ]
 
 
 def _shown(each: Value) -> Any:
+    if each.setting.kind is Kind.TEXTS:
+        return " ".join(_masked(text) for text in each.value) or each.setting.shown(each.value)
     shown = each.setting.shown(each.value)
-    return masked(shown) if isinstance(shown, str) and "://" in shown else shown
+    return _masked(shown) if isinstance(shown, str) else shown
+
+
+def _masked(text: str) -> str:
+    if found := NAME_AND_URI.fullmatch(text):
+        return f"{found[1]}={_masked(found[2])}"
+    return masked(text) if "://" in text else text
 
 
 def gather(settings: Sequence[Setting], said: Iterable[Said]) -> Chosen:
@@ -79,11 +119,31 @@ def gather(settings: Sequence[Setting], said: Iterable[Said]) -> Chosen:
     """
     known = {setting.path: setting for setting in settings}
     values = {path: Value(setting, setting.default, "default") for path, setting in known.items()}
+    of_model = {URI.key: URI, **{setting.key: setting for setting in settings if setting.is_of_model}}
+    models: dict[str, dict[str, Value]] = {}
     for each in said:
-        setting = known[each.path]
         # Also what is overridden: a file with a mistake in it is not half good.
-        values[each.path] = Value(setting, read(setting, each.raw, each.source), each.source)
-    return Chosen(values)
+        if each.path.startswith(f"{OF_MODELS}."):
+            name, _, key = each.path.removeprefix(f"{OF_MODELS}.").rpartition(".")
+            setting = of_model[key]
+            models.setdefault(_model_name(name, each), {})[key] = Value(
+                setting, read(setting, each.raw, each.source, each.path), each.source
+            )
+            if setting is URI and (named := values.get(MODELS_NAMED)) is not None:
+                texts = (*named.value, f"{name}={each.raw}")
+                values[MODELS_NAMED] = Value(named.setting, texts, each.source if not named.value else named.source)
+        else:
+            setting = known[each.path]
+            values[each.path] = Value(setting, read(setting, each.raw, each.source), each.source)
+    return Chosen(values, models)
+
+
+def _model_name(name: str, said: Said) -> str:
+    if not MODEL_NAME.fullmatch(name):
+        raise Misconfigured(
+            f"{said.source}: a model cannot be called {name!r}; use letters, digits, '_', '-' and '.', at most 100."
+        )
+    return name
 
 
 def from_environ(settings: Sequence[Setting], environ: Mapping[str, str]) -> list[Said]:
@@ -106,7 +166,7 @@ def from_environ(settings: Sequence[Setting], environ: Mapping[str, str]) -> lis
     return said
 
 
-def read(setting: Setting, raw: Any, source: str) -> Any:
+def read(setting: Setting, raw: Any, source: str, path: str | None = None) -> Any:
     """A value out of what was written in a file, a variable or a flag.
 
     Raises:
@@ -117,7 +177,7 @@ def read(setting: Setting, raw: Any, source: str) -> Any:
     value = _READERS[setting.kind](raw)
     if value is None or not _is_in_bounds(setting, value):
         got = repr(raw) if len(repr(raw)) <= _LONGEST_QUOTE else f"{repr(raw)[:_LONGEST_QUOTE]}…"
-        raise Misconfigured(f"{source}: {setting.path} is {got}; expected {setting.expected}.")
+        raise Misconfigured(f"{source}: {path or setting.path} is {got}; expected {setting.expected}.")
     return value
 
 
@@ -136,6 +196,14 @@ def _is_in_bounds(setting: Setting, value: Any) -> bool:
 
 def _text(raw: Any) -> str | None:
     return raw if isinstance(raw, str) and raw and not _CONTROLS.search(raw) else None
+
+
+def _texts(raw: Any) -> tuple[str, ...] | None:
+    given = [raw] if isinstance(raw, str) else raw
+    if not isinstance(given, list | tuple) or not given:
+        return None
+    read = tuple(_text(each) for each in given)
+    return None if None in read else tuple(each for each in read if each is not None)
 
 
 def _count(raw: Any) -> int | None:
@@ -167,6 +235,12 @@ def _switch(raw: Any) -> bool | None:
     return _WORDS.get(raw.strip().lower()) if isinstance(raw, str) else raw if isinstance(raw, bool) else None
 
 
+def _names(raw: Any) -> tuple[str, ...] | None:
+    names = [name.strip() for name in raw.split(",") if name.strip()] if isinstance(raw, str) else raw
+    is_fit = isinstance(names, list | tuple) and all(isinstance(each, str) and _VARIABLE.fullmatch(each) for each in names)
+    return tuple(names) if is_fit else None
+
+
 _READERS = {
     Kind.TEXT: _text,
     Kind.WORD: _text,
@@ -174,4 +248,6 @@ _READERS = {
     Kind.SECONDS: _seconds,
     Kind.BYTES: _bytes,
     Kind.SWITCH: _switch,
+    Kind.TEXTS: _texts,
+    Kind.NAMES: _names,
 }

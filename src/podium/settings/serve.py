@@ -14,16 +14,29 @@ class EndpointSettings:
     """What is to be served, and as what.
 
     Args:
-        model_uri: What people write of a model; None is an error where nothing else names one.
-        endpoint: Its public name; None takes the model's.
-        has_access_log: Whether each scoring request becomes a line of a file.
+        model_uris: What people write of each model, with or without `NAME=`; none at all is an error.
+        endpoint: The public name of the only one; None takes the model's.
+        default: The name of the endpoint that a request which names none is for; None takes the first.
+        default: str | None = declare(
+        None, "default", Kind.TEXT, "Which of several models /invocations is for.", default_text="the first"
+    )
+    has_access_log: Whether each scoring request becomes a line of a file.
     """
 
-    model_uri: str | None = declare(
-        None, "model_uri", Kind.TEXT, "models:/NAME/STAGE, models:/NAME@ALIAS, a folder ...", letter="m", parameter="uri"
+    model_uris: tuple[str, ...] = declare(
+        (),
+        "model_uri",
+        Kind.TEXTS,
+        "models:/NAME/STAGE, models:/NAME@ALIAS, a folder ...; NAME=URI once for each of several.",
+        letter="m",
+        default_text="none",
+        parameter="uri",
     )
     endpoint: str | None = declare(
         None, "name", Kind.TEXT, "Public name of the endpoint.", default_text="the model's", parameter="endpoint"
+    )
+    default: str | None = declare(
+        None, "default", Kind.TEXT, "Which of several models /invocations is for.", default_text="the first"
     )
     has_access_log: bool = declare(True, "access_log", Kind.SWITCH, "Write a line for each scoring request.")
 

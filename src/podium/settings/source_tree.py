@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = _ROOT / "podium"
 # In an environment without podium: the package under its name, nothing else of our interpreter's, then `-m MODULE`.
 _RUN = """
 import importlib.util, os, runpy, sys
@@ -46,7 +47,7 @@ def child_command(module: Sequence[str], python: str | None = None) -> list[str]
     """
     if python is None or python == sys.executable:
         return [sys.executable, "-m", *module]
-    return [python, "-c", _RUN, str(_ROOT / "podium"), *module]
+    return [python, "-c", _RUN, str(PACKAGE), *module]
 
 
 def child_environ(python: str | None = None, environ: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -133,6 +133,10 @@ SUPERVISOR_METRICS = (
     Metric("podium_environment_mismatches", Kind.GAUGE, "Requirements of the model that are not met."),
     Metric("podium_registry_up", Kind.GAUGE, "1 when the registry answered last time, else 0."),
     Metric("podium_swaps_total", Kind.COUNTER, "Times that another version took over."),
+    Metric("podium_batch_rows_limit", Kind.GAUGE, "Most rows of a batch, lowered where the device ran out of memory."),
+    Metric("podium_device_memory_used_bytes", Kind.GAUGE, "Memory in use on a replica's device, whoever uses it."),
+    Metric("podium_device_memory_bytes", Kind.GAUGE, "Memory of a replica's device."),
+    Metric("podium_device_utilisation_ratio", Kind.GAUGE, "How busy a replica's device was lately, 0 to 1."),
 )
 
 # What a gateway knows beside the series: gauges that are read when asked.

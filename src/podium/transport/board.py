@@ -4,6 +4,8 @@ It says what runs *now*, so that after a crash exactly the requests of the fatal
 are simply sent again. The page is an anonymous memfd handed over by descriptor: nothing to clean up, whoever dies.
 
     magic u64 | busy_since_ns u64 (0 = idle) | queued_rows u64 | running u64 | then `running` times: socket u64, id u64
+    at its end: most rows of a batch u64 | used and total bytes of the device u64 each (0 = nobody counts them)
+                | how busy the device is, in percent and one more u64 (0 = nobody can tell)
 
 `socket` is the serial that the supervisor gave to one gateway's data socket in `Attach`; `id` is that gateway's request id.
 One process writes; a reader may see a batch half announced, which errs towards charging fewer requests. Whatever a page
@@ -22,7 +24,9 @@ _MAGIC = 0x314452414F424450
 _HEAD = struct.Struct("<QQQQ")
 _ENTRY = struct.Struct("<QQ")
 _QUEUED, _NUMBERS = 2, 4  # positions, in units of eight bytes
-CAPACITY = (_SIZE - _HEAD.size) // _ENTRY.size
+_TAIL = struct.Struct("<QQQQ")
+_TAIL_AT = _SIZE - _TAIL.size
+CAPACITY = (_TAIL_AT - _HEAD.size) // _ENTRY.size
 
 
 def create_board() -> int:
@@ -81,6 +85,17 @@ class BoardWriter:
         """Say how many rows wait."""
         self._words[_QUEUED] = rows
 
+    def set_row_cap(self, rows: int) -> None:
+        """Say how many rows a batch may have now."""
+        self._words[_TAIL_AT // 8] = rows
+
+    def set_device(self, used_bytes: int, total_bytes: int, utilisation_percent: int | None = None) -> None:
+        """Say how full the device is, and how busy."""
+        words, at = self._words, _TAIL_AT // 8
+        words[at + 1] = used_bytes
+        words[at + 2] = total_bytes
+        words[at + 3] = 0 if utilisation_percent is None else utilisation_percent + 1
+
     def close(self) -> None:
         self._words.release()
         self._page.close()
@@ -101,6 +116,22 @@ class BoardReader:
     def queued_rows(self) -> int:
         return self._head()[2]
 
+    @property
+    def row_cap(self) -> int:
+        """The most rows of a batch now; 0 before the worker has said it."""
+        return self._tail()[0]
+
+    @property
+    def device_memory(self) -> tuple[int, int]:
+        """Used and total bytes of the device; zeros where nobody counts them."""
+        return self._tail()[1:3]
+
+    @property
+    def device_utilisation_percent(self) -> int | None:
+        """How busy the device was lately; None where nobody can tell."""
+        said = self._tail()[3]
+        return said - 1 if said else None
+
     def running(self) -> list[tuple[int, int]]:
         """The (socket, id) of the batch that runs, or ran when the worker died."""
         count = min(self._head()[3], CAPACITY)
@@ -108,6 +139,10 @@ class BoardReader:
 
     def close(self) -> None:
         self._page.close()
+
+    def _tail(self) -> tuple[int, int, int, int]:
+        row_cap, used, total, busy = _TAIL.unpack_from(self._page, _TAIL_AT)
+        return (row_cap, used, total, busy) if self._head()[0] == _MAGIC else (0, 0, 0, 0)
 
     def _head(self) -> tuple[int, int, int, int]:
         magic, busy_since_ns, queued_rows, running = _HEAD.unpack_from(self._page)

@@ -12,8 +12,9 @@ import dataclasses
 import math
 import types
 from dataclasses import dataclass, field
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
+from podium.domain.devices import CPU, DeviceUse
 from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.errors import Misconfigured, PodiumError
@@ -49,6 +50,8 @@ class Load:
         model_config: Overrides of the model's own config, or None.
         dialect: How requests are read and answers written.
         terms: Where the model is to compute, and whether its folder may run code.
+        memory_bytes: The most memory that the worker may hold; None for what the machine has.
+        is_hidden: It runs as a user of its own, whose other processes may not look into it.
     """
 
     path: str
@@ -67,6 +70,8 @@ class Load:
     model_config: dict[str, Any] | None = None
     dialect: Dialect = COMPAT
     terms: LoadTerms = DEFAULT_TERMS
+    memory_bytes: int | None = None
+    is_hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,7 @@ class Ready:
         warnings: Sentences for people (a library mismatch, an example that failed).
         plan: `domain.input_plan.InputPlan` as JSON: bodies that gateways may decode; None where there is no such plan.
         runtime: What runs the model, for people: its own method, or a shortcut that was proven equal to it.
+        device: Where it computes, and how full that is.
     """
 
     flavor: str
@@ -132,6 +138,7 @@ class Ready:
     warnings: list[str] = field(default_factory=list)
     plan: dict[str, Any] | None = None
     runtime: str = ""
+    device: DeviceUse = CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,14 +264,16 @@ _KINDS: dict[str, type[Any]] = {
     )
 }  # fmt: skip
 
-_NESTED: dict[str, type[Any]] = {"dialect": Dialect, "terms": LoadTerms}
+_NESTED: dict[type[Any], dict[str, type[Any]]] = {
+    Load: {"dialect": Dialect, "terms": LoadTerms},
+    Ready: {"device": DeviceUse},
+}
 
 
 def message_to_json(message: Message) -> dict[str, Any]:
     """The message's fields, and its class name as `type`."""
     fields = {item.name: getattr(message, item.name) for item in dataclasses.fields(message)}
-    if isinstance(message, Load):
-        fields |= {"dialect": dataclasses.asdict(message.dialect), "terms": dataclasses.asdict(message.terms)}
+    fields |= {name: dataclasses.asdict(fields[name]) for name in _NESTED.get(type(message), ())}
     return {"type": type(message).__name__, **fields}
 
 
@@ -278,8 +287,8 @@ def message_from_json(entry: Any) -> Message:
         raise BrokenMessage("a control message of no known type")
     kind = _KINDS[entry["type"]]
     fields = {name: value for name, value in entry.items() if name != "type"}
-    if kind is Load:
-        fields |= {name: _value(nested, fields[name]) for name, nested in _NESTED.items() if name in fields}
+    nested = _NESTED.get(kind, {})
+    fields |= {name: _value(inner, fields[name]) for name, inner in nested.items() if name in fields}
     for item in dataclasses.fields(kind):
         if item.name in fields and not _fits(fields[item.name], item.type):
             raise BrokenMessage(f"a {kind.__name__} message whose {item.name} is not of type {item.type}")
@@ -292,9 +301,17 @@ def message_from_json(entry: Any) -> Message:
 
 def _value(kind: type[Any], entry: Any) -> Any:
     try:
-        return kind(**entry)
+        value = kind(**entry)
     except (TypeError, Misconfigured) as error:
-        raise BrokenMessage(f"a Load message with a {kind.__name__} that cannot be read: {error}") from error
+        raise BrokenMessage(f"a message with a {kind.__name__} that cannot be read: {error}") from error
+    if odd := [item.name for item in dataclasses.fields(kind) if not _fits(getattr(value, item.name), _plain(item.type))]:
+        raise BrokenMessage(f"a message with a {kind.__name__} whose {odd[0]} is of another type")
+    return value
+
+
+def _plain(kind: Any) -> Any:
+    """A word's type is text: which words there are, its class has checked."""
+    return str if get_origin(kind) is Literal else kind
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -1,12 +1,15 @@
 """Which function answers a method and a path; what has none gets a 404, 405 or redirect as MLflow's server gives it."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from podium.web.messages import Response, header_lines
 
 Answerer = TypeVar("Answerer", bound=Callable[..., object])
+_PART = re.compile(r"\{\w+\}")
 
 
 def detail(status: int, text: str, headers: bytes = b"") -> Response:
@@ -14,22 +17,49 @@ def detail(status: int, text: str, headers: bytes = b"") -> Response:
     return Response(status, json.dumps({"detail": text}, separators=(",", ":")).encode(), headers=headers)
 
 
+@dataclass(frozen=True, slots=True)
+class Route(Generic[Answerer]):
+    """Who answers, and what stands in the path where the route has `{name}`: never empty, never with a slash."""
+
+    answerer: Answerer
+    parts: tuple[str, ...] = ()
+
+
 class Routes(Generic[Answerer]):
-    """An immutable table of paths. A path that ends in a slash too many is redirected with 307, the query kept."""
+    """An immutable table of paths. A path that ends in a slash too many is redirected with 307, the query kept.
+
+    Args:
+        table: By path and method. `{name}` stands for any one segment; a path without it goes before those with.
+    """
 
     def __init__(self, table: Mapping[str, Mapping[str, Answerer]]) -> None:
-        self._table = {path: dict(methods) for path, methods in table.items()}
+        self._table = {path: dict(methods) for path, methods in table.items() if "{" not in path}
+        self._patterns = [(_pattern(path), dict(methods)) for path, methods in table.items() if "{" in path]
 
-    def find(self, method: str, path: str, query: str = "") -> Answerer | Response:
-        """The function for this method and path, or the answer that says there is none."""
-        methods = self._table.get(path)
-        if methods is None:
+    def find(self, method: str, path: str, query: str = "") -> Route[Answerer] | Response:
+        """The route for this method and path, or the answer that says there is none."""
+        found = self._look(path)
+        if found is None:
             other = path[:-1]
-            if path.endswith("/") and other in self._table:
+            if path.endswith("/") and self._look(other) is not None:
                 location = f"{other}?{query}" if query else other
                 return Response(307, content_type="text/plain; charset=utf-8", headers=header_lines(("location", location)))
             return detail(404, "Not Found")
+        methods, parts = found
         answerer = methods.get(method)
         if answerer is not None:
-            return answerer
+            return Route(answerer, parts)
         return detail(405, "Method Not Allowed", header_lines(("allow", ", ".join(sorted(methods)))))
+
+    def _look(self, path: str) -> tuple[dict[str, Answerer], tuple[str, ...]] | None:
+        methods = self._table.get(path)
+        if methods is not None:
+            return methods, ()
+        for pattern, other in self._patterns:
+            if found := pattern.fullmatch(path):
+                return other, found.groups()
+        return None
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile("([^/]+)".join(re.escape(text) for text in _PART.split(path)))

@@ -16,6 +16,7 @@ from typing import NoReturn
 from podium.transport.board import CAPACITY, BoardWriter
 from podium.transport.control import ControlSocket
 from podium.transport.messages import BrokenMessage, Drained, Load, LoadError, Message
+from podium.worker.confinement import confine
 from podium.worker.log import log_event, warn_once
 from podium.worker.mailbox import Mailbox
 from podium.worker.overseer import Overseer
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     control = ControlSocket(control_socket)
     order, early = _first_order(control)
     limit_threads(order.threads)
+    confine(order.is_hidden, order.memory_bytes)
     mailbox = Mailbox()
     overseer = Overseer(control, mailbox)
     overseer.listen_to_signals()
@@ -83,7 +85,7 @@ def _serve(order: Load, control: ControlSocket, board: BoardWriter, mailbox: Mai
         _leave(EXIT_LOAD_FAILED)
     gather_share = order.gather_percent / 100
     policy = BatchPolicy(max_rows=max(order.max_batch_rows, 1), max_requests=CAPACITY, gather_share=gather_share)
-    runner = Runner(loaded.predictor, board, loaded.verdict.is_batching, loaded.planned)
+    runner = Runner(loaded.predictor, board, loaded.verdict.is_batching, loaded.planned, policy.max_rows)
     loop = Loop(loaded.predictor, runner, board, mailbox, policy, order.max_queue_rows, loaded.planned, order.busy_wait_us)
     os.register_at_fork(after_in_child=loop.abandon)
     warn_once()

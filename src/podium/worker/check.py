@@ -47,6 +47,10 @@ def check(folder: Path, mlmodel: Mapping[str, Any], terms: LoadTerms = DEFAULT_T
             _print_trace(error.__cause__)
             report["message"] = _message(error)
             report["cause"] = load_cause(error) if report["step"] == "load" else error.code.lower()
+        except Exception as error:  # noqa: BLE001 - the model's own code runs here, in a library of another version
+            traceback.print_exception(error)
+            report["message"] = f"{type(error).__name__}: {error}"
+            report["cause"] = load_cause(error)
     report["warnings"] = list(dict.fromkeys(str(each.message) for each in caught))
     return report
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from podium.domain.causes import load_cause
+from podium.domain.devices import CPU
 from podium.domain.input_plan import plan_for
 from podium.errors import PodiumError
-from podium.flavors.contract import HasShortcut
+from podium.flavors.contract import HasShortcut, OnDevice
 from podium.models.installed import installed_versions
 from podium.models.predictor import Predictor
 from podium.transport.messages import Load, LoadError, Loading, Message, Ready
@@ -97,6 +98,7 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
         warnings=said + _sentences(caught),
         plan=None if planned is None else planned.plan.to_json(),
         runtime=_runtime(predictor, planned),
+        device=predictor.loaded.use() if isinstance(predictor.loaded, OnDevice) else CPU,
     )
     return LoadedModel(predictor, verdict, planned, ready)
 
@@ -117,7 +119,7 @@ def _runtime(predictor: Predictor, planned: PlannedInput | None) -> str:
     """What answers, for people."""
     shortcut = None if planned is None else planned.shortcut
     name = type(predictor.loaded.native).__name__
-    return f"{name} by itself" if shortcut is None else f"{name} by {shortcut.what}, proven equal to the last bit"
+    return f"{name} by itself" if shortcut is None else f"{name} by {shortcut.what}, proven {shortcut.proof.sentence}"
 
 
 def resident_bytes() -> int:

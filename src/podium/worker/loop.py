@@ -3,6 +3,7 @@
 Nothing is awaited but the epoll; a model call simply takes its time, and what arrives meanwhile is the next batch.
 """
 
+import dataclasses
 import os
 import select
 import socket
@@ -270,6 +271,8 @@ class Loop:
         runs: list[list[Item]] = [batch] if self._runner.is_batching else [[job] for job in batch]
         is_whole = sum(self._runner.run(run) for run in runs) == len(runs)
         self._flush()
+        if self._runner.row_cap != self._policy.max_rows:
+            self._policy = dataclasses.replace(self._policy, max_rows=self._runner.row_cap)
         ended = time.monotonic_ns()
         rows = sum(job.rows for job in batch)
         if is_whole:

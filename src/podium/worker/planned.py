@@ -109,11 +109,11 @@ class PlannedInput:
         """
         shortcut = self.shortcut
         if shortcut is not None:
-            rows = sum([group.rows for group in groups])
-            block = groups[0].block if len(groups) == 1 else b"".join([group.block for group in groups])
+            rows, block, texts = self._merged(groups)
             # Whatever it does not take, the model's own method answers, or refuses in its own words.
             with contextlib.suppress(Exception):
-                return shortcut.call(shortcut.matrix(rows, block))
+                return shortcut.answer(rows, block, texts)
+            return self._predictor.call(self._made(rows, block, texts), self.params())
         return self._predictor.call(self.assemble(groups), self.params())
 
     def assemble(self, groups: Sequence[Group]) -> Any:
@@ -122,11 +122,7 @@ class PlannedInput:
         Raises:
             ValueError: The texts are not as many as the rows need.
         """
-        if len(groups) == 1:
-            return self._made(groups[0].rows, groups[0].block, _texts(groups[0]))
-        block = b"".join([group.block for group in groups])
-        texts = [text for group in groups for text in _texts(group)]
-        return self._made(sum(group.rows for group in groups), block, texts)
+        return self._made(*self._merged(groups))
 
     def params(self) -> dict[str, Any] | None:
         """The params' defaults; a fresh dict for each call of the model."""
@@ -148,6 +144,14 @@ class PlannedInput:
                 job.merge_key = group.merge_key
                 jobs.append(job)
         return jobs
+
+    def _merged(self, groups: Sequence[Group]) -> tuple[int, bytes | memoryview, list[str]]:
+        """Rows, records and texts of all groups."""
+        if len(groups) == 1:
+            return groups[0].rows, groups[0].block, _texts(groups[0])
+        rows = sum([group.rows for group in groups])
+        texts = [text for group in groups for text in _texts(group)] if self._words else []
+        return rows, b"".join([group.block for group in groups]), texts
 
     def _made(self, rows: int, block: bytes | memoryview, texts: list[str]) -> Any:
         if len(texts) != rows * self._words:

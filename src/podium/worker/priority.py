@@ -12,6 +12,8 @@ _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "RAYON_NUM_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
 _CAP_SYS_NICE = 23
@@ -19,7 +21,7 @@ _LOWEST = 19
 
 
 def limit_threads(threads: int, environ: MutableMapping[str, str] = os.environ) -> None:
-    """Tell BLAS, OpenMP and their like how many threads to start; before any of them is imported, or it is too late."""
+    """Tell BLAS, OpenMP, TensorFlow and their like how many threads to start, before any of them is imported."""
     for name in _THREAD_VARIABLES:
         environ[name] = str(max(threads, 1))
     # Threads that wait by spinning would take the processor from the other replicas.

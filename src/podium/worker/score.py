@@ -1,6 +1,6 @@
 """Score one request in a process of its own, as `podium models predict` does: load, decode, predict, encode, end.
 
-    python -m podium.worker.score --owner-fd N < one line of JSON (folder, mlmodel, content_type), then the body
+    python -m podium.worker.score --owner-fd N < one line of JSON (folder, mlmodel, content_type, allows_code), the body
                                                > one line of JSON (error: null or a sentence), then the answer
 
 What the model's own code prints goes to stderr, so that stdout holds the answer alone.
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from podium.domain.load_terms import LoadTerms
 from podium.errors import ModelError, PodiumError
 
 
@@ -27,7 +28,8 @@ def score(order: dict[str, Any], body: bytes) -> bytes:
     from podium.models.load import load_predictor
     from podium.protocols.mlflow.codec import decode, encode
 
-    predictor = load_predictor(Path(order["folder"]), order["mlmodel"])
+    terms = LoadTerms(allows_code=order.get("allows_code", True))
+    predictor = load_predictor(Path(order["folder"]), order["mlmodel"], terms=terms)
     decoded = decode(body, order["content_type"], predictor.signature)
     return encode(predictor.predict(decoded.data, decoded.params), decoded.is_enveloped)
 

@@ -1,0 +1,118 @@
+"""CatBoost models: `podium.catboost.save_model`, `log_model` and `load_model`, with MLflow's parameters.
+
+By position they are MLflow's as far as the two lists agree; the rest is taken by name only, so that none is misread.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from podium.api import packaging
+from podium.api.packaging import ModelInfo
+from podium.flavors.catboost import load_model as load_native
+from podium.flavors.contract import Stored
+from podium.models.load import flavors_of, put_code_on_path
+from podium.models.mlmodel import read_mlmodel
+
+__all__ = ["load_model", "log_model", "save_model"]
+
+
+def save_model(
+    cb_model: Any,
+    path: Path | str,
+    conda_env: Mapping[str, Any] | str | Path | None = None,
+    code_paths: Sequence[str | Path] | None = None,
+    *,
+    signature: Any = None,
+    input_example: Any = None,
+    pip_requirements: Sequence[str] | str | Path | None = None,
+    extra_pip_requirements: Sequence[str] | str | Path | None = None,
+    format: str = "cbm",  # noqa: A002 - MLflow's name for it
+    pool: Any = None,
+    pyfunc_predict_fn: str = "predict",
+    metadata: Mapping[str, Any] | None = None,
+    row_independent: bool | None = None,
+) -> None:
+    """Write a CatBoost model as a model folder; MLflow loads it with `mlflow.catboost` and `mlflow.pyfunc`.
+
+    Arguments of its own (the others, and what is raised: see `podium.save_model`):
+        cb_model: A trained CatBoost, CatBoostClassifier, CatBoostRegressor or CatBoostRanker.
+        path: The folder; must not exist, or be empty.
+        format: `cbm` or `json`.
+        pool: What CatBoost wants beside the model for `json` where there are categories.
+        pyfunc_predict_fn: `predict`, `predict_proba` or `predict_log_proba`. MLflow has no such choice here: plain MLflow
+            answers predict.
+    """
+    packaging.save_model(
+        cb_model,
+        path,
+        flavor="catboost",
+        signature=signature,
+        input_example=input_example,
+        pip_requirements=pip_requirements,
+        extra_pip_requirements=extra_pip_requirements,
+        conda_env=conda_env,
+        code_paths=code_paths,
+        metadata=metadata,
+        row_independent=row_independent,
+        format=format,
+        pool=pool,
+        pyfunc_predict_fn=pyfunc_predict_fn,
+    )
+
+
+def log_model(
+    cb_model: Any,
+    artifact_path: str | None = None,
+    conda_env: Mapping[str, Any] | str | Path | None = None,
+    code_paths: Sequence[str | Path] | None = None,
+    registered_model_name: str | None = None,
+    signature: Any = None,
+    input_example: Any = None,
+    *,
+    pip_requirements: Sequence[str] | str | Path | None = None,
+    extra_pip_requirements: Sequence[str] | str | Path | None = None,
+    format: str = "cbm",  # noqa: A002 - MLflow's name for it
+    pool: Any = None,
+    pyfunc_predict_fn: str = "predict",
+    metadata: Mapping[str, Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+    name: str | None = None,
+    row_independent: bool | None = None,
+) -> ModelInfo:
+    """Save a CatBoost model into podium's store, and register it where `registered_model_name` is given.
+
+    Args: see `save_model` here, and `podium.log_model`. `artifact_path` is MLflow's old word for `name`.
+    """
+    return packaging.log_model(
+        cb_model,
+        name or artifact_path,
+        registered_model_name=registered_model_name,
+        tags=tags,
+        params=params,
+        metadata=metadata,
+        flavor="catboost",
+        signature=signature,
+        input_example=input_example,
+        pip_requirements=pip_requirements,
+        extra_pip_requirements=extra_pip_requirements,
+        conda_env=conda_env,
+        code_paths=code_paths,
+        row_independent=row_independent,
+        format=format,
+        pool=pool,
+        pyfunc_predict_fn=pyfunc_predict_fn,
+    )
+
+
+def load_model(model_uri: str | Path) -> Any:
+    """The model itself, of `models:/name/version`, `models:/name/stage`, … or a folder.
+
+    Raises:
+        NotFound, DigestMismatch, InvalidModel, LoadFailed, MissingDependency.
+    """
+    folder = packaging.fetch(model_uri)
+    flavors = flavors_of(read_mlmodel(folder))
+    put_code_on_path(folder, flavors)
+    return load_native(Stored(folder, flavors))

@@ -1,0 +1,32 @@
+"""When a server with several endpoints says that it is ready: what balancers and probes go by. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How one endpoint stands.
+
+    Args:
+        serves: Some version of it answers now.
+        is_hopeless: None ever did, and none will until something else is wanted: see `rollout.is_hopeless`.
+    """
+
+    serves: bool
+    is_hopeless: bool = False
+
+
+def is_ready(outlooks: Iterable[Outlook], was_ready: bool) -> bool:
+    """Whether the server is to be sent requests.
+
+    At the start only once it is decided of each endpoint whether it serves: a balancer that came earlier would get errors
+    for those that still load. From then on as long as any endpoint serves: one model's trouble takes nobody else's away.
+
+    Args:
+        outlooks: Of each endpoint.
+        was_ready: Whether this was ever true before.
+    """
+    known = list(outlooks)
+    is_decided = all(outlook.serves or outlook.is_hopeless for outlook in known)
+    return any(outlook.serves for outlook in known) and (was_ready or is_decided)
