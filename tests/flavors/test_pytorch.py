@@ -152,6 +152,17 @@ def test_a_graph_of_mlflows_for_one_row_is_known_as_such(tmp_path: Path) -> None
     assert FLAVOR.rows(FLAVOR.load(Stored(tmp_path, flavors)), None).static_batch == 1
 
 
+def test_a_graph_keeps_refusing_what_it_was_not_made_for(tmp_path: Path) -> None:
+    """Its own checks are asked once for each form of input, and never skipped for another."""
+    loaded = kept(tmp_path, Net(), ROWS)
+    for count in (1, 3, 3, 1):
+        assert loaded.predict(ROWS[:count]).shape == (count, 2)
+
+    for wrong in (ROWS[:, :3], ROWS.astype(np.float64), ROWS[0]):
+        with pytest.raises((AssertionError, RuntimeError, ValueError)):
+            loaded.predict(wrong)
+
+
 def test_more_axes_than_the_rows_may_vary(tmp_path: Path) -> None:
     class Mean(nn.Module):
         def forward(self, tokens: torch.Tensor) -> torch.Tensor:

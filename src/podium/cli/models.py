@@ -45,6 +45,7 @@ _VERSION = VersionNumber()
 
 # command: (module, attribute); imported when it runs, for `podium models list` needs no server.
 _AS_IN_MLFLOW = {
+    "accelerate": ("podium.cli.models_accelerate", "accelerate"),
     "build-docker": ("podium.cli.models_docker", "build_docker"),
     "compare": ("podium.cli.models_compare", "compare"),
     "generate-dockerfile": ("podium.cli.models_docker", "generate_dockerfile"),

@@ -6,6 +6,7 @@ order. A shortcut is only ever a claim: `worker/shortcut.py` runs it against the
 arrays, and uses it where no bit differs.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,25 @@ def claims_of(estimator: Any, method: str, inputs: Inputs) -> list[Claim]:
     # Which of BLAS' kernels runs, and with it the last bit, depends on the matrix' order in memory.
     orders = ("C",) if final.is_layout_free else ("F", "C") if inputs.names is not None else ("C", "F")
     return [_claim(estimator, found, matrix, final, order, edges) for order in orders]
+
+
+def prepared(estimator: Any, method: str, inputs: Inputs) -> tuple[Callable[[Batch], Any], int, Any] | None:
+    """A pipeline's steps before the last one as an exact function, how many columns it makes, and the last step.
+
+    None where a step is not known, or there are none.
+    """
+    if type(estimator).__name__ != "Pipeline" or not is_own(estimator, (method,)) or not answers_in_arrays():
+        return None
+    try:
+        matrix, _ = _compiled(Steps(inputs, KNOWN), estimator, method)
+    except NotTakenError:
+        return None
+
+    def rows_of(batch: Batch) -> Any:
+        with np.errstate(over="raise", invalid="raise"):
+            return matrix.run(batch)
+
+    return rows_of, len(matrix.origins), estimator.steps[-1][1]
 
 
 def _compiled(steps: Steps, estimator: Any, method: str) -> tuple[Numbers, Final | None]:

@@ -26,6 +26,10 @@ def _scaled(steps: Steps, scaler: Any, stage: Stage) -> Stage:
         minus, over = (None if each is None else each.astype(dtype) for each in (minus, over))
     bounds = scaler.feature_range if getattr(scaler, "clip", False) else None
 
+    for i, origin in enumerate(before.origins):
+        if origin is not None and origin[1:] == (1.0, 0.0):
+            steps.categories.setdefault(origin[0], []).extend(_seen_by(scaler, i))
+
     def run(batch: Batch) -> Any:
         rows = before.run(batch).astype(dtype, copy=False)
         if minus is not None:
@@ -37,18 +41,22 @@ def _scaled(steps: Steps, scaler: Any, stage: Stage) -> Stage:
             rows += plus
         return rows if bounds is None else np.clip(rows, *bounds)
 
-    origins = list(before.origins)
-    for i, origin in enumerate(origins):
-        if origin is not None:
-            factor, shift = 1.0, 0.0
-            if minus is not None:
-                shift -= float(minus[i])
-            if over is not None:
-                factor, shift = factor / float(over[i]), shift / float(over[i])
-            if times is not None:
-                factor, shift = factor * float(times[i]), shift * float(times[i]) + float(plus[i])
-            origins[i] = (origin[0], origin[1] * factor, origin[2] * factor + shift)
-    return Numbers(run, dtype, tuple(origins))
+    factors = (1.0 if over is None else 1.0 / over) * (1.0 if times is None else times) * np.ones(len(before.origins))
+    shifts = (0.0 if minus is None else -minus) * factors + (0.0 if plus is None else plus)
+    moved = zip(before.origins, factors.tolist(), shifts.tolist(), strict=True)
+    origins = tuple(None if each is None else (each[0], each[1] * f, each[2] * f + s) for each, f, s in moved)
+    return Numbers(run, dtype, origins)
+
+
+def _seen_by(scaler: Any, column: int) -> list[float]:
+    """What a scaler tells of the numbers that it was fitted with: where their middle and their ends are."""
+    if type(scaler).__name__ == "MinMaxScaler":
+        return [float(scaler.data_min_[column]), float(scaler.data_max_[column])]
+    middle = getattr(scaler, "mean_", None) if hasattr(scaler, "mean_") else getattr(scaler, "center_", None)
+    spread = getattr(scaler, "scale_", None)
+    center = 0.0 if middle is None else float(middle[column])
+    width = 1.0 if spread is None else float(spread[column])
+    return [center - width, center, center + width]
 
 
 _SCALES: Mapping[str, Callable[[Any], tuple[Any, Any, Any, Any]]] = {

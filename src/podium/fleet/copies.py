@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.artifacts.copies import verified_copy
+from podium.artifacts.derived import conversions_of
 from podium.artifacts.digest import digest_folder
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.domain.worker_variables import kept_variables, names_in
@@ -38,6 +39,7 @@ class Prepared:
         requirements: Requirement lines; `packages` are their names.
         environment: The Python that its workers run in; held as long as the version is known.
         home: podium's, of which its workers need nothing but the copy and the environment.
+        conversion: The folder of its accepted conversion, or None.
     """
 
     folder: Path
@@ -48,6 +50,7 @@ class Prepared:
     packages: list[str]
     environment: Environment
     home: Path | None = None
+    conversion: Path | None = None
 
     @property
     def python(self) -> str:
@@ -158,7 +161,8 @@ class Copies:
         if missing := missing_variables(target, os.environ, self._world.variables):
             names = ", ".join(missing)
             tell(f"the model was saved with variables that its workers do not get: {names}; worker_env passes them")
-        return replace(prepared, home=self._home.root)
+        accepted = [each for each in conversions_of(self._home.derived, prepared.digest) if each.is_accepted]
+        return replace(prepared, home=self._home.root, conversion=accepted[0].folder if accepted else None)
 
 
 def missing_variables(folder: Path, environ: Mapping[str, str], named: tuple[str, ...]) -> list[str]:

@@ -19,7 +19,7 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
     replicas          [{id, version, state, step, pid, rss_bytes, max_batch_rows, device: {device, name, used_bytes,
                       total_bytes} or null}]; replicas_wanted
     model             of what serves, or null: {version, digest, is_verified, flavor, python, executable, batching: {is_on,
-                      reason}, runtime, requirements: {are_met, mismatches}, warnings, load_s}
+                      reason}, runtime, proof, requirements: {are_met, mismatches}, warnings, load_s}
     failed            [{version, cause, message, at, is_vetoed}], newest last; is_vetoed: not tried again
                       until another is wanted
     restarts          {workers}; swaps
@@ -286,6 +286,7 @@ def _model(serving: str | None, served: Mapping[str, Served]) -> dict[str, Any] 
         "executable": ready.executable,
         "batching": {"is_on": ready.is_batching, "reason": ready.batching_reason},
         "runtime": ready.runtime,
+        "proof": ready.proof,
         "requirements": {"are_met": not unmet, "mismatches": unmet},
         "warnings": list(ready.warnings),
         "load_s": round(ready.load_s, 3),

@@ -12,7 +12,7 @@ from podium.settings.declared import Kind, declare
 from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, EnvironmentSettings, environment_order
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
-RUNTIMES = ("auto", "original")
+RUNTIMES = ("auto", "exact", "onnx", "original")
 ISOLATIONS = ("none", "user", "sandbox")
 
 # Said under [serve], by a variable or a flag it is meant for every model; under [models.NAME] for that one.
@@ -28,7 +28,8 @@ class ModelSettings:
         batching: A `domain.batching.BatchingMode`.
         max_batch_rows, gather_percent, max_queue_rows: As in `transport.messages.Load`.
         is_row_independent: Whoever serves the model declares that each row is answered by itself.
-        runtime: `auto` answers by a shortcut where one is proven to change no bit; `original` by the model's own method.
+        runtime: What may answer, once proven: `exact` a shortcut that changes no bit, `onnx` an accepted conversion before
+            that, `auto` a shortcut before a conversion; `original` the model's own method alone.
         threads: For BLAS, OpenMP and onnxruntime in each worker.
         device, precision, compiles: As in `domain.load_terms.LoadTerms`.
         load_timeout_s: A version that is not ready by then has failed to load.
@@ -52,7 +53,11 @@ class ModelSettings:
         False, "row_independent", Kind.SWITCH, "Declare that each row is answered by itself: batching is on."
     )
     runtime: str = _model(
-        "auto", "runtime", Kind.WORD, "A shortcut proven equal to the model's own method, or that itself.", choices=RUNTIMES
+        "auto",
+        "runtime",
+        Kind.WORD,
+        "What may answer: any proven way, an exact one, ONNX first, the model.",
+        choices=RUNTIMES,
     )
     threads: int = _model(1, "threads", Kind.COUNT, "Threads of each worker's numeric libraries.")
     device: str = _model(
