@@ -270,7 +270,8 @@ def _tell_of(asking: Asking, request: Request, because: str) -> None:
 
 def _said(asking: Asking, built: Built, because: str) -> Environment:
     tool = "built" if built.seconds else "an environment that was built meanwhile"
-    asking.tell(f"environment: built in {built.seconds:.1f} s, {built.python}")
+    when = f"built in {built.seconds:.1f} s" if built.seconds else "somebody else built it meanwhile"
+    asking.tell(f"environment: {when}, {built.python}")
     environment = _environment(built, f"{tool}: {because}")
     if built.verdict is not None and built.verdict.scores is False:
         notice = f"the model's example does not score in it: {built.verdict.message}"
