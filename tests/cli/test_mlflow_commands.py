@@ -307,7 +307,7 @@ def test_a_server_that_is_stopped_while_it_builds_ends(house, telling, shelf):
         env=house.environment,
         cwd=house.folder,
         stdout=subprocess.DEVNULL,
-        stderr=(house.folder / "said.txt").open("w"),
+        stderr=os.open(house.folder / "said.txt", os.O_CREAT | os.O_WRONLY),
         start_new_session=True,
     )
     said = house.folder / "said.txt"
