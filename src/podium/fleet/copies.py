@@ -14,6 +14,7 @@ from typing import Any
 from podium.artifacts.copies import verified_copy
 from podium.artifacts.derived import conversions_of
 from podium.artifacts.digest import digest_folder
+from podium.artifacts.signing import signature_of, verify_elsewhere
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.domain.worker_variables import kept_variables, names_in
 from podium.environments.choice import Asking, Environment, choose, root_of
@@ -65,6 +66,7 @@ class Copies:
         home: Keeps the environments that are built for versions.
         order: Which environment.
         tell: Called on the event loop's thread with lines for people.
+        verify_key: The public key that must have signed a model.
         world: Where workers live: a model that is tried in its environment lives there too.
         readers: Id of the group that workers of another user have: the copies are theirs to read, and lie where they can
             be reached without podium's home.
@@ -80,10 +82,12 @@ class Copies:
         terms: LoadTerms = DEFAULT_TERMS,
         readers: int | None = None,
         world: World = OPEN,
+        verify_key: str | None = None,
     ) -> None:
         self._root = root if readers is None else shared_folder()
         self._readers = readers
         self._world = world
+        self._verify_key = verify_key
         self._home = home
         self._order = order
         self._tell = tell
@@ -150,6 +154,8 @@ class Copies:
 
     def _make(self, resolved: Resolved, target: Path, tell: Callable[[str], None]) -> Prepared:
         def environment(folder: Path, mlmodel: dict[str, Any]) -> Environment:
+            if self._verify_key is not None:
+                verify_elsewhere(folder, signature_of(resolved.folder.absolute()), Path(self._verify_key))
             check_code(folder, mlmodel, self._terms)
             if self._readers is not None:
                 share(folder, self._readers)

@@ -217,6 +217,7 @@ class WorkerReplica:
             self.prepared.folder,
             self.prepared.home,
             has_devices=settings.terms.device != "cpu",
+            conversion=self.prepared.conversion,
             more=self._assignment.environ,
         )
         board, log = {"--board-fd": self.board}, self._assignment.log

@@ -35,7 +35,9 @@ class ModelSettings:
         load_timeout_s: A version that is not ready by then has failed to load.
         mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
         env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
+        worker_python: As `python` there.
         isolation, worker_user: As in `fleet.isolation.World`; `worker_env` are its `variables`.
+        verify_key: Path of the key that has signed every model which is loaded here.
         worker_memory: Bytes of resident memory.
         allow_code: As `allows_code` in `domain.load_terms.LoadTerms`.
         environments: How environments are built, the same for all models of a server.
@@ -82,6 +84,9 @@ class ModelSettings:
     installs_mlflow: bool = _model(
         False, "install_mlflow", Kind.SWITCH, "Build mlflow into the environment, also where podium does without."
     )
+    worker_python: str | None = _model(
+        None, "worker_python", Kind.TEXT, "Interpreter of an environment that is there already; env_manager is not asked."
+    )
     allow_code: bool = _model(
         True, "allow_code", Kind.SWITCH, "Load models whose files run code: pickles, modules, loaders of their own."
     )
@@ -95,6 +100,9 @@ class ModelSettings:
     worker_user: str | None = _model(None, "worker_user", Kind.TEXT, "Whom workers run as, with isolation user.")
     worker_env: tuple[str, ...] = _model(
         (), "worker_env", Kind.NAMES, "More of the server's variables that workers get, by name.", default_text="none"
+    )
+    verify_key: str | None = _model(
+        None, "verify_key", Kind.TEXT, "A public key (PEM): only models that it verifies are loaded.", default_text="none"
     )
     worker_memory: int | None = _model(
         None, "worker_memory", Kind.BYTES, "Memory beyond which a worker is ended.", least=64 << 20, default_text="none"
@@ -139,4 +147,6 @@ class ModelSettings:
     @property
     def environment(self) -> EnvironmentOrder:
         """Which Python each version's workers run in; MLflow's own variables have their say."""
-        return environment_order(self.env_manager, os.environ, self.installs_mlflow, settings=self.environments)
+        return environment_order(
+            self.env_manager, os.environ, self.installs_mlflow, settings=self.environments, python=self.worker_python
+        )
