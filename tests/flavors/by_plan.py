@@ -33,8 +33,13 @@ def plan_of(data: Any) -> InputPlan:
 
 def shortcut_for(model: Any, data: Any, method: str = "predict", example: Any = None) -> Shortcut | None:
     """What a worker would answer by, proven; None where the model answers by itself."""
+    return shortcut_of(LoadedEstimator(model, method), data, example)
+
+
+def shortcut_of(loaded: Any, data: Any, example: Any = None) -> Shortcut | None:
+    """The same for a model that a flavor loaded."""
     plan = plan_of(data)
-    predictor = Predictor(LoadedEstimator(model, method), signature_of(data), "sklearn", RowIndependence(True, ""), {})
+    predictor = Predictor(loaded, signature_of(data), "a flavor", RowIndependence(True, ""), {})
     return find_shortcut(predictor, plan, Assembler(plan), example)
 
 

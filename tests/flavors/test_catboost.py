@@ -7,16 +7,18 @@ import catboost
 import numpy as np
 import pandas as pd
 import pytest
+from by_plan import answer_by, as_served, is_same, plan_of, shortcut_of
 from thread_counts import started_threads
 
 from podium.errors import InvalidInput, InvalidModel
 from podium.flavors.catalog import flavor_claiming
 from podium.flavors.catboost import CatBoostFlavor
 from podium.flavors.contract import Stored
+from podium.models.assemble import Batches
 
 FLAVOR = CatBoostFlavor()
 RNG = np.random.default_rng(5)
-X = pd.DataFrame(RNG.standard_normal((120, 3)), columns=["age", "income in k", "days"])
+X = pd.DataFrame(RNG.standard_normal((120, 2)), columns=["age", "income in k"]).assign(days=RNG.integers(-9, 9, 120))
 TWO = np.where(X["age"] + X["days"] > 0, "yes", "no")
 THREE = np.digitize(X["age"], [-0.5, 0.5])
 QUIET: dict[str, Any] = {"iterations": 5, "verbose": 0, "allow_writing_files": False, "thread_count": 1}
@@ -47,20 +49,18 @@ MODELS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", list(MODELS))
 def test_each_kind_comes_back_as_itself_and_has_an_equal_shortcut(tmp_path: Path, name: str) -> None:
-    """To the last bit, in rows and in columns; params are ignored, as in MLflow."""
+    """To the last bit, with columns of several types; params are ignored, as in MLflow."""
     make, method = MODELS[name]
     model = make()
     found = loaded(tmp_path, model, pyfunc_predict_fn=method)
-    claim = found.shortcut()
+    shortcut = shortcut_of(found, X)
 
     assert flavor_claiming(model).name == "catboost"
     assert type(found.native) is type(model)
     assert getattr(model, method)(X).tolist() == found.predict(X, {"prediction_type": "RawFormulaVal"}).tolist()
+    assert shortcut is not None
     for size in (1, 2, 7, 64):
-        expected = found.predict(X[:size])
-        for rows in (np.array(X[:size], order="C"), np.array(X[:size], order="F")):
-            answer = claim[0](rows)
-            assert (expected.dtype, expected.shape, expected.tolist()) == (answer.dtype, answer.shape, answer.tolist())
+        assert is_same(found.predict(as_served(X[:size])), answer_by(shortcut, X[:size]))
 
 
 def test_json_answers_as_the_binary_format_does(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_categories_are_taken_as_text(tmp_path: Path) -> None:
     found = loaded(tmp_path, model)
 
     assert np.array_equal(model.predict(COLOURS), found.predict(COLOURS.astype({"colour": object})))
-    assert found.shortcut() is None
+    assert found.claims(Batches(plan_of(COLOURS[["size"]])).inputs) == []
 
 
 def test_missing_numbers_are_missing(tmp_path: Path) -> None:
@@ -137,3 +137,13 @@ def test_a_model_file_that_lies_is_refused(tmp_path: Path, change: dict[str, str
 
     with pytest.raises(InvalidModel, match=message):
         FLAVOR.load(Stored(tmp_path, entries))
+
+
+def test_a_json_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
+    """CatBoost itself answers with what it has of it."""
+    saved = FLAVOR.save(classifier(), tmp_path, format="json")
+    whole = (tmp_path / "model.cb").read_bytes()
+    (tmp_path / "model.cb").write_bytes(whole[: len(whole) - 4])
+
+    with pytest.raises(InvalidModel, match="damaged"):
+        FLAVOR.load(Stored(tmp_path, saved.flavors))

@@ -7,16 +7,18 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+from by_plan import answer_by, as_served, is_same, plan_of, shortcut_of
 from thread_counts import started_threads
 
 from podium.errors import InvalidInput, InvalidModel
 from podium.flavors.catalog import flavor_claiming
 from podium.flavors.contract import Stored
 from podium.flavors.lightgbm import LightGBMFlavor
+from podium.models.assemble import Batches
 
 FLAVOR = LightGBMFlavor()
 RNG = np.random.default_rng(4)
-X = pd.DataFrame(RNG.standard_normal((200, 3)), columns=["age", "income in k", "days"])
+X = pd.DataFrame(RNG.standard_normal((200, 2)), columns=["age", "income in k"]).assign(days=RNG.integers(-2, 3, 200))
 TWO = np.where(X["age"] + X["days"] > 0, "yes", "no")
 THREE = np.digitize(X["age"], [-0.5, 0.5])
 COLOURS = pd.DataFrame(
@@ -99,7 +101,7 @@ def test_an_objective_of_the_users_goes_by_cloudpickle(tmp_path: Path) -> None:
         found = loaded(tmp_path, model)
 
     assert np.array_equal(model.predict(X), found.predict(X))
-    assert found.shortcut() is None
+    assert shortcut_of(found, X) is None
 
 
 def test_a_model_of_mlflow_2_names_no_format(tmp_path: Path) -> None:
@@ -125,7 +127,7 @@ def test_text_and_codes_are_the_categories_that_they_were_in_training(tmp_path: 
     assert len(set(model.predict(COLOURS))) > 4
     assert np.array_equal(model.predict(COLOURS), found.predict(plain))
     assert np.array_equal(model.predict(COLOURS[150:152]), found.predict(plain[150:152]))
-    assert found.shortcut() is None
+    assert found.claims(Batches(plan_of(COLOURS[["size"]])).inputs) == []
 
 
 def test_a_category_that_it_never_saw_is_a_missing_one(tmp_path: Path) -> None:
@@ -150,34 +152,31 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_the_shortcut_answers_to_the_last_bit(tmp_path: Path, name: str) -> None:
-    """A plain matrix, of either order in memory, in place of a data frame."""
+def test_the_shortcut_is_proven_and_answers_to_the_last_bit(tmp_path: Path, name: str) -> None:
+    """A plain matrix in place of a data frame, also where its columns are of several types."""
     make, method = MODELS[name]
     found = loaded(tmp_path, make(), pyfunc_predict_fn=method)
-    claim = found.shortcut()
-    assert claim is not None
+    shortcut = shortcut_of(found, X)
+    assert shortcut is not None
 
     for size in (1, 2, 7, 64):
-        expected = found.predict(X[:size])
-        for rows in (np.array(X[:size], order="C"), np.array(X[:size], order="F")):
-            answer = claim[0](rows)
-            assert (type(expected), expected.dtype, expected.shape) == (type(answer), answer.dtype, answer.shape)
-            assert expected.tolist() == answer.tolist()
+        assert is_same(found.predict(as_served(X[:size])), answer_by(shortcut, X[:size]))
 
 
 def test_whole_numbers_beyond_float32_are_left_to_the_model(tmp_path: Path) -> None:
     """A table of them becomes float64, an array float32: the shortcut cannot know which."""
-    claim = loaded(tmp_path, booster()).shortcut()
+    shortcut = shortcut_of(loaded(tmp_path, booster()), X)
+    assert shortcut is not None
 
     with pytest.raises(ValueError, match="float32"):
-        claim[0](np.full((1, 3), 2**24 + 1))
+        answer_by(shortcut, X[:1].assign(days=2**24 + 1))
 
 
 def test_params_of_training_that_change_predictions_leave_no_shortcut(tmp_path: Path) -> None:
     """The estimator alone passes them on."""
     model = lightgbm.LGBMClassifier(n_estimators=5, n_jobs=1, verbose=-1, pred_early_stop=True).fit(X, TWO)
 
-    assert loaded(tmp_path, model).shortcut() is None
+    assert shortcut_of(loaded(tmp_path, model), X) is None
 
 
 @pytest.mark.slow
@@ -212,3 +211,33 @@ def test_a_damaged_file_is_told_from_a_model(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidModel, match="damaged or no LightGBM model"):
         FLAVOR.load(Stored(tmp_path, saved.flavors))
+
+
+AS_BOOSTER = {"lightgbm": {"data": "model.lgb"}, "python_function": {"loader_module": "mlflow.lightgbm"}}
+
+
+def saved_text(folder: Path) -> str:
+    FLAVOR.save(booster(), folder)
+    return (folder / "model.lgb").read_text()
+
+
+def test_a_file_that_was_cut_off_is_refused_before_lightgbm_ends_the_process(tmp_path: Path) -> None:
+    """In its head, in a tree, in its parameters; what lacks only the end marks, as files of LightGBM 2.0 do, is read."""
+    whole = saved_text(tmp_path)
+    ends = [whole.index("Tree=0"), whole.index("Tree=1") + 40, whole.index("Tree=2") - 2, whole.index("[boosting")]
+
+    for end in ends:
+        (tmp_path / "model.lgb").write_text(whole[:end])
+        with pytest.raises(InvalidModel, match="damaged"):
+            FLAVOR.load(Stored(tmp_path, AS_BOOSTER))
+    (tmp_path / "model.lgb").write_text(whole[: whole.index("end of trees")])
+    assert len(FLAVOR.load(Stored(tmp_path, AS_BOOSTER)).predict(X)) == len(X)
+
+
+def test_a_tree_that_is_gone_is_noticed(tmp_path: Path) -> None:
+    """The head says how long each is."""
+    whole = saved_text(tmp_path)
+    (tmp_path / "model.lgb").write_text(whole[: whole.index("Tree=1")] + whole[whole.index("Tree=2") :])
+
+    with pytest.raises(InvalidModel, match=r"not where its head says|ends inside"):
+        FLAVOR.load(Stored(tmp_path, AS_BOOSTER))

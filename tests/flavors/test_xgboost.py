@@ -7,17 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from by_plan import answer_by, as_served, is_same, plan_of, shortcut_of
 
 from podium.domain.load_terms import LoadTerms
 from podium.errors import InvalidInput, InvalidModel, LoadFailed
 from podium.flavors.catalog import flavor_claiming
 from podium.flavors.contract import Stored
 from podium.flavors.xgboost import XGBoostFlavor, load_model
+from podium.models.assemble import Batches
 
 FLAVOR = XGBoostFlavor()
 RNG = np.random.default_rng(3)
 NAMES = ["age", "income in k", "days"]
-X = pd.DataFrame(RNG.standard_normal((120, 3)), columns=NAMES)
+X = pd.DataFrame(RNG.standard_normal((120, 2)), columns=NAMES[:2]).assign(days=RNG.integers(-2, 3, 120))
 Y = (X["age"] * 2 + X["days"] > 0).astype(int)
 THREE = np.digitize(X["age"], [-0.5, 0.5])
 COLOURS = pd.DataFrame({"size": np.arange(40.0), "colour": pd.Categorical(["red", "green", "blue", "grey"] * 10)})
@@ -130,7 +132,7 @@ def test_text_is_the_category_that_it_was_in_training(tmp_path: Path, kind: str)
     assert np.array_equal(expected, found.predict(texts))
     # Codes go by the value, not by what else is in the batch.
     assert np.array_equal(expected[3:5], found.predict(texts[3:5]))
-    assert found.shortcut() is None
+    assert found.claims(Batches(plan_of(COLOURS[["size"]])).inputs) == []
 
 
 def test_a_category_that_it_never_saw_is_refused(tmp_path: Path) -> None:
@@ -153,17 +155,14 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-def test_the_shortcut_answers_to_the_last_bit(tmp_path: Path, name: str) -> None:
-    """A plain matrix, of either order in memory, in place of a data frame."""
+def test_the_shortcut_is_proven_and_answers_to_the_last_bit(tmp_path: Path, name: str) -> None:
+    """A plain matrix in place of a data frame, also where its columns are of several types."""
     found = loaded(tmp_path, MODELS[name]())
-    claim = found.shortcut()
-    assert claim is not None
+    shortcut = shortcut_of(found, X)
+    assert shortcut is not None
 
     for size in (1, 2, 7, 64):
-        expected = found.predict(X[:size])
-        for rows in (np.array(X[:size], order="C"), np.array(X[:size], order="F")):
-            answer = claim[0](rows)
-            assert (expected.dtype, expected.shape, expected.tobytes()) == (answer.dtype, answer.shape, answer.tobytes())
+        assert is_same(found.predict(as_served(X[:size])), answer_by(shortcut, X[:size]))
 
 
 @pytest.mark.parametrize("kind", ["dart", "gblinear"])
@@ -172,17 +171,18 @@ def test_what_predicts_otherwise_in_place_has_no_shortcut(tmp_path: Path, kind: 
     model = booster(booster=kind)
     found = loaded(tmp_path, model)
 
-    assert found.shortcut() is None
+    assert shortcut_of(found, X) is None
     assert np.array_equal(model.predict(xgboost.DMatrix(X)), found.predict(X))
 
 
-@pytest.mark.parametrize("rows", [np.full((1, 3), 1e39), np.full((1, 3), 2**24 + 1)])
-def test_the_shortcut_takes_no_number_that_float32_does_not_hold(tmp_path: Path, rows: Any) -> None:
+@pytest.mark.parametrize("column", [{"age": 1e39}, {"days": 2**24 + 1}])
+def test_the_shortcut_takes_no_number_that_float32_does_not_hold(tmp_path: Path, column: dict[str, Any]) -> None:
     """The model's own predict then answers, or refuses."""
-    claim = loaded(tmp_path, booster()).shortcut()
+    shortcut = shortcut_of(loaded(tmp_path, booster()), X)
+    assert shortcut is not None
 
     with pytest.raises((FloatingPointError, ValueError)):
-        claim[0](rows)
+        answer_by(shortcut, X[:1].assign(**column))
 
 
 def test_xgboosts_own_classes_answer_row_by_row_and_others_are_not_known_to(tmp_path: Path) -> None:
@@ -261,3 +261,15 @@ def test_what_cannot_be_saved_is_refused(tmp_path: Path, model: Any, options: di
     """With what could."""
     with pytest.raises(InvalidInput, match=message):
         FLAVOR.save(model, tmp_path, **options)
+
+
+@pytest.mark.parametrize("kind", ["gbtree", "gblinear", "dart"])
+def test_a_file_that_was_cut_off_is_refused_before_xgboost_reads_behind_its_end(tmp_path: Path, kind: str) -> None:
+    """It ends the process at some places, and takes all memory at others."""
+    stored = saved(tmp_path, booster(booster=kind))
+    whole = (tmp_path / "model.ubj").read_bytes()
+
+    for size in range(2, len(whole), len(whole) // 40):
+        (tmp_path / "model.ubj").write_bytes(whole[:size])
+        with pytest.raises(InvalidModel, match=r"damaged|cannot read"):
+            load_model(stored)

@@ -1,10 +1,12 @@
 """What tree boosters take: plain matrices in their own precision, and tables whose text is what they know as categories."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from podium.flavors.claims import Batch, Claim, Inputs
 
 # Up to here float32 holds every whole number, so that it does not matter by which way one becomes a float.
 _EXACT = 2**24
@@ -48,28 +50,49 @@ def has_categories(frame: Any) -> bool:
     return any(hasattr(dtype, "categories") for dtype in frame.dtypes)
 
 
+def matrix_claims(call: Callable[[Any], Any], what: str, inputs: Inputs) -> list[Claim]:
+    """The claim that a function of one matrix answers a batch; none where an input is no number.
+
+    Args:
+        call: Takes a matrix in the type that all of the inputs have in common.
+        what: For people: "its own trees on a matrix".
+        inputs: What a batch has.
+    """
+    kinds = [each for each in inputs.dtypes if each is not None and each.kind in "fiub"]
+    if len(kinds) < len(inputs.dtypes):
+        return []
+    common = np.result_type(*kinds)
+    is_one_part = inputs.places == tuple((0, i) for i in range(len(kinds)))
+
+    def joined(batch: Batch) -> Any:
+        for part in batch.parts:
+            _check_exact(part)
+        if is_one_part:
+            return np.asarray(batch.parts[0])
+        rows = np.empty((batch.rows, len(kinds)), common)
+        for i, (part, column) in enumerate(inputs.places):
+            rows[:, i] = batch.parts[part][:, column]
+        return rows
+
+    return [Claim(lambda batch: call(joined(batch)), what)]
+
+
 def as_float32(rows: Any) -> Any:
     """A matrix in float32, row after row.
 
     Raises:
         FloatingPointError: A number is too large for it.
-        ValueError: A whole number is too large for it to hold exactly.
     """
-    _check_exact(rows)
     with np.errstate(over="raise"):
         return rows.astype(np.float32, order="C")
 
 
 def as_floats(rows: Any) -> Any:
-    """A matrix row after row; float32 and float64 as they are, whole numbers as float64.
-
-    Raises:
-        ValueError: A whole number is too large for float32 to hold exactly.
-    """
-    _check_exact(rows)
+    """A matrix row after row; float32 and float64 as they are, whole numbers as float64."""
     return np.ascontiguousarray(rows, rows.dtype if rows.dtype.kind == "f" else np.float64)
 
 
 def _check_exact(rows: Any) -> None:
+    """Raise ValueError for a whole number that float32 does not hold exactly: a library may go either way."""
     if rows.dtype.kind == "i" and rows.size and (rows.max() > _EXACT or rows.min() < -_EXACT):
         raise ValueError("a whole number beyond what float32 holds exactly")

@@ -1,5 +1,6 @@
 """CatBoost: CatBoost's own binary format, or another of its formats that it reads back."""
 
+import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import Any
 
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
-from podium.flavors.booster_inputs import as_float32
+from podium.flavors.booster_inputs import as_float32, matrix_claims
+from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.folders import part_of
 from podium.flavors.threads import granted_threads
@@ -37,12 +39,12 @@ class LoadedModel:
     def hasten(self) -> None:
         """Nothing."""
 
-    def shortcut(self) -> tuple[Callable[[Any], Any], str] | None:
+    def claims(self, inputs: Inputs) -> list[Claim]:
         """Its own method on a matrix, where all of its features are numbers."""
         if self.native.get_cat_feature_indices():
-            return None
+            return []
         call, threads = self._call, self._threads
-        return (lambda rows: call(as_float32(rows), **threads)), "its own method on a matrix"
+        return matrix_claims(lambda rows: call(as_float32(rows), **threads), "its own method on a matrix", inputs)
 
 
 class CatBoostFlavor:
@@ -131,8 +133,11 @@ def load_model(stored: Stored) -> Any:
         raise InvalidModel(f"MLmodel's model_type is {kind!r}; expected one of {', '.join(_KINDS)}.")
     written = own.get("save_format") or "cbm"
     try:
+        if written == "json":
+            # CatBoost answers with what it has of a file that was cut off.
+            json.loads(path.read_bytes())
         return getattr(catboost, kind)().load_model(str(path), format=written)
-    except (catboost.CatBoostError, UnicodeDecodeError) as error:
+    except (catboost.CatBoostError, ValueError) as error:
         raise InvalidModel(
             f"{path} is damaged or no CatBoost model in the {written} format ({str(error)[:300]}). "
             "Copy the model's folder anew, or save it again."

@@ -10,7 +10,16 @@ import numpy as np
 
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
-from podium.flavors.booster_inputs import as_floats, has_categories, is_frame, text_positions, with_categories
+from podium.flavors.booster_files import check_lightgbm
+from podium.flavors.booster_inputs import (
+    as_floats,
+    has_categories,
+    is_frame,
+    matrix_claims,
+    text_positions,
+    with_categories,
+)
+from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.folders import part_of
 from podium.flavors.sklearn import CLOUDPICKLE, FILES, SKOPS, TRUSTED_PACKAGES, read_estimator, write_estimator
@@ -48,16 +57,17 @@ class LoadedModel:
     def hasten(self) -> None:
         """Nothing."""
 
-    def shortcut(self) -> tuple[Callable[[Any], Any], str] | None:
+    def claims(self, inputs: Inputs) -> list[Claim]:
         """The Booster on the matrix itself, its answer turned into labels as the estimator does."""
         booster = self._booster
         if booster is None or booster.pandas_categorical or not _is_own(self.native):
-            return None
+            return []
         threads = self._threads
         finish = (lambda answer: answer) if self._is_booster else _finisher(self.native, self._method)
         if finish is None:
-            return None
-        return (lambda rows: finish(booster.predict(as_floats(rows), **threads))), "its own trees on a matrix"
+            return []
+        call = lambda rows: finish(booster.predict(as_floats(rows), **threads))  # noqa: E731
+        return matrix_claims(call, "its own trees on a matrix", inputs)
 
     def _known(self, data: Any) -> Any:
         """A table with text, or codes, where LightGBM wants the categories that it was trained with.
@@ -172,6 +182,7 @@ def load_model(stored: Stored) -> Any:
     if (own.get("model_class") or _BOOSTER) != _BOOSTER:
         written = own.get("serialization_format") or CLOUDPICKLE
         return read_estimator(path, written, own.get("skops_trusted_types"), stored.terms)
+    check_lightgbm(path)
     try:
         return lightgbm.Booster(model_file=path)
     except lightgbm.basic.LightGBMError as error:

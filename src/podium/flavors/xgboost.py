@@ -11,8 +11,17 @@ from typing import Any
 
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, LoadFailed, MissingDependency
-from podium.flavors.booster_inputs import as_float32, has_categories, is_frame, text_positions, with_categories
+from podium.flavors.booster_files import check_xgboost
+from podium.flavors.booster_inputs import (
+    as_float32,
+    has_categories,
+    is_frame,
+    matrix_claims,
+    text_positions,
+    with_categories,
+)
 from podium.flavors.booster_params import accepted
+from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.folders import part_of
 
@@ -41,14 +50,14 @@ class LoadedBooster:
     def hasten(self) -> None:
         """Nothing: a DMatrix is what it takes."""
 
-    def shortcut(self) -> tuple[Callable[[Any], Any], str] | None:
+    def claims(self, inputs: Inputs) -> list[Claim]:
         """The same trees on the matrix itself, without a DMatrix."""
         kind = type(self.native).__module__.partition(".")[0]
         # In place, dart adds its trees up in another order, and linear models are not taken.
         if self._categories or kind != "xgboost" or _trees(self.native) != "gbtree":
-            return None
+            return []
         predict = partial(self.native.inplace_predict, validate_features=False)
-        return (lambda rows: predict(as_float32(rows))), "its own trees on a matrix"
+        return matrix_claims(lambda rows: predict(as_float32(rows)), "its own trees on a matrix", inputs)
 
 
 class LoadedEstimator:
@@ -72,12 +81,12 @@ class LoadedEstimator:
     def hasten(self) -> None:
         """Nothing: it predicts in place by itself."""
 
-    def shortcut(self) -> tuple[Callable[[Any], Any], str] | None:
+    def claims(self, inputs: Inputs) -> list[Claim]:
         """Its own method on a matrix that has no names to check."""
         if self._categories or type(self.native).__module__.partition(".")[0] != "xgboost":
-            return None
+            return []
         predict = partial(self._call, validate_features=False)
-        return (lambda rows: predict(as_float32(rows))), "its own method on a matrix"
+        return matrix_claims(lambda rows: predict(as_float32(rows)), "its own method on a matrix", inputs)
 
 
 class XGBoostFlavor:
@@ -179,6 +188,7 @@ def load_model(stored: Stored) -> Any:
         if name.startswith("xgboost.") and "scikit-learn" in str(error):
             raise MissingDependency("scikit-learn", f"This model (an {name})", "sklearn") from error
         raise
+    check_xgboost(path)
     try:
         with warnings.catch_warnings():
             # MLflow 2 calls every file model.xgb, whatever is in it.
