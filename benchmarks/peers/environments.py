@@ -13,7 +13,7 @@ _LIBRARIES = ("numpy==2.4.6", "pandas==3.1.1", "scikit-learn==1.9.1", "onnxrunti
 _PODIUM_NEEDS = ("click", "cloudpickle", "httptools", "msgspec", "packaging", "pyyaml", "uvloop")
 ENVIRONMENTS = {
     # podium and MLflow share one: "ready in half of MLflow's time in the same environment" is meant literally.
-    "mlflow": (MLFLOW, "torch==2.13.0", "onnx", "fastapi", "uvicorn", *_LIBRARIES, *_PODIUM_NEEDS),
+    "mlflow": (MLFLOW, "torch==2.13.0", "onnx", "skl2onnx", "fastapi", "uvicorn", *_LIBRARIES, *_PODIUM_NEEDS),
     "fastapi": ("fastapi", "uvicorn[standard]", "orjson", "joblib", "pyyaml", *_LIBRARIES),
     # With uvloop >= 0.22 its workers find no event loop.
     "mlserver": ("mlserver==1.7.1", "mlserver-sklearn==1.7.1", "uvloop<0.22", *_LIBRARIES),

@@ -1,7 +1,9 @@
 """The servers: how each is started on a model's folder, which protocol it speaks, and where its answer stands."""
 
 import json
+import os
 import socket
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,7 +52,11 @@ PEERS = (
 PODIUM = Server("podium", "podium", "mlflow", "/invocations")
 _FIRST = ("logistic-ndarray",)
 _WINDOW = ("logistic-ndarray", "forest-dataframe")
+_TREES = ("forest-ndarray", "forest-dataframe", "pipeline")
 VARIANTS = (
+    # What answers: the model itself, and its conversion to ONNX where `podium` answers by an exact shortcut.
+    Server("podium-original", "podium", "mlflow", "/invocations", _TREES, ("--runtime", "original")),
+    Server("podium-onnx", "podium", "mlflow", "/invocations", _TREES, ("--runtime", "onnx")),
     Server("podium-2-gateways", "podium", "mlflow", "/invocations", _FIRST, ("--gateways", "2")),
     Server("podium-no-window", "podium", "mlflow", "/invocations", _WINDOW, ("--gather-percent", "0")),
     Server("podium-uvicorn", "podium", "mlflow", "/invocations", _FIRST),
@@ -120,6 +126,15 @@ def _podium(python: str, model: Path, work: Path, port: int) -> _Start:
     return argv, {"PYTHONPATH": str(ROOT / "src"), "PODIUM_HOME": str(work / "home")}
 
 
+def _podium_onnx(python: str, model: Path, work: Path, port: int) -> _Start:
+    """Convert first; a model whose conversion is not accepted has no such server."""
+    argv, env = _podium(python, model, work, port)
+    subprocess.run(
+        [python, "-m", "podium", "models", "accelerate", str(model)], env={**os.environ, **env}, check=True, timeout=600
+    )
+    return argv, env
+
+
 def _podium_uvicorn(python: str, model: Path, work: Path, port: int) -> _Start:
     """The same application under somebody else's HTTP."""
     flags = ["--host", "127.0.0.1", "--port", str(port), "--loop", "uvloop", "--http", "httptools", "--no-access-log"]
@@ -187,6 +202,7 @@ def _nginx(_: str, model: Path, work: Path, port: int) -> _Start:  # noqa: ARG00
 
 _KINDS = {
     "podium": _podium,
+    "podium-onnx": _podium_onnx,
     "podium-uvicorn": _podium_uvicorn,
     "mlflow": _mlflow,
     "fastapi": _fastapi,

@@ -216,3 +216,48 @@ def test_no_process_is_left_however_the_script_ends(house, ending):
     for pid in forked:
         os.kill(pid, signal.SIGKILL)
     until(lambda: not house.processes(), "nor the forked one")
+
+
+def tripled(rows: list[float]) -> list[float]:
+    return [3 * row for row in rows]
+
+
+def halved(rows: list[float]) -> list[float]:
+    return [row / 2 for row in rows]
+
+
+def test_several_models_are_served_by_one_server_and_asked_by_name(house):
+    """A mapping of names to models; the first is asked where none is named, and a name that there is not is refused."""
+    with podium.serve({"halved": halved, "tripled": tripled}) as server:
+        assert server.models == ("halved", "tripled")
+        assert server.predict([2.0]).tolist() == [1.0]
+        assert server.predict([2.0], model="tripled").tolist() == [6.0]
+        with pytest.raises(errors.NotFound, match=r"No model is served here as squared\. These are: halved, tripled"):
+            server.predict([2.0], model="squared")
+
+
+def test_of_several_models_one_that_does_not_load_is_warned_of(house, tmp_path):
+    """The others serve; what is asked of it is Unavailable at once."""
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    (folder / "MLmodel").write_text("flavors:\n  python_function:\n    loader_module: podium_has_no_such_module\n")
+
+    with pytest.warns(RuntimeWarning, match=r"^bad is not served: .*podium_has_no_such_module"):
+        server = podium.serve({"bad": folder, "tripled": tripled})
+    with server:
+        assert server.predict([2.0], model="tripled").tolist() == [6.0]
+        with pytest.raises(errors.Unavailable):
+            server.predict([2.0])
+
+
+@pytest.mark.parametrize(("models", "said"), [({}, "no model is named"), ({"a/b": tripled}, "cannot be called 'a/b'")])
+def test_a_mapping_without_models_or_with_a_name_that_is_none_is_refused(house, models, said):
+    """Before anything is saved or started."""
+    with pytest.raises(errors.Misconfigured, match=said):
+        podium.serve(models)
+
+
+def test_what_is_for_a_single_model_is_refused_for_several(house):
+    """An example fits one model."""
+    with pytest.raises(errors.Misconfigured, match="are for a single model"):
+        podium.serve({"tripled": tripled}, input_example=[1.0])

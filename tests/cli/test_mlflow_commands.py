@@ -307,10 +307,11 @@ def test_a_server_that_is_stopped_while_it_builds_ends(house, telling, shelf):
         env=house.environment,
         cwd=house.folder,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=os.open(house.folder / "said.txt", os.O_CREAT | os.O_WRONLY),
         start_new_session=True,
     )
-    until(lambda: any(" venv " in command for command in house.processes().values()), "the environment is being built")
+    said = house.folder / "said.txt"
+    until(lambda: "installing" in said.read_text() or " with " in said.read_text(), "it is being built")
     begun = time.monotonic()
     os.kill(process.pid, signal.SIGTERM)
 

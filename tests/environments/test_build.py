@@ -193,6 +193,26 @@ def test_a_folder_of_wheels_takes_the_place_of_every_index(tmp_path, shelf):
     assert "tinydep==2.0" in built.resolution.packages
 
 
+@needs_uv
+def test_an_index_that_does_not_date_its_files_is_used_as_it_is_and_that_is_said(tmp_path, shelf):
+    """Else every environment of such an index would fail."""
+    for wheel in shelf.glob("*.whl"):
+        page = tmp_path / "simple" / wheel.name.split("-")[0]
+        page.mkdir(parents=True, exist_ok=True)
+        with (page / "index.html").open("a") as file:
+            file.write(f'<a href="{wheel.as_uri()}">{wheel.name}</a>')
+    environ = {name: value for name, value in offline(shelf).items() if name != "PIP_NO_INDEX"}
+    environ |= {"PIP_FIND_LINKS": "", "UV_DEFAULT_INDEX": (tmp_path / "simple").as_uri()}
+    spec, told = EnvironmentSpec(None, ("numpy",), ("numpy",), created="2020-01-01T00:00:01Z"), []
+    root = tmp_path / "environments"
+
+    built = build(root, Request(spec, BY_UV, EnvironmentSettings()), job_of(root, environ, tell=told.append))
+
+    assert "does not say when its files were uploaded" in built.resolution.notice
+    assert any("not as of 2020-01-01" in line for line in told)
+    assert kept(root)[0].notices == (built.resolution.notice,)
+
+
 def _processes():
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 

@@ -19,8 +19,8 @@ from podium import pytorch
 from podium.domain.load_terms import LoadTerms
 from podium.errors import InvalidInput, InvalidModel, InvalidParams, LoadFailed, OutOfDeviceMemory
 from podium.flavors.contract import Stored
-from podium.flavors.pytorch import PytorchFlavor
-from podium.flavors.pytorch_call import LoadedModule, Terms, inputs_of
+from podium.flavors.pytorch.call import LoadedModule, Terms, inputs_of
+from podium.flavors.pytorch.flavor import PytorchFlavor
 
 FLAVOR = PytorchFlavor()
 ROWS = np.arange(12, dtype=np.float32).reshape(3, 4) / 7
@@ -150,6 +150,17 @@ def test_a_graph_of_mlflows_for_one_row_is_known_as_such(tmp_path: Path) -> None
     flavors = {"pytorch": {"model_data": "data"}, "python_function": {"data": "data", "loader_module": "mlflow.pytorch"}}
 
     assert FLAVOR.rows(FLAVOR.load(Stored(tmp_path, flavors)), None).static_batch == 1
+
+
+def test_a_graph_keeps_refusing_what_it_was_not_made_for(tmp_path: Path) -> None:
+    """Its own checks are asked once for each form of input, and never skipped for another."""
+    loaded = kept(tmp_path, Net(), ROWS)
+    for count in (1, 3, 3, 1):
+        assert loaded.predict(ROWS[:count]).shape == (count, 2)
+
+    for wrong in (ROWS[:, :3], ROWS.astype(np.float64), ROWS[0]):
+        with pytest.raises((AssertionError, IndexError, RuntimeError)):
+            loaded.predict(wrong)
 
 
 def test_more_axes_than_the_rows_may_vary(tmp_path: Path) -> None:

@@ -132,3 +132,22 @@ def _tell():
     from podium.transport.messages import Tell
 
     return Tell({}, [], [{"model": "iris", "version": "1"}])
+
+
+def test_a_models_metadata_names_what_answers_and_how_that_was_proven(server, until):
+    """The Open Inference Protocol's document, and podium's runtime beside it."""
+    name = "iris"
+    inputs = [{"name": "petal", "datatype": "FP64", "shape": [-1, 1]}]
+    model = {
+        "version": "7", "flavor": "sklearn", "runtime": "by itself", "proof": None, "inputs": inputs, "outputs": [],
+        "digest": "sha256:0",
+    }  # fmt: skip
+    server.tell({"endpoints": {name: {"model": model}}}, [])
+
+    answer = until(lambda: (seen := server.get(f"/v2/models/{name}")).status == 200 and seen, "the supervisor's words")
+
+    assert answer.json == {
+        "name": "iris", "versions": ["7"], "platform": "mlflow_sklearn", "inputs": inputs, "outputs": [],
+        "runtime": "by itself", "proof": None,
+    }  # fmt: skip
+    assert server.get("/v2/models/nobody").status == 404

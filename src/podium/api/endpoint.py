@@ -107,7 +107,9 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
     """
     named = models_named(chosen)
     references = [parse_reference(each.uri) for each in named]
-    names = [_safe(each.name or _name_of(reference)) for each, reference in zip(named, references, strict=True)]
+    names = [
+        _safe(each.name) if each.name else name_of(reference) for each, reference in zip(named, references, strict=True)
+    ]
     _refuse_clashes(names, named, chosen)
     models = {name: _model_settings(chosen.of_model(name)) for name in names}
     default = _default_of(chosen, names)
@@ -174,6 +176,11 @@ def _default_of(chosen: Chosen, names: list[str]) -> str:
             f"{did_you_mean(default, names)} There are {', '.join(names)}."
         )
     return default or names[0]
+
+
+def name_of(reference: ModelRef) -> str:
+    """The public name of a model that nobody named otherwise."""
+    return _safe(_name_of(reference))
 
 
 def _safe(name: str) -> str:

@@ -45,10 +45,15 @@ _VERSION = VersionNumber()
 
 # command: (module, attribute); imported when it runs, for `podium models list` needs no server.
 _AS_IN_MLFLOW = {
+    "accelerate": ("podium.cli.models_accelerate", "accelerate"),
+    "build-docker": ("podium.cli.models_docker", "build_docker"),
     "compare": ("podium.cli.models_compare", "compare"),
+    "generate-dockerfile": ("podium.cli.models_docker", "generate_dockerfile"),
     "predict": ("podium.cli.models_predict", "predict"),
     "prepare-env": ("podium.cli.models_predict", "prepare_env"),
     "serve": ("podium.cli.models_serve", "models_serve"),
+    "sign": ("podium.cli.models_sign", "sign"),
+    "verify": ("podium.cli.models_sign", "verify"),
     "update-pip-requirements": ("podium.cli.models_requirements", "update_pip_requirements"),
 }
 

@@ -4,6 +4,7 @@
     load_error        anything else that loading raised                digest_mismatch  not what was registered
     out_of_memory     raised, or killed by the kernel for it           signal, exit     how the process ended
     code_not_allowed  it would run its author's code, and allow_code = false (or MLflow's switch) forbids that
+    signature         not signed, or not what was signed, where only signed models are loaded
     environment       the model's Python could not be built
     timeout           not ready, or not gone, within its limit         hang             busy with one batch for too long
 

@@ -157,6 +157,8 @@ def choose(asking: Asking) -> Environment:
     """
     order = asking.order
     check_override(order.override)
+    if order.python is not None:
+        return _named(order.python)
     if order.manager == "local":
         return Environment(sys.executable, "the Python that runs podium, as asked for")
     if not order.creates:
@@ -171,6 +173,13 @@ def choose(asking: Asking) -> Environment:
         more = f" and {len(missed) - 1} more" if len(missed) > 1 else ""
         because = f"this Python does not meet the model's requirements ({missed[0]}{more})"
     return _obtain(asking, asking.request(), because)
+
+
+def _named(python: str) -> Environment:
+    path = os.path.abspath(os.path.expanduser(python))
+    if not os.access(path, os.X_OK) or os.path.isdir(path):
+        raise Misconfigured(f"worker_python is {python}, which is no program that runs here. Name a Python: DIR/bin/python")
+    return Environment(path, "the interpreter that worker_python names")
 
 
 def unmet(folder: Path, mlmodel: Mapping[str, Any], order: EnvironmentOrder) -> tuple[str, ...]:
@@ -261,7 +270,8 @@ def _tell_of(asking: Asking, request: Request, because: str) -> None:
 
 def _said(asking: Asking, built: Built, because: str) -> Environment:
     tool = "built" if built.seconds else "an environment that was built meanwhile"
-    asking.tell(f"environment: built in {built.seconds:.1f} s, {built.python}")
+    when = f"built in {built.seconds:.1f} s" if built.seconds else "somebody else built it meanwhile"
+    asking.tell(f"environment: {when}, {built.python}")
     environment = _environment(built, f"{tool}: {because}")
     if built.verdict is not None and built.verdict.scores is False:
         notice = f"the model's example does not score in it: {built.verdict.message}"

@@ -25,6 +25,7 @@ from podium.settings.whole_files import write_whole
 FOLDER = "resolutions"
 _HEAD = "# podium: "
 _MODEL = "{model}"
+_NO_SOLUTION = 1  # uv's status; 2 is for what it cannot read
 # Of an index that does not say when its files were uploaded.
 _NO_DATES = r"missing an upload (date|time)"
 
@@ -142,17 +143,20 @@ def resolve(root: Path, request: Request, job: Job, *, with_hashes: bool = False
         command = _command(request, source, target, with_hashes=with_hashes)
         what = f"resolving {len(spec.lines)} requirements" + (f" as of {as_of[:10]}" if as_of else "")
         job.tell(f"environment: {what}")
-        if as_of is not None and job.status_of([*command, "--exclude-newer", as_of], what) != 0:
+        dated = [] if as_of is None else ["--exclude-newer", as_of]
+        status = job.status_of([*command, *dated], what)
+        if as_of is not None and status == _NO_SOLUTION:
             because = (
                 "the index does not say when its files were uploaded" if job.says(_NO_DATES) else "nothing of then fits"
             )
             notice = f"resolved with today's packages, not as of {as_of[:10]}: {because}"
             as_of = None
             job.note(f"podium: {notice}")
-            job.run(command, what)
+            status = job.status_of(command, what)
+        if status != 0:
+            raise job.failure(f"uv ended with status {status}")
+        if notice is not None:
             job.tell(f"environment: {notice}")
-        elif as_of is None:
-            job.run(command, what)
         text = _own_options(spec) + target.read_text(encoding="utf-8")
     if spec.folder:
         text = text.replace(f"{spec.folder}/", f"{_MODEL}/")

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from podium.artifacts.copies import verified_copy
+from podium.artifacts.derived import conversions_of
 from podium.artifacts.digest import digest_folder
+from podium.artifacts.signing import signature_of, verify_elsewhere
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.domain.worker_variables import kept_variables, names_in
 from podium.environments.choice import Asking, Environment, choose, root_of
@@ -38,6 +40,7 @@ class Prepared:
         requirements: Requirement lines; `packages` are their names.
         environment: The Python that its workers run in; held as long as the version is known.
         home: podium's, of which its workers need nothing but the copy and the environment.
+        conversion: The folder of its accepted conversion, or None.
     """
 
     folder: Path
@@ -48,6 +51,7 @@ class Prepared:
     packages: list[str]
     environment: Environment
     home: Path | None = None
+    conversion: Path | None = None
 
     @property
     def python(self) -> str:
@@ -62,6 +66,7 @@ class Copies:
         home: Keeps the environments that are built for versions.
         order: Which environment.
         tell: Called on the event loop's thread with lines for people.
+        verify_key: The public key that must have signed a model.
         world: Where workers live: a model that is tried in its environment lives there too.
         readers: Id of the group that workers of another user have: the copies are theirs to read, and lie where they can
             be reached without podium's home.
@@ -77,10 +82,12 @@ class Copies:
         terms: LoadTerms = DEFAULT_TERMS,
         readers: int | None = None,
         world: World = OPEN,
+        verify_key: str | None = None,
     ) -> None:
         self._root = root if readers is None else shared_folder()
         self._readers = readers
         self._world = world
+        self._verify_key = verify_key
         self._home = home
         self._order = order
         self._tell = tell
@@ -147,6 +154,8 @@ class Copies:
 
     def _make(self, resolved: Resolved, target: Path, tell: Callable[[str], None]) -> Prepared:
         def environment(folder: Path, mlmodel: dict[str, Any]) -> Environment:
+            if self._verify_key is not None:
+                verify_elsewhere(folder, signature_of(resolved.folder.absolute()), Path(self._verify_key))
             check_code(folder, mlmodel, self._terms)
             if self._readers is not None:
                 share(folder, self._readers)
@@ -158,7 +167,8 @@ class Copies:
         if missing := missing_variables(target, os.environ, self._world.variables):
             names = ", ".join(missing)
             tell(f"the model was saved with variables that its workers do not get: {names}; worker_env passes them")
-        return replace(prepared, home=self._home.root)
+        accepted = [each for each in conversions_of(self._home.derived, prepared.digest) if each.is_accepted]
+        return replace(prepared, home=self._home.root, conversion=accepted[0].folder if accepted else None)
 
 
 def missing_variables(folder: Path, environ: Mapping[str, str], named: tuple[str, ...]) -> list[str]:

@@ -58,6 +58,7 @@ class Endpoint:
             settings.terms,
             check_isolation(settings.isolation, settings.worker_user),
             World(settings.isolation, settings.worker_env, settings.worker_user),
+            settings.verify_key,
         )
         self.crew = Crew(order, self._site, publisher, self.copies, self._keeper)
         self._following: asyncio.Task[None] | None = None

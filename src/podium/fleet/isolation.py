@@ -46,6 +46,7 @@ class World:
         user: Whom it runs as, for `user`: a name or a number.
         folder: Its model's copy; nothing else of podium's home is to be seen.
         home: podium's, which a sandbox hides.
+        conversion: A conversion of the model, which it may answer by.
         has_devices: Whether it may use a GPU.
         more: Variables of its own: which GPU it sees.
     """
@@ -57,6 +58,7 @@ class World:
     home: Path | None = None
     has_devices: bool = True
     more: Mapping[str, str] = field(default_factory=dict)
+    conversion: Path | None = None
 
     def environ(self, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
         """The variables of the server's that it gets."""
@@ -173,7 +175,7 @@ def _sandbox(world: World, python: str) -> list[str]:
             words += ["--ro-bind-try", str(root), str(root)]
     if home is not None and any(home.is_relative_to(path) for path in (*roots, Path("/usr"))):
         words += ["--tmpfs", str(home)]
-    for root in (*inner, *([world.folder] if world.folder else [])):
+    for root in (*inner, *filter(None, (world.folder, world.conversion))):
         words += ["--ro-bind", str(root), str(root)]
     if world.has_devices:
         words += _devices()

@@ -217,6 +217,7 @@ class WorkerReplica:
             self.prepared.folder,
             self.prepared.home,
             has_devices=settings.terms.device != "cpu",
+            conversion=self.prepared.conversion,
             more=self._assignment.environ,
         )
         board, log = {"--board-fd": self.board}, self._assignment.log
@@ -236,7 +237,9 @@ class WorkerReplica:
                 threads=settings.threads,
                 is_low_priority=self._assignment.is_beside,
                 busy_wait_us=self._settings.busy_wait_us,
-                has_shortcuts=settings.runtime == "auto",
+                has_shortcuts=settings.runtime != "original",
+                conversion=_conversion(self.prepared, settings.runtime),
+                prefers_conversion=settings.runtime == "onnx",
                 dialect=settings.dialect,
                 terms=dataclasses.replace(settings.terms, device=self._assignment.device or settings.device),
                 memory_bytes=settings.worker_memory,
@@ -325,3 +328,8 @@ def _cause_of(error: PodiumError | OSError) -> Cause:
     if isinstance(error, PodiumError):
         return Cause(load_cause(error), error.message)
     return Cause("load_error", f"It could not be started: {error.strerror or error}.")
+
+
+def _conversion(prepared: Prepared, runtime: str) -> str | None:
+    """The folder of the conversion that a worker may answer by."""
+    return None if prepared.conversion is None or runtime not in {"auto", "onnx"} else str(prepared.conversion)

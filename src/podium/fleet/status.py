@@ -19,7 +19,8 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
     replicas          [{id, version, state, step, pid, rss_bytes, max_batch_rows, device: {device, name, used_bytes,
                       total_bytes} or null}]; replicas_wanted
     model             of what serves, or null: {version, digest, is_verified, flavor, python, executable, batching: {is_on,
-                      reason}, runtime, requirements: {are_met, mismatches}, warnings, load_s}
+                      reason}, runtime, proof, requirements: {are_met, mismatches}, warnings, load_s,
+                      inputs, outputs: [{name, datatype, shape}]}
     failed            [{version, cause, message, at, is_vetoed}], newest last; is_vetoed: not tried again
                       until another is wanted
     restarts          {workers}; swaps
@@ -34,8 +35,11 @@ from typing import Any
 
 from podium.domain.devices import DeviceUse
 from podium.domain.lifecycle import ReplicaState
+from podium.domain.open_inference import tensors_of
 from podium.domain.rollout import Failure, Journal
+from podium.domain.signature import Signature
 from podium.domain.traffic import Target
+from podium.errors import PodiumError
 from podium.fleet.copies import Prepared
 from podium.fleet.replica import WorkerReplica
 from podium.fleet.sources import Wish
@@ -286,7 +290,18 @@ def _model(serving: str | None, served: Mapping[str, Served]) -> dict[str, Any] 
         "executable": ready.executable,
         "batching": {"is_on": ready.is_batching, "reason": ready.batching_reason},
         "runtime": ready.runtime,
+        "proof": ready.proof,
         "requirements": {"are_met": not unmet, "mismatches": unmet},
         "warnings": list(ready.warnings),
         "load_s": round(ready.load_s, 3),
+        **_tensors(prepared.mlmodel),
     }
+
+
+def _tensors(mlmodel: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs and outputs; empty where the model has no signature that can be read."""
+    try:
+        signature = Signature.from_dict(mlmodel.get("signature") or {})
+    except PodiumError:
+        signature = Signature()
+    return {"inputs": tensors_of(signature.inputs, "input"), "outputs": tensors_of(signature.outputs, "output")}

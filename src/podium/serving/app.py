@@ -52,6 +52,7 @@ class App:
                 "/models/{name}/invocations": {"POST": self._scorer},
                 "/endpoints/{name}/invocations": {"POST": self._scorer},
                 "/models/{name}/ready": page(standing.readiness_of),
+                "/v2/models/{name}": page(standing.metadata_of),
                 "/ping": page(standing.readiness),
                 "/health": page(standing.readiness),
                 "/readyz": page(standing.readiness),

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from podium._version import __version__
+from podium.domain.open_inference import model_metadata
 from podium.serving.recording import Recorder
 from podium.serving.router import Router
 from podium.telemetry.exposition import CONTENT_TYPE, Family, Sample, expose, series_families
@@ -56,6 +57,16 @@ class Standing:
             return detail(404, f"No model is served here as {endpoint}. These are: {', '.join(table.endpoints)}.")
         return Response(200 if table.endpoints[endpoint] and not self.is_draining else 503, b"\n")
 
+    def metadata_of(self, endpoint: str) -> Response:
+        """What the Open Inference Protocol says of a model, and podium's `runtime` and `proof`; 404 for what is none."""
+        known = self._status.get("endpoints")
+        model = known[endpoint].get("model") if isinstance(known, Mapping) and endpoint in known else None
+        if endpoint not in self._router.table.endpoints:
+            return _error(404, f"No model is served here as {endpoint}.")
+        if model is None:
+            return _error(503, f"{endpoint} is not ready.")
+        return Response(200, msgspec.json.encode(model_metadata(endpoint, model)) + b"\n")
+
     def status(self) -> Response:
         mine = {"is_ready": self.takes_traffic, "is_draining": self.is_draining, "epoch": self._router.table.epoch}
         return Response(200, msgspec.json.encode({**self._status, **mine}) + b"\n")
@@ -94,3 +105,8 @@ def supervisor_families(entries: Sequence[Mapping[str, Any]]) -> list[Family]:
         family = families.setdefault(metric.name, Family(metric))
         family.samples.append(Sample({str(name): str(text) for name, text in labels.items()}, value))
     return [families[name] for name in _SUPERVISOR if name in families]
+
+
+def _error(status: int, text: str) -> Response:
+    """As the Open Inference Protocol answers what it cannot."""
+    return Response(status, msgspec.json.encode({"error": text}) + b"\n")

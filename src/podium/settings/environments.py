@@ -58,6 +58,7 @@ class EnvironmentOrder:
         creates: Whether one may be built at all (MLFLOW_DISABLE_ENV_CREATION): if not, it is `local` whatever was asked.
         root: Where environments are kept (MLFLOW_ENV_ROOT); None takes podium's home folder.
         settings: How it is built.
+        python: An interpreter that is there already, of an environment that holds what the model needs: it is taken.
     """
 
     manager: str = "local"
@@ -66,6 +67,7 @@ class EnvironmentOrder:
     creates: bool = True
     root: str | None = None
     settings: EnvironmentSettings = field(default_factory=EnvironmentSettings)
+    python: str | None = None
 
     def __post_init__(self) -> None:
         check_manager(self.manager)
@@ -88,8 +90,11 @@ def environment_order(
     installs_mlflow: bool = False,
     override: tuple[str, ...] = (),
     settings: EnvironmentSettings | None = None,
+    python: str | None = None,
 ) -> EnvironmentOrder:
     """An order with what MLflow's variables say."""
     is_forbidden = environ.get(_NO_CREATION, "").strip().lower() in {"true", "1"}
     root = environ.get(_ENV_ROOT) or None
-    return EnvironmentOrder(manager, installs_mlflow, override, not is_forbidden, root, settings or EnvironmentSettings())
+    return EnvironmentOrder(
+        manager, installs_mlflow, override, not is_forbidden, root, settings or EnvironmentSettings(), python
+    )

@@ -18,6 +18,7 @@ class Home:
     logs/           one folder for each endpoint: what `podium logs` reads
     cache/          model folders that were fetched from elsewhere; made when one is
     environments/   Pythons that were built for models, by what they hold
+    derived/        conversions of models with their proofs, by the model's digest
     """
 
     root: Path
@@ -45,6 +46,10 @@ class Home:
     @property
     def environments(self) -> Path:
         return self.root / "environments"
+
+    @property
+    def derived(self) -> Path:
+        return self.root / "derived"
 
     def create(self) -> "Home":
         """Make the folders that are missing, each 0700. Observers do not call this: they never create anything.

@@ -12,7 +12,7 @@ from podium.settings.declared import Kind, declare
 from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, EnvironmentSettings, environment_order
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
-RUNTIMES = ("auto", "original")
+RUNTIMES = ("auto", "exact", "onnx", "original")
 ISOLATIONS = ("none", "user", "sandbox")
 
 # Said under [serve], by a variable or a flag it is meant for every model; under [models.NAME] for that one.
@@ -28,13 +28,16 @@ class ModelSettings:
         batching: A `domain.batching.BatchingMode`.
         max_batch_rows, gather_percent, max_queue_rows: As in `transport.messages.Load`.
         is_row_independent: Whoever serves the model declares that each row is answered by itself.
-        runtime: `auto` answers by a shortcut where one is proven to change no bit; `original` by the model's own method.
+        runtime: What may answer, once proven: `exact` a shortcut that changes no bit, `onnx` an accepted conversion before
+            that, `auto` a shortcut before a conversion; `original` the model's own method alone.
         threads: For BLAS, OpenMP and onnxruntime in each worker.
         device, precision, compiles: As in `domain.load_terms.LoadTerms`.
         load_timeout_s: A version that is not ready by then has failed to load.
         mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
         env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
+        worker_python: As `python` there.
         isolation, worker_user: As in `fleet.isolation.World`; `worker_env` are its `variables`.
+        verify_key: Path of the key that has signed every model which is loaded here.
         worker_memory: Bytes of resident memory.
         allow_code: As `allows_code` in `domain.load_terms.LoadTerms`.
         environments: How environments are built, the same for all models of a server.
@@ -51,7 +54,11 @@ class ModelSettings:
         False, "row_independent", Kind.SWITCH, "Declare that each row is answered by itself: batching is on."
     )
     runtime: str = _model(
-        "auto", "runtime", Kind.WORD, "A shortcut proven equal to the model's own method, or that itself.", choices=RUNTIMES
+        "auto",
+        "runtime",
+        Kind.WORD,
+        "What may answer: any proven way, an exact one, ONNX first, the model.",
+        choices=RUNTIMES,
     )
     threads: int = _model(1, "threads", Kind.COUNT, "Threads of each worker's numeric libraries.")
     device: str = _model(
@@ -77,6 +84,9 @@ class ModelSettings:
     installs_mlflow: bool = _model(
         False, "install_mlflow", Kind.SWITCH, "Build mlflow into the environment, also where podium does without."
     )
+    worker_python: str | None = _model(
+        None, "worker_python", Kind.TEXT, "Interpreter of an environment that is there already; env_manager is not asked."
+    )
     allow_code: bool = _model(
         True, "allow_code", Kind.SWITCH, "Load models whose files run code: pickles, modules, loaders of their own."
     )
@@ -90,6 +100,9 @@ class ModelSettings:
     worker_user: str | None = _model(None, "worker_user", Kind.TEXT, "Whom workers run as, with isolation user.")
     worker_env: tuple[str, ...] = _model(
         (), "worker_env", Kind.NAMES, "More of the server's variables that workers get, by name.", default_text="none"
+    )
+    verify_key: str | None = _model(
+        None, "verify_key", Kind.TEXT, "A public key (PEM): only models that it verifies are loaded.", default_text="none"
     )
     worker_memory: int | None = _model(
         None, "worker_memory", Kind.BYTES, "Memory beyond which a worker is ended.", least=64 << 20, default_text="none"
@@ -134,4 +147,6 @@ class ModelSettings:
     @property
     def environment(self) -> EnvironmentOrder:
         """Which Python each version's workers run in; MLflow's own variables have their say."""
-        return environment_order(self.env_manager, os.environ, self.installs_mlflow, settings=self.environments)
+        return environment_order(
+            self.env_manager, os.environ, self.installs_mlflow, settings=self.environments, python=self.worker_python
+        )

@@ -45,6 +45,7 @@ class Load:
         packages: Names whose installed versions Ready reports (the model's requirements).
         busy_wait_us: How long to look for the next request of a lone client before sleeping; 0 never.
         has_shortcuts: Whether the model may be answered for by what is proven equal to it.
+        conversion: The folder of a conversion that was accepted, or None; `prefers_conversion` takes it before others.
         threads: For BLAS, OpenMP and onnxruntime; set before anything is imported.
         is_low_priority: Load at low priority because another version is serving meanwhile.
         model_config: Overrides of the model's own config, or None.
@@ -65,6 +66,8 @@ class Load:
     packages: list[str] = field(default_factory=list)
     busy_wait_us: int = 0
     has_shortcuts: bool = True
+    conversion: str | None = None
+    prefers_conversion: bool = False
     threads: int = 1
     is_low_priority: bool = False
     model_config: dict[str, Any] | None = None
@@ -123,6 +126,7 @@ class Ready:
         warnings: Sentences for people (a library mismatch, an example that failed).
         plan: `domain.input_plan.InputPlan` as JSON: bodies that gateways may decode; None where there is no such plan.
         runtime: What runs the model, for people: its own method, or a shortcut that was proven equal to it.
+        proof: What was compared for that (`worker.parity.Proof` as JSON); None where the model answers by itself.
         device: Where it computes, and how full that is.
     """
 
@@ -138,6 +142,7 @@ class Ready:
     warnings: list[str] = field(default_factory=list)
     plan: dict[str, Any] | None = None
     runtime: str = ""
+    proof: dict[str, Any] | None = None
     device: DeviceUse = CPU
 
 

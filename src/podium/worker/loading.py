@@ -23,6 +23,7 @@ from podium.worker.log import log_event, traceback_of
 from podium.worker.made_up import made_up_request
 from podium.worker.planned import PlannedInput
 from podium.worker.probe import Probed, probe
+from podium.worker.runtime import Ways
 from podium.worker.verdict import Verdict, judge
 
 _MOST_WARNINGS = 10
@@ -76,10 +77,10 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
         if order.has_shortcuts and isinstance(predictor.loaded, HasShortcut):
             predictor.loaded.hasten()
         tell(Loading("warm"))
-        example = _score_example(predictor, folder, order.mlmodel)
+        example = score_example(predictor, folder, order.mlmodel)
         tell(Loading("probe"))
         verdict = _judge(order, predictor, example)
-    planned = _plan(predictor, example.data, order.has_shortcuts)
+    planned = _plan(predictor, example.data, order)
     said = [example.failure] if example.failure else []
     gc.collect()
     # What is loaded stays: a collector that looks through it on every pass only costs time.
@@ -98,19 +99,21 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
         warnings=said + _sentences(caught),
         plan=None if planned is None else planned.plan.to_json(),
         runtime=_runtime(predictor, planned),
+        proof=_proof(planned),
         device=predictor.loaded.use() if isinstance(predictor.loaded, OnDevice) else CPU,
     )
     return LoadedModel(predictor, verdict, planned, ready)
 
 
-def _plan(predictor: Predictor, example: Any, has_shortcuts: bool) -> PlannedInput | None:
+def _plan(predictor: Predictor, example: Any, order: Load) -> PlannedInput | None:
     """What gateways may decode by themselves; nothing where the model's params lack a default."""
     plan = plan_for(predictor.signature) if predictor.takes_plans else None
     if plan is None:
         return None
     try:
         predictor.default_params()
-        return PlannedInput(plan, predictor, example, has_shortcuts)
+        ways = Ways(order.has_shortcuts, order.conversion, order.prefers_conversion)
+        return PlannedInput(plan, predictor, example, ways)
     except PodiumError:
         return None
 
@@ -122,13 +125,19 @@ def _runtime(predictor: Predictor, planned: PlannedInput | None) -> str:
     return f"{name} by itself" if shortcut is None else f"{name} by {shortcut.what}, proven {shortcut.proof.sentence}"
 
 
+def _proof(planned: PlannedInput | None) -> dict[str, Any] | None:
+    """What was compared before anything but the model's own method was let to answer."""
+    return None if planned is None or planned.shortcut is None else planned.shortcut.proof.to_json()
+
+
 def resident_bytes() -> int:
     """This process's resident memory now."""
     with open("/proc/self/statm", encoding="ascii") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _score_example(predictor: Predictor, folder: Path, mlmodel: Mapping[str, Any]) -> _Example:
+def score_example(predictor: Predictor, folder: Path, mlmodel: Mapping[str, Any]) -> _Example:
+    """The input example as requests would bring it, scored once."""
     from podium.models.examples import serving_example
     from podium.protocols.mlflow.codec import decode, encode
 

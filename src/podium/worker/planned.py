@@ -10,7 +10,7 @@ from podium.models.assemble import Assembler
 from podium.models.predictor import Predictor
 from podium.transport.frames import BrokenFrame, Rows
 from podium.worker.inbox import Job
-from podium.worker.shortcut import find_shortcut
+from podium.worker.runtime import ALL_WAYS, Ways, find_way
 
 if TYPE_CHECKING:
     from podium.worker.link import Link
@@ -80,16 +80,16 @@ class PlannedInput:
         plan: What the gateways decode by.
         predictor: The model: its signature says what columns look like, and which params have defaults.
         example: The enforced input example, or None.
-        has_shortcuts: Whether anything but the model's own method may answer.
+        ways: What beside the model's own method may answer.
     """
 
-    def __init__(self, plan: InputPlan, predictor: Predictor, example: Any = None, has_shortcuts: bool = True) -> None:
+    def __init__(self, plan: InputPlan, predictor: Predictor, example: Any = None, ways: Ways = ALL_WAYS) -> None:
         self.plan = plan
         self._predictor = predictor
         self._record_bytes = plan.record_bytes  # the plan counts them anew each time
         self._words = plan.texts_per_row
         self._assembler = Assembler(plan)
-        self.shortcut = find_shortcut(predictor, plan, self._assembler, example) if has_shortcuts else None
+        self.shortcut = find_way(predictor, plan, self._assembler, example, ways)
 
     def check(self, rows: Rows) -> None:
         """See that a frame holds what it says.

@@ -60,7 +60,7 @@ def find_shortcut(
         batches = Batches(plan)
         for claim in loaded.claims(batches.inputs):
             cases = proof_cases(plan, example, claim.edges, profile)
-            proof = prove(_pairs(predictor, assembler, batches, claim), cases)
+            proof = prove(pairs_of_claim(predictor, assembler, batches, claim), cases)
             if proof.is_accepted:
                 return Shortcut(claim, batches, proof)
             log_event("shortcut_refuted", what=claim.what, reason=proof.reason)
@@ -69,7 +69,9 @@ def find_shortcut(
     return None
 
 
-def _pairs(predictor: Predictor, assembler: Assembler, batches: Batches, claim: Claim) -> list[Pair]:
+def pairs_of_claim(predictor: Predictor, assembler: Assembler, batches: Batches, claim: Claim) -> list[Pair]:
+    """What a claim is proven by: the answer, and what the claim says that it is made of."""
+
     def assembled(case: Case) -> Any:
         return assembler.assemble(case.rows, case.block, case.texts)
 

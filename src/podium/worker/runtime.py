@@ -1,0 +1,78 @@
+"""What answers: an exact shortcut, a conversion that was accepted before and is proven again, or the model by itself."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from podium.domain.input_plan import InputPlan
+from podium.models.assemble import Assembler, Batches, takes_batches
+from podium.models.predictor import Predictor
+from podium.worker.convert import claim_of, cpu_features, edges_of, pairs_of
+from podium.worker.log import log_event, traceback_of
+from podium.worker.parity import prove
+from podium.worker.proof_rows import proof_cases
+from podium.worker.shortcut import Shortcut, find_shortcut
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What may answer beside the model's own method.
+
+    Args:
+        has_shortcuts: Anything at all.
+        conversion: The folder of an accepted conversion, or None.
+        is_conversion_first: It is preferred to an exact shortcut.
+    """
+
+    has_shortcuts: bool = True
+    conversion: str | None = None
+    is_conversion_first: bool = False
+
+
+ALL_WAYS = Ways()
+
+
+def find_way(predictor: Predictor, plan: InputPlan, assembler: Assembler, example: Any, ways: Ways) -> Shortcut | None:
+    """The first way that is proven; None where the model answers by itself.
+
+    An exact shortcut comes first, for it changes no bit, unless the conversion was asked for.
+    """
+    if not ways.has_shortcuts:
+        return None
+    if ways.is_conversion_first and (found := _conversion(predictor, plan, assembler, example, ways)) is not None:
+        return found
+    exact = find_shortcut(predictor, plan, assembler, example)
+    if exact is not None or ways.is_conversion_first:
+        return exact
+    return _conversion(predictor, plan, assembler, example, ways)
+
+
+def _conversion(predictor: Predictor, plan: InputPlan, assembler: Assembler, example: Any, ways: Ways) -> Shortcut | None:
+    """The stored conversion, if it is what was accepted and a quick proof agrees."""
+    if ways.conversion is None or not takes_batches(plan):
+        return None
+    folder = Path(ways.conversion)
+    try:
+        stored = json.loads((folder / "proof.json").read_text())
+        path = folder / "model.onnx"
+        if hashlib.sha256(path.read_bytes()).hexdigest() != stored["sha256"]:
+            log_event("conversion_refuted", reason="its file is not what was accepted")
+            return None
+        if stored["facts"]["cpu"] != cpu_features():
+            log_event("conversion_refuted", reason="it was accepted on another kind of processor")
+            return None
+        batches = Batches(plan)
+        precision, tolerance = stored["facts"]["precision"], float(stored["facts"]["tolerance"])
+        claim = claim_of(predictor, batches, str(path), stored["spec"], f"its conversion to ONNX ({precision})")
+        cases = proof_cases(plan, example, edges_of(predictor, batches))
+        proof = prove(pairs_of(predictor, assembler, batches, claim), cases, tolerance)
+    except BaseException as error:  # noqa: BLE001 - the model's code and onnxruntime run here; the model answers then
+        log_event("conversion_unproven", error=type(error).__name__, traceback=traceback_of(error))
+        return None
+    if not proof.is_accepted:
+        log_event("conversion_refuted", reason=str(proof.reason))
+        return None
+    return Shortcut(dataclasses.replace(claim, inner=()), batches, proof)
