@@ -9,7 +9,7 @@ import numpy as np
 
 from podium.errors import InvalidInput
 from podium.flavors.contract import RowIndependence
-from podium.flavors.keras_calls import mapped
+from podium.flavors.keras.calls import mapped
 from podium.flavors.mlflow_shims import MlflowException
 from podium.flavors.tables import columns_of, table_of
 

@@ -11,9 +11,9 @@ from podium.errors import InvalidInput
 from podium.flavors.claims import Batch, Claim, NotTakenError
 from podium.flavors.claims import Inputs as Claimed
 from podium.flavors.contract import RowIndependence
-from podium.flavors.keras_calls import FastCall, by_predict, find_fast_call, mapped
-from podium.flavors.keras_inputs import Inputs
-from podium.flavors.keras_rows import rows_of
+from podium.flavors.keras.calls import FastCall, by_predict, find_fast_call, mapped
+from podium.flavors.keras.inputs import Inputs
+from podium.flavors.keras.rows import rows_of
 from podium.flavors.mlflow_shims import MlflowException
 from podium.flavors.tables import columns_of, table_of
 
