@@ -22,7 +22,7 @@ from podium.flavors.booster_inputs import (
 from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.folders import part_of
-from podium.flavors.sklearn import CLOUDPICKLE, FILES, SKOPS, TRUSTED_PACKAGES, read_estimator, write_estimator
+from podium.flavors.sklearn.flavor import CLOUDPICKLE, FILES, SKOPS, TRUSTED_PACKAGES, read_estimator, write_estimator
 from podium.flavors.threads import granted_threads
 
 _BOOSTER = "lightgbm.basic.Booster"
