@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from by_plan import answer_by, as_served, is_same, plan_of, shortcut_of
+from sklearn.model_selection import GridSearchCV
 from thread_counts import started_threads
 
 from podium.errors import InvalidInput, InvalidModel
 from podium.flavors.catalog import flavor_claiming
 from podium.flavors.contract import Stored
 from podium.flavors.lightgbm import LightGBMFlavor
+from podium.flavors.sklearn.rows import rows_of
 from podium.models.assemble import Batches
 
 FLAVOR = LightGBMFlavor()
@@ -241,3 +243,8 @@ def test_a_tree_that_is_gone_is_noticed(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidModel, match=r"not where its head says|ends inside"):
         FLAVOR.load(Stored(tmp_path, AS_BOOSTER))
+
+
+def test_inside_a_search_of_scikit_learns_it_is_known_to_answer_row_by_row() -> None:
+    """As mlflow.sklearn saves it."""
+    assert rows_of(GridSearchCV(classifier(), {}), "predict_proba").is_known_independent

@@ -8,11 +8,14 @@ import pandas as pd
 import pytest
 import xgboost
 from by_plan import answer_by, as_served, is_same, plan_of, shortcut_of
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from podium.domain.load_terms import LoadTerms
 from podium.errors import InvalidInput, InvalidModel, LoadFailed
 from podium.flavors.catalog import flavor_claiming
 from podium.flavors.contract import Stored
+from podium.flavors.sklearn.rows import rows_of
 from podium.flavors.xgboost import XGBoostFlavor, load_model
 from podium.models.assemble import Batches
 
@@ -273,3 +276,13 @@ def test_a_file_that_was_cut_off_is_refused_before_xgboost_reads_behind_its_end(
         (tmp_path / "model.ubj").write_bytes(whole[:size])
         with pytest.raises(InvalidModel, match=r"damaged|cannot read"):
             load_model(stored)
+
+
+def test_inside_a_pipeline_of_scikit_learns_it_is_known_to_answer_row_by_row() -> None:
+    """As mlflow.sklearn saves it; a class of the user's is not."""
+
+    class Mine(xgboost.XGBClassifier):
+        pass
+
+    assert rows_of(make_pipeline(StandardScaler(), xgboost.XGBClassifier()), "predict").is_known_independent
+    assert not rows_of(make_pipeline(StandardScaler(), Mine()), "predict").is_known_independent

@@ -16,6 +16,7 @@ from typing import Any
 from podium.domain.exported_graphs import foreign_parts
 from podium.domain.keras_configs import foreign_objects
 from podium.domain.model_code import CodeNeed, pickle_need
+from podium.domain.saved_graphs import graph_needs
 
 _LARGEST_TEXT = 256 << 20
 _LARGEST_PICKLE = 64 << 20
@@ -27,8 +28,6 @@ _TENSOR_GLOBAL = re.compile(
 )
 _RAW = re.compile(r"(.*/)?(data/(weights|constants)/(weight|tensor)_\d+|archive_format|archive_version|byteorder|version)")
 _ODD = re.compile(r"(.*/)?(\.data/\w+|\.format_version|\.storage_alignment|extra/.*|data/\d+)")
-# Operators that call Python, load libraries, or read and write files that the graph names.
-_OPERATORS = (b"PyFunc", b"EagerPyFunc", b"ReadFile", b"WriteFile", b"MatchingFiles", b"WholeFileReader", b"LoadLibrary")
 _KERAS_MODULES = frozenset({"keras", "tensorflow.keras", "tf_keras", "keras.api", ""})
 
 
@@ -64,7 +63,7 @@ def tensorflow_needs(folder: Path, own: Mapping[str, Any], pyfunc: Mapping[str, 
         if path.suffix == ".keras":
             models, needs = models + 1, needs + keras_needs(path, name)
         elif path.name == "saved_model.pb":
-            models, needs = models + 1, needs + _graph_needs(path, name)
+            models, needs = models + 1, needs + graph_needs(path.read_bytes(), name)
         elif path.suffix in {".h5", ".hdf5"}:
             needs.append(CodeNeed(name, "is HDF5, which may hold Lambda layers as byte code", _SAVE_KERAS))
         elif path.suffix in {".cloudpickle", ".pkl", ".pickle"}:
@@ -136,15 +135,6 @@ def _in_torch_file(content: bytes, name: str) -> Iterator[str]:
                     yield f"{name} ({code.name})"
                 elif code.name == "GLOBAL" and not _TENSOR_GLOBAL.fullmatch(str(argument)):
                     yield f"{name} ({argument})"
-
-
-def _graph_needs(path: Path, named: str) -> list[CodeNeed]:
-    content = path.read_bytes()
-    found = [each.decode() for each in _OPERATORS if each in content]
-    remedy = "Export the graph without these operators"
-    return (
-        [CodeNeed(named, f"has operators that run or read what its author chose: {_some(found)}", remedy)] if found else []
-    )
 
 
 def _text(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

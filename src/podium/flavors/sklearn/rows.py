@@ -4,6 +4,7 @@ Only what is on the list is known. Pipelines and the like are known when each of
 party, or one given a function of the user's, is not. The worker probes the model at load before it relies on this.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -47,6 +48,12 @@ _MADE_OF_OTHERS = frozenset(
     """.split()  # noqa: SIM905 - a list of words is easier to read and to keep than one of literals
 )
 
+# Estimators that pipelines hold and other libraries wrote: trees, which look at one row at a time.
+_BOOSTERS = re.compile(
+    r"xgboost\.sklearn\.XGB(RF)?(Classifier|Regressor|Ranker)|lightgbm\.sklearn\.LGBM(Classifier|Regressor|Ranker)"
+    r"|catboost\.core\.CatBoost(Classifier|Regressor|Ranker)"
+)
+
 _ROW_METHODS = frozenset({"predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba"})
 
 
@@ -73,10 +80,13 @@ def replaced_methods(estimator: Any) -> list[str]:
 def _doubt(estimator: Any) -> str | None:
     """Why an estimator is not known to answer row by row; None when it is."""
     kind = type(estimator)
-    if kind.__module__.partition(".")[0] != "sklearn":
+    is_booster = _BOOSTERS.fullmatch(f"{kind.__module__}.{kind.__qualname__}") is not None
+    if kind.__module__.partition(".")[0] != "sklearn" and not is_booster:
         return f"{kind.__module__}.{kind.__name__} is not one of scikit-learn's own estimators"
     if replaced := replaced_methods(estimator):
         return f"{kind.__name__} has methods of the user's in place of its own: {', '.join(replaced)}"
+    if is_booster:
+        return None
     if kind.__name__ not in _ROW_BY_ROW | _MADE_OF_OTHERS:
         return f"{kind.__name__} is not on the list of estimators known to answer row by row"
     for name, value in estimator.get_params(deep=False).items():

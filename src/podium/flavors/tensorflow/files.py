@@ -1,16 +1,17 @@
-"""TensorFlow itself, and SavedModels: programs, of which those that reach for files are known by name."""
+"""TensorFlow itself, and SavedModels as it restores them."""
 
 import importlib
+import os
 from pathlib import Path
 from typing import Any
 
 from podium.domain.load_terms import LoadTerms
-from podium.errors import InvalidModel, LoadFailed, MissingDependency
+from podium.domain.model_code import refuse
+from podium.domain.saved_graphs import graph_needs
+from podium.errors import InvalidModel, MissingDependency
 from podium.flavors.keras.files import place, quieten
 
 _GRAPH = "saved_model.pb"
-# Operations that read or write what they like, or call Python: in no exported model by accident.
-_REACHING_OUT = (b"ReadFile", b"WriteFile", b"MatchingFiles", b"PyFunc", b"EagerPyFunc", b"PyFuncStateless")
 
 
 def import_tensorflow(terms: LoadTerms) -> Any:
@@ -41,7 +42,7 @@ def load_saved_model(tensorflow: Any, folder: Path, terms: LoadTerms, **options:
     if not graph.is_file():
         raise InvalidModel(f"{folder} is no SavedModel: it has no {_GRAPH}.")
     if not terms.allows_code:
-        _check_graph(graph)
+        refuse(graph_needs(graph.read_bytes(), graph.name), terms, os.environ)
     try:
         return tensorflow.saved_model.load(str(folder), **options)
     except (OSError, ValueError, RuntimeError, tensorflow.errors.OpError) as error:
@@ -50,14 +51,3 @@ def load_saved_model(tensorflow: Any, folder: Path, terms: LoadTerms, **options:
             f"{folder} is no SavedModel that TensorFlow {tensorflow.__version__} reads ({type(error).__name__}: {text}). "
             "Copy the model's folder anew, or export it again."
         ) from error
-
-
-def _check_graph(graph: Path) -> None:
-    content = graph.read_bytes()
-    # An operation's name stands in the file behind its length.
-    found = [name.decode() for name in _REACHING_OUT if bytes([len(name)]) + name in content]
-    if found:
-        raise LoadFailed(
-            f"{graph.name} holds the operations {found}, which reach for files or run Python, and code is not allowed "
-            "here. Allow it for models that you trust, or export the model without them."
-        )

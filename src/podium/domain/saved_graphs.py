@@ -1,0 +1,32 @@
+"""Which operators of a TensorFlow graph (`saved_model.pb`) run Python, load libraries, or read and write what they name.
+
+A SavedModel is a program; what it computes with tensors alone needs no leave. Operators are found by their names, which
+stand in the file as they are. Not among them: what every SavedModel has to read its variables and vocabularies.
+"""
+
+from podium.domain.model_code import CodeNeed
+
+_REACHING_OUT = (
+    b"PyFunc", b"LoadLibrary", b"ReadFile", b"WriteFile", b"MatchingFiles", b"WholeFileReader", b"TextLineReader",
+    b"RecordReader", b"TextLineDataset", b"RecordDataset", b"SqlDataset", b"CSVDataset", b"SnapshotDataset",
+    b"SaveDataset", b"LoadDataset", b"SummaryFileWriter", b"DebugIdentity", b"DataServiceDataset",
+)  # fmt: skip
+# Prints to standard error, or into the file that it names.
+_PRINT, _INTO_A_FILE = b"PrintV2", b"file://"
+
+
+def graph_needs(content: bytes, named: str) -> list[CodeNeed]:
+    """What a graph does beside computing; empty for the most.
+
+    Args:
+        content: The file. Names are looked for wherever they stand: how a length before them is written is its author's
+            choice.
+        named: The file, relative to the model's folder.
+    """
+    found = [each.decode() for each in _REACHING_OUT if each in content]
+    if _PRINT in content and _INTO_A_FILE in content:
+        found.append(_PRINT.decode())
+    if not found:
+        return []
+    reason = f"has operators that run or read what its author chose: {', '.join(found)}"
+    return [CodeNeed(named, reason, "Export the graph without these operators")]
