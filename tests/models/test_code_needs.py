@@ -17,7 +17,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 import podium
 from podium.domain.load_terms import LoadTerms
 from podium.errors import LoadFailed
-from podium.flavors.pytorch_files import check_free_of_pickles
+from podium.flavors.pytorch.files import check_free_of_pickles
 from podium.models.archive_needs import pt2_needs
 from podium.models.code_needs import code_needs
 from podium.models.load import load_predictor
