@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from podium.domain.frames import is_frame
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput
 from podium.flavors.claims import Batch, Claim, NotTakenError
@@ -67,8 +68,7 @@ class LoadedKeras:
             MlflowException: No array, dict, list or table.
         """
         del params
-        pandas = sys.modules.get("pandas")
-        if pandas is not None and isinstance(data, pandas.DataFrame):
+        if is_frame(data):
             answer = self._answer(self._of_table(data))
             return table_of(self._name(answer), data.index)
         if not isinstance(data, np.ndarray | list | tuple | dict):
