@@ -128,7 +128,7 @@ class Job:
         if _FULL.search("\n".join(lines)) or shutil.disk_usage(self._folder()).free < _FULL_BYTES:
             what = f"{what}: the disk is full. {self._room()}"
         elif _UNREACHABLE.search("\n".join(lines)):
-            said += "\nWithout an index: --env-wheels FOLDER (podium env export --wheels), or --env-offline (what uv has kept)."
+            said += "\nWithout an index: --env-wheels FOLDER (podium env export --wheels), or --env-offline (what uv has)."
         return LoadFailed(
             f"The model's environment could not be built: {what}.\n{said}\n"
             f"All of it: {self.log}\nTo run the model in podium's own Python instead: --env-manager local",
