@@ -21,7 +21,7 @@ import torch
 from podium.domain.load_terms import PRECISIONS, LoadTerms
 from podium.flavors.contract import Stored
 from podium.flavors.devices import use_of
-from podium.flavors.pytorch import PytorchFlavor
+from podium.flavors.pytorch.flavor import PytorchFlavor
 
 
 def main() -> int:

@@ -10,10 +10,10 @@ from typing import Any
 
 from podium.api import packaging
 from podium.api.packaging import ModelInfo
-from podium.flavors.pytorch import PICKLE as SERIALIZATION_FORMAT_PICKLE
-from podium.flavors.pytorch import PT2 as SERIALIZATION_FORMAT_PT2
-from podium.flavors.pytorch import load_module
-from podium.flavors.pytorch_example import axes_of, example_of, takes_params
+from podium.flavors.pytorch.example import axes_of, example_of, takes_params
+from podium.flavors.pytorch.flavor import PICKLE as SERIALIZATION_FORMAT_PICKLE
+from podium.flavors.pytorch.flavor import PT2 as SERIALIZATION_FORMAT_PT2
+from podium.flavors.pytorch.flavor import load_module
 from podium.models.load import flavors_of, put_code_on_path
 from podium.models.mlmodel import read_mlmodel
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from podium.api import packaging
 from podium.api.packaging import ModelInfo
-from podium.flavors.sklearn import CLOUDPICKLE as SERIALIZATION_FORMAT_CLOUDPICKLE
-from podium.flavors.sklearn import PICKLE as SERIALIZATION_FORMAT_PICKLE
-from podium.flavors.sklearn import SKOPS as SERIALIZATION_FORMAT_SKOPS
-from podium.flavors.sklearn import load_estimator
+from podium.flavors.sklearn.flavor import CLOUDPICKLE as SERIALIZATION_FORMAT_CLOUDPICKLE
+from podium.flavors.sklearn.flavor import PICKLE as SERIALIZATION_FORMAT_PICKLE
+from podium.flavors.sklearn.flavor import SKOPS as SERIALIZATION_FORMAT_SKOPS
+from podium.flavors.sklearn.flavor import load_estimator
 from podium.models.load import flavors_of, put_code_on_path
 from podium.models.mlmodel import read_mlmodel
 

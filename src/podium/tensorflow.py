@@ -9,7 +9,7 @@ from typing import Any
 
 from podium.api import packaging
 from podium.api.packaging import ModelInfo
-from podium.flavors.tensorflow import load_native
+from podium.flavors.tensorflow.flavor import load_native
 from podium.models.load import flavors_of, put_code_on_path
 from podium.models.mlmodel import read_mlmodel
 

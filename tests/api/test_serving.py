@@ -21,7 +21,8 @@ from podium import errors
 @pytest.fixture
 def house(tmp_path, monkeypatch):
     made = House(tmp_path)
-    monkeypatch.setenv("PODIUM_HOME", str(made.home))
+    for name in ("PODIUM_HOME", "LC_TEST_HOME"):
+        monkeypatch.setenv(name, str(made.home))
     monkeypatch.chdir(tmp_path)
     yield made
     assert made.processes() == {}
@@ -49,11 +50,14 @@ def test_a_fitted_estimator_is_served_as_it_predicts_here(house):
         few = server.predict(X.head(3).to_dict("records"))
         whole = server.predict({"dataframe_split": X.head(3).to_dict("split")})
         settings = server.status()["settings"]
+        running = " ".join(house.processes().values())
 
     assert answer.tolist() == model.predict(X).tolist()
     assert few.tolist() == whole.tolist() == answer[:3].tolist()
     assert settings["serve.threads"] == {"value": "2", "source": "podium.serve(threads=…)"}
     assert settings["limits.max_body"]["value"] == "1MiB"
+    # The fixture looks for what is left: here is what it would find.
+    assert all(module in running for module in ("podium.api.tethered", "podium.serving", "podium.worker"))
 
 
 def test_a_frame_answers_a_frame_and_missing_values_pass_both_ways(house):

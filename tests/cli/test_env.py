@@ -48,7 +48,7 @@ def house(tmp_path, shelf):
         "utc_time_created: '2026-01-01 00:00:00'\n"
     )
     (folder / "requirements.txt").write_text("numpy\ntinydep\n")
-    made.environment = {**offline(shelf), **{name: made.environment[name] for name in ("PODIUM_HOME", "PYTHONPATH")}}
+    made.look_elsewhere(offline(shelf))
     yield made
     assert made.processes() == {}
 

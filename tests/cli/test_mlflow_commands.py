@@ -1,15 +1,12 @@
 """`podium models serve | predict | prepare-env`, typed as MLflow's commands are."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from tinyhouse import PRODUCTION, House, until
+from tinyhouse import PRODUCTION, House, Server, until
 from wheels import offline, repack, write_wheel
 
 # Answers what it knows: its config, a variable, its interpreter, whether `tinydep` is there.
@@ -74,7 +71,7 @@ def with_environment(house, folder, shelf):
     """The model now asks for tinydep, which this Python lacks, and finds it on a shelf."""
     (folder / "requirements.txt").write_text("mlflow-skinny\nnumpy\npandas\ntinydep==7.0\n")
     write_wheel(shelf, "mlflow_skinny", "1.0", "")
-    house.environment = {**offline(shelf), **{name: house.environment[name] for name in ("PODIUM_HOME", "PYTHONPATH")}}
+    house.look_elsewhere(offline(shelf))
 
 
 def predicted(done):
@@ -302,21 +299,13 @@ def test_a_version_whose_python_cannot_be_built_says_so(house, telling, shelf):
 def test_a_server_that_is_stopped_while_it_builds_ends(house, telling, shelf):
     """And so does what builds: the fixture looks."""
     with_environment(house, telling, shelf)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "podium", "models", "serve", "-m", str(telling), "-p", "0"],
-        env=house.environment,
-        cwd=house.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=os.open(house.folder / "said.txt", os.O_CREAT | os.O_WRONLY),
-        start_new_session=True,
-    )
-    said = house.folder / "said.txt"
-    until(lambda: "installing" in said.read_text() or " with " in said.read_text(), "it is being built")
-    begun = time.monotonic()
-    os.kill(process.pid, signal.SIGTERM)
+    server = Server(house, str(telling), ())
+    try:
+        until(lambda: "installing" in server.said() or " with " in server.said(), "it is being built", server.over)
 
-    assert process.wait(30) == 0
-    assert time.monotonic() - begun < 20
+        assert server.stop() == 0
+    finally:
+        server.end()
 
 
 @pytest.mark.parametrize(

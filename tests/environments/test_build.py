@@ -22,6 +22,7 @@ from podium.environments.tools import Tools, find_uv, tool_environ
 from podium.errors import LoadFailed
 from podium.settings.environments import EnvironmentSettings
 
+pytestmark = pytest.mark.slow
 OURS = find_interpreter(None, os.environ)
 UV = find_uv(os.environ)
 BY_PIP, BY_UV = Tools(OURS), Tools(OURS, uv=UV)

@@ -20,7 +20,7 @@ from podium.errors import LoadFailed
 from podium.models.mlmodel import read_mlmodel
 from podium.settings.environments import EnvironmentOrder, EnvironmentSettings
 
-pytestmark = pytest.mark.skipif(find_uv({"PATH": ""}) is None, reason="no uv")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_uv({"PATH": ""}) is None, reason="no uv")]
 PLAIN = "def predict(model_input):\n    return model_input"
 # A stand-in of podium's has no such name; only what is called mlflow on the shelf does.
 NEEDS_MLFLOW = "def predict(model_input):\n    import mlflow\n    return model_input * mlflow.NINE"

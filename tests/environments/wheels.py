@@ -5,15 +5,17 @@ import hashlib
 import importlib.metadata
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def write_wheel(folder: Path, name: str, version: str, module: str) -> Path:
-    """A pure wheel with one module."""
+def write_wheel(folder: Path, name: str, version: str, module: str, needs: Sequence[str] = ()) -> Path:
+    """A pure wheel with one module; `needs` are what it requires."""
+    required = "".join(f"Requires-Dist: {line}\n" for line in needs)
     info = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": module.encode(),
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{required}".encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     return _zip(folder / f"{name}-{version}-py3-none-any.whl", files, info)

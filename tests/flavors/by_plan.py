@@ -9,7 +9,7 @@ import pandas as pd
 from podium.domain.input_plan import InputPlan, plan_for
 from podium.domain.signature import Signature
 from podium.flavors.contract import RowIndependence
-from podium.flavors.sklearn import LoadedEstimator
+from podium.flavors.sklearn.flavor import LoadedEstimator
 from podium.models.assemble import Assembler
 from podium.models.infer import infer_signature
 from podium.models.predictor import Predictor

@@ -14,8 +14,8 @@ from podium.errors import LoadFailed, OutOfDeviceMemory
 from podium.flavors.contract import Stored
 from podium.flavors.devices import choose_device, torch_device, use_of
 from podium.flavors.onnx import OnnxFlavor
-from podium.flavors.pytorch import PytorchFlavor
-from podium.flavors.pytorch_call import LoadedModule, Terms, inputs_of
+from podium.flavors.pytorch.call import LoadedModule, Terms, inputs_of
+from podium.flavors.pytorch.flavor import PytorchFlavor
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU, and here is one")
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU and a PyTorch for it")

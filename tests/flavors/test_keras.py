@@ -17,7 +17,7 @@ from podium.errors import InvalidInput, InvalidModel, LoadFailed
 from podium.flavors.catalog import flavor_claiming, flavor_loading
 from podium.flavors.claims import Batch, Inputs
 from podium.flavors.contract import HasShortcut, Stored
-from podium.flavors.keras import KerasFlavor
+from podium.flavors.keras.flavor import KerasFlavor
 from podium.flavors.mlflow_shims import MlflowException
 
 from .keras_models import perceptron, through, two_in_two_out
@@ -209,7 +209,7 @@ def test_rows_of_layers_of_the_users_are_not_known(keras: Any, model: Any, tmp_p
 
 
 def _reason(model: Any) -> str:
-    from podium.flavors.keras_rows import rows_of
+    from podium.flavors.keras.rows import rows_of
 
     found = rows_of(model)
     assert not found.is_known_independent
@@ -286,7 +286,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from podium.flavors.contract import Stored
-from podium.flavors.keras import KerasFlavor
+from podium.flavors.keras.flavor import KerasFlavor
 loaded = KerasFlavor().load(Stored(Path(sys.argv[1]), {"keras": {"data": "data", "keras_backend": "torch"}}))
 plain = loaded.predict(np.ones((3, 3)))
 loaded.hasten()

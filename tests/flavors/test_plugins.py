@@ -211,7 +211,7 @@ def test_a_plugin_takes_no_name_of_podium_s_own(package: Package, tmp_path: Path
     """Neither an estimator nor a model of sklearn's ever meets it; it is listed as broken."""
     package("evil-sklearn", "evil_flavor", SCALE, sklearn="evil_flavor:ScaleFlavor", pyfunc="evil_flavor:ScaleFlavor")
 
-    assert type(flavor_named("sklearn")).__module__ == "podium.flavors.sklearn"
+    assert type(flavor_named("sklearn")).__module__ == "podium.flavors.sklearn.flavor"
     assert flavor_named("pyfunc").name == "python_function"
     assert flavor_loading({"sklearn": {}, "python_function": {"loader_module": "mlflow.sklearn"}}).name == "sklearn"
     listed = json.loads(CliRunner().invoke(commands, ["list", "--json"]).stdout)

@@ -350,9 +350,9 @@ def test_a_loader_of_ones_own_is_given_the_data(tmp_path: Path) -> None:
 
 def test_an_unknown_flavor_of_mlflows_says_what_to_install(tmp_path: Path) -> None:
     """mlflow is not installed beside these tests."""
-    flavors = {"python_function": {"loader_module": "mlflow.xgboost"}, "xgboost": {}}
+    flavors = {"python_function": {"loader_module": "mlflow.spacy"}, "spacy": {}}
 
-    with pytest.raises(LoadFailed, match="pip install mlflow xgboost") as caught:
+    with pytest.raises(LoadFailed, match="pip install mlflow spacy") as caught:
         flavor_loading(flavors).load(Stored(tmp_path, flavors))
     assert caught.value.cause == "import_error"
 

@@ -19,8 +19,8 @@ from podium import pytorch
 from podium.domain.load_terms import LoadTerms
 from podium.errors import InvalidInput, InvalidModel, InvalidParams, LoadFailed, OutOfDeviceMemory
 from podium.flavors.contract import Stored
-from podium.flavors.pytorch import PytorchFlavor
-from podium.flavors.pytorch_call import LoadedModule, Terms, inputs_of
+from podium.flavors.pytorch.call import LoadedModule, Terms, inputs_of
+from podium.flavors.pytorch.flavor import PytorchFlavor
 
 FLAVOR = PytorchFlavor()
 ROWS = np.arange(12, dtype=np.float32).reshape(3, 4) / 7

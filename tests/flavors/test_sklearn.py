@@ -24,8 +24,8 @@ from sklearn.tree import DecisionTreeRegressor
 
 from podium.errors import InvalidInput, InvalidModel, LoadFailed
 from podium.flavors.contract import Stored
-from podium.flavors.sklearn import SklearnFlavor, load_estimator
-from podium.flavors.sklearn_rows import rows_of
+from podium.flavors.sklearn.flavor import SklearnFlavor, load_estimator
+from podium.flavors.sklearn.rows import rows_of
 
 X, Y = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 3.0]]), np.array([0, 0, 1, 1])
 FLAVOR = SklearnFlavor()
@@ -285,7 +285,7 @@ def test_every_name_on_the_list_is_an_estimator_of_scikit_learn() -> None:
     """A misspelt name would never match anything."""
     from sklearn.utils import all_estimators
 
-    from podium.flavors import sklearn_rows
+    from podium.flavors.sklearn import rows as sklearn_rows
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -14,8 +14,8 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 
-from podium.flavors.sklearn import LoadedEstimator
-from podium.flavors.sklearn_forests import direct_forest
+from podium.flavors.sklearn.flavor import LoadedEstimator
+from podium.flavors.sklearn.forests import direct_forest
 
 IRIS, SPECIES = load_iris(return_X_y=True)
 CANCER, BENIGN = load_breast_cancer(return_X_y=True)
@@ -84,7 +84,7 @@ def test_a_loaded_forest_is_called_so_when_asked_to() -> None:
 
     loaded.hasten()
 
-    assert loaded._call.__module__ == "podium.flavors.sklearn_forests"
+    assert loaded._call.__module__ == "podium.flavors.sklearn.forests"
 
 
 class Louder(RandomForestClassifier):

@@ -24,9 +24,9 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from podium.flavors.claims import NotTakenError
-from podium.flavors.sklearn_forests import direct_forest
-from podium.flavors.sklearn_rows import rows_of
-from podium.flavors.sklearn_shortcuts import claims_of
+from podium.flavors.sklearn.forests import direct_forest
+from podium.flavors.sklearn.rows import rows_of
+from podium.flavors.sklearn.shortcuts import claims_of
 from podium.models.assemble import Batches
 
 IRIS, SPECIES = load_iris(return_X_y=True)

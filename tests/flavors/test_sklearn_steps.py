@@ -29,7 +29,7 @@ from sklearn.preprocessing import (
 )
 
 from podium.flavors.claims import NotTakenError
-from podium.flavors.sklearn_shortcuts import claims_of
+from podium.flavors.sklearn.shortcuts import claims_of
 from podium.models.assemble import Batches
 
 

@@ -13,7 +13,7 @@ from podium.errors import InvalidInput, InvalidModel, LoadFailed
 from podium.flavors.catalog import flavor_claiming, flavor_loading
 from podium.flavors.contract import Stored
 from podium.flavors.mlflow_shims import MlflowException
-from podium.flavors.tensorflow import TensorflowFlavor, load_native
+from podium.flavors.tensorflow.flavor import TensorflowFlavor, load_native
 
 from .keras_models import perceptron, through
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.flavors.tree_sums import Tree, TreeSums
+from podium.flavors.sklearn.tree_sums import Tree, TreeSums
 
 
 def grown(rng: np.random.Generator, leaves: int, features: int, outputs: int) -> Tree:

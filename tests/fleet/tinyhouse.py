@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,6 +54,11 @@ class House:
             "LC_TEST_HOME": str(self.home),
             "PYTHONPATH": os.pathsep.join([source, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
         }
+
+    def look_elsewhere(self, variables: Mapping[str, str]) -> None:
+        """Run commands with other variables, but in this home, and with what is found by it."""
+        ours = ("PODIUM_HOME", "LC_TEST_HOME", "PYTHONPATH")
+        self.environment = {**variables, **{name: self.environment[name] for name in ours}}
 
     def model(self, version: int, while_loading: str = "pass") -> Path:
         """A model's folder; `while_loading` is a statement that runs when it is loaded."""
@@ -103,18 +108,20 @@ class House:
         server = Server(self, uri, flags, before)
         try:
             until(lambda: "Try it" in server.said(), "podium serve is ready", server.over)
+            # What is not seen now would not be missed at the end either; a namespace has other numbers.
+            assert before or {server.process.pid, *server.gateways(), *server.workers()} <= self.processes().keys()
             yield server
         finally:
             server.end()
 
     def processes(self) -> dict[int, str]:
         """What runs with this home: process id and command line."""
-        mark, found = f"LC_TEST_HOME={self.home}".encode(), {}
+        marks, found = {f"{name}={self.home}".encode() for name in ("PODIUM_HOME", "LC_TEST_HOME")}, {}
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 with contextlib.suppress(OSError):
                     state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-                    if state != "Z" and mark in (entry / "environ").read_bytes().split(b"\0"):
+                    if state != "Z" and not marks.isdisjoint((entry / "environ").read_bytes().split(b"\0")):
                         found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         return found
 

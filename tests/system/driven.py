@@ -102,6 +102,9 @@ class Podium:
             wait_until(lambda: server.answers("/readyz"), 60, "podium serve is ready", server.has_ended)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{server.said()}") from None
+        # What is not seen now would not be missed at the end either.
+        assert server.children("podium.serving")
+        assert server.children("podium.worker")
         return server
 
     def processes(self) -> dict[int, str]:

@@ -54,6 +54,8 @@ def server(start: Start, versions: Versions) -> Server:
     """Serving what is in Production, bodies of 100 KiB at most."""
     running = start(versions.uri, PODIUM_LIMITS_MAX_BODY="100KiB")
     wait_until(lambda: running.answers("/readyz"), 60, "it is ready", running.has_ended)
+    # What is not seen now would not be missed at the end either.
+    assert running.children("podium.worker")
     return running
 
 

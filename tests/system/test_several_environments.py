@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -101,7 +102,7 @@ def test_two_versions_of_scikit_learn_and_pytorch_answer_side_by_side(podium: Po
     seen = {name: mapped(server, name) for name in folders}
     stopped = server.stop()
     for cache in podium.temp.glob("torchinductor_*"):
-        cache.rmdir()  # PyTorch makes it wherever it is imported, and leaves it
+        shutil.rmtree(cache)  # PyTorch makes it wherever it is imported, and leaves it
 
     assert stopped == 0
     assert [expected[name][0] for name in ("old", "new")] == ["1.5.2", "1.7.2"]

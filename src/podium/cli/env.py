@@ -3,59 +3,39 @@
 import dataclasses
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from podium.cli.mlflow_options import INSTALL_MLFLOW
+from podium.cli.env_asking import JSON, asking, chosen, for_a_model
+from podium.cli.env_audit import audit
 from podium.cli.output import counted, print_facts, print_json, print_table, shown
-from podium.cli.setting_options import said_by_flags, setting_options
-from podium.settings.declared import settings_of
-from podium.settings.environments import EnvironmentSettings, check_manager, environment_order
+from podium.settings.environments import environment_order
 
 if TYPE_CHECKING:
-    from podium.environments.choice import Asking
     from podium.environments.kept import KeptEnvironment
-    from podium.settings.provenance import Chosen
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-_SETTINGS = settings_of(EnvironmentSettings)
-_JSON = click.option("--json", "is_json", is_flag=True, help="One JSON document instead.")
-_MODEL = click.argument("model", metavar="MODEL")
-_MANAGER = click.option(
-    "--env-manager",
-    default="virtualenv",
-    show_default=True,
-    metavar="uv|virtualenv|conda",
-    callback=lambda _context, _parameter, value: check_manager(value),
-    help="What builds; virtualenv is uv where that is found, else venv and pip.",
-)
 
 
 @click.group()
 def env() -> None:
-    """Build, list, lock, export and remove the Pythons that models run in.
+    """Build, list, audit, lock, export and remove the Pythons that models run in.
 
     MODEL is what `podium serve -m` takes: a folder, models:/NAME/STAGE, models:/NAME/VERSION.
     """
 
 
-def _for_a_model(function: _Function) -> _Function:
-    for option in (setting_options(_SETTINGS), INSTALL_MLFLOW, _MANAGER, _MODEL):
-        function = option(function)
-    return function
+env.add_command(audit)
 
 
 @env.command()
-@_for_a_model
-@_JSON
+@for_a_model
+@JSON
 def build(model: str, env_manager: str, install_mlflow: bool, is_json: bool, **_given: Any) -> None:
     """Build a model's Python, load the model in it and score its example; print the interpreter's path."""
     from podium.api.environments import built
 
-    environment = built(_asking(model, env_manager, install_mlflow))
+    environment = built(asking(model, env_manager, install_mlflow))
     if is_json:
         print_json(
             {
@@ -71,7 +51,7 @@ def build(model: str, env_manager: str, install_mlflow: bool, is_json: bool, **_
 
 
 @env.command("list")
-@_JSON
+@JSON
 def list_(is_json: bool) -> None:
     """List the Pythons that are kept, the one that was used last first."""
     from podium.environments.kept import kept
@@ -89,7 +69,7 @@ def list_(is_json: bool) -> None:
 
 @env.command()
 @click.argument("what", metavar="KEY|MODEL")
-@_JSON
+@JSON
 def show(what: str, is_json: bool) -> None:
     """Say what one of them holds: by its key, or the beginning of that, or by a model.
 
@@ -98,7 +78,7 @@ def show(what: str, is_json: bool) -> None:
     from podium.api.environments import found_by_key, found_for
     from podium.errors import NotFound
 
-    found = found_by_key(_root(), what) or found_for(_asking(what, "virtualenv", install_mlflow=False))
+    found = found_by_key(_root(), what) or found_for(asking(what, "virtualenv", install_mlflow=False))
     if found is None:
         raise NotFound(f"No environment is built for {what}. Build one: podium env build {what}")
     if is_json:
@@ -126,7 +106,7 @@ def show(what: str, is_json: bool) -> None:
 @click.option("--older-than", "days", type=click.FloatRange(min=0), metavar="DAYS", help="Not used for so many days.")
 @click.option("--unused", is_flag=True, help="All that nobody uses now.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@_JSON
+@JSON
 def prune(days: float | None, unused: bool, dry_run: bool, is_json: bool) -> None:
     """Remove Pythons that no running server uses.
 
@@ -135,7 +115,7 @@ def prune(days: float | None, unused: bool, dry_run: bool, is_json: bool) -> Non
     """
     from podium.api.environments import prune as prune_them
 
-    most_bytes = None if unused or days is not None else _chosen()["serve.env_cache_size"] or None
+    most_bytes = None if unused or days is not None else chosen()["serve.env_cache_size"] or None
     pruned = prune_them(_root(), older_than_days=days, is_unused=unused, most_bytes=most_bytes, is_dry=dry_run)
     if is_json:
         print_json(dataclasses.asdict(pruned) | {"size_bytes": pruned.size_bytes, "is_dry": dry_run})
@@ -150,8 +130,8 @@ def prune(days: float | None, unused: bool, dry_run: bool, is_json: bool) -> Non
 
 
 @env.command()
-@_for_a_model
-@_JSON
+@for_a_model
+@JSON
 def lock(model: str, env_manager: str, install_mlflow: bool, is_json: bool, **_given: Any) -> None:
     """Write down exact versions with the digest of each file; --require-hashes installs nothing else.
 
@@ -159,7 +139,7 @@ def lock(model: str, env_manager: str, install_mlflow: bool, is_json: bool, **_g
     """
     from podium.api.environments import lock as lock_it
 
-    locked = lock_it(_asking(model, env_manager, install_mlflow))
+    locked = lock_it(asking(model, env_manager, install_mlflow))
     if is_json:
         print_json({"path": str(locked.path), "packages": list(locked.packages), "as_of": locked.as_of})
         return
@@ -168,7 +148,7 @@ def lock(model: str, env_manager: str, install_mlflow: bool, is_json: bool, **_g
 
 
 @env.command()
-@_for_a_model
+@for_a_model
 @click.option("-o", "--output", metavar="FILE", help="Where the list goes. [default: stdout]")
 @click.option(
     "--wheels", "tar", metavar="FILE.tar", help="Write a tar of the wheels instead, for a machine without an index."
@@ -181,32 +161,13 @@ def export(model: str, env_manager: str, install_mlflow: bool, output: str | Non
     from podium.api.environments import requirements, wheels
     from podium.settings.whole_files import write_whole
 
-    asking = _asking(model, env_manager, install_mlflow)
+    ordered = asking(model, env_manager, install_mlflow)
     if tar is not None:
-        click.echo(f"{tar}: {counted(wheels(asking, Path(tar)), 'wheel')}", err=True)
+        click.echo(f"{tar}: {counted(wheels(ordered, Path(tar)), 'wheel')}", err=True)
     elif output is not None:
-        write_whole(Path(output).absolute(), requirements(asking).encode())
+        write_whole(Path(output).absolute(), requirements(ordered).encode())
     else:
-        click.echo(requirements(asking), nl=False)
-
-
-def _asking(model: str, env_manager: str, install_mlflow: bool) -> "Asking":
-    from podium.api.environments import asking_for
-    from podium.api.registering import Registry
-
-    chosen, registry = _chosen(), Registry()
-    settings = EnvironmentSettings(**chosen.fields(EnvironmentSettings))
-    order = environment_order(env_manager, os.environ, install_mlflow, settings=settings)
-    is_allowed = bool(chosen["serve.allow_code"])
-    return asking_for(registry.resolve(model), order, registry.home, _tell, allow_code=is_allowed)
-
-
-def _chosen() -> "Chosen":
-    """Every setting: what the flags do not say, podium.toml and the variables do."""
-    from podium.api.endpoint import choose
-
-    beneath, said = said_by_flags(_SETTINGS)
-    return choose(said, beneath)
+        click.echo(requirements(ordered), nl=False)
 
 
 def _root() -> Path:
@@ -214,10 +175,6 @@ def _root() -> Path:
     from podium.settings.home import find_home
 
     return root_of(environment_order("virtualenv", os.environ), find_home())
-
-
-def _tell(text: str) -> None:
-    click.echo(shown(text), err=True)
 
 
 def _use(each: "KeptEnvironment") -> str:

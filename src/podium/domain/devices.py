@@ -4,6 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+# MLflow's variable for the device of a model that says none itself.
+DEFAULT_DEVICE = "MLFLOW_DEFAULT_PREDICTION_DEVICE"
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceUse:

@@ -1,1 +1,1 @@
-"""One file for each ML library; the library is imported only when used."""
+"""One file or folder for each ML library; the library is imported only when used."""

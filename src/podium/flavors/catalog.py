@@ -6,15 +6,15 @@ from typing import Any
 from podium.errors import InvalidInput
 from podium.flavors.catboost import CatBoostFlavor
 from podium.flavors.contract import Flavor
-from podium.flavors.keras import KerasFlavor
+from podium.flavors.keras.flavor import KerasFlavor
 from podium.flavors.lightgbm import LightGBMFlavor
 from podium.flavors.loader_module import LoaderModuleFlavor
 from podium.flavors.onnx import OnnxFlavor
 from podium.flavors.python_function import PythonFunctionFlavor
-from podium.flavors.pytorch import PytorchFlavor
-from podium.flavors.sklearn import SklearnFlavor
+from podium.flavors.pytorch.flavor import PytorchFlavor
+from podium.flavors.sklearn.flavor import SklearnFlavor
 from podium.flavors.statsmodels import StatsmodelsFlavor
-from podium.flavors.tensorflow import TensorflowFlavor
+from podium.flavors.tensorflow.flavor import TensorflowFlavor
 from podium.flavors.xgboost import XGBoostFlavor
 
 # The most particular first: XGBClassifier and LGBMClassifier are scikit-learn's estimators too; a function is claimed by

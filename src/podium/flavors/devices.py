@@ -4,11 +4,9 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from podium.domain.devices import DeviceUse
+from podium.domain.devices import DEFAULT_DEVICE, DeviceUse
 from podium.domain.load_terms import AUTO
 from podium.errors import LoadFailed
-
-DEFAULT_DEVICE = "MLFLOW_DEFAULT_PREDICTION_DEVICE"
 
 
 def choose_device(asked: str, configured: object, environ: Mapping[str, str], gpus: int) -> str:

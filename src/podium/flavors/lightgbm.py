@@ -13,7 +13,7 @@ from podium.errors import InvalidInput, InvalidModel, MissingDependency
 from podium.flavors.booster_inputs import as_floats, has_categories, is_frame, text_positions, with_categories
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.folders import part_of
-from podium.flavors.sklearn import CLOUDPICKLE, FILES, SKOPS, TRUSTED_PACKAGES, read_estimator, write_estimator
+from podium.flavors.sklearn.flavor import CLOUDPICKLE, FILES, SKOPS, TRUSTED_PACKAGES, read_estimator, write_estimator
 from podium.flavors.threads import granted_threads
 
 _BOOSTER = "lightgbm.basic.Booster"

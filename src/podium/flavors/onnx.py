@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.devices import DeviceUse
+from podium.domain.devices import DEFAULT_DEVICE, DeviceUse
+from podium.domain.frames import is_frame
 from podium.domain.load_terms import AUTO
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
-from podium.flavors.devices import DEFAULT_DEVICE
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import MlflowException
 from podium.flavors.onnx_session import DEFAULT_PROVIDERS, check_options, open_session
@@ -45,22 +45,21 @@ class LoadedSession:
             InvalidInput: The data cannot be brought to the model's inputs.
         """
         del params
-        pandas = sys.modules.get("pandas")
-        is_frame = pandas is not None and isinstance(data, pandas.DataFrame)
+        is_table = is_frame(data)
         answers = self.native.run(
-            self.outputs, {name: self._fit(name, each) for name, each in self._feed(data, is_frame).items()}
+            self.outputs, {name: self._fit(name, each) for name, each in self._feed(data, is_table).items()}
         )
-        if is_frame:
+        if is_table:
             return _frame(self.outputs, answers, len(data))
         return dict(zip(self.outputs, answers, strict=True))
 
-    def _feed(self, data: Any, is_frame: bool) -> dict[str, Any]:
+    def _feed(self, data: Any, is_table: bool) -> dict[str, Any]:
         names = [name for name, _, _ in self.inputs]
         if isinstance(data, dict):
             return data
-        if is_frame and len(names) == 1:
+        if is_table and len(names) == 1:
             return {names[0]: data.to_numpy()}
-        if is_frame:
+        if is_table:
             missing = [name for name in names if name not in data.columns]
             if missing:
                 raise InvalidInput(f"The model has the inputs {names}; the table has no columns {missing}.")

@@ -1,6 +1,5 @@
 """Making an onnxruntime session as MLflow's MLmodel asks for it: providers, and the five session options."""
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from podium.domain.load_terms import AUTO
 from podium.errors import InvalidInput, InvalidModel, LoadFailed, MissingDependency
+from podium.flavors.threads import granted_threads
 
 DEFAULT_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -104,7 +104,7 @@ def check_options(options: Mapping[str, Any] | None) -> None:
 def _session_options(onnxruntime: Any, asked: Mapping[str, Any]) -> Any:
     options = onnxruntime.SessionOptions()
     # MLflow reads 0 as "not said"; so here, where not said means one thread and not all.
-    options.intra_op_num_threads = asked.get("intra_op_num_threads") or _default_threads()
+    options.intra_op_num_threads = asked.get("intra_op_num_threads") or granted_threads() or 1
     if asked.get("inter_op_num_threads"):
         options.inter_op_num_threads = asked["inter_op_num_threads"]
     modes = onnxruntime.ExecutionMode
@@ -120,11 +120,6 @@ def _session_options(onnxruntime: Any, asked: Mapping[str, Any]) -> Any:
     for name, value in extra.items():
         options.add_session_config_entry(str(name), str(value))
     return options
-
-
-def _default_threads() -> int:
-    text = os.environ.get("OMP_NUM_THREADS", "")
-    return int(text) if text.isdigit() and int(text) > 0 else 1
 
 
 def _providers(written: object) -> Sequence[Any]:

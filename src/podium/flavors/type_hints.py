@@ -13,6 +13,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from podium.domain.frames import is_frame
 from podium.domain.reasons import Quotes, reason
 from podium.domain.signature import (
     AnyType,
@@ -122,7 +123,7 @@ def from_frame(data: Any, hint: Any) -> Any:
 
     Everything else is unchanged.
     """
-    if not _is_frame(data) or typing.get_origin(hint) is not list:
+    if not is_frame(data) or typing.get_origin(hint) is not list:
         return data
     item = _item(hint)
     if (item is dict or _is_pydantic(item)) and list(data.columns) != [0]:
@@ -141,7 +142,7 @@ def from_text_frame(data: Any, hint: Any) -> Any:
     is_list = typing.get_origin(hint) is list
     item = typing.get_args(hint)[0] if is_list and typing.get_args(hint) else None
     is_object = typing.get_origin(item) is dict and typing.get_args(item) == (str, str)
-    if not _is_frame(data) or not (item is str or is_object):
+    if not is_frame(data) or not (item is str or is_object):
         return data
     texts = [name for name, value in data.iloc[0].items() if isinstance(value, str)]
     if is_object:
@@ -154,11 +155,6 @@ def from_text_frame(data: Any, hint: Any) -> Any:
 
 def _records(data: Any) -> Any:
     return data.to_dict("list")[0] if len(data.columns) == 1 else data.to_dict(orient="records")
-
-
-def _is_frame(data: Any) -> bool:
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(data, pandas.DataFrame)
 
 
 def describe(hint: Any) -> str:

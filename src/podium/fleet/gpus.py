@@ -8,7 +8,7 @@ from pathlib import Path
 from podium.domain.devices import Placement, place
 from podium.domain.load_terms import AUTO
 
-VISIBLE, PREFERRED = "CUDA_VISIBLE_DEVICES", "MLFLOW_DEFAULT_PREDICTION_DEVICE"
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 _ROOT = Path("/")
 _MOST = 64
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from podium._version import __version__
+from podium.domain.devices import DEFAULT_DEVICE
 from podium.errors import LoadFailed, PodiumError
 from podium.fleet import logs, ports, runfiles
 from podium.fleet.bell import Bell
@@ -20,7 +21,7 @@ from podium.fleet.causes import Cause
 from podium.fleet.endpoint import Endpoint
 from podium.fleet.events import Event
 from podium.fleet.gateways import Gateways
-from podium.fleet.gpus import PREFERRED, GpuBook, visible_gpus
+from podium.fleet.gpus import GpuBook, visible_gpus
 from podium.fleet.herald import Herald
 from podium.fleet.isolation import check_isolation
 from podium.fleet.machine import available_memory, started_at
@@ -140,7 +141,7 @@ class Supervisor:
                     self._memory,
                     next_id,
                     tasks,
-                    GpuBook(visible_gpus(), os.environ.get(PREFERRED, "")),
+                    GpuBook(visible_gpus(), os.environ.get(DEFAULT_DEVICE, "")),
                 )
                 self._gateways = Gateways(site, sockets, slots, series, self._gateway_died)
                 self._herald = Herald(self._folder, self._gateways, series)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from podium.domain.frames import is_frame
 from podium.domain.signature import Tensor, TensorSchema
 from podium.errors import SchemaMismatch
 
@@ -15,11 +16,10 @@ def enforce_tensors(data: Any, schema: TensorSchema) -> Any:
     Raises:
         SchemaMismatch: Expected and actual shape or dtype, or a form that holds no tensors.
     """
-    pandas = sys.modules.get("pandas")
-    is_frame = pandas is not None and isinstance(data, pandas.DataFrame)
+    is_table = is_frame(data)
     if not schema.is_named:
-        return _frame_to_tensor(data, schema.tensors[0]) if is_frame else _unnamed(data, schema.tensors[0])
-    if is_frame:
+        return _frame_to_tensor(data, schema.tensors[0]) if is_table else _unnamed(data, schema.tensors[0])
+    if is_table:
         return {tensor.name: _column_to_tensor(tensor.name, data[tensor.name], tensor) for tensor in schema.tensors}
     if isinstance(data, dict):
         return {tensor.name: _named(data[tensor.name], tensor) for tensor in schema.tensors}

@@ -1,10 +1,10 @@
 """A loaded model that enforces its signature: what the worker calls and what `load_model` gives to people."""
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 from podium.domain.dialect import COMPAT, Dialect
+from podium.domain.frames import is_frame
 from podium.domain.signature import Signature
 from podium.errors import HintMismatch, InvalidInput, PodiumError, PredictFailed, SchemaMismatch
 from podium.flavors.contract import Loaded, RowIndependence
@@ -111,7 +111,6 @@ class Predictor:
         return self.call(*self.enforce(data, params))
 
     def _shaped(self, data: Any) -> Any:
-        pandas = sys.modules.get("pandas")
-        if pandas is not None and isinstance(data, pandas.DataFrame):
+        if is_frame(data):
             return in_form_of(self._example, data)
         return data

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from podium.worker.rows import is_frame
+from podium.domain.frames import is_table
 
 _WIDE, _NARROW = 1e-12, 1e-5
 
@@ -21,7 +21,7 @@ def difference(left: Any, right: Any) -> str | None:
 
     Text arrays of different width are compared by content; every other difference of dtype counts.
     """
-    if is_frame(left) or is_frame(right):
+    if is_table(left) or is_table(right):
         return _frames(left, right)
     if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
         return _arrays(left, right)

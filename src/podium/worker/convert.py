@@ -42,8 +42,8 @@ def conversions(order: dict[str, Any]) -> list[dict[str, Any]]:
         PodiumError: The model does not load, no converter is installed, or the model takes no plan.
     """
     from podium.domain.input_plan import plan_for
-    from podium.flavors.sklearn_onnx import NotConverted, convert, versions
-    from podium.flavors.sklearn_shortcuts import prepared
+    from podium.flavors.sklearn.conversion import NotConverted, convert, versions
+    from podium.flavors.sklearn.shortcuts import prepared
     from podium.models.assemble import Assembler, Batches, takes_batches
     from podium.models.load import load_predictor
     from podium.worker.loading import score_example
@@ -99,7 +99,7 @@ def claim_of(predictor: Any, batches: Any, path: str, spec: Any, what: str = "")
     """
     from podium.flavors.claims import NotTakenError
     from podium.flavors.onnx_way import onnx_claim
-    from podium.flavors.sklearn_shortcuts import prepared
+    from podium.flavors.sklearn.shortcuts import prepared
 
     split = prepared(predictor.loaded.native, predictor.loaded.method, batches.inputs) if spec["is_split"] else None
     if spec["is_split"] and split is None:

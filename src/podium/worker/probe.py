@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from podium.domain.frames import is_table
 from podium.errors import PodiumError
 from podium.models.predictor import Predictor
 from podium.worker.compare import difference
-from podium.worker.rows import RowsDiffer, count_rows, is_frame, merge, merge_key, split, take
+from podium.worker.rows import RowsDiffer, count_rows, merge, merge_key, split, take
 
 _WANTED, _MOST = 3, 8
 
@@ -114,7 +115,7 @@ def _moved(row: Any, step: int) -> Any:
         return _moved_array(row, step)
     if isinstance(row, dict):
         return {name: _moved_array(value, step) for name, value in row.items()}
-    if is_frame(row):
+    if is_table(row):
         moved = row.copy()
         for position, dtype in enumerate(row.dtypes):
             # Dtypes of pandas' own (categories, dates, nullable) stay: which other values they take nobody knows here.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from podium.domain.frames import is_table
 from podium.errors import PodiumError
 
 _FAST_FLOATS = "fc"
@@ -27,7 +28,7 @@ def count_rows(data: Any) -> int | None:
     """Rows along axis 0; None where the data is not made of rows."""
     if isinstance(data, np.ndarray):
         return int(data.shape[0]) if data.ndim else None
-    if isinstance(data, list) or is_frame(data):
+    if isinstance(data, list) or is_table(data):
         return len(data)
     if isinstance(data, dict) and data:
         counts = {value.shape[0] if isinstance(value, np.ndarray) and value.ndim else None for value in data.values()}
@@ -92,23 +93,17 @@ def split(output: Any, sizes: Sequence[int]) -> list[Any]:
     if isinstance(output, dict) and output:
         columns = {name: split(value, sizes) for name, value in output.items()}
         return [{name: parts[i] for name, parts in columns.items()} for i in range(len(sizes))]
-    has_rows = isinstance(output, list) or is_frame(output) or (isinstance(output, np.ndarray) and output.ndim > 0)
+    has_rows = isinstance(output, list) or is_table(output) or (isinstance(output, np.ndarray) and output.ndim > 0)
     if not has_rows:
         raise RowsDiffer(f"the model answered {total} rows with one {type(output).__name__}, which has no rows")
     if len(output) != total:
         raise RowsDiffer(f"the model answered {total} rows with {len(output)}")
-    cut = _cut_frame if is_frame(output) else _cut
+    cut = _cut_frame if is_table(output) else _cut
     parts, start = [], 0
     for size in sizes:
         parts.append(cut(output, start, start + size))
         start += size
     return parts
-
-
-def is_frame(data: Any) -> bool:
-    """A pandas DataFrame or Series; False where pandas was never imported."""
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(data, pandas.DataFrame | pandas.Series)
 
 
 def _cut(output: Any, start: int, stop: int) -> Any:
@@ -133,7 +128,7 @@ def _shape(data: Any) -> Hashable | None:
         return ("dict", tuple((name, _array_shape(value)) for name, value in data.items()))
     if isinstance(data, list):
         return ("list", frozenset(_element_shape(element, 4) for element in data)) if data else None
-    if is_frame(data):
+    if is_table(data):
         return _frame_shape(data)
     return None
 

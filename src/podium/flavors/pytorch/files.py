@@ -19,7 +19,7 @@ from podium.errors import InvalidModel, LoadFailed, MissingDependency
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import install
 from podium.flavors.pickles import check_allowed
-from podium.flavors.pytorch_call import Inputs, inputs_of
+from podium.flavors.pytorch.call import Inputs, inputs_of
 
 GRAPH_FILE, PICKLE_FILE, PICKLER_FILE = "model.pt2", "model.pth", "pickle_module_info.txt"
 MLFLOW_PICKLER = "mlflow.pytorch.pickle_module"

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from podium.flavors.sklearn_rows import replaced_methods
+from podium.flavors.sklearn.rows import replaced_methods
 
 # Whose functions scikit-learn's classes are made of.
 _AUTHORS = frozenset({"sklearn", "numpy", "scipy", "joblib", "functools", "abc", "builtins", "copy", "typing"})

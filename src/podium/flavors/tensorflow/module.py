@@ -1,15 +1,15 @@
 """A restored SavedModel: called with one tensor as MLflow calls it, or with named ones, which MLflow refuses."""
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from podium.domain.frames import is_frame
 from podium.errors import InvalidInput
 from podium.flavors.contract import RowIndependence
-from podium.flavors.keras_calls import mapped
+from podium.flavors.keras.calls import mapped
 from podium.flavors.mlflow_shims import MlflowException
 from podium.flavors.tables import columns_of, table_of
 
@@ -68,8 +68,7 @@ class LoadedModule:
             MlflowException: Neither array, list, dict nor table.
         """
         del params
-        pandas = sys.modules.get("pandas")
-        if pandas is not None and isinstance(data, pandas.DataFrame):
+        if is_frame(data):
             return table_of(self._untensored(self._of_table(data)), data.index)
         if isinstance(data, dict):
             return self._untensored(self._named(data))

@@ -18,9 +18,9 @@ from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.folders import part_of
 from podium.flavors.notes import note
 from podium.flavors.pickles import check_allowed, dump_cloudpickle, load_pickle, modules_in, names_main
-from podium.flavors.sklearn_forests import direct_forest
-from podium.flavors.sklearn_rows import rows_of
-from podium.flavors.sklearn_shortcuts import claims_of
+from podium.flavors.sklearn.forests import direct_forest
+from podium.flavors.sklearn.rows import rows_of
+from podium.flavors.sklearn.shortcuts import claims_of
 
 SKOPS, CLOUDPICKLE, PICKLE = "skops", "cloudpickle", "pickle"
 _FORMATS = (SKOPS, CLOUDPICKLE, PICKLE)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from podium.flavors.sklearn_rows import replaced_methods
+from podium.flavors.sklearn.rows import replaced_methods
 
 _CLASSIFIERS = frozenset({"RandomForestClassifier", "ExtraTreesClassifier"})
 _REGRESSORS = frozenset({"RandomForestRegressor", "ExtraTreesRegressor"})

@@ -14,9 +14,9 @@ from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.devices import choose_device, torch_device
 from podium.flavors.notes import note
 from podium.flavors.pickles import modules_in, pickler_module
-from podium.flavors.pytorch_call import LoadedModule, Terms
-from podium.flavors.pytorch_export import NoGraph, export, in_evaluation
-from podium.flavors.pytorch_files import (
+from podium.flavors.pytorch.call import LoadedModule, Terms
+from podium.flavors.pytorch.export import NoGraph, export, in_evaluation
+from podium.flavors.pytorch.files import (
     GRAPH_FILE,
     MLFLOW_PICKLER,
     PICKLE_FILE,

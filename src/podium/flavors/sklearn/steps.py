@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from podium.flavors.claims import Batch, NotTakenError
-from podium.flavors.sklearn_stages import Column, Numbers, Restate, Source, Stage, Steps
+from podium.flavors.sklearn.stages import Column, Numbers, Restate, Source, Stage, Steps
 
 
 def _scaled(steps: Steps, scaler: Any, stage: Stage) -> Stage:

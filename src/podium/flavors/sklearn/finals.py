@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from podium.flavors.sklearn_rows import is_known_row_by_row
-from podium.flavors.sklearn_trees import Final, trees_of
+from podium.flavors.sklearn.rows import is_known_row_by_row
+from podium.flavors.sklearn.trees import Final, trees_of
 
 
 def final_of(estimator: Any, method: str, is_sparse: bool) -> Final | None:

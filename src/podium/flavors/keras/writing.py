@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.errors import InvalidInput
-from podium.flavors.keras_files import CUSTOM_OBJECTS
+from podium.flavors.keras.files import CUSTOM_OBJECTS
 from podium.flavors.pickles import dump_cloudpickle
 
 
@@ -73,8 +73,8 @@ def export_keras(keras: Any, model: Any, path: Path, example: Any) -> None:
     import numpy as np
 
     from podium.domain.load_terms import DEFAULT_TERMS
-    from podium.flavors.keras_inputs import Inputs
-    from podium.flavors.tensorflow_files import import_tensorflow
+    from podium.flavors.keras.inputs import Inputs
+    from podium.flavors.tensorflow.files import import_tensorflow
 
     tensorflow = import_tensorflow(DEFAULT_TERMS)
     inputs = Inputs.of(model, str(keras.config.floatx()), None)

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from podium.flavors.claims import NotTakenError
-from podium.flavors.sklearn_forests import sums_of
-from podium.flavors.tree_sums import MOST_NODES, Tree, TreeSums, is_small
+from podium.flavors.sklearn.forests import sums_of
+from podium.flavors.sklearn.tree_sums import MOST_NODES, Tree, TreeSums, is_small
 
 Matrix = Callable[[Any], Any]
 # Scores at and beside the border of two labels.

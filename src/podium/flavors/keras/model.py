@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from podium.domain.frames import is_frame
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput
 from podium.flavors.claims import Batch, Claim, NotTakenError
 from podium.flavors.claims import Inputs as Claimed
 from podium.flavors.contract import RowIndependence
-from podium.flavors.keras_calls import FastCall, by_predict, find_fast_call, mapped
-from podium.flavors.keras_inputs import Inputs
-from podium.flavors.keras_rows import rows_of
+from podium.flavors.keras.calls import FastCall, by_predict, find_fast_call, mapped
+from podium.flavors.keras.inputs import Inputs
+from podium.flavors.keras.rows import rows_of
 from podium.flavors.mlflow_shims import MlflowException
 from podium.flavors.tables import columns_of, table_of
 
@@ -67,8 +68,7 @@ class LoadedKeras:
             MlflowException: No array, dict, list or table.
         """
         del params
-        pandas = sys.modules.get("pandas")
-        if pandas is not None and isinstance(data, pandas.DataFrame):
+        if is_frame(data):
             answer = self._answer(self._of_table(data))
             return table_of(self._name(answer), data.index)
         if not isinstance(data, np.ndarray | list | tuple | dict):

@@ -8,9 +8,9 @@ from podium.domain.load_terms import DEFAULT_TERMS
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
-from podium.flavors.keras_files import MODEL, import_keras, keras_file, read_keras
-from podium.flavors.keras_writing import export_keras, is_keras_model, library_names, write_keras
-from podium.flavors.tensorflow import load_keras, open_export, rows_of_loaded
+from podium.flavors.keras.files import MODEL, import_keras, keras_file, read_keras
+from podium.flavors.keras.writing import export_keras, is_keras_model, library_names, write_keras
+from podium.flavors.tensorflow.flavor import load_keras, open_export, rows_of_loaded
 
 _DATA = "data"
 _BACKEND_MODULES = {"tensorflow": ("tensorflow",), "torch": ("torch",), "jax": ("jax",)}

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from podium.flavors.claims import Batch, Inputs, NotTakenError
-from podium.flavors.sklearn_finals import without_names
-from podium.flavors.sklearn_own import is_own
+from podium.flavors.sklearn.finals import without_names
+from podium.flavors.sklearn.own import is_own
 
 Run = Callable[[Batch], Any]
 # Where a column of numbers comes from: the input's position, and what it was multiplied by and moved by; None: elsewhere.

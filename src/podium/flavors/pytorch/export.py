@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from podium.flavors.pytorch_call import forward_names
+from podium.flavors.pytorch.call import forward_names
 
 _TRACED_ROWS = (5, 7, 11, 13, 17, 19)
 _TOLERANCE = 1e-4

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from podium.errors import InvalidInput
-from podium.flavors.pytorch_call import forward_names
+from podium.flavors.pytorch.call import forward_names
 
 
 def example_of(module: Any, given: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from podium.flavors.keras_inputs import Inputs
+from podium.flavors.keras.inputs import Inputs
 
 Call = Callable[[tuple[Any, ...]], Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from podium.domain.load_terms import LoadTerms
 from podium.errors import InvalidModel, LoadFailed, MissingDependency
-from podium.flavors.keras_files import place, quieten
+from podium.flavors.keras.files import place, quieten
 
 _GRAPH = "saved_model.pb"
 # Operations that read or write what they like, or call Python: in no exported model by accident.

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from podium.flavors.claims import Batch, Claim, Inputs, NotTakenError
-from podium.flavors.sklearn_finals import final_of
-from podium.flavors.sklearn_own import answers_in_arrays, is_own
-from podium.flavors.sklearn_stages import Numbers, Steps
-from podium.flavors.sklearn_steps import KNOWN
-from podium.flavors.sklearn_trees import Final
+from podium.flavors.sklearn.finals import final_of
+from podium.flavors.sklearn.own import answers_in_arrays, is_own
+from podium.flavors.sklearn.stages import Numbers, Steps
+from podium.flavors.sklearn.steps import KNOWN
+from podium.flavors.sklearn.trees import Final
 
 _SEARCHES = frozenset({"GridSearchCV", "RandomizedSearchCV", "HalvingGridSearchCV", "HalvingRandomSearchCV"})
 

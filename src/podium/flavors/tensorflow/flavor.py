@@ -11,12 +11,12 @@ from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.folders import part_of
-from podium.flavors.keras_files import CUSTOM_OBJECTS, import_keras, keras_file, read_keras
-from podium.flavors.keras_model import LoadedKeras
-from podium.flavors.keras_writing import is_keras_model, library_names, write_keras, write_objects
-from podium.flavors.tensorflow_estimator import LoadedEstimator
-from podium.flavors.tensorflow_files import import_tensorflow, load_saved_model
-from podium.flavors.tensorflow_module import LoadedModule
+from podium.flavors.keras.files import CUSTOM_OBJECTS, import_keras, keras_file, read_keras
+from podium.flavors.keras.model import LoadedKeras
+from podium.flavors.keras.writing import is_keras_model, library_names, write_keras, write_objects
+from podium.flavors.tensorflow.estimator import LoadedEstimator
+from podium.flavors.tensorflow.files import import_tensorflow, load_saved_model
+from podium.flavors.tensorflow.module import LoadedModule
 
 KERAS, MODULE, ESTIMATOR = "keras", "tf2-module", "tf1-estimator"
 _DATA, _MODULE_DIR, _EXTRA = "data", "tf2model", "extra_files"

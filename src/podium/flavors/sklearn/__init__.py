@@ -1,0 +1,1 @@
+"""scikit-learn's models, and the cheaper ways to their own answers."""

@@ -1,0 +1,1 @@
+"""TensorFlow's models: Keras' in TensorFlow's own flavor, modules and SavedModels."""
