@@ -4,8 +4,9 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from typing import Any
 from podium.api.predicting import check_digest
 from podium.artifacts.derived import Derived, conversions_of, keep, remove_conversions
 from podium.artifacts.digest import digest_folder
+from podium.domain.load_terms import LoadTerms
 from podium.domain.worker_variables import kept_variables
-from podium.environments.choice import Asking, choose, root_of
+from podium.environments.choice import Asking, Environment, choose, root_of
 from podium.errors import DeadlineExceeded, DigestMismatch, LoadFailed, WorkerCrashed
+from podium.models.code_needs import check_code
 from podium.models.mlmodel import read_mlmodel
 from podium.registry.resolve import Resolved
 from podium.settings.environments import EnvironmentOrder
@@ -54,6 +57,7 @@ def accelerate(
     precisions: Sequence[str] = PRECISIONS,
     tolerance: float = 1e-5,
     timeout_s: float = 600.0,
+    allow_code: bool = True,
 ) -> Accelerated:
     """Convert, prove, and keep what came of it; the model itself is only read.
 
@@ -66,6 +70,7 @@ def accelerate(
         precisions: Of `double` and `float`; tried in this order until one is accepted.
         tolerance: How much numbers may differ, relative to the larger of 1 and their size. Labels may not.
         timeout_s: For loading, converting and proving.
+        allow_code: Whether loading may run code that the folder brings.
 
     Raises:
         LoadFailed: The model does not load, or no converter takes it or is installed; says which.
@@ -74,8 +79,11 @@ def accelerate(
     """
     check_digest(found)
     mlmodel = read_mlmodel(found.folder)
+    # Before an environment is built, too: that runs what its packages bring.
+    terms = LoadTerms(allows_code=allow_code)
+    check_code(found.folder, mlmodel, terms)
     digest = digest_folder(found.folder)
-    environment = choose(Asking(found.folder, mlmodel, order, root_of(order, home), tell))
+    environment = choose(Asking(found.folder, mlmodel, order, root_of(order, home), tell, terms=terms, confine=_only_kept))
     with contextlib.ExitStack() as stack:
         stack.callback(environment.release)
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="podium-convert-"))
@@ -85,11 +93,12 @@ def accelerate(
             "forms": list(forms),
             "precisions": list(precisions),
             "tolerance": tolerance,
+            "allows_code": allow_code,
             "out": place,
         }
         report = _run(environment.python, asked, place, timeout_s)
         if report["error"] is not None:
-            raise LoadFailed(report["error"], "conversion")
+            raise LoadFailed(report["error"] + _where(environment), "conversion")
         if (after := digest_folder(found.folder)) != digest:
             raise DigestMismatch(f"{found.folder} changed while it was converted.\n  before {digest}\n  after  {after}")
         kept = []
@@ -109,6 +118,21 @@ def known_conversions(found: Resolved, home: Home) -> Accelerated:
 def forget_conversions(found: Resolved, home: Home) -> int:
     """Remove them; how many there were. A server that runs keeps what it loaded."""
     return remove_conversions(home.derived, digest_folder(found.folder))
+
+
+def _only_kept(command: Sequence[str], environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    return list(command), kept_variables(environ)
+
+
+def _where(environment: Environment) -> str:
+    """Why another Python than this one was asked, where it was: what is missing there is not missing here."""
+    if environment.python == sys.executable:
+        return ""
+    return (
+        f"\nIt was converted in the Python that its workers run in, {environment.python} ({environment.reason}). "
+        "They need onnxruntime there as well: add what is missing to the model's requirements "
+        "(podium models update-pip-requirements -m FOLDER add ...) and register it anew."
+    )
 
 
 def _run(python: str, asked: dict[str, Any], place: str, timeout_s: float) -> dict[str, Any]:

@@ -42,6 +42,7 @@ def conversions(order: dict[str, Any]) -> list[dict[str, Any]]:
         PodiumError: The model does not load, no converter is installed, or the model takes no plan.
     """
     from podium.domain.input_plan import plan_for
+    from podium.domain.load_terms import LoadTerms
     from podium.flavors.sklearn.conversion import NotConverted, convert, versions
     from podium.flavors.sklearn.shortcuts import prepared
     from podium.models.assemble import Assembler, Batches, takes_batches
@@ -50,7 +51,8 @@ def conversions(order: dict[str, Any]) -> list[dict[str, Any]]:
     from podium.worker.proof_rows import proof_cases
 
     folder = Path(order["folder"])
-    predictor = load_predictor(folder, order["mlmodel"])
+    terms = LoadTerms(allows_code=order.get("allows_code", True))
+    predictor = load_predictor(folder, order["mlmodel"], terms=terms)
     estimator, method = predictor.loaded.native, getattr(predictor.loaded, "method", None)
     plan = plan_for(predictor.signature) if predictor.takes_plans else None
     if predictor.flavor != "sklearn" or method is None:
