@@ -12,6 +12,7 @@ import click
 
 from podium.cli.output import devices_of, print_facts, print_json, print_table, shown
 from podium.cli.servers import the_server
+from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import parse_reference
 from podium.errors import DeadlineExceeded, LoadFailed, NotFound, PodiumError
@@ -146,7 +147,7 @@ def _audit(model: dict[str, Any], uri: str) -> str:
     """What the audit at load found; what is only told (info) is left to the command that tells everything."""
     counts = {severity: count for severity, count in model["audit"]["counts"].items() if count and severity != "info"}
     found = ", ".join(f"{count} {severity}" for severity, count in counts.items())
-    return f"{found}: podium env audit {uri}" if found else "nothing found at load"
+    return f"{found}: podium env audit {masked(uri)}" if found else "nothing found at load"
 
 
 def _wait(
