@@ -1,8 +1,12 @@
 """What holds for every test."""
 
+import os
 import signal
 
 from hypothesis import HealthCheck, settings
+
+# Models of tests ask for packages as it suits the test: none is a reason to build an environment, unless a test says so.
+os.environ["PODIUM_SERVE_ENV_MANAGER"] = "local"
 
 # No test asserts a duration: on a busy machine an example takes as long as it takes.
 settings.register_profile("podium", deadline=None, suppress_health_check=[HealthCheck.too_slow])
