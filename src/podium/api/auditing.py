@@ -14,6 +14,7 @@ from podium.api.environments import found_for
 from podium.domain.advisories import Advisory
 from podium.domain.audit import judge, listed
 from podium.domain.audit_facts import Facts, Finding, Place, Release, Severity, Unaudited
+from podium.domain.masking import masked
 from podium.domain.references import FolderRef, parse_reference
 from podium.environments import audit_advisories, audit_index
 from podium.environments.audit import ModelFacts, facts_of, facts_of_model
@@ -201,7 +202,7 @@ def _advisories(sources: Sources, versions: Mapping[str, str]) -> _Found:
     is_far = source.startswith(("http://", "https://"))
     if source == NOBODY or (is_far and sources.is_offline):
         reason = "nobody was asked" if source == NOBODY else "nothing is fetched (--env-offline)"
-        return None, [Unaudited(_VULNERABILITIES, reason, remedy, Severity.INFO, source)]
+        return None, [Unaudited(_VULNERABILITIES, reason, remedy, Severity.INFO, "--advisories")]
     try:
         return audit_advisories.advisories_of(source, versions, sources.timeout_s), []
     except audit_advisories.NotAnswered as error:
@@ -252,5 +253,7 @@ def _running(model: str, found: Resolved, home: Home) -> tuple[str, str, str] | 
 def _place(model: str, python: str, version: str, *, is_locked: bool = False) -> Place:
     is_own = bool(python) and os.path.realpath(os.path.dirname(python)) == os.path.realpath(os.path.dirname(sys.executable))
     reference = parse_reference(model)
+    # A password in an address is typed again by who knows it.
+    model = masked(model)
     is_folder = isinstance(reference, FolderRef) and Path(reference.path).expanduser().is_dir()
     return Place(model, python, version, is_own=is_own, is_folder=is_folder, is_locked=is_locked)

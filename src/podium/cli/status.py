@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from podium.cli.output import print_facts, print_json, print_table, shown
+from podium.cli.output import devices_of, print_facts, print_json, print_table, shown
 from podium.cli.servers import the_server
+from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import parse_reference
 from podium.errors import DeadlineExceeded, LoadFailed, NotFound, PodiumError
@@ -105,8 +106,10 @@ def show(facts: dict[str, Any]) -> None:
             "flavor": model and model["flavor"],
             "interpreter": model and f"Python {model['python']}, {model['executable']}",
             "requirements": model and _requirements(model),
+            "audit": model and _audit(model, facts["uri"]),
             "batching": model and f"{'on' if model['batching']['is_on'] else 'off'}: {model['batching']['reason']}",
             "runtime": model and model["runtime"],
+            "device": devices_of(facts["replicas"]),
             "from": source["place"],
             "registry": "answers" if source["is_up"] else _outage(source),
             "empty": source["error"] if source["is_up"] else None,
@@ -138,6 +141,13 @@ def _content(model: dict[str, Any]) -> str:
 def _requirements(model: dict[str, Any]) -> str:
     unmet = model["requirements"]["mismatches"]
     return "met" if not unmet else "NOT met: " + "; ".join(unmet)
+
+
+def _audit(model: dict[str, Any], uri: str) -> str:
+    """What the audit at load found; what is only told (info) is left to the command that tells everything."""
+    counts = {severity: count for severity, count in model["audit"]["counts"].items() if count and severity != "info"}
+    found = ", ".join(f"{count} {severity}" for severity, count in counts.items())
+    return f"{found}: podium env audit {masked(uri)}" if found else "nothing found at load"
 
 
 def _wait(

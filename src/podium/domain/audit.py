@@ -33,6 +33,9 @@ def judge(facts: Facts) -> list[Finding]:
     """All findings, the worst first; of one package that is wrong in several ways the deepest cause is told."""
     place = facts.place
     found = [] if facts.is_built else [_not_built(place)]
+    if facts.is_silent:
+        fact, remedy = "the model names no requirement, so nobody knows what it needs", place.pin("NAME==VERSION")
+        found.append(Finding(Severity.MEDIUM, Kind.UNPINNED, None, fact, "requirements.txt", remedy=remedy))
     if facts.saved_python is not None:
         found += judge_python(facts.saved_python, place, facts.python_where, is_pickled=facts.is_pickled)
     frameworks = [finding for each in facts.saved for finding in judge_framework(each, place)]
@@ -92,8 +95,8 @@ def judge_wanted(wanted: Wanted, place: Place, *, is_built: bool = True) -> list
 def judge_framework(saved: Saved, place: Place) -> list[Finding]:
     """The library that reads the model's own file, beside the one that wrote it.
 
-    A pickle holds the library's private attributes, which change with each minor version; a format of data is read by
-    newer versions and not by older ones.
+    Pickles and skops hold the library's private attributes, which change with each minor version; a format of data is read
+    by newer versions and not by older ones.
     """
     where = saved.where
     exactly = f"{saved.package}=={saved.version.partition('+')[0]}"
@@ -105,16 +108,15 @@ def judge_framework(saved: Saved, place: Place) -> list[Finding]:
     if apart in {"", "patch"}:
         return []
     is_older = release_of(saved.there) < release_of(saved.version)
-    how = "pickled" if saved.is_pickled else "saved"
-    if saved.is_pickled:
+    if saved.holds_state:
         severity = Severity.CRITICAL if apart == "major" else Severity.HIGH
-        why = "unpickling may fail, or give other predictions without a word"
+        why = "reading its objects may fail, or change predictions without a word"
     elif apart == "major":
         severity, why = Severity.HIGH, "formats change with major versions"
     else:
         severity = Severity.MEDIUM if is_older else Severity.LOW
         why = "older versions may not read newer files" if is_older else "newer versions read older files, as a rule"
-    fact = f"{how} with {saved.package} {saved.version}, the environment has {saved.there}: {why}"
+    fact = f"saved with {saved.package} {saved.version}, the environment has {saved.there}: {why}"
     return [Finding(severity, Kind.FRAMEWORK, saved.package, fact, where, saved.version, saved.there, remedy)]
 
 
@@ -178,13 +180,13 @@ def judge_release(release: Release, place: Place) -> list[Finding]:
     if release.is_yanked:
         why = f": {_short(release.reason)}" if release.reason else ""
         fact = f"{release.package} {release.version} was yanked from the index{why}"
-        remedy = f"Try the model with another version, and register it so: {place.install(newer or release.package)}"
+        remedy = _renewed(newer or f"{release.package}!={release.version}", place)
         found.append(Finding(Severity.MEDIUM, Kind.YANKED, release.package, fact, where, newer, release.version, remedy))
     if newer is not None and release.is_asked:
         is_fix = step(release.version, release.newest or "") == "patch"
         severity = Severity.LOW if is_fix else Severity.INFO
         fact = f"{release.package} {release.version} is installed, {release.newest} is out"
-        remedy = f"Try the model with it, and register it so: {place.install(newer)}"
+        remedy = _renewed(newer, place)
         got = release.version
         found.append(Finding(severity, Kind.SUPERSEDED, release.package, fact, where, release.newest, got, remedy))
     return found
@@ -260,6 +262,13 @@ def _not_built(place: Place) -> Finding:
     remedy = f"podium env build {shlex.quote(place.model)}"
     fact = "no environment is built for the model, so only its requirements were looked at"
     return Finding(Severity.MEDIUM, Kind.NOT_BUILT, None, fact, place.model, remedy=remedy)
+
+
+def _renewed(requirement: str, place: Place) -> str:
+    """Another version is another model: it is tried, and what then answers is registered."""
+    if place.is_own or not place.python:
+        return f"Train or try the model with {requirement}, and register what requires it"
+    return f"Try the model with it, and register it so: {place.install(requirement)}"
 
 
 def _pinned(wanted: Sequence[Wanted]) -> Finding:

@@ -8,11 +8,10 @@ from podium.domain.model_code import CodeNeed
 
 _REACHING_OUT = (
     b"PyFunc", b"LoadLibrary", b"ReadFile", b"WriteFile", b"MatchingFiles", b"WholeFileReader", b"TextLineReader",
-    b"RecordReader", b"TextLineDataset", b"RecordDataset", b"SqlDataset", b"CSVDataset", b"SnapshotDataset",
-    b"SaveDataset", b"LoadDataset", b"SummaryFileWriter", b"DebugIdentity", b"DataServiceDataset",
+    b"RecordReader", b"TextLineDataset", b"RecordDataset", b"FixedLengthRecord", b"SqlDataset", b"CSVDataset",
+    b"SnapshotDataset", b"SaveDataset", b"LoadDataset", b"DatasetToTFRecord", b"DataServiceDataset", b"SummaryFileWriter",
+    b"SummaryDbWriter", b"DebugIdentity", b"DebugNumericSummary", b"MergeV2Checkpoints", b"PrintV2",
 )  # fmt: skip
-# Prints to standard error, or into the file that it names.
-_PRINT, _INTO_A_FILE = b"PrintV2", b"file://"
 
 
 def graph_needs(content: bytes, named: str) -> list[CodeNeed]:
@@ -24,8 +23,6 @@ def graph_needs(content: bytes, named: str) -> list[CodeNeed]:
         named: The file, relative to the model's folder.
     """
     found = [each.decode() for each in _REACHING_OUT if each in content]
-    if _PRINT in content and _INTO_A_FILE in content:
-        found.append(_PRINT.decode())
     if not found:
         return []
     reason = f"has operators that run or read what its author chose: {', '.join(found)}"

@@ -11,12 +11,13 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from podium.domain.exported_graphs import foreign_parts
 from podium.domain.keras_configs import foreign_objects
 from podium.domain.model_code import CodeNeed, pickle_need
 from podium.domain.saved_graphs import graph_needs
+from podium.domain.zip_layout import TAIL_BYTES, is_unambiguous
 
 _LARGEST_TEXT = 256 << 20
 _LARGEST_PICKLE = 64 << 20
@@ -25,6 +26,8 @@ _SAVE_KERAS = "Save it as .keras with Keras' own layers"
 _TENSOR_GLOBAL = re.compile(
     r"torch\._utils _rebuild_(tensor_v2|parameter)|collections OrderedDict|torch (Size|device|\w+Storage|[a-z]+\d+(_\w+)?)"
     r"|torch\.serialization _get_layout|torch\.storage (Untyped|Typed)Storage"
+    # A tensor with the marks that torch.export leaves on the inputs whose sizes vary.
+    r"|torch\._tensor _rebuild_from_type_v2|torch Tensor"
 )
 _RAW = re.compile(r"(.*/)?(data/(weights|constants)/(weight|tensor)_\d+|archive_format|archive_version|byteorder|version)")
 _ODD = re.compile(r"(.*/)?(\.data/\w+|\.format_version|\.storage_alignment|extra/.*|data/\d+)")
@@ -49,21 +52,27 @@ def pytorch_needs(folder: Path, own: Mapping[str, Any], pyfunc: Mapping[str, Any
 
 
 def tensorflow_needs(folder: Path, own: Mapping[str, Any], pyfunc: Mapping[str, Any]) -> list[CodeNeed]:
-    """A .keras file and a SavedModel are looked through; HDF5 and pickled custom objects are code."""
-    place = own.get("saved_model_dir") or own.get("data") or pyfunc.get("data") or "data"
-    data = _within(folder, place)
-    if data is None:
-        return []
+    """A .keras file and a SavedModel are looked through; HDF5 and pickled custom objects are code.
+
+    Every place that MLmodel names counts: which of them is opened depends on the kind of model.
+    """
     root = folder.resolve()
-    files = [data] if data.is_file() else sorted(each for each in data.rglob("*") if each.is_file())
+    named = [place for place in (own.get("saved_model_dir"), own.get("data"), pyfunc.get("data"), "data") if place]
+    places = [place for place in dict.fromkeys(map(str, named)) if _within(folder, place) is not None]
+    return list(dict.fromkeys(need for place in places for need in _needs_at(root, (root / place).resolve(), place)))
+
+
+def _needs_at(root: Path, data: Path, place: str) -> list[CodeNeed]:
     needs: list[CodeNeed] = []
     models = 0
-    for path in files:
+    for path in [data] if data.is_file() else sorted(each for each in data.rglob("*") if each.is_file()):
         name = str(path.relative_to(root))
         if path.suffix == ".keras":
             models, needs = models + 1, needs + keras_needs(path, name)
         elif path.name == "saved_model.pb":
             models, needs = models + 1, needs + graph_needs(path.read_bytes(), name)
+        elif path.name.startswith("saved_model.") or path == data / "model":
+            needs.append(CodeNeed(name, "is a model in a form that cannot be looked through", _SAVE_KERAS))
         elif path.suffix in {".h5", ".hdf5"}:
             needs.append(CodeNeed(name, "is HDF5, which may hold Lambda layers as byte code", _SAVE_KERAS))
         elif path.suffix in {".cloudpickle", ".pkl", ".pickle"}:
@@ -72,13 +81,14 @@ def tensorflow_needs(folder: Path, own: Mapping[str, Any], pyfunc: Mapping[str, 
             needs.append(CodeNeed(name, "may hold Lambda layers as byte code", _SAVE_KERAS))
         elif path.name == "keras_module.txt" and _start(path) not in _KERAS_MODULES:
             needs.append(CodeNeed(name, f"has the module {_start(path)!r} imported", _SAVE_KERAS))
-    return needs if models or needs else [CodeNeed(str(place), "holds no .keras file and no SavedModel", _SAVE_KERAS)]
+    return needs if models or needs else [CodeNeed(place, "holds no .keras file and no SavedModel", _SAVE_KERAS)]
 
 
 def pt2_needs(path: Path, named: str) -> list[CodeNeed]:
     """What a torch.export archive holds beside graphs of tensor operators, weights and tensors."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            _check_layout(file)
             found = list(dict.fromkeys(each for member in archive.infolist() for each in _in_pt2(archive, member)))
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, RecursionError, NotImplementedError) as error:
         return [
@@ -121,7 +131,9 @@ def _in_torch_file(content: bytes, name: str) -> Iterator[str]:
     """Whether torch.load would find more than tensors: then it falls back to plain unpickling."""
     if not content:
         return
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    inner = io.BytesIO(content)
+    with zipfile.ZipFile(inner) as archive:
+        _check_layout(inner)
         for member in archive.infolist():
             if not member.filename.endswith("data.pkl"):
                 if not _ODD.fullmatch(member.filename) and not _RAW.fullmatch(member.filename):
@@ -135,6 +147,14 @@ def _in_torch_file(content: bytes, name: str) -> Iterator[str]:
                     yield f"{name} ({code.name})"
                 elif code.name == "GLOBAL" and not _TENSOR_GLOBAL.fullmatch(str(argument)):
                     yield f"{name} ({argument})"
+
+
+def _check_layout(file: BinaryIO) -> None:
+    """PyTorch has its own reader of archives, which must find what was looked through here."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - TAIL_BYTES))
+    if not is_unambiguous(file.read(TAIL_BYTES), size):
+        raise zipfile.BadZipFile("its members are listed twice, or not at its end")
 
 
 def _text(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
