@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from podium.cli.output import print_facts, print_json, print_table, shown
+from podium.cli.output import devices_of, print_facts, print_json, print_table, shown
 from podium.cli.servers import the_server
 from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
@@ -109,6 +109,7 @@ def show(facts: dict[str, Any]) -> None:
             "audit": model and _audit(model, facts["uri"]),
             "batching": model and f"{'on' if model['batching']['is_on'] else 'off'}: {model['batching']['reason']}",
             "runtime": model and model["runtime"],
+            "device": devices_of(facts["replicas"]),
             "from": source["place"],
             "registry": "answers" if source["is_up"] else _outage(source),
             "empty": source["error"] if source["is_up"] else None,
