@@ -21,6 +21,7 @@ from podium.api.registering import Registry
 from podium.artifacts.derived import MODEL, conversions_of
 from podium.artifacts.digest import digest_folder
 from podium.domain.input_plan import plan_for
+from podium.errors import LoadFailed
 from podium.models.assemble import Assembler
 from podium.models.infer import infer_signature
 from podium.models.load import load_predictor
@@ -85,6 +86,16 @@ def test_single_precision_that_flips_labels_is_rejected_and_a_row_is_shown(tmp_p
     assert "differs" in kept.proof["reason"]
     assert {"at", "amount"} == set(kept.proof["counterexample"]["row"])
     assert not (kept.folder / MODEL).exists()
+
+
+def test_a_pickle_is_not_even_read_where_code_is_not_allowed(tmp_path: Path) -> None:
+    table, labels = events(50)
+    found = saved(tmp_path / "model", LogisticRegression().fit(table, labels), table)
+
+    with pytest.raises(LoadFailed, match="allow_code = false forbids it") as refused:
+        ran(found, tmp_path / "home", allow_code=False)
+
+    assert refused.value.cause == "code_not_allowed"
 
 
 def test_after_exact_steps_the_same_model_is_accepted(tmp_path: Path) -> None:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podium.api.predicting import check_digest
+from podium.api.environments import asking_for
 from podium.artifacts.derived import Derived, conversions_of, keep, remove_conversions
 from podium.artifacts.digest import digest_folder
 from podium.domain.worker_variables import kept_variables
-from podium.environments.choice import Asking, choose, root_of
+from podium.environments.choice import choose
 from podium.errors import DeadlineExceeded, DigestMismatch, LoadFailed, WorkerCrashed
-from podium.models.mlmodel import read_mlmodel
 from podium.registry.resolve import Resolved
 from podium.settings.environments import EnvironmentOrder
 from podium.settings.home import Home
@@ -54,6 +53,8 @@ def accelerate(
     precisions: Sequence[str] = PRECISIONS,
     tolerance: float = 1e-5,
     timeout_s: float = 600.0,
+    *,
+    allow_code: bool = True,
 ) -> Accelerated:
     """Convert, prove, and keep what came of it; the model itself is only read.
 
@@ -66,22 +67,24 @@ def accelerate(
         precisions: Of `double` and `float`; tried in this order until one is accepted.
         tolerance: How much numbers may differ, relative to the larger of 1 and their size. Labels may not.
         timeout_s: For loading, converting and proving.
+        allow_code: Whether loading may run code that the folder brings.
 
     Raises:
-        LoadFailed: The model does not load, or no converter takes it or is installed; says which.
+        LoadFailed: The model does not load, or needs code that is not allowed, or no converter takes it or is installed;
+            says which.
         WorkerCrashed, DeadlineExceeded: The process died, or was not done in time.
         DigestMismatch: The folder is not what was registered, or changed meanwhile.
     """
-    check_digest(found)
-    mlmodel = read_mlmodel(found.folder)
+    asking = asking_for(found, order, home, tell, allow_code=allow_code)
     digest = digest_folder(found.folder)
-    environment = choose(Asking(found.folder, mlmodel, order, root_of(order, home), tell))
+    environment = choose(asking)
     with contextlib.ExitStack() as stack:
         stack.callback(environment.release)
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="podium-convert-"))
         asked = {
             "folder": str(found.folder.absolute()),
-            "mlmodel": mlmodel,
+            "mlmodel": asking.mlmodel,
+            "allows_code": allow_code,
             "forms": list(forms),
             "precisions": list(precisions),
             "tolerance": tolerance,

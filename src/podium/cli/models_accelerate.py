@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from podium.cli.mlflow_options import order_of
+from podium.cli.mlflow_options import ALLOW_CODE, order_of
 from podium.cli.output import print_json, print_table, shown
 
 if TYPE_CHECKING:
@@ -34,11 +34,20 @@ if TYPE_CHECKING:
 @click.option(
     "--env-manager", default="local", show_default=True, help="Python that converts; it needs podium[accelerate]."
 )
+@ALLOW_CODE
 @click.option("--show", "is_shown", is_flag=True, help="Convert nothing; show what was converted before.")
 @click.option("--remove", "is_removed", is_flag=True, help="Forget the model's conversions.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def accelerate(
-    uri: str, tolerance: float, form: str, precision: str, env_manager: str, is_shown: bool, is_removed: bool, as_json: bool
+    uri: str,
+    tolerance: float,
+    form: str,
+    precision: str,
+    env_manager: str,
+    allow_code: bool,
+    is_shown: bool,
+    is_removed: bool,
+    as_json: bool,
 ) -> None:
     """Convert the model at URI to ONNX and prove that it answers the same: every label, and numbers within the tolerance.
 
@@ -63,7 +72,8 @@ def accelerate(
         return
     forms = FORMS if form == "auto" else (form,)
     precisions = PRECISIONS if precision == "auto" else (precision,)
-    done = convert(found, order_of(env_manager), registry.home, _tell, forms, precisions, tolerance)
+    order = order_of(env_manager)
+    done = convert(found, order, registry.home, _tell, forms, precisions, tolerance, allow_code=allow_code)
     _print(done, as_json)
     if not done.is_accepted:
         raise SystemExit(1)
