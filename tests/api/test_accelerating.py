@@ -1,7 +1,10 @@
 """A conversion is kept with its proof beside the model, used where it is proven again, and rejected where labels flip."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -86,16 +89,6 @@ def test_single_precision_that_flips_labels_is_rejected_and_a_row_is_shown(tmp_p
     assert "differs" in kept.proof["reason"]
     assert {"at", "amount"} == set(kept.proof["counterexample"]["row"])
     assert not (kept.folder / MODEL).exists()
-
-
-def test_a_pickle_is_not_even_read_where_code_is_not_allowed(tmp_path: Path) -> None:
-    table, labels = events(50)
-    found = saved(tmp_path / "model", LogisticRegression().fit(table, labels), table)
-
-    with pytest.raises(LoadFailed, match="allow_code = false forbids it") as refused:
-        ran(found, tmp_path / "home", allow_code=False)
-
-    assert refused.value.cause == "code_not_allowed"
 
 
 def test_after_exact_steps_the_same_model_is_accepted(tmp_path: Path) -> None:
@@ -184,3 +177,29 @@ def test_a_forest_is_accepted_in_single_precision_and_can_be_forgotten(tmp_path:
     assert [each.proof["facts"]["precision"] for each in done.conversions if each.is_accepted] == ["float"]
     assert len(done.conversions) == forget_conversions(found, Home(tmp_path / "home"))
     assert known_conversions(found, Home(tmp_path / "home")).conversions == []
+
+
+def test_without_code_a_pickle_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+    """As a server with the same word refuses it."""
+    table, labels = events(100)
+    found = saved(tmp_path / "model", LogisticRegression().fit(table, labels), table)
+
+    with pytest.raises(LoadFailed, match="allow_code"):
+        ran(found, tmp_path / "home", allow_code=False)
+
+
+def test_a_registered_version_shows_its_conversions(tmp_path: Path) -> None:
+    table, labels = events(500)
+    registry = Registry(tmp_path / "home")
+    folder = saved(
+        tmp_path / "model", make_pipeline(StandardScaler(), LogisticRegression()).fit(table, labels), table
+    ).folder
+    version = registry.register(folder, "events")
+    ran(registry.resolve("models:/events/1"), tmp_path / "home")
+    environment = {**os.environ, "PODIUM_HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-m", "podium", "models", "show", "events", "--version", "1"]
+
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    assert "ONNX (split, double), accepted on" in said
+    assert [each.is_accepted for each in registry.conversions(version)] == [True]

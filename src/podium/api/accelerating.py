@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from podium.api.environments import asking_for
 from podium.artifacts.derived import Derived, conversions_of, keep, remove_conversions
 from podium.artifacts.digest import digest_folder
 from podium.domain.worker_variables import kept_variables
-from podium.environments.choice import choose
+from podium.environments.choice import Environment, choose
 from podium.errors import DeadlineExceeded, DigestMismatch, LoadFailed, WorkerCrashed
 from podium.registry.resolve import Resolved
 from podium.settings.environments import EnvironmentOrder
@@ -53,7 +54,6 @@ def accelerate(
     precisions: Sequence[str] = PRECISIONS,
     tolerance: float = 1e-5,
     timeout_s: float = 600.0,
-    *,
     allow_code: bool = True,
 ) -> Accelerated:
     """Convert, prove, and keep what came of it; the model itself is only read.
@@ -70,8 +70,7 @@ def accelerate(
         allow_code: Whether loading may run code that the folder brings.
 
     Raises:
-        LoadFailed: The model does not load, or needs code that is not allowed, or no converter takes it or is installed;
-            says which.
+        LoadFailed: The model does not load, or no converter takes it or is installed; says which.
         WorkerCrashed, DeadlineExceeded: The process died, or was not done in time.
         DigestMismatch: The folder is not what was registered, or changed meanwhile.
     """
@@ -84,15 +83,15 @@ def accelerate(
         asked = {
             "folder": str(found.folder.absolute()),
             "mlmodel": asking.mlmodel,
-            "allows_code": allow_code,
             "forms": list(forms),
             "precisions": list(precisions),
             "tolerance": tolerance,
+            "allows_code": allow_code,
             "out": place,
         }
         report = _run(environment.python, asked, place, timeout_s)
         if report["error"] is not None:
-            raise LoadFailed(report["error"], "conversion")
+            raise LoadFailed(report["error"] + _where(environment), "conversion")
         if (after := digest_folder(found.folder)) != digest:
             raise DigestMismatch(f"{found.folder} changed while it was converted.\n  before {digest}\n  after  {after}")
         kept = []
@@ -112,6 +111,17 @@ def known_conversions(found: Resolved, home: Home) -> Accelerated:
 def forget_conversions(found: Resolved, home: Home) -> int:
     """Remove them; how many there were. A server that runs keeps what it loaded."""
     return remove_conversions(home.derived, digest_folder(found.folder))
+
+
+def _where(environment: Environment) -> str:
+    """Why another Python than this one was asked, where it was: what is missing there is not missing here."""
+    if environment.python == sys.executable:
+        return ""
+    return (
+        f"\nIt was converted in the Python that its workers run in, {environment.python} ({environment.reason}). "
+        "They need onnxruntime there as well: add what is missing to the model's requirements "
+        "(podium models update-pip-requirements -m FOLDER add ...) and register it anew."
+    )
 
 
 def _run(python: str, asked: dict[str, Any], place: str, timeout_s: float) -> dict[str, Any]:

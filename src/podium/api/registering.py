@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from podium.artifacts.contract import Stored
+from podium.artifacts.derived import Derived, conversions_of
 from podium.artifacts.local import LocalArtifacts
 from podium.domain.references import FolderRef, ModelRef, parse_reference
 from podium.domain.stages import Stage
@@ -81,6 +82,10 @@ class Registry:
             return [str(need) for need in code_needs(folder, read_mlmodel(folder)) if need.is_code]
         except (NotFound, InvalidModel):
             return None
+
+    def conversions(self, version: Version) -> list[Derived]:
+        """What was made of a version by `podium models accelerate`, accepted ones first, each with its proof."""
+        return conversions_of(self.home.derived, version.digest)
 
     def log(self, folder: Path | str, model_id: str | None = None) -> LoggedModel:
         """Keep a model folder under an id of its own (`models:/m-…`) without a name; a new id unless told."""

@@ -93,6 +93,36 @@ def keep(root: Path, digest: str, proof: Mapping[str, Any], model: bytes | None)
     return Derived(key, target, written)
 
 
+def hand_over(root: Path, digest: str, target: Path) -> Path | None:
+    """A private copy of the newest accepted conversion, for a worker that may not look into podium's home.
+
+    Args:
+        root: The home's folder for what is derived.
+        digest: Of the model.
+        target: Does not exist yet; its parent does.
+
+    Returns: `target`; None where there is no accepted conversion, or its file is not what was accepted.
+
+    Raises:
+        OSError: Nothing is left of the copy.
+    """
+    accepted = [each for each in conversions_of(root, digest) if each.is_accepted]
+    if not accepted:
+        return None
+    newest = max(accepted, key=lambda each: (each.folder / PROOF).stat().st_mtime_ns)
+    model = (newest.folder / MODEL).read_bytes()
+    if hashlib.sha256(model).hexdigest() != newest.proof.get("sha256"):
+        return None
+    try:
+        target.mkdir(mode=0o700)
+        (target / MODEL).write_bytes(model)
+        (target / PROOF).write_text(json.dumps(newest.proof) + "\n")
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+    return target
+
+
 def remove_conversions(root: Path, digest: str) -> int:
     """Forget all conversions of a model; how many there were."""
     count = len(conversions_of(root, digest))

@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,9 @@ from podium.registry.contract import Change, RegisteredModel, Version
 from podium.registry.moves import Moved
 from podium.registry.resolve import Resolved
 from podium.settings.home import find_home
+
+if TYPE_CHECKING:
+    from podium.artifacts.derived import Derived
 
 _LIVE = (Stage.PRODUCTION, Stage.STAGING)
 
@@ -73,14 +76,35 @@ def show_model(model: RegisteredModel, versions: Sequence[Version], as_json: boo
         next_command(f"podium models promote {shlex.quote(model.name)} {versions[-1].version}")
 
 
-def show_version(version: Version, code_needs: Sequence[str] | None, as_json: bool) -> None:
-    """One version, and what loading it runs; None where its files are gone."""
+def show_version(
+    version: Version, code_needs: Sequence[str] | None, conversions: Sequence["Derived"], as_json: bool
+) -> None:
+    """One version, what loading it runs (None where its files are gone), and what it was converted to."""
     document = {**version_json(version), "needs_code": None if code_needs is None else list(code_needs)}
     if as_json:
-        print_json(document)
+        print_json({**document, "conversions": [conversion_json(each) for each in conversions]})
         return
     needs = "its files are gone" if code_needs is None else "; ".join(code_needs) or "no"
-    show_facts({**document, "needs_code": needs})
+    show_facts({**document, "needs_code": needs, "runtime": _runtimes(conversions)})
+
+
+def conversion_json(conversion: "Derived") -> dict[str, Any]:
+    """A conversion for programs: its key, and all of its proof."""
+    return {"key": conversion.key, **conversion.proof}
+
+
+def _runtimes(conversions: Sequence["Derived"]) -> str:
+    """What a server of its own choice (`--runtime auto`) would look at, in the order that it does."""
+    said = ["an exact shortcut where one is proven at load"]
+    for each in conversions:
+        facts = each.proof["facts"]
+        name = f"ONNX ({facts['form']}, {facts['precision']})"
+        if each.is_accepted:
+            rows, largest = sum((each.proof.get("rows") or {}).values()), each.proof.get("largest", 0.0)
+            said.append(f"{name}, accepted on {rows} rows (numbers within {facts['tolerance']:g}, largest {largest:.1e})")
+        else:
+            said.append(f"{name} was rejected: {each.proof.get('reason')}")
+    return "; ".join([*said, "else the model itself"])
 
 
 def show_versions(versions: Sequence[Version], as_json: bool) -> None:

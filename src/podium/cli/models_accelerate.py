@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from podium.cli.mlflow_options import ALLOW_CODE, order_of
+from podium.cli.mlflow_options import ALLOW_CODE, ENV_MANAGER, order_of
+from podium.cli.model_tables import conversion_json
 from podium.cli.output import print_json, print_table, shown
 
 if TYPE_CHECKING:
@@ -31,10 +32,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Of the conversion; auto tries double, then float.",
 )
-@click.option(
-    "--env-manager", default="local", show_default=True, help="Python that converts; it needs podium[accelerate]."
-)
 @ALLOW_CODE
+@ENV_MANAGER
 @click.option("--show", "is_shown", is_flag=True, help="Convert nothing; show what was converted before.")
 @click.option("--remove", "is_removed", is_flag=True, help="Forget the model's conversions.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -43,13 +42,15 @@ def accelerate(
     tolerance: float,
     form: str,
     precision: str,
-    env_manager: str,
     allow_code: bool,
+    env_manager: str,
     is_shown: bool,
     is_removed: bool,
     as_json: bool,
 ) -> None:
     """Convert the model at URI to ONNX and prove that it answers the same: every label, and numbers within the tolerance.
+
+    It is converted in the Python that its workers would run in, which needs podium[accelerate].
 
     What is accepted is kept beside the model, which never changes, and answers where a server has no exact shortcut.
     Exit code 1 when no conversion was accepted.
@@ -81,8 +82,7 @@ def accelerate(
 
 def _print(done: "Accelerated", as_json: bool) -> None:
     if as_json:
-        listed = [{"key": each.key, **each.proof} for each in done.conversions]
-        print_json({"digest": done.digest, "conversions": listed})
+        print_json({"digest": done.digest, "conversions": [conversion_json(each) for each in done.conversions]})
         return
     rows: list[list[Any]] = []
     for each in done.conversions:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.artifacts.copies import verified_copy
-from podium.artifacts.derived import conversions_of
+from podium.artifacts.derived import hand_over
 from podium.artifacts.digest import digest_folder
 from podium.artifacts.signing import signature_of, verify_elsewhere
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
@@ -40,7 +40,7 @@ class Prepared:
         requirements: Requirement lines; `packages` are their names.
         environment: The Python that its workers run in; held as long as the version is known.
         home: podium's, of which its workers need nothing but the copy and the environment.
-        conversion: The folder of its accepted conversion, or None.
+        conversion: A private copy of its accepted conversion, beside the folder; or None.
     """
 
     folder: Path
@@ -109,7 +109,7 @@ class Copies:
             if not is_intact and self._known.get(resolved.label) is task:
                 del self._known[resolved.label]
                 former.environment.release()
-                await asyncio.to_thread(shutil.rmtree, former.folder, True)
+                await asyncio.to_thread(_remove, former)
             task = self._known.get(resolved.label)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             # A name of its own for each try: an earlier one may still be on its way out.
@@ -143,7 +143,7 @@ class Copies:
                 del self._known[version]
             if prepared is not None:
                 prepared.environment.release()
-                await asyncio.to_thread(shutil.rmtree, prepared.folder, True)
+                await asyncio.to_thread(_remove, prepared)
 
     async def close(self) -> None:
         """Wait for copies in the making, end environments in the making; the run folder goes with all the rest."""
@@ -167,8 +167,25 @@ class Copies:
         if missing := missing_variables(target, os.environ, self._world.variables):
             names = ", ".join(missing)
             tell(f"the model was saved with variables that its workers do not get: {names}; worker_env passes them")
-        accepted = [each for each in conversions_of(self._home.derived, prepared.digest) if each.is_accepted]
-        return replace(prepared, home=self._home.root, conversion=accepted[0].folder if accepted else None)
+        return replace(prepared, home=self._home.root, conversion=self._conversion(prepared, tell))
+
+    def _conversion(self, prepared: Prepared, tell: Callable[[str], None]) -> Path | None:
+        """Where the worker may read its conversion; a model answers without one where it cannot be handed over."""
+        target = prepared.folder.with_name(f"{prepared.folder.name}-conversion")
+        try:
+            conversion = hand_over(self._home.derived, prepared.digest, target)
+            if conversion is not None and self._readers is not None:
+                share(conversion, self._readers)
+        except OSError as error:
+            shutil.rmtree(target, ignore_errors=True)
+            tell(f"the model's conversion is left alone, for it cannot be copied: {error.strerror or error}")
+            return None
+        return conversion
+
+
+def _remove(prepared: Prepared) -> None:
+    for folder in filter(None, (prepared.folder, prepared.conversion)):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def missing_variables(folder: Path, environ: Mapping[str, str], named: tuple[str, ...]) -> list[str]:
