@@ -55,6 +55,13 @@ def test_a_folder_is_served_as_unverified_and_a_mismatch_is_named(house):
         assert "numpy" in said
         assert document["model"]["is_verified"] is False
         assert len(document["model"]["requirements"]["mismatches"]) == 2
+        assert "audit         2 high, " in said
+        assert f"podium env audit {folder}" in said
+        assert document["model"]["audit"]["counts"]["high"] == 2
+        assert {each["kind"] for each in document["model"]["audit"]["findings"]} >= {"missing", "mismatched", "unpinned"}
+        until(lambda: 'podium_environment_findings{model="mine"' in server.get("/metrics")[1], "metrics have it")
+        assert 'severity="high"} 2' in server.get("/metrics")[1]
+        assert "audit         2 high" in house.command("status").stdout
         assert server.ask()[1][0] == 5
         assert (house.home / "logs" / "mine" / "supervisor.log").exists()
 
@@ -215,7 +222,10 @@ def test_status_json_has_the_names_that_its_docstring_promises(one):
         "wanted_failure source replicas replicas_wanted model failed gateways restarts swaps isolation default endpoints"
     )
     assert set(document) == set(promised.split())
-    about_model = "version digest is_verified flavor python executable batching runtime requirements warnings load_s"
+    about_model = (
+        "version digest is_verified flavor python executable batching runtime proof requirements warnings load_s "
+        "inputs outputs audit"
+    )
     assert set(document["model"]) == set(about_model.split())
     assert (document["schema"], document["state"], document["is_settled"]) == (1, "serving", True)
 

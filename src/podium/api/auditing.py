@@ -201,7 +201,7 @@ def _advisories(sources: Sources, versions: Mapping[str, str]) -> _Found:
     is_far = source.startswith(("http://", "https://"))
     if source == NOBODY or (is_far and sources.is_offline):
         reason = "nobody was asked" if source == NOBODY else "nothing is fetched (--env-offline)"
-        return None, [Unaudited(_VULNERABILITIES, reason, remedy, Severity.INFO, source)]
+        return None, [Unaudited(_VULNERABILITIES, reason, remedy, Severity.INFO, "--advisories")]
     try:
         return audit_advisories.advisories_of(source, versions, sources.timeout_s), []
     except audit_advisories.NotAnswered as error:

@@ -105,6 +105,7 @@ def show(facts: dict[str, Any]) -> None:
             "flavor": model and model["flavor"],
             "interpreter": model and f"Python {model['python']}, {model['executable']}",
             "requirements": model and _requirements(model),
+            "audit": model and _audit(model, facts["uri"]),
             "batching": model and f"{'on' if model['batching']['is_on'] else 'off'}: {model['batching']['reason']}",
             "runtime": model and model["runtime"],
             "from": source["place"],
@@ -138,6 +139,13 @@ def _content(model: dict[str, Any]) -> str:
 def _requirements(model: dict[str, Any]) -> str:
     unmet = model["requirements"]["mismatches"]
     return "met" if not unmet else "NOT met: " + "; ".join(unmet)
+
+
+def _audit(model: dict[str, Any], uri: str) -> str:
+    """What the audit at load found; what is only told (info) is left to the command that tells everything."""
+    counts = {severity: count for severity, count in model["audit"]["counts"].items() if count and severity != "info"}
+    found = ", ".join(f"{count} {severity}" for severity, count in counts.items())
+    return f"{found}: podium env audit {uri}" if found else "nothing found at load"
 
 
 def _wait(

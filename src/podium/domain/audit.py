@@ -178,13 +178,13 @@ def judge_release(release: Release, place: Place) -> list[Finding]:
     if release.is_yanked:
         why = f": {_short(release.reason)}" if release.reason else ""
         fact = f"{release.package} {release.version} was yanked from the index{why}"
-        remedy = f"Try the model with another version, and register it so: {place.install(newer or release.package)}"
+        remedy = _renewed(newer or f"{release.package}!={release.version}", place)
         found.append(Finding(Severity.MEDIUM, Kind.YANKED, release.package, fact, where, newer, release.version, remedy))
     if newer is not None and release.is_asked:
         is_fix = step(release.version, release.newest or "") == "patch"
         severity = Severity.LOW if is_fix else Severity.INFO
         fact = f"{release.package} {release.version} is installed, {release.newest} is out"
-        remedy = f"Try the model with it, and register it so: {place.install(newer)}"
+        remedy = _renewed(newer, place)
         got = release.version
         found.append(Finding(severity, Kind.SUPERSEDED, release.package, fact, where, release.newest, got, remedy))
     return found
@@ -260,6 +260,13 @@ def _not_built(place: Place) -> Finding:
     remedy = f"podium env build {shlex.quote(place.model)}"
     fact = "no environment is built for the model, so only its requirements were looked at"
     return Finding(Severity.MEDIUM, Kind.NOT_BUILT, None, fact, place.model, remedy=remedy)
+
+
+def _renewed(requirement: str, place: Place) -> str:
+    """Another version is another model: it is tried, and what then answers is registered."""
+    if place.is_own or not place.python:
+        return f"Train or try the model with {requirement}, and register what requires it"
+    return f"Try the model with it, and register it so: {place.install(requirement)}"
 
 
 def _pinned(wanted: Sequence[Wanted]) -> Finding:

@@ -4,8 +4,9 @@ import time
 
 from podium.domain.lifecycle import ReplicaState
 from podium.domain.rollout import Action, Drain, Publish, Settle, Start, Stop
+from podium.fleet.audits import findings_of, notice_of
 from podium.fleet.causes import Cause
-from podium.fleet.copies import Copies
+from podium.fleet.copies import Copies, Prepared
 from podium.fleet.events import Event
 from podium.fleet.journal import JournalKeeper
 from podium.fleet.logs import worker_log
@@ -14,6 +15,7 @@ from podium.fleet.replica import Assignment, WorkerReplica
 from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.status import Counts, Served
 from podium.registry.resolve import Resolved
+from podium.transport.messages import Ready
 
 _KILL_AFTER_S = 5.0
 
@@ -174,9 +176,16 @@ class Crew:
 
     def _changed(self, replica: WorkerReplica) -> None:
         if replica.state is ReplicaState.READY and replica.ready is not None and replica.prepared is not None:
-            self.served[replica.version] = Served(replica.prepared, replica.ready)
+            self._served(replica.version, replica.prepared, replica.ready)
             self._gateways.add(replica)
         self._site.bell.ring()
+
+    def _served(self, version: str, prepared: Prepared, ready: Ready) -> None:
+        before, uri = self.served.get(version), str(self._order.reference)
+        findings = findings_of(uri, prepared, ready)
+        self.served[version] = Served(prepared, ready, findings)
+        if before is None and (notice := notice_of(findings, uri)):
+            self._site.tell(Event("audit", f"version {version}: {notice}", version))
 
     async def _make_room(self, replica: WorkerReplica) -> Cause | None:
         """Whether there is memory for one more: about what a replica that serves takes. What drains is waited for."""

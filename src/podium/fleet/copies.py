@@ -17,6 +17,7 @@ from podium.artifacts.digest import digest_folder
 from podium.artifacts.signing import signature_of, verify_elsewhere
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.domain.worker_variables import kept_variables, names_in
+from podium.environments.audit import ModelFacts, facts_of_model
 from podium.environments.choice import Asking, Environment, choose, root_of
 from podium.errors import PodiumError
 from podium.fleet.isolation import OPEN, World, confine
@@ -37,10 +38,11 @@ class Prepared:
         folder: The private copy.
         digest: What the copy hashes to; `is_verified` says whether the registry's record was there to compare with.
         mlmodel: The MLmodel file as JSON.
-        requirements: Requirement lines; `packages` are their names.
+        requirements: Requirement lines; `packages` are their names, and those of the libraries that wrote the model.
         environment: The Python that its workers run in; held as long as the version is known.
         home: podium's, of which its workers need nothing but the copy and the environment.
         conversion: A private copy of its accepted conversion, beside the folder; or None.
+        audited: What the model says of the Python that it needs; None where that cannot be read.
     """
 
     folder: Path
@@ -52,6 +54,7 @@ class Prepared:
     environment: Environment
     home: Path | None = None
     conversion: Path | None = None
+    audited: ModelFacts | None = None
 
     @property
     def python(self) -> str:
@@ -219,4 +222,15 @@ def _prepare(resolved: Resolved, target: Path, choose: Callable[[Path, dict[str,
             each.replace(str(target), str(resolved.folder)) if isinstance(each, str) else each for each in error.args
         )
         raise
-    return Prepared(target, digest, resolved.digest is not None, mlmodel, requirements, names(requirements), environment)
+    audited = _audited(target, mlmodel)
+    packages = list(dict.fromkeys([*names(requirements), *(audited.packages if audited is not None else [])]))
+    is_verified = resolved.digest is not None
+    return Prepared(target, digest, is_verified, mlmodel, requirements, packages, environment, audited=audited)
+
+
+def _audited(folder: Path, mlmodel: dict[str, Any]) -> ModelFacts | None:
+    try:
+        return facts_of_model(folder, mlmodel)
+    except (PodiumError, OSError, ValueError, TypeError, AttributeError):
+        # An odd MLmodel file: whether the model loads is the worker's to say, not an audit's.
+        return None

@@ -20,7 +20,8 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
                       total_bytes} or null}]; replicas_wanted
     model             of what serves, or null: {version, digest, is_verified, flavor, python, executable, batching: {is_on,
                       reason}, runtime, proof, requirements: {are_met, mismatches}, warnings, load_s,
-                      inputs, outputs: [{name, datatype, shape}]}
+                      inputs, outputs: [{name, datatype, shape}], audit: {counts, findings}}; the last as `podium env
+                      audit --json` has it, of what nobody needs to be asked for
     failed            [{version, cause, message, at, is_vetoed}], newest last; is_vetoed: not tried again
                       until another is wanted
     restarts          {workers}; swaps
@@ -33,6 +34,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from podium.domain.audit import counted_by_severity
+from podium.domain.audit_facts import Finding
 from podium.domain.devices import DeviceUse
 from podium.domain.lifecycle import ReplicaState
 from podium.domain.open_inference import tensors_of
@@ -56,10 +59,11 @@ _MEBIBYTE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A version that loaded here: what was prepared and what its worker said."""
+    """A version that loaded here: what was prepared, what its worker said, and what the audit at load found."""
 
     prepared: Prepared
     ready: Ready
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(slots=True)
@@ -224,6 +228,8 @@ def _target_metrics(target: Target, own: Mapping[str, str], served: Served | Non
         yield _metric("podium_model_load_duration_seconds", labels, ready.load_s)
         yield _metric("podium_model_memory_bytes", labels, ready.rss_bytes)
         yield _metric("podium_environment_mismatches", labels, len(_unmet(served)))
+        for severity, count in counted_by_severity(served.findings).items():
+            yield _metric("podium_environment_findings", {**labels, "severity": severity}, count)
         info = {**labels, "flavor": ready.flavor, "python": ready.python, "digest": prepared.digest}
         yield _metric("podium_model_info", info, 1)
 
@@ -294,6 +300,10 @@ def _model(serving: str | None, served: Mapping[str, Served]) -> dict[str, Any] 
         "requirements": {"are_met": not unmet, "mismatches": unmet},
         "warnings": list(ready.warnings),
         "load_s": round(ready.load_s, 3),
+        "audit": {
+            "counts": counted_by_severity(served[serving].findings),
+            "findings": [asdict(finding) for finding in served[serving].findings],
+        },
         **_tensors(prepared.mlmodel),
     }
 

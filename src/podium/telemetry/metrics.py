@@ -131,6 +131,7 @@ SUPERVISOR_METRICS = (
     Metric("podium_model_info", Kind.GAUGE, "Always 1; the labels say what is served."),
     Metric("podium_traffic_share", Kind.GAUGE, "Share of the endpoint's traffic, 0 to 1."),
     Metric("podium_environment_mismatches", Kind.GAUGE, "Requirements of the model that are not met."),
+    Metric("podium_environment_findings", Kind.GAUGE, "What the audit at load found, by severity."),
     Metric("podium_registry_up", Kind.GAUGE, "1 when the registry answered last time, else 0."),
     Metric("podium_swaps_total", Kind.COUNTER, "Times that another version took over."),
     Metric("podium_batch_rows_limit", Kind.GAUGE, "Most rows of a batch, lowered where the device ran out of memory."),
