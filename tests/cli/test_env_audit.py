@@ -67,7 +67,7 @@ def house(tmp_path, shelf):
         **offline(shelf),
         "UV_NO_INDEX": "1",
         "UV_FIND_LINKS": str(shelf),
-        **{name: made.environment[name] for name in ("PODIUM_HOME", "PYTHONPATH")},
+        **{name: made.environment[name] for name in ("PODIUM_HOME", "PYTHONPATH", "LC_TEST_HOME")},
     }
     return made
 
@@ -176,3 +176,17 @@ def test_of_an_environment_that_is_not_built_the_pins_are_looked_up(house):
     assert told(found)[:2] == [("high", "vulnerable", "requests"), ("medium", "not built", None)]
     assert found["is_clean"] is False
     assert found["python"]["path"] is None
+
+
+def test_the_python_that_a_running_server_uses_is_the_one_that_is_looked_at(house):
+    """Rather than one that would be built; with --env-manager it is not asked for."""
+    folder = house.model(1)
+    sources = ("--advisories", "none", "--index", "none", "--fail-on", "never")
+    with house.serving(uri=str(folder)) as server:
+        url = server.status["url"]
+        running = audited(house, *sources, model=str(folder))
+        would = audited(house, *sources, "--env-manager", "local", model=str(folder))
+
+    assert running["python"]["reason"] == f"the server at {url} runs the model in it"
+    assert running["python"]["path"] == sys.executable
+    assert would["python"]["reason"] == "the Python that runs podium"

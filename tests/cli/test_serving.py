@@ -235,7 +235,8 @@ def test_status_for_people_is_about_the_same(one):
     with one.serving("-w", "2"):
         said = one.command("status").stdout
 
-    for name in ("endpoint", "wanted", "serving", "replicas", "batching", "requirements", "isolation", "restarts"):
+    named = "endpoint, wanted, serving, replicas, batching, requirements, device, isolation, restarts"
+    for name in named.split(", "):
         assert f"{name} " in said
     assert "2 ready; 2 wanted" in said
 

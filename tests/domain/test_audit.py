@@ -24,7 +24,7 @@ CRITICAL, HIGH, MEDIUM, LOW, INFO = Severity
 PLACE = Place("models:/wine/3", "/env/bin/python", "3.11.7", is_locked=True)
 OWN = replace(PLACE, python="/usr/bin/python3", is_own=True, is_locked=False)
 PINNED = Wanted("numpy", "numpy==1.26.4", "requirements.txt:2", "==1.26.4", "1.26.4", is_met=True, is_exact=True)
-SAVED = Saved("scikit-learn", "1.5.0", "1.5.2", "sklearn", True, "MLmodel")
+SAVED = Saved("scikit-learn", "1.5.0", "1.5.2", True, "MLmodel")
 CVE = Advisory("PYSEC-2018-28", ("CVE-2018-18074",), "Leaks credentials", 7.5, "2.20.0")
 
 
@@ -68,7 +68,7 @@ def test_of_an_environment_that_is_not_built_nothing_is_missing():
 
 
 @pytest.mark.parametrize(
-    ("saved", "there", "is_pickled", "expected"),
+    ("saved", "there", "holds_state", "expected"),
     [
         ("1.5.0", "1.5.2", True, None),
         ("1.5.0", "1.5.0+cu121", True, None),
@@ -81,9 +81,9 @@ def test_of_an_environment_that_is_not_built_nothing_is_missing():
         ("1.5.0", None, False, CRITICAL),
     ],
 )
-def test_the_library_that_reads_the_model_is_near_the_one_that_wrote_it(saved, there, is_pickled, expected):
+def test_the_library_that_reads_the_model_is_near_the_one_that_wrote_it(saved, there, holds_state, expected):
     """A pickle holds private attributes; a format of data is read by newer versions."""
-    findings = audit.judge_framework(replace(SAVED, version=saved, there=there, is_pickled=is_pickled), PLACE)
+    findings = audit.judge_framework(replace(SAVED, version=saved, there=there, holds_state=holds_state), PLACE)
 
     assert [finding.severity for finding in findings] == ([] if expected is None else [expected])
     assert all(f"scikit-learn=={saved}" in (finding.remedy or "") for finding in findings)
@@ -270,3 +270,8 @@ def test_one_vulnerability_under_several_names_is_one():
 )
 def test_versions_differ_in_their_first_different_number(first, second, expected):
     assert audit.step(first, second) == expected
+
+
+def test_a_model_that_names_no_requirement_is_told_so():
+    """Nothing missing is not the same as nothing needed."""
+    assert severities(audit.judge(Facts(PLACE, is_silent=True))) == [(MEDIUM, Kind.UNPINNED)]

@@ -5,7 +5,7 @@ import pytest
 from podium.domain.exported_graphs import foreign_parts, is_shape
 from podium.domain.keras_configs import foreign_objects
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
-from podium.domain.model_code import CodeNeed, entry_needs, pickle_need, refuse
+from podium.domain.model_code import CodeNeed, entry_needs, line_needs, pickle_need, refuse
 from podium.domain.skops_types import foreign_types
 from podium.errors import LoadFailed
 
@@ -156,3 +156,45 @@ def test_a_graph_holds_tensor_operators_and_plain_names(part, is_known):
 )
 def test_a_keras_configuration_names_keras_own_objects(node, is_ours):
     assert is_ours is (foreign_objects({"config": {"layers": [node]}}) == [])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "numpy",
+        "numpy==2.0.0",
+        "scikit-learn>=1.5,<2",
+        "mlflow[extras,more]==3.1 ; python_version >= '3.9'",
+        "torch==2.13.0+cpu",
+        "pandas (>=2)",
+    ],
+)
+def test_a_plain_requirement_needs_no_code(line: str):
+    assert line_needs([line]) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-e .",
+        ".",
+        "./wheels/evil-1.0-py3-none-any.whl",
+        "/tmp/evil.whl",
+        "evil @ https://host/evil.whl",
+        "evil@file:///tmp/evil.whl",
+        "git+https://host/evil",
+        "--index-url https://host/simple",
+        "--extra-index-url=https://host/simple",
+        "-r /etc/passwd",
+        "--find-links wheels",
+        "numpy==1; python_version > '3' @ https://host",
+        "evil-1.0.tar.gz/",
+        "wheels/evil.whl",
+    ],
+)
+def test_a_requirement_that_brings_its_own_place_is_code(line: str):
+    needs = line_needs([line])
+
+    assert [repr(line) in each.what for each in needs] == [True]
+    with pytest.raises(LoadFailed, match="no plain name"):
+        refuse(needs, LoadTerms(allows_code=False), {})

@@ -59,7 +59,7 @@ def test_what_a_pickle_was_written_with_is_read_and_not_run(tmp_path):
     assert (model.python, model.pickles, model.is_pickled) == ("3.11.2", (("model.pkl", 4),), True)
     (saved,) = facts.saved
     assert (saved.package, saved.version, saved.there) == ("scikit-learn", "1.5.0", "1.7.0")
-    assert saved.where == "MLmodel: flavors.sklearn.sklearn_version"
+    assert (saved.where, saved.holds_state) == ("MLmodel: flavors.sklearn.sklearn_version", True)
     assert not facts.wanted[0].is_met
 
 
@@ -162,3 +162,29 @@ def test_an_odd_model_file_is_audited_as_far_as_it_goes(tmp_path):
 
     assert (model.libraries, model.python, model.requirements) == ((), None, ())
     assert facts_of(model, PLACE, {}).saved == []
+
+
+@pytest.mark.parametrize(("written", "holds_state"), [("pickle", True), ("skops", True), (None, True)])
+def test_skops_holds_private_attributes_as_pickles_do(tmp_path, written, holds_state):
+    """It runs no code, and breaks with versions all the same."""
+    flavors = {**SKLEARN, "sklearn": {**SKLEARN["sklearn"], "serialization_format": written}}
+    model = facts_of_model(tmp_path, {"flavors": flavors})
+
+    (saved,) = facts_of(model, PLACE, {"scikit-learn": "1.7.0"}).saved
+
+    assert saved.holds_state is holds_state
+    assert model.is_pickled is (written != "skops")
+
+
+@pytest.mark.parametrize(
+    ("pinned", "there", "expected"),
+    [("2.1.0", "1.26.4", ["numpy"]), ("1.26.4", "2.1.0", []), ("2.1.0", "2.0.0", []), ("2.1.0", None, [])],
+)
+def test_arrays_that_numpy_2_pickled_are_none_for_numpy_1(tmp_path, pinned, there, expected):
+    """They name numpy._core."""
+    (tmp_path / "requirements.txt").write_text(f"numpy=={pinned}\n")
+    model = facts_of_model(tmp_path, {"flavors": SKLEARN})
+
+    found = facts_of(model, PLACE, {"numpy": there})
+
+    assert [each.package for each in found.saved] == expected

@@ -3,13 +3,16 @@
 import json
 import subprocess
 import sys
+import tarfile
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from wheels import offline, repack, write_wheel
 
 import podium.pyfunc
+from podium.domain.load_terms import LoadTerms
 from podium.environments.choice import Asking, choose
 from podium.environments.kept import kept
 from podium.environments.tools import find_uv
@@ -177,3 +180,45 @@ def test_what_a_verdict_says_is_read_again(tmp_path, ask):
 
     files = list((tmp_path / "environments" / found.key / "models").iterdir())
     assert [json.loads(file.read_bytes())["loads"] for file in files] == [True]
+
+
+@pytest.mark.parametrize(
+    "line", ["./evil-1.0-py3-none-any.whl", "evil @ file:///tmp/evil.whl", "--index-url http://127.0.0.1:9"]
+)
+def test_a_requirement_that_names_its_own_place_is_refused_where_code_is(tmp_path, ask, line):
+    folder = model(tmp_path / "model", requirements=("numpy", line))
+    (folder / "evil-1.0-py3-none-any.whl").write_bytes(b"")
+
+    with pytest.raises(LoadFailed, match="no plain name of a package") as caught:
+        ask(folder, terms=LoadTerms(allows_code=False))
+
+    assert caught.value.cause == "code_not_allowed"
+
+
+def test_nothing_is_built_from_its_sources_where_code_is_not_allowed(tmp_path, shelf, ask):
+    source = shelf / "fromsource-1.0"
+    source.mkdir()
+    (source / "setup.py").write_text(
+        f"open({str(tmp_path / 'ran')!r}, 'w')\nfrom setuptools import setup\nsetup(name='fromsource')"
+    )
+    (source / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: fromsource\nVersion: 1.0\n")
+    with tarfile.open(shelf / "fromsource-1.0.tar.gz", "w:gz") as archive:
+        archive.add(source, "fromsource-1.0")
+    folder = model(tmp_path / "model", requirements=("numpy", "fromsource"))
+
+    with pytest.raises(LoadFailed, match="building from source is disabled"):
+        ask(folder, terms=LoadTerms(allows_code=False))
+
+    assert not (tmp_path / "ran").exists()
+
+
+def test_unasked_nothing_is_built_for_a_model_that_may_not_bring_code(tmp_path):
+    folder, told = model(tmp_path / "model", requirements=("numpy", "nobody-has-this==1.0")), []
+    asking = Asking(folder, read_mlmodel(folder), EnvironmentOrder("auto"), tmp_path / "environments", told.append)
+
+    found = choose(replace(asking, terms=LoadTerms(allows_code=False)))
+
+    assert found.python == sys.executable
+    assert "allow_code = false" in told[0]
+    assert "nobody-has-this" in told[0]
+    assert not (tmp_path / "environments").exists()

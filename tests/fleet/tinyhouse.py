@@ -48,6 +48,7 @@ class House:
         source = str(Path(__file__).resolve().parents[2] / "src")
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")},
+            "PODIUM_SERVE_ENV_MANAGER": "local",
             "PODIUM_HOME": str(self.home),
             # Workers get no variable of podium's, but those of a language: by this one they are found.
             "LC_TEST_HOME": str(self.home),

@@ -1,6 +1,7 @@
 """What a real model folder needs to run, and that nothing of it runs where code is not allowed."""
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import podium
+import podium.pytorch
 from podium.domain.load_terms import LoadTerms
 from podium.errors import LoadFailed
 from podium.models.code_needs import code_needs
@@ -205,6 +207,25 @@ def test_a_torch_export_archive_is_looked_through(tmp_path):
     )
     assert rewritten(lambda _, content: content.replace(b'"use_pickle": false', b'"use_pickle": true'))
     assert not rewritten(lambda _, content: content)
+
+
+@pytest.mark.slow
+def test_graphs_for_any_number_of_rows_need_no_code_podiums_own_and_others(tmp_path):
+    torch = pytest.importorskip("torch")
+    module, rows = torch.nn.Linear(4, 2), torch.rand(5, 4)
+    podium.pytorch.save_model(module, tmp_path / "own", input_example=torch.rand(1, 4))
+    marked = torch.export.export(module, (rows,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+    shutil.copytree(tmp_path / "own", tmp_path / "other")
+    torch.export.save(marked, tmp_path / "other" / "data" / "model.pt2")
+
+    for name in ("own", "other"):
+        mlmodel = read_mlmodel(tmp_path / name)
+        assert needs(tmp_path / name) == []
+        found = load_predictor(tmp_path / name, mlmodel, terms=NO_CODE).predict(rows.numpy())
+        assert np.allclose(found, module(rows).detach().numpy(), atol=1e-6)
+    with zipfile.ZipFile(tmp_path / "own" / "data" / "model.pt2") as archive:
+        inputs = next(archive.read(each) for each in archive.namelist() if "sample_inputs" in each)
+    assert b"_rebuild_from_type_v2" not in inputs
 
 
 @pytest.mark.slow

@@ -39,6 +39,7 @@ class Podium:
         self.temp.mkdir()
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")},
+            "PODIUM_SERVE_ENV_MANAGER": "local",
             "PODIUM_HOME": str(self.home),
             # Workers get no variable of podium's, but those of a language: by this one they are found.
             "LC_TEST_HOME": str(self.home),

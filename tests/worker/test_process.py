@@ -107,6 +107,26 @@ def test_an_example_that_fails_is_a_warning(workshop: Any, example: Any) -> None
     assert "input example did not score" in ready.warnings[0]
 
 
+@pytest.mark.parametrize("code", [
+    "import os\ndef predict(model_input):\n    return [os.environ['SCORING_TOKEN']]",
+    "import os\nTOKEN = os.environ['SCORING_TOKEN']\ndef predict(model_input):\n    return [TOKEN]",
+])  # fmt: skip
+def test_a_variable_that_the_model_reads_and_does_not_get_is_named_with_the_way_to_pass_it(
+    workshop: Any, code: str
+) -> None:
+    answer = workshop.worker(workshop.function(code, {"inputs": [1]})).load()
+
+    said = answer.message if isinstance(answer, LoadError) else answer.warnings[0]
+    assert "It reads the environment variable SCORING_TOKEN" in said
+    assert 'worker_env = ["SCORING_TOKEN"]' in said
+
+
+def test_a_key_that_the_model_lacks_elsewhere_is_no_variable(workshop: Any) -> None:
+    ready = workshop.worker(workshop.function("def predict(model_input):\n    return {}['x']", {"inputs": [1]})).ready()
+
+    assert "(KeyError)" in ready.warnings[0]
+
+
 def test_what_libraries_warn_of_while_loading_is_told(workshop: Any) -> None:
     code = "import warnings\nwarnings.warn('trained with 0.1')\n" + DOUBLE
 

@@ -14,6 +14,7 @@ from podium.api.environments import found_for
 from podium.domain.advisories import Advisory
 from podium.domain.audit import judge, listed
 from podium.domain.audit_facts import Facts, Finding, Place, Release, Severity, Unaudited
+from podium.domain.masking import masked
 from podium.domain.references import FolderRef, parse_reference
 from podium.environments import audit_advisories, audit_index
 from podium.environments.audit import ModelFacts, facts_of, facts_of_model
@@ -252,5 +253,7 @@ def _running(model: str, found: Resolved, home: Home) -> tuple[str, str, str] | 
 def _place(model: str, python: str, version: str, *, is_locked: bool = False) -> Place:
     is_own = bool(python) and os.path.realpath(os.path.dirname(python)) == os.path.realpath(os.path.dirname(sys.executable))
     reference = parse_reference(model)
+    # A password in an address is typed again by who knows it.
+    model = masked(model)
     is_folder = isinstance(reference, FolderRef) and Path(reference.path).expanduser().is_dir()
     return Place(model, python, version, is_own=is_own, is_folder=is_folder, is_locked=is_locked)

@@ -29,7 +29,10 @@ from urllib.parse import quote
 from podium.api.endpoint import choose
 from podium.domain import diagnosis
 from podium.domain.diagnosis import Finding, Folder, Library, RegistryFacts
+from podium.environments.tools import find_uv
 from podium.errors import Misconfigured
+from podium.fleet.gpus import visible_gpus
+from podium.fleet.isolation import check_sandbox
 from podium.fleet.machine import available_memory, cpu_limit
 from podium.fleet.runfiles import RunningServer, find_dead, find_servers
 from podium.registry.migrations import SCHEMA
@@ -40,7 +43,7 @@ from podium.settings.source_tree import environ_for_children
 _BACKLOG = 4096
 _IMPORT_S = 60.0
 _SHARED = Path("/dev/shm")  # noqa: S108
-# distribution: module. torch is not imported: it takes seconds, and its version tells enough.
+# distribution: module. What takes seconds to import is not: its version tells enough.
 _LIBRARIES = {
     "numpy": "numpy",
     "scipy": "scipy",
@@ -50,7 +53,15 @@ _LIBRARIES = {
     "skops": "skops",
     "onnx": "onnx",
     "onnxruntime": "onnxruntime",
+    "xgboost": None,
+    "xgboost-cpu": None,
+    "lightgbm": None,
+    "catboost": None,
+    "statsmodels": None,
     "torch": None,
+    "tensorflow": None,
+    "tensorflow-cpu": None,
+    "keras": None,
     "mlflow": None,
     "mlflow-skinny": None,
 }
@@ -93,6 +104,9 @@ def examine(home: Home, environ: Mapping[str, str] = os.environ, timeout_s: floa
         diagnosis.judge_clock(time.time()),
         diagnosis.judge_locale(locale.getpreferredencoding(False), sys.getfilesystemencoding()),
         *diagnosis.judge_libraries(_libraries()),
+        diagnosis.judge_gpus(len(visible_gpus(environ))),
+        diagnosis.judge_uv(find_uv(environ)),
+        diagnosis.judge_sandbox(_attempt(check_sandbox)),
         diagnosis.judge_settings(error),
         diagnosis.judge_port(port, _ours(running, port) or _taken(host, port)),
         diagnosis.judge_registry(_registry(home.registry)),

@@ -126,6 +126,8 @@ def prune(days: float | None, unused: bool, dry_run: bool, is_json: bool) -> Non
         click.echo(f"{key}  left by a build that died")
     done = "would be removed" if dry_run else "removed"
     in_use = f"; {counted(len(pruned.in_use), 'environment')} in use" if pruned.in_use else ""
+    if not pruned.environments and not unused and days is None:
+        in_use += "; --unused or --older-than removes what fits into --env-cache-size"
     click.echo(f"{counted(len(pruned.environments), 'environment')} {done}, {_size(pruned.size_bytes)}{in_use}", err=True)
 
 

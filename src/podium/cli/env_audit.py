@@ -11,6 +11,7 @@ from podium.cli.output import print_json, shown
 from podium.cli.setting_options import setting_options
 from podium.domain.audit import counted_by_severity, is_reached
 from podium.domain.audit_facts import Kind, Severity
+from podium.domain.masking import masked
 from podium.settings.environments import check_manager
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def document(done: "Audit", model: str, version: str) -> dict[str, Any]:
     """The audit for programs."""
     place = done.subject.place
     return {
-        "model": model,
+        "model": masked(model),
         "version": version,
         "python": {"path": place.python or None, "version": place.version or None, "reason": done.subject.reason},
         "environment": done.subject.environment.key if done.subject.environment else None,
@@ -120,7 +121,7 @@ def document(done: "Audit", model: str, version: str) -> dict[str, Any]:
 def _print(done: "Audit", model: str) -> None:
     place = done.subject.place
     python = f"Python {place.version}, {place.python}" if place.python else "no Python"
-    click.echo(shown(f"{model}: {python}: {done.subject.reason}"), err=True)
+    click.echo(shown(f"{masked(model)}: {python}: {done.subject.reason}"), err=True)
     width = max((len(finding.package or "") for finding in done.findings), default=0)
     for finding in done.findings:
         package = finding.package or ""

@@ -30,6 +30,9 @@ _COMMANDS = {
     "stop": ("podium.cli.stop", "stop", "Drain and stop a running server."),
 }
 
+# Of the first sentence of a command's help.
+_LONGEST = 300
+
 
 class OfferingGroup(click.Group):
     """Offers a near name for one that it does not know: click looks only among the commands that it holds itself."""
@@ -39,6 +42,12 @@ class OfferingGroup(click.Group):
         if args and args[0] not in known and not args[0].startswith("-"):
             raise click.UsageError(f"No such command {args[0]!r}.{did_you_mean(args[0], known)}", ctx)
         return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Whole first sentences, on as many lines as they take: click cuts them to what fits on one."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(_LONGEST)) for name, each in commands if each is not None])
 
 
 class LazyGroup(OfferingGroup):

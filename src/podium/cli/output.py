@@ -39,3 +39,10 @@ def print_facts(facts: Mapping[str, object]) -> None:
 def counted(number: int, noun: str) -> str:
     """`1 replica`, `2 replicas`."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def devices_of(replicas: Sequence[Mapping[str, Any]]) -> str | None:
+    """Where replicas compute, for people; None before any of them is ready."""
+    found = [replica["device"] for replica in replicas if replica["device"]]
+    names = dict.fromkeys(f"{each['device']} ({each['name']})" if each["name"] else each["device"] for each in found)
+    return ", ".join(names) or None

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from podium.api.endpoint import SETTINGS, choose, server_of
-from podium.cli.output import counted, print_table, shown
+from podium.cli.output import counted, devices_of, print_table, shown
 from podium.cli.setting_options import said_by_flags, setting_options
+from podium.domain.masking import masked
 from podium.fleet.audits import notice_of
 from podium.fleet.events import Event
 from podium.fleet.site import Programs, ServerOrder
@@ -159,9 +160,10 @@ def _of_one(status: dict[str, Any], served: Served | None, path: str = "/invocat
             if requirements["are_met"]
             else ["                  to build a Python that meets them: --env-manager virtualenv"]
         ),
-        *([f"  audit         {notice}"] if (notice := notice_of(served.findings, status["uri"])) else []),
+        *([f"  audit         {notice}"] if (notice := notice_of(served.findings, masked(status["uri"]))) else []),
         f"  batching      {'on' if batching['is_on'] else 'off'}: {batching['reason']}",
         f"  runtime       {model['runtime']}",
+        f"  device        {devices_of(status['replicas']) or 'unknown yet'}",
         f"  processes     {counted(status['replicas_wanted'], 'replica')}, {counted(len(status['gateways']), 'gateway')}",
         *[f"  warning       {sentence}" for sentence in model["warnings"]],
     ]

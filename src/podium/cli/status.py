@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from podium.cli.output import print_facts, print_json, print_table, shown
+from podium.cli.output import devices_of, print_facts, print_json, print_table, shown
 from podium.cli.servers import the_server
+from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import parse_reference
 from podium.errors import DeadlineExceeded, LoadFailed, NotFound, PodiumError
@@ -108,6 +109,7 @@ def show(facts: dict[str, Any]) -> None:
             "audit": model and _audit(model, facts["uri"]),
             "batching": model and f"{'on' if model['batching']['is_on'] else 'off'}: {model['batching']['reason']}",
             "runtime": model and model["runtime"],
+            "device": devices_of(facts["replicas"]),
             "from": source["place"],
             "registry": "answers" if source["is_up"] else _outage(source),
             "empty": source["error"] if source["is_up"] else None,
@@ -145,7 +147,7 @@ def _audit(model: dict[str, Any], uri: str) -> str:
     """What the audit at load found; what is only told (info) is left to the command that tells everything."""
     counts = {severity: count for severity, count in model["audit"]["counts"].items() if count and severity != "info"}
     found = ", ".join(f"{count} {severity}" for severity, count in counts.items())
-    return f"{found}: podium env audit {uri}" if found else "nothing found at load"
+    return f"{found}: podium env audit {masked(uri)}" if found else "nothing found at load"
 
 
 def _wait(

@@ -33,6 +33,9 @@ def judge(facts: Facts) -> list[Finding]:
     """All findings, the worst first; of one package that is wrong in several ways the deepest cause is told."""
     place = facts.place
     found = [] if facts.is_built else [_not_built(place)]
+    if facts.is_silent:
+        fact, remedy = "the model names no requirement, so nobody knows what it needs", place.pin("NAME==VERSION")
+        found.append(Finding(Severity.MEDIUM, Kind.UNPINNED, None, fact, "requirements.txt", remedy=remedy))
     if facts.saved_python is not None:
         found += judge_python(facts.saved_python, place, facts.python_where, is_pickled=facts.is_pickled)
     frameworks = [finding for each in facts.saved for finding in judge_framework(each, place)]
@@ -92,8 +95,8 @@ def judge_wanted(wanted: Wanted, place: Place, *, is_built: bool = True) -> list
 def judge_framework(saved: Saved, place: Place) -> list[Finding]:
     """The library that reads the model's own file, beside the one that wrote it.
 
-    A pickle holds the library's private attributes, which change with each minor version; a format of data is read by
-    newer versions and not by older ones.
+    Pickles and skops hold the library's private attributes, which change with each minor version; a format of data is read
+    by newer versions and not by older ones.
     """
     where = saved.where
     exactly = f"{saved.package}=={saved.version.partition('+')[0]}"
@@ -105,16 +108,15 @@ def judge_framework(saved: Saved, place: Place) -> list[Finding]:
     if apart in {"", "patch"}:
         return []
     is_older = release_of(saved.there) < release_of(saved.version)
-    how = "pickled" if saved.is_pickled else "saved"
-    if saved.is_pickled:
+    if saved.holds_state:
         severity = Severity.CRITICAL if apart == "major" else Severity.HIGH
-        why = "unpickling may fail, or give other predictions without a word"
+        why = "reading its objects may fail, or change predictions without a word"
     elif apart == "major":
         severity, why = Severity.HIGH, "formats change with major versions"
     else:
         severity = Severity.MEDIUM if is_older else Severity.LOW
         why = "older versions may not read newer files" if is_older else "newer versions read older files, as a rule"
-    fact = f"{how} with {saved.package} {saved.version}, the environment has {saved.there}: {why}"
+    fact = f"saved with {saved.package} {saved.version}, the environment has {saved.there}: {why}"
     return [Finding(severity, Kind.FRAMEWORK, saved.package, fact, where, saved.version, saved.there, remedy)]
 
 

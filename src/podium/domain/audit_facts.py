@@ -131,13 +131,19 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A framework that MLmodel says the model was saved with, and the one that is there."""
+    """A library that the model was saved with, and the one that is there.
+
+    Args:
+        package, version: The one that wrote it.
+        there: The version that is there; None where it is missing.
+        holds_state: Whether the file holds the library's private attributes, as pickles and skops do, and not its format.
+        where: What says so.
+    """
 
     package: str
     version: str
     there: str | None
-    flavor: str
-    is_pickled: bool
+    holds_state: bool
     where: str
 
 
@@ -217,7 +223,10 @@ class Unaudited:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that was seen of one environment."""
+    """Everything that was seen of one environment.
+
+    `advisories` is None where nobody said anything; `is_silent` is of a model that names no requirement at all.
+    """
 
     place: Place
     wanted: Sequence[Wanted] = ()
@@ -232,3 +241,4 @@ class Facts:
     advisories: Mapping[tuple[str, str], Sequence[Advisory]] | None = None
     unaudited: Sequence[Unaudited] = ()
     is_built: bool = True
+    is_silent: bool = False

@@ -217,6 +217,21 @@ def judge_libraries(libraries: Mapping[str, Library]) -> list[Finding]:
     return findings
 
 
+def judge_gpus(count: int) -> Finding:
+    """GPUs that this process may use; whether a library can is the worker's to say."""
+    return Finding("gpu", Level.OK, f"{count} in sight" if count else "none in sight: models compute on the processor")
+
+
+def judge_uv(path: str | None) -> Finding:
+    """What builds environments for models; Python's own venv and pip do without it."""
+    return Finding("uv", Level.OK, path or "not found: env_manager = 'uv' needs it (pip install 'podium[uv]')")
+
+
+def judge_sandbox(error: str | None) -> Finding:
+    """Whether isolation = 'sandbox' can be asked for here; nothing needs it unless it is."""
+    return Finding("sandbox", Level.OK, "bubblewrap works" if error is None else " ".join(error.split()))
+
+
 def judge_registry(facts: RegistryFacts) -> Finding:
     """The embedded registry: readable, of a schema that this podium knows, whole."""
     if facts.error is not None:

@@ -4,6 +4,7 @@ Formats that cannot run anything need nothing; everything else, and everything t
 `models/code_needs.py` looks at the files; a flavor asks `refuse` once more in the moment in which it opens one.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ NATIVE_LOADERS = frozenset(
     for name in ("sklearn", "onnx", "pytorch", "tensorflow", "keras", "xgboost", "lightgbm", "catboost", "statsmodels")
 )
 _PYTHON_LOADERS = ("mlflow.pyfunc.model", "mlflow.pyfunc.loaders.code_model")
+# A name, extras, versions, markers; neither an address (name @ ...), nor a path, nor an option.
+_PLAIN_LINE = re.compile(r"[A-Za-z0-9][\w.-]*(\[[\w.,\s-]*\])?\s*(\(?[<>=!~][^@/;]*\)?)?\s*(;[^@]*)?")
 A_FORMAT_WITHOUT_CODE = "Save the model in a format that holds data only (skops, ONNX, .pt2, .keras, .ubj)"
 
 
@@ -77,6 +80,16 @@ def refuse(needs: Iterable[CodeNeed], terms: LoadTerms, environ: Mapping[str, st
         f"{listed}\nFor models whose authors you trust: {way}.",
         CODE_REFUSED,
     )
+
+
+def line_needs(lines: Iterable[str]) -> list[CodeNeed]:
+    """What requirement lines bring beside packages of the index that is in use: files, addresses, options."""
+    remedy = "Name packages of your index, such as scikit-learn==1.7.2"
+    return [
+        CodeNeed(f"the requirement {line!r}", "is no plain name of a package: it may install anything", remedy)
+        for line in lines
+        if not _PLAIN_LINE.fullmatch(line)
+    ]
 
 
 def entry_needs(flavors: Mapping[str, Mapping[str, Any]]) -> list[CodeNeed]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from podium.domain.audit import release_of
 from podium.domain.audit_facts import Facts, PickledFile, Place, Saved, Wanted
 from podium.environments.spec import NATIVE_LOADERS, overridden
 from podium.models.code_needs import code_needs
@@ -39,6 +40,7 @@ class ModelFacts:
         python: The version that it was saved with, as far as it says.
         pickles: File and protocol of each pickle whose protocol can be seen.
         is_pickled: Whether loading it unpickles anything.
+        stateful: The flavors whose files hold the library's objects, and not a format of data.
         needs_mlflow: Whether podium cannot read it without mlflow.
     """
 
@@ -47,6 +49,7 @@ class ModelFacts:
     python: str | None
     pickles: tuple[tuple[str, int], ...]
     is_pickled: bool
+    stateful: frozenset[str]
     needs_mlflow: bool
 
     @property
@@ -81,6 +84,7 @@ def facts_of_model(folder: Path, mlmodel: Mapping[str, Any], override: Sequence[
         python=python if isinstance(python, str) and python[:1].isdigit() else None,
         pickles=tuple((need.what, found) for need in pickled if (found := _protocol(folder, need.what)) is not None),
         is_pickled=bool(pickled),
+        stateful=frozenset(flavor for flavor in flavors if _holds_state(flavor, flavors[flavor], is_pickled=bool(pickled))),
         needs_mlflow=loader.startswith("mlflow.") and loader not in NATIVE_LOADERS,
     )
 
@@ -116,7 +120,9 @@ def facts_of(
         # A library that nobody asks for need not be there: another one may read its file.
         if there is not None or asked & set(packages):
             name, found = there or (next(name for name in packages if name in asked), None)
-            saved.append(Saved(name, version, found, flavor, model.is_pickled, where))
+            saved.append(Saved(name, version, found, flavor in model.stateful, where))
+    if model.is_pickled:
+        saved += [of_numpy for each in wanted if (of_numpy := _numpy(each)) is not None]
     protocol = highest_protocol or 0
     pickles = [PickledFile(file, found, protocol) for file, found in model.pickles] if highest_protocol else []
     return Facts(
@@ -127,6 +133,7 @@ def facts_of(
         python_where="MLmodel: flavors.python_function.python_version",
         is_pickled=model.is_pickled,
         pickles=pickles,
+        is_silent=not model.requirements,
     )
 
 
@@ -149,6 +156,21 @@ def _wanted(each: Comparison, where: str, *, is_dispensable: bool) -> Wanted:
         is_exact=is_exact(each),
         is_dispensable=is_dispensable and package in _MLFLOW,
     )
+
+
+def _holds_state(flavor: str, entry: Mapping[str, Any], *, is_pickled: bool) -> bool:
+    """Skops is a pickle in this; cloudpickle itself is only what writes."""
+    return flavor != "python_function" and (is_pickled or entry.get("serialization_format") == "skops")
+
+
+def _numpy(wanted: Wanted) -> Saved | None:
+    """What numpy 2 pickles names `numpy._core`, which numpy 1 has not; the other way it has a stand-in."""
+    if wanted.package != "numpy" or not wanted.is_exact or wanted.version is None:
+        return None
+    saved = wanted.specifier.lstrip("=")
+    if release_of(saved)[:1] < (2,) or release_of(wanted.version)[:1] >= (2,):
+        return None
+    return Saved("numpy", saved, wanted.version, holds_state=True, where=wanted.where)
 
 
 def _libraries(flavors: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, tuple[str, ...], str, str]]:

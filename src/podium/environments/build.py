@@ -163,6 +163,8 @@ def _with_conda(target: Path, request: Request, job: Job, lines: Path) -> None:
 
 def _with_pip(python: str, request: Request, job: Job, lines: Path) -> None:
     command = [python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "-r", str(lines)]
+    if not request.has_builds:
+        command += ["--only-binary", ":all:"]
     if request.settings.wheels is not None:
         folder = Path(request.settings.wheels).expanduser().absolute()
         command += ["--no-index", "--find-links", str(folder)]

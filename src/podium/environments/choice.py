@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
+from podium.domain.model_code import line_needs, refuse
 from podium.environments.build import Built, build, existing, log_of
 from podium.environments.interpreters import find_interpreter
 from podium.environments.kept import Lease
@@ -85,7 +86,9 @@ class Asking:
         """
         environ = os.environ if self.environ is None else self.environ
         spec = read_spec(self.folder, self.mlmodel, self.order)
-        return Request(spec, self._tools(spec, environ), self.order.settings)
+        if not self.terms.allows_code:
+            refuse(line_needs(spec.asked), self.terms, environ)
+        return Request(spec, self._tools(spec, environ), self.order.settings, self.terms.allows_code)
 
     def job(self, request: Request) -> Job:
         """What runs the tools for it."""
@@ -171,6 +174,11 @@ def choose(asking: Asking) -> Environment:
         if not missed:
             return Environment(sys.executable, "the Python that runs podium, which meets the model's requirements")
         more = f" and {len(missed) - 1} more" if len(missed) > 1 else ""
+        if not asking.terms.allows_code:
+            # Packages are code, and whoever made the model chose them.
+            reason = f"the Python that runs podium: allow_code = false, and none is built unasked ({missed[0]}{more})"
+            asking.tell(f"environment: {reason}")
+            return Environment(sys.executable, reason)
         because = f"this Python does not meet the model's requirements ({missed[0]}{more})"
     return _obtain(asking, asking.request(), because)
 

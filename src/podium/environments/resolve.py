@@ -38,11 +38,13 @@ class Request:
         spec: What the model wants.
         tools: What builds.
         settings: How.
+        has_builds: Whether packages may be built from their sources, which runs what their authors put there.
     """
 
     spec: EnvironmentSpec
     tools: Tools
     settings: EnvironmentSettings
+    has_builds: bool = True
 
     @property
     def as_of(self) -> str | None:
@@ -53,7 +55,9 @@ class Request:
     @property
     def digest(self) -> str:
         """Its name."""
-        return self.spec.key(self.tools.identity, self.as_of, _shelf(self.settings.wheels))
+        return self.spec.key(
+            self.tools.identity, self.as_of, _shelf(self.settings.wheels), None if self.has_builds else "wheels"
+        )
 
     @property
     def is_resolved_first(self) -> bool:
@@ -169,6 +173,7 @@ def options_of(request: Request, as_of: str | None) -> list[str]:
     """What uv is told of where packages come from."""
     settings = request.settings
     options = ["--exclude-newer", as_of] if as_of else []
+    options += [] if request.has_builds else ["--only-binary", ":all:"]
     if settings.wheels is not None:
         return [*options, "--offline", "--no-index", "--find-links", str(Path(settings.wheels).expanduser().absolute())]
     return [*options, "--offline"] if settings.is_offline else options

@@ -18,6 +18,9 @@ _POLL_S = 0.05
 _SHOWN_LINES = 12
 _STILL_S = 30.0
 _FULL_BYTES = 1 << 20
+_UNREACHABLE = re.compile(
+    r"failed to fetch|error sending request|connection refused|newconnectionerror|dns error|name resolution", re.IGNORECASE
+)
 _FULL = re.compile(r"no space left on device|disk quota exceeded|os error (28|122)\b", re.IGNORECASE)
 # A build beside a server that answers must not take its processors.
 _NICE = 10
@@ -124,6 +127,8 @@ class Job:
         # On a full disk the log is cut off as well.
         if _FULL.search("\n".join(lines)) or shutil.disk_usage(self._folder()).free < _FULL_BYTES:
             what = f"{what}: the disk is full. {self._room()}"
+        elif _UNREACHABLE.search("\n".join(lines)):
+            said += "\nWithout an index: --env-wheels FOLDER (podium env export --wheels), or --env-offline (what uv has)."
         return LoadFailed(
             f"The model's environment could not be built: {what}.\n{said}\n"
             f"All of it: {self.log}\nTo run the model in podium's own Python instead: --env-manager local",

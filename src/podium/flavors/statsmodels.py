@@ -44,12 +44,15 @@ class LoadedResults:
         """Call predict; params are ignored, as in MLflow.
 
         Raises:
-            MlflowException: The span of a time series is not one row with the columns `start` and `end`.
+            InvalidInput: The span of a time series is no table.
+            MlflowException: Nor one row with the columns `start` and `end`.
         """
         del params
         if not self.is_time_series:
             return self.native.predict(data)
-        if not is_frame(data) or data.shape[0] != 1 or not {"start", "end"} <= set(data.columns):
+        if not is_frame(data):
+            raise InvalidInput(f"A time series takes a table of one row, start and end; got a {type(data).__name__}.")
+        if data.shape[0] != 1 or not {"start", "end"} <= set(data.columns):
             # MLflow's words: clients of its server know them.
             raise MlflowException(
                 "prediction dataframes for a TimeSeriesModel must have exactly one row and include columns called start "

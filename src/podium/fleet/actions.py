@@ -3,6 +3,7 @@
 import time
 
 from podium.domain.lifecycle import ReplicaState
+from podium.domain.masking import masked
 from podium.domain.rollout import Action, Drain, Publish, Settle, Start, Stop
 from podium.fleet.audits import findings_of, notice_of
 from podium.fleet.causes import Cause
@@ -181,7 +182,7 @@ class Crew:
         self._site.bell.ring()
 
     def _served(self, version: str, prepared: Prepared, ready: Ready) -> None:
-        before, uri = self.served.get(version), str(self._order.reference)
+        before, uri = self.served.get(version), masked(str(self._order.reference))
         findings = findings_of(uri, prepared, ready)
         self.served[version] = Served(prepared, ready, findings)
         if before is None and (notice := notice_of(findings, uri)):

@@ -93,7 +93,7 @@ def check_isolation(isolation: str, user: str | None) -> int | None:
     if user is not None:
         raise Misconfigured(f"worker_user is {user!r}, and isolation is {isolation!r}; it belongs to isolation = 'user'.")
     if isolation == SANDBOX:
-        _check_bwrap()
+        check_sandbox()
     return None
 
 
@@ -220,7 +220,12 @@ def _devices() -> list[str]:
     return words
 
 
-def _check_bwrap() -> None:
+def check_sandbox() -> None:
+    """Try a sandbox.
+
+    Raises:
+        Misconfigured: bubblewrap is not here, or cannot make one; says what to do.
+    """
     if shutil.which(_BWRAP) is None:
         raise Misconfigured(
             "isolation = 'sandbox' needs bubblewrap, and there is no bwrap on PATH. Run: apt-get install bubblewrap"

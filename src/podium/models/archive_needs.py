@@ -24,6 +24,8 @@ _SAVE_KERAS = "Save it as .keras with Keras' own layers"
 _TENSOR_GLOBAL = re.compile(
     r"torch\._utils _rebuild_(tensor_v2|parameter)|collections OrderedDict|torch (Size|device|\w+Storage|[a-z]+\d+(_\w+)?)"
     r"|torch\.serialization _get_layout|torch\.storage (Untyped|Typed)Storage"
+    # A tensor with the marks that torch.export leaves on the inputs whose sizes vary.
+    r"|torch\._tensor _rebuild_from_type_v2|torch Tensor"
 )
 _RAW = re.compile(r"(.*/)?(data/(weights|constants)/(weight|tensor)_\d+|archive_format|archive_version|byteorder|version)")
 _ODD = re.compile(r"(.*/)?(\.data/\w+|\.format_version|\.storage_alignment|extra/.*|data/\d+)")

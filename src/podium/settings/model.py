@@ -79,7 +79,11 @@ class ModelSettings:
         False, "inputs_base64", Kind.SWITCH, "Text for binary columns is base64 in `inputs` and `instances` too."
     )
     env_manager: str = _model(
-        "local", "env_manager", Kind.WORD, "Python of the workers: this one, or one built.", choices=(*MANAGERS, AUTO)
+        AUTO,
+        "env_manager",
+        Kind.WORD,
+        "Python of the workers: auto takes this one where it meets the model's requirements, else builds one.",
+        choices=(*MANAGERS, AUTO),
     )
     installs_mlflow: bool = _model(
         False, "install_mlflow", Kind.SWITCH, "Build mlflow into the environment, also where podium does without."

@@ -1,10 +1,12 @@
 """From a Load message to a model that is warm, judged and described: everything between the handshake and Ready."""
 
 import gc
+import json
 import os
 import platform
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ from podium.worker.runtime import Ways
 from podium.worker.verdict import Verdict, judge
 
 _MOST_WARNINGS = 10
+_MOST_CAUSES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +190,29 @@ def _probe_without_example(predictor: Predictor) -> Probed:
 
 
 def _sentence(error: BaseException) -> str:
+    absent = _absent_variable(error)
+    if absent is not None:
+        return (
+            f"It reads the environment variable {absent}, which this process does not have: workers get few of them. "
+            f"Set it for the server and name it: worker_env = {json.dumps([absent])} (--worker-env {absent})."
+        )
     if isinstance(error, PodiumError):
         cause = error.__cause__
         is_told = cause is None or type(cause).__name__ in error.message
         return error.message if is_told else f"{error.message} ({type(cause).__name__})"
     text = str(error).strip().partition("\n")[0][:500]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _absent_variable(error: BaseException | None) -> str | None:
+    """The variable that an error is about, wherever in its causes os.environ was asked for one that is not there."""
+    for _ in range(_MOST_CAUSES):
+        if isinstance(error, KeyError) and error.__traceback__ is not None:
+            *_, (frame, _line) = traceback.walk_tb(error.__traceback__)
+            if frame.f_globals.get("__name__") == "os" and frame.f_code.co_name == "__getitem__":
+                return str(error.args[0])
+        error = None if error is None else error.__cause__ or error.__context__
+    return None
 
 
 def _sentences(caught: Sequence[warnings.WarningMessage]) -> list[str]:

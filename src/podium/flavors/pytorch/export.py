@@ -56,6 +56,9 @@ def export(module: Any, example: Any, dynamic_axes: Mapping[str, Sequence[int]] 
             except Exception as error:  # noqa: BLE001 - torch.export raises whatever tracing a stranger's code does
                 reasons.append(_told(error))
             else:
+                # Tracing leaves marks on the rows, and a file with more than tensors in it counts as code.
+                inputs, named = program.example_inputs
+                program.example_inputs = tuple(each.clone() for each in inputs), named
                 return program
     raise NoGraph(f"torch.export makes no graph of it ({reasons[-1]})")
 
