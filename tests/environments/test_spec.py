@@ -107,3 +107,39 @@ def test_a_tensor_model_needs_no_pandas(folder):
     signature = {"inputs": '[{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2]}}]'}
 
     assert "pandas" not in read_spec(folder, {**SKLEARN, "signature": signature}, VIRTUALENV).lines
+
+
+def test_a_package_that_is_a_folder_counts_by_its_content(folder):
+    """Else the second version of a model would get the first one's package."""
+    (folder / "requirements.txt").write_text("./own\n")
+    (folder / "own").mkdir()
+    (folder / "own" / "module.py").write_text("VERSION = 1\n")
+    first = read_spec(folder, OWN, VIRTUALENV)
+    (folder / "own" / "module.py").write_text("VERSION = 2\n")
+
+    assert first.key() != read_spec(folder, OWN, VIRTUALENV).key()
+
+
+def test_files_that_an_included_file_names_count_by_content(folder):
+    (folder / "requirements.txt").write_text("-r more.txt\n")
+    (folder / "more.txt").write_text("-r most.txt\n-r more.txt\n")
+    (folder / "most.txt").write_text("numpy<3\n")
+    first = read_spec(folder, OWN, VIRTUALENV)
+    (folder / "most.txt").write_text("numpy<2\n")
+
+    assert first.key() != read_spec(folder, OWN, VIRTUALENV).key()
+
+
+@pytest.mark.parametrize("line", ["-r {}", "-c ../secret", "--requirement={}", "{}", "numpy {}", "-r link", "link"])
+def test_a_line_that_reads_a_file_of_somebody_elses_is_refused(tmp_path, line):
+    """Its content would stand in the log of a failed build, and in an image's context."""
+    model, secret = tmp_path / "m", tmp_path / "secret"
+    model.mkdir()
+    secret.write_text("password = hunter2")
+    (model / "link").symlink_to(secret)
+    (model / "requirements.txt").write_text(line.format(secret))
+
+    with pytest.raises(InvalidModel, match="outside of its folder") as raised:
+        read_spec(model, OWN, VIRTUALENV)
+
+    assert "hunter2" not in str(raised.value)

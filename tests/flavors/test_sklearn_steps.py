@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import BayesianRidge, LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
@@ -314,3 +314,18 @@ def test_a_threshold_is_met_to_the_last_bit_of_single_precision() -> None:
     every = np.concatenate([near, np.nextafter(near, np.inf), np.nextafter(near, -np.inf), near * (1 + 1e-7)])
     rows = pd.DataFrame({"a": every})
     assert is_same(model.predict(as_served(rows)), answer_by(found, rows))
+
+
+def test_sums_are_added_in_the_order_of_the_models_own_matrix() -> None:
+    """Places of categories are small whole numbers, and so are sums of most made-up rows: they hide another order."""
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame({"f": rng.normal(size=300) * 10, "i": rng.integers(-5, 5, 300)})
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-7)
+    model = make_pipeline(encoder, BayesianRidge()).fit(table, table["f"] + table["i"] + rng.normal(size=300))
+    shortcut = shortcut_for(model, table)
+    assert shortcut is not None
+
+    for size in (1, 2, 3, 5, 8):
+        for start in range(0, 300 - size, size):
+            rows = table.iloc[start : start + size].reset_index(drop=True)
+            assert is_same(model.predict(as_served(rows)), answer_by(shortcut, rows))

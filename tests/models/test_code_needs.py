@@ -1,7 +1,9 @@
 """What a real model folder needs to run, and that nothing of it runs where code is not allowed."""
 
+import io
 import json
 import shutil
+import struct
 import zipfile
 from pathlib import Path
 
@@ -17,6 +19,8 @@ import podium
 import podium.pytorch
 from podium.domain.load_terms import LoadTerms
 from podium.errors import LoadFailed
+from podium.flavors.pytorch.files import check_free_of_pickles
+from podium.models.archive_needs import pt2_needs
 from podium.models.code_needs import code_needs
 from podium.models.load import load_predictor
 from podium.models.mlmodel import read_mlmodel
@@ -167,6 +171,9 @@ def test_mlmodels_own_words_decide_for_boosters_and_onnx(tmp_path, loader, own, 
         ("tensorflow", {"data/model/saved_model.pb": b"", "data/c.cloudpickle": b""}, ["data/c.cloudpickle"]),
         ("tensorflow", {"data/model/saved_model.pb": b"", "data/keras_module.txt": b"evil"}, ["data/keras_module.txt"]),
         ("keras", {"data/model.keras": b"no zip"}, ["data/model.keras"]),
+        ("keras", {"data/a/saved_model.pb": b"", "data/model/saved_model.pbtxt": b""}, ["data/model/saved_model.pbtxt"]),
+        ("keras", {"data/a/saved_model.pb": b"", "data/model": b"a .keras file"}, ["data/model"]),
+        ("keras", {"data/model/saved_model.pb": b"..PrintV2.."}, ["data/model/saved_model.pb"]),
     ],
 )
 def test_the_files_decide_for_pytorch_and_keras(tmp_path, loader, files, expected):
@@ -177,6 +184,55 @@ def test_the_files_decide_for_pytorch_and_keras(tmp_path, loader, files, expecte
         path.write_bytes(content)
 
     assert expected == [need.what for need in code_needs(tmp_path / "m", mlmodel)]
+
+
+DECOYS = [
+    {"python_function": {"loader_module": "mlflow.keras"}, "keras": {"saved_model_dir": "decoy", "data": "real"}},
+    {"python_function": {"loader_module": "mlflow.keras"}, "keras": {"saved_model_dir": "decoy"}},
+    {"python_function": {"loader_module": "mlflow.tensorflow"}, "tensorflow": {"data": "decoy"}, "keras": {"data": "real"}},
+    {"python_function": {"loader_module": "mlflow.keras", "data": "real"}, "keras": {"data": "decoy"}},
+]
+
+
+@pytest.mark.parametrize("flavors", DECOYS)
+def test_no_place_beside_the_one_that_is_opened_hides_what_lies_there(tmp_path, flavors):
+    for place, content in {"decoy": b"MatMul", "real": b"PyFunc", "data": b"PyFunc"}.items():
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "saved_model.pb").write_bytes(content)
+
+    assert code_needs(tmp_path, {"flavors": flavors})
+
+
+def zipped(members: dict[str, bytes]) -> tuple[bytes, bytes]:
+    """Members, and the list of them."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    length, offset = struct.unpack("<LL", whole.getvalue()[-10:-2])
+    return whole.getvalue()[:offset], whole.getvalue()[offset : offset + length]
+
+
+def test_an_archive_that_shows_pytorchs_reader_other_members_is_refused(tmp_path):
+    """Python takes the list before the end record, PyTorch's reader the one to which that record points."""
+    harmless, shown = zipped({"m/archive_format": b"pt2"})
+    hostile, listed = zipped({"m/archive_format": b"a pickle"})
+    hostile += b"\0" * len(harmless)
+    moved = bytearray(shown)
+    moved[42:46] = struct.pack("<L", len(hostile) - len(harmless))
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(shown), len(hostile), 0)
+    path = tmp_path / "model.pt2"
+    path.write_bytes(hostile + listed + harmless + moved + end)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("m/archive_format") == b"pt2"
+
+    assert [need.what for need in pt2_needs(path, "model.pt2")] == ["model.pt2"]
+    with pytest.raises(LoadFailed, match="lists its records twice"):
+        check_free_of_pickles(None, path)
+
+    whole = harmless + shown + struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(shown), len(harmless), 0)
+    path.write_bytes(whole)
+    assert pt2_needs(path, "model.pt2") == []
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ NATIVE_LOADERS = frozenset(module for flavor in FLAVORS for module in flavor.loa
 _CODE_LOADERS = frozenset({"mlflow.pyfunc.model", "mlflow.pyfunc.loaders.code_model"})
 _INCLUDES = re.compile(r"(-r|--requirement|-c|--constraint)(?:\s+|=)(\S+)$")
 _INSTALLERS = {"pip", "wheel"}
+_DISTRIBUTIONS = (".whl", ".zip", ".gz", ".bz2", ".xz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,8 @@ def read_spec(folder: Path, mlmodel: Mapping[str, Any], order: EnvironmentOrder)
     python_env = _yaml(folder / "python_env.yaml")
     conda = _yaml(folder / "conda.yaml")
     raw = _raw_lines(folder, python_env, conda)
+    for line in raw:
+        _check_inside(line, folder)
     lines, left_out = _without_mlflow(raw, mlmodel, order.installs_mlflow)
     lines = overridden(lines, order.override)
     if order.manager != "conda" and conda is not None:
@@ -168,9 +171,31 @@ def _expanded(lines: Iterable[str], folder: Path) -> list[str]:
         if path is None or not path.is_file():
             found.append(line.strip())
             continue
+        _check_inside(line, folder)
         text = _text(path).replace("\\\n", " ")
         found += [each.strip() for each in text.splitlines() if each.strip() and not each.strip().startswith("#")]
     return found
+
+
+def _check_inside(line: str, folder: Path) -> None:
+    """Refuse a line that has a file read which is none of the model's: its content would stand in logs and images.
+
+    A package outside, by its whole path, is what somebody put there to be installed.
+
+    Raises:
+        InvalidModel: Names the line.
+    """
+    root = folder.resolve()
+    for word in re.split(r"[\s=]+", line):
+        if ("/" not in word and not (folder / word).is_symlink()) or "://" in word:
+            continue
+        path = (folder / word).resolve()
+        is_package = Path(word).is_absolute() and path.name.endswith(_DISTRIBUTIONS)
+        if path.exists() and not is_package and not path.is_relative_to(root):
+            raise InvalidModel(
+                f"The model's requirements have the line {line!r:.200}, which leads to {path}, outside of its folder "
+                f"{folder}; refused. Copy that file into the folder, and name it from there."
+            )
 
 
 def _without_mlflow(lines: Sequence[str], mlmodel: Mapping[str, Any], is_wanted: bool) -> tuple[list[str], list[str]]:
@@ -227,12 +252,24 @@ def _absolute(line: str, folder: Path) -> str:
 
 
 def _digest_of_files(lines: Iterable[str]) -> str:
+    """Of all that the lines name: files, packages as folders, and what files of requirements name in their turn."""
     digest = hashlib.sha256()
-    for line in lines:
+    pending, seen = list(lines), set[Path]()
+    while pending:
+        line = pending.pop(0)
         included = _INCLUDES.match(line)
         path = Path(included[2] if included else line.split(" ")[0])
-        if path.is_absolute() and path.is_file():
+        if not path.is_absolute() or path in seen:
+            continue
+        seen.add(path)
+        if path.is_file():
             digest.update(hashlib.sha256(path.read_bytes()).digest())
+            nested = _text(path).replace("\\\n", " ").splitlines() if included else []
+            pending += [_absolute(each.strip(), path.parent) for each in nested]
+        elif path.is_dir():
+            for each in sorted(each for each in path.rglob("*") if each.is_file()):
+                digest.update(str(each.relative_to(path)).encode() + b"\0")
+                digest.update(hashlib.sha256(each.read_bytes()).digest())
     return digest.hexdigest()
 
 

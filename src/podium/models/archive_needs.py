@@ -11,11 +11,12 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from podium.domain.exported_graphs import foreign_parts
 from podium.domain.keras_configs import foreign_objects
 from podium.domain.model_code import CodeNeed, pickle_need
+from podium.domain.zip_layout import TAIL_BYTES, is_unambiguous
 
 _LARGEST_TEXT = 256 << 20
 _LARGEST_PICKLE = 64 << 20
@@ -30,7 +31,12 @@ _TENSOR_GLOBAL = re.compile(
 _RAW = re.compile(r"(.*/)?(data/(weights|constants)/(weight|tensor)_\d+|archive_format|archive_version|byteorder|version)")
 _ODD = re.compile(r"(.*/)?(\.data/\w+|\.format_version|\.storage_alignment|extra/.*|data/\d+)")
 # Operators that call Python, load libraries, or read and write files that the graph names.
-_OPERATORS = (b"PyFunc", b"EagerPyFunc", b"ReadFile", b"WriteFile", b"MatchingFiles", b"WholeFileReader", b"LoadLibrary")
+_OPERATORS = (
+    b"PyFunc", b"EagerPyFunc", b"ReadFile", b"WriteFile", b"MatchingFiles", b"WholeFileReader", b"LoadLibrary", b"PrintV2",
+    b"DebugIdentity", b"DebugNumericSummary", b"CreateSummaryFileWriter", b"CreateSummaryDbWriter", b"TextLineReader",
+    b"TextLineDataset", b"TFRecordReader", b"TFRecordDataset", b"FixedLengthRecord", b"SqlDataset", b"SaveDataset",
+    b"LoadDataset", b"SnapshotDataset", b"DatasetToTFRecord", b"MergeV2Checkpoints",
+)  # fmt: skip
 _KERAS_MODULES = frozenset({"keras", "tensorflow.keras", "tf_keras", "keras.api", ""})
 
 
@@ -52,21 +58,27 @@ def pytorch_needs(folder: Path, own: Mapping[str, Any], pyfunc: Mapping[str, Any
 
 
 def tensorflow_needs(folder: Path, own: Mapping[str, Any], pyfunc: Mapping[str, Any]) -> list[CodeNeed]:
-    """A .keras file and a SavedModel are looked through; HDF5 and pickled custom objects are code."""
-    place = own.get("saved_model_dir") or own.get("data") or pyfunc.get("data") or "data"
-    data = _within(folder, place)
-    if data is None:
-        return []
+    """A .keras file and a SavedModel are looked through; HDF5 and pickled custom objects are code.
+
+    Every place that MLmodel names counts: which of them is opened depends on the kind of model.
+    """
     root = folder.resolve()
-    files = [data] if data.is_file() else sorted(each for each in data.rglob("*") if each.is_file())
+    named = [place for place in (own.get("saved_model_dir"), own.get("data"), pyfunc.get("data"), "data") if place]
+    places = [place for place in dict.fromkeys(map(str, named)) if _within(folder, place) is not None]
+    return list(dict.fromkeys(need for place in places for need in _needs_at(root, (root / place).resolve(), place)))
+
+
+def _needs_at(root: Path, data: Path, place: str) -> list[CodeNeed]:
     needs: list[CodeNeed] = []
     models = 0
-    for path in files:
+    for path in [data] if data.is_file() else sorted(each for each in data.rglob("*") if each.is_file()):
         name = str(path.relative_to(root))
         if path.suffix == ".keras":
             models, needs = models + 1, needs + keras_needs(path, name)
         elif path.name == "saved_model.pb":
             models, needs = models + 1, needs + _graph_needs(path, name)
+        elif path.name.startswith("saved_model.") or path == data / "model":
+            needs.append(CodeNeed(name, "is a model in a form that cannot be looked through", _SAVE_KERAS))
         elif path.suffix in {".h5", ".hdf5"}:
             needs.append(CodeNeed(name, "is HDF5, which may hold Lambda layers as byte code", _SAVE_KERAS))
         elif path.suffix in {".cloudpickle", ".pkl", ".pickle"}:
@@ -75,13 +87,14 @@ def tensorflow_needs(folder: Path, own: Mapping[str, Any], pyfunc: Mapping[str, 
             needs.append(CodeNeed(name, "may hold Lambda layers as byte code", _SAVE_KERAS))
         elif path.name == "keras_module.txt" and _start(path) not in _KERAS_MODULES:
             needs.append(CodeNeed(name, f"has the module {_start(path)!r} imported", _SAVE_KERAS))
-    return needs if models or needs else [CodeNeed(str(place), "holds no .keras file and no SavedModel", _SAVE_KERAS)]
+    return needs if models or needs else [CodeNeed(place, "holds no .keras file and no SavedModel", _SAVE_KERAS)]
 
 
 def pt2_needs(path: Path, named: str) -> list[CodeNeed]:
     """What a torch.export archive holds beside graphs of tensor operators, weights and tensors."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            _check_layout(file)
             found = list(dict.fromkeys(each for member in archive.infolist() for each in _in_pt2(archive, member)))
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, RecursionError, NotImplementedError) as error:
         return [
@@ -124,7 +137,9 @@ def _in_torch_file(content: bytes, name: str) -> Iterator[str]:
     """Whether torch.load would find more than tensors: then it falls back to plain unpickling."""
     if not content:
         return
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    inner = io.BytesIO(content)
+    with zipfile.ZipFile(inner) as archive:
+        _check_layout(inner)
         for member in archive.infolist():
             if not member.filename.endswith("data.pkl"):
                 if not _ODD.fullmatch(member.filename) and not _RAW.fullmatch(member.filename):
@@ -147,6 +162,14 @@ def _graph_needs(path: Path, named: str) -> list[CodeNeed]:
     return (
         [CodeNeed(named, f"has operators that run or read what its author chose: {_some(found)}", remedy)] if found else []
     )
+
+
+def _check_layout(file: BinaryIO) -> None:
+    """PyTorch has its own reader of archives, which must find what was looked through here."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - TAIL_BYTES))
+    if not is_unambiguous(file.read(TAIL_BYTES), size):
+        raise zipfile.BadZipFile("its members are listed twice, or not at its end")
 
 
 def _text(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

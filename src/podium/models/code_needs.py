@@ -23,6 +23,7 @@ _SAVE_SKOPS = "Save it with serialization_format='skops'"
 _XGBOOST = re.compile(r"xgboost\.(core\.Booster|sklearn\.XGB(RF)?(Classifier|Regressor|Ranker|Model))")
 _LIGHTGBM = re.compile(r"lightgbm\.(basic\.Booster|sklearn\.LGBM(Classifier|Regressor|Ranker|Model))")
 _CATBOOST = re.compile(r"CatBoost(Classifier|Regressor|Ranker)?")
+_KERAS = frozenset({"keras", "tensorflow"})
 _PLAIN_PROVIDERS = frozenset({"CPUExecutionProvider", "CUDAExecutionProvider"})
 
 
@@ -48,7 +49,9 @@ def code_needs(folder: Path, mlmodel: Mapping[str, Any]) -> list[CodeNeed]:
     loader = str(pyfunc.get("loader_module", "")).removeprefix("mlflow.")
     # Without a loader the library's own load_model reads it: a transformer, a model with several tensors.
     looks = [name for name in _LOOKS if name == loader or (not pyfunc and name in flavors)]
-    found = [need for name in looks for need in _LOOKS[name](folder, flavors.get(name) or {}, pyfunc)]
+    # Which entry TensorFlow's loader goes by is decided by which there are.
+    pairs = [(name, own) for name in looks for own in (sorted(_KERAS & {*flavors}) if name in _KERAS else []) or [name]]
+    found = [need for name, own in pairs for need in _LOOKS[name](folder, flavors.get(own) or {}, pyfunc)]
     return list(dict.fromkeys([*entry_needs(flavors), *found]))
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from podium.domain.load_terms import LoadTerms
 from podium.domain.model_code import pickle_need, pickles_allowed
+from podium.domain.zip_layout import TAIL_BYTES, is_unambiguous
 from podium.errors import InvalidModel, LoadFailed, MissingDependency
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import install
@@ -215,7 +216,14 @@ def check_free_of_pickles(torch: Any, path: Path) -> None:
     Raises:
         LoadFailed: Names the record.
     """
-    with zipfile.ZipFile(path) as archive:
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - TAIL_BYTES))
+        if not is_unambiguous(file.read(TAIL_BYTES), size):
+            raise LoadFailed(
+                f"{path.name} lists its records twice, or not at its end: PyTorch would read others than those that were "
+                "looked through. Export the model anew."
+            )
         names = [each.filename for each in archive.infolist() if not each.is_dir()]
         raw = _raw_tensors({name: archive.read(name) for name in names if _PAYLOADS.fullmatch(name)})
         for name in names:
