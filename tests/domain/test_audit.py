@@ -275,3 +275,13 @@ def test_versions_differ_in_their_first_different_number(first, second, expected
 def test_a_model_that_names_no_requirement_is_told_so():
     """Nothing missing is not the same as nothing needed."""
     assert severities(audit.judge(Facts(PLACE, is_silent=True))) == [(MEDIUM, Kind.UNPINNED)]
+
+
+def test_a_line_without_end_is_cut():
+    """A status document holds findings, and a requirement is anybody's text."""
+    endless = replace(PINNED, line="numpy" + ">=1," * 9999, specifier=">=1," * 9999, is_met=False, is_exact=False)
+
+    findings = [*audit.judge_wanted(endless, OWN), *audit.judge_wanted(replace(endless, version=None), PLACE)]
+
+    assert len(findings) == 4
+    assert max(len(str(finding)) for finding in findings) < 3000

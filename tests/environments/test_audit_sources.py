@@ -199,3 +199,16 @@ def test_pips_file_names_the_index_where_no_variable_does(tmp_path):
     (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://mine/simple\n")
 
     assert configured_indexes({"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}) == ["https://mine/simple"]
+
+
+@pytest.mark.parametrize("index", ["http://[", "ftp://x/simple", "no address", "http://127.0.0.1:99999/simple"])
+def test_an_address_that_is_none_is_no_clean_bill(index):
+    with pytest.raises(audit_index.NotAnswered):
+        releases_of([index], {"x": "1"}, "3.11.7", 2.0)
+
+
+def test_the_certificates_of_pips_file_are_trusted(tmp_path):
+    (tmp_path / "pip.conf").write_text("[global]\ncert = /ca.pem\n")
+
+    assert audit_index.configured_certificates({"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")}) == "/ca.pem"
+    assert audit_index.configured_certificates({"PIP_CERT": "/own.pem", "PIP_CONFIG_FILE": "/dev/null"}) == "/own.pem"

@@ -6,20 +6,17 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podium.api.predicting import check_digest
+from podium.api.environments import asking_for
 from podium.artifacts.derived import Derived, conversions_of, keep, remove_conversions
 from podium.artifacts.digest import digest_folder
-from podium.domain.load_terms import LoadTerms
 from podium.domain.worker_variables import kept_variables
-from podium.environments.choice import Asking, Environment, choose, root_of
+from podium.environments.choice import Environment, choose
 from podium.errors import DeadlineExceeded, DigestMismatch, LoadFailed, WorkerCrashed
-from podium.models.code_needs import check_code
-from podium.models.mlmodel import read_mlmodel
 from podium.registry.resolve import Resolved
 from podium.settings.environments import EnvironmentOrder
 from podium.settings.home import Home
@@ -77,19 +74,15 @@ def accelerate(
         WorkerCrashed, DeadlineExceeded: The process died, or was not done in time.
         DigestMismatch: The folder is not what was registered, or changed meanwhile.
     """
-    check_digest(found)
-    mlmodel = read_mlmodel(found.folder)
-    # Before an environment is built, too: that runs what its packages bring.
-    terms = LoadTerms(allows_code=allow_code)
-    check_code(found.folder, mlmodel, terms)
+    asking = asking_for(found, order, home, tell, allow_code=allow_code)
     digest = digest_folder(found.folder)
-    environment = choose(Asking(found.folder, mlmodel, order, root_of(order, home), tell, terms=terms, confine=_only_kept))
+    environment = choose(asking)
     with contextlib.ExitStack() as stack:
         stack.callback(environment.release)
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix="podium-convert-"))
         asked = {
             "folder": str(found.folder.absolute()),
-            "mlmodel": mlmodel,
+            "mlmodel": asking.mlmodel,
             "forms": list(forms),
             "precisions": list(precisions),
             "tolerance": tolerance,
@@ -118,10 +111,6 @@ def known_conversions(found: Resolved, home: Home) -> Accelerated:
 def forget_conversions(found: Resolved, home: Home) -> int:
     """Remove them; how many there were. A server that runs keeps what it loaded."""
     return remove_conversions(home.derived, digest_folder(found.folder))
-
-
-def _only_kept(command: Sequence[str], environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    return list(command), kept_variables(environ)
 
 
 def _where(environment: Environment) -> str:

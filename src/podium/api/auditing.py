@@ -218,7 +218,7 @@ def _releases(
         reason = "nobody was asked" if sources.index == NOBODY else "no index is to be asked"
         return (), [Unaudited(_RELEASES, reason, remedy, Severity.INFO, "the index")]
     try:
-        ca_path = os.environ.get("PIP_CERT") or None
+        ca_path = audit_index.configured_certificates(os.environ)
         answers = audit_index.releases_of(indexes, versions, python, sources.timeout_s, ca_path)
     except audit_index.NotAnswered as error:
         return (), [Unaudited(_RELEASES, str(error), remedy, Severity.MEDIUM, "the index")]

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from podium.api.predicting import check_digest
 from podium.api.serving import serve
 from podium.domain.differences import Answer, Difference, differences
 from podium.errors import Misconfigured, Unavailable
@@ -25,7 +24,7 @@ from podium.models.examples import serving_example
 from podium.models.load import signature_of
 from podium.models.mlmodel import read_mlmodel
 from podium.models.sample_requests import SampleRequest, sample_requests
-from podium.registry.resolve import Resolved
+from podium.registry.resolve import Resolved, check_digest
 
 _ASK_S = 60.0
 _POLL_S = 0.1

@@ -1,12 +1,12 @@
 """`podium env`: building, listing, locking, exporting and removing the Pythons of models."""
 
+import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from podium.api.predicting import check_digest
 from podium.domain.load_terms import LoadTerms
 from podium.domain.worker_variables import kept_variables
 from podium.environments.build import existing
@@ -17,7 +17,7 @@ from podium.environments.resolve import FOLDER, Request, Resolution, kept_resolu
 from podium.errors import Misconfigured, NotFound
 from podium.models.code_needs import check_code
 from podium.models.mlmodel import read_mlmodel
-from podium.registry.resolve import Resolved
+from podium.registry.resolve import Resolved, check_digest
 from podium.settings.environments import AUTO, EnvironmentOrder
 from podium.settings.home import Home
 
@@ -59,9 +59,18 @@ class Locked:
 
 
 def asking_for(
-    found: Resolved, order: EnvironmentOrder, home: Home, tell: Callable[[str], None], *, allow_code: bool = True
+    found: Resolved,
+    order: EnvironmentOrder,
+    home: Home,
+    tell: Callable[[str], None],
+    *,
+    allow_code: bool = True,
+    extra: Mapping[str, str] | None = None,
 ) -> Asking:
-    """Whoever asks for a model's environment: the model is tried in it, with the variables that a worker gets.
+    """The one way to ask for a model's environment without a server.
+
+    A model that is not what was registered, or that would run code which nobody allowed, gets none: building one runs what
+    its packages bring. What builds has our variables, credentials too; the model is tried with those that a worker gets.
 
     Args:
         found: The model.
@@ -69,6 +78,7 @@ def asking_for(
         home: Keeps it.
         tell: Called with lines for people.
         allow_code: Whether loading may run code that the folder brings.
+        extra: More variables, for what builds and for the model.
 
     Raises:
         DigestMismatch, InvalidModel: The model's folder is not what it should be.
@@ -77,11 +87,12 @@ def asking_for(
     check_digest(found)
     mlmodel, terms = read_mlmodel(found.folder), LoadTerms(allows_code=allow_code)
     check_code(found.folder, mlmodel, terms)
-    return Asking(found.folder, mlmodel, order, root_of(order, home), tell, terms=terms, confine=_only_kept)
+    environ = {**os.environ, **(extra or {})}
 
+    def only_kept(command: Sequence[str], environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+        return list(command), kept_variables(environ, extra or ())
 
-def _only_kept(command: Sequence[str], environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    return list(command), kept_variables(environ)
+    return Asking(found.folder, mlmodel, order, root_of(order, home), tell, environ=environ, terms=terms, confine=only_kept)
 
 
 def built(asking: Asking) -> Environment:

@@ -8,14 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from podium.api.endpoint import name_of
-from podium.api.predicting import check_digest
 from podium.deploy.context import Wanted, write_context
 from podium.deploy.dockerfile import Image
 from podium.deploy.engines import find_engine, run_build
 from podium.domain.references import parse_reference
 from podium.environments.spec import read_spec
 from podium.models.mlmodel import read_mlmodel
-from podium.registry.resolve import resolve
+from podium.registry.resolve import check_digest, resolve
 from podium.settings.environments import EnvironmentOrder
 from podium.settings.home import Home
 

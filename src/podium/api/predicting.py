@@ -6,16 +6,13 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from podium.artifacts.digest import digest_folder
-from podium.domain.load_terms import LoadTerms
+from podium.api.environments import asking_for
 from podium.domain.worker_variables import kept_variables
-from podium.environments.choice import Asking, choose, root_of
-from podium.errors import DeadlineExceeded, DigestMismatch, ModelError, WorkerCrashed
-from podium.models.code_needs import check_code
-from podium.models.mlmodel import read_mlmodel
+from podium.environments.choice import choose
+from podium.errors import DeadlineExceeded, ModelError, WorkerCrashed
 from podium.registry.resolve import Resolved
 from podium.settings.environments import EnvironmentOrder
 from podium.settings.home import Home
@@ -54,43 +51,18 @@ def predict(
         DigestMismatch: The folder is not what was registered.
         Misconfigured, LoadFailed, InvalidModel: As `environments.choice.choose`.
     """
-    check_digest(found)
-    mlmodel = read_mlmodel(found.folder)
-    # Before an environment is built, too: that runs what its packages bring.
-    terms = LoadTerms(allows_code=allow_code)
-    check_code(found.folder, mlmodel, terms)
-    # What builds the environment may need the server's credentials; what runs the model gets none.
-    environ, given = {**os.environ, **(extra or {})}, {**kept_variables(os.environ), **(extra or {})}
-
-    def only_kept(command: Sequence[str], environ: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-        return list(command), kept_variables(environ, extra or ())
-
-    environment = choose(
-        Asking(found.folder, mlmodel, order, root_of(order, home), tell, environ=environ, terms=terms, confine=only_kept)
-    )
+    asking = asking_for(found, order, home, tell, allow_code=allow_code, extra=extra)
+    environment = choose(asking)
     asked = {
         "folder": str(found.folder.absolute()),
-        "mlmodel": mlmodel,
+        "mlmodel": asking.mlmodel,
         "content_type": CONTENT_TYPES[content_type],
         "allows_code": allow_code,
     }
     try:
-        return _score(environment.python, asked, body, given, timeout_s)
+        return _score(environment.python, asked, body, {**kept_variables(os.environ), **(extra or {})}, timeout_s)
     finally:
         environment.release()
-
-
-def check_digest(found: Resolved) -> None:
-    """A registered model's folder is what was registered.
-
-    Raises:
-        DigestMismatch: It is not.
-    """
-    if found.digest is not None and (got := digest_folder(found.folder)) != found.digest:
-        raise DigestMismatch(
-            f"{found.folder} is not what was registered.\n  expected {found.digest}\n  got      {got}\n"
-            "Somebody changed the folder after it was recorded; nothing of it was loaded. Register it again."
-        )
 
 
 def _score(python: str, asked: dict[str, Any], body: bytes, environ: Mapping[str, str], timeout_s: float) -> bytes:

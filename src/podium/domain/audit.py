@@ -65,7 +65,7 @@ def judge_wanted(wanted: Wanted, place: Place, *, is_built: bool = True) -> list
     if not wanted.is_readable:
         remedy = "Write it as name==version"
         return [Finding(Severity.MEDIUM, Kind.UNREADABLE, None, f"{line!r} is no requirement", where, remedy=remedy)]
-    asked = f"{name}{wanted.specifier}"
+    asked = _short(f"{name}{wanted.specifier}")
     found = []
     if not is_built or (wanted.version is None and wanted.is_dispensable):
         pass
@@ -76,9 +76,10 @@ def judge_wanted(wanted: Wanted, place: Place, *, is_built: bool = True) -> list
         exact = wanted.specifier.removeprefix("===").removeprefix("==")
         is_near = wanted.is_exact and step(exact, wanted.version) in {"", "patch"}
         severity = Severity.MEDIUM if is_near else Severity.HIGH
-        fact = f"{name} {wanted.version} is installed, the model wants {wanted.specifier}"
+        asks = _short(wanted.specifier)
+        fact = f"{name} {wanted.version} is installed, the model wants {asks}"
         remedy = place.meet(asked)
-        found.append(Finding(severity, Kind.MISMATCHED, name, fact, where, wanted.specifier, wanted.version, remedy))
+        found.append(Finding(severity, Kind.MISMATCHED, name, fact, where, asks, wanted.version, remedy))
     if not wanted.is_exact and not wanted.is_dispensable:
         is_known = wanted.version is not None and wanted.is_met
         exactly = f"{name}=={(wanted.version or '').partition('+')[0]}" if is_known else asked

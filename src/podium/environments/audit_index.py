@@ -66,6 +66,11 @@ def configured_indexes(environ: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(_unnamed(each) for each in (first, *more)))
 
 
+def configured_certificates(environ: Mapping[str, str]) -> str | None:
+    """The certificates that pip is told to trust."""
+    return environ.get("PIP_CERT") or of_pips_files(environ).get("PIP_CERT")
+
+
 def releases_of(
     indexes: Sequence[str], versions: Mapping[str, str], python: str, timeout_s: float, ca_path: str | None = None
 ) -> Answers:
@@ -98,6 +103,8 @@ def releases_of(
         raise NotAnswered(error.message) from error
     except OSError as error:
         raise NotAnswered(f"{error.filename}: {error.strerror}") from error
+    except ValueError as error:
+        raise NotAnswered(f"an address of {[masked(each) for each in indexes]} is none: {error}") from error
     releases = [release_of(name, versions[name], files, python) for name, files in zip(names, found, strict=True) if files]
     return Answers(tuple(releases), tuple(name for name, files in zip(names, found, strict=True) if not files))
 

@@ -55,6 +55,8 @@ ISOLATION = {
     "sandbox": "sandbox: workers run in bubblewrap, without the network and with nothing but their model's files",
 }
 _MEBIBYTE = 1 << 20
+# The document is written again with every change; the counts are of all, and `podium env audit` lists all.
+_MOST_FINDINGS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +304,7 @@ def _model(serving: str | None, served: Mapping[str, Served]) -> dict[str, Any] 
         "load_s": round(ready.load_s, 3),
         "audit": {
             "counts": counted_by_severity(served[serving].findings),
-            "findings": [asdict(finding) for finding in served[serving].findings],
+            "findings": [asdict(finding) for finding in served[serving].findings[:_MOST_FINDINGS]],
         },
         **_tensors(prepared.mlmodel),
     }

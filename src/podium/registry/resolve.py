@@ -11,7 +11,7 @@ from podium.artifacts.digest import digest_folder
 from podium.artifacts.remote.cache import Cache
 from podium.artifacts.remote.fetch import Remotes
 from podium.domain.references import FolderRef, ModelRef, RemoteRef, RunRef
-from podium.errors import NotFound, RegistryError
+from podium.errors import DigestMismatch, NotFound, RegistryError
 from podium.registry.embedded import Resolved, label_of, model_folder, resolve_folder, resolve_in
 from podium.registry.mlflow.answer import resolved
 from podium.registry.mlflow.chase import Fetcher
@@ -23,7 +23,7 @@ from podium.settings.mlflow import MlflowSettings, read_mlflow_settings
 
 _TIMEOUT_S = 5.0
 
-__all__ = ["Places", "Resolved", "absent_here", "model_folder", "resolve", "wanted_label"]
+__all__ = ["Places", "Resolved", "absent_here", "check_digest", "model_folder", "resolve", "wanted_label"]
 
 
 def resolve(reference: ModelRef, home: Home, settings: MlflowSettings | None = None) -> Resolved:
@@ -142,3 +142,16 @@ def not_found(reference: ModelRef, here: NotFound | None, there: NotFound | None
 
 def _head(error: NotFound) -> str:
     return error.message.partition("\n  searched ")[0]
+
+
+def check_digest(found: Resolved) -> None:
+    """A registered model's folder is what was registered.
+
+    Raises:
+        DigestMismatch: It is not.
+    """
+    if found.digest is not None and (got := digest_folder(found.folder)) != found.digest:
+        raise DigestMismatch(
+            f"{found.folder} is not what was registered.\n  expected {found.digest}\n  got      {got}\n"
+            "Somebody changed the folder after it was recorded; nothing of it was loaded. Register it again."
+        )

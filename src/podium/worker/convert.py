@@ -1,6 +1,6 @@
 """Convert a model in a process of its own, prove the conversion, and say what came of it.
 
-    python -m podium.worker.convert < one line of JSON (folder, mlmodel, forms, precisions, tolerance, out)
+    python -m podium.worker.convert < one line of JSON (folder, mlmodel, forms, precisions, tolerance, allows_code, out)
                                     > one line of JSON (attempts, or error)
 
 Each attempt is a proof with the facts that it depends on; the model that was accepted lies in `out`. What the model's own
@@ -51,7 +51,7 @@ def conversions(order: dict[str, Any]) -> list[dict[str, Any]]:
     from podium.worker.proof_rows import proof_cases
 
     folder = Path(order["folder"])
-    terms = LoadTerms(allows_code=order.get("allows_code", True))
+    terms = LoadTerms(allows_code=order["allows_code"])
     predictor = load_predictor(folder, order["mlmodel"], terms=terms)
     estimator, method = predictor.loaded.native, getattr(predictor.loaded, "method", None)
     plan = plan_for(predictor.signature) if predictor.takes_plans else None
