@@ -23,7 +23,7 @@ def test_what_reaches_out_is_named(graph: bytes, named: str) -> None:
     assert str(need) == f"data/saved_model.pb has operators that run or read what its author chose: {named}"
 
 
-@pytest.mark.parametrize("graph", [b"", b"\x12\x06MatMul", b"\x12\x09RestoreV2\x12\x06SaveV2"])
+@pytest.mark.parametrize("graph", [b"", b"\x12\x06MatMul", b"\x12\x09RestoreV2\x12\x06SaveV2\x12\x12MergeV2Checkpoints"])
 def test_tensors_alone_need_nothing(graph: bytes) -> None:
     """Every SavedModel restores its variables."""
     assert graph_needs(graph, "saved_model.pb") == []

@@ -1,7 +1,7 @@
 """Which operators of a TensorFlow graph (`saved_model.pb`) run Python, load libraries, or read and write what they name.
 
 A SavedModel is a program; what it computes with tensors alone needs no leave. Operators are found by their names, which
-stand in the file as they are. Not among them: what every SavedModel has to read its variables and vocabularies.
+stand in the file as they are. Not among them: what every SavedModel has to keep its variables (MergeV2Checkpoints).
 """
 
 from podium.domain.model_code import CodeNeed
@@ -10,7 +10,7 @@ _REACHING_OUT = (
     b"PyFunc", b"LoadLibrary", b"ReadFile", b"WriteFile", b"MatchingFiles", b"WholeFileReader", b"TextLineReader",
     b"RecordReader", b"TextLineDataset", b"RecordDataset", b"FixedLengthRecord", b"SqlDataset", b"CSVDataset",
     b"SnapshotDataset", b"SaveDataset", b"LoadDataset", b"DatasetToTFRecord", b"DataServiceDataset", b"SummaryFileWriter",
-    b"SummaryDbWriter", b"DebugIdentity", b"DebugNumericSummary", b"MergeV2Checkpoints", b"PrintV2",
+    b"SummaryDbWriter", b"DebugIdentity", b"DebugNumericSummary", b"PrintV2",
 )  # fmt: skip
 
 
