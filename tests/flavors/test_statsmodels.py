@@ -83,7 +83,7 @@ def test_a_time_series_answers_one_span(tmp_path: Path, make: Any) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [pd.DataFrame({"start": [1, 2], "end": [3, 4]}), pd.DataFrame({"start": [1]}), np.array([[1, 3]]), pd.DataFrame()],
+    [pd.DataFrame({"start": [1, 2], "end": [3, 4]}), pd.DataFrame({"start": [1]}), pd.DataFrame()],
 )
 def test_another_table_for_a_time_series_is_refused_in_mlflows_words(tmp_path: Path, data: Any) -> None:
     """Its clients know them."""
@@ -91,6 +91,14 @@ def test_another_table_for_a_time_series_is_refused_in_mlflows_words(tmp_path: P
 
     with pytest.raises(MlflowException, match="must have exactly one row and include columns called start and end"):
         found.predict(data)
+
+
+def test_an_array_for_a_time_series_is_refused(tmp_path: Path) -> None:
+    """It has no columns start and end; MLflow fails on it."""
+    found = loaded(tmp_path, AutoReg(SERIES, 2).fit())
+
+    with pytest.raises(InvalidInput, match="a table of one row, start and end; got a ndarray"):
+        found.predict(np.array([[1, 3]]))
 
 
 def test_the_data_is_left_out_on_request(tmp_path: Path) -> None:
