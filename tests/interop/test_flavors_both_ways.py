@@ -144,7 +144,8 @@ def differing(sides: Sides, root: Path) -> dict[str, Any]:
 
 def difference(request: dict[str, Any], their: tuple[int | None, str], our: tuple[int, str], series: str) -> str | None:
     if "answer" in request:
-        if our[0] != 200 or not same(request["answer"], json.loads(our[1])):
+        # Named outputs are the same in whatever order their names come.
+        if our[0] != 200 or not same(in_order(request["answer"]), in_order(json.loads(our[1]))):
             return f"podium does not answer {request['answer']}"
         if series == "3" and their[0] == 200 and same(request["answer"], json.loads(their[1])):
             return "MLflow 3 answers this as well: the definition need not say what podium answers"
@@ -154,6 +155,10 @@ def difference(request: dict[str, Any], their: tuple[int | None, str], our: tupl
     if their[0] == 200 and their[1] != our[1] and not same(json.loads(their[1]), json.loads(our[1])):
         return "another body"
     return None
+
+
+def in_order(answer: Any) -> Any:
+    return json.loads(json.dumps(answer, sort_keys=True))
 
 
 def names(root: Path) -> list[str]:
