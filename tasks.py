@@ -36,7 +36,7 @@ _PIP_SOURCES = {
 _FRAMEWORKS = ("torch==2.13.0", "tensorflow-cpu", "keras", "xgboost-cpu", "lightgbm", "catboost", "statsmodels")
 _MLFLOW = ("mlflow==3.17.2", "skops", "onnx", "onnxruntime", "skl2onnx", "httpx", *_FRAMEWORKS)
 # What teams saved for years: the last of the series before, whose own server needs the Starlette of its time.
-_MLFLOW_2 = ("mlflow>=2.22,<3", "fastapi<0.117", "starlette<0.48", "skops", "onnx", "onnxruntime", *_FRAMEWORKS)
+_MLFLOW_2 = ("mlflow>=2.22,<3", "fastapi<0.117", "starlette<0.48", "httpx", "skops", "onnx", "onnxruntime", *_FRAMEWORKS)
 _SERIAL_ROOMS = ("tests/fleet", "tests/system")
 
 

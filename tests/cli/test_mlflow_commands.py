@@ -72,6 +72,7 @@ def with_environment(house, folder, shelf):
     (folder / "requirements.txt").write_text("mlflow-skinny\nnumpy\npandas\ntinydep==7.0\n")
     write_wheel(shelf, "mlflow_skinny", "1.0", "")
     house.look_elsewhere(offline(shelf))
+    del house.environment["PODIUM_SERVE_ENV_MANAGER"]  # the command's own default is what is tried
 
 
 def predicted(done):
