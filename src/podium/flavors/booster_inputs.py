@@ -1,6 +1,5 @@
 """What tree boosters take: plain matrices in their own precision, and tables whose text is what they know as categories."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,12 +9,6 @@ from podium.flavors.claims import Batch, Claim, Inputs
 
 # Up to here float32 holds every whole number, so that it does not matter by which way one becomes a float.
 _EXACT = 2**24
-
-
-def is_frame(data: Any) -> bool:
-    """Whether this is a pandas data frame."""
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(data, pandas.DataFrame)
 
 
 def text_positions(frame: Any) -> list[int]:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from podium.domain.frames import is_frame
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
 from podium.flavors.booster_files import check_lightgbm
 from podium.flavors.booster_inputs import (
     as_floats,
     has_categories,
-    is_frame,
     matrix_claims,
     text_positions,
     with_categories,

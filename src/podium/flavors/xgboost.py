@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from podium.domain.frames import is_frame
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, LoadFailed, MissingDependency
 from podium.flavors.booster_files import check_xgboost
 from podium.flavors.booster_inputs import (
     as_float32,
     has_categories,
-    is_frame,
     matrix_claims,
     text_positions,
     with_categories,

@@ -16,8 +16,6 @@ from podium.flavors.pytorch.call import forward_names
 _TRACED_ROWS = (5, 7, 11, 13, 17, 19)
 _TOLERANCE = 1e-4
 
-Shapes = Sequence[Mapping[int, Any] | None]
-
 
 class NoGraph(Exception):
     """A module that torch.export makes no graph of, or none that answers as the module does; says why."""
