@@ -23,6 +23,7 @@ from podium.fleet.site import Site
 from podium.transport.messages import (
     Acknowledge,
     AddReplica,
+    Ask,
     Drain,
     DropReplica,
     Message,
@@ -252,6 +253,8 @@ class Gateways:
             case ReplicaLost(replica):
                 gateway.holds.discard(replica)
                 gateway.lost[replica] = time.monotonic()
+            case Ask():
+                self._site.asks.take(message, gateway.child.send)
             case _:
                 pass
         self._site.bell.ring()

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from podium.domain.references import ModelRef
+from podium.fleet.asks import Asks
 from podium.fleet.bell import Bell
 from podium.fleet.events import Event
 from podium.fleet.gpus import GpuBook
@@ -84,6 +85,7 @@ class Site:
         next_id: Gives numbers for replicas, none twice.
         tasks: Owns whatever goes on beside the loop.
         gpus: Which replica has which GPU.
+        asks: What gateways may ask for.
     """
 
     home: Home
@@ -96,3 +98,4 @@ class Site:
     next_id: Callable[[], int]
     tasks: asyncio.TaskGroup
     gpus: GpuBook
+    asks: Asks = field(default_factory=Asks)

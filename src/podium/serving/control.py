@@ -10,6 +10,7 @@ from typing import Any
 from podium.domain.input_plan import InputPlan
 from podium.errors import PodiumError
 from podium.protocols.mlflow.fast_reading import FastReader
+from podium.serving.asking import Asking
 from podium.serving.replica import Replica
 from podium.serving.router import Router, table_from_json
 from podium.serving.scoring import Scoring
@@ -20,6 +21,7 @@ from podium.transport.control import ControlSocket
 from podium.transport.messages import (
     Acknowledge,
     AddReplica,
+    Answer,
     BrokenMessage,
     Drain,
     DropReplica,
@@ -57,12 +59,15 @@ class Control:
         self._is_open = True
         self._last_reader: tuple[dict[str, Any], FastReader] | None = None
 
-    def start(self, settings: GatewaySettings, scoring: Scoring, router: Router, standing: Standing) -> None:
+    def start(
+        self, settings: GatewaySettings, scoring: Scoring, router: Router, standing: Standing, asking: Asking
+    ) -> None:
         """Read from now on."""
         self._settings = settings
         self._scoring = scoring
         self._router = router
         self._standing = standing
+        self._asking = asking
         self._loop.add_reader(self._control.fileno, self._readable)
 
     def say(self, message: Message) -> None:
@@ -114,6 +119,8 @@ class Control:
                 self._standing.tell(status, metrics, series)
             case Drain(limit_s):
                 self._on_drain(limit_s)
+            case Answer():
+                self._asking.hear(message)
             case _:
                 for descriptor in descriptors:
                     os.close(descriptor)

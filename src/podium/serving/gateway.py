@@ -19,7 +19,10 @@ from pathlib import Path
 
 from podium.errors import Unavailable
 from podium.serving.app import App
+from podium.serving.asking import Asking
 from podium.serving.control import Control
+from podium.serving.invocations import invocation_paths
+from podium.serving.pages import Pages
 from podium.serving.recording import Recorder
 from podium.serving.replica import Replica
 from podium.serving.router import Router
@@ -53,6 +56,7 @@ class Gateway:
         app: Answers requests, whoever read them.
         connections: What it listens on itself.
         standing: What it says of itself.
+        asking: Asks the supervisor.
     """
 
     def __init__(
@@ -73,7 +77,10 @@ class Gateway:
         self._control = Control(loop, control, self._end, lambda: self._end(settings.drain_limit_s))
         self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released)
         self.standing = Standing(self._router, self._recorder)
-        self.app = App(self._scoring, self.standing, self._recorder, settings.max_body_bytes)
+        self.asking = Asking(loop, self._control.say)
+        pages = Pages(self._scoring.ids, self._recorder)
+        paths = [invocation_paths(self._scoring), pages.of_standing(self.standing)]
+        self.app = App(paths, pages, self._recorder, settings.max_body_bytes)
         self.connections = Connections(loop, self.app, settings.limits)
 
     def take_signals(self) -> None:
@@ -88,7 +95,7 @@ class Gateway:
         backlog = self._listener.dup()
         backlog.setblocking(False)
         server = await loop.create_server(self.connections.accept, sock=self._listener, backlog=_BACKLOG)
-        self._control.start(self._settings, self._scoring, self._router, self.standing)
+        self._control.start(self._settings, self._scoring, self._router, self.standing, self.asking)
         self._control.say(Started(os.getpid()))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sweep())
@@ -149,6 +156,7 @@ class Gateway:
         while not self._is_over:
             self.connections.sweep()
             self._scoring.sweep(time.monotonic())
+            self.asking.sweep(time.monotonic())
             turn += 1
             if turn % _FLUSH_SWEEPS == 0:
                 self._flush_access_log()

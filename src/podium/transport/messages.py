@@ -2,8 +2,8 @@
 
     supervisor → worker   Load, Attach (+ data socket), Drain
     worker → supervisor   Loading, Ready, LoadError, Drained
-    supervisor → gateway  AddReplica (+ data socket, board), Publish, DropReplica, Drain, Tell
-    gateway → supervisor  Started, Acknowledge, ReplicaLost, ReplicaReleased, Drained
+    supervisor → gateway  AddReplica (+ data socket, board), Publish, DropReplica, Drain, Tell, Answer
+    gateway → supervisor  Started, Acknowledge, ReplicaLost, ReplicaReleased, Drained, Ask
 
 End-of-file says the rest: the supervisor sees a child's death, and a child its supervisor's, by its socket closing.
 """
@@ -225,7 +225,39 @@ class Tell:
     series: list[dict[str, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of an Ask.
+
+    Args:
+        number: The question's.
+        status: As HTTP has it: 200 done, 404 no such subject, 409, 501 an unknown verb, 503, 507.
+        body: Any JSON; `error` is a sentence where the status is 400 or more.
+    """
+
+    number: int
+    status: int
+    body: dict[str, Any] = field(default_factory=dict)
+
+
 # ── gateway → supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Somebody wants the server to do something that only the supervisor can: load a model, unload it. Answer follows.
+
+    Args:
+        number: The gateway's own, to know the Answer by.
+        verb: What to do (`fleet/asks.py` knows them).
+        subject: What to do it with: mostly an endpoint's name.
+        arguments: Any JSON.
+    """
+
+    number: int
+    verb: str
+    subject: str
+    arguments: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,14 +290,14 @@ class ReplicaReleased:
 
 Message = (
     Load | Attach | Drain | Loading | Ready | LoadError | Drained
-    | AddReplica | Publish | DropReplica | Tell | Started | Acknowledge | ReplicaLost | ReplicaReleased
+    | AddReplica | Publish | DropReplica | Tell | Answer | Ask | Started | Acknowledge | ReplicaLost | ReplicaReleased
 )  # fmt: skip
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         Load, Attach, Drain, Loading, Ready, LoadError, Drained,
-        AddReplica, Publish, DropReplica, Tell, Started, Acknowledge, ReplicaLost, ReplicaReleased,
+        AddReplica, Publish, DropReplica, Tell, Answer, Ask, Started, Acknowledge, ReplicaLost, ReplicaReleased,
     )
 }  # fmt: skip
 

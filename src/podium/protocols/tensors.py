@@ -1,0 +1,125 @@
+"""Named tensors as one body: what gateway and worker send each other where a protocol speaks of tensors, whichever it is.
+
+    head length u32 | head, JSON | the tensors' bytes, one after another, in the head's order
+
+The head is `{"tensors": [{"name", "datatype", "shape", "size"}], "params": {...} | null}`. Datatypes are those of the Open
+Inference Protocol; bytes are little endian, row by row; a BYTES element is its length as u32 and then itself. Whoever reads
+trusts nothing: sizes must fit shapes and add up to the body.
+"""
+
+import json
+import math
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from podium.errors import MalformedBody
+
+CONTENT_TYPE = "application/x-podium-tensors"
+"""Of a request's body and of its answer, between our own processes; a client that sends it is refused."""
+
+SIZES: Mapping[str, int] = {
+    "BOOL": 1, "UINT8": 1, "UINT16": 2, "UINT32": 4, "UINT64": 8, "INT8": 1, "INT16": 2, "INT32": 4, "INT64": 8,
+    "FP16": 2, "FP32": 4, "FP64": 8,
+}  # fmt: skip
+"""Bytes of an element, by datatype; one of BYTES, which alone is not here, has its own."""
+
+BYTES = "BYTES"
+_LENGTH = struct.Struct("<I")
+_MOST_ELEMENTS = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One tensor.
+
+    Args:
+        name: As the model's signature has it, or as its outputs are called.
+        datatype: A key of `SIZES`, or `BYTES`.
+        shape: Sizes of all dimensions.
+        data: Its elements' bytes, little endian, row by row.
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    data: bytes | bytearray | memoryview
+
+
+def encode_tensors(tensors: Sequence[Tensor], params: Mapping[str, Any] | None = None) -> bytes:
+    """The body for these tensors; `params` is any JSON."""
+    entries = [
+        {"name": each.name, "datatype": each.datatype, "shape": list(each.shape), "size": len(each.data)}
+        for each in tensors
+    ]
+    head = json.dumps({"tensors": entries, "params": params}, separators=(",", ":")).encode()
+    return b"".join((_LENGTH.pack(len(head)), head, *(each.data for each in tensors)))
+
+
+def decode_tensors(body: bytes | bytearray | memoryview) -> tuple[list[Tensor], Any]:
+    """The tensors and the params of a body; the tensors' data are views of it.
+
+    Raises:
+        MalformedBody: It is none, or its sizes do not fit.
+    """
+    view = memoryview(body)
+    try:
+        (length,) = _LENGTH.unpack_from(view)
+        head = json.loads(bytes(view[4 : 4 + length]))
+        tensors, start = [], 4 + length
+        for entry in head["tensors"]:
+            datatype, shape, size = entry["datatype"], tuple(entry["shape"]), entry["size"]
+            if check_size(datatype, shape, size) is not None or not isinstance(entry["name"], str):
+                raise MalformedBody("A body of tensors has one whose size does not fit its shape.")
+            tensors.append(Tensor(entry["name"], datatype, shape, view[start : start + size]))
+            start += size
+    except (struct.error, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise MalformedBody("A body of tensors cannot be read.") from error
+    if start != len(view):
+        raise MalformedBody(f"A body of tensors has {len(view)} bytes; its head says {start}.")
+    return tensors, head.get("params")
+
+
+def check_size(datatype: str, shape: Sequence[Any], size: int) -> str | None:
+    """What is wrong with a tensor of so many bytes; None where nothing is. Elements of BYTES are not looked at."""
+    if datatype not in SIZES and datatype != BYTES:
+        return f"datatype is {datatype!r}; expected one of {', '.join([*SIZES, BYTES])}"
+    if not all(isinstance(each, int) and not isinstance(each, bool) and each >= 0 for each in shape):
+        return f"shape is {list(shape)}; expected whole numbers from 0"
+    count = math.prod(shape)
+    if count > _MOST_ELEMENTS:
+        return f"shape {list(shape)} has {count} elements"
+    if datatype == BYTES:
+        return None if size >= _LENGTH.size * count else f"{size} bytes are too few for {count} elements of BYTES"
+    expected = count * SIZES[datatype]
+    return None if size == expected else f"{datatype} of shape {list(shape)} takes {expected} bytes, got {size}"
+
+
+def join_bytes(elements: Iterable[bytes]) -> bytes:
+    """The data of a BYTES tensor with these elements."""
+    return b"".join([part for element in elements for part in (_LENGTH.pack(len(element)), element)])
+
+
+def split_bytes(data: bytes | bytearray | memoryview, count: int) -> list[bytes]:
+    """The elements of a BYTES tensor.
+
+    Raises:
+        MalformedBody: The lengths do not add up to the data, or there are more or fewer elements.
+    """
+    view, start = memoryview(data), 0
+    elements: list[bytes] = []
+    for _ in range(count):
+        if start + _LENGTH.size > len(view):
+            raise MalformedBody(f"BYTES data end after {len(elements)} of {count} elements.")
+        (length,) = _LENGTH.unpack_from(view, start)
+        start += _LENGTH.size
+        if start + length > len(view):
+            raise MalformedBody(
+                f"Element {len(elements)} of BYTES data says {length} bytes and {len(view) - start} follow."
+            )
+        elements.append(bytes(view[start : start + length]))
+        start += length
+    if start != len(view):
+        raise MalformedBody(f"BYTES data have {len(view) - start} bytes after their {count} elements.")
+    return elements

@@ -1,0 +1,67 @@
+"""Paths and who takes their requests; and the pages that a gateway answers by itself: probes, status, metrics."""
+
+import re
+from collections.abc import Callable, Mapping
+
+from podium._version import __version__
+from podium.serving.recording import Recorder
+from podium.serving.scoring import RequestIds
+from podium.serving.standing import Standing
+from podium.web.handling import Exchange
+from podium.web.messages import Head, Request, Response, header_lines
+
+_QUIET = re.compile(r"/(ping|health|livez|readyz|metrics|status|version|models/[^/]+/ready|v2/health/(live|ready))")
+
+Taker = Callable[[Request, Exchange], None]
+"""Takes a request to its answer."""
+Finder = Callable[..., Taker]
+"""Called once for each head, with the parts of its path: who takes all requests that begin with it."""
+Paths = Mapping[str, Mapping[str, Finder]]
+"""By path and method, as in `web.routes.Routes`."""
+
+
+class Pages:
+    """Answers that need no model, each with its request's id and a line in the access log.
+
+    Args:
+        ids: Names requests.
+        recorder: Counts and writes down; successful probes are not written down.
+    """
+
+    def __init__(self, ids: RequestIds, recorder: Recorder) -> None:
+        self.ids = ids
+        self._recorder = recorder
+
+    def page(self, answer: Callable[..., Response]) -> dict[str, Finder]:
+        """GET and HEAD of a page that is made from the parts of its path."""
+
+        def find(_: Head, *parts: str) -> Taker:
+            return lambda request, exchange: self.answer(request, exchange, answer(*parts))
+
+        return {"GET": find, "HEAD": find}
+
+    def answer(self, request: Request, exchange: Exchange, response: Response) -> None:
+        """Answer a request and write it down."""
+        identity = self.ids.of(request)
+        headers = header_lines(("x-request-id", identity)) + response.headers
+        exchange.answer(Response(response.status, response.body, response.content_type, headers))
+        if not _QUIET.fullmatch(request.path) or response.status == 405:
+            sent = len(response.body)
+            self._recorder.record_refused(
+                response.status, identity, request.method, request.path, exchange.client, sent, ""
+            )
+
+    def of_standing(self, standing: Standing) -> Paths:
+        """What a gateway says of itself, of the server and of each model."""
+        page = self.page
+        return {
+            "/models/{name}/ready": page(standing.readiness_of),
+            "/v2/models/{name}": page(standing.metadata_of),
+            "/ping": page(standing.readiness),
+            "/health": page(standing.readiness),
+            "/readyz": page(standing.readiness),
+            "/livez": page(lambda: Response(200, b"\n")),
+            "/version": page(lambda: Response(200, __version__.encode())),
+            "/status": page(standing.status),
+            "/metrics": page(standing.metrics),
+        }
