@@ -8,9 +8,10 @@ the mixture likelihood of what was seen over the best likelihood under the claim
 
 If the claim is true, E is never above a process that starts at 1 and is expected to stay there, whatever the order in which
 answers come and whenever somebody looks; so the chance that E *ever* reaches 1/alpha is at most alpha (Ville 1939; mixtures
-after Robbins, Ann. Math. Statist. 41, 1970; the ratio after Wasserman, Ramdas, Balakrishnan, Universal inference, PNAS 2020;
-Ramdas, Grünwald, Vovk, Shafer, Game-theoretic statistics and safe anytime-valid inference, Statist. Sci. 2023). Averages of
-e-processes are e-processes, which is how the worst of many thresholds is found; `alpha` is shared out among the criteria.
+after Robbins, Ann. Math. Statist. 41, 1970; the ratio after Wasserman, Ramdas, Balakrishnan, Universal inference, PNAS
+2020; Ramdas, Grünwald, Vovk, Shafer, Game-theoretic statistics and safe anytime-valid inference, Statist. Sci. 2023).
+Averages of e-processes are e-processes, which is how the worst of many thresholds is found; `alpha` is shared out among the
+criteria.
 
 Times change: so the evidence of each step of a rollout, in which both versions had their share of the same traffic, is a
 stratum with rates of its own under the claim. What the test assumes is that requests fall to the versions by chance, one by
@@ -157,8 +158,9 @@ def log_excess(strata: Sequence[tuple[int, int, int, int]], allowed: float, prio
         allowed: p_c <= p_s + allowed is the claim that is tested; may be negative.
         prior: a and b of the mixture.
     """
-    candidate, candidates, stable, stables = (sum(column) for column in zip(*strata, strict=True))
-    mixture = _log_mixture(candidate, candidates, prior) + _log_mixture(stable, stables, prior)
+    # Half of the mixture believes in rates that stay, half in rates of each stratum's own.
+    staying = _log_mixtures([tuple(sum(column) for column in zip(*strata, strict=True))], prior)
+    mixture = _log_mean([staying, _log_mixtures(strata, prior)], 2)
     return mixture - sum(_log_best(_Shares(*each), allowed) for each in strata)
 
 
@@ -174,7 +176,8 @@ def _figure(criterion: Criterion, strata: Sequence[Stratum], policy: Policy) -> 
     match criterion:
         case Criterion.ERRORS if policy.errors is not None:
             shares = [
-                _Shares(s.candidate.errors, s.candidate.requests, s.stable.errors, s.stable.requests) for s in _health(strata)
+                _Shares(s.candidate.errors, s.candidate.requests, s.stable.errors, s.stable.requests)
+                for s in _health(strata)
             ]
             return _worst([shares], policy.errors, _RARE, needed)
         case Criterion.LATENCY if policy.latency is not None:
@@ -208,7 +211,7 @@ def _worst(
         if not sum(each.candidates for each in shares):
             continue
         log_e = -math.inf
-        # Where the claim fits what was seen there is no evidence against it: nothing, instead of little, is less than it is.
+        # Where the claim fits what was seen there is little evidence against it; none is less.
         if any(_is_beyond(each, allowed) for each in shares):
             parts = [(each.candidate, each.candidates, each.stable, each.stables) for each in shares]
             log_e = log_excess(parts, allowed, prior)
@@ -220,9 +223,7 @@ def _worst(
     candidates, stables = sum(each.candidates for each in best), sum(each.stables for each in best)
     share_of_stable = sum(each.stable for each in best) / stables if stables else None
     average = _log_mean(logs, len(families))
-    return Figure(
-        share_of_stable, sum(each.candidate for each in best) / candidates, candidates, _e_value(average), needed
-    )
+    return Figure(share_of_stable, sum(each.candidate for each in best) / candidates, candidates, _e_value(average), needed)
 
 
 def _health(strata: Sequence[Stratum]) -> list[Stratum]:
@@ -288,6 +289,10 @@ def _is_beyond(shares: _Shares, allowed: float) -> bool:
         return False
     stable = shares.stable / shares.stables if shares.stables else 1.0
     return shares.candidate / shares.candidates > stable + allowed
+
+
+def _log_mixtures(strata: Sequence[tuple[int, ...]], prior: tuple[float, float]) -> float:
+    return sum(_log_mixture(k_c, n_c, prior) + _log_mixture(k_s, n_s, prior) for k_c, n_c, k_s, n_s in strata)
 
 
 def _log_mixture(outcomes: int, answers: int, prior: tuple[float, float]) -> float:
