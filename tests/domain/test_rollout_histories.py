@@ -64,6 +64,9 @@ class World:
         self.wanted = version
         self.journal = note_wanted(self.journal, version)
 
+    def scale(self, replicas: int) -> None:
+        self.replicas = replicas
+
     def load(self, identity: int) -> None:
         process = self.processes[identity]
         if process.version in BROKEN:
@@ -131,8 +134,8 @@ class World:
             now_routed = {t.version for t in self.targets}
             assert target.version in {goal(desired, self.journal), self.journal.stable} | now_routed
         assert sum(target.weight for target in targets) == (100 if targets else 0)
-        if not targets:
-            # Nothing to route to: only because everything that served has died, never because of a plan.
+        if not targets and self.replicas:
+            # Nothing to route to: because everything that served has died, or because it was sent to sleep.
             serving = {self.journal.stable, *(t.version for t in self.targets)}
             assert not any(p.version in serving for p in self.processes.values() if p.state is ReplicaState.READY)
 
@@ -164,6 +167,7 @@ class World:
 
 EVENTS = st.one_of(
     st.tuples(st.just("want"), st.sampled_from([*VERSIONS, None])),
+    st.tuples(st.just("scale"), st.integers(0, 3)),
     st.tuples(st.sampled_from(["load", "die", "drained", "gateway dies", "acknowledge"]), st.integers(0, 9)),
     st.tuples(st.just("step"), st.integers(1, 6)),
     st.tuples(st.just("time"), st.sampled_from([0.1, 1.0, 7.0, 61.0])),
@@ -180,8 +184,8 @@ def happen(world: World, event: str, value) -> None:
         # A gateway that died comes back with the table of now.
         "gateway dies": (world.acknowledge, [0, 1]),
     }
-    if event == "want":
-        world.want(value)
+    if event in {"want", "scale"}:
+        {"want": world.want, "scale": world.scale}[event](value)
     elif event == "time":
         world.now += value
     elif event == "step":
@@ -193,12 +197,14 @@ def happen(world: World, event: str, value) -> None:
 
 
 @settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.integers(1, 3), st.lists(EVENTS, max_size=60), st.sampled_from(VERSIONS))
+@given(st.integers(0, 3), st.lists(EVENTS, max_size=60), st.sampled_from(VERSIONS))
 def test_any_history_is_safe_and_ends_at_what_is_wanted(replicas, history, last):
-    """Broken versions, failing starts, crashes, moves mid-swap, dying gateways; `World.step` checks the laws."""
+    """Broken versions, failing starts, crashes, sleep, moves mid-swap, dying gateways; `World.step` checks the laws."""
     world = World(replicas)
     for event, value in history:
         happen(world, event, value)
+    world.scale(max(replicas, 1))
+    replicas = world.replicas
     world.want("another")  # lifts the veto of a good version that was killed while it loaded
     world.want(last)
     world.calm_down()
@@ -210,6 +216,23 @@ def test_any_history_is_safe_and_ends_at_what_is_wanted(replicas, history, last)
     assert world.targets == (() if aim is None else (Target(aim, 100, tuple(sorted(ready))),))
     assert len(ready) == (0 if aim is None else replicas)
     assert world.alive(ReplicaState.STARTING, ReplicaState.DRAINING) == []
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 3), st.lists(EVENTS, max_size=40))
+def test_any_history_can_be_sent_to_sleep_and_woken(replicas, history):
+    """Asleep nothing runs and nothing is routed to, and what was stable is still known; awake it serves again."""
+    world = World(replicas)
+    for event, value in history:
+        happen(world, event, value)
+    stable = world.journal.stable
+
+    world.scale(0)
+    world.calm_down()
+    assert (world.targets, world.seen().replicas, world.journal.stable) == ((), (), stable)
+    world.scale(1)
+    world.calm_down()
+    assert stable is None or [target.weight for target in world.targets] == [100]
 
 
 @settings(max_examples=200, deadline=None)

@@ -65,7 +65,8 @@ class Desired:
 
     Args:
         version: None when the source says that nothing is there, which unloads nothing that serves.
-        replicas: Worker processes for it; at least 1.
+        replicas: Worker processes for it. With 0 the endpoint sleeps: what serves leaves the table, and is drained once
+            every gateway knows; nothing is started. Which version was stable stays in the journal.
     """
 
     version: str | None
@@ -143,8 +144,9 @@ def plan(desired: Desired, observed: Observed) -> Action | None:
 
     Laws, whatever happens around it: a table names only ready replicas; the stable version runs until every gateway
     has acknowledged another; nothing that gateways may route to is drained; a vetoed version is not started; a source that
-    says nothing unloads nothing; at most `desired.replicas` of a version are started. Called again on an unchanged world it
-    gives the same answer. Asked again after each action, in a world that has calmed down, it ends at None.
+    says nothing unloads nothing; at most `desired.replicas` of a version are started. Only sleep (no replicas) takes away
+    what serves, and it is unpublished before it is drained. Called again on an unchanged world it gives the same answer.
+    Asked again after each action, in a world that has calmed down, it ends at None.
     """
     targets = _targets(desired, observed)
     if targets != observed.targets:
@@ -250,6 +252,8 @@ def _is_on_trial(version: str, observed: Observed) -> bool:
 
 def _targets(desired: Desired, observed: Observed) -> tuple[Target, ...]:
     """The table's part as it should be now. All at once: one version with all the weight; a canary would return two."""
+    if desired.replicas == 0:
+        return ()
     aim = goal(desired, observed.journal)
     published = observed.targets[0].version if observed.targets else None
     if aim is not None and len(_ready(aim, desired, observed)) >= desired.replicas:

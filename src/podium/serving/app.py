@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Iterable
 
-from podium.errors import BodyTooLarge
+from podium.errors import BodyTooLarge, UnsupportedContentType
+from podium.protocols import tensors
+from podium.protocols.mlflow.content_types import form_of
 from podium.protocols.mlflow.problems import problem
 from podium.serving.guarding import Guard, gate
 from podium.serving.pages import Finder, Pages, Paths, Taker
@@ -13,6 +15,7 @@ from podium.web.messages import Fault, Head, Request, Response, header_lines
 from podium.web.routes import Routes, detail
 
 _log = logging.getLogger("podium.gateway")
+_OURS = tensors.CONTENT_TYPE.encode()
 
 
 class App:
@@ -55,11 +58,14 @@ class App:
 
     def _find(self, head: Head) -> Taker:
         found = self._routes.find(head.method, head.path, head.query)
+        if head.headers.get(b"content-type") == _OURS:
+            # What gateway and worker say to each other is no client's to say: this is where every request of one begins.
+            found = _unknown_type(_OURS)
         if isinstance(found, Response):
-            taker = self._pages.taker(found)
-            return taker if self._guard is None else gate(self._guard, head, None, taker, self._pages)
-        taker = found.answerer(head, *found.parts)
-        return taker if self._guard is None else gate(self._guard, head, found, taker, self._pages)
+            taker, route = self._pages.taker(found), None
+        else:
+            taker, route = found.answerer(head, *found.parts), found
+        return taker if self._guard is None else gate(self._guard, head, route, taker, self._pages)
 
     def handle_fault(self, fault: Fault, exchange: Exchange) -> None:
         """Answer what could not be read as a request."""
@@ -75,3 +81,12 @@ class App:
         self._recorder.record_refused(
             fault.status, identity, fault.method, fault.path, exchange.client, len(response.body), fault.detail
         )
+
+
+def _unknown_type(content_type: bytes) -> Response:
+    """The answer to a type that no client may send, in the words for those that nobody reads."""
+    try:
+        raise AssertionError(f"{form_of(content_type.decode('latin-1'))} is a form that clients send")
+    except UnsupportedContentType as error:
+        refused = problem(error, None)
+        return Response(refused.status, refused.body, refused.content_type)
