@@ -139,6 +139,25 @@ TABLE = [
     # more than wanted
     ("one too many is taken out of the table", "6", 1, seen("6:ready 6:ready", "6:1,2", stable="6"), to("6", 1)),
     ("and then drained", "6", 1, seen("6:ready 6:ready", "6:1", stable="6"), Drain(2)),
+    # sleep
+    ("an endpoint that sleeps starts nothing", "6", 0, seen(), None),
+    ("to sleep, it leaves the table first", "6", 0, seen("6:ready", "6:1", stable="6"), Publish(())),
+    ("and is not drained before all know", "6", 0, seen("6:ready", stable="6", acknowledged=False), None),
+    ("then it is drained", "6", 0, seen("6:ready", stable="6"), Drain(1)),
+    ("one after the other", "6", 0, seen("6:draining 6:ready", stable="6"), Drain(2)),
+    ("what is still starting is stopped", "6", 0, seen("6:ready 6:starting", "6:1", acknowledged=False), Publish(())),
+    ("at once", "6", 0, seen("6:ready 6:starting", stable="6", acknowledged=False), Stop(2)),
+    ("a swap goes to sleep whole", "7", 0, seen("6:ready 7:starting", stable="6"), Drain(1)),
+    ("what it was is remembered", "6", 0, seen("6:draining", stable="6"), None),
+    ("a dead replica of a sleeper is not replaced", "6", 0, seen(stable="6", crashes={"6": Crashes(9, 0.0)}), None),
+    ("a silent source does not wake it", None, 0, seen(stable="6"), None),
+    ("a veto neither", "7", 0, seen(stable="6", vetoed=["7"]), None),
+    ("awake again, what was stable starts", "6", 1, seen(stable="6"), Start("6")),
+    ("also where the source is silent", None, 1, seen(stable="6"), Start("6")),
+    ("also beside one that still drains", "6", 1, seen("6:draining", stable="6"), Start("6")),
+    ("awake before it was drained, it serves on", "6", 1, seen("6:ready", stable="6"), to("6", 1)),
+    ("another version was wanted meanwhile: the stable one first", "7", 1, seen(stable="6"), Start("6")),
+    ("and the new one beside it", "7", 1, seen("6:starting", stable="6"), Start("7")),
 ]
 
 

@@ -1,204 +1,23 @@
 """plan() in thousands of random histories: safe at each step, and done once the world calms down."""
 
-from dataclasses import dataclass, field
-
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rollout_world import BROKEN, EVENTS, VERSIONS, World, happen
 
-from podium.domain.lifecycle import ReplicaState, advance
-from podium.domain.rollout import (
-    Desired,
-    Drain,
-    Failure,
-    Journal,
-    Observed,
-    Publish,
-    Replica,
-    Settle,
-    Start,
-    Stop,
-    goal,
-    note_end,
-    note_settled,
-    note_wanted,
-    plan,
-)
+from podium.domain.lifecycle import ReplicaState
+from podium.domain.rollout import Desired, goal
 from podium.domain.traffic import Target
-
-BROKEN = {"4", "5"}  # these versions never load
-VERSIONS = ["1", "2", "3", "4", "5"]
-
-
-@dataclass
-class Process:
-    version: str
-    state: ReplicaState = ReplicaState.STARTING
-    ready_at: float = 0.0
-
-
-@dataclass
-class World:
-    """A machine to roll out on: processes and gateways that die and answer when the history says so."""
-
-    replicas: int
-    now: float = 0.0
-    wanted: str | None = None
-    processes: dict[int, Process] = field(default_factory=dict)
-    targets: tuple[Target, ...] = ()
-    epoch: int = 0
-    gateways: list[tuple[int, tuple[Target, ...]]] = field(default_factory=lambda: [(0, ()), (0, ())])
-    journal: Journal = field(default_factory=Journal)
-    last_id: int = 0
-
-    def seen(self) -> Observed:
-        replicas = tuple(Replica(i, p.version, p.state) for i, p in self.processes.items() if not p.state.is_over)
-        acknowledged = all(epoch == self.epoch for epoch, _ in self.gateways)
-        return Observed(replicas, self.targets, acknowledged, self.journal, self.now)
-
-    def alive(self, *states: ReplicaState) -> list[int]:
-        return [i for i, p in self.processes.items() if p.state in states]
-
-    # ── what happens by itself
-
-    def want(self, version: str | None) -> None:
-        self.wanted = version
-        self.journal = note_wanted(self.journal, version)
-
-    def load(self, identity: int) -> None:
-        process = self.processes[identity]
-        if process.version in BROKEN:
-            self.die(identity)
-        else:
-            process.state = advance(process.state, ReplicaState.READY)
-            process.ready_at = self.now
-
-    def die(self, identity: int) -> None:
-        process = self.processes[identity]
-        was_draining = process.state is ReplicaState.DRAINING
-        ready_s = self.now - process.ready_at if process.state is ReplicaState.READY else None
-        process.state = advance(process.state, ReplicaState.FAILED)
-        if not was_draining:
-            routed = any(target.version == process.version for target in self.targets)
-            failure = Failure("signal", "SIGKILL", self.now)
-            self.journal = note_end(self.journal, process.version, failure, ready_s, routed, self.now)
-
-    def drained(self, identity: int) -> None:
-        self.processes[identity].state = advance(self.processes[identity].state, ReplicaState.STOPPED)
-
-    def acknowledge(self, gateway: int) -> None:
-        self.gateways[gateway] = (self.epoch, self.targets)
-
-    # ── what the loop does
-
-    def step(self) -> bool:
-        """Ask for one action, check that it is safe, do it; False when there was none."""
-        seen, desired = self.seen(), Desired(self.wanted, self.replicas)
-        action = plan(desired, seen)
-        assert action == plan(desired, seen)
-        match action:
-            case None:
-                return False
-            case Start(version):
-                self._check_start(version, desired)
-                self.last_id += 1
-                self.processes[self.last_id] = Process(version)
-            case Publish(targets):
-                self._check_publish(targets, desired)
-                self.targets, self.epoch = targets, self.epoch + 1
-            case Settle(version):
-                assert seen.is_acknowledged
-                assert all({t.version for t in routed} == {version} for _, routed in self.gateways)
-                self.journal = note_settled(self.journal, version)
-            case Drain(identity):
-                self._check_drain(identity, desired)
-                self.processes[identity].state = advance(self.processes[identity].state, ReplicaState.DRAINING)
-            case Stop(identity):
-                assert self.processes[identity].version != goal(desired, self.journal) or self._surplus(identity)
-                self.processes[identity].state = advance(self.processes[identity].state, ReplicaState.STOPPED)
-        return True
-
-    def _check_start(self, version: str, desired: Desired) -> None:
-        assert version in {goal(desired, self.journal), self.journal.stable}
-        assert version not in self.journal.vetoed or version == self.journal.stable
-        running = [p for p in self.processes.values() if p.version == version and p.state in {"starting", "ready"}]
-        assert len(running) < self.replicas
-
-    def _check_publish(self, targets: tuple[Target, ...], desired: Desired) -> None:
-        for target in targets:
-            assert target.replicas
-            assert all(self.processes[i].state is ReplicaState.READY for i in target.replicas)
-            assert all(self.processes[i].version == target.version for i in target.replicas)
-            now_routed = {t.version for t in self.targets}
-            assert target.version in {goal(desired, self.journal), self.journal.stable} | now_routed
-        assert sum(target.weight for target in targets) == (100 if targets else 0)
-        if not targets:
-            # Nothing to route to: only because everything that served has died, never because of a plan.
-            serving = {self.journal.stable, *(t.version for t in self.targets)}
-            assert not any(p.version in serving for p in self.processes.values() if p.state is ReplicaState.READY)
-
-    def _check_drain(self, identity: int, desired: Desired) -> None:
-        for _, routed in self.gateways:
-            assert all(identity not in target.replicas for target in routed)
-        version = self.processes[identity].version
-        if version == self.journal.stable:
-            assert self._surplus(identity)
-
-    def _surplus(self, identity: int) -> bool:
-        mine = self.processes[identity]
-        same = [p for p in self.processes.values() if p.version == mine.version and p.state in {"starting", "ready"}]
-        return len(same) > self.replicas
-
-    def calm_down(self) -> None:
-        """Everything answers, nothing dies any more; the loop must come to rest soon."""
-        for _ in range(120):
-            self.step()
-            for gateway in range(len(self.gateways)):
-                self.acknowledge(gateway)
-            for identity in self.alive(ReplicaState.STARTING):
-                self.load(identity)
-            for identity in self.alive(ReplicaState.DRAINING):
-                self.drained(identity)
-            self.now += 1.0
-        assert plan(Desired(self.wanted, self.replicas), self.seen()) is None, "the loop never comes to rest"
-
-
-EVENTS = st.one_of(
-    st.tuples(st.just("want"), st.sampled_from([*VERSIONS, None])),
-    st.tuples(st.sampled_from(["load", "die", "drained", "gateway dies", "acknowledge"]), st.integers(0, 9)),
-    st.tuples(st.just("step"), st.integers(1, 6)),
-    st.tuples(st.just("time"), st.sampled_from([0.1, 1.0, 7.0, 61.0])),
-)
-
-
-def happen(world: World, event: str, value) -> None:
-    """Let one thing happen; one that has no subject is left out."""
-    choose = {
-        "load": (world.load, world.alive(ReplicaState.STARTING)),
-        "die": (world.die, world.alive(ReplicaState.STARTING, ReplicaState.READY, ReplicaState.DRAINING)),
-        "drained": (world.drained, world.alive(ReplicaState.DRAINING)),
-        "acknowledge": (world.acknowledge, [0, 1]),
-        # A gateway that died comes back with the table of now.
-        "gateway dies": (world.acknowledge, [0, 1]),
-    }
-    if event == "want":
-        world.want(value)
-    elif event == "time":
-        world.now += value
-    elif event == "step":
-        for _ in range(value):
-            world.step()
-    elif choose[event][1]:
-        act, subjects = choose[event]
-        act(subjects[value % len(subjects)])
 
 
 @settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.integers(1, 3), st.lists(EVENTS, max_size=60), st.sampled_from(VERSIONS))
+@given(st.integers(0, 3), st.lists(EVENTS, max_size=60), st.sampled_from(VERSIONS))
 def test_any_history_is_safe_and_ends_at_what_is_wanted(replicas, history, last):
-    """Broken versions, failing starts, crashes, moves mid-swap, dying gateways; `World.step` checks the laws."""
+    """Broken versions, failing starts, crashes, sleep, moves mid-swap, dying gateways; `World.step` checks the laws."""
     world = World(replicas)
     for event, value in history:
         happen(world, event, value)
+    world.scale(max(replicas, 1))
+    replicas = world.replicas
     world.want("another")  # lifts the veto of a good version that was killed while it loaded
     world.want(last)
     world.calm_down()
@@ -210,6 +29,23 @@ def test_any_history_is_safe_and_ends_at_what_is_wanted(replicas, history, last)
     assert world.targets == (() if aim is None else (Target(aim, 100, tuple(sorted(ready))),))
     assert len(ready) == (0 if aim is None else replicas)
     assert world.alive(ReplicaState.STARTING, ReplicaState.DRAINING) == []
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.integers(0, 3), st.lists(EVENTS, max_size=40))
+def test_any_history_can_be_sent_to_sleep_and_woken(replicas, history):
+    """Asleep nothing runs and nothing is routed to, and what was stable is still known; awake it serves again."""
+    world = World(replicas)
+    for event, value in history:
+        happen(world, event, value)
+    stable = world.journal.stable
+
+    world.scale(0)
+    world.calm_down()
+    assert (world.targets, world.seen().replicas, world.journal.stable) == ((), (), stable)
+    world.scale(1)
+    world.calm_down()
+    assert stable is None or [target.weight for target in world.targets] == [100]
 
 
 @settings(max_examples=200, deadline=None)
