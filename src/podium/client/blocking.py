@@ -95,12 +95,14 @@ class Client:
         version: str | None = None,
         params: Mapping[str, Any] | None = None,
         deadline: float | None = None,
+        content_type: str = "application/json",
     ) -> Answer:
         """Ask for predictions and get the answer as it came: its bytes, who answered, and the request's id.
 
-        Arguments and errors are those of `predict`; `data` may also be bytes, a JSON body that goes as it is.
+        Arguments and errors are those of `predict`; `data` may also be bytes, a body of this
+        `content_type` that goes as it is.
         """
-        call = Call(self._place, data, model, version, params)
+        call = Call(self._place, data, model, version, params, content_type)
         return call.answer_of(self._ask(call.request(), deadline))
 
     def ready(self, model: str | None = None, deadline: float | None = None) -> bool:

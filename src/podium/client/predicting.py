@@ -18,6 +18,7 @@ class Call:
         model: Which one.
         version: Which one of that.
         params: The model's params.
+        content_type: Of data that is bytes.
     """
 
     place: Place
@@ -25,6 +26,7 @@ class Call:
     model: str | None = None
     version: str | None = None
     params: Mapping[str, Any] | None = field(default=None, repr=False)
+    content_type: str = "application/json"
 
     def request(self) -> Request:
         """What is sent.
@@ -33,11 +35,11 @@ class Call:
             InvalidInput: The data has no form in the protocol.
             Misconfigured: A version without its model.
         """
-        from podium.client.values import request_of
-
         path = self.place.invocations(self.model, self.version)
         if isinstance(self.data, bytes) and self.params is None:
-            return self.place.request(path, self.data)
+            return self.place.request(path, self.data, self.content_type)
+        from podium.client.values import request_of
+
         return self.place.request(path, request_of(self.data, self.params))
 
     def answer_of(self, received: Received) -> Answer:
