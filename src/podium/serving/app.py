@@ -7,6 +7,7 @@ from podium.errors import BodyTooLarge, UnsupportedContentType
 from podium.protocols import tensors
 from podium.protocols.mlflow.content_types import form_of
 from podium.protocols.mlflow.problems import problem
+from podium.protocols.open_inference.problems import as_error, speaks
 from podium.serving.pages import Finder, Pages, Paths, Taker
 from podium.serving.recording import Recorder
 from podium.web.handling import Exchange
@@ -52,14 +53,14 @@ class App:
             if on_leave is not None:
                 on_leave()
             failed = problem(error, None)
-            exchange.answer(Response(failed.status, failed.body, failed.content_type))
+            exchange.answer(_in_words_of(head.path, Response(failed.status, failed.body, failed.content_type)))
 
     def _find(self, head: Head) -> Response | Taker:
         if head.headers.get(b"content-type") == _OURS:
             # What gateway and worker say to each other is no client's to say: this is where every request of one begins.
-            return _unknown_type(_OURS)
+            return _in_words_of(head.path, _unknown_type(_OURS))
         found = self._routes.find(head.method, head.path, head.query)
-        return found if isinstance(found, Response) else found.answerer(head, *found.parts)
+        return _in_words_of(head.path, found) if isinstance(found, Response) else found.answerer(head, *found.parts)
 
     def handle_fault(self, fault: Fault, exchange: Exchange) -> None:
         """Answer what could not be read as a request."""
@@ -68,6 +69,7 @@ class App:
             response = Response(too_large.status, too_large.body, too_large.content_type)
         else:
             response = detail(fault.status, fault.detail)
+        response = _in_words_of(fault.path, response)
         identity = self._pages.ids.new()
         retry = (("retry-after", "1"),) if fault.status == 503 else ()
         headers = header_lines(("x-request-id", identity), *retry) + fault.headers
@@ -84,3 +86,10 @@ def _unknown_type(content_type: bytes) -> Response:
     except UnsupportedContentType as error:
         refused = problem(error, None)
         return Response(refused.status, refused.body, refused.content_type)
+
+
+def _in_words_of(path: str, response: Response) -> Response:
+    """An error as the clients of the protocol that has this path know errors."""
+    if not speaks(path) or response.status < 400:
+        return response
+    return Response(response.status, as_error(response.body), headers=response.headers)

@@ -10,7 +10,7 @@ from podium.serving.standing import Standing
 from podium.web.handling import Exchange
 from podium.web.messages import Head, Request, Response, header_lines
 
-_QUIET = re.compile(r"/(ping|health|livez|readyz|metrics|status|version|models/[^/]+/ready|v2/health/(live|ready))")
+_QUIET = re.compile(r"/(ping|health|livez|readyz|metrics|status|version|(v2/)?models/[^/]+/ready|v2/health/(live|ready))")
 
 Taker = Callable[[Request, Exchange], None]
 """Takes a request to its answer."""
@@ -56,7 +56,6 @@ class Pages:
         page = self.page
         return {
             "/models/{name}/ready": page(standing.readiness_of),
-            "/v2/models/{name}": page(standing.metadata_of),
             "/ping": page(standing.readiness),
             "/health": page(standing.readiness),
             "/readyz": page(standing.readiness),
