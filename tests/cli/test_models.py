@@ -73,6 +73,23 @@ def test_register_prints_the_number_alone_and_tells_people_what_is_next(podium, 
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
 
 
+def test_show_says_what_a_version_takes_and_gives(podium, model):
+    inputs = '[{"type": "double", "name": "amount", "required": true}]'
+    (model / "MLmodel").write_text(
+        f"flavors:\n  python_function: {{}}\n  sklearn: {{}}\nsignature:\n  inputs: '{inputs}'\n  outputs: null\n"
+    )
+    podium("register", model, "fraud")
+
+    told, document = podium("show", "fraud", "--version", "1").out, podium("show", "fraud", "--version", "1", "--json").json
+
+    assert "python_function, sklearn" in told
+    assert "amount" in told
+    assert (document["flavors"], document["signature"]) == (
+        ["python_function", "sklearn"],
+        {"inputs": json.loads(inputs), "outputs": None, "params": None},
+    )
+
+
 def test_register_with_json_prints_one_document_and_says_nothing(podium, model):
     ran = podium("register", model, "fraud", "--json")
 

@@ -151,3 +151,14 @@ def test_a_models_metadata_names_what_answers_and_how_that_was_proven(server, un
         "runtime": "by itself", "proof": None,
     }  # fmt: skip
     assert server.get("/v2/models/nobody").status == 404
+
+
+@pytest.mark.parametrize("path", ["/invocations", "/models/iris/invocations"])
+def test_no_client_speaks_as_one_of_our_own_processes(server, path):
+    """The type of bodies between gateway and worker is one that nobody reads, in MLflow's words."""
+    answer = server.ask("POST", path, b"\0\0\0\0", {"Content-Type": "application/x-podium-tensors"})
+
+    assert (answer.status, answer.headers["content-type"]) == (415, "text/plain; charset=utf-8")
+    assert b"This predictor only supports the following content types" in answer.body
+    server.workers[0].serve()
+    assert server.score().status == 200

@@ -14,12 +14,14 @@ import getpass
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from podium.artifacts.contract import Stored
 from podium.artifacts.derived import Derived, conversions_of
 from podium.artifacts.local import LocalArtifacts
 from podium.domain.references import FolderRef, ModelRef, parse_reference
+from podium.domain.signature import Signature
 from podium.domain.stages import Stage
 from podium.errors import InvalidModel, NotFound
 from podium.models.code_needs import code_needs
@@ -32,6 +34,21 @@ from podium.registry.search import Page
 from podium.registry.service import RegistryService
 from podium.registry.sqlite import SqliteStore
 from podium.settings.home import Home, find_home
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a version's folder says of the model in it.
+
+    Args:
+        flavors: Names, as its MLmodel file has them.
+        signature: None where it has none.
+        needs_code: What loading it would run of what its author put into it, as sentences.
+    """
+
+    flavors: tuple[str, ...]
+    signature: Signature | None
+    needs_code: tuple[str, ...]
 
 
 class Registry:
@@ -75,13 +92,16 @@ class Registry:
             return self._service.register(found.folder, name, str(reference), description, tags)
         return self._service.register_digest(found.digest, name, str(model), description, tags)
 
-    def code_needs(self, version: Version) -> list[str] | None:
-        """What loading a version would run of what its author put into it, as sentences; None where its files are gone."""
+    def contents(self, version: Version) -> Contents | None:
+        """What a version's folder holds; None where its files are gone or are no model any more."""
         try:
             folder = LocalArtifacts(self.home.artifacts).locate(version.digest)
-            return [str(need) for need in code_needs(folder, read_mlmodel(folder)) if need.is_code]
+            mlmodel = read_mlmodel(folder)
+            needs = tuple(str(need) for need in code_needs(folder, mlmodel) if need.is_code)
+            signature = Signature.from_dict(mlmodel["signature"]) if mlmodel.get("signature") else None
         except (NotFound, InvalidModel):
             return None
+        return Contents(tuple(mlmodel["flavors"]), signature, needs)
 
     def conversions(self, version: Version) -> list[Derived]:
         """What was made of a version by `podium models accelerate`, accepted ones first, each with its proof."""

@@ -1,5 +1,6 @@
 """How models, versions, moves and changes look: one JSON form for programs, one table for people."""
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from podium.registry.resolve import Resolved
 from podium.settings.home import find_home
 
 if TYPE_CHECKING:
+    from podium.api.registering import Contents
     from podium.artifacts.derived import Derived
 
 _LIVE = (Stage.PRODUCTION, Stage.STAGING)
@@ -76,16 +78,33 @@ def show_model(model: RegisteredModel, versions: Sequence[Version], as_json: boo
         next_command(f"podium models promote {shlex.quote(model.name)} {versions[-1].version}")
 
 
-def show_version(
-    version: Version, code_needs: Sequence[str] | None, conversions: Sequence["Derived"], as_json: bool
-) -> None:
-    """One version, what loading it runs (None where its files are gone), and what it was converted to."""
-    document = {**version_json(version), "needs_code": None if code_needs is None else list(code_needs)}
+def show_version(version: Version, contents: "Contents | None", conversions: Sequence["Derived"], as_json: bool) -> None:
+    """One version, what its folder holds (None where its files are gone), and what it was converted to."""
     if as_json:
-        print_json({**document, "conversions": [conversion_json(each) for each in conversions]})
+        held = _contents_json(contents)
+        print_json({**version_json(version), **held, "conversions": [conversion_json(each) for each in conversions]})
         return
-    needs = "its files are gone" if code_needs is None else "; ".join(code_needs) or "no"
-    show_facts({**document, "needs_code": needs, "runtime": _runtimes(conversions)})
+    show_facts({**version_json(version), **_contents_told(contents), "runtime": _runtimes(conversions)})
+
+
+def _contents_json(contents: "Contents | None") -> dict[str, Any]:
+    if contents is None:
+        return {"flavors": None, "signature": None, "needs_code": None}
+    signature = contents.signature
+    parts = {} if signature is None else {name: part and json.loads(part) for name, part in signature.to_dict().items()}
+    return {"flavors": list(contents.flavors), "signature": parts or None, "needs_code": list(contents.needs_code)}
+
+
+def _contents_told(contents: "Contents | None") -> dict[str, Any]:
+    if contents is None:
+        return {"flavors": "its files are gone", "needs_code": "its files are gone"}
+    signature = contents.signature
+    parts = {"inputs": "not said", "outputs": "not said"}
+    if signature is not None:
+        parts = {"inputs": str(signature.inputs or "not said"), "outputs": str(signature.outputs or "not said")}
+        if signature.params:
+            parts["params"] = ", ".join(map(str, signature.params))
+    return {"flavors": ", ".join(contents.flavors), **parts, "needs_code": "; ".join(contents.needs_code) or "no"}
 
 
 def conversion_json(conversion: "Derived") -> dict[str, Any]:

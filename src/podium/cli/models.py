@@ -181,7 +181,7 @@ def show(name: str, version: int | None, as_json: bool) -> None:
     registry = Registry()
     if version is not None:
         shown = registry.version(name, version)
-        show_version(shown, registry.code_needs(shown), registry.conversions(shown), as_json)
+        show_version(shown, registry.contents(shown), registry.conversions(shown), as_json)
     else:
         show_model(registry.model(name), registry.versions(name), as_json)
 

@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Iterable
 
-from podium.errors import BodyTooLarge
+from podium.errors import BodyTooLarge, UnsupportedContentType
+from podium.protocols import tensors
+from podium.protocols.mlflow.content_types import form_of
 from podium.protocols.mlflow.problems import problem
 from podium.serving.pages import Finder, Pages, Paths, Taker
 from podium.serving.recording import Recorder
@@ -12,6 +14,7 @@ from podium.web.messages import Fault, Head, Request, Response, header_lines
 from podium.web.routes import Routes, detail
 
 _log = logging.getLogger("podium.gateway")
+_OURS = tensors.CONTENT_TYPE.encode()
 
 
 class App:
@@ -52,6 +55,9 @@ class App:
             exchange.answer(Response(failed.status, failed.body, failed.content_type))
 
     def _find(self, head: Head) -> Response | Taker:
+        if head.headers.get(b"content-type") == _OURS:
+            # What gateway and worker say to each other is no client's to say: this is where every request of one begins.
+            return _unknown_type(_OURS)
         found = self._routes.find(head.method, head.path, head.query)
         return found if isinstance(found, Response) else found.answerer(head, *found.parts)
 
@@ -69,3 +75,12 @@ class App:
         self._recorder.record_refused(
             fault.status, identity, fault.method, fault.path, exchange.client, len(response.body), fault.detail
         )
+
+
+def _unknown_type(content_type: bytes) -> Response:
+    """The answer to a type that no client may send, in the words for those that nobody reads."""
+    try:
+        raise AssertionError(f"{form_of(content_type.decode('latin-1'))} is a form that clients send")
+    except UnsupportedContentType as error:
+        refused = problem(error, None)
+        return Response(refused.status, refused.body, refused.content_type)

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Protocol, Union
 
 from podium.domain.batching import Dispatch, Wait, decide
 
@@ -17,19 +17,37 @@ Item = Union["Job", "Group"]
 _MAX_KEYS = 1024
 
 
+class Writer(Protocol):
+    """Makes a response's body of a prediction.
+
+    Attributes:
+        content_type: Of what it writes.
+    """
+
+    content_type: str
+
+    def write(self, output: Any) -> bytes:
+        """The body.
+
+        Raises:
+            UnencodableOutput: The prediction has no form there.
+        """
+
+
 class Job:
     """One request that was decoded and waits to be run.
 
     Attributes:
         rows: 1 where the input is not made of rows.
+        writer: Writes its answer; None for MLflow's JSON.
         merge_key: A small number for each different key, so that comparing is cheap; None merges with nobody.
     """
 
     requests = 1
 
     __slots__ = (
-        "arrived_ns", "data", "deadline_ns", "id", "is_enveloped", "link", "merge_key", "params", "request_id", "rows",
-        "size_bytes",
+        "arrived_ns", "data", "deadline_ns", "id", "is_enveloped", "link", "merge_key", "params", "request_id",
+        "rows", "size_bytes", "writer",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +62,7 @@ class Job:
         self.data: Any = None
         self.params: dict[str, Any] | None = None
         self.is_enveloped = True
+        self.writer: Writer | None = None
         self.rows = 1
         self.merge_key: int | None = None
 

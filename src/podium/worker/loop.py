@@ -13,7 +13,10 @@ from podium.domain.batching import BatchPolicy, LatencyModel, Previous, Wait
 from podium.domain.busy_wait import BusyWait
 from podium.errors import DeadlineExceeded
 from podium.models.predictor import Predictor
+from podium.protocols import tensors
 from podium.protocols.mlflow.codec import codec_for
+from podium.protocols.tensor_inputs import TensorReader
+from podium.protocols.tensor_outputs import TensorWriter
 from podium.transport import frames
 from podium.transport.board import BoardWriter
 from podium.transport.frames import BrokenFrame, Frame, Request
@@ -58,6 +61,8 @@ class Loop:
     ) -> None:
         self._predictor = predictor
         self._codec = codec_for(predictor.signature, predictor.dialect)
+        self._tensors = TensorReader(predictor.signature)
+        self._tensor_writer = TensorWriter(predictor.signature)
         self._runner = runner
         self._board = board
         self._mailbox = mailbox
@@ -236,9 +241,15 @@ class Loop:
     def _decode(self, job: Job, request: Request) -> bool:
         """Decode and enforce on arrival, each request alone; False where it was answered with its problem."""
         try:
-            decoded = self._codec.decode(request.body, request.content_type)
-            job.is_enveloped = decoded.is_enveloped
-            job.data, job.params = self._predictor.enforce(decoded.data, decoded.params)
+            # Ours alone: gateways refuse it from clients (`serving/app.py`).
+            if request.content_type == tensors.CONTENT_TYPE:
+                job.writer = self._tensor_writer
+                data, params = self._tensors.read(request.body)
+            else:
+                decoded = self._codec.decode(request.body, request.content_type)
+                job.is_enveloped = decoded.is_enveloped
+                data, params = decoded.data, decoded.params
+            job.data, job.params = self._predictor.enforce(data, params)
             rows = count_rows(job.data)
             if rows is not None:
                 job.rows = rows

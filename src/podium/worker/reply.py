@@ -34,13 +34,14 @@ NO_PREDICTION = Cost()
 def answer(job: Job, output: Any, cost: Cost, dialect: Dialect) -> None:
     """Send a prediction; one that has no form in the protocol becomes this request's problem and nobody else's."""
     try:
-        body = encode(output, job.is_enveloped, dialect)
+        writer = job.writer
+        body = encode(output, job.is_enveloped, dialect) if writer is None else writer.write(output)
         if len(body) > DEFAULT_LIMIT - _FRAME_ROOM:
-            raise UnencodableOutput(f"The prediction has {len(body)} bytes as JSON; the limit is {DEFAULT_LIMIT}.")
+            raise UnencodableOutput(f"The prediction has {len(body)} bytes when written; the limit is {DEFAULT_LIMIT}.")
     except BaseException as error:  # noqa: BLE001 - objects of the model's own are asked for their values here
         refuse(job, error, cost)
         return
-    _send(job, _OK, _JSON, body, cost)
+    _send(job, _OK, _JSON if writer is None else writer.content_type, body, cost)
 
 
 def answer_groups(groups: Sequence[Group], output: Any, cost: Cost, dialect: Dialect) -> None:

@@ -1,0 +1,210 @@
+"""What a model returned as named tensors, whatever it returned.
+
+    an array            one tensor, of its own datatype and shape; a single value has shape [1]
+    a frame, a series   a tensor of shape [rows, 1] for each column
+    a dict              a tensor for each value, by its key
+    a list              as numpy makes an array of it; objects with the same keys as a frame of them
+    anything else       BYTES: text as it is, other values as JSON text
+
+Text is UTF-8; what is missing is the empty text, and NaN among numbers. Dates and times are ISO 8601 text. An output is
+called as the signature calls it, `output` where it gives no name.
+"""
+
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from podium.domain.conversions import MOST_EXACT
+from podium.domain.dialect import Dialect
+from podium.domain.frames import is_frame, is_table
+from podium.domain.signature import ColumnSchema, Signature
+from podium.errors import UnencodableOutput
+from podium.protocols.mlflow.encoding import encode
+from podium.protocols.tensor_inputs import NUMPY_OF
+from podium.protocols.tensors import BYTES, CONTENT_TYPE, Tensor, encode_tensors, join_bytes
+
+UNNAMED = "output"
+"""What an only output without a name is called, and columns without one begin with."""
+
+_DATATYPES: Mapping[str, str] = {dtype.str.lstrip("<|"): name for name, dtype in NUMPY_OF.items()}
+_AS_NULL = Dialect(nan="null")
+_TWO_AXES = 2
+_MISSING = ("NaTType", "NAType")
+
+
+class TensorWriter:
+    """Writes bodies of `protocols/tensors.py` for one signature."""
+
+    __slots__ = ("_names",)
+
+    content_type = CONTENT_TYPE
+
+    def __init__(self, signature: Signature | None) -> None:
+        schema = None if signature is None else signature.outputs
+        if schema is None:
+            self._names = [UNNAMED]
+        elif isinstance(schema, ColumnSchema):
+            self._names = [
+                f"{UNNAMED}-{i}" if each.name is None else str(each.name) for i, each in enumerate(schema.columns)
+            ]
+        else:
+            self._names = [each.name or UNNAMED for each in schema.tensors]
+
+    def write(self, output: Any) -> bytes:
+        """The body for a prediction.
+
+        Raises:
+            UnencodableOutput: A part of it has no form in JSON either, or two parts have one name.
+        """
+        tensors = self._tensors(output)
+        names = [each.name for each in tensors]
+        if len(set(names)) != len(names):
+            raise UnencodableOutput("The model returned several outputs of one name.")
+        return encode_tensors(tensors)
+
+    def _tensors(self, output: Any) -> list[Tensor]:
+        if is_table(output):
+            return self._of_frame(output)
+        if isinstance(output, Mapping):
+            return [_of_values(str(name), value) for name, value in output.items()]
+        if isinstance(output, list | tuple) and (records := _records(output)) is not None:
+            return [_of_values(name, values, is_column=True) for name, values in records.items()]
+        array = _as_array(output)
+        if len(self._names) > 1 and array.ndim == _TWO_AXES and array.shape[1] == len(self._names):
+            return [_tensor(name, array[:, i : i + 1]) for i, name in enumerate(self._names)]
+        return [_tensor(self._names[0] if len(self._names) == 1 else UNNAMED, array)]
+
+    def _of_frame(self, output: Any) -> list[Tensor]:
+        if not is_frame(output):
+            name = self._names[0] if output.name is None or len(self._names) == 1 else str(output.name)
+            return [_of_column(name, output)]
+        names = [str(label) for label in output.columns]
+        if len(names) == len(self._names) and not _has_names(output.columns):
+            names = self._names
+        elif not _has_names(output.columns):
+            names = [f"{UNNAMED}-{name}" for name in names]
+        return [_of_column(name, output.iloc[:, i]) for i, name in enumerate(names)]
+
+
+def _has_names(columns: Any) -> bool:
+    return any(isinstance(label, str) for label in columns)
+
+
+def _records(rows: Sequence[Any]) -> dict[str, list[Any]] | None:
+    """Rows that are objects with the same keys, as columns."""
+    first = rows[0] if rows else None
+    if not isinstance(first, dict) or not first:
+        return None
+    keys = list(first)
+    if not all(isinstance(row, dict) and list(row) == keys for row in rows):
+        return None
+    return {str(key): [row[key] for row in rows] for key in keys}
+
+
+def _of_values(name: str, value: Any, is_column: bool = False) -> Tensor:
+    if is_frame(value):
+        value = value.to_numpy()
+    elif is_table(value):
+        return _of_column(name, value)
+    array = _as_array(value)
+    return _tensor(name, array.reshape(-1, 1) if is_column and array.ndim == 1 else array)
+
+
+def _of_column(name: str, column: Any) -> Tensor:
+    """A column of a frame; pandas' own types as numpy's, a missing number as NaN."""
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype):
+        values = _as_array(column.to_numpy())
+    elif getattr(dtype, "kind", "O") in "biuf":
+        plain = np.dtype(getattr(dtype, "numpy_dtype", "f8"))
+        values = column.to_numpy(dtype=plain) if not column.hasnans else column.to_numpy(dtype="f8", na_value=np.nan)
+    else:
+        values = _as_array(column.tolist())
+    return _tensor(name, values.reshape(-1, 1) if values.ndim == 1 else values)
+
+
+def _as_array(value: Any) -> "np.ndarray[Any, Any]":
+    """Numbers and truth values as an array of them; all else as objects, one for each value along the first axis."""
+    if isinstance(value, np.ndarray):
+        array = value if value.ndim else value.reshape(1)
+        if array.dtype != object:
+            return array
+        plain = _as_array(array.ravel().tolist())
+        return plain.reshape(array.shape) if plain.size == array.size and plain.dtype.kind in "biuf" else array
+    if is_table(value):
+        return _as_array(value.to_numpy())
+    if not isinstance(value, list | tuple):
+        return _as_array([value])
+    kinds = _kinds(value)
+    if kinds == {str}:
+        return np.array(value, dtype=object)
+    is_gappy = len(kinds) > 1 and type(None) in kinds and kinds <= {float, int, type(None)}
+    if is_gappy and all(each is None or _is_double(each) for each in value):
+        return np.array(value, dtype=np.float64)  # numpy's NaN for None
+    if bool not in kinds or kinds == {bool}:
+        with contextlib.suppress(ValueError, OverflowError, TypeError):
+            array = np.array(value)
+            if array.dtype.kind in "biuf":
+                return array
+    cells = np.empty(len(value), dtype=object)
+    for position, each in enumerate(value):
+        cells[position] = each
+    return cells
+
+
+def _is_double(value: Any) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) <= MOST_EXACT)
+
+
+def _kinds(value: Any) -> set[type]:
+    """The types of what stands in nested lists; all kinds of text are one."""
+    kinds: set[type] = set()
+    for each in value:
+        if isinstance(each, list | tuple):
+            kinds |= _kinds(each)
+        else:
+            kinds.add(str if isinstance(each, str) else type(each))
+    return kinds
+
+
+def _tensor(name: str, array: "np.ndarray[Any, Any]") -> Tensor:
+    """An array as a tensor."""
+    if array.dtype == np.longdouble:
+        array = array.astype(np.float64)
+    elif array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)
+    datatype = _DATATYPES.get(array.dtype.newbyteorder("<").str.lstrip("<|"))
+    if datatype is not None:
+        flat = np.ascontiguousarray(array, NUMPY_OF[datatype]).reshape(-1)
+        return Tensor(name, datatype, array.shape, flat.view(np.uint8).data)
+    kind = array.dtype.kind
+    if kind == "M":
+        cells: list[Any] = [_moment(text) for text in np.datetime_as_string(array).ravel().tolist()]
+    elif kind == "m":
+        cells = array.astype("timedelta64[us]").ravel().tolist()
+    else:
+        cells = array.ravel().tolist()
+    return Tensor(name, BYTES, array.shape, join_bytes(map(_cell, cells)))
+
+
+def _moment(text: str) -> str:
+    if text == "NaT":
+        return ""
+    return text.rstrip("0").removesuffix(".") if "." in text else text
+
+
+def _cell(value: Any) -> bytes:
+    """One value as an element of BYTES."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace")
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
+    if value is None or (isinstance(value, float | np.floating) and np.isnan(value)) or type(value).__name__ in _MISSING:
+        return b""
+    text = encode(value, is_enveloped=False, dialect=_AS_NULL)
+    if text[:1] == b'"':
+        return str(json.loads(text)).encode("utf-8", "replace")
+    return text
