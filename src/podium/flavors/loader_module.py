@@ -16,7 +16,7 @@ from podium.flavors.mlflow_shims import install, is_mlflow_importable
 
 
 class LoadedByModule:
-    """What a `_load_pyfunc` function returned: an object with the methods that MLmodel's predict_fn and predict_stream_fn name.
+    """What a `_load_pyfunc` function returned: an object with the methods that MLmodel names.
 
     Args:
         native: The object.

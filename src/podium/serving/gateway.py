@@ -169,7 +169,8 @@ class Gateway:
         # Nobody else needs the library.
         from podium.serving.grpc.door import make_door  # noqa: PLC0415
 
-        return make_door(self._settings, address, self._scoring, self.standing, self.asking, self._recorder)
+        parts = self._scoring, self._router, self.standing, self.asking, self._recorder
+        return make_door(self._settings, address, *parts)
 
     async def _close_door(self, door: "Door") -> None:
         await door.close(self._settings.drain_linger_s, max(0.0, self._ends() - time.monotonic()))

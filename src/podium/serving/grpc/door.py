@@ -21,6 +21,7 @@ from podium.serving.grpc.health import Health
 from podium.serving.grpc.messages import SERVICE, Messages
 from podium.serving.grpc.service import Service
 from podium.serving.recording import Recorder
+from podium.serving.router import Router
 from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
@@ -81,11 +82,17 @@ class Door:
 
 
 def make_door(
-    settings: GatewaySettings, address: str, scoring: Scoring, standing: Standing, asking: Asking, recorder: Recorder
+    settings: GatewaySettings,
+    address: str,
+    scoring: Scoring,
+    router: Router,
+    standing: Standing,
+    asking: Asking,
+    recorder: Recorder,
 ) -> Door:
     """The door of a gateway, not yet open."""
     messages = Messages()
-    service = Service(messages, scoring, standing, asking, recorder)
+    service = Service(messages, scoring, router, standing, asking, recorder)
     return Door(settings, address, service, Health(standing), messages)
 
 

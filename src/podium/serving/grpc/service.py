@@ -3,22 +3,24 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import grpc
 import msgspec
+from google.protobuf.message import DecodeError
 from grpc.aio import AbortError
 from grpc.aio import ServicerContext as Context
 
 from podium._version import __version__
 from podium.errors import PodiumError
-from podium.protocols.mlflow.problems import problem
 from podium.protocols.tensors import decode_tensors, encode_tensors
 from podium.serving.asking import Asking
 from podium.serving.grpc.calls import Call, Heads, Refused, address_of, code_of, refused_by
 from podium.serving.grpc.messages import METHODS, SERVICE, STREAMED, Messages
 from podium.serving.grpc.tensors import Asked, read_request, write_response
 from podium.serving.recording import Recorder
+from podium.serving.router import Router
 from podium.serving.scoring import Scoring
 from podium.serving.standing import Standing
 from podium.transport.messages import Answer
@@ -30,6 +32,8 @@ _INDEX_S = 30.0
 _VERSION = b"x-podium-version: "
 _EXTENSIONS = ("binary_tensor_data", "model_repository", "parameters")
 
+_UNREADABLE = Refused(grpc.StatusCode.INVALID_ARGUMENT, "The message cannot be read as the one that this method takes.")
+
 Method = Callable[[Any, Context], Awaitable[Any]]
 
 
@@ -39,16 +43,24 @@ class Service:
     Args:
         messages: The protocol's.
         scoring: Takes what is to be scored.
+        router: Knows which versions are served.
         standing: What the gateway says of itself.
         asking: Asks the supervisor, for the repository's methods.
         recorder: Counts what never becomes a scoring request.
     """
 
     def __init__(
-        self, messages: Messages, scoring: Scoring, standing: Standing, asking: Asking, recorder: Recorder
+        self,
+        messages: Messages,
+        scoring: Scoring,
+        router: Router,
+        standing: Standing,
+        asking: Asking,
+        recorder: Recorder,
     ) -> None:
         self._messages = messages
         self._scoring = scoring
+        self._router = router
         self._standing = standing
         self._asking = asking
         self._recorder = recorder
@@ -74,13 +86,15 @@ class Service:
     def _handler(self, name: str, method: Method) -> Any:
         taken, given = (getattr(self._messages, each) for each in METHODS[name])
         make = grpc.stream_stream_rpc_method_handler if name == STREAMED else grpc.unary_unary_rpc_method_handler
-        return make(method, taken.FromString, given.SerializeToString)
+        return make(method, partial(_parse, taken), given.SerializeToString)
 
     def _recorded(self, name: str, method: Method) -> Method:
         """The method, its errors told as statuses; what goes wrong is written down."""
 
         async def answer(request: Any, context: Context) -> Any:
             try:
+                if request is None:
+                    raise _UNREADABLE
                 return await method(request, context)
             except Refused as refused:
                 self._write_down(name, context, refused)
@@ -110,12 +124,14 @@ class Service:
         return self._messages.ServerMetadataResponse(name="podium", version=__version__, extensions=_EXTENSIONS)
 
     async def _model_ready(self, request: Any, _context: Context) -> Any:
+        self._check_version(request.name, request.version)
         response = self._standing.readiness_of(request.name)
         if response.status == 404:
             raise refused_by(response)
         return self._messages.ModelReadyResponse(ready=response.status == 200)
 
     async def _model_metadata(self, request: Any, _context: Context) -> Any:
+        self._check_version(request.name, request.version)
         response = self._standing.metadata_of(request.name)
         if response.status != 200:
             raise refused_by(response)
@@ -179,9 +195,14 @@ class Service:
     async def _infer(self, message: Any, context: Context) -> Any:
         call = Call(address_of(context.peer()), self._loop.create_future())
         try:
+            if message is None:
+                raise _UNREADABLE
+            if not message.model_name:
+                raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "Which model? Give model_name.")
             asked = read_request(message)
             head = self._infer_heads.of(context.invocation_metadata())
             request = Request(head, encode_tensors(asked.tensors, asked.params))
+            self._check_version(message.model_name, message.model_version)
             self._scoring.start(request, call, message.model_name)
             response = await call.answered
             return self._answer(message, asked, response)
@@ -191,15 +212,23 @@ class Service:
         except AbortError:
             raise
         except Refused as refused:
+            if not call.answered.done():  # else it is counted as what was answered
+                self._write_down("ModelInfer", context, refused)
             await refused.tell(context)
         except PodiumError as error:
-            unreadable = refused_by(_told(error))
+            unreadable = Refused(grpc.StatusCode.INVALID_ARGUMENT, error.message)
             self._write_down("ModelInfer", context, unreadable)
             await unreadable.tell(context)
         except Exception:  # noqa: BLE001 - one call's failure is nobody else's
             call.leave()
             _log.exception("answering ModelInfer failed")
             await Refused(grpc.StatusCode.INTERNAL, "Internal Server Error").tell(context)
+
+    def _check_version(self, name: str, version: str) -> None:
+        served = [target.version for target in self._router.table.endpoints.get(name, ())]
+        if version and served and version not in served:
+            known = ", ".join(served)
+            raise Refused(grpc.StatusCode.NOT_FOUND, f"No version {version} of {name} is served here; there is {known}.")
 
     def _answer(self, message: Any, asked: Asked, response: Response) -> Any:
         if response.status != 200:
@@ -221,13 +250,16 @@ class Service:
         return made
 
 
+def _parse(kind: Any, data: bytes) -> Any:
+    """The message, or None for bytes that are none: what a parser raises would reach the client, and say less."""
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        return None
+
+
 def _version_of(lines: bytes) -> str:
     start = lines.find(_VERSION)
     if start < 0:
         return ""
     return lines[start + len(_VERSION) : lines.find(b"\r\n", start)].decode("latin-1")
-
-
-def _told(error: PodiumError) -> Response:
-    found = problem(error)
-    return Response(found.status, found.body, found.content_type)

@@ -23,6 +23,7 @@ _FIELDS: Mapping[str, tuple[str, int]] = {
 
 _PACKED = frozenset({"BOOL", "FP32", "FP64"})
 _LENGTH_DELIMITED = 2
+_MOST_DIMENSIONS = 32  # numpy's, before its second version
 _DTYPES = {name: np.dtype(f"<{'u' if name[0] == 'U' else 'i'}{size}") for name, size in SIZES.items() if "INT" in name}
 
 
@@ -125,6 +126,8 @@ def _read_typed(entry: Any) -> bytes:
 
 
 def _check(name: str, datatype: str, shape: tuple[int, ...], size: int | None) -> None:
+    if len(shape) > _MOST_DIMENSIONS:
+        raise MalformedBody(f"Input {name!r}: shape has {len(shape)} dimensions; the most are {_MOST_DIMENSIONS}.")
     if size is None:
         count = math.prod(shape) if all(each >= 0 for each in shape) else 0
         size = count * SIZES.get(datatype, 4)
