@@ -20,6 +20,7 @@ from podium.fleet.sources import Wish
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
 from podium.serving.settings import GatewaySettings
+from podium.settings.access import AccessSettings
 from podium.settings.config_file import find_config, from_config
 from podium.settings.declared import settings_of
 from podium.settings.environments import EnvironmentSettings
@@ -30,7 +31,7 @@ from podium.settings.serve import EndpointSettings, ServeSettings
 
 _GRPC = {"grpc": "grpcio", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
 
-SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings)
+SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings, AccessSettings)
 
 
 def choose(
@@ -160,6 +161,7 @@ def _with_gateways(chosen: Chosen, order: ServerOrder) -> ServeSettings:
         timeout_s=chosen["serve.timeout"],
         drain_limit_s=chosen["serve.drain_timeout"],
         busy_wait_us=chosen["serve.busy_wait_us"],
+        access=AccessSettings(**chosen.fields(AccessSettings), key_file=str(order.home.keys)),
         access_log=str(access_log(order.home.logs / order.name)) if chosen["serve.access_log"] else None,
     )
     return dataclasses.replace(order.settings, gateway_settings=gateway.to_json())

@@ -22,7 +22,9 @@ from podium.errors import Unavailable
 from podium.serving.app import App
 from podium.serving.asking import Asking
 from podium.serving.control import Control
+from podium.serving.guarding import Guard
 from podium.serving.invocations import invocation_paths
+from podium.serving.knowing import KeysKnown
 from podium.serving.pages import Pages
 from podium.serving.recording import Recorder
 from podium.serving.replica import Replica
@@ -30,6 +32,7 @@ from podium.serving.router import Router
 from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
+from podium.settings.access import AccessSettings
 from podium.telemetry.access import AccessLog
 from podium.telemetry.slots import Slots
 from podium.transport.messages import Drained, ReplicaLost, ReplicaReleased, Started
@@ -62,6 +65,7 @@ class Gateway:
         connections: What it listens on itself.
         standing: What it says of itself.
         asking: Asks the supervisor.
+        guard: Decides who may pass; None where everybody may.
     """
 
     def __init__(
@@ -91,7 +95,8 @@ class Gateway:
         self.asking = Asking(loop, self._control.say)
         pages = Pages(self._scoring.ids, self._recorder)
         paths = [invocation_paths(self._scoring), pages.of_standing(self.standing)]
-        self.app = App(paths, pages, self._recorder, settings.max_body_bytes)
+        self.guard = guard_of(settings.access, self._router)
+        self.app = App(paths, pages, self._recorder, settings.max_body_bytes, self.guard)
         self.connections = Connections(loop, self.app, settings.limits)
         self._door = None if grpc_address is None else self._make_door(grpc_address)
 
@@ -184,6 +189,8 @@ class Gateway:
             self.connections.sweep()
             self._scoring.sweep(time.monotonic())
             self.asking.sweep(time.monotonic())
+            if self.guard is not None:
+                self.guard.sweep()
             if self._door is not None:
                 self._door.sweep()
             turn += 1
@@ -213,3 +220,11 @@ class Gateway:
         if settings.access_log is None:
             return None
         return AccessLog(Path(settings.access_log), settings.access_log_bytes, settings.access_log_keep)
+
+
+def guard_of(settings: AccessSettings, router: Router) -> Guard | None:
+    """Who decides of a gateway's requests, as it was set; None where nobody has to."""
+    if not settings.asks_who:
+        return None
+    ways = [KeysKnown(Path(settings.key_file))] if settings.requires_keys else []
+    return Guard(ways, lambda: router.table.default, frozenset(settings.open_pages), time.time)
