@@ -9,6 +9,7 @@ import msgspec
 from grpc.aio import ServicerContext
 
 from podium.protocols.tensors import CONTENT_TYPE
+from podium.web.handling import NO_TERMS
 from podium.web.messages import Head, Response
 
 _MOST_HEADS = 256
@@ -79,12 +80,13 @@ class Call:
         answered: The answer, once there is one.
     """
 
-    __slots__ = ("answered", "client", "on_leave")
+    __slots__ = ("answered", "client", "on_leave", "terms")
 
     date = b""
 
     def __init__(self, client: str, answered: asyncio.Future[Response]) -> None:
         self.client = client
+        self.terms = NO_TERMS
         self.on_leave: Callable[[], None] | None = None
         self.answered = answered
 

@@ -18,8 +18,10 @@ from podium.serving.asking import Asking
 from podium.serving.grpc import health
 from podium.serving.grpc.health import NAME as HEALTH
 from podium.serving.grpc.health import Health
+from podium.serving.grpc.keeping import Keeper
 from podium.serving.grpc.messages import SERVICE, Messages
 from podium.serving.grpc.service import Service
+from podium.serving.guarding import Guard
 from podium.serving.recording import Recorder
 from podium.serving.router import Router
 from podium.serving.scoring import Scoring
@@ -89,11 +91,12 @@ def make_door(
     standing: Standing,
     asking: Asking,
     recorder: Recorder,
+    guard: Guard | None,
 ) -> Door:
     """The door of a gateway, not yet open."""
-    messages = Messages()
-    service = Service(messages, scoring, router, standing, asking, recorder)
-    return Door(settings, address, service, Health(standing), messages)
+    messages, keeper = Messages(), Keeper(guard)
+    service = Service(messages, scoring, router, standing, asking, recorder, keeper)
+    return Door(settings, address, service, Health(standing, keeper), messages)
 
 
 def _described(messages: Messages) -> Any:

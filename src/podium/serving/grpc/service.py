@@ -13,10 +13,12 @@ from grpc.aio import AbortError
 from grpc.aio import ServicerContext as Context
 
 from podium._version import __version__
+from podium.domain.access import Need
 from podium.errors import PodiumError
 from podium.protocols.tensors import decode_tensors, encode_tensors
 from podium.serving.asking import Asking
 from podium.serving.grpc.calls import Call, Heads, Refused, address_of, code_of, refused_by
+from podium.serving.grpc.keeping import NEEDS, Keeper
 from podium.serving.grpc.messages import METHODS, SERVICE, STREAMED, Messages
 from podium.serving.grpc.tensors import Asked, read_request, write_response
 from podium.serving.recording import Recorder
@@ -47,6 +49,7 @@ class Service:
         standing: What the gateway says of itself.
         asking: Asks the supervisor, for the repository's methods.
         recorder: Counts what never becomes a scoring request.
+        keeper: Lets calls pass.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Service:
         standing: Standing,
         asking: Asking,
         recorder: Recorder,
+        keeper: Keeper,
     ) -> None:
         self._messages = messages
         self._scoring = scoring
@@ -64,8 +68,8 @@ class Service:
         self._standing = standing
         self._asking = asking
         self._recorder = recorder
-        self._heads = {name: Heads(f"/{SERVICE}/{name}") for name in METHODS}
-        self._infer_heads = self._heads["ModelInfer"]
+        self._keeper = keeper
+        self._heads = Heads(f"/{SERVICE}/ModelInfer")
         self._loop = asyncio.get_running_loop()
 
     def handlers(self) -> dict[str, Any]:
@@ -90,11 +94,13 @@ class Service:
 
     def _recorded(self, name: str, method: Method) -> Method:
         """The method, its errors told as statuses; what goes wrong is written down."""
+        heads = Heads(f"/{SERVICE}/{name}")
 
         async def answer(request: Any, context: Context) -> Any:
             try:
                 if request is None:
                     raise _UNREADABLE
+                self._keeper.admit(NEEDS[name], _model_of(request), heads.of(context.invocation_metadata()), context)
                 return await method(request, context)
             except Refused as refused:
                 self._write_down(name, context, refused)
@@ -199,8 +205,9 @@ class Service:
                 raise _UNREADABLE
             if not message.model_name:
                 raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "Which model? Give model_name.")
+            head = self._heads.of(context.invocation_metadata())
+            call.terms = self._keeper.admit(Need.SCORE, message.model_name, head, context)
             asked = read_request(message)
-            head = self._infer_heads.of(context.invocation_metadata())
             request = Request(head, encode_tensors(asked.tensors, asked.params))
             self._check_version(message.model_name, message.model_version)
             self._scoring.start(request, call, message.model_name)
@@ -256,6 +263,12 @@ def _parse(kind: Any, data: bytes) -> Any:
         return kind.FromString(data)
     except DecodeError:
         return None
+
+
+def _model_of(request: Any) -> str | None:
+    """Which model a request is for; None where it is for none."""
+    name: str | None = getattr(request, "name", None) or getattr(request, "model_name", None)
+    return name
 
 
 def _version_of(lines: bytes) -> str:
