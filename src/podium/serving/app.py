@@ -7,10 +7,10 @@ from podium.errors import BodyTooLarge, UnsupportedContentType
 from podium.protocols import tensors
 from podium.protocols.mlflow.content_types import form_of
 from podium.protocols.mlflow.problems import problem
-from podium.protocols.open_inference.problems import as_error, speaks
-from podium.serving.pages import Finder, Pages, Paths, Taker
+from podium.serving.guarding import Guard, gate
+from podium.serving.pages import Finder, Pages, Paths, Taker, in_words_of
 from podium.serving.recording import Recorder
-from podium.web.handling import Exchange
+from podium.web.handling import Arrival, Exchange
 from podium.web.messages import Fault, Head, Request, Response, header_lines
 from podium.web.routes import Routes, detail
 
@@ -26,26 +26,27 @@ class App:
         pages: Answers what no protocol takes.
         recorder: Counts what never becomes a scoring request.
         max_body_bytes: Named in the answer to a body that is larger.
+        guard: Decides who may pass; None lets everybody.
     """
 
-    def __init__(self, paths: Iterable[Paths], pages: Pages, recorder: Recorder, max_body_bytes: int) -> None:
+    def __init__(
+        self, paths: Iterable[Paths], pages: Pages, recorder: Recorder, max_body_bytes: int, guard: Guard | None = None
+    ) -> None:
+        self._guard = guard
         self._pages = pages
         self._recorder = recorder
         self._max_body_bytes = max_body_bytes
         table = [entry for each in paths for entry in each.items()]
         self._routes: Routes[Finder] = Routes(dict(table))
 
-    def handle(self, request: Request, exchange: Exchange) -> None:
+    def handle(self, request: Request, exchange: Arrival) -> None:
         """Answer a request; an error of ours is a 500 that names nothing, and a traceback in the log."""
         head = request.head
         try:
             found = head.memo
             if found is None:
                 found = head.memo = self._find(head)
-            if isinstance(found, Response):
-                self._pages.answer(request, exchange, found)
-            else:
-                found(request, exchange)
+            found(request, exchange)
         except Exception as error:  # noqa: BLE001
             _log.exception("answering %s %s failed", request.method, request.path)
             # Whatever took the request must not answer it a second time, when another may wait behind it.
@@ -53,14 +54,18 @@ class App:
             if on_leave is not None:
                 on_leave()
             failed = problem(error, None)
-            exchange.answer(_in_words_of(head.path, Response(failed.status, failed.body, failed.content_type)))
+            exchange.answer(in_words_of(head.path, Response(failed.status, failed.body, failed.content_type)))
 
-    def _find(self, head: Head) -> Response | Taker:
+    def _find(self, head: Head) -> Taker:
+        found = self._routes.find(head.method, head.path, head.query)
         if head.headers.get(b"content-type") == _OURS:
             # What gateway and worker say to each other is no client's to say: this is where every request of one begins.
-            return _in_words_of(head.path, _unknown_type(_OURS))
-        found = self._routes.find(head.method, head.path, head.query)
-        return _in_words_of(head.path, found) if isinstance(found, Response) else found.answerer(head, *found.parts)
+            found = _unknown_type(_OURS)
+        if isinstance(found, Response):
+            taker, route = self._pages.taker(found), None
+        else:
+            taker, route = found.answerer(head, *found.parts), found
+        return taker if self._guard is None else gate(self._guard, head, route, taker, self._pages)
 
     def handle_fault(self, fault: Fault, exchange: Exchange) -> None:
         """Answer what could not be read as a request."""
@@ -69,7 +74,7 @@ class App:
             response = Response(too_large.status, too_large.body, too_large.content_type)
         else:
             response = detail(fault.status, fault.detail)
-        response = _in_words_of(fault.path, response)
+        response = in_words_of(fault.path, response)
         identity = self._pages.ids.new()
         retry = (("retry-after", "1"),) if fault.status == 503 else ()
         headers = header_lines(("x-request-id", identity), *retry) + fault.headers
@@ -86,10 +91,3 @@ def _unknown_type(content_type: bytes) -> Response:
     except UnsupportedContentType as error:
         refused = problem(error, None)
         return Response(refused.status, refused.body, refused.content_type)
-
-
-def _in_words_of(path: str, response: Response) -> Response:
-    """An error as the clients of the protocol that has this path know errors."""
-    if not speaks(path) or response.status < 400:
-        return response
-    return Response(response.status, as_error(response.body), headers=response.headers)

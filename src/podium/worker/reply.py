@@ -98,7 +98,8 @@ def refuse(job: Job, error: BaseException, cost: Cost = NO_PREDICTION) -> None:
     found = problem(error, job.request_id or None)
     # MLflow calls a model that fails the client's fault; to other protocols it is the server's, if it was given rows.
     is_models_fault = job.writer is not None and job.rows > 0 and isinstance(error, PredictFailed) and found.status == 400
-    _send(job, 500 if is_models_fault else found.status, found.content_type, found.body, cost)
+    status = 500 if is_models_fault else found.status
+    _send(job, status, found.content_type, found.body, cost, is_fault=not isinstance(error, InvalidInput))
 
 
 def expire(job: Job, error: BaseException) -> None:
@@ -107,7 +108,7 @@ def expire(job: Job, error: BaseException) -> None:
     _send(job, found.status, found.content_type, found.body, NO_PREDICTION)
 
 
-def _send(job: Job, status: int, content_type: str, body: bytes, cost: Cost) -> None:
+def _send(job: Job, status: int, content_type: str, body: bytes, cost: Cost, is_fault: bool = False) -> None:
     queued_ns = cost.started_ns - job.arrived_ns if cost.started_ns else 0
     job.link.send(
         encode_reply(
@@ -121,6 +122,7 @@ def _send(job: Job, status: int, content_type: str, body: bytes, cost: Cost) -> 
                 queued_ns // 1000,
                 cost.predict_ns // 1000,
                 cost.is_first,
+                is_fault,
             )
         )
     )
