@@ -203,6 +203,11 @@ def note_wanted(journal: Journal, version: str | None) -> Journal:
     return replace(journal, wanted=version, vetoed={}, crashes=crashes)
 
 
+def note_retried(journal: Journal) -> Journal:
+    """Somebody asks for what is wanted once more: what did not load before is tried again."""
+    return replace(journal, vetoed={}) if journal.vetoed else journal
+
+
 def note_settled(journal: Journal, version: str) -> Journal:
     """Remember that every gateway routes to this version."""
     return replace(journal, stable=version)

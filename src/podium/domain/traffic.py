@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+_LISTED = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -28,12 +30,21 @@ class RoutingTable:
         endpoints: Public name to the versions that serve it; an endpoint with no target answers 503.
         default: The endpoint that `/invocations` without a model name goes to.
         hopeless: Endpoints that nothing will serve until something else is wanted; their requests need not wait.
+        asleep: Endpoints that nothing serves until somebody asks for them; who has a request for one says so.
     """
 
     epoch: int
     endpoints: Mapping[str, tuple[Target, ...]]
     default: str
     hopeless: frozenset[str] = frozenset()
+    asleep: frozenset[str] = frozenset()
+
+    @property
+    def listed(self) -> str:
+        """The first of the endpoints, for whoever asked for one that there is not."""
+        names = list(self.endpoints)
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        return f"These are: {', '.join(names[:_LISTED])}{more}." if names else "There is none."
 
     def pick(self, endpoint: str, key: int) -> Target | None:
         """The version for a request; the same key gets the same version while the weights stand.
@@ -60,6 +71,7 @@ def table_to_json(table: RoutingTable) -> dict[str, object]:
         "epoch": table.epoch,
         "default": table.default,
         "hopeless": sorted(table.hopeless),
+        "asleep": sorted(table.asleep),
         "endpoints": {
             name: [{"version": t.version, "weight": t.weight, "replicas": list(t.replicas)} for t in targets]
             for name, targets in table.endpoints.items()

@@ -29,6 +29,7 @@ from podium.serving.router import Router
 from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
+from podium.serving.waking import Waking
 from podium.telemetry.access import AccessLog
 from podium.telemetry.slots import Slots
 from podium.transport.messages import Drained, ReplicaLost, ReplicaReleased, Started
@@ -75,9 +76,10 @@ class Gateway:
         self._router = Router()
         self._recorder = Recorder(slots, slot, self._access)
         self._control = Control(loop, control, self._end, lambda: self._end(settings.drain_limit_s))
-        self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released)
-        self.standing = Standing(self._router, self._recorder)
         self.asking = Asking(loop, self._control.say)
+        waking = Waking(self.asking, settings.pending_s)
+        self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released, waking)
+        self.standing = Standing(self._router, self._recorder)
         pages = Pages(self._scoring.ids, self._recorder)
         paths = [invocation_paths(self._scoring), pages.of_standing(self.standing)]
         self.app = App(paths, pages, self._recorder, settings.max_body_bytes)

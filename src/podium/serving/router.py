@@ -26,7 +26,8 @@ def table_from_json(entry: Mapping[str, Any]) -> RoutingTable:
             for name, targets in entry["endpoints"].items()
         }
         hopeless = frozenset(str(name) for name in entry.get("hopeless", ()))
-        return RoutingTable(int(entry["epoch"]), endpoints, str(entry["default"]), hopeless)
+        asleep = frozenset(str(name) for name in entry.get("asleep", ()))
+        return RoutingTable(int(entry["epoch"]), endpoints, str(entry["default"]), hopeless, asleep)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BrokenMessage(f"a routing table that cannot be read: {error!r}") from error
 

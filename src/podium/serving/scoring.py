@@ -28,6 +28,7 @@ from podium.serving.replica import Replica
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
 from podium.serving.waiting import WaitingLine
+from podium.serving.waking import Waking
 from podium.serving.walk import Walk
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
@@ -67,6 +68,7 @@ class Scoring:
         router: Tables and replicas.
         recorder: Counts and logs.
         on_lost: Told when a replica's socket broke; `on_released` when a dropped one has nothing outstanding.
+        waking: Asks that endpoints wake which sleep; None where nobody could.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Scoring:
         recorder: Recorder,
         on_lost: Callable[[Replica, str], None],
         on_released: Callable[[int], None],
+        waking: Waking | None = None,
     ) -> None:
         self._loop = loop
         self._settings = settings
@@ -86,6 +89,7 @@ class Scoring:
         self._recorder = recorder
         self._on_lost = on_lost
         self._on_released = on_released
+        self._waking = waking
         self._open: dict[Walk, None] = {}  # oldest first, hence soonest deadline first
         self._open_bytes = 0
         self._lines: dict[str | None, WaitingLine[Walk]] = {}  # one for each endpoint: nobody waits for another's
@@ -201,6 +205,32 @@ class Scoring:
             if len(line):
                 line.serve(self._send)
 
+    def look_after_waiting(self) -> None:
+        """There is a new table: whom it gives no hope is refused at once, and who waits for a sleeper asks for it."""
+        table = self._router.table
+        for name, line in list(self._lines.items()):
+            endpoint = name or table.default
+            if not len(line):
+                if endpoint not in table.endpoints:
+                    del self._lines[name]
+            elif endpoint not in table.endpoints or endpoint in table.hopeless:
+                for walk in list(line.expired(float("inf"))):
+                    self._route(walk)
+            elif endpoint in table.asleep:
+                self._wake(endpoint)
+
+    def _wake(self, endpoint: str) -> None:
+        if self._waking is not None:
+            self._waking.wake(endpoint, lambda error: self._refuse_waiting(endpoint, error))
+
+    def _refuse_waiting(self, endpoint: str, error: PodiumError) -> None:
+        """Nobody can be served who waits for this endpoint."""
+        for name, line in list(self._lines.items()):
+            if (name or self._router.table.default) == endpoint:
+                for walk in list(line.expired(float("inf"))):
+                    self._recorder.count_rejected(UNROUTED, "not_ready")
+                    self._fail(walk, error)
+
     def expect_no_replica(self) -> None:
         """No replica will be added any more: who finds none is refused, now and from now on."""
         self._is_last_crew = True
@@ -244,8 +274,7 @@ class Scoring:
         table = self._router.table
         endpoint = walk.endpoint or table.default
         if endpoint not in table.endpoints and table.epoch:
-            known = ", ".join(table.endpoints)
-            self._fail(walk, NotFound(f"No model is served here as {endpoint}. These are: {known}."))
+            self._fail(walk, NotFound(f"No model is served here as {endpoint}. {table.listed}"))
             return
         if endpoint in table.hopeless:
             self._recorder.count_rejected(UNROUTED, "not_ready")
@@ -264,6 +293,8 @@ class Scoring:
         if line is None:
             line = self._lines[walk.endpoint] = WaitingLine(self._settings.pending)
         refusal = line.join(walk, time.monotonic() + self._settings.pending_s)
+        if refusal is None and endpoint in table.asleep:
+            self._wake(endpoint)
         if refusal is not None:
             self._recorder.count_rejected(UNROUTED, "waiting_full")
             self._fail(walk, Unavailable(f"No replica of the model is ready, and {refusal.value}.", _RETRY_AFTER_S))
