@@ -11,6 +11,8 @@
     │   └── InvalidReference          not a model URI, name, stage, alias or tag
     ├── NotFound                  names what was looked for and each place that was searched
     ├── AlreadyExists
+    ├── Unauthenticated           nobody is known by what came along, or nothing did
+    ├── PermissionDenied          somebody is known, and may not
     ├── ModelError                a model's folder or code is at fault
     │   ├── InvalidModel              the folder is not a model, or a part of it is missing
     │   ├── DigestMismatch            the folder is not the one that was registered
@@ -36,9 +38,14 @@ from typing import ClassVar
 
 
 class PodiumError(Exception):
-    """The root: catch it to catch whatever podium raises on purpose."""
+    """The root: catch it to catch whatever podium raises on purpose.
+
+    Attributes:
+        request_id: Where a server answered with it: by which the server's logs name the request.
+    """
 
     code: ClassVar[str] = "INTERNAL_ERROR"
+    request_id: str | None = None
 
     @property
     def message(self) -> str:
@@ -117,6 +124,18 @@ class AlreadyExists(PodiumError):
     """A name that must be new is taken."""
 
     code = "RESOURCE_ALREADY_EXISTS"
+
+
+class Unauthenticated(PodiumError):
+    """Nobody is known by the key, token or certificate that came along, or none did. It never says which part was wrong."""
+
+    code = "UNAUTHENTICATED"
+
+
+class PermissionDenied(PodiumError):
+    """Whoever asks is known, and has no scope for this."""
+
+    code = "PERMISSION_DENIED"
 
 
 class ModelError(PodiumError):

@@ -301,7 +301,7 @@ class Soon:
         return self._result
 
 
-@pytest.fixture(name="until")
+@pytest.fixture(name="until", scope="session")
 def _until() -> Callable[[Callable[[], Any], str], Any]:
     return until
 
@@ -313,6 +313,20 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
     def begin(gateways: int = 1, **settings: Any) -> Server:
         servers.append(Server(tmp_path, gateways, **settings))
+        return servers[-1]
+
+    yield begin
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture(scope="module")
+def start_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """As `start`, for servers that all tests of a file share."""
+    servers: list[Server] = []
+
+    def begin(gateways: int = 1, **settings: Any) -> Server:
+        servers.append(Server(tmp_path_factory.mktemp("gateway"), gateways, **settings))
         return servers[-1]
 
     yield begin

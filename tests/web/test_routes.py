@@ -27,11 +27,11 @@ ROUTES = Routes(
 @pytest.mark.parametrize(
     ("method", "path", "expected"),
     [
-        ("POST", "/score", Route(score)),
-        ("POST", "/models/fraud/score", Route(score, ("fraud",))),
-        ("POST", "/models/fraud 2.1/score", Route(score, ("fraud 2.1",))),
-        ("GET", "/models/fraud/versions/7", Route(ready, ("fraud", "7"))),
-        ("POST", "/models/all/score", Route(ready)),
+        ("POST", "/score", Route(score, (), "/score")),
+        ("POST", "/models/fraud/score", Route(score, ("fraud",), "/models/{name}/score")),
+        ("POST", "/models/fraud 2.1/score", Route(score, ("fraud 2.1",), "/models/{name}/score")),
+        ("GET", "/models/fraud/versions/7", Route(ready, ("fraud", "7"), "/models/{name}/versions/{version}")),
+        ("POST", "/models/all/score", Route(ready, (), "/models/all/score")),
     ],
 )
 def test_a_path_is_answered_with_what_stands_in_it(method, path, expected):

@@ -1,6 +1,7 @@
 """From what was said to what is served: the settings of one server, put together for whoever starts it."""
 
 import dataclasses
+import importlib.util
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -12,7 +13,7 @@ from podium.domain.archives import archive_stem
 from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import AliasRef, FolderRef, LatestRef, ModelRef, StageRef, VersionRef, parse_reference
-from podium.errors import Misconfigured, NotFound, PodiumError
+from podium.errors import Misconfigured, MissingDependency, NotFound, PodiumError
 from podium.fleet.logs import access_log
 from podium.fleet.machine import cpu_limit
 from podium.fleet.site import EndpointOrder, ServerOrder
@@ -20,6 +21,7 @@ from podium.fleet.sources import Wish
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
 from podium.serving.settings import GatewaySettings
+from podium.settings.access import AccessSettings
 from podium.settings.config_file import find_config, from_config
 from podium.settings.declared import settings_of
 from podium.settings.environments import EnvironmentSettings
@@ -29,7 +31,9 @@ from podium.settings.provenance import MODELS_NAMED, NAME_AND_URI, URI, Chosen, 
 from podium.settings.serve import EndpointSettings, ServeSettings
 
 _MULTI_MODEL, _SAGEMAKER_MODELS = "SAGEMAKER_MULTI_MODEL", "/opt/ml/models"
-SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings)
+_GRPC = {"grpc": "grpcio", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
+
+SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings, AccessSettings)
 
 
 def choose(
@@ -110,9 +114,11 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
 
     Raises:
         Misconfigured: Settings contradict each other, no model is named, or two are called the same.
+        MissingDependency: gRPC is asked for, and its library is not installed.
         InvalidReference: What is named is no reference.
         NotFound, RegistryError, InvalidModel: As `registry.resolve.resolve`; of several models, when it is true of all.
     """
+    _check_grpc(chosen)
     named = models_named(chosen)
     references = [parse_reference(each.uri) for each in named]
     names = [
@@ -158,12 +164,22 @@ def _settings_of(name: str, chosen: Chosen) -> ModelSettings:
     return ModelSettings(**chosen.fields(ModelSettings), environments=environments)
 
 
+def _check_grpc(chosen: Chosen) -> None:
+    """See that what serves gRPC is installed, before anything is started."""
+    if chosen["serve.grpc_port"] is None:
+        return
+    for module, library in _GRPC.items():
+        if importlib.util.find_spec(module) is None:
+            raise MissingDependency(library, f"serve.grpc_port ({chosen.source('serve.grpc_port')})", "grpc")
+
+
 def _with_gateways(chosen: Chosen, order: ServerOrder) -> ServeSettings:
     gateway = GatewaySettings(
         **chosen.fields(GatewaySettings),
         timeout_s=chosen["serve.timeout"],
         drain_limit_s=chosen["serve.drain_timeout"],
         busy_wait_us=chosen["serve.busy_wait_us"],
+        access=AccessSettings(**chosen.fields(AccessSettings), key_file=str(order.home.keys)),
         access_log=str(access_log(order.home.logs / order.name)) if chosen["serve.access_log"] else None,
     )
     return dataclasses.replace(order.settings, gateway_settings=gateway.to_json())

@@ -22,6 +22,7 @@ _COMMANDS = {
     "doctor": ("podium.cli.doctor", "doctor", "Say what is wrong with this machine, and how to put it right."),
     "bench": ("podium.cli.bench", "bench", "Measure an endpoint: so many requests a second, answered in time?"),
     "env": ("podium.cli.env", "env", "Build, list, lock and remove the Pythons that models run in."),
+    "keys": ("podium.cli.keys", "keys", "Make, list and revoke the API keys of a server."),
     "logs": ("podium.cli.logs", "logs", "Print what an endpoint's processes wrote."),
     "models": ("podium.cli.models", "models", "Package, register and promote models."),
     "plugins": ("podium.cli.plugins", "plugins", "List and check what other packages add to podium."),

@@ -132,8 +132,9 @@ def banner(status: dict[str, Any], served: Mapping[str, Served | None]) -> list[
     """What is said once a server is ready: where, what, from which environments, how far each can be trusted."""
     if len(served) == 1:
         [(name, only)] = served.items()
-        return _of_one({**status, **status["endpoints"][name]}, only)
-    lines = [f"podium serves {counted(len(served), 'model')} at {status['url']}"]
+        [first, *rest] = _of_one({**status, **status["endpoints"][name]}, only)
+        return [first, *_of_grpc(status), *rest]
+    lines = [f"podium serves {counted(len(served), 'model')} at {status['url']}", *_of_grpc(status)]
     for name, each in list(served.items())[:_MOST_SHOWN]:
         own = {**status, **status["endpoints"][name]}
         asked = f"/models/{name}/invocations" + (" and /invocations" if name == status["default"] else "")
@@ -141,6 +142,11 @@ def banner(status: dict[str, Any], served: Mapping[str, Served | None]) -> list[
     more = [f"and {len(served) - _MOST_SHOWN} more: podium status"] if len(served) > _MOST_SHOWN else []
     trial = [] if served else [f"Try it: podium load NAME=URI -p {status['port']}"]
     return [*lines, *more, *trial]
+
+
+def _of_grpc(status: dict[str, Any]) -> list[str]:
+    address = status.get("grpc_address")
+    return [] if address is None else [f"  gRPC          {address}, Open Inference Protocol"]
 
 
 def _of_one(status: dict[str, Any], served: Served | None, path: str = "/invocations") -> list[str]:

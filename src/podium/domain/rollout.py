@@ -18,6 +18,9 @@ SURVIVED_S = 60.0
 
 LONGEST_DELAY_S = 30.0
 
+MOST_CRASHES = 3
+"""A version beside the stable one that died so often in a row is vetoed: it takes traffic and loses it no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -51,12 +54,27 @@ class Journal:
         stable: The version that every gateway routed to last: what runs on while the wanted one cannot.
         vetoed: Versions that failed to load; not tried again until something else is wanted.
         crashes: By version; of versions that serve.
+        beside: The versions that were wanted beside it last.
     """
 
     wanted: str | None = None
     stable: str | None = None
     vetoed: Mapping[str, Failure] = field(default_factory=dict)
     crashes: Mapping[str, Crashes] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A version that runs beside the one that is wanted, and takes a part of its traffic.
+
+    Args:
+        version: Its label.
+        percent: 0 to 100: its part of the traffic. With 0 it is loaded and gets only what names it: a dark launch.
+    """
+
+    version: str
+    percent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +85,15 @@ class Desired:
         version: None when the source says that nothing is there, which unloads nothing that serves.
         replicas: Worker processes for it. With 0 the endpoint sleeps: what serves leaves the table, and is drained once
             every gateway knows; nothing is started. Which version was stable stays in the journal.
+        candidate: What a rollout tries; it becomes the stable version only by being wanted, never by its weight.
+        beside: What else runs and takes a fixed part: the other versions of a split, a shadow with 0. What all of them
+            leave of 100 percent is the wanted version's.
     """
 
     version: str | None
     replicas: int = 1
+    candidate: Candidate | None = None
+    beside: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +168,9 @@ def plan(desired: Desired, observed: Observed) -> Action | None:
     Laws, whatever happens around it: a table names only ready replicas; the stable version runs until every gateway
     has acknowledged another; nothing that gateways may route to is drained; a vetoed version is not started; a source that
     says nothing unloads nothing; at most `desired.replicas` of a version are started. Only sleep (no replicas) takes away
-    what serves, and it is unpublished before it is drained. Called again on an unchanged world it gives the same answer.
-    Asked again after each action, in a world that has calmed down, it ends at None.
+    what serves, and it is unpublished before it is drained. A version beside gets weight once every gateway knows it, never
+    more than its ready replicas carry, and the stable one keeps all its replicas meanwhile. Called again on an unchanged
+    world it gives the same answer. Asked again after each action, in a world that has calmed down, it ends at None.
     """
     targets = _targets(desired, observed)
     if targets != observed.targets:
@@ -154,8 +178,8 @@ def plan(desired: Desired, observed: Observed) -> Action | None:
     if targets and observed.is_acknowledged and targets[0].version != observed.journal.stable:
         return Settle(targets[0].version)
 
-    needed = _needed(desired, observed)
-    kept = {replica.id for version in needed for replica in _kept(version, desired.replicas, observed)}
+    counts = _counts(desired, observed)
+    kept = {replica.id for version, count in counts.items() for replica in _kept(version, count, observed)}
     routed = {identity for target in targets for identity in target.replicas}
     for replica in observed.replicas:
         if replica.id in kept or replica.id in routed:
@@ -165,10 +189,10 @@ def plan(desired: Desired, observed: Observed) -> Action | None:
         if replica.state is ReplicaState.READY and observed.is_acknowledged:
             return Drain(replica.id)
 
-    for version in needed:
-        if len(_kept(version, desired.replicas, observed)) < desired.replicas and not _is_on_trial(version, observed):
+    for version, count in counts.items():
+        if len(_kept(version, count, observed)) < count and _may_start(version, desired, observed):
             crashes = observed.journal.crashes.get(version)
-            if crashes is None or observed.now >= restart_at(crashes, desired.replicas):
+            if crashes is None or observed.now >= restart_at(crashes, count):
                 return Start(version)
     return None
 
@@ -195,12 +219,39 @@ def restart_at(crashes: Crashes, replicas: int) -> float:
     return crashes.last_at + (0.0 if rounds <= 0 else min(LONGEST_DELAY_S, 2.0 ** min(rounds - 1, 10)))
 
 
+def beside(desired: Desired, journal: Journal) -> tuple[Candidate, ...]:
+    """Who runs beside the goal: each version once, with its parts added up, all of them at most 100; nobody vetoed."""
+    parts: dict[str, int] = {}
+    left = 100
+    for each in (*((desired.candidate,) if desired.candidate is not None else ()), *desired.beside):
+        if each.version == goal(desired, journal) or each.version in journal.vetoed:
+            continue
+        percent = min(max(each.percent, 0), left)
+        left -= percent
+        parts[each.version] = parts.get(each.version, 0) + percent
+    return tuple(Candidate(version, percent) for version, percent in parts.items())
+
+
 def note_wanted(journal: Journal, version: str | None) -> Journal:
-    """Remember what is wanted; another version than before lifts every veto. None changes nothing."""
+    """Remember what is wanted; another version lifts every veto, but of what stays beside. None changes nothing."""
     if version is None or version == journal.wanted:
         return journal
-    crashes = {name: entry for name, entry in journal.crashes.items() if name == journal.stable}
-    return replace(journal, wanted=version, vetoed={}, crashes=crashes)
+    stays = [name for name in journal.beside if name != version]
+    crashes = {name: entry for name, entry in journal.crashes.items() if name == journal.stable or name in stays}
+    vetoed = {name: entry for name, entry in journal.vetoed.items() if name in stays}
+    return replace(journal, wanted=version, vetoed=vetoed, crashes=crashes)
+
+
+def note_beside(journal: Journal, desired: Desired) -> Journal:
+    """Remember what is wanted beside; what was not before is tried anew, whatever it did in former days."""
+    wanted = (*((desired.candidate,) if desired.candidate is not None else ()), *desired.beside)
+    versions = tuple(dict.fromkeys(each.version for each in wanted))
+    if versions == journal.beside:
+        return journal
+    new = {version for version in versions if version not in journal.beside and version != journal.wanted}
+    vetoed = {name: entry for name, entry in journal.vetoed.items() if name not in new}
+    crashes = {name: entry for name, entry in journal.crashes.items() if name == journal.stable or name not in new}
+    return replace(journal, beside=versions, vetoed=vetoed, crashes=crashes)
 
 
 def note_retried(journal: Journal) -> Journal:
@@ -219,7 +270,8 @@ def note_end(
     """Remember that a replica failed.
 
     A version that does not serve and whose replica died before it was ready is vetoed; any other death is a crash, which is
-    mended by a restart with back-off. So a later mishap of the stable version never leaves it short.
+    mended by a restart with back-off. So a later mishap of the stable version never leaves it short. One that only runs
+    beside it is vetoed at its `MOST_CRASHES`th crash in a row, too.
 
     Args:
         journal: As it was before.
@@ -235,43 +287,99 @@ def note_end(
     before = journal.crashes.get(version)
     survived = ready_s is not None and ready_s >= SURVIVED_S
     count = 1 if before is None or survived else before.count + 1
-    return replace(journal, crashes={**journal.crashes, version: Crashes(count, now)})
+    journal = replace(journal, crashes={**journal.crashes, version: Crashes(count, now)})
+    is_beside = version in journal.beside and version not in (journal.wanted, journal.stable)
+    if is_beside and count >= MOST_CRASHES:
+        return replace(journal, vetoed={**journal.vetoed, version: failure})
+    return journal
 
 
-def _needed(desired: Desired, observed: Observed) -> list[str]:
-    """The versions that must run: the stable one first, for it serves until every gateway routes to the goal."""
+def _counts(desired: Desired, observed: Observed) -> dict[str, int]:
+    """The versions that must run, with their replicas: the stable one first, for it serves until all route to the goal."""
     versions = (observed.journal.stable, goal(desired, observed.journal))
-    return list(dict.fromkeys(version for version in versions if version is not None))
+    counts = {version: desired.replicas for version in versions if version is not None}
+    for each in beside(desired, observed.journal):
+        counts.setdefault(each.version, _carriers(each.percent, desired.replicas))
+    return counts
 
 
-def _is_on_trial(version: str, observed: Observed) -> bool:
-    """Whether the first replica of a newcomer is still loading beside what serves.
+def _carriers(percent: int, replicas: int) -> int:
+    """How many replicas carry this part of what `replicas` carry; one at least, so that a dark launch is loaded."""
+    return max(-(-replicas * percent // 100), min(replicas, 1))
+
+
+def _may_start(version: str, desired: Desired, observed: Observed) -> bool:
+    """Not while the first replica of a newcomer is still loading beside what serves, nor beside what does not serve yet.
 
     The others wait for it: a version that does not load costs one process, and its size is known before it is multiplied.
     """
-    if not observed.targets or version == observed.journal.stable:
+    if version in (observed.journal.stable, goal(desired, observed.journal)):
+        if not observed.targets or version == observed.journal.stable:
+            return True
+    elif not observed.targets:
         return False
     states = {replica.state for replica in observed.replicas if replica.version == version}
-    return ReplicaState.STARTING in states and ReplicaState.READY not in states
+    return ReplicaState.STARTING not in states or ReplicaState.READY in states
 
 
 def _targets(desired: Desired, observed: Observed) -> tuple[Target, ...]:
-    """The table's part as it should be now. All at once: one version with all the weight; a canary would return two."""
+    """The table's part as it should be now: first the version that has what nobody beside takes, then those beside."""
     if desired.replicas == 0:
         return ()
-    aim = goal(desired, observed.journal)
+    journal, aim = observed.journal, goal(desired, observed.journal)
+    stands = _standing(aim, desired, observed)
+    sharing = [
+        target for target in _sharing(aim, stands, desired, observed) if target.version != (stands or journal.stable)
+    ]
+    left = 100 - sum(target.weight for target in sharing)
+    if stands is not None:
+        return (Target(stands, left, _ready(stands, desired.replicas, observed)), *sharing)
+    # The stable one is down, and is started again: whoever has some of its traffic takes all, a dark launch never does.
+    heir = next((target for target in sharing if target.weight), None)
+    if heir is None or journal.stable is None:
+        return ()
+    heirs = [replace(target, weight=target.weight + left) if target is heir else target for target in sharing]
+    return (Target(journal.stable, 0, ()), *heirs)
+
+
+def _standing(aim: str | None, desired: Desired, observed: Observed) -> str | None:
+    """Who serves: the goal once all its replicas are ready, until then who did before."""
     published = observed.targets[0].version if observed.targets else None
-    if aim is not None and len(_ready(aim, desired, observed)) >= desired.replicas:
-        return (Target(aim, 100, _ready(aim, desired, observed)),)
+    if aim is not None and len(_ready(aim, desired.replicas, observed)) >= desired.replicas:
+        return aim
     for version in (published, observed.journal.stable, aim):
-        if version is not None and (ready := _ready(version, desired, observed)):
-            return (Target(version, 100, ready),)
-    return ()
+        if version is not None and _ready(version, desired.replicas, observed):
+            return version
+    return None
 
 
-def _ready(version: str, desired: Desired, observed: Observed) -> tuple[int, ...]:
-    kept = _kept(version, desired.replicas, observed)
-    return tuple(replica.id for replica in kept if replica.state is ReplicaState.READY)
+def _sharing(aim: str | None, stands: str | None, desired: Desired, observed: Observed) -> list[Target]:
+    """Who has a part beside who serves. A candidate that has become the goal keeps what it has until it takes the rest."""
+    before = {target.version: target.weight for target in observed.targets}
+    targets = []
+    kept = before.get(aim, 0) if aim is not None and aim != stands else 0
+    if aim is not None and kept and (ready := _ready(aim, desired.replicas, observed)):
+        targets.append(Target(aim, min(kept, _carried(len(ready), kept, desired.replicas)), ready))
+    left = 100 - sum(target.weight for target in targets)
+    for each in beside(desired, observed.journal):
+        ready = _ready(each.version, _carriers(each.percent, desired.replicas), observed)
+        if not ready or each.version == stands:
+            continue
+        # Published dark first: no gateway is to send anybody to a version that another does not know yet.
+        is_known = bool(before.get(each.version)) or (each.version in before and observed.is_acknowledged)
+        weight = min(_carried(len(ready), each.percent, desired.replicas), left) if is_known else 0
+        left -= weight
+        targets.append(Target(each.version, weight, ready))
+    return targets
+
+
+def _carried(ready: int, percent: int, replicas: int) -> int:
+    """How much of this part so many ready replicas carry."""
+    return percent if ready >= _carriers(percent, replicas) else 100 * ready // replicas
+
+
+def _ready(version: str, count: int, observed: Observed) -> tuple[int, ...]:
+    return tuple(replica.id for replica in _kept(version, count, observed) if replica.state is ReplicaState.READY)
 
 
 def _kept(version: str, count: int, observed: Observed) -> list[Replica]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from podium.domain.evidence import Evidence
 from podium.domain.lifecycle import ReplicaState
 from podium.domain.rollout import Crashes, restart_at
 from podium.domain.traffic import RoutingTable, table_to_json
@@ -69,6 +70,7 @@ class Gateways:
         slots: Descriptor of the counters that outlive a gateway.
         series: Which of the counters are whose.
         died: Called with the slot and the cause when one died by itself.
+        grpc_address: Where each listens for gRPC too, HOST:PORT; None: nowhere.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Gateways:
         slots: int,
         series: SeriesBook,
         died: Callable[[int, Cause], None],
+        grpc_address: str | None = None,
     ) -> None:
         self.restarts = 0
         self._is_stopping = False
@@ -89,6 +92,7 @@ class Gateways:
         self._series = series
         self._died = died
         front = site.programs.front
+        self._grpc = () if grpc_address is None else ("--grpc-address", grpc_address)
         self._front = {} if front is None else {"--front-fd": front}
         self._replicas: dict[int, WorkerReplica] = {}
         self._living: dict[int, Gateway] = {}
@@ -169,6 +173,10 @@ class Gateways:
             for gateway in list(self._living.values()):
                 gateway.child.send(told)
 
+    def evidence(self, endpoint: str, version: str) -> Evidence:
+        """What all gateways have counted of a version so far."""
+        return self._series.evidence((endpoint, version))
+
     def check_deadlines(self, now: float) -> None:
         """Kill what does not boot, or does not take a table over, in time; it is started again with the newest table."""
         for gateway in list(self._living.values()):
@@ -212,7 +220,8 @@ class Gateways:
         """One process in this slot, from its start to its end."""
         before, born = oom_kills(), time.monotonic()
         log = gateway_log(self._site.logs, slot)
-        module = (*self._site.programs.gateway, "--slot", str(slot), "--settings", self._site.settings.gateway_settings)
+        settings = self._site.settings.gateway_settings
+        module = (*self._site.programs.gateway, "--slot", str(slot), "--settings", settings, *self._grpc)
         inherited = {"--listen-fd": self._sockets[slot].fileno(), "--slots-fd": self._slots_fd, **self._front}
         try:
             child = spawn(module, inherited, log)

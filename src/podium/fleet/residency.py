@@ -115,15 +115,19 @@ class Residency:
         if endpoint is None or not self._is_bounded:
             return None
         each = await self._estimate(endpoint, replica.version)
-        promised = self._promised.get(replica.endpoint, 0)
-        if promised > 0:
-            self._promised[replica.endpoint] = max(promised - each, 0)
+        promised = self._promised.get(replica.endpoint)
+        if promised is not None:
+            left = max(promised - each, 0)
+            if left:
+                self._promised[replica.endpoint] = left
+            else:
+                del self._promised[replica.endpoint]
             self._expected[replica.id] = min(each, promised)
             return None
         try:
             async with asyncio.timeout(limit_s), self._turn:
                 while not replica.is_abandoned:
-                    refusal = self._make_room(endpoint, each, is_new=not endpoint.crew.ready())
+                    refusal = self._make_room(endpoint, each, is_new=False)
                     if isinstance(refusal, Cause):
                         return refusal
                     if refusal:

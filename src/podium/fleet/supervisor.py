@@ -78,6 +78,7 @@ class Supervisor:
         self._is_hurried = False
         self._is_announced = False
         self._failure: PodiumError | None = None
+        self._grpc: socket.socket | None = None
         self._log = logging.getLogger("podium.fleet")
         self._identity: dict[str, Any] = {}
         self._folder: RunFolder
@@ -101,6 +102,8 @@ class Supervisor:
             for order in self._order.endpoints:
                 check_isolation(order.settings.isolation, order.settings.worker_user)
             sockets = ports.listen(settings.host, settings.port, settings.gateways)
+            if settings.grpc_port is not None:
+                self._grpc = stack.enter_context(ports.reserve(settings.host, settings.grpc_port))
             for sock in sockets:
                 stack.callback(sock.close)
             self._folder = RunFolder.create(home)
@@ -154,7 +157,7 @@ class Supervisor:
                     Residency(use),
                     Turns(self._order.settings.max_loading),
                 )
-                self._gateways = Gateways(site, sockets, slots, series, self._gateway_died)
+                self._gateways = Gateways(site, sockets, slots, series, self._gateway_died, self._grpc_address)
                 self._herald = Herald(self._folder, self._gateways, series)
                 self._publisher = Publisher(self._gateways, self._order.default, may_be_empty=self._may_grow)
                 self._roster = Roster(site, self._publisher, self._folder, series)
@@ -290,6 +293,10 @@ class Supervisor:
         if has_changed:
             self._bell.ring()
 
+    @property
+    def _grpc_address(self) -> str | None:
+        return None if self._grpc is None else ports.shown(self._grpc)
+
     def _describe(self, port: int) -> dict[str, Any]:
         host = self._order.settings.host
         reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
@@ -304,6 +311,7 @@ class Supervisor:
             "port": port,
             "url": f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}",
             "logs": self._order.name,
+            "grpc_address": self._grpc_address,
             "settings": dict(self._order.shown),
         }
 

@@ -7,9 +7,10 @@ from podium.errors import BodyTooLarge, UnsupportedContentType
 from podium.protocols import tensors
 from podium.protocols.mlflow.content_types import form_of
 from podium.protocols.mlflow.problems import problem
+from podium.serving.guarding import Guard, gate
 from podium.serving.pages import Finder, Pages, Paths, Taker
 from podium.serving.recording import Recorder
-from podium.web.handling import Exchange
+from podium.web.handling import Arrival, Exchange
 from podium.web.messages import Fault, Head, Request, Response, header_lines
 from podium.web.routes import Routes, detail
 
@@ -25,26 +26,27 @@ class App:
         pages: Answers what no protocol takes.
         recorder: Counts what never becomes a scoring request.
         max_body_bytes: Named in the answer to a body that is larger.
+        guard: Decides who may pass; None lets everybody.
     """
 
-    def __init__(self, paths: Iterable[Paths], pages: Pages, recorder: Recorder, max_body_bytes: int) -> None:
+    def __init__(
+        self, paths: Iterable[Paths], pages: Pages, recorder: Recorder, max_body_bytes: int, guard: Guard | None = None
+    ) -> None:
+        self._guard = guard
         self._pages = pages
         self._recorder = recorder
         self._max_body_bytes = max_body_bytes
         table = [entry for each in paths for entry in each.items()]
         self._routes: Routes[Finder] = Routes(dict(table))
 
-    def handle(self, request: Request, exchange: Exchange) -> None:
+    def handle(self, request: Request, exchange: Arrival) -> None:
         """Answer a request; an error of ours is a 500 that names nothing, and a traceback in the log."""
         head = request.head
         try:
             found = head.memo
             if found is None:
                 found = head.memo = self._find(head)
-            if isinstance(found, Response):
-                self._pages.answer(request, exchange, found)
-            else:
-                found(request, exchange)
+            found(request, exchange)
         except Exception as error:  # noqa: BLE001
             _log.exception("answering %s %s failed", request.method, request.path)
             # Whatever took the request must not answer it a second time, when another may wait behind it.
@@ -54,12 +56,16 @@ class App:
             failed = problem(error, None)
             exchange.answer(Response(failed.status, failed.body, failed.content_type))
 
-    def _find(self, head: Head) -> Response | Taker:
+    def _find(self, head: Head) -> Taker:
+        found = self._routes.find(head.method, head.path, head.query)
         if head.headers.get(b"content-type") == _OURS:
             # What gateway and worker say to each other is no client's to say: this is where every request of one begins.
-            return _unknown_type(_OURS)
-        found = self._routes.find(head.method, head.path, head.query)
-        return found if isinstance(found, Response) else found.answerer(head, *found.parts)
+            found = _unknown_type(_OURS)
+        if isinstance(found, Response):
+            taker, route = self._pages.taker(found), None
+        else:
+            taker, route = found.answerer(head, *found.parts), found
+        return taker if self._guard is None else gate(self._guard, head, route, taker, self._pages)
 
     def handle_fault(self, fault: Fault, exchange: Exchange) -> None:
         """Answer what could not be read as a request."""

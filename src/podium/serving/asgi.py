@@ -12,8 +12,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
+
+from podium.domain.access import Peer
 from podium.serving.attachment import Attachment
 from podium.serving.gateway import Gateway
+from podium.web.handling import NO_TERMS, Terms
 from podium.web.messages import Fault, Head, Request, Response, server_is_full
 from podium.web.routes import detail
 from podium.web.unpacking import Unpacking, accepts, find_coding, is_packed
@@ -26,7 +30,7 @@ _log = logging.getLogger("podium.gateway")
 
 
 class AsgiExchange:
-    """One request's way back through ASGI: a `web.handling.Exchange`.
+    """One request's way back through ASGI: a `web.handling.Arrival`.
 
     Attributes:
         answered: The answer, once there is one.
@@ -34,6 +38,9 @@ class AsgiExchange:
 
     def __init__(self, client: str) -> None:
         self.client = client
+        # ASGI has no word for a client's certificate: under somebody else's server nobody is known by one.
+        self.peer = Peer(client)
+        self.terms: Terms = NO_TERMS
         self.on_leave: Callable[[], None] | None = None
         self.answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self.date = b""  # the server writes its own
@@ -41,7 +48,7 @@ class AsgiExchange:
     def answer(self, response: Response) -> None:
         self.on_leave = None
         if not self.answered.done():
-            self.answered.set_result(response)
+            self.answered.set_result(msgspec.structs.replace(response, headers=response.headers + self.terms.lines))
 
     def answer_raw(self, data: bytes) -> bool:  # noqa: ARG002
         """An answer in HTTP/1.1's bytes is none here."""

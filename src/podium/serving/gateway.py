@@ -16,24 +16,32 @@ import signal
 import socket
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from podium.errors import Unavailable
 from podium.serving.app import App
 from podium.serving.asking import Asking
 from podium.serving.control import Control
+from podium.serving.guarding import Guard
 from podium.serving.invocations import invocation_paths
+from podium.serving.knowing import KeysKnown
 from podium.serving.pages import Pages
 from podium.serving.recording import Recorder
 from podium.serving.replica import Replica
 from podium.serving.router import Router
+from podium.serving.sagemaker import sagemaker_paths
 from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
 from podium.serving.waking import Waking
+from podium.settings.access import AccessSettings
 from podium.telemetry.access import AccessLog
 from podium.telemetry.slots import Slots
 from podium.transport.messages import Drained, ReplicaLost, ReplicaReleased, Started
 from podium.web.protocol import Connections
+
+if TYPE_CHECKING:
+    from podium.serving.grpc.door import Door
 
 _log = logging.getLogger("podium.gateway")
 _SWEEP_S = 0.1
@@ -52,16 +60,24 @@ class Gateway:
         listener: The inherited listening socket.
         slots: The server's counters.
         slot: This gateway's place in them.
+        grpc_address: Where it listens for gRPC too; None: nowhere.
 
     Attributes:
         app: Answers requests, whoever read them.
         connections: What it listens on itself.
         standing: What it says of itself.
         asking: Asks the supervisor.
+        guard: Decides who may pass; None where everybody may.
     """
 
     def __init__(
-        self, settings: GatewaySettings, control: socket.socket, listener: socket.socket, slots: Slots, slot: int
+        self,
+        settings: GatewaySettings,
+        control: socket.socket,
+        listener: socket.socket,
+        slots: Slots,
+        slot: int,
+        grpc_address: str | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._loop = loop
@@ -81,9 +97,12 @@ class Gateway:
         self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released, waking)
         self.standing = Standing(self._router, self._recorder)
         pages = Pages(self._scoring.ids, self._recorder)
-        paths = [invocation_paths(self._scoring), pages.of_standing(self.standing)]
-        self.app = App(paths, pages, self._recorder, settings.max_body_bytes)
+        many = sagemaker_paths(self._scoring, self._router, pages, self.asking, settings.max_body_bytes)
+        paths = [invocation_paths(self._scoring), many, pages.of_standing(self.standing)]
+        self.guard = guard_of(settings.access, self._router)
+        self.app = App(paths, pages, self._recorder, settings.max_body_bytes, self.guard)
         self.connections = Connections(loop, self.app, settings.limits)
+        self._door = None if grpc_address is None else self._make_door(grpc_address)
 
     def take_signals(self) -> None:
         """Drain on SIGTERM; for a process that is this gateway and nothing else."""
@@ -97,6 +116,8 @@ class Gateway:
         backlog = self._listener.dup()
         backlog.setblocking(False)
         server = await loop.create_server(self.connections.accept, sock=self._listener, backlog=_BACKLOG)
+        if self._door is not None:
+            await self._door.open()
         self._control.start(self._settings, self._scoring, self._router, self.standing, self.asking)
         self._control.say(Started(os.getpid()))
         async with asyncio.TaskGroup() as tasks:
@@ -104,7 +125,10 @@ class Gateway:
             await self._drain_asked.wait()
             server.close()
             await self._accept_rest(backlog)
+            door = None if self._door is None else tasks.create_task(self._close_door(self._door))
             await self._finish()
+            if door is not None:
+                await door
             self._is_over = True
         self._control.say(Drained())
         self._control.close()
@@ -150,6 +174,16 @@ class Gateway:
             await asyncio.sleep(_LAST_ANSWERS_S)
             connections.abort()
 
+    def _make_door(self, address: str) -> "Door":
+        # Nobody else needs the library.
+        from podium.serving.grpc.door import make_door  # noqa: PLC0415
+
+        parts = self._scoring, self._router, self.standing, self.asking, self._recorder, self.guard
+        return make_door(self._settings, address, *parts)
+
+    async def _close_door(self, door: "Door") -> None:
+        await door.close(self._settings.drain_linger_s, max(0.0, self._ends() - time.monotonic()))
+
     def _ends(self) -> float:
         return self._drain_limit_s if self._drain_limit_s is not None else float("inf")
 
@@ -159,6 +193,10 @@ class Gateway:
             self.connections.sweep()
             self._scoring.sweep(time.monotonic())
             self.asking.sweep(time.monotonic())
+            if self.guard is not None:
+                self.guard.sweep()
+            if self._door is not None:
+                self._door.sweep()
             turn += 1
             if turn % _FLUSH_SWEEPS == 0:
                 self._flush_access_log()
@@ -186,3 +224,11 @@ class Gateway:
         if settings.access_log is None:
             return None
         return AccessLog(Path(settings.access_log), settings.access_log_bytes, settings.access_log_keep)
+
+
+def guard_of(settings: AccessSettings, router: Router) -> Guard | None:
+    """Who decides of a gateway's requests, as it was set; None where nobody has to."""
+    if not settings.asks_who:
+        return None
+    ways = [KeysKnown(Path(settings.key_file))] if settings.requires_keys else []
+    return Guard(ways, lambda: router.table.default, frozenset(settings.open_pages), time.time)

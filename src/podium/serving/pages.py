@@ -7,12 +7,13 @@ from podium._version import __version__
 from podium.serving.recording import Recorder
 from podium.serving.scoring import RequestIds
 from podium.serving.standing import Standing
-from podium.web.handling import Exchange
+from podium.web.handling import Arrival, Exchange
 from podium.web.messages import Head, Request, Response, header_lines
 
 _QUIET = re.compile(r"/(ping|health|livez|readyz|metrics|status|version|models/[^/]+/ready|v2/health/(live|ready))")
+_LOUD = frozenset({401, 403, 405, 429})
 
-Taker = Callable[[Request, Exchange], None]
+Taker = Callable[[Request, Arrival], None]
 """Takes a request to its answer."""
 Finder = Callable[..., Taker]
 """Called once for each head, with the parts of its path: who takes all requests that begin with it."""
@@ -40,12 +41,16 @@ class Pages:
 
         return {"GET": find, "HEAD": find}
 
-    def answer(self, request: Request, exchange: Exchange, response: Response) -> None:
-        """Answer a request and write it down."""
-        identity = self.ids.of(request)
+    def taker(self, response: Response) -> Taker:
+        """Gives every request this answer."""
+        return lambda request, exchange: self.answer(request, exchange, response)
+
+    def answer(self, request: Request, exchange: Exchange, response: Response, identity: str | None = None) -> None:
+        """Answer a request, under its own id or the one that the answer names already, and write it down."""
+        identity = identity or self.ids.of(request)
         headers = header_lines(("x-request-id", identity)) + response.headers
         exchange.answer(Response(response.status, response.body, response.content_type, headers))
-        if not _QUIET.fullmatch(request.path) or response.status == 405:
+        if response.status in _LOUD or not _QUIET.fullmatch(request.path):
             sent = len(response.body)
             self._recorder.record_refused(
                 response.status, identity, request.method, request.path, exchange.client, sent, ""

@@ -15,7 +15,6 @@ import asyncio
 import math
 import os
 import re
-import time
 import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,11 +22,11 @@ from functools import partial
 from podium.domain.admission import admit
 from podium.errors import DeadlineExceeded, NotFound, Overloaded, PodiumError, Unavailable, WorkerCrashed
 from podium.protocols.mlflow.problems import problem
+from podium.serving.lines import Lines
 from podium.serving.recording import CLIENT_LEFT, Recorder
 from podium.serving.replica import Replica
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
-from podium.serving.waiting import WaitingLine
 from podium.serving.waking import Waking
 from podium.serving.walk import Walk
 from podium.telemetry.slots import UNROUTED
@@ -89,10 +88,9 @@ class Scoring:
         self._recorder = recorder
         self._on_lost = on_lost
         self._on_released = on_released
-        self._waking = waking
         self._open: dict[Walk, None] = {}  # oldest first, hence soonest deadline first
         self._open_bytes = 0
-        self._lines: dict[str | None, WaitingLine[Walk]] = {}  # one for each endpoint: nobody waits for another's
+        self._lines = Lines(router, settings.pending, settings.pending_s, waking, self._refuse)
         self._is_last_crew = False
         self.ids = RequestIds()
 
@@ -201,40 +199,21 @@ class Scoring:
 
     def serve_waiting(self) -> None:
         """Send those who wait for a replica, if there is one now: after each new table and each new replica."""
-        for line in self._lines.values():
-            if len(line):
-                line.serve(self._send)
+        self._lines.serve(self._send)
 
     def look_after_waiting(self) -> None:
-        """There is a new table: whom it gives no hope is refused at once, and who waits for a sleeper asks for it."""
-        table = self._router.table
-        for name, line in list(self._lines.items()):
-            endpoint = name or table.default
-            if not len(line):
-                if endpoint not in table.endpoints:
-                    del self._lines[name]
-            elif endpoint not in table.endpoints or endpoint in table.hopeless:
-                for walk in list(line.expired(float("inf"))):
-                    self._route(walk)
-            elif endpoint in table.asleep:
-                self._wake(endpoint)
+        """There is a new table: whom it gives no hope is refused at once."""
+        for walk in self._lines.hopeless():
+            self._route(walk)
 
-    def _wake(self, endpoint: str) -> None:
-        if self._waking is not None:
-            self._waking.wake(endpoint, lambda error: self._refuse_waiting(endpoint, error))
-
-    def _refuse_waiting(self, endpoint: str, error: PodiumError) -> None:
-        """Nobody can be served who waits for this endpoint."""
-        for name, line in list(self._lines.items()):
-            if (name or self._router.table.default) == endpoint:
-                for walk in list(line.expired(float("inf"))):
-                    self._recorder.count_rejected(UNROUTED, "not_ready")
-                    self._fail(walk, error)
+    def _refuse(self, walk: Walk, error: PodiumError) -> None:
+        self._recorder.count_rejected(UNROUTED, "not_ready")
+        self._fail(walk, error)
 
     def expect_no_replica(self) -> None:
         """No replica will be added any more: who finds none is refused, now and from now on."""
         self._is_last_crew = True
-        for walk in self._expired(float("inf")):
+        for walk in self._lines.expired(float("inf")):
             self._route(walk)
 
     # ── from the clock
@@ -249,16 +228,12 @@ class Scoring:
         for walk in expired:
             self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "deadline")
             self._fail(walk, DeadlineExceeded(f"No answer within {self._timeout_s:g} s."))
-        for walk in self._expired(now):
-            self._recorder.count_rejected(UNROUTED, "not_ready")
-            self._fail(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
+        for walk in self._lines.expired(now):
+            self._refuse(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
         self._recorder.set_in_flight(
             (replica.series, len(replica.outstanding), sum(w.body_size for w in replica.outstanding.values()))
             for replica in self._router.replicas.values()
         )
-
-    def _expired(self, now: float) -> list[Walk]:
-        return [walk for line in self._lines.values() for walk in line.expired(now)]
 
     def fail_all(self, error: PodiumError) -> None:
         """Answer whoever still waits: the gateway ends."""
@@ -277,24 +252,17 @@ class Scoring:
             self._fail(walk, NotFound(f"No model is served here as {endpoint}. {table.listed}"))
             return
         if endpoint in table.hopeless:
-            self._recorder.count_rejected(UNROUTED, "not_ready")
-            self._fail(walk, Unavailable("The model did not load; the server's status says why.", _RETRY_AFTER_S))
+            self._refuse(walk, Unavailable("The model did not load; the server's status says why.", _RETRY_AFTER_S))
             return
         if self._router.is_any_full(endpoint):
             self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "queue_full")
             self._fail(walk, Overloaded("The queues of all replicas of the model are full. Try again.", _RETRY_AFTER_S))
             return
         if self._is_last_crew:
-            self._recorder.count_rejected(UNROUTED, "not_ready")
-            self._fail(walk, Unavailable("The server is shutting down.", _RETRY_AFTER_S))
+            self._refuse(walk, Unavailable("The server is shutting down.", _RETRY_AFTER_S))
             return
         walk.avoid = ()
-        line = self._lines.get(walk.endpoint)
-        if line is None:
-            line = self._lines[walk.endpoint] = WaitingLine(self._settings.pending)
-        refusal = line.join(walk, time.monotonic() + self._settings.pending_s)
-        if refusal is None and endpoint in table.asleep:
-            self._wake(endpoint)
+        refusal = self._lines.join(walk)
         if refusal is not None:
             self._recorder.count_rejected(UNROUTED, "waiting_full")
             self._fail(walk, Unavailable(f"No replica of the model is ready, and {refusal.value}.", _RETRY_AFTER_S))
@@ -388,8 +356,7 @@ class Scoring:
             return False
         del self._open[walk]
         self._open_bytes -= walk.body_size
-        if walk.endpoint in self._lines:
-            self._lines[walk.endpoint].leave(walk)
+        self._lines.leave(walk)
         replica, walk.replica = walk.replica, None
         if replica is not None:
             replica.cancel(walk.identity)

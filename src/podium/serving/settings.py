@@ -8,6 +8,7 @@ import msgspec
 
 from podium.domain.admission import Bounds
 from podium.errors import Misconfigured
+from podium.settings.access import AccessSettings
 from podium.settings.declared import Kind, declare
 from podium.transport.frames import DEFAULT_LIMIT
 from podium.web.limits import Limits
@@ -36,6 +37,7 @@ class GatewaySettings:
         drain_limit_s: How long to drain when nobody says: the supervisor died, or SIGTERM came.
         access_log: File of the access log, shared by all gateways; None writes none.
         access_log_bytes, access_log_keep: Size at which it is put aside, and how many older ones stay.
+        access: Who may ask for what.
     """
 
     timeout_s: float = 60.0
@@ -69,6 +71,7 @@ class GatewaySettings:
     access_log_keep: int = _limit(
         5, "access_log_keep", Kind.COUNT, "How many that were put aside stay.", table="serve", least=0
     )
+    access: AccessSettings = AccessSettings()  # noqa: RUF009
 
     def __post_init__(self) -> None:
         for field in fields(self):

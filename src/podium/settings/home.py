@@ -13,6 +13,7 @@ class Home:
     """The folders under `PODIUM_HOME`.
 
     registry.db     the embedded registry
+    keys.json       API keys, as digests; made when one is
     artifacts/      model folders by content digest
     run/            one folder for each running server: what `podium status` reads
     logs/           one folder for each endpoint: what `podium logs` reads
@@ -26,6 +27,10 @@ class Home:
     @property
     def registry(self) -> Path:
         return self.root / "registry.db"
+
+    @property
+    def keys(self) -> Path:
+        return self.root / "keys.json"
 
     @property
     def artifacts(self) -> Path:

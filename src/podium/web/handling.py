@@ -1,21 +1,45 @@
 """What lies between reading HTTP and answering it: who reads hands over each request with the way back for its answer."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
+from podium.domain.access import Peer
 from podium.web.messages import Fault, Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms one request is served; found out before it is taken.
+
+    Args:
+        principal: Who asks, as in `domain.access.Principal`; empty where nobody was asked.
+        timeout_s: The client waits no longer than this; None for as long as the server allows.
+        is_low: It gives way to others when a bound is near.
+        lines: Header lines that go with the answer, whatever it is.
+    """
+
+    principal: str = ""
+    timeout_s: float | None = None
+    is_low: bool = False
+    lines: bytes = b""
+
+
+NO_TERMS = Terms()
 
 
 class Exchange(Protocol):
     """One request's way back: a connection of ours (`web.protocol`), or somebody else's server (`serving.asgi`).
 
     Attributes:
-        client: The other side's address, for logs.
+        client: The address of whoever asks, for logs: the other side's, or the one that a trusted proxy names.
         on_leave: Called once when the client leaves before its answer; whoever takes a request sets it.
+        terms: Of the request that waits for its answer; set before somebody takes it, and nobody's to change after.
     """
 
     client: str
     on_leave: Callable[[], None] | None
+    terms: Terms
 
     @property
     def date(self) -> bytes:
@@ -35,10 +59,20 @@ class Exchange(Protocol):
         """
 
 
+class Arrival(Exchange, Protocol):
+    """An exchange as whoever reads HTTP hands it over.
+
+    Attributes:
+        peer: The other side of the connection, whatever its requests say.
+    """
+
+    peer: Peer
+
+
 class Handler(Protocol):
     """Who answers. Exactly one answer for each call, now or later, unless the client leaves before."""
 
-    def handle(self, request: Request, exchange: Exchange) -> None:
+    def handle(self, request: Request, exchange: Arrival) -> None:
         """Answer a request."""
 
     def handle_fault(self, fault: Fault, exchange: Exchange) -> None:

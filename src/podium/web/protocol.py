@@ -14,7 +14,8 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
-from podium.web.handling import Handler
+from podium.domain.access import Peer
+from podium.web.handling import NO_TERMS, Handler, Terms
 from podium.web.heads import KnownHeads
 from podium.web.limits import Limits
 from podium.web.messages import CONTINUE, Fault, Request, Response, encode, server_is_full
@@ -22,6 +23,7 @@ from podium.web.reading import Phase, RequestReader
 from podium.web.unpacking import Unpacking, is_packed
 
 _NEVER = float("inf")
+_UNKNOWN = Peer("")
 _IDLE = Phase.IDLE
 _SENDING = (Phase.HEAD, Phase.BODY)
 _CLOSE = b"connection: close\r\n"
@@ -89,8 +91,7 @@ class Connection(asyncio.Protocol):
     """One connection.
 
     Attributes:
-        client: The other side's address, for logs.
-        on_leave: Called once when the client leaves while its request waits for an answer; whoever takes a request sets it.
+        client, on_leave, terms, peer: As in `web.handling.Arrival`.
         expires_at: Loop time when the client has used up what it may take for what it does now.
     """
 
@@ -110,6 +111,8 @@ class Connection(asyncio.Protocol):
         "client",
         "expires_at",
         "on_leave",
+        "peer",
+        "terms",
     )  # fmt: skip
 
     def __init__(self, shared: Connections) -> None:
@@ -126,6 +129,8 @@ class Connection(asyncio.Protocol):
         self._body_size = 0
         self._transport: Any = None
         self.client = ""
+        self.peer = _UNKNOWN
+        self.terms: Terms = NO_TERMS
         self.on_leave: Callable[[], None] | None = None
         self.expires_at = _NEVER
 
@@ -136,6 +141,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self.client = peer[0] if isinstance(peer, tuple) else ""
+        self.peer = Peer(self.client)
         shared = self._shared
         shared.open.add(self)
         self.expires_at = shared.loop.time() + shared.limits.idle_s
@@ -209,7 +215,8 @@ class Connection(asyncio.Protocol):
         else:
             is_head, is_last, connection = request.method == "HEAD", True, _CLOSE
         self.expires_at = shared.loop.time() + shared.limits.idle_s
-        self._transport.write(encode(response, shared.date, is_head, connection))
+        lines, self.terms = self.terms.lines, NO_TERMS
+        self._transport.write(encode(response, shared.date + lines, is_head, connection))
         if is_last:
             self._linger()
         elif not self._is_dispatching and (self._reader.ready or self._is_paused or self._reader.phase is not Phase.IDLE):
@@ -224,6 +231,9 @@ class Connection(asyncio.Protocol):
         self._active = None
         self.on_leave = None
         self.expires_at = shared.idle_ends
+        if self.terms is not NO_TERMS:
+            data = _with_lines(data, self.terms.lines)
+            self.terms = NO_TERMS
         self._transport.write(data)
         reader = self._reader
         if not self._is_dispatching and (reader.phase is not _IDLE or reader.ready or self._is_paused):
@@ -382,3 +392,9 @@ class Connection(asyncio.Protocol):
             transport.write_eof()
         else:
             transport.close()
+
+
+def _with_lines(data: bytes, lines: bytes) -> bytes:
+    """A whole answer with more header lines, behind its first one."""
+    end = data.find(b"\r\n") + 2
+    return b"%s%s%s" % (data[:end], lines, data[end:]) if lines else data

@@ -19,10 +19,22 @@ def detail(status: int, text: str, headers: bytes = b"") -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Route(Generic[Answerer]):
-    """Who answers, and what stands in the path where the route has `{name}`: never empty, never with a slash."""
+    """Who answers, and what stands in the path where the route has `{name}`: never empty, never with a slash.
+
+    Args:
+        answerer: Who.
+        parts: What stands there, in order.
+        path: The route as the table has it.
+    """
 
     answerer: Answerer
     parts: tuple[str, ...] = ()
+    path: str = ""
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The parts by the names that the route gives them."""
+        return dict(zip((text[1:-1] for text in _PART.findall(self.path)), self.parts, strict=True))
 
 
 class Routes(Generic[Answerer]):
@@ -34,7 +46,7 @@ class Routes(Generic[Answerer]):
 
     def __init__(self, table: Mapping[str, Mapping[str, Answerer]]) -> None:
         self._table = {path: dict(methods) for path, methods in table.items() if "{" not in path}
-        self._patterns = [(_pattern(path), dict(methods)) for path, methods in table.items() if "{" in path]
+        self._patterns = [(_pattern(path), path, dict(methods)) for path, methods in table.items() if "{" in path]
 
     def find(self, method: str, path: str, query: str = "") -> Route[Answerer] | Response:
         """The route for this method and path, or the answer that says there is none."""
@@ -45,19 +57,19 @@ class Routes(Generic[Answerer]):
                 location = f"{other}?{query}" if query else other
                 return Response(307, content_type="text/plain; charset=utf-8", headers=header_lines(("location", location)))
             return detail(404, "Not Found")
-        methods, parts = found
+        methods, parts, route = found
         answerer = methods.get(method)
         if answerer is not None:
-            return Route(answerer, parts)
+            return Route(answerer, parts, route)
         return detail(405, "Method Not Allowed", header_lines(("allow", ", ".join(sorted(methods)))))
 
-    def _look(self, path: str) -> tuple[dict[str, Answerer], tuple[str, ...]] | None:
+    def _look(self, path: str) -> tuple[dict[str, Answerer], tuple[str, ...], str] | None:
         methods = self._table.get(path)
         if methods is not None:
-            return methods, ()
-        for pattern, other in self._patterns:
+            return methods, (), path
+        for pattern, route, other in self._patterns:
             if found := pattern.fullmatch(path):
-                return other, found.groups()
+                return other, found.groups(), route
         return None
 
 

@@ -78,6 +78,8 @@ def problem(error: BaseException, request_id: str | None = None) -> Problem:
             )
         case errors.InvalidInput() | errors.NotFound() | errors.AlreadyExists() | errors.OutOfDeviceMemory():
             return _problem(error.code, error.message, request_id)
+        case errors.Unauthenticated() | errors.PermissionDenied():
+            return _problem(error.code, error.message, request_id)
         case errors.UnencodableOutput() | errors.WorkerCrashed() | errors.MissingDependency():
             return _problem("INTERNAL_ERROR", error.message, request_id)
         case _:

@@ -1,0 +1,244 @@
+"""Who may pass: the one place that every protocol of a gateway asks before it takes a request.
+
+    HTTP    a `Gate` stands before each head's taker; it asks again only when `Guard.epoch` has moved
+    gRPC    `Guard.check` for each call, with the call's metadata as headers
+
+What was decided is kept for as long as nothing can have changed it: a key that is revoked or expires, and a table with
+another default, move the epoch.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from podium.domain.access import ANYBODY, NOBODY, Need, Peer, Principal, allows
+from podium.errors import Overloaded, PermissionDenied, PodiumError, Unauthenticated
+from podium.protocols.mlflow.problems import problem
+from podium.serving.needs import need_of
+from podium.serving.pages import Finder, Pages, Taker
+from podium.web.handling import NO_TERMS, Arrival, Terms
+from podium.web.messages import Head, Request, Response, header_lines
+from podium.web.routes import Route
+
+_NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not taken: an error for the protocol to write, and what goes with it.
+
+    Args:
+        error: `Unauthenticated` (401), `PermissionDenied` (403), `Overloaded` (429) or `Unavailable` (503).
+        headers: Names and values for the answer, such as WWW-Authenticate and Retry-After.
+    """
+
+    error: PodiumError
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided of a request by who asks and what for; it stands until the guard's epoch moves.
+
+    Args:
+        principal: Who asks.
+        endpoint: The model that it is for; empty where it is for none.
+        refusal: Why not; None where it may pass.
+    """
+
+    principal: Principal
+    endpoint: str
+    refusal: Refusal | None = None
+
+
+class Identifying(Protocol):
+    """One way to find out who asks."""
+
+    @property
+    def version(self) -> int:
+        """Another number whenever what it said before may be wrong now."""
+
+    @property
+    def challenge(self) -> str | None:
+        """What WWW-Authenticate says of it."""
+
+    def identify(self, headers: Mapping[bytes, bytes], peer: Peer, now: float) -> Principal | PodiumError | None:
+        """Who asks; an error where what came along proves nobody; None where nothing came along for this way."""
+
+    def sweep(self, now: float) -> None:
+        """Look for changes. `now` is Unix seconds."""
+
+
+class Guard:
+    """Decides of every request of a gateway. Event loop's thread only.
+
+    Args:
+        ways: How somebody may be known, in the order in which they are asked; with none, nobody is asked who they are.
+        default: The endpoint that a request which names none is for, now.
+        opened: Pages that are open to everybody, as in `needs.SWITCHED`.
+        clock: Unix seconds.
+
+    Attributes:
+        epoch: Moves whenever a `Decision` may have become wrong.
+    """
+
+    def __init__(
+        self, ways: Iterable[Identifying], default: Callable[[], str], opened: frozenset[str], clock: Callable[[], float]
+    ) -> None:
+        self._ways = tuple(ways)
+        self._default = default
+        self._opened = opened
+        self._clock = clock
+        self._ends = _NEVER  # the first time at which something that was decided ends
+        self._seen: tuple[object, ...] = ()
+        self.epoch = 1
+
+    def sweep(self) -> None:
+        """Notice what has changed. Call it several times a second."""
+        now = self._clock()
+        for way in self._ways:
+            way.sweep(now)
+        seen = (self._default(), *(way.version for way in self._ways))
+        if seen != self._seen or now >= self._ends:
+            self._seen = seen
+            self._ends = _NEVER
+            self.epoch += 1
+
+    def need_of(self, method: str, path: str) -> Need:
+        """What a request needs by the route that was found for it; of an unknown one, the scope `admin`."""
+        return need_of(method, path, self._opened)
+
+    def check(self, need: Need, endpoint: str | None, headers: Mapping[bytes, bytes], peer: Peer) -> Terms | Refusal:
+        """Decide of one request and count it: what every protocol calls once for each call.
+
+        Args:
+            need: What it asks for.
+            endpoint: The model by its public name; None for the default one, or where it is for none.
+            headers: By lower-case name, repeated ones joined by `, `; of gRPC the metadata.
+            peer: The other side of its connection.
+
+        Returns: The terms on which it is served, or why it is not.
+        """
+        return self.pass_by(self.decide(need, endpoint, headers, peer), headers, peer)
+
+    def decide(self, need: Need, endpoint: str | None, headers: Mapping[bytes, bytes], peer: Peer) -> Decision:
+        """The part of `check` that is the same for all requests with these headers, until `epoch` moves."""
+        is_of_model = need in (Need.SCORE, Need.DESCRIBE)
+        name = (self._default() if endpoint is None else endpoint) if is_of_model else ""
+        if not self._ways:
+            return Decision(ANYBODY, name)
+        if need is Need.OPEN:
+            return Decision(NOBODY, name)
+        found = self._identify(headers, peer)
+        if isinstance(found, PodiumError):
+            return Decision(NOBODY, name, self._unknown(found))
+        if found.ends is not None:
+            self._ends = min(self._ends, found.ends)
+        if allows(found, need, name):
+            return Decision(found, name)
+        if found is NOBODY:
+            return Decision(found, name, self._unknown(Unauthenticated("This needs a key, a token or a certificate.")))
+        return Decision(found, name, Refusal(PermissionDenied(_denied(need, name))))
+
+    def pass_by(self, decision: Decision, headers: Mapping[bytes, bytes], peer: Peer) -> Terms | Refusal:  # noqa: ARG002
+        """The part of `check` that is done for each request: limits."""
+        if decision.refusal is not None:
+            return decision.refusal
+        return Terms(decision.principal.name, is_low=decision.principal.is_low)
+
+    def _identify(self, headers: Mapping[bytes, bytes], peer: Peer) -> Principal | PodiumError:
+        now = self._clock()
+        for way in self._ways:
+            found = way.identify(headers, peer, now)
+            if found is not None:
+                return found
+        return NOBODY
+
+    def _unknown(self, error: PodiumError) -> Refusal:
+        challenges = [("www-authenticate", way.challenge) for way in self._ways if way.challenge is not None]
+        return Refusal(error, tuple((name, text) for name, text in challenges if text is not None))
+
+
+class Gate:
+    """Stands before whoever takes the requests with one head.
+
+    Args:
+        guard: Decides.
+        head: Of the requests.
+        need: What they ask for.
+        endpoint: The model that their path names; None where it names none.
+        taker: Takes those that may pass.
+        pages: Answers those that may not.
+    """
+
+    __slots__ = ("_decisions", "_endpoint", "_epoch", "_guard", "_head", "_need", "_pages", "_taker")
+
+    def __init__(self, guard: Guard, head: Head, need: Need, endpoint: str | None, taker: Taker, pages: Pages) -> None:
+        self._guard = guard
+        self._head = head
+        self._need = need
+        self._endpoint = endpoint
+        self._taker = taker
+        self._pages = pages
+        self._epoch = 0
+        self._decisions: dict[tuple[str, ...], Decision] = {}
+
+    def __call__(self, request: Request, arrival: Arrival) -> None:
+        """Let a request pass, or answer it with why not."""
+        guard = self._guard
+        headers, peer = self._head.headers, arrival.peer
+        if self._epoch != guard.epoch:
+            self._epoch = guard.epoch
+            self._decisions.clear()
+        decision = self._decisions.get(peer.names)
+        if decision is None:
+            decision = guard.decide(self._need, self._endpoint, headers, peer)
+            self._decisions[peer.names] = decision
+        terms = guard.pass_by(decision, headers, peer)
+        if isinstance(terms, Refusal):
+            arrival.terms = NO_TERMS
+            identity = self._pages.ids.of(request)
+            self._pages.answer(request, arrival, refused(terms, self._head.path, identity), identity)
+            return
+        arrival.terms = terms
+        self._taker(request, arrival)
+
+
+def gate(guard: Guard, head: Head, route: Route[Finder] | None, taker: Taker, pages: Pages) -> Gate:
+    """The gate of a head.
+
+    Args:
+        guard: Decides.
+        head: Its line and headers.
+        route: What was found for its path; None where nothing was: then nobody who is unknown hears that.
+        taker: Answers it.
+        pages: Answers refusals.
+    """
+    need = Need.KNOWN if route is None else guard.need_of(head.method, route.path)
+    return Gate(guard, head, need, None if route is None else route.named.get("name"), taker, pages)
+
+
+def refused(refusal: Refusal, path: str, request_id: str) -> Response:
+    """A refusal as the protocol of this path writes errors."""
+    found = problem(refusal.error, request_id)
+    headers = refusal.headers
+    if isinstance(refusal.error, Overloaded) and all(name != "retry-after" for name, _ in headers):
+        headers = (*headers, ("retry-after", "1"))
+    body = found.body
+    if path.startswith(("/v1/", "/v2/")) or path in {"/v1", "/v2"}:
+        body = msgspec.json.encode({"error": refusal.error.message}) + b"\n"
+    return Response(found.status, body, found.content_type, header_lines(*headers))
+
+
+def _denied(need: Need, endpoint: str) -> str:
+    match need:
+        case Need.SCORE:
+            return f"Your scopes do not cover the model {endpoint}. This needs score:{endpoint} or score:*."
+        case Need.DESCRIBE:
+            return f"Your scopes do not cover the model {endpoint}. This needs score:{endpoint}, score:* or read."
+        case Need.READ:
+            return "Your scopes do not cover this. It needs read or admin."
+        case _:
+            return "Your scopes do not cover this. It needs admin."

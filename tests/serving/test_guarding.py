@@ -1,0 +1,218 @@
+"""A gateway that asks who asks: keys, scopes, refusals in the shape of each protocol; over its real socket."""
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from podium.access.keys import KeyFile
+
+SCORED = b'{"predictions": [1]}'
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory) -> KeyFile:
+    return KeyFile(tmp_path_factory.mktemp("home") / "keys.json")
+
+
+@pytest.fixture(scope="module")
+def guarded(start_shared, keys: KeyFile):
+    """One gateway that requires keys, with a worker that answers at once."""
+    server = start_shared(access={"requires_keys": True, "key_file": str(keys.path)})
+    server.add(1).serve(SCORED)
+    server.publish()
+    return server
+
+
+@pytest.fixture(scope="module")
+def reader(guarded, keys: KeyFile, until) -> str:
+    """A key with the scope read that the gateway has heard of."""
+    secret = made(keys, "read")
+    heard(until, guarded, secret, 200)
+    return secret
+
+
+def made(keys: KeyFile, *scopes: str, **more) -> str:
+    return keys.create(scopes, time.time(), **more)[1]
+
+
+def heard(until, guarded, secret: str, status: int, path: str = "/version") -> None:
+    until(lambda: guarded.ask("GET", path, headers={"X-API-Key": secret}).status == status, f"{status} of {path}")
+
+
+def test_who_has_no_key_gets_401_and_is_told_how(guarded):
+    """In MLflow's shape, with a challenge; and nothing reached the worker."""
+    answer = guarded.score()
+
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"] == 'Bearer realm="podium"'
+    assert answer.json["error_code"] == "UNAUTHENTICATED"
+    assert answer.json["request_id"] == answer.headers["x-request-id"]
+
+
+def test_a_key_is_taken_from_either_header(guarded, keys, until):
+    """`Authorization: Bearer` in any case of the word, or `X-API-Key`; a running server has heard of a new one."""
+    secret = made(keys, "score:iris")
+    heard(until, guarded, secret, 200)
+
+    assert guarded.score(authorization=f"Bearer {secret}").body == SCORED
+    assert guarded.score(authorization=f"bearer  {secret}").body == SCORED
+    assert guarded.score(x_api_key=secret).body == SCORED
+
+
+def test_a_key_opens_what_its_scopes_say(guarded, keys, until):
+    """403 with the scope that is missing, in the shape of the path's protocol."""
+    scorer, reader = made(keys, "score:iris"), made(keys, "read")
+    other = made(keys, "score:wine")
+    heard(until, guarded, other, 200)
+
+    assert guarded.score(x_api_key=scorer).status == 200
+    assert guarded.ask("GET", "/metrics", headers={"X-API-Key": scorer}).status == 403
+    assert guarded.ask("GET", "/metrics", headers={"X-API-Key": reader}).status == 200
+    assert guarded.ask("GET", "/models/iris/ready", headers={"X-API-Key": other}).status == 403
+    refused = guarded.score(x_api_key=other)
+    assert (refused.status, refused.json["error_code"]) == (403, "PERMISSION_DENIED")
+    assert "score:iris" in refused.json["message"]
+    of_v2 = guarded.ask("GET", "/v2/models/iris", headers={"X-API-Key": other})
+    assert (of_v2.status, list(of_v2.json)) == (403, ["error"])
+
+
+@pytest.mark.parametrize("path", ["/ping", "/health", "/livez", "/readyz"])
+def test_probes_are_open(guarded, path):
+    assert guarded.get(path).status == 200
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/status", "/metrics", "/version", "/invocations/", "/v2/models/iris", "/"])
+def test_who_is_unknown_does_not_learn_which_paths_there_are(guarded, path):
+    """A path that is none is answered as one that is closed."""
+    assert guarded.get(path).status == 401
+
+
+def test_pages_are_opened_by_name(start, tmp_path):
+    """`open_pages` opens these pages and no other."""
+    server = start(access={"requires_keys": True, "key_file": str(tmp_path / "none"), "open_pages": ["metrics"]})
+    server.publish()
+
+    assert server.get("/metrics").status == 200
+    assert server.get("/status").status == 401
+
+
+def test_a_revoked_key_is_refused_on_a_connection_that_it_had_opened(guarded, keys, until):
+    """The same head on the same connection: what was decided of it does not outlive the key."""
+    key, secret = keys.create(["score:iris"], time.time())
+    heard(until, guarded, secret, 200)
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-API-Key: %s\r\n" % secret.encode()
+    request = head + b"Content-Length: 15\r\n\r\n" + b'{"inputs": [1]}'
+
+    with guarded.connect() as sock:
+        assert [_status(sock, request) for _ in range(4)] == [200] * 4
+        keys.revoke(key.id, time.time())
+        until(lambda: _status(sock, request) == 401, "the revoked key to be refused")
+        assert [_status(sock, request) for _ in range(4)] == [401] * 4
+
+
+def test_an_expired_key_is_refused_on_a_connection_that_it_had_opened(guarded, keys, until):
+    """Without any change of the file."""
+    secret = made(keys, "score:iris", expires=time.time() + 1.5)
+    heard(until, guarded, secret, 200)
+
+    heard(until, guarded, secret, 401)
+
+
+def test_keys_that_cannot_be_read_let_nobody_in(guarded, keys, until):
+    """503 and not 401: the client's key may well be right. Once they can be read, it is."""
+    secret = made(keys, "read")
+    heard(until, guarded, secret, 200)
+    content = keys.path.read_bytes()
+
+    keys.path.write_bytes(content[:40])
+    heard(until, guarded, secret, 503)
+    assert guarded.get("/ping").status == 200
+    assert guarded.get("/version").status == 401
+    keys.path.write_bytes(content)
+
+    heard(until, guarded, secret, 200)
+
+
+def test_a_file_of_keys_that_is_gone_holds_none(guarded, keys, until):
+    secret = made(keys, "read")
+    heard(until, guarded, secret, 200)
+
+    content = keys.path.read_bytes()
+    os.unlink(keys.path)
+
+    heard(until, guarded, secret, 401)
+    keys.path.write_bytes(content)
+
+
+SPOOFS = {
+    "both headers": b"X-API-Key: %s\r\nAuthorization: Bearer %s",
+    "twice": b"Authorization: Bearer %s\r\nAuthorization: Bearer %s",
+    "twice, one empty": b"Authorization: Bearer %s\r\nauthorization:",
+    "two keys": b"X-API-Key: %s\r\nx-api-key: %s",
+    "basic": b"Authorization: Basic %s",
+    "no scheme": b"Authorization: %s",
+    "no blank": b"Authorization: Bearer%s",
+    "quoted": b'X-API-Key: "%s"',
+    "underscores": b"X_API_Key: %s",
+    "another name": b"Proxy-Authorization: Bearer %s",
+    "in a cookie": b"Cookie: x-api-key=%s",
+    "folded": b"Authorization: Bearer\r\n %s",
+    "a blank before the colon": b"X-API-Key : %s",
+    "a blank before the name": b" X-API-Key: %s",
+    "with a tab inside": b"Authorization: Bearer\t%s",
+    "as one of a list": b"X-API-Key: nothing, %s",
+    "with a null": b"X-API-Key: %s\x00",
+}
+
+
+@pytest.mark.parametrize("lines", SPOOFS.values(), ids=SPOOFS)
+def test_a_good_key_written_in_another_way_is_none(guarded, reader: str, lines: bytes):
+    """What two readers could read in two ways: 401, or 400 for what is no HTTP; never a page."""
+    head = b"GET /status HTTP/1.1\r\nHost: x\r\n" + lines.replace(b"%s", reader.encode()) + b"\r\n\r\n"
+
+    with guarded.connect() as sock:
+        assert _status(sock, head) in {400, 401}
+
+
+def test_a_key_in_the_query_is_none(guarded, reader: str):
+    """It would stand in every log on its way."""
+    assert guarded.get(f"/status?x-api-key={reader}&access_token={reader}").status == 401
+
+
+def test_no_secret_is_in_the_access_log_or_the_gateways_log(start, until, tmp_path):
+    """Neither a good key nor a bad one, however it was sent."""
+    log, keys = tmp_path / "access.log", KeyFile(tmp_path / "keys.json")
+    server = start(access={"requires_keys": True, "key_file": str(keys.path)}, access_log=str(log))
+    server.add(1).serve(SCORED)
+    server.publish()
+    secret = made(keys, "score:iris")
+    heard(until, server, secret, 200)
+    server.score(x_api_key=secret)
+    server.score(authorization=f"Bearer {secret[:-1]}")
+    server.score(authorization=f"Basic {secret}")
+    keys.path.write_bytes(b"{")
+    heard(until, server, secret, 503)
+
+    lines = until(lambda: log.exists() and (text := log.read_text()).count("\n") >= 4 and text, "the log's lines")
+
+    assert secret.split("_", 2)[2][:-1] not in lines + (tmp_path / "gateway-0.log").read_text()
+    assert {json.loads(line)["status"] for line in lines.splitlines()} >= {200, 401}
+    assert secret.encode() not in Path(f"/proc/{server.gateway.popen.pid}/cmdline").read_bytes()
+
+
+def _status(sock: socket.socket, request: bytes) -> int:
+    sock.sendall(request)
+    data = b""
+    while b"\r\n\r\n" not in data:
+        received = sock.recv(1 << 16)
+        assert received, "closed"
+        data += received
+    head, _, body = data.partition(b"\r\n\r\n")
+    size = next(int(line[16:]) for line in head.split(b"\r\n") if line.startswith(b"content-length: "))
+    while len(body) < size:
+        body += sock.recv(1 << 16)
+    return int(head.split(b" ", 2)[1])
