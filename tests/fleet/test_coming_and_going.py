@@ -45,7 +45,7 @@ def test_models_sleep_until_they_are_asked_and_the_least_used_goes(house, folder
         said = server.said()
     assert [status for status, _ in answers] == [200] * 6
     assert [answer[0] for _, answer in answers] == [1, 2, 3, 4, 5, 1]
-    assert [line for line in said.splitlines() if "sleeps: to make room" in line][0] == "m1: sleeps: to make room for m3"
+    assert next(line for line in said.splitlines() if "sleeps: to make room" in line) == "m1: sleeps: to make room for m3"
 
 
 def test_a_worker_that_is_killed_while_it_wakes_is_started_again(house):

@@ -44,10 +44,11 @@ class Loading:
 
         Args:
             name: Public name.
-            arguments: `uri`, where it is not the catalogue's; `is_new`, where a name that is taken is 409.
+            arguments: `uri` (or that of `parameters`, as the protocols have it), where it is not the catalogue's; `is_new`, where a name that is taken is 409.
             reply: Called with {name, version, state}, or with why not, while what served before goes on.
         """
-        uri = arguments.get("uri")
+        parameters = arguments.get("parameters")
+        uri = arguments.get("uri", parameters.get("uri") if isinstance(parameters, dict) else None)
         if uri is not None and not isinstance(uri, str):
             reply(400, {"error": f"The uri of {name} is no text."})
             return
@@ -57,12 +58,18 @@ class Loading:
         """Serve a model no more: 200 once the last request in flight is answered and its memory is given back."""
         self._work(self._unload(name), reply)
 
-    def index(self, _name: str, _arguments: dict[str, Any], reply: Reply) -> None:
-        """Every model that is served or could be: name, version, state and reason, by the protocol's words for states."""
+    def index(self, _: str, arguments: dict[str, Any], reply: Reply) -> None:
+        """Every model that is served or could be: name, version, state and reason, by the protocol's words for states.
+
+        With `ready` those that answer.
+        """
         entries = [_entry(endpoint) for endpoint in self._roster.endpoints.values()]
         absent = sorted(set(self._catalogue.names()) - self._roster.endpoints.keys())
         unloaded = [{"name": name, "version": "", "state": "UNAVAILABLE", "reason": "not loaded"} for name in absent]
-        reply(200, {"models": [*entries, *unloaded]})
+        models = [*entries, *unloaded]
+        if arguments.get("ready") is True:
+            models = [each for each in models if each["state"] == "READY"]
+        reply(200, {"models": models})
 
     def _work(self, doing: Coroutine[Any, Any, _Said], reply: Reply) -> None:
         refusal = self._catalogue.forbid()

@@ -94,5 +94,5 @@ class Publisher:
         can_serve = is_ready(outlooks, self._was_ready, may_be_empty=self._may_be_empty)
         self._was_ready = self._was_ready or can_serve
         self.is_ready = can_serve and not self._is_withdrawn
-        table = RoutingTable(self._epoch, self._targets, self._default, self._hopeless, self._asleep)
+        table = RoutingTable(self._epoch, self._targets, self._default, self._hopeless, asleep=self._asleep)
         self.gateways.publish(Announcement(table, self.is_ready))

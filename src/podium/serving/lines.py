@@ -44,8 +44,8 @@ class Lines:
             line = self._lines[walk.endpoint] = WaitingLine(self._bounds)
         refusal = line.join(walk, time.monotonic() + self._patience_s)
         endpoint = walk.endpoint or self._router.table.default
-        if refusal is None and endpoint in self._router.table.asleep:
-            self._wake(endpoint)
+        if refusal is None:
+            self.wake(endpoint)
         return refusal
 
     def leave(self, walk: Walk) -> None:
@@ -73,12 +73,13 @@ class Lines:
                     del self._lines[name]
             elif endpoint not in table.endpoints or endpoint in table.hopeless:
                 found += line.expired(float("inf"))
-            elif endpoint in table.asleep:
-                self._wake(endpoint)
+            else:
+                self.wake(endpoint)
         return found
 
-    def _wake(self, endpoint: str) -> None:
-        if self._waking is not None:
+    def wake(self, endpoint: str) -> None:
+        """Ask that an endpoint wakes, if it sleeps."""
+        if self._waking is not None and endpoint in self._router.table.asleep:
             self._waking.wake(endpoint, lambda error: self._refuse_all(endpoint, error))
 
     def _refuse_all(self, endpoint: str, error: PodiumError) -> None:
