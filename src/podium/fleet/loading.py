@@ -44,7 +44,8 @@ class Loading:
 
         Args:
             name: Public name.
-            arguments: `uri` (or that of `parameters`, as the protocols have it), where it is not the catalogue's; `is_new`, where a name that is taken is 409.
+            arguments: `uri` (or that of `parameters`, as protocols have it), where it is not the catalogue's; `is_new`,
+                where a name that is taken is 409.
             reply: Called with {name, version, state}, or with why not, while what served before goes on.
         """
         parameters = arguments.get("parameters")
