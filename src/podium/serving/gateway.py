@@ -22,6 +22,7 @@ from podium.errors import Unavailable
 from podium.serving.app import App
 from podium.serving.asking import Asking
 from podium.serving.control import Control
+from podium.serving.describing import Describing
 from podium.serving.guarding import Guard
 from podium.serving.invocations import invocation_paths
 from podium.serving.knowing import KeysKnown
@@ -107,6 +108,7 @@ class Gateway:
             repository_paths(self.asking, pages),
             sagemaker_paths(self._scoring, self._router, pages, self.asking, settings.max_body_bytes),
             pages.of_standing(self.standing),
+            Describing(self.asking, pages, self._router, self.standing).paths(),
         ]
         self.guard = guard_of(settings.access, self._router)
         self.app = App(paths, pages, self._recorder, settings.max_body_bytes, self.guard)
