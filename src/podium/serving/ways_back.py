@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from podium.web.handling import Exchange
+from podium.web.handling import Arrival
 from podium.web.messages import Response
 
 Translate = Callable[[Response], Response]
@@ -20,7 +20,7 @@ class WayBack:
 
     __slots__ = ("_exchange", "_passes_raw", "_translate", "client")
 
-    def __init__(self, exchange: Exchange, translate: Translate, passes_raw: bool = False) -> None:
+    def __init__(self, exchange: Arrival, translate: Translate, passes_raw: bool = False) -> None:
         self.client = exchange.client
         self._exchange = exchange
         self._translate = translate
