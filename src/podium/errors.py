@@ -232,6 +232,10 @@ class WorkerCrashed(PodiumError):
     code = "WORKER_CRASHED"
 
 
+class RolledBack(PodiumError):
+    """A rollout that was waited for did not end with its candidate serving."""
+
+
 class RegistryError(PodiumError):
     """The registry cannot be read or written."""
 
