@@ -235,6 +235,8 @@ class WorkerCrashed(PodiumError):
 class RolledBack(PodiumError):
     """A rollout that was waited for did not end with its candidate serving."""
 
+    code = "ROLLED_BACK"
+
 
 class RegistryError(PodiumError):
     """The registry cannot be read or written."""
