@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from podium._version import __version__
 from podium.serving.recording import Recorder
-from podium.serving.scoring import RequestIds
+from podium.serving.request_ids import RequestIds
 from podium.serving.standing import Standing
 from podium.web.handling import Arrival, Exchange
 from podium.web.messages import Head, Request, Response, header_lines

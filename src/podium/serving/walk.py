@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
+from podium.domain.traffic import ANYWHERE
 from podium.web.handling import Exchange
 from podium.web.messages import Request
 
@@ -22,11 +23,12 @@ class Walk:
         attempts: How often it was sent.
         avoid: Ids of replicas that were too full for it.
         is_solo: It was in a batch that a worker died of: never merged again, and not sent a third time.
+        way: Which version it wants; decided when it was taken.
     """
 
     __slots__ = (
         "attempts", "avoid", "client", "deadline", "endpoint", "exchange", "identity", "is_solo", "last", "replica",
-        "request", "request_id", "rows", "started",
+        "request", "request_id", "rows", "started", "way",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +48,7 @@ class Walk:
         self.attempts = 0
         self.avoid: tuple[int, ...] = ()
         self.is_solo = False
+        self.way = ANYWHERE
 
     @property
     def body_size(self) -> int:
