@@ -33,7 +33,7 @@ from podium.registry.rollouts import Book, Edit, Page
 from podium.settings.home import Home, find_home
 from podium.settings.mlflow import read_mlflow_settings
 
-STORE_VARIABLE = "PODIUM_ROLLOUT_STORE"
+STORE_VARIABLE = "PODIUM_SERVE_ROLLOUT_STORE"
 _PRODUCTION = "production"
 
 
@@ -82,7 +82,7 @@ class Rollouts:
 
     Args:
         home: PODIUM_HOME, unless told.
-        store: A file where rollouts are kept instead of in the registry; PODIUM_ROLLOUT_STORE, unless told. Every server
+        store: A file where rollouts are kept instead of in the registry; PODIUM_SERVE_ROLLOUT_STORE, unless told. Every server
             must be told the same.
 
     Raises, from any method:

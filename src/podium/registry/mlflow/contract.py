@@ -19,7 +19,7 @@ class NotWritable(RegistryError):
     def __init__(self, place: str, why: str) -> None:
         super().__init__(
             f"{place} cannot be written: {why} Keep rollouts in a file beside it, here and for every server: "
-            "--rollout-store FILE (PODIUM_ROLLOUT_STORE)"
+            "--rollout-store FILE (PODIUM_SERVE_ROLLOUT_STORE)"
         )
 
 
