@@ -82,7 +82,7 @@ class Rollouts:
 
     Args:
         home: PODIUM_HOME, unless told.
-        store: A file where rollouts are kept instead of in the registry; PODIUM_SERVE_ROLLOUT_STORE, unless told. Every server
+        store: A file where rollouts are kept, not in the registry; PODIUM_SERVE_ROLLOUT_STORE, unless told. Every server
             must be told the same.
 
     Raises, from any method:

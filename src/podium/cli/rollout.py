@@ -46,7 +46,7 @@ def of_what(function: _Function) -> _Function:
         click.option(
             "--rollout-store",
             metavar="FILE",
-            help="Where rollouts are kept instead of in the registry, as every server was told. [PODIUM_SERVE_ROLLOUT_STORE]",
+            help="Where rollouts are kept, not in the registry, as every server was told. [PODIUM_SERVE_ROLLOUT_STORE]",
         ),
         click.option("--alias", metavar="ALIAS", help="Of the endpoints that follow models:/NAME@ALIAS."),
         click.option("--stage", metavar="STAGE", help="Of the endpoints that follow this stage.  [default: production]"),
