@@ -24,6 +24,7 @@ from podium.serving.control import Control
 from podium.serving.guarding import Guard
 from podium.serving.invocations import invocation_paths
 from podium.serving.knowing import KeysKnown
+from podium.serving.limiting import Limiter
 from podium.serving.pages import Pages
 from podium.serving.recording import Recorder
 from podium.serving.replica import Replica
@@ -31,7 +32,6 @@ from podium.serving.router import Router
 from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
-from podium.settings.access import AccessSettings
 from podium.telemetry.access import AccessLog
 from podium.telemetry.slots import Slots
 from podium.transport.messages import Drained, ReplicaLost, ReplicaReleased, Started
@@ -60,7 +60,7 @@ class Gateway:
         connections: What it listens on itself.
         standing: What it says of itself.
         asking: Asks the supervisor.
-        guard: Decides who may pass; None where everybody may.
+        guard: Decides who may pass.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Gateway:
         self.asking = Asking(loop, self._control.say)
         pages = Pages(self._scoring.ids, self._recorder)
         paths = [invocation_paths(self._scoring), pages.of_standing(self.standing)]
-        self.guard = guard_of(settings.access, self._router)
+        self.guard = guard_of(settings, self._router, slots)
         self.app = App(paths, pages, self._recorder, settings.max_body_bytes, self.guard)
         self.connections = Connections(loop, self.app, settings.limits)
 
@@ -162,8 +162,7 @@ class Gateway:
             self.connections.sweep()
             self._scoring.sweep(time.monotonic())
             self.asking.sweep(time.monotonic())
-            if self.guard is not None:
-                self.guard.sweep()
+            self.guard.sweep()
             turn += 1
             if turn % _FLUSH_SWEEPS == 0:
                 self._flush_access_log()
@@ -193,9 +192,9 @@ class Gateway:
         return AccessLog(Path(settings.access_log), settings.access_log_bytes, settings.access_log_keep)
 
 
-def guard_of(settings: AccessSettings, router: Router) -> Guard | None:
-    """Who decides of a gateway's requests, as it was set; None where nobody has to."""
-    if not settings.asks_who:
-        return None
-    ways = [KeysKnown(Path(settings.key_file))] if settings.requires_keys else []
-    return Guard(ways, lambda: router.table.default, frozenset(settings.open_pages), time.time)
+def guard_of(settings: GatewaySettings, router: Router, slots: Slots) -> Guard:
+    """Who decides of a gateway's requests, as it was set."""
+    access = settings.access
+    ways = [KeysKnown(Path(access.key_file))] if access.requires_keys else []
+    limiter = Limiter(settings.clients, settings.every_model, settings.models, slots.buckets)
+    return Guard(ways, lambda: router.table.default, limiter, frozenset(access.open_pages))

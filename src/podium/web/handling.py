@@ -1,15 +1,15 @@
 """What lies between reading HTTP and answering it: who reads hands over each request with the way back for its answer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from podium.domain.access import Peer
 from podium.web.messages import Fault, Request, Response
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True, gc=False):
     """On what terms one request is served; found out before it is taken.
 
     Args:
