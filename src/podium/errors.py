@@ -38,9 +38,14 @@ from typing import ClassVar
 
 
 class PodiumError(Exception):
-    """The root: catch it to catch whatever podium raises on purpose."""
+    """The root: catch it to catch whatever podium raises on purpose.
+
+    Attributes:
+        request_id: Where a server answered with it: by which the server's logs name the request.
+    """
 
     code: ClassVar[str] = "INTERNAL_ERROR"
+    request_id: str | None = None
 
     @property
     def message(self) -> str:

@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 from tree import SOURCE
 
-_HEAVY = {"sklearn", "onnx", "onnxruntime", "pandas", "scipy", "skops", "mlflow", "torch", "pyarrow", "cloudpickle"}
+_HEAVY = {
+    "sklearn",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "scipy",
+    "skops",
+    "mlflow",
+    "torch",
+    "pyarrow",
+    "cloudpickle",
+    "httpx",
+}
 _HEAVY |= {"boto3", "botocore", "google", "azure"}
 _SHOW = "; import json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
 

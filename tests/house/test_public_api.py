@@ -6,6 +6,7 @@ from pathlib import Path
 _SNAPSHOT = Path(__file__).with_name("public_api.txt")
 _MODULES = (
     "podium",
+    "podium.client",
     "podium.sklearn",
     "podium.onnx",
     "podium.pyfunc",

@@ -3,7 +3,7 @@
 import os
 import socket
 
-from podium.api.scoring_values import error_of
+from podium.client.values import error_of
 from podium.errors import WorkerCrashed
 from podium.telemetry.metrics import CRASHES, REQUESTS, RETRIES
 from podium.transport import frames

@@ -33,7 +33,7 @@ from typing import IO, Any, Self
 
 from podium.api.endpoint import SETTINGS, choose
 from podium.api.packaging import save_model
-from podium.api.scoring_values import answer_of, error_of, made_again, request_of
+from podium.client.values import answer_of, error_of, made_again, request_of
 from podium.domain.nearest import did_you_mean
 from podium.errors import Misconfigured, PodiumError, Unavailable
 from podium.settings.provenance import MODEL_NAME, MODELS_NAMED, Chosen, Said

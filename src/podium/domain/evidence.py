@@ -1,8 +1,17 @@
 """What is known of one version's answers since it began to serve: counts, which only grow. What a rollout is judged by."""
 
+import math
 from dataclasses import dataclass
+from itertools import zip_longest
 
 SKETCH_CELLS = 32
+
+LATENCY_STEP = math.sqrt(2)
+LATENCY_BOUNDS_US = tuple(round(100 * LATENCY_STEP**power) for power in range(37))
+"""Upper bounds of `Evidence.latency`: 100 µs to 26 s, each so many times the one before; what is slower has a last cell.
+
+Two versions are told apart by how many cells their answers moved, so the cells must be narrow against "three times slower".
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +21,7 @@ class Evidence:
     Args:
         requests: Answered, whatever the answer was; those that the client gave up are not among them.
         errors: Of these, answered with 500 or more, or not at all within their time.
-        latency: Answers by how long they took; bounds as in `telemetry.metrics.DURATION`, the last beyond all.
+        latency: Answers by how long they took; one cell for each of `LATENCY_BOUNDS_US`, and the last beyond all.
         predictions: Answers by what was predicted, in `SKETCH_CELLS` cells that are the same for all versions.
         compared: Answers that were set beside another version's answer to the same request (shadow); `disagreed` of them
             were not the same.
@@ -27,3 +36,29 @@ class Evidence:
     disagreed: int = 0
     rewards: int = 0
     penalties: int = 0
+
+    def __add__(self, other: "Evidence") -> "Evidence":
+        return _joined(self, other, 1)
+
+    def __sub__(self, earlier: "Evidence") -> "Evidence":
+        """What happened since; a count that is smaller than before was begun anew, and counts from nothing."""
+        return _joined(self, earlier, -1)
+
+
+def _joined(one: Evidence, other: Evidence, sign: int) -> Evidence:
+    if sign < 0 and one.requests < other.requests:
+        return one
+    return Evidence(
+        one.requests + sign * other.requests,
+        max(0, one.errors + sign * other.errors),
+        _cells(one.latency, other.latency, sign),
+        _cells(one.predictions, other.predictions, sign),
+        max(0, one.compared + sign * other.compared),
+        max(0, one.disagreed + sign * other.disagreed),
+        max(0, one.rewards + sign * other.rewards),
+        max(0, one.penalties + sign * other.penalties),
+    )
+
+
+def _cells(ones: tuple[int, ...], others: tuple[int, ...], sign: int) -> tuple[int, ...]:
+    return tuple(max(0, one + sign * other) for one, other in zip_longest(ones, others, fillvalue=0))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from podium.domain.evidence import Evidence
 from podium.domain.lifecycle import ReplicaState
 from podium.domain.rollout import Crashes, restart_at
 from podium.domain.traffic import RoutingTable, table_to_json
@@ -168,6 +169,10 @@ class Gateways:
             self._status = told
             for gateway in list(self._living.values()):
                 gateway.child.send(told)
+
+    def evidence(self, endpoint: str, version: str) -> Evidence:
+        """What all gateways have counted of a version so far."""
+        return self._series.evidence((endpoint, version))
 
     def check_deadlines(self, now: float) -> None:
         """Kill what does not boot, or does not take a table over, in time; it is started again with the newest table."""

@@ -1,6 +1,8 @@
 """Which index of the counters each version's requests are counted in."""
 
+from podium.domain.evidence import Evidence
 from podium.errors import Unavailable
+from podium.telemetry.evidence import evidence_of
 from podium.telemetry.slots import SERIES, Slots
 
 Labels = tuple[str, str]
@@ -45,6 +47,11 @@ class SeriesBook:
             self._index[labels] = self._index.pop(oldest)
             self.slots.clear(self._index[labels])
         return self._index[labels]
+
+    def evidence(self, labels: Labels) -> Evidence:
+        """What is known of a version since it was first counted here; nothing of one that never was."""
+        found = self._index.get(labels)
+        return Evidence() if found is None else evidence_of(self.slots.totals(found))
 
     def labels(self) -> list[dict[str, str]]:
         """The labels of each index."""

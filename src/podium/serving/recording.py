@@ -12,8 +12,10 @@ from podium.telemetry.metrics import (
     CODES,
     CRASHES,
     DURATION,
+    ERRORS,
     IN_FLIGHT,
     IN_FLIGHT_BYTES,
+    KINDS,
     PREDICT,
     QUEUE,
     RECEIVED,
@@ -31,7 +33,9 @@ _OK = REQUESTS.cell("200")
 _OTHER_CODE = REQUESTS.cell("other")
 _DURATION, _DURATION_SUM, _DURATION_BOUNDS = DURATION.offset, DURATION.sum, DURATION.bounds
 _QUEUE, _QUEUE_SUM, _ROWS, _RECEIVED, _SENT = QUEUE.offset, QUEUE.sum, ROWS.offset, RECEIVED.offset, SENT.offset
+_KINDS = {kind: ERRORS.cell(kind) for kind in KINDS}
 CLIENT_LEFT = 499
+_NOBODYS = (429, CLIENT_LEFT)
 
 
 class Recorder:
@@ -80,6 +84,8 @@ class Recorder:
         cells[_DURATION_SUM] += duration_us
         cells[_RECEIVED] += walk.body_size
         cells[_SENT] += sent
+        if status >= 400 and status not in _NOBODYS:
+            cells[_KINDS[_fault(status, reply)]] += 1
         if reply is not None:
             queued_us = reply.queued_us
             cells[_QUEUE + bisect_left(_DURATION_BOUNDS, queued_us)] += 1
@@ -202,3 +208,12 @@ class Recorder:
             # A series beyond the table is counted with what has none, rather than not at all.
             block = self._blocks[series] = self.slots.block(self._slot, series if 0 <= series < SERIES else UNROUTED)
         return block
+
+
+def _fault(status: int, reply: Reply | None) -> str:
+    """Whose fault an error is: a model that raises answers 400 as MLflow's does, so that the status alone does not tell."""
+    if status == 504:
+        return "timeout"
+    if reply is not None and reply.is_fault:
+        return "model"
+    return "internal" if status >= 500 else "client"

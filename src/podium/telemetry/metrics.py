@@ -8,6 +8,8 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from podium.domain.evidence import SKETCH_CELLS
+
 
 class Kind(Enum):
     """Prometheus' types that are used here."""
@@ -72,11 +74,15 @@ CODES = (
     "499", "500", "501", "503", "504", "505", "other",
 )  # fmt: skip
 REASONS = ("queue_full", "gateway_full", "waiting_full", "not_ready", "deadline")
+KINDS = ("client", "model", "timeout", "internal")
+SHADOWED = ("answered", "failed", "dropped")
+COMPARISONS = ("agreed", "disagreed")
 
 _DURATIONS_US = (
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
     10_000_000,
 )  # fmt: skip
+_DIFFERENCES_PPM = (0, 1, 100, 1_000, 10_000, 50_000, 100_000, 250_000, 500_000, 1_000_000)
 _BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -108,12 +114,31 @@ SERIES_METRICS = _laid_out(
     _counter("podium_rejected_total", "Scoring requests turned away without a prediction.", "reason", REASONS),
     _counter("podium_retries_total", "Times that a request was sent to a worker again."),
     _counter("podium_crashed_requests_total", "Requests that a worker was running when it died."),
+    _counter(
+        "podium_errors_total", "Scoring requests that were answered with an error, by whose fault it was.", "kind", KINDS
+    ),
+    _counter(
+        "podium_predictions_total",
+        "Answers by what was predicted, while versions are compared: a number's size or a label's hash.",
+        "cell",
+        tuple(map(str, range(SKETCH_CELLS))),
+    ),
+    _counter("podium_shadow_requests_total", "Copies of requests, by what became of them.", "result", SHADOWED),
+    _duration("podium_shadow_duration_seconds", "From a copy's sending to its answer."),
+    _counter("podium_shadow_compared_total", "Copies whose answer was set beside the client's.", "result", COMPARISONS),
+    Metric(
+        "podium_shadow_difference_ratio",
+        Kind.HISTOGRAM,
+        "How far numbers of a copy's answer were from the client's, relative to the larger one.",
+        bounds=_DIFFERENCES_PPM,
+        scale=1_000_000,
+    ),
     Metric("podium_requests_in_flight", Kind.GAUGE, "Scoring requests that wait for their answer."),
     Metric("podium_request_body_bytes_in_flight", Kind.GAUGE, "Bytes of the bodies of the requests in flight."),
 )
 (
-    REQUESTS, DURATION, QUEUE, PREDICT, BATCH_ROWS, ROWS, RECEIVED, SENT, REJECTED, RETRIES, CRASHES, IN_FLIGHT,
-    IN_FLIGHT_BYTES,
+    REQUESTS, DURATION, QUEUE, PREDICT, BATCH_ROWS, ROWS, RECEIVED, SENT, REJECTED, RETRIES, CRASHES, ERRORS, PREDICTIONS,
+    SHADOW_REQUESTS, SHADOW_DURATION, COMPARED, DIFFERENCE, IN_FLIGHT, IN_FLIGHT_BYTES,
 ) = SERIES_METRICS  # fmt: skip
 
 GAUGES = tuple(metric for metric in SERIES_METRICS if metric.kind is Kind.GAUGE)

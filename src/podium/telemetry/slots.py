@@ -21,7 +21,7 @@ SERIES = 1024  # versions that one server can count apart
 UNROUTED = SERIES  # the series of requests that reached no version; the supervisor never hands it out
 _MAGIC = 0x32544F4C53_4450
 _HEAD = 8
-_BLOCK = 128  # cells, so that a block is whole cache lines
+_BLOCK = 256  # cells, so that a block is whole cache lines
 _DROPPED, _OPENED = 0, 1  # in a gateway's own block: log lines dropped, series that may hold something
 _REGION = (1 + SERIES + 1) * _BLOCK
 
@@ -32,7 +32,7 @@ if CELLS > _BLOCK:
 def create_slots(gateways: int) -> int:
     """A new table's descriptor for so many gateways, all zero, sealed against resizing. The caller owns it.
 
-    Memory is taken only by series that are written to: a kilobyte for each gateway.
+    Memory is taken only by series that are written to: two kilobytes for each gateway.
     """
     descriptor = os.memfd_create("podium-slots", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(descriptor, 8 * (_HEAD + gateways * _REGION + buckets.CELLS))

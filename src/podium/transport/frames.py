@@ -5,7 +5,8 @@
              | content type | request id | body             flags: SOLO means "never merge with others"
     CANCEL   no payload: the client has left; drop the request if it has not started
     REPLY    rows u32 | batch rows u32 | queued_us u32 | predict_us u32 | content type length u16 | content type | body
-             status: the HTTP status; flags: FIRST_OF_BATCH on exactly one reply of each batch
+             status: the HTTP status; flags: FIRST_OF_BATCH on exactly one reply of each batch, FAULT where the model
+             or the worker is to blame for an error, and not the request
     REFUSED  reason u8 as flags (`DRAINING`, `QUEUE_FULL`): nothing was started, so the request may go elsewhere
     ROWS     deadline_ns i64 | requests u32 | rows u32 | names length u32 | texts length u32 | names | texts | rows of each
              request, u32 each, unless every request has one row | block: many requests that a gateway decoded by the
@@ -37,7 +38,7 @@ REQUEST, CANCEL, REPLY, REFUSED, ROWS, ANSWERS = 1, 2, 3, 4, 5, 6
 
 SOLO = 1  # a flag of REQUEST
 RAGGED = 1  # a flag of ROWS: the rows of each request are told
-FIRST_OF_BATCH = 1  # a flag of REPLY
+FIRST_OF_BATCH, FAULT = 1, 4  # flags of REPLY
 DRAINING, QUEUE_FULL = 1, 2  # the flags of REFUSED
 
 DEFAULT_LIMIT = 512 * 1024 * 1024
@@ -75,6 +76,7 @@ class Reply(NamedTuple):
     queued_us: int
     predict_us: int
     is_first_of_batch: bool
+    is_fault: bool = False
 
 
 class Rows(NamedTuple):
@@ -160,7 +162,7 @@ def encode_reply(reply: Reply) -> bytes:
     head = _REPLY_FRAME.pack(
         _REPLY.size + len(kind) + len(reply.body),
         REPLY,
-        FIRST_OF_BATCH if reply.is_first_of_batch else 0,
+        (FIRST_OF_BATCH if reply.is_first_of_batch else 0) | (FAULT if reply.is_fault else 0),
         reply.status,
         reply.id,
         reply.rows,
@@ -195,6 +197,7 @@ def decode_reply(flags: int, status: int, identity: int, payload: bytes | memory
         queued_us=queued_us,
         predict_us=predict_us,
         is_first_of_batch=bool(flags & FIRST_OF_BATCH),
+        is_fault=bool(flags & FAULT),
     )
 
 

@@ -96,7 +96,7 @@ def refuse(job: Job, error: BaseException, cost: Cost = NO_PREDICTION) -> None:
     if not isinstance(error, InvalidInput):
         _log(job, error)
     found = problem(error, job.request_id or None)
-    _send(job, found.status, found.content_type, found.body, cost)
+    _send(job, found.status, found.content_type, found.body, cost, is_fault=not isinstance(error, InvalidInput))
 
 
 def expire(job: Job, error: BaseException) -> None:
@@ -105,7 +105,7 @@ def expire(job: Job, error: BaseException) -> None:
     _send(job, found.status, found.content_type, found.body, NO_PREDICTION)
 
 
-def _send(job: Job, status: int, content_type: str, body: bytes, cost: Cost) -> None:
+def _send(job: Job, status: int, content_type: str, body: bytes, cost: Cost, is_fault: bool = False) -> None:
     queued_ns = cost.started_ns - job.arrived_ns if cost.started_ns else 0
     job.link.send(
         encode_reply(
@@ -119,6 +119,7 @@ def _send(job: Job, status: int, content_type: str, body: bytes, cost: Cost) -> 
                 queued_ns // 1000,
                 cost.predict_ns // 1000,
                 cost.is_first,
+                is_fault,
             )
         )
     )

@@ -1,6 +1,7 @@
 """Python values as requests of MLflow's protocol, and its answers as Python values and errors."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from podium import errors
+from podium.client.exchanges import retry_after
 from podium.domain.conversions import leaves
+from podium.domain.frames import is_frame
 from podium.domain.unified import is_unified
 from podium.models.examples import body_of
 
@@ -27,6 +30,7 @@ _CLASSES: dict[str, type[errors.PodiumError]] = {
     "UNSUPPORTED_MEDIA_TYPE": errors.UnsupportedContentType,
 }
 _BY_STATUS: dict[int, type[errors.PodiumError]] = {
+    404: errors.NotFound,
     413: errors.BodyTooLarge,
     415: errors.UnsupportedContentType,
     429: errors.Overloaded,
@@ -53,7 +57,7 @@ def request_of(data: Any, params: Mapping[str, Any] | None) -> bytes:
         InvalidInput: It has no form in JSON.
     """
     is_request = isinstance(data, Mapping) and len(_FORMS & data.keys()) == 1 and data.keys() <= _FORMS | _BESIDE
-    body = dict(data) if is_request else body_of(data)
+    body = dict(data) if is_request else (_plain_table(data) or body_of(_without_series(data)))
     if params is not None:
         body = {**body, **(params if is_unified(body) else {"params": dict(params)})}
     try:
@@ -62,18 +66,25 @@ def request_of(data: Any, params: Mapping[str, Any] | None) -> bytes:
         raise errors.InvalidInput(f"The input cannot be written as JSON: {error}") from error
 
 
-def answer_of(body: bytes, data: Any, nan: str) -> Any:
+def answer_of(body: bytes, data: Any, nan: str | None = None) -> Any:
     """The predictions of an answer.
 
     Args:
         body: As it was received, with status 200.
         data: What was asked with; records answer a DataFrame as a DataFrame with its index.
-        nan: How the server writes NaN: a `domain.dialect.NanForm`.
+        nan: How the server writes NaN: a `domain.dialect.NanForm`. None where nobody knows: then "NaN" and its like stand
+            for numbers among numbers, and are text among text.
 
     Returns: An array where all values are numbers (null is NaN) or all are text; a dict of such; a DataFrame; or what
         JSON holds.
+
+    Raises:
+        PodiumError: The answer is not JSON.
     """
-    content = json.loads(body)
+    try:
+        content = json.loads(body)
+    except ValueError as error:
+        raise errors.PodiumError(f"The server's answer is not JSON: {error}") from error
     if not isinstance(content, dict) or "predictions" not in content:
         return content
     predictions, pandas = content["predictions"], sys.modules.get("pandas")
@@ -93,19 +104,35 @@ def error_of(status: int, body: bytes, headers: Mapping[str, str]) -> errors.Pod
     except ValueError:
         content = None
     content = content if isinstance(content, dict) else {}
-    code, message = str(content.get("error_code", "")), str(content.get("message") or content.get("detail") or text)
+    code, message = str(content.get("error_code", "")), _message(content, text)
     kind = _BY_STATUS.get(status) or _CLASSES.get(code, errors.PodiumError)
     if content.get("error_class") == "SCHEMA_ENFORCEMENT_FAILED":
         kind = errors.SchemaMismatch
     kind = next((named for start, named in _BY_TEXT.items() if message.startswith(start)), kind)
-    wait_s = headers.get("retry-after", "")
-    facts = {"retry_after_s": float(wait_s) if wait_s.isdigit() else 1.0} if kind in _WAITING else {}
+    wait_s = retry_after(headers)
+    facts: dict[str, Any] = {}
+    if kind in _WAITING:
+        facts = {"retry_after_s": 1.0 if wait_s is None else wait_s}
+    elif kind is errors.BodyTooLarge:
+        facts = {"limit_bytes": _number_in(message)}
     error = made_again(kind.__name__, message, facts)
-    error.add_note(f"HTTP {status}, request {headers.get('x-request-id', 'without an id')}; podium logs has the rest")
+    error.request_id = headers.get("x-request-id") or content.get("request_id")
+    error.add_note(f"HTTP {status}, request {error.request_id or 'without an id'}; podium logs has the rest")
     return error
 
 
+def _message(content: Mapping[str, Any], text: str) -> str:
+    """What the answer says, in MLflow's words, the Open Inference Protocol's, or those of neither."""
+    return str(content.get("message") or content.get("error") or content.get("detail") or text)
+
+
 _WAITING = frozenset({errors.Overloaded, errors.Unavailable})
+
+
+def _number_in(message: str) -> int:
+    """The first number of a message; 0 where it has none."""
+    found = re.search(r"\d+", message)
+    return int(found[0]) if found else 0
 
 
 def made_again(name: str, message: str, facts: Mapping[str, Any]) -> errors.PodiumError:
@@ -125,11 +152,12 @@ def plain_value(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} has no form in JSON")
 
 
-def _array(value: Any, nan: str) -> Any:
+def _array(value: Any, nan: str | None) -> Any:
     if not isinstance(value, list):
         return value
     cells = list(leaves(value))
-    if nan == "string" and all(_is_number(cell) or cell in _NOT_FINITE for cell in cells):
+    is_told = nan == "string" or (nan is None and any(_is_number(cell) for cell in cells))
+    if is_told and all(_is_number(cell) or cell in _NOT_FINITE for cell in cells):
         value, cells = _numbers(value), []
     are_numbers = all(_is_number(cell) for cell in cells)
     if not are_numbers and not all(isinstance(cell, str) for cell in cells):
@@ -139,6 +167,31 @@ def _array(value: Any, nan: str) -> Any:
     except ValueError:
         # Rows of different lengths.
         return value
+
+
+def _without_series(data: Any) -> Any:
+    """A dict of columns as a dict of arrays."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not isinstance(data, Mapping):
+        return data
+    return {name: each.to_numpy() if isinstance(each, pandas.Series) else each for name, each in data.items()}
+
+
+def _plain_table(data: Any) -> dict[str, Any] | None:
+    """The request for a data frame of numbers and truth values; None for what else it may be. As `body_of`, in bulk."""
+    if not is_frame(data) or not data.columns.is_unique or not all(isinstance(name, str) for name in data.columns):
+        return None
+    if not len(data) or not all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in data.dtypes):
+        return None
+    columns = [_listed(data[name].to_numpy()) for name in data.columns]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    return {"dataframe_split": {"columns": list(data.columns), "data": rows}}
+
+
+def _listed(column: "np.ndarray[Any, Any]") -> list[Any]:
+    if column.dtype.kind != "f" or not np.isnan(column).any():
+        return list(column.tolist())
+    return [None if value != value else value for value in column.tolist()]
 
 
 def _is_number(leaf: Any) -> bool:

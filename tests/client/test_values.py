@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from podium import errors
-from podium.api.scoring_values import answer_of, error_of, made_again, request_of
+from podium.client.values import answer_of, error_of, made_again, request_of
 from podium.protocols.mlflow.encoding import encode
 from podium.protocols.mlflow.problems import problem
 
@@ -87,7 +87,7 @@ def test_named_outputs_become_arrays_and_records_a_frame():
         (504, "Request processing time exceeded limit", errors.DeadlineExceeded),
         (500, {"error_code": "INTERNAL_ERROR", "message": "The model's process died while it ran"}, errors.WorkerCrashed),
         (500, {"error_code": "INTERNAL_ERROR", "message": "Internal Server Error"}, errors.PodiumError),
-        (404, {"detail": "Not Found"}, errors.PodiumError),
+        (404, {"detail": "Not Found"}, errors.NotFound),
     ],
 )  # fmt: skip
 def test_an_answer_that_is_no_prediction_becomes_its_error(status, body, kind):

@@ -1,0 +1,171 @@
+"""What is sent, what comes back, and whether it may be sent again. Pure: no socket, no clock, no randomness of its own.
+
+A request is asked by a generator (`asked`): it yields what is to be done next, a `Send` or a `Pause`, and is sent what
+became of it. Whoever runs it (`blocking.py`, `asynchronous.py`) does nothing but these two.
+
+What is sent again, at most `Patience.retries` times and only while the deadline allows:
+
+    the server was not reached        nothing was sent
+    429 or 503 with Retry-After       nothing was run
+    no byte of an answer came         only a request that may run twice: a prediction, or a GET
+"""
+
+import enum
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import TypeAlias
+
+from podium.errors import DeadlineExceeded, Unavailable
+
+TIMEOUT_HEADER = "x-podium-timeout-ms"
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 2.0
+_AGAIN = frozenset({429, 503})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, however often it is sent.
+
+    Args:
+        method: GET or POST.
+        path: After the server's address, percent-encoded.
+        headers: By lower-case name; secrets may be among them, so that it has no repr.
+        body: All of it.
+        is_repeatable: Whether it may run twice.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    is_repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this and say what became of it, within `limit_s`."""
+
+    request: Request
+    headers: Mapping[str, str] = field(repr=False)
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait so long."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A whole answer; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Loss(enum.Enum):
+    """How far a request came that was not answered."""
+
+    UNREACHED = "could not be reached"
+    UNTRUSTED = "could not be trusted"
+    UNANSWERED = "closed the connection before it answered"
+    CUT = "closed the connection in the middle of its answer"
+    LATE = "did not answer in time"
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """No answer, and why: `reason` is the library's word for it."""
+
+    loss: Loss
+    reason: str
+
+
+Outcome: TypeAlias = Received | Lost
+Steps: TypeAlias = Generator[Send | Pause, Outcome | None, Received]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a request is sent again: `retries` times at most."""
+
+    retries: int = 3
+
+
+def pause_before(outcome: Outcome, again: int, is_repeatable: bool, draw: float) -> float | None:
+    """Seconds to wait before the request is sent again, or None where that is not safe or of no use.
+
+    Args:
+        outcome: Of the last time.
+        again: How often it was sent again already.
+        is_repeatable: Whether the request may run twice.
+        draw: Evenly distributed in [0, 1), so that clients that failed together do not come back together.
+    """
+    jittered = draw * min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * float(2**again))
+    if isinstance(outcome, Received):
+        wait_s = retry_after(outcome.headers) if outcome.status in _AGAIN else None
+        return None if wait_s is None else wait_s + jittered
+    if outcome.loss is Loss.UNREACHED or (outcome.loss is Loss.UNANSWERED and is_repeatable):
+        return jittered
+    return None
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that `Retry-After` names; a date counts from the answer's own, so that no clock of ours is asked."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        then, now = parsedate_to_datetime(text), parsedate_to_datetime(headers.get("date", ""))
+        return max(0.0, (then - now).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def asked(
+    request: Request,
+    place: str,
+    limit_s: float,
+    patience: Patience,
+    clock: Callable[[], float],
+    draw: Callable[[], float],
+) -> Steps:
+    """Ask until there is an answer that stands, of whatever status.
+
+    Args:
+        request: What is asked. Each time it is sent, it carries the time that is left.
+        place: The server, for messages.
+        limit_s: For everything together: tries, pauses, and the answer's last byte.
+        patience: How often it is sent again.
+        clock: Seconds, monotonic.
+        draw: Evenly distributed in [0, 1).
+
+    Raises:
+        DeadlineExceeded: The time is up. Where the server said when to come back and that is too late, its own answer
+            is returned instead.
+        Unavailable: The server cannot be reached, or broke off.
+    """
+    deadline = clock() + limit_s
+    outcome: Outcome = Lost(Loss.LATE, "no time at all")
+    for again in range(patience.retries + 1):
+        left_s = deadline - clock()
+        if left_s <= 0:
+            break
+        timeout = {TIMEOUT_HEADER: str(max(1, int(left_s * 1000)))}
+        heard = yield Send(request, {**request.headers, **timeout}, left_s)
+        assert heard is not None
+        outcome = heard
+        pause_s = pause_before(outcome, again, request.is_repeatable, draw())
+        if pause_s is None or again == patience.retries or clock() + pause_s >= deadline:
+            break
+        yield Pause(pause_s)
+    if isinstance(outcome, Received):
+        return outcome
+    if outcome.loss is Loss.LATE:
+        raise DeadlineExceeded(f"{place} did not answer within {limit_s:g} s ({outcome.reason}).")
+    raise Unavailable(f"{place} {outcome.loss.value}: {outcome.reason}.")

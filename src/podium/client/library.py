@@ -1,0 +1,62 @@
+"""What both clients take of httpx: it is imported when the first client is made, and its errors are read here."""
+
+import ssl
+from types import ModuleType
+from typing import Any
+
+from podium.client.exchanges import Loss, Lost
+from podium.errors import MissingDependency
+
+_CONNECT_S = 10.0
+_MOST_KEPT = 20
+
+
+def httpx_library() -> ModuleType:
+    """The module.
+
+    Raises:
+        MissingDependency: It is not installed.
+    """
+    try:
+        import httpx
+    except ImportError as error:
+        raise MissingDependency("httpx", "podium.client", "client") from error
+    return httpx
+
+
+def pool_options(connections: int, tls: ssl.SSLContext | None) -> dict[str, Any]:
+    """What a pool of connections is made with: bounded, and following no redirect, which could lead a key elsewhere."""
+    limits = httpx_library().Limits(max_connections=connections, max_keepalive_connections=min(connections, _MOST_KEPT))
+    return {"limits": limits, "follow_redirects": False, "verify": True if tls is None else tls}
+
+
+def time_limits(limit_s: float) -> Any:
+    """The time for each step of one exchange; connecting has a shorter one, so that another try is possible."""
+    return httpx_library().Timeout(limit_s, connect=min(limit_s, _CONNECT_S))
+
+
+def lost(error: Exception, has_answer_begun: bool) -> Lost:
+    """What an error of the library's means for the request."""
+    httpx = httpx_library()
+    reason = str(error) or type(error).__name__
+    match error:
+        case httpx.PoolTimeout():
+            return Lost(Loss.LATE, "all connections of this client were busy")
+        case httpx.ConnectError() if _is_distrust(error):
+            return Lost(Loss.UNTRUSTED, reason)
+        case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.ProxyError() | httpx.UnsupportedProtocol():
+            return Lost(Loss.UNREACHED, reason)
+        case httpx.TimeoutException():
+            return Lost(Loss.LATE, "the answer is not there" if not has_answer_begun else "the answer is not whole")
+        case _:
+            return Lost(Loss.CUT if has_answer_begun else Loss.UNANSWERED, reason)
+
+
+def _is_distrust(error: BaseException) -> bool:
+    """Whether a certificate was refused, by either side: no second try changes that."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

@@ -1,0 +1,90 @@
+"""The models that clients ask, and the server that has them: `podium serve` itself, once for all tests of a module."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import pandas as pd
+import sklearn.datasets
+from sklearn.linear_model import LogisticRegression
+
+import podium
+import podium.pyfunc
+import podium.sklearn
+from podium.domain.signature import Column, ColumnSchema, DataType, Param, Signature
+
+X, Y = sklearn.datasets.load_iris(return_X_y=True, as_frame=True)
+FLOWERS = LogisticRegression(max_iter=1000).fit(X, Y)
+MIXED = pd.DataFrame({"id": [2**53 + 1, 7], "name": ["a,b", 'say "x"'], "amount": [1.5, np.nan]})
+_COLUMNS = (
+    Column(DataType.LONG, "id"),
+    Column(DataType.STRING, "name"),
+    Column(DataType.DOUBLE, "amount", required=False),
+)
+
+
+class Echo(podium.pyfunc.PythonModel):
+    """Answers its rows, each with a param; refuses an unlucky name."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        if (model_input["name"] == "unlucky").any():
+            raise RuntimeError("unlucky")
+        return model_input.assign(times=(params or {}).get("times", 1))
+
+
+class Slow(podium.pyfunc.PythonModel):
+    """Takes as many seconds as the first row says."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        time.sleep(float(model_input["seconds"].iloc[0]))
+        return model_input["seconds"].to_numpy()
+
+
+class Doubled(podium.pyfunc.PythonModel):
+    """An array twice."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        return model_input * 2
+
+
+def save_models(folder: Path) -> dict[str, str]:
+    """Each model's folder by its name."""
+    # No worker can import this module.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    podium.sklearn.save_model(FLOWERS, folder / "flowers", input_example=X.head(2))
+    podium.pyfunc.save_model(
+        folder / "echo",
+        python_model=Echo(),
+        signature=Signature(inputs=ColumnSchema(_COLUMNS), params=(Param("times", DataType.LONG, 1),)),
+        input_example=(MIXED, {"times": 1}),
+    )
+    slow = pd.DataFrame({"seconds": [0.0]})
+    podium.pyfunc.save_model(
+        folder / "slow", python_model=Slow(), signature=podium.infer_signature(slow), input_example=slow
+    )
+    square = np.ones((2, 3), np.float32)
+    podium.pyfunc.save_model(
+        folder / "doubled", python_model=Doubled(), signature=podium.infer_signature(square, square), input_example=square
+    )
+    return {name: str(folder / name) for name in ("flowers", "echo", "slow", "doubled")}
+
+
+@contextlib.contextmanager
+def served(folder: Path, **settings: Any) -> Iterator[Any]:
+    """A server of all of them, in a home of its own."""
+    before = os.environ.get("PODIUM_HOME")
+    os.environ["PODIUM_HOME"] = str(folder / "home")
+    try:
+        with podium.serve(save_models(folder), **settings) as server:
+            yield server
+    finally:
+        if before is None:
+            del os.environ["PODIUM_HOME"]
+        else:
+            os.environ["PODIUM_HOME"] = before
