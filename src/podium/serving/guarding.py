@@ -160,7 +160,8 @@ class Guard:
                 return Decision(found, name, self._unknown(Unauthenticated("This needs a key, a token or a certificate.")))
             return Decision(found, name, Refusal(PermissionDenied(_denied(need, name))))
         try:
-            terms = Terms(found.name, timeout_s_of(headers), found.is_low or is_low_of(headers))
+            let_in_for = None if not self._ways else name if need is Need.SCORE else ""
+            terms = Terms(found.name, let_in_for, timeout_s_of(headers), found.is_low or is_low_of(headers))
         except InvalidInput as error:
             return Decision(found, name, Refusal(error))
         limits = self._limiter.limits_of(found, name if need is Need.SCORE else "")
@@ -186,7 +187,7 @@ class Guard:
         if decision.refusal is not None:
             return decision.refusal
         terms = decision.terms
-        return Terms(terms.principal, terms.timeout_s, terms.is_low, lines)
+        return Terms(terms.principal, terms.endpoint, terms.timeout_s, terms.is_low, lines)
 
     def _identify(self, headers: Mapping[bytes, bytes], peer: Peer) -> Principal | PodiumError:
         now = self._clock()
@@ -238,7 +239,7 @@ class Gate:
             self._decisions[peer.names] = decision
         terms = guard.pass_by(decision, peer.address)
         if isinstance(terms, Refusal):
-            arrival.terms = NO_TERMS
+            arrival.terms = Terms(decision.principal.name)
             identity = self._pages.ids.of(request)
             self._pages.answer(request, arrival, refused(terms, self._head.path, identity), identity)
             return

@@ -104,7 +104,7 @@ class Limiter:
         return found
 
     def take(self, limits: Iterable[Limit]) -> bytes | Shortage:
-        """Take a token for each limit, or none: header lines that say what is left of the scarcest, or what there is not."""
+        """Take a token for each limit, or none: lines that say what is left of the scarcest, or which is short."""
         buckets = self._buckets
         now = time.monotonic_ns()
         taken: list[tuple[Limit, int]] = []

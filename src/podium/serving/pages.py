@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from podium._version import __version__
 from podium.serving.recording import Recorder
-from podium.serving.scoring import RequestIds
+from podium.serving.request_ids import RequestIds
 from podium.serving.standing import Standing
 from podium.web.handling import Arrival, Exchange
 from podium.web.messages import Head, Request, Response, header_lines
@@ -49,11 +49,12 @@ class Pages:
         """Answer a request, under its own id or the one that the answer names already, and write it down."""
         identity = identity or self.ids.of(request)
         headers = header_lines(("x-request-id", identity)) + response.headers
+        principal = exchange.terms.principal
         exchange.answer(Response(response.status, response.body, response.content_type, headers))
         if response.status in _LOUD or not _QUIET.fullmatch(request.path):
             sent = len(response.body)
             self._recorder.record_refused(
-                response.status, identity, request.method, request.path, exchange.client, sent, ""
+                response.status, identity, request.method, request.path, exchange.client, sent, "", principal
             )
 
     def of_standing(self, standing: Standing) -> Paths:

@@ -13,49 +13,27 @@ Nothing is sent again once an answer began: a reply is one whole frame before th
 
 import asyncio
 import math
-import os
-import re
 import time
 import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from podium.domain.admission import admit
-from podium.errors import DeadlineExceeded, NotFound, Overloaded, PodiumError, Unavailable, WorkerCrashed
+from podium.errors import DeadlineExceeded, NotFound, Overloaded, PermissionDenied, PodiumError, Unavailable, WorkerCrashed
 from podium.protocols.mlflow.problems import problem
 from podium.serving.recording import CLIENT_LEFT, Recorder
 from podium.serving.replica import Replica
+from podium.serving.request_ids import RequestIds
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
+from podium.serving.shares import Shares, error_of, too_large
 from podium.serving.waiting import WaitingLine
 from podium.serving.walk import Walk
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
-from podium.web.handling import Exchange
+from podium.web.handling import NO_TERMS, Exchange, Terms
 from podium.web.messages import JSON_ANSWER, Request, Response, header_lines
 
-_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
 _RETRY_AFTER_S = 1.0
-
-
-class RequestIds:
-    """Ids for requests that bring none: unlike those of every other process, and cheap."""
-
-    def __init__(self) -> None:
-        self._prefix = os.urandom(8).hex()
-        self._count = 0
-
-    def of(self, request: Request) -> str:
-        """The client's `X-Request-ID` where it is harmless in a log, else a new one."""
-        theirs = request.header(b"x-request-id")
-        if theirs is not None and _SANE_ID.fullmatch(theirs):
-            return theirs
-        return self.new()
-
-    def new(self) -> str:
-        """An id that nobody else has."""
-        self._count += 1
-        return f"{self._prefix}{self._count:08x}"
 
 
 class Scoring:
@@ -81,13 +59,14 @@ class Scoring:
         self._loop = loop
         self._settings = settings
         self._timeout_s = settings.timeout_s
-        self._bounds = settings.in_flight
+        per_key = settings.clients.max_in_flight_per_key
+        self._shares = Shares(settings.in_flight, settings.every_model, settings.models, per_key)
         self._router = router
         self._recorder = recorder
         self._on_lost = on_lost
         self._on_released = on_released
-        self._open: dict[Walk, None] = {}  # oldest first, hence soonest deadline first
-        self._open_bytes = 0
+        # Oldest first, hence soonest deadline first, but for those with a deadline of their own, which have timers.
+        self._open: dict[Walk, None] = {}
         self._lines: dict[str | None, WaitingLine[Walk]] = {}  # one for each endpoint: nobody waits for another's
         self._is_last_crew = False
         self.ids = RequestIds()
@@ -101,39 +80,55 @@ class Scoring:
 
     def start(self, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
         """Take a request for an endpoint, None for the table's default, or refuse it."""
-        walk = Walk(request, exchange, self.ids.of(request), self._timeout_s, endpoint)
-        size = len(request.body)
-        refusal = admit(len(self._open), self._open_bytes, size, self._bounds)
-        self._open[walk] = None
-        self._open_bytes += size
-        exchange.on_leave = partial(self.abandon, walk)
-        if refusal is not None:
+        terms, table = exchange.terms, self._router.table
+        name = table.default if endpoint is None else endpoint
+        timeout_s = self._timeout_s if terms.timeout_s is None else min(terms.timeout_s, self._timeout_s)
+        walk = Walk(request, exchange, self.ids.of(request), timeout_s, endpoint)
+        shares, size = self._shares, len(request.body)
+        walk.held, walk.key = shares.of_endpoint(name, name in table.endpoints), shares.of_key(terms.principal)
+        refusal = shares.refusal(walk.held, walk.key, size, terms.is_low, len(table.endpoints))
+        error: PodiumError | None = too_large(walk.held, size)
+        if terms.endpoint is not None and terms.endpoint != name:
+            # Whoever let it pass had another model in mind: another path, another header.
+            error = PermissionDenied(f"This request was let in for another model than {name}.")
+        elif refusal is not None and error is None:
             self._recorder.count_rejected(UNROUTED, "gateway_full")
-            self._fail(walk, Overloaded(f"The server is full: {refusal.value}. Try again.", _RETRY_AFTER_S))
-        else:
-            self._route(walk)
+            error = error_of(refusal)
+        self._open[walk] = None
+        shares.enter(walk.held, walk.key, size)
+        exchange.on_leave = partial(self.abandon, walk)
+        if error is not None:
+            self._fail(walk, error)
+            return
+        if terms.timeout_s is not None:
+            walk.timer = self._loop.call_at(self._loop.time() + timeout_s, self._expire, walk)
+        self._route(walk)
 
     def start_json(self, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
         """As `start`, for a request whose head says JSON and brings no id: decoded here if it fits the model's plan."""
-        router = self._router
+        router, shares, terms = self._router, self._shares, exchange.terms
         table = router.table
         name = table.default if endpoint is None else endpoint
         targets = table.endpoints.get(name, ())
         identity = self.ids.new()
         replica = router.choose(name, zlib.crc32(identity.encode()) if len(targets) > 1 else 0)
         size = len(request.body)
+        held, key = shares.of_endpoint(name, replica is not None), shares.of_key(terms.principal)
         if (
             replica is None
             or replica.reader is None
             or size > replica.reader.most_bytes
-            or admit(len(self._open), self._open_bytes, size, self._bounds) is not None
+            or (terms is not NO_TERMS and not _are_plain(terms, name))
+            or too_large(held, size) is not None
+            or shares.refusal(held, key, size, terms.is_low, len(table.endpoints)) is not None
             or (packed := replica.reader.read(request.body)) is None
         ):
             self.start(request, exchange, endpoint)
             return
         walk = Walk(request, exchange, identity, self._timeout_s, endpoint)
+        walk.held, walk.key = held, key
         self._open[walk] = None
-        self._open_bytes += size
+        shares.enter(held, key, size)
         exchange.on_leave = partial(self.abandon, walk)
         walk.rows = packed.rows
         walk.replica = walk.last = replica
@@ -217,8 +212,9 @@ class Scoring:
                 break
             expired.append(walk)
         for walk in expired:
-            self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "deadline")
-            self._fail(walk, DeadlineExceeded(f"No answer within {self._timeout_s:g} s."))
+            self._expire(walk)
+        table = self._router.table
+        self._shares.keep(table.endpoints.__contains__, len(table.endpoints))
         for walk in self._expired(now):
             self._recorder.count_rejected(UNROUTED, "not_ready")
             self._fail(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
@@ -226,6 +222,10 @@ class Scoring:
             (replica.series, len(replica.outstanding), sum(w.body_size for w in replica.outstanding.values()))
             for replica in self._router.replicas.values()
         )
+
+    def _expire(self, walk: Walk) -> None:
+        self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "deadline")
+        self._fail(walk, DeadlineExceeded(f"No answer within {walk.deadline - walk.started:g} s."))
 
     def _expired(self, now: float) -> list[Walk]:
         return [walk for line in self._lines.values() for walk in line.expired(now)]
@@ -314,7 +314,7 @@ class Scoring:
             self._release_dropped(replica)
 
     def _on_answers(self, replica: Replica, walks: Sequence[Walk | None], answers: frames.Answers) -> None:
-        opened = self._open
+        opened, leave = self._open, self._shares.leave
         answered: list[tuple[Walk, int]] = []
         lines = replica.headers
         for walk, body in zip(walks, answers.bodies, strict=True):
@@ -322,7 +322,7 @@ class Scoring:
                 continue
             walk.replica = None
             del opened[walk]
-            self._open_bytes -= walk.body_size
+            leave(walk.held, walk.key, walk.body_size)
             exchange, size, name = walk.exchange, len(body), walk.request_id.encode("latin-1")
             answered.append((walk, size))
             if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, body)):
@@ -356,7 +356,9 @@ class Scoring:
         if walk not in self._open:
             return False
         del self._open[walk]
-        self._open_bytes -= walk.body_size
+        self._shares.leave(walk.held, walk.key, walk.body_size)
+        if walk.timer is not None:
+            walk.timer.cancel()
         if walk.endpoint in self._lines:
             self._lines[walk.endpoint].leave(walk)
         replica, walk.replica = walk.replica, None
@@ -379,3 +381,8 @@ class Scoring:
             replica.finish()
             self._router.replicas.pop(replica.id, None)
             self._on_released(replica.id)
+
+
+def _are_plain(terms: Terms, name: str) -> bool:
+    """Whether requests on these terms may share a frame with others: one has one deadline, that of its first request."""
+    return terms.timeout_s is None and (terms.endpoint is None or terms.endpoint == name)

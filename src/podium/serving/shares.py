@@ -22,6 +22,10 @@ class Held:
         self.max_body_bytes = max_body_bytes
 
 
+NOT_HELD = Held()
+"""Where nothing is counted yet."""
+
+
 class Shares:
     """Counts what is held. Event loop's thread only.
 
@@ -45,7 +49,6 @@ class Shares:
         self._unknown = Held()
         self.requests = 0
         self.body_bytes = 0
-        self.is_shared = False
 
     def of_endpoint(self, name: str, is_known: bool) -> Held:
         """What a model holds; all that are none are counted together."""
@@ -68,8 +71,8 @@ class Shares:
             held = self._keys[principal] = Held(self._max_per_key)
         return held
 
-    def refusal(self, held: Held, key: Held | None, size: int, is_low: bool) -> Refusal | None:
-        """Why one more request is not taken, for what is bounded for all of them; None where it is."""
+    def refusal(self, held: Held, key: Held | None, size: int, is_low: bool, models: int) -> Refusal | None:
+        """Why one more request is not taken, where there are so many models; None where it is."""
         requests, body_bytes = self.requests, self.body_bytes
         found = admit(requests, body_bytes, size, self._bounds)
         if found is not None:
@@ -80,7 +83,7 @@ class Shares:
             return Refusal.MODEL
         if key is not None and key.requests >= (key.max_requests or 0):
             return Refusal.KEY
-        if self.is_shared:
+        if models > 1:
             return admit_share(requests, body_bytes, held.requests, held.body_bytes, size, self._bounds)
         return None
 
@@ -103,8 +106,7 @@ class Shares:
             key.requests -= 1
 
     def keep(self, is_known: Callable[[str], bool], count: int) -> None:
-        """Take in how many models there are now, and forget what is no model any more and holds nothing."""
-        self.is_shared = count > 1
+        """Forget what is none of the models that there are now and holds nothing."""
         if len(self._endpoints) > count + _SPARE:
             self._endpoints = {name: each for name, each in self._endpoints.items() if each.requests or is_known(name)}
 

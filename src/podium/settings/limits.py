@@ -16,7 +16,7 @@ class ClientLimits:
     """What one client may take.
 
     Args:
-        rate_per_key: Of one key, token's subject or certificate; as `domain.limits.parse_rates` reads it. None has no limit.
+        rate_per_key: Of one key, token or certificate, as `domain.limits.parse_rates` reads it; None has no limit.
         rate_per_address: Of one address (of IPv6, one network of 64 bits), known or not.
         max_in_flight_per_key: Requests of one at a time, on each gateway.
     """

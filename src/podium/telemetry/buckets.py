@@ -47,7 +47,7 @@ class Buckets:
             full_at = cells[place + 1]
             if full_at < best_at:
                 best, best_at = place, full_at
-        # Where nobody's is full, whoever has the fewest tokens out is forgotten; the new one starts full, as everybody does.
+        # Where nobody's is full, whoever has the fewest tokens out is forgotten; the new one starts full.
         cells[best + 1] = 0
         cells[best] = mark
         return best + 1

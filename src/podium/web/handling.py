@@ -14,12 +14,14 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
 
     Args:
         principal: Who asks, as in `domain.access.Principal`; empty where nobody was asked.
+        endpoint: The one model that it was let in for; empty for none, None for any.
         timeout_s: The client waits no longer than this; None for as long as the server allows.
         is_low: It gives way to others when a bound is near.
         lines: Header lines that go with the answer, whatever it is.
     """
 
     principal: str = ""
+    endpoint: str | None = None
     timeout_s: float | None = None
     is_low: bool = False
     lines: bytes = b""
