@@ -1,6 +1,7 @@
 """From what was said to what is served: the settings of one server, put together for whoever starts it."""
 
 import dataclasses
+import importlib.util
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,7 @@ from podium.domain.archives import archive_stem
 from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import AliasRef, FolderRef, LatestRef, ModelRef, StageRef, VersionRef, parse_reference
-from podium.errors import Misconfigured, NotFound, PodiumError
+from podium.errors import Misconfigured, MissingDependency, NotFound, PodiumError
 from podium.fleet.logs import access_log
 from podium.fleet.machine import cpu_limit
 from podium.fleet.site import EndpointOrder, ServerOrder
@@ -29,6 +30,7 @@ from podium.settings.model import ModelSettings
 from podium.settings.provenance import MODELS_NAMED, NAME_AND_URI, URI, Chosen, Said, from_environ, gather
 from podium.settings.serve import EndpointSettings, ServeSettings
 
+_GRPC = {"grpc": "grpcio", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
 GUARDING = (AccessSettings, ClientLimits, ModelLimits)
 SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings, *GUARDING)
 
@@ -105,9 +107,11 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
 
     Raises:
         Misconfigured: Settings contradict each other, no model is named, or two are called the same.
+        MissingDependency: gRPC is asked for, and its library is not installed.
         InvalidReference: What is named is no reference.
         NotFound, RegistryError, InvalidModel: As `registry.resolve.resolve`; of several models, when it is true of all.
     """
+    _check_grpc(chosen)
     named = models_named(chosen)
     references = [parse_reference(each.uri) for each in named]
     names = [
@@ -141,6 +145,15 @@ def _model_settings(chosen: Chosen) -> ModelSettings:
         )
     environments = EnvironmentSettings(**chosen.fields(EnvironmentSettings))
     return ModelSettings(**chosen.fields(ModelSettings), environments=environments)
+
+
+def _check_grpc(chosen: Chosen) -> None:
+    """See that what serves gRPC is installed, before anything is started."""
+    if chosen["serve.grpc_port"] is None:
+        return
+    for module, library in _GRPC.items():
+        if importlib.util.find_spec(module) is None:
+            raise MissingDependency(library, f"serve.grpc_port ({chosen.source('serve.grpc_port')})", "grpc")
 
 
 def _with_gateways(chosen: Chosen, order: ServerOrder) -> ServeSettings:

@@ -131,13 +131,19 @@ def banner(status: dict[str, Any], served: Mapping[str, Served | None]) -> list[
     """What is said once a server is ready: where, what, from which environments, how far each can be trusted."""
     if len(served) == 1:
         [(name, only)] = served.items()
-        return _of_one({**status, **status["endpoints"][name]}, only)
-    lines = [f"podium serves {counted(len(served), 'model')} at {status['url']}"]
+        [first, *rest] = _of_one({**status, **status["endpoints"][name]}, only)
+        return [first, *_of_grpc(status), *rest]
+    lines = [f"podium serves {counted(len(served), 'model')} at {status['url']}", *_of_grpc(status)]
     for name, each in served.items():
         own = {**status, **status["endpoints"][name]}
         asked = f"/models/{name}/invocations" + (" and /invocations" if name == status["default"] else "")
         lines += [f"{name}: {asked}", *[f"  {line}" for line in _of_one(own, each, f"/models/{name}/invocations")]]
     return lines
+
+
+def _of_grpc(status: dict[str, Any]) -> list[str]:
+    address = status.get("grpc_address")
+    return [] if address is None else [f"  gRPC          {address}, Open Inference Protocol"]
 
 
 def _of_one(status: dict[str, Any], served: Served | None, path: str = "/invocations") -> list[str]:

@@ -62,6 +62,7 @@ def show_all(server: RunningServer) -> None:
     print_facts(
         {
             "url": facts["url"],
+            **({"grpc": address} if (address := facts.get("grpc_address")) else {}),
             "/invocations": facts["default"],
             "gateways": len(facts["gateways"]),
             "restarts": f"{restarts['workers']} of workers, {restarts['gateways']} of gateways",
@@ -98,6 +99,7 @@ def show(facts: dict[str, Any]) -> None:
             "endpoint": facts["endpoint"],
             "state": facts["state"],
             "url": facts["url"],
+            **({"grpc": address} if (address := facts.get("grpc_address")) else {}),
             "uri": facts["uri"] + (" (followed)" if source["is_followed"] else ""),
             "wanted": facts["wanted"] or "nothing",
             "serving": facts["serving"] or "nothing",

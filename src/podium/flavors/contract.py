@@ -5,7 +5,7 @@ and returns plain dictionaries of it. The loading half runs in the model's envir
 flavor's own library.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -75,6 +75,20 @@ class HasShortcut(Protocol):
 
     def claims(self, inputs: Inputs) -> Sequence[Claim]:
         """Cheaper ways, the likeliest first; none where there is no cheaper way for such inputs."""
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A loaded model that may answer in parts.
+
+    Attributes:
+        is_streaming: Whether this one does.
+    """
+
+    is_streaming: bool
+
+    def predict_stream(self, data: Any, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        """The parts of the answer to one input, as the model makes them; raises whatever the model raises."""
 
 
 @runtime_checkable

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,35 @@ from podium.flavors.mlflow_shims import install, is_mlflow_importable
 
 
 class LoadedByModule:
-    """What a `_load_pyfunc` function returned: an object with the method that MLmodel's predict_fn names."""
+    """What a `_load_pyfunc` function returned: an object with the methods that MLmodel names.
 
-    def __init__(self, native: Any, method: str) -> None:
+    Args:
+        native: The object.
+        method: Predicts.
+        stream: Answers in parts; None where the model does not.
+    """
+
+    def __init__(self, native: Any, method: str, stream: str | None = None) -> None:
         self.native = native
+        self.is_streaming = stream is not None and callable(getattr(native, stream, None))
         self._call = getattr(native, method)
-        params = inspect.signature(self._call).parameters.get("params")
-        self._takes_params = params is not None and params.kind is not inspect.Parameter.VAR_KEYWORD
+        self._takes_params = _takes_params(self._call)
+        self._stream = getattr(native, stream) if stream is not None and self.is_streaming else None
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         if self._takes_params:
             return self._call(data, params=None if params is None else dict(params))
         return self._call(data)
+
+    def predict_stream(self, data: Any, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        assert self._stream is not None
+        named = {"params": None if params is None else dict(params)} if _takes_params(self._stream) else {}
+        return iter(self._stream(data, **named))
+
+
+def _takes_params(method: Callable[..., Any]) -> bool:
+    params = inspect.signature(method).parameters.get("params")
+    return params is not None and params.kind is not inspect.Parameter.VAR_KEYWORD
 
 
 class LoaderModuleFlavor:
@@ -60,7 +77,8 @@ class LoaderModuleFlavor:
         method = str(entry.get("predict_fn") or "predict")
         if not hasattr(native, method):
             raise InvalidModel(f"What {name} loaded, a {type(native).__name__}, has no method {method}.")
-        return LoadedByModule(native, method)
+        stream = str(entry.get("predict_stream_fn") or "predict_stream") if entry.get("streamable") else None
+        return LoadedByModule(native, method, stream)
 
     @staticmethod
     def _find(name: str, libraries: list[str]) -> Any:

@@ -4,7 +4,7 @@ import functools
 import inspect
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,16 @@ _PICKLE = "python_model.pkl"
 class LoadedPythonModel:
     """A PythonModel with its context, called the way MLflow's wrapper calls it."""
 
-    def __init__(self, model: Any, context: PythonModelContext, signature: Signature | None) -> None:
+    def __init__(
+        self, model: Any, context: PythonModelContext, signature: Signature | None, is_streaming: bool = False
+    ) -> None:
         self.native = model
         self.context = context
         self._takes_context = takes_context(model.predict)
         self._takes_params = "params" in inspect.signature(model.predict).parameters
         hints = getattr(model, "predict_type_hints", None) or hints_of(model.predict)
         self._hint = hints.input
+        self.is_streaming = is_streaming
         self._checks = signature is not None and signature.is_from_type_hint and checked_hint(self._hint) is not None
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
@@ -53,6 +56,14 @@ class LoadedPythonModel:
         arguments = (self.context, data) if self._takes_context else (data,)
         named = {"params": None if params is None else dict(params)} if self._takes_params else {}
         return self.native.predict(*arguments, **named)
+
+    def predict_stream(self, data: Any, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        """Call predict_stream likewise; MLflow gives it the one input as it is, without a look at hints."""
+        method = self.native.predict_stream
+        arguments = (self.context, data) if takes_context(method) else (data,)
+        takes_params = "params" in inspect.signature(method).parameters
+        named = {"params": None if params is None else dict(params)} if takes_params else {}
+        return iter(method(*arguments, **named))
 
 
 class PythonFunctionFlavor:
@@ -132,7 +143,8 @@ class PythonFunctionFlavor:
         context = PythonModelContext(artifacts, config)
         if hasattr(model, "load_context"):
             model.load_context(context)
-        return LoadedPythonModel(model, context, stored.signature)
+        is_streaming = entry.get("streamable") is not False and _is_streamable(model)
+        return LoadedPythonModel(model, context, stored.signature, is_streaming)
 
     @staticmethod
     def _read(stored: Stored, entry: Mapping[str, Any]) -> Any:
@@ -214,8 +226,9 @@ def _wrapped(function: Callable[..., Any]) -> FunctionPythonModel:
 
 
 def _is_streamable(model: Any) -> bool:
-    own = getattr(type(model), "predict_stream", None)
-    return is_python_model(model) and own is not None and own is not PythonModel.predict_stream
+    own = next((each for each in type(model).__mro__ if "predict_stream" in vars(each)), None)
+    # MLflow's own class of that name has the method too, which only says that there is none.
+    return is_python_model(model) and own is not None and own.__name__ != PythonModel.__name__
 
 
 def _copy_artifacts(artifacts: Mapping[str, Any], folder: Path) -> dict[str, dict[str, str]]:

@@ -70,6 +70,7 @@ class Gateways:
         slots: Descriptor of the counters that outlive a gateway.
         series: Which of the counters are whose.
         died: Called with the slot and the cause when one died by itself.
+        grpc_address: Where each listens for gRPC too, HOST:PORT; None: nowhere.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Gateways:
         slots: int,
         series: SeriesBook,
         died: Callable[[int, Cause], None],
+        grpc_address: str | None = None,
     ) -> None:
         self.restarts = 0
         self._is_stopping = False
@@ -90,6 +92,7 @@ class Gateways:
         self._series = series
         self._died = died
         front = site.programs.front
+        self._grpc = () if grpc_address is None else ("--grpc-address", grpc_address)
         self._front = {} if front is None else {"--front-fd": front}
         self._replicas: dict[int, WorkerReplica] = {}
         self._living: dict[int, Gateway] = {}
@@ -217,7 +220,8 @@ class Gateways:
         """One process in this slot, from its start to its end."""
         before, born = oom_kills(), time.monotonic()
         log = gateway_log(self._site.logs, slot)
-        module = (*self._site.programs.gateway, "--slot", str(slot), "--settings", self._site.settings.gateway_settings)
+        settings = self._site.settings.gateway_settings
+        module = (*self._site.programs.gateway, "--slot", str(slot), "--settings", settings, *self._grpc)
         inherited = {"--listen-fd": self._sockets[slot].fileno(), "--slots-fd": self._slots_fd, **self._front}
         try:
             child = spawn(module, inherited, log)

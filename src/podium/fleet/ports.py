@@ -1,9 +1,10 @@
-"""Listening sockets: had by the supervisor for good, so that a gateway's death loses no waiting connection."""
+"""Listening sockets: had by the supervisor for good, so that a gateway's death loses no waiting connection; and ports."""
 
 import errno
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 from podium.errors import Misconfigured
 
@@ -24,10 +25,7 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
     Raises:
         Misconfigured: The address cannot be had; names the process that holds the port where that can be known.
     """
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    except OSError as error:
-        raise Misconfigured(f"--host {host}: {error.strerror or error}. Give an address of this machine.") from error
+    family, kind, address = _resolve(host, port)
     sockets: list[socket.socket] = []
     try:
         # The first is bound alone: with SO_REUSEPORT a port that another server of ours shares would seem to be free.
@@ -43,8 +41,31 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
     except OSError as error:
         for sock in sockets:
             sock.close()
-        raise Misconfigured(_explain(error, host, port)) from error
+        raise Misconfigured(_explain(error, host, port, "-p")) from error
     return sockets
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """A socket that holds a port for gateways which bind it themselves, as gRPC's library does, and takes no connection.
+
+    Raises:
+        Misconfigured: As `listen`.
+    """
+    family, kind, address = _resolve(host, port)
+    try:
+        # Alone first, as in `listen`.
+        with _bind(family, kind, address, is_shared=False) as guard:
+            guard.listen(1)
+            address = (address[0], guard.getsockname()[1], *address[2:])
+        return _bind(family, kind, address, is_shared=True)
+    except OSError as error:
+        raise Misconfigured(_explain(error, host, port, "--grpc-port")) from error
+
+
+def shown(sock: socket.socket) -> str:
+    """A socket's address as HOST:PORT."""
+    host, port = sock.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def holder_of(port: int, proc: Path = _PROC) -> str | None:
@@ -64,6 +85,14 @@ def holder_of(port: int, proc: Path = _PROC) -> str | None:
     return None
 
 
+def _resolve(host: str, port: int) -> tuple[int, int, tuple[Any, ...]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        raise Misconfigured(f"--host {host}: {error.strerror or error}. Give an address of this machine.") from error
+    return found[0], found[1], found[4]
+
+
 def _bind(family: int, kind: int, address: tuple[object, ...], *, is_shared: bool) -> socket.socket:
     sock = socket.socket(family, kind)
     try:
@@ -78,13 +107,13 @@ def _bind(family: int, kind: int, address: tuple[object, ...], *, is_shared: boo
     return sock
 
 
-def _explain(error: OSError, host: str, port: int) -> str:
+def _explain(error: OSError, host: str, port: int, flag: str) -> str:
     if error.errno == errno.EADDRINUSE:
         holder = holder_of(port)
         who = f" It is held by {holder}." if holder else ""
-        return f"Port {port} on {host} is taken.{who} Choose another with -p PORT, or -p 0 for any free one."
+        return f"Port {port} on {host} is taken.{who} Choose another with {flag} PORT, or {flag} 0 for any free one."
     if error.errno == errno.EACCES:
-        return f"Port {port} on {host} may not be used by this user. Choose one above 1023 with -p PORT."
+        return f"Port {port} on {host} may not be used by this user. Choose one above 1023 with {flag} PORT."
     if error.errno == errno.EADDRNOTAVAIL:
         return f"--host {host} is not an address of this machine. Use 127.0.0.1, or 0.0.0.0 for all."
     return f"Cannot listen on {host}:{port}: {error.strerror}."

@@ -73,6 +73,7 @@ class Supervisor:
         self._is_hurried = False
         self._is_announced = False
         self._failure: PodiumError | None = None
+        self._grpc: socket.socket | None = None
         self._log = logging.getLogger("podium.fleet")
         self._identity: dict[str, Any] = {}
         self._folder: RunFolder
@@ -93,6 +94,8 @@ class Supervisor:
             for order in self._order.endpoints:
                 check_isolation(order.settings.isolation, order.settings.worker_user)
             sockets = ports.listen(settings.host, settings.port, settings.gateways)
+            if settings.grpc_port is not None:
+                self._grpc = stack.enter_context(ports.reserve(settings.host, settings.grpc_port))
             for sock in sockets:
                 stack.callback(sock.close)
             self._folder = RunFolder.create(home)
@@ -143,7 +146,7 @@ class Supervisor:
                     tasks,
                     GpuBook(visible_gpus(), os.environ.get(DEFAULT_DEVICE, "")),
                 )
-                self._gateways = Gateways(site, sockets, slots, series, self._gateway_died)
+                self._gateways = Gateways(site, sockets, slots, series, self._gateway_died, self._grpc_address)
                 self._herald = Herald(self._folder, self._gateways, series)
                 names = [order.name for order in self._order.endpoints]
                 self._publisher = Publisher(self._gateways, names, self._order.default)
@@ -275,6 +278,10 @@ class Supervisor:
         if has_changed:
             self._bell.ring()
 
+    @property
+    def _grpc_address(self) -> str | None:
+        return None if self._grpc is None else ports.shown(self._grpc)
+
     def _describe(self, port: int) -> dict[str, Any]:
         host = self._order.settings.host
         reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
@@ -288,6 +295,7 @@ class Supervisor:
             "host": host,
             "port": port,
             "url": f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}",
+            "grpc_address": self._grpc_address,
             "settings": dict(self._order.shown),
         }
 

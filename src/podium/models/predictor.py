@@ -1,13 +1,13 @@
 """A loaded model that enforces its signature: what the worker calls and what `load_model` gives to people."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.frames import is_frame
 from podium.domain.signature import Signature
 from podium.errors import HintMismatch, InvalidInput, PodiumError, PredictFailed, SchemaMismatch
-from podium.flavors.contract import Loaded, RowIndependence
+from podium.flavors.contract import Loaded, RowIndependence, Streaming
 from podium.models.enforce import InputEnforcer
 from podium.models.enforce_params import ParamsEnforcer
 from podium.models.example_form import in_form_of
@@ -102,6 +102,21 @@ class Predictor:
         except (Exception, SystemExit) as error:
             raise PredictFailed(_FAILED) from error
 
+    @property
+    def is_streaming(self) -> bool:
+        """Whether `stream` may be called."""
+        return isinstance(self.loaded, Streaming) and self.loaded.is_streaming
+
+    def stream(self, data: Any, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        """The parts of the model's answer to one input that `enforce` returned; each is made when it is asked for.
+
+        Raises:
+            InvalidInput: It is not one input but several.
+            PredictFailed: As `call`; so does the iterator.
+        """
+        assert isinstance(self.loaded, Streaming)
+        return _guarded(self.loaded, one_input(data), params)
+
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Enforce, then call.
 
@@ -114,3 +129,30 @@ class Predictor:
         if is_frame(data):
             return in_form_of(self._example, data)
         return data
+
+
+def one_input(data: Any) -> Any:
+    """What MLflow gives to predict_stream: a frame's only row by its columns, or the only element of a list or an array.
+
+    Raises:
+        InvalidInput: There are several, or none.
+    """
+    if is_frame(data):
+        # MLflow's way of seeing that a frame is only a list of values.
+        data = data[0].tolist() if list(data.columns) == [0] else data.to_dict(orient="records")
+    elif hasattr(data, "tolist") and hasattr(data, "dtype"):
+        data = data.tolist()
+    elif isinstance(data, dict):
+        data = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in data.items()}
+    if not isinstance(data, list):
+        return data
+    if len(data) != 1:
+        raise InvalidInput(f"A stream answers one input; the request has {len(data)}.")
+    return data[0]
+
+
+def _guarded(loaded: Streaming, data: Any, params: Mapping[str, Any] | None) -> Iterator[Any]:
+    try:
+        yield from loaded.predict_stream(data, params)
+    except (Exception, SystemExit) as error:
+        raise PredictFailed(_FAILED) from error

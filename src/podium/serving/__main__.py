@@ -28,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--slots-fd", type=int, required=True, help="the server's table of counters")
     parser.add_argument("--slot", type=int, required=True, help="this gateway's place in it")
     parser.add_argument("--settings", default="{}", help="GatewaySettings as JSON")
+    parser.add_argument("--grpc-address", help="HOST:PORT to listen on for gRPC")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format=f"%(asctime)s %(levelname)s gateway {chosen.slot}: %(message)s"
@@ -46,6 +47,7 @@ async def _serve(settings: GatewaySettings, chosen: argparse.Namespace) -> None:
         socket.socket(fileno=chosen.listen_fd),
         Slots(chosen.slots_fd),
         chosen.slot,
+        chosen.grpc_address,
     )
     # What is here now stays: the collector need not look at it, and it need not look often at what requests leave.
     gc.collect()

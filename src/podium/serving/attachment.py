@@ -116,7 +116,7 @@ class Attachment:
         os.close(slots)
         with socket.socket(fileno=leash) as end:
             ours = socket.socket(fileno=control), socket.socket(fileno=listener)
-            gateway = Gateway(settings, *ours, counters, int(told["slot"]))
+            gateway = Gateway(settings, *ours, counters, int(told["slot"]), told.get("grpc_address"))
             loop = asyncio.get_running_loop()
 
             def cut() -> None:

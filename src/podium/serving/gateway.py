@@ -16,6 +16,7 @@ import signal
 import socket
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from podium.errors import Unavailable
 from podium.serving.app import App
@@ -37,6 +38,9 @@ from podium.telemetry.slots import Slots
 from podium.transport.messages import Drained, ReplicaLost, ReplicaReleased, Started
 from podium.web.protocol import Connections
 
+if TYPE_CHECKING:
+    from podium.serving.grpc.door import Door
+
 _log = logging.getLogger("podium.gateway")
 _SWEEP_S = 0.1
 _DRAIN_STEP_S = 0.02
@@ -54,6 +58,7 @@ class Gateway:
         listener: The inherited listening socket.
         slots: The server's counters.
         slot: This gateway's place in them.
+        grpc_address: Where it listens for gRPC too; None: nowhere.
 
     Attributes:
         app: Answers requests, whoever read them.
@@ -64,7 +69,13 @@ class Gateway:
     """
 
     def __init__(
-        self, settings: GatewaySettings, control: socket.socket, listener: socket.socket, slots: Slots, slot: int
+        self,
+        settings: GatewaySettings,
+        control: socket.socket,
+        listener: socket.socket,
+        slots: Slots,
+        slot: int,
+        grpc_address: str | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._loop = loop
@@ -87,6 +98,7 @@ class Gateway:
         self.guard = guard_of(settings, self._router, slots)
         self.app = App(paths, pages, self._recorder, settings.max_body_bytes, self.guard)
         self.connections = Connections(loop, self.app, settings.limits)
+        self._door = None if grpc_address is None else self._make_door(grpc_address)
 
     def take_signals(self) -> None:
         """Drain on SIGTERM; for a process that is this gateway and nothing else."""
@@ -100,6 +112,8 @@ class Gateway:
         backlog = self._listener.dup()
         backlog.setblocking(False)
         server = await loop.create_server(self.connections.accept, sock=self._listener, backlog=_BACKLOG)
+        if self._door is not None:
+            await self._door.open()
         self._control.start(self._settings, self._scoring, self._router, self.standing, self.asking)
         self._control.say(Started(os.getpid()))
         async with asyncio.TaskGroup() as tasks:
@@ -107,7 +121,10 @@ class Gateway:
             await self._drain_asked.wait()
             server.close()
             await self._accept_rest(backlog)
+            door = None if self._door is None else tasks.create_task(self._close_door(self._door))
             await self._finish()
+            if door is not None:
+                await door
             self._is_over = True
         self._control.say(Drained())
         self._control.close()
@@ -153,6 +170,16 @@ class Gateway:
             await asyncio.sleep(_LAST_ANSWERS_S)
             connections.abort()
 
+    def _make_door(self, address: str) -> "Door":
+        # Nobody else needs the library.
+        from podium.serving.grpc.door import make_door  # noqa: PLC0415
+
+        parts = self._scoring, self._router, self.standing, self.asking, self._recorder, self.guard
+        return make_door(self._settings, address, *parts)
+
+    async def _close_door(self, door: "Door") -> None:
+        await door.close(self._settings.drain_linger_s, max(0.0, self._ends() - time.monotonic()))
+
     def _ends(self) -> float:
         return self._drain_limit_s if self._drain_limit_s is not None else float("inf")
 
@@ -163,6 +190,8 @@ class Gateway:
             self._scoring.sweep(time.monotonic())
             self.asking.sweep(time.monotonic())
             self.guard.sweep()
+            if self._door is not None:
+                self._door.sweep()
             turn += 1
             if turn % _FLUSH_SWEEPS == 0:
                 self._flush_access_log()

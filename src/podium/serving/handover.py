@@ -18,10 +18,11 @@ def main(arguments: list[str] | None = None) -> int:
     for flag in (*FIELDS, "front_fd", "slot"):
         parser.add_argument(f"--{flag.replace('_', '-')}", type=int, required=True)
     parser.add_argument("--settings", default="{}")
+    parser.add_argument("--grpc-address")
     chosen = vars(parser.parse_args(arguments))
     leash, theirs = socket.socketpair()
     given = [socket.socket(fileno=chosen[name]) for name in FIELDS[:2]]
-    told = json.dumps({"slot": chosen["slot"], "settings": chosen["settings"]}).encode()
+    told = json.dumps({each: chosen[each] for each in ("slot", "settings", "grpc_address")}).encode()
     with socket.socket(fileno=chosen["front_fd"]) as front, theirs:
         try:
             socket.send_fds(front, [told], [*(chosen[name] for name in FIELDS), theirs.fileno()])

@@ -47,6 +47,7 @@ class ServeSettings:
 
     Args:
         host, port: Where it listens; port 0 takes a free one.
+        grpc_port: Where it listens for gRPC; None does not.
         gateways: Front processes.
         timeout_s: From a request to its answer.
         drain_timeout_s: For requests in flight, when a version is swapped out or the server stops.
@@ -59,6 +60,15 @@ class ServeSettings:
 
     host: str = declare("127.0.0.1", "host", Kind.TEXT, "Where it listens; 0.0.0.0 serves to the network.", letter="h")
     port: int = declare(8000, "port", Kind.COUNT, "0 takes any free port.", least=0, most=65535, letter="p")
+    grpc_port: int | None = declare(
+        None,
+        "grpc_port",
+        Kind.COUNT,
+        "Port of the Open Inference Protocol over gRPC, on the same host; 0 takes any free one.",
+        least=0,
+        most=65535,
+        default_text="off",
+    )
     gateways: int = declare(1, "gateways", Kind.COUNT, "Front processes.", default_text=BY_PROCESSORS)
     timeout_s: float = declare(60.0, "timeout", Kind.SECONDS, "Seconds from a request to its answer.", letter="t")
     busy_wait_us: int = declare(

@@ -2,7 +2,8 @@
 
     header   length u32 | kind u8 | flags u8 | status u16 | id u64          (little endian; length counts the payload)
     REQUEST  deadline_ns i64 (CLOCK_MONOTONIC, 0 = none) | content type length u16 | request id length u16
-             | content type | request id | body             flags: SOLO means "never merge with others"
+             | content type | request id | body             flags: SOLO means "never merge with others", STREAM that
+             the answer may come in CHUNKs, of which the gateway takes WINDOW
     CANCEL   no payload: the client has left; drop the request if it has not started
     REPLY    rows u32 | batch rows u32 | queued_us u32 | predict_us u32 | content type length u16 | content type | body
              status: the HTTP status; flags: FIRST_OF_BATCH on exactly one reply of each batch, FAULT where the model
@@ -13,6 +14,9 @@
              model's input plan; id is the first's, the others follow it; names are their request ids, line by line
     ANSWERS  requests u32 | batch rows u32 | queued_us u32 | predict_us u32 | bodies, line by line (JSON has no raw line
              feed): the answers with status 200 to a whole ROWS frame, in its order; flags as REPLY
+    CHUNK    content type length u16 | content type | body: a part of the answer to a request with STREAM; after the last
+             comes a REPLY, with status 204 where all went well
+    MORE     no payload; status: how many CHUNKs more the gateway takes for this request
 
 Ids are chosen by the gateway and mean nothing across sockets. A reader trusts no length beyond its limit and no id
 that is not outstanding; nothing here is ever unpickled.
@@ -31,12 +35,16 @@ _REPLY_FRAME = struct.Struct("<IBBHQIIIIH")  # both in one
 _ROWS = struct.Struct("<qIIII")
 _ROWS_FRAME = struct.Struct("<IBBHQqIIII")
 _ANSWERS = struct.Struct("<IIII")
+_CHUNK_FRAME = struct.Struct("<IBBHQH")
+_CHUNK = struct.Struct("<H")
 _ANSWERS_FRAME = struct.Struct("<IBBHQIIII")
 _MOST_U32 = 0xFFFFFFFF
 
-REQUEST, CANCEL, REPLY, REFUSED, ROWS, ANSWERS = 1, 2, 3, 4, 5, 6
+REQUEST, CANCEL, REPLY, REFUSED, ROWS, ANSWERS, CHUNK, MORE = 1, 2, 3, 4, 5, 6, 7, 8
 
-SOLO = 1  # a flag of REQUEST
+SOLO, STREAM = 1, 2  # flags of REQUEST
+WINDOW = 16
+"""How many CHUNKs of one request may be under way before the gateway says MORE."""
 RAGGED = 1  # a flag of ROWS: the rows of each request are told
 FIRST_OF_BATCH, FAULT = 1, 4  # flags of REPLY
 DRAINING, QUEUE_FULL = 1, 2  # the flags of REFUSED
@@ -62,6 +70,7 @@ class Request(NamedTuple):
     request_id: str
     deadline_ns: int
     is_solo: bool
+    is_stream: bool = False
 
 
 class Reply(NamedTuple):
@@ -121,7 +130,7 @@ def encode_request(request: Request) -> bytes:
     kind_length = 0xFFFF if request.content_type is None else len(kind)
     return b"".join(
         (
-            HEADER.pack(size, REQUEST, SOLO if request.is_solo else 0, 0, request.id),
+            HEADER.pack(size, REQUEST, request.is_solo | request.is_stream << 1, 0, request.id),
             _REQUEST.pack(request.deadline_ns, kind_length, len(name)),
             kind,
             name,
@@ -152,6 +161,7 @@ def decode_request(flags: int, identity: int, payload: bytes | memoryview) -> Re
         str(payload[start:end], "latin-1"),
         deadline_ns,
         bool(flags & SOLO),
+        bool(flags & STREAM),
     )
 
 
@@ -287,6 +297,31 @@ def decode_answers(flags: int, first: int, payload: memoryview) -> Answers:
     if len(bodies) != requests:
         raise BrokenFrame(f"an ANSWERS frame announces {requests} bodies and holds {len(bodies)}")
     return Answers(first, bodies, batch_rows, queued_us, predict_us, bool(flags & FIRST_OF_BATCH))
+
+
+def encode_chunk(identity: int, content_type: str, body: bytes) -> bytes:
+    """One CHUNK frame."""
+    kind = content_type.encode("latin-1", "replace")[:65535]
+    return b"".join((_CHUNK_FRAME.pack(_CHUNK.size + len(kind) + len(body), CHUNK, 0, 0, identity, len(kind)), kind, body))
+
+
+def decode_chunk(payload: memoryview) -> tuple[str, bytes]:
+    """Read a CHUNK's payload: its content type and its body.
+
+    Raises:
+        BrokenFrame: The lengths inside do not fit the payload.
+    """
+    if len(payload) < _CHUNK.size:
+        raise BrokenFrame(f"a CHUNK frame of {len(payload)} bytes is shorter than its header")
+    start = _CHUNK.size + _CHUNK.unpack_from(payload)[0]
+    if start > len(payload):
+        raise BrokenFrame("a CHUNK frame's content type passes its end")
+    return str(payload[_CHUNK.size : start], "latin-1"), bytes(payload[start:])
+
+
+def encode_more(identity: int, count: int) -> bytes:
+    """One MORE frame; at most 65535."""
+    return HEADER.pack(0, MORE, 0, count, identity)
 
 
 def encode_cancel(identity: int) -> bytes:

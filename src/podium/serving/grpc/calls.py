@@ -1,0 +1,145 @@
+"""One call of a gRPC client as a `web.handling.Exchange`, and what an HTTP status is as gRPC's."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import grpc
+import msgspec
+from grpc.aio import ServicerContext
+
+from podium.protocols.tensors import CONTENT_TYPE
+from podium.web.handling import NO_TERMS
+from podium.web.messages import Head, Response
+
+_MOST_HEADS = 256
+_MOST_DETAIL = 1000  # characters: a client refuses trailing metadata of more than 8 KiB, and three bytes stand for one
+_MODEL_FAILED = "BAD_REQUEST"  # in what a worker says of tensors
+_FRAMING = ("grpc-", ":", "content-type", "user-agent", "te", "content-encoding")
+
+_CODES: Mapping[int, grpc.StatusCode] = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    404: grpc.StatusCode.NOT_FOUND,
+    405: grpc.StatusCode.UNIMPLEMENTED,
+    408: grpc.StatusCode.DEADLINE_EXCEEDED,
+    409: grpc.StatusCode.FAILED_PRECONDITION,
+    413: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    415: grpc.StatusCode.INVALID_ARGUMENT,
+    422: grpc.StatusCode.INVALID_ARGUMENT,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    499: grpc.StatusCode.CANCELLED,
+    501: grpc.StatusCode.UNIMPLEMENTED,
+    503: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
+
+class Refused(Exception):
+    """A call is answered with a status and a sentence instead of a message."""
+
+    def __init__(self, code: grpc.StatusCode, detail: str, trailing: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail if len(detail) <= _MOST_DETAIL else f"{detail[:_MOST_DETAIL]} …"
+        self.trailing = trailing
+
+    async def tell(self, context: ServicerContext) -> None:
+        """End the call so."""
+        await context.abort(self.code, self.detail, self.trailing)
+
+
+def code_of(status: int) -> grpc.StatusCode:
+    """What gRPC calls an HTTP status that is no success."""
+    return _CODES.get(status) or (grpc.StatusCode.INVALID_ARGUMENT if 400 <= status < 500 else grpc.StatusCode.INTERNAL)
+
+
+def refused_by(response: Response) -> Refused:
+    """What a client is told where HTTP's would get this response: the sentence of its body, and its headers.
+
+    A model that fails is MLflow's 400 with a code of its own; here it is no fault of the argument.
+    """
+    body = response.body
+    try:
+        told = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        told = None
+    text = told.get("error") or told.get("message") or told.get("detail") if isinstance(told, dict) else None
+    lines = (line.decode("latin-1").partition(": ") for line in response.headers.split(b"\r\n") if line)
+    trailing = tuple((name, value) for name, _, value in lines)
+    has_failed = isinstance(told, dict) and told.get("error_code") == _MODEL_FAILED
+    code = grpc.StatusCode.INTERNAL if has_failed else code_of(response.status)
+    return Refused(code, str(text or body.decode("utf-8", "replace")), trailing)
+
+
+class Call:
+    """A call's way back: a `web.handling.Exchange`.
+
+    Attributes:
+        answered: The answer, once there is one.
+    """
+
+    __slots__ = ("answered", "client", "on_leave", "terms")
+
+    date = b""
+
+    def __init__(self, client: str, answered: asyncio.Future[Response]) -> None:
+        self.client = client
+        self.terms = NO_TERMS
+        self.on_leave: Callable[[], None] | None = None
+        self.answered = answered
+
+    def answer(self, response: Response) -> None:
+        self.on_leave = None
+        if not self.answered.done():
+            self.answered.set_result(response)
+
+    def answer_raw(self, data: bytes) -> bool:  # noqa: ARG002
+        """HTTP's bytes are no answer here."""
+        return False
+
+    def leave(self) -> None:
+        """The client has gone, or its time is up."""
+        on_leave, self.on_leave = self.on_leave, None
+        if on_leave is not None:
+            on_leave()
+
+
+def address_of(peer: str) -> str:
+    """The client's address out of gRPC's `ipv4:127.0.0.1:50312`, `ipv6:%5B::1%5D:50312`."""
+    kind, _, rest = peer.partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return ""
+    return rest.rpartition(":")[0].replace("%5B", "").replace("%5D", "").strip("[]")
+
+
+class Heads:
+    """What the calls of one method are as heads of HTTP requests, by their metadata; most are like one before.
+
+    Args:
+        method: The RPC's full name, which stands for the path.
+    """
+
+    def __init__(self, method: str) -> None:
+        self._path = method
+        self._known: dict[Any, Head] = {}
+
+    def of(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> Head:
+        """The head of a call with this metadata; what belongs to gRPC's own framing is not in it."""
+        key = tuple(metadata or ())
+        found = self._known.get(key)
+        if found is None:
+            headers = {b"content-type": CONTENT_TYPE.encode()}
+            for name, value in key:
+                if not name.startswith(_FRAMING):
+                    raw, own = (
+                        name.encode("latin-1"),
+                        value if isinstance(value, bytes) else value.encode("latin-1", "replace"),
+                    )
+                    headers[raw] = headers[raw] + b", " + own if raw in headers else own
+            found = Head("POST", self._path, headers=headers)
+            if len(self._known) >= _MOST_HEADS:
+                self._known.clear()
+            self._known[key] = found
+        return found

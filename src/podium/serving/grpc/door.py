@@ -1,0 +1,121 @@
+"""A gateway's gRPC server: listens on the server's port beside its HTTP, drains with it.
+
+grpcio's library binds its own socket, on a port that the supervisor holds (`fleet/ports.py`); the gateways share it by
+SO_REUSEPORT. Draining: not serving at once (who watches the health is told), a moment for whoever is on the way, then
+GOAWAY; what is in flight is finished within the limit.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+import grpc.aio
+from grpc_reflection.v1alpha import reflection
+
+from podium.errors import Unavailable
+from podium.serving.asking import Asking
+from podium.serving.grpc import health
+from podium.serving.grpc.health import NAME as HEALTH
+from podium.serving.grpc.health import Health
+from podium.serving.grpc.keeping import Keeper
+from podium.serving.grpc.messages import SERVICE, Messages
+from podium.serving.grpc.service import Service
+from podium.serving.guarding import Guard
+from podium.serving.recording import Recorder
+from podium.serving.router import Router
+from podium.serving.scoring import Scoring
+from podium.serving.settings import GatewaySettings
+from podium.serving.standing import Standing
+
+_FRAMING_BYTES = 1 << 20  # a message's own beside its tensors
+_STREAMS = 1024
+_QUIET_MS = 60_000
+_UNANSWERED_MS = 20_000
+_NEAREST_PINGS_MS = 5_000
+
+
+class Door:
+    """Listens from `open` to `close`.
+
+    Args:
+        settings: Limits and time-outs, as HTTP's.
+        address: HOST:PORT.
+        service: Answers the protocol's methods.
+        health: Says who is ready.
+        messages: The protocol's.
+    """
+
+    def __init__(
+        self, settings: GatewaySettings, address: str, service: Service, health: Health, messages: Messages
+    ) -> None:
+        self._address = address
+        self._health = health
+        self._server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=settings.max_in_flight)
+        self._add(SERVICE, service.handlers())
+        self._add(HEALTH, health.handlers())
+        names = (SERVICE, HEALTH, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server, pool=_described(messages))
+
+    async def open(self) -> None:
+        """Take calls from now on.
+
+        Raises:
+            Unavailable: The port cannot be had.
+        """
+        try:
+            self._server.add_insecure_port(self._address)
+        except RuntimeError as error:
+            raise Unavailable(f"cannot listen for gRPC on {self._address}: {error}") from error
+        await self._server.start()
+
+    def sweep(self) -> None:
+        """Tell whoever watches; call it several times a second."""
+        self._health.sweep()
+
+    async def close(self, linger_s: float, limit_s: float) -> None:
+        """Say that it ends, take what comes in a moment, finish what is in flight; cut what is left at the limit."""
+        self.sweep()
+        await asyncio.sleep(min(linger_s, limit_s))
+        await self._server.stop(max(0.0, limit_s - linger_s))
+
+    def _add(self, name: str, handlers: Mapping[str, Any]) -> None:
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, dict(handlers)),))
+
+
+def make_door(
+    settings: GatewaySettings,
+    address: str,
+    scoring: Scoring,
+    router: Router,
+    standing: Standing,
+    asking: Asking,
+    recorder: Recorder,
+    guard: Guard | None,
+) -> Door:
+    """The door of a gateway, not yet open."""
+    messages, keeper = Messages(), Keeper(guard)
+    service = Service(messages, scoring, router, standing, asking, recorder, keeper)
+    return Door(settings, address, service, Health(standing, keeper), messages)
+
+
+def _described(messages: Messages) -> Any:
+    """The protocol's pool, with the descriptions of health and reflection."""
+    for descriptor in (health.DESCRIPTOR, reflection._reflection_pb2.DESCRIPTOR):
+        messages.pool.AddSerializedFile(descriptor.serialized_pb)
+    return messages.pool
+
+
+def _options(settings: GatewaySettings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.so_reuseport", 1),
+        ("grpc.max_receive_message_length", settings.max_body_bytes + _FRAMING_BYTES),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_metadata_size", settings.max_header_bytes),
+        ("grpc.max_concurrent_streams", _STREAMS),
+        # A client that is gone without a word, and one that asks whether we are there more often than gRPC likes.
+        ("grpc.keepalive_time_ms", _QUIET_MS),
+        ("grpc.keepalive_timeout_ms", _UNANSWERED_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", _NEAREST_PINGS_MS),
+    ]

@@ -1,0 +1,66 @@
+"""Who may call what: the gateway's guard, asked with a call's metadata as headers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from grpc.aio import ServicerContext
+from msgspec.structs import replace
+
+from podium.domain.access import Need, Peer
+from podium.protocols.mlflow.problems import problem
+from podium.serving.grpc.calls import Refused, address_of, code_of
+from podium.serving.guarding import Guard, Refusal
+from podium.web.handling import NO_TERMS, Terms
+from podium.web.messages import Head
+
+NEEDS: Mapping[str, Need] = {
+    "ServerLive": Need.OPEN,
+    "ServerReady": Need.OPEN,
+    "ServerMetadata": Need.KNOWN,
+    "ModelReady": Need.DESCRIBE,
+    "ModelMetadata": Need.DESCRIBE,
+    "ModelInfer": Need.SCORE,
+    "ModelStreamInfer": Need.SCORE,
+    "RepositoryIndex": Need.READ,
+    "RepositoryModelLoad": Need.ADMIN,
+    "RepositoryModelUnload": Need.ADMIN,
+}
+"""What each method needs, as its path does over HTTP (`serving/needs.py`)."""
+
+
+class Keeper:
+    """Lets calls pass, or refuses them.
+
+    Args:
+        guard: Decides; None lets everybody pass.
+    """
+
+    def __init__(self, guard: Guard | None) -> None:
+        self._guard = guard
+
+    def admit(self, need: Need, endpoint: str | None, head: Head, context: ServicerContext) -> Terms:
+        """The terms of a call, with its deadline.
+
+        Raises:
+            Refused: It may not pass.
+        """
+        terms = NO_TERMS
+        if self._guard is not None:
+            found = self._guard.check(need, endpoint, head.headers, _peer_of(context))
+            if isinstance(found, Refusal):
+                trailing = tuple((name.lower(), value) for name, value in found.headers)
+                raise Refused(code_of(problem(found.error).status), found.error.message, trailing)
+            terms = found
+        remaining = context.time_remaining()
+        if remaining is None:
+            return terms
+        return replace(terms, timeout_s=remaining if terms.timeout_s is None else min(remaining, terms.timeout_s))
+
+
+def _peer_of(context: ServicerContext) -> Peer:
+    proven: Mapping[str, Any] = context.auth_context() or {}
+    names = [each.decode("utf-8", "replace") for key in _NAMES for each in proven.get(key, ())]
+    return Peer(address_of(context.peer()), tuple(dict.fromkeys(names)), is_encrypted=bool(proven))
+
+
+_NAMES = ("x509_subject_alternative_name", "x509_common_name")

@@ -1,0 +1,278 @@
+"""The methods of `inference.GRPCInferenceService`; each says what HTTP's route says, through the same objects."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import grpc
+import msgspec
+from google.protobuf.message import DecodeError
+from grpc.aio import AbortError
+from grpc.aio import ServicerContext as Context
+
+from podium._version import __version__
+from podium.domain.access import Need
+from podium.errors import PodiumError
+from podium.protocols.tensors import decode_tensors, encode_tensors
+from podium.serving.asking import Asking
+from podium.serving.grpc.calls import Call, Heads, Refused, address_of, code_of, refused_by
+from podium.serving.grpc.keeping import NEEDS, Keeper
+from podium.serving.grpc.messages import METHODS, SERVICE, STREAMED, Messages
+from podium.serving.grpc.tensors import Asked, read_request, write_response
+from podium.serving.recording import Recorder
+from podium.serving.router import Router
+from podium.serving.scoring import Scoring
+from podium.serving.standing import Standing
+from podium.transport.messages import Answer
+from podium.web.messages import Request, Response
+
+_log = logging.getLogger("podium.gateway")
+_ASK_S = 3600.0
+_INDEX_S = 30.0
+_VERSION = b"x-podium-version: "
+_EXTENSIONS = ("binary_tensor_data", "model_repository", "parameters")
+
+_UNREADABLE = Refused(grpc.StatusCode.INVALID_ARGUMENT, "The message cannot be read as the one that this method takes.")
+
+Method = Callable[[Any, Context], Awaitable[Any]]
+
+
+class Service:
+    """Answers calls. Event loop's thread only.
+
+    Args:
+        messages: The protocol's.
+        scoring: Takes what is to be scored.
+        router: Knows which versions are served.
+        standing: What the gateway says of itself.
+        asking: Asks the supervisor, for the repository's methods.
+        recorder: Counts what never becomes a scoring request.
+        keeper: Lets calls pass.
+    """
+
+    def __init__(
+        self,
+        messages: Messages,
+        scoring: Scoring,
+        router: Router,
+        standing: Standing,
+        asking: Asking,
+        recorder: Recorder,
+        keeper: Keeper,
+    ) -> None:
+        self._messages = messages
+        self._scoring = scoring
+        self._router = router
+        self._standing = standing
+        self._asking = asking
+        self._recorder = recorder
+        self._keeper = keeper
+        self._heads = Heads(f"/{SERVICE}/ModelInfer")
+        self._loop = asyncio.get_running_loop()
+
+    def handlers(self) -> dict[str, Any]:
+        """Of the service's methods, by name."""
+        methods: Mapping[str, Method] = {
+            "ServerLive": self._server_live,
+            "ServerReady": self._server_ready,
+            "ModelReady": self._model_ready,
+            "ServerMetadata": self._server_metadata,
+            "ModelMetadata": self._model_metadata,
+            "RepositoryIndex": self._index,
+            "RepositoryModelLoad": self._load,
+            "RepositoryModelUnload": self._unload,
+        }
+        made = {name: self._handler(name, self._recorded(name, method)) for name, method in methods.items()}
+        return {**made, "ModelInfer": self._handler("ModelInfer", self._infer)}
+
+    def _handler(self, name: str, method: Method) -> Any:
+        taken, given = (getattr(self._messages, each) for each in METHODS[name])
+        make = grpc.stream_stream_rpc_method_handler if name == STREAMED else grpc.unary_unary_rpc_method_handler
+        return make(method, partial(_parse, taken), given.SerializeToString)
+
+    def _recorded(self, name: str, method: Method) -> Method:
+        """The method, its errors told as statuses; what goes wrong is written down."""
+        heads = Heads(f"/{SERVICE}/{name}")
+
+        async def answer(request: Any, context: Context) -> Any:
+            try:
+                if request is None:
+                    raise _UNREADABLE
+                self._keeper.admit(NEEDS[name], _model_of(request), heads.of(context.invocation_metadata()), context)
+                return await method(request, context)
+            except Refused as refused:
+                self._write_down(name, context, refused)
+                await refused.tell(context)
+            except (AbortError, asyncio.CancelledError):
+                raise
+            except Exception:  # noqa: BLE001 - one call's failure is nobody else's
+                _log.exception("answering %s failed", name)
+                await Refused(grpc.StatusCode.INTERNAL, "Internal Server Error").tell(context)
+
+        return answer
+
+    def _write_down(self, name: str, context: Context, refused: Refused) -> None:
+        status = next((status for status in (400, 404, 429, 501, 503, 504) if code_of(status) is refused.code), 500)
+        client, identity = address_of(context.peer()), self._scoring.ids.new()
+        self._recorder.record_refused(status, identity, "POST", f"/{SERVICE}/{name}", client, 0, refused.code.name)
+
+    # ── what the server says of itself
+
+    async def _server_live(self, _request: Any, _context: Context) -> Any:
+        return self._messages.ServerLiveResponse(live=True)
+
+    async def _server_ready(self, _request: Any, _context: Context) -> Any:
+        return self._messages.ServerReadyResponse(ready=self._standing.takes_traffic)
+
+    async def _server_metadata(self, _request: Any, _context: Context) -> Any:
+        return self._messages.ServerMetadataResponse(name="podium", version=__version__, extensions=_EXTENSIONS)
+
+    async def _model_ready(self, request: Any, _context: Context) -> Any:
+        self._check_version(request.name, request.version)
+        response = self._standing.readiness_of(request.name)
+        if response.status == 404:
+            raise refused_by(response)
+        return self._messages.ModelReadyResponse(ready=response.status == 200)
+
+    async def _model_metadata(self, request: Any, _context: Context) -> Any:
+        self._check_version(request.name, request.version)
+        response = self._standing.metadata_of(request.name)
+        if response.status != 200:
+            raise refused_by(response)
+        told = msgspec.json.decode(response.body)
+        message = self._messages.ModelMetadataResponse(
+            name=told["name"], versions=told["versions"], platform=told["platform"]
+        )
+        for field in ("inputs", "outputs"):
+            for each in told[field]:
+                getattr(message, field).add(name=each["name"], datatype=each["datatype"], shape=each["shape"])
+        for name, value in (told.get("properties") or {}).items():
+            message.properties[name] = str(value)
+        return message
+
+    # ── the repository
+
+    async def _index(self, request: Any, _context: Context) -> Any:
+        answer = await self._ask("index", "", _INDEX_S, {"ready": request.ready})
+        message = self._messages.RepositoryIndexResponse()
+        for each in answer.get("models", ()):
+            message.models.add(**{name: str(each.get(name) or "") for name in ("name", "version", "state", "reason")})
+        return message
+
+    async def _load(self, request: Any, context: Context) -> Any:
+        await self._move("load", request, context)
+        return self._messages.RepositoryModelLoadResponse()
+
+    async def _unload(self, request: Any, context: Context) -> Any:
+        await self._move("unload", request, context)
+        return self._messages.RepositoryModelUnloadResponse()
+
+    async def _move(self, verb: str, request: Any, context: Context) -> None:
+        # KServe's clients have the model's name in the field where Triton's have the repository's.
+        name = request.model_name or request.repository_name
+        if not name:
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"Which model to {verb}? Give model_name.")
+        remaining = context.time_remaining()
+        parameters = {
+            key: getattr(value, choice)
+            for key, value in request.parameters.items()
+            if (choice := value.WhichOneof("parameter_choice")) not in (None, "bytes_param")
+        }
+        timeout_s = _ASK_S if remaining is None else min(remaining, _ASK_S)
+        await self._ask(verb, name, timeout_s, {"parameters": parameters})
+
+    async def _ask(self, verb: str, subject: str, timeout_s: float, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        answered: asyncio.Future[Answer] = self._loop.create_future()
+
+        def take(answer: Answer) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        self._asking.ask(verb, subject, take, timeout_s, arguments)
+        answer = await answered
+        if not 200 <= answer.status < 300:
+            raise Refused(code_of(answer.status), str(answer.body.get("error") or f"To {verb} {subject} failed."))
+        return answer.body
+
+    # ── inference
+
+    async def _infer(self, message: Any, context: Context) -> Any:
+        call = Call(address_of(context.peer()), self._loop.create_future())
+        try:
+            if message is None:
+                raise _UNREADABLE
+            if not message.model_name:
+                raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "Which model? Give model_name.")
+            head = self._heads.of(context.invocation_metadata())
+            call.terms = self._keeper.admit(Need.SCORE, message.model_name, head, context)
+            asked = read_request(message)
+            request = Request(head, encode_tensors(asked.tensors, asked.params))
+            self._check_version(message.model_name, message.model_version)
+            self._scoring.start(request, call, message.model_name)
+            response = await call.answered
+            return self._answer(message, asked, response)
+        except asyncio.CancelledError:
+            call.leave()
+            raise
+        except AbortError:
+            raise
+        except Refused as refused:
+            if not call.answered.done():  # else it is counted as what was answered
+                self._write_down("ModelInfer", context, refused)
+            await refused.tell(context)
+        except PodiumError as error:
+            unreadable = Refused(grpc.StatusCode.INVALID_ARGUMENT, error.message)
+            self._write_down("ModelInfer", context, unreadable)
+            await unreadable.tell(context)
+        except Exception:  # noqa: BLE001 - one call's failure is nobody else's
+            call.leave()
+            _log.exception("answering ModelInfer failed")
+            await Refused(grpc.StatusCode.INTERNAL, "Internal Server Error").tell(context)
+
+    def _check_version(self, name: str, version: str) -> None:
+        served = [target.version for target in self._router.table.endpoints.get(name, ())]
+        if version and served and version not in served:
+            known = ", ".join(served)
+            raise Refused(grpc.StatusCode.NOT_FOUND, f"No version {version} of {name} is served here; there is {known}.")
+
+    def _answer(self, message: Any, asked: Asked, response: Response) -> Any:
+        if response.status != 200:
+            raise refused_by(response)
+        tensors, _ = decode_tensors(response.body)
+        if asked.outputs:
+            by_name = {each.name: each for each in tensors}
+            unknown = [name for name in asked.outputs if name not in by_name]
+            if unknown:
+                known = ", ".join(by_name)
+                raise Refused(
+                    grpc.StatusCode.INVALID_ARGUMENT, f"The model has no output {', '.join(unknown)}; it has {known}."
+                )
+            tensors = [by_name[name] for name in asked.outputs]
+        made = self._messages.ModelInferResponse(
+            model_name=message.model_name, model_version=_version_of(response.headers), id=message.id
+        )
+        write_response(made, tensors, asked.is_raw)
+        return made
+
+
+def _parse(kind: Any, data: bytes) -> Any:
+    """The message, or None for bytes that are none: what a parser raises would reach the client, and say less."""
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        return None
+
+
+def _model_of(request: Any) -> str | None:
+    """Which model a request is for; None where it is for none."""
+    name: str | None = getattr(request, "name", None) or getattr(request, "model_name", None)
+    return name
+
+
+def _version_of(lines: bytes) -> str:
+    start = lines.find(_VERSION)
+    if start < 0:
+        return ""
+    return lines[start + len(_VERSION) : lines.find(b"\r\n", start)].decode("latin-1")

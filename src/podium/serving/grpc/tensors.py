@@ -1,0 +1,164 @@
+"""A `ModelInferRequest` as tensors, and tensors as a `ModelInferResponse`: raw bytes as they are, typed ones as wire bytes.
+
+Of BOOL, FP32 and FP64 a packed field's payload on the wire is the tensor's own data, so that neither way makes a Python
+object of each element; whole numbers travel as varints, which protobuf itself reads and writes.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from podium.errors import MalformedBody
+from podium.protocols.tensors import BYTES, SIZES, Tensor, check_size, join_bytes, split_bytes
+
+_FIELDS: Mapping[str, tuple[str, int]] = {
+    "BOOL": ("bool_contents", 1), "INT8": ("int_contents", 2), "INT16": ("int_contents", 2), "INT32": ("int_contents", 2),
+    "INT64": ("int64_contents", 3), "UINT8": ("uint_contents", 4), "UINT16": ("uint_contents", 4),
+    "UINT32": ("uint_contents", 4), "UINT64": ("uint64_contents", 5), "FP32": ("fp32_contents", 6),
+    "FP64": ("fp64_contents", 7), BYTES: ("bytes_contents", 8),
+}  # fmt: skip
+"""Which field of typed contents a datatype is in, and its number; FP16 has none."""
+
+_PACKED = frozenset({"BOOL", "FP32", "FP64"})
+_LENGTH_DELIMITED = 2
+_MOST_DIMENSIONS = 32  # numpy's, before its second version
+_DTYPES = {name: np.dtype(f"<{'u' if name[0] == 'U' else 'i'}{size}") for name, size in SIZES.items() if "INT" in name}
+
+
+class Asked(NamedTuple):
+    """What a request asks for.
+
+    Args:
+        tensors: Its inputs.
+        params: Its parameters by name.
+        outputs: The names of those that it wants; empty wants all.
+        is_raw: Its inputs came raw, so its outputs go raw.
+    """
+
+    tensors: list[Tensor]
+    params: dict[str, Any]
+    outputs: list[str]
+    is_raw: bool
+
+
+def read_request(message: Any) -> Asked:
+    """What a `ModelInferRequest` asks for.
+
+    Raises:
+        MalformedBody: Raw contents are missing, too many or of another size than shape and datatype say, or stand beside
+            typed ones; or typed ones stand in another field than the datatype's.
+    """
+    inputs, raw = message.inputs, message.raw_input_contents
+    if raw and len(raw) != len(inputs):
+        raise MalformedBody(
+            f"The request has {len(inputs)} inputs and {len(raw)} raw_input_contents; expected one for each input."
+        )
+    names = [each.name for each in inputs]
+    if len(set(names)) != len(names):
+        raise MalformedBody("Two inputs of the request have the same name.")
+    tensors = [
+        _read_raw(each, raw[number]) if raw else Tensor(each.name, each.datatype, tuple(each.shape), _read_typed(each))
+        for number, each in enumerate(inputs)
+    ]
+    outputs = [each.name for each in message.outputs]
+    return Asked(tensors, params_of(message.parameters), outputs, bool(raw))
+
+
+def params_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A map of `InferParameter` as values; one without a value is left out."""
+    return {
+        name: getattr(value, choice)
+        for name, value in parameters.items()
+        if (choice := value.WhichOneof("parameter_choice")) is not None
+    }
+
+
+def write_response(message: Any, tensors: Sequence[Tensor], is_raw: bool) -> None:
+    """Add tensors into a `ModelInferResponse`: raw, or each in its datatype's field; FP16 has none and makes all raw."""
+    is_raw = is_raw or any(each.datatype not in _FIELDS for each in tensors)
+    for each in tensors:
+        output = message.outputs.add(name=each.name, datatype=each.datatype, shape=each.shape)
+        if is_raw:
+            message.raw_output_contents.append(bytes(each.data))
+        else:
+            _write_typed(output.contents, each)
+
+
+def _read_raw(entry: Any, data: bytes) -> Tensor:
+    if entry.HasField("contents") and entry.contents.ByteSize():
+        raise MalformedBody(
+            f"Input {entry.name!r} has contents beside raw_input_contents; expected one of them for all inputs."
+        )
+    shape = tuple(entry.shape)
+    _check(entry.name, entry.datatype, shape, len(data))
+    if entry.datatype == BYTES:
+        split_bytes(data, math.prod(shape))
+    return Tensor(entry.name, entry.datatype, shape, data)
+
+
+def _read_typed(entry: Any) -> bytes:
+    datatype, name = entry.datatype, entry.name
+    if datatype not in _FIELDS and datatype in SIZES:
+        raise MalformedBody(f"Input {name!r}: {datatype} has no field in contents; send it in raw_input_contents.")
+    _check(name, datatype, tuple(entry.shape), None)
+    field, _ = _FIELDS[datatype]
+    filled = [each.name for each, _ in entry.contents.ListFields()]
+    if filled not in ([], [field]):
+        raise MalformedBody(f"Input {name!r}: {datatype} belongs into {field}, got {', '.join(filled)}.")
+    count, wanted = len(getattr(entry.contents, field)), math.prod(entry.shape)
+    if count != wanted:
+        raise MalformedBody(f"Input {name!r}: shape {list(entry.shape)} takes {wanted} elements, {field} has {count}.")
+    if not count:
+        return b""
+    values = getattr(entry.contents, field)
+    if datatype == BYTES:
+        return join_bytes(values)
+    if datatype in _PACKED:
+        return _payload(entry.contents.SerializeToString())
+    dtype = _DTYPES[datatype]
+    wide = np.array(values, np.uint64 if dtype.kind == "u" else np.int64)
+    bounds = np.iinfo(dtype)
+    if int(wide.min()) < bounds.min or int(wide.max()) > bounds.max:
+        raise MalformedBody(f"Input {name!r}: expected {datatype}, {bounds.min} to {bounds.max}; a value is outside.")
+    return wide.astype(dtype).tobytes()
+
+
+def _check(name: str, datatype: str, shape: tuple[int, ...], size: int | None) -> None:
+    if len(shape) > _MOST_DIMENSIONS:
+        raise MalformedBody(f"Input {name!r}: shape has {len(shape)} dimensions; the most are {_MOST_DIMENSIONS}.")
+    if size is None:
+        count = math.prod(shape) if all(each >= 0 for each in shape) else 0
+        size = count * SIZES.get(datatype, 4)
+    wrong = check_size(datatype, shape, size)
+    if wrong is not None:
+        raise MalformedBody(f"Input {name!r}: {wrong}.")
+
+
+def _payload(message: bytes) -> bytes:
+    """The payload of a message's only field: after its tag, a byte, and its length, a varint."""
+    start = 1
+    while message[start] & 0x80:
+        start += 1
+    return message[start + 1 :]
+
+
+def _write_typed(contents: Any, tensor: Tensor) -> None:
+    field, number = _FIELDS[tensor.datatype]
+    if tensor.datatype == BYTES:
+        getattr(contents, field).extend(split_bytes(tensor.data, math.prod(tensor.shape)))
+    elif tensor.datatype in _PACKED:
+        tag = bytes((number << 3 | _LENGTH_DELIMITED,))
+        contents.MergeFromString(b"".join((tag, _varint(len(tensor.data)), tensor.data)))
+    else:
+        getattr(contents, field).extend(np.frombuffer(tensor.data, _DTYPES[tensor.datatype]).tolist())
+
+
+def _varint(value: int) -> bytes:
+    parts = bytearray()
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    parts.append(value)
+    return bytes(parts)
