@@ -14,23 +14,31 @@ Nothing is sent again once an answer began: a reply is one whole frame before th
 import asyncio
 import math
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from podium.errors import DeadlineExceeded, NotFound, Overloaded, PermissionDenied, PodiumError, Unavailable, WorkerCrashed
+from podium.domain.traffic import ANYWHERE
+from podium.errors import (
+    DeadlineExceeded,
+    NotFound,
+    Overloaded,
+    PodiumError,
+    Unavailable,
+    WorkerCrashed,
+)
 from podium.protocols.mlflow.problems import problem
+from podium.serving.entrance import Entrance
 from podium.serving.recording import CLIENT_LEFT, Recorder
 from podium.serving.replica import Replica
 from podium.serving.request_ids import RequestIds
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
-from podium.serving.shares import Shares, error_of, too_large
 from podium.serving.waiting import WaitingLine
 from podium.serving.walk import Walk
+from podium.serving.ways import way_of
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
-from podium.web.handling import NO_TERMS, Exchange, Terms
+from podium.web.handling import Exchange
 from podium.web.messages import JSON_ANSWER, Request, Response, header_lines
 
 _RETRY_AFTER_S = 1.0
@@ -59,8 +67,6 @@ class Scoring:
         self._loop = loop
         self._settings = settings
         self._timeout_s = settings.timeout_s
-        per_key = settings.clients.max_in_flight_per_key
-        self._shares = Shares(settings.in_flight, settings.every_model, settings.models, per_key)
         self._router = router
         self._recorder = recorder
         self._on_lost = on_lost
@@ -70,6 +76,7 @@ class Scoring:
         self._lines: dict[str | None, WaitingLine[Walk]] = {}  # one for each endpoint: nobody waits for another's
         self._is_last_crew = False
         self.ids = RequestIds()
+        self._entrance = Entrance(settings, router, recorder, self.ids)
 
     @property
     def in_flight(self) -> int:
@@ -80,59 +87,41 @@ class Scoring:
 
     def start(self, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
         """Take a request for an endpoint, None for the table's default, or refuse it."""
-        terms, table = exchange.terms, self._router.table
-        name = table.default if endpoint is None else endpoint
-        timeout_s = self._timeout_s if terms.timeout_s is None else min(terms.timeout_s, self._timeout_s)
-        walk = Walk(request, exchange, self.ids.of(request), timeout_s, endpoint)
-        shares, size = self._shares, len(request.body)
-        walk.held, walk.key = shares.of_endpoint(name, name in table.endpoints), shares.of_key(terms.principal)
-        refusal = shares.refusal(walk.held, walk.key, size, terms.is_low, len(table.endpoints))
-        error: PodiumError | None = too_large(walk.held, size)
-        if terms.endpoint is not None and terms.endpoint != name:
-            # Whoever let it pass had another model in mind: another path, another header.
-            error = PermissionDenied(f"This request was let in for another model than {name}.")
-        elif refusal is not None and error is None:
-            self._recorder.count_rejected(UNROUTED, "gateway_full")
-            error = error_of(refusal)
+        walk, error = self._entrance.admit(request, exchange, endpoint)
         self._open[walk] = None
-        shares.enter(walk.held, walk.key, size)
         exchange.on_leave = partial(self.abandon, walk)
         if error is not None:
             self._fail(walk, error)
             return
-        if terms.timeout_s is not None:
-            walk.timer = self._loop.call_at(self._loop.time() + timeout_s, self._expire, walk)
+        if exchange.terms.timeout_s is not None:
+            walk.timer = self._loop.call_at(self._loop.time() + walk.deadline - walk.started, self._expire, walk)
         self._route(walk)
 
     def start_json(self, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
         """As `start`, for a request whose head says JSON and brings no id: decoded here if it fits the model's plan."""
-        router, shares, terms = self._router, self._shares, exchange.terms
+        router, entrance, terms = self._router, self._entrance, exchange.terms
         table = router.table
         name = table.default if endpoint is None else endpoint
-        targets = table.endpoints.get(name, ())
+        rules = table.rules.get(name)
         identity = self.ids.new()
-        replica = router.choose(name, zlib.crc32(identity.encode()) if len(targets) > 1 else 0)
+        way = ANYWHERE if rules is None else way_of(rules, name, request, identity)
+        replica = router.choose(name, way)
         size = len(request.body)
-        held, key = shares.of_endpoint(name, replica is not None), shares.of_key(terms.principal)
-        if (
-            replica is None
-            or replica.reader is None
-            or size > replica.reader.most_bytes
-            or (terms is not NO_TERMS and not _are_plain(terms, name))
-            or too_large(held, size) is not None
-            or shares.refusal(held, key, size, terms.is_low, len(table.endpoints)) is not None
-            or (packed := replica.reader.read(request.body)) is None
-        ):
+        if replica is None or replica.reader is None or size > replica.reader.most_bytes:
+            self.start(request, exchange, endpoint)
+            return
+        held, key = entrance.counted(name, terms.principal)
+        if not entrance.is_plain(name, terms, held, key, size) or (packed := replica.reader.read(request.body)) is None:
             self.start(request, exchange, endpoint)
             return
         walk = Walk(request, exchange, identity, self._timeout_s, endpoint)
-        walk.held, walk.key = held, key
+        entrance.enter(walk, held, key)
         self._open[walk] = None
-        shares.enter(held, key, size)
         exchange.on_leave = partial(self.abandon, walk)
         walk.rows = packed.rows
         walk.replica = walk.last = replica
         walk.attempts = 1
+        walk.way = way
         replica.gather(walk, packed)
 
     def abandon(self, walk: Walk) -> None:
@@ -148,6 +137,7 @@ class Scoring:
         if former is not None:
             self._lose_connection(former)  # the supervisor connects us anew
         self._router.replicas[replica.id] = replica
+        self._router.instruct(replica)
         replica.start(self._on_reply, self._on_answers, self._on_refused, self.lose)
         self.serve_waiting()
 
@@ -213,8 +203,7 @@ class Scoring:
             expired.append(walk)
         for walk in expired:
             self._expire(walk)
-        table = self._router.table
-        self._shares.keep(table.endpoints.__contains__, len(table.endpoints))
+        self._entrance.sweep()
         for walk in self._expired(now):
             self._recorder.count_rejected(UNROUTED, "not_ready")
             self._fail(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
@@ -247,6 +236,9 @@ class Scoring:
             known = ", ".join(table.endpoints)
             self._fail(walk, NotFound(f"No model is served here as {endpoint}. These are: {known}."))
             return
+        if walk.way.is_bound:
+            self._fail_bound(walk, endpoint)
+            return
         if endpoint in table.hopeless:
             self._recorder.count_rejected(UNROUTED, "not_ready")
             self._fail(walk, Unavailable("The model did not load; the server's status says why.", _RETRY_AFTER_S))
@@ -268,12 +260,21 @@ class Scoring:
             self._recorder.count_rejected(UNROUTED, "waiting_full")
             self._fail(walk, Unavailable(f"No replica of the model is ready, and {refusal.value}.", _RETRY_AFTER_S))
 
+    def _fail_bound(self, walk: Walk, endpoint: str) -> None:
+        """Refuse a request that names a version which takes none now: nobody else may answer it, and it need not wait."""
+        version, series = walk.way.version, UNROUTED if walk.last is None else walk.last.series
+        is_full = self._router.is_any_full(endpoint, version)
+        self._recorder.count_rejected(series, "queue_full" if is_full else "not_ready")
+        text = f"Version {version} of {endpoint} has no replica with room now. Try again."
+        self._fail(walk, Overloaded(text, _RETRY_AFTER_S) if is_full else Unavailable(text, _RETRY_AFTER_S))
+
     def _send(self, walk: Walk) -> bool:
         router = self._router
         endpoint = walk.endpoint or router.table.default
-        targets = router.table.endpoints.get(endpoint, ())
-        key = zlib.crc32(walk.request_id.encode()) if len(targets) > 1 else 0
-        replica = router.choose(endpoint, key, walk.avoid)
+        rules = router.table.rules.get(endpoint)
+        if rules is not None and not walk.way.is_bound:
+            walk.way = way_of(rules, endpoint, walk.request, walk.request_id)
+        replica = router.choose(endpoint, walk.way, walk.avoid)
         if replica is None:
             return False
         request = walk.request
@@ -305,6 +306,8 @@ class Scoring:
         self._release(walk)
         self._router.learn_rows(replica, walk.body_size, reply.rows)
         headers = b"x-request-id: %s\r\n%s" % (walk.request_id.encode("latin-1"), replica.headers)
+        if replica.is_compared and reply.status == 200:
+            self._recorder.record_predictions(replica.series, reply.content_type, (reply.body,))
         if reply.status in (429, 503):
             headers += b"retry-after: %d\r\n" % math.ceil(_RETRY_AFTER_S)
         status = reply.status if 200 <= reply.status <= 599 else 500
@@ -314,7 +317,7 @@ class Scoring:
             self._release_dropped(replica)
 
     def _on_answers(self, replica: Replica, walks: Sequence[Walk | None], answers: frames.Answers) -> None:
-        opened, leave = self._open, self._shares.leave
+        opened, leave = self._open, self._entrance.leave
         answered: list[tuple[Walk, int]] = []
         lines = replica.headers
         for walk, body in zip(walks, answers.bodies, strict=True):
@@ -322,11 +325,13 @@ class Scoring:
                 continue
             walk.replica = None
             del opened[walk]
-            leave(walk.held, walk.key, walk.body_size)
+            leave(walk)
             exchange, size, name = walk.exchange, len(body), walk.request_id.encode("latin-1")
             answered.append((walk, size))
             if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, body)):
                 exchange.answer(Response(200, body, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
+        if replica.is_compared:
+            self._recorder.record_predictions(replica.series, "application/json", answers.bodies)
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)
         if replica.is_dropped:
             self._release_dropped(replica)
@@ -356,9 +361,7 @@ class Scoring:
         if walk not in self._open:
             return False
         del self._open[walk]
-        self._shares.leave(walk.held, walk.key, walk.body_size)
-        if walk.timer is not None:
-            walk.timer.cancel()
+        self._entrance.leave(walk)
         if walk.endpoint in self._lines:
             self._lines[walk.endpoint].leave(walk)
         replica, walk.replica = walk.replica, None
@@ -381,8 +384,3 @@ class Scoring:
             replica.finish()
             self._router.replicas.pop(replica.id, None)
             self._on_released(replica.id)
-
-
-def _are_plain(terms: Terms, name: str) -> bool:
-    """Whether requests on these terms may share a frame with others: one has one deadline, that of its first request."""
-    return terms.timeout_s is None and (terms.endpoint is None or terms.endpoint == name)

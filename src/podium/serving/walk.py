@@ -4,6 +4,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from podium.domain.traffic import ANYWHERE
 from podium.serving.shares import NOT_HELD, Held
 from podium.web.handling import Exchange
 from podium.web.messages import Request
@@ -27,11 +28,12 @@ class Walk:
         held, key: Where it is counted, of its model and of its key; as in `serving.shares`.
         timer: Ends it, where its client waits for less than the server allows.
         is_solo: It was in a batch that a worker died of: never merged again, and not sent a third time.
+        way: Which version it wants; decided when it was taken.
     """
 
     __slots__ = (
         "attempts", "avoid", "client", "deadline", "endpoint", "exchange", "held", "identity", "is_solo", "key", "last",
-        "principal", "replica", "request", "request_id", "rows", "started", "timer",
+        "principal", "replica", "request", "request_id", "rows", "started", "timer", "way",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +54,7 @@ class Walk:
         self.attempts = 0
         self.avoid: tuple[int, ...] = ()
         self.is_solo = False
+        self.way = ANYWHERE
         self.held = NOT_HELD
         self.key: Held | None = None
         self.timer: asyncio.TimerHandle | None = None
