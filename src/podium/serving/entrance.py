@@ -1,4 +1,4 @@
-"""Where a scoring request becomes a walk, or an error: what it may hold, which model it was let in for, which way it goes."""
+"""Where a scoring request becomes a walk or an error: what it may hold, whose model it was let in for, where it goes."""
 
 from podium.errors import NotFound, PermissionDenied, PodiumError
 from podium.serving.recording import Recorder

@@ -14,7 +14,7 @@ def invocation_paths(scoring: Scoring) -> Paths:
     """Where MLflow's clients send what is to be scored."""
 
     def find(head: Head, endpoint: str | None = None) -> Taker:
-        start = scoring.start_json if _is_plain_json(head) else scoring.start
+        start = scoring.start_json if is_plain_json(head) else scoring.start
         return start if endpoint is None else partial(start, endpoint=endpoint)
 
     return {
@@ -24,7 +24,7 @@ def invocation_paths(scoring: Scoring) -> Paths:
     }
 
 
-def _is_plain_json(head: Head) -> bool:
+def is_plain_json(head: Head) -> bool:
     """Whether the head says JSON and nothing else that scoring would look at."""
     headers = head.headers
     if b"x-request-id" in headers or b"content-encoding" in headers or VERSION in headers:

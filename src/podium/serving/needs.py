@@ -19,13 +19,17 @@ NEEDS: Mapping[str, Need | Mapping[str, Need]] = {
     # The server as a whole.
     "/version": Need.KNOWN,
     "/v2": Need.KNOWN,
+    "/v2/": Need.KNOWN,
+    "/v2/": Need.KNOWN,
     "/execution-parameters": Need.KNOWN,
     "/status": Need.READ,
     "/metrics": Need.READ,
     "/docs": Need.READ,
     "/openapi.json": Need.READ,
+    "/v2/models": Need.READ,
     "/v2/repository/index": Need.READ,
     "/v1/models": Need.READ,
+    "/v2/models": Need.READ,
     "/models": {"GET": Need.READ, "HEAD": Need.READ},
     # One model.
     "/models/{name}": {"GET": Need.DESCRIBE, "HEAD": Need.DESCRIBE},
