@@ -20,7 +20,6 @@ NEEDS: Mapping[str, Need | Mapping[str, Need]] = {
     "/version": Need.KNOWN,
     "/v2": Need.KNOWN,
     "/v2/": Need.KNOWN,
-    "/v2/": Need.KNOWN,
     "/execution-parameters": Need.KNOWN,
     "/status": Need.READ,
     "/metrics": Need.READ,
@@ -29,7 +28,6 @@ NEEDS: Mapping[str, Need | Mapping[str, Need]] = {
     "/v2/models": Need.READ,
     "/v2/repository/index": Need.READ,
     "/v1/models": Need.READ,
-    "/v2/models": Need.READ,
     "/models": {"GET": Need.READ, "HEAD": Need.READ},
     # One model.
     "/models/{name}": {"GET": Need.DESCRIBE, "HEAD": Need.DESCRIBE},
