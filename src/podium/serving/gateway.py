@@ -33,9 +33,11 @@ from podium.serving.pages import Pages
 from podium.serving.recording import Recorder
 from podium.serving.replica import Replica
 from podium.serving.router import Router
+from podium.serving.sagemaker import sagemaker_paths
 from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
+from podium.serving.waking import Waking
 from podium.telemetry.access import AccessLog
 from podium.telemetry.slots import Slots
 from podium.transport.messages import Drained, ReplicaLost, ReplicaReleased, Started
@@ -93,15 +95,17 @@ class Gateway:
         self._router = Router()
         self._recorder = Recorder(slots, slot, self._access)
         self._control = Control(loop, control, self._end, lambda: self._end(settings.drain_limit_s))
-        self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released)
-        self.standing = Standing(self._router, self._recorder)
         self.asking = Asking(loop, self._control.say)
+        waking = Waking(self.asking, settings.pending_s)
+        self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released, waking)
+        self.standing = Standing(self._router, self._recorder)
         pages = Pages(self._scoring.ids, self._recorder)
         paths = [
             invocation_paths(self._scoring),
             open_inference_paths(self._scoring, self.standing, pages),
             v1_paths(self._scoring, self.standing, pages),
             repository_paths(self.asking, pages),
+            sagemaker_paths(self._scoring, self._router, pages, self.asking, settings.max_body_bytes),
             pages.of_standing(self.standing),
         ]
         self.guard = guard_of(settings, self._router, slots)

@@ -13,7 +13,6 @@ Nothing is sent again once an answer began: a reply is one whole frame before th
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -28,12 +27,13 @@ from podium.errors import (
 )
 from podium.protocols.mlflow.problems import problem
 from podium.serving.entrance import Entrance
+from podium.serving.lines import Lines
 from podium.serving.recording import CLIENT_LEFT, Recorder
 from podium.serving.replica import Replica
 from podium.serving.request_ids import RequestIds
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
-from podium.serving.waiting import WaitingLine
+from podium.serving.waking import Waking
 from podium.serving.walk import Walk
 from podium.serving.ways import way_of
 from podium.telemetry.slots import UNROUTED
@@ -53,6 +53,7 @@ class Scoring:
         router: Tables and replicas.
         recorder: Counts and logs.
         on_lost: Told when a replica's socket broke; `on_released` when a dropped one has nothing outstanding.
+        waking: Asks that endpoints wake which sleep; None where nobody could.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Scoring:
         recorder: Recorder,
         on_lost: Callable[[Replica, str], None],
         on_released: Callable[[int], None],
+        waking: Waking | None = None,
     ) -> None:
         self._loop = loop
         self._settings = settings
@@ -73,7 +75,7 @@ class Scoring:
         self._on_released = on_released
         # Oldest first, hence soonest deadline first, but for those with a deadline of their own, which have timers.
         self._open: dict[Walk, None] = {}
-        self._lines: dict[str | None, WaitingLine[Walk]] = {}  # one for each endpoint: nobody waits for another's
+        self._lines = Lines(router, settings.pending, settings.pending_s, waking, self._refuse)
         self._is_last_crew = False
         self.ids = RequestIds()
         self._entrance = Entrance(settings, router, recorder, self.ids)
@@ -182,14 +184,21 @@ class Scoring:
 
     def serve_waiting(self) -> None:
         """Send those who wait for a replica, if there is one now: after each new table and each new replica."""
-        for line in self._lines.values():
-            if len(line):
-                line.serve(self._send)
+        self._lines.serve(self._send)
+
+    def look_after_waiting(self) -> None:
+        """There is a new table: whom it gives no hope is refused at once."""
+        for walk in self._lines.hopeless():
+            self._route(walk)
+
+    def _refuse(self, walk: Walk, error: PodiumError) -> None:
+        self._recorder.count_rejected(UNROUTED, "not_ready")
+        self._fail(walk, error)
 
     def expect_no_replica(self) -> None:
         """No replica will be added any more: who finds none is refused, now and from now on."""
         self._is_last_crew = True
-        for walk in self._expired(float("inf")):
+        for walk in self._lines.expired(float("inf")):
             self._route(walk)
 
     # ── from the clock
@@ -204,9 +213,8 @@ class Scoring:
         for walk in expired:
             self._expire(walk)
         self._entrance.sweep()
-        for walk in self._expired(now):
-            self._recorder.count_rejected(UNROUTED, "not_ready")
-            self._fail(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
+        for walk in self._lines.expired(now):
+            self._refuse(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
         self._recorder.set_in_flight(
             (replica.series, len(replica.outstanding), sum(w.body_size for w in replica.outstanding.values()))
             for replica in self._router.replicas.values()
@@ -215,9 +223,6 @@ class Scoring:
     def _expire(self, walk: Walk) -> None:
         self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "deadline")
         self._fail(walk, DeadlineExceeded(f"No answer within {walk.deadline - walk.started:g} s."))
-
-    def _expired(self, now: float) -> list[Walk]:
-        return [walk for line in self._lines.values() for walk in line.expired(now)]
 
     def fail_all(self, error: PodiumError) -> None:
         """Answer whoever still waits: the gateway ends."""
@@ -233,29 +238,24 @@ class Scoring:
         table = self._router.table
         endpoint = walk.endpoint or table.default
         if endpoint not in table.endpoints and table.epoch:
-            known = ", ".join(table.endpoints)
-            self._fail(walk, NotFound(f"No model is served here as {endpoint}. These are: {known}."))
+            self._fail(walk, NotFound(f"No model is served here as {endpoint}. {table.listed}"))
             return
         if walk.way.is_bound:
+            self._lines.wake(endpoint)
             self._fail_bound(walk, endpoint)
             return
         if endpoint in table.hopeless:
-            self._recorder.count_rejected(UNROUTED, "not_ready")
-            self._fail(walk, Unavailable("The model did not load; the server's status says why.", _RETRY_AFTER_S))
+            self._refuse(walk, Unavailable("The model did not load; the server's status says why.", _RETRY_AFTER_S))
             return
         if self._router.is_any_full(endpoint):
             self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "queue_full")
             self._fail(walk, Overloaded("The queues of all replicas of the model are full. Try again.", _RETRY_AFTER_S))
             return
         if self._is_last_crew:
-            self._recorder.count_rejected(UNROUTED, "not_ready")
-            self._fail(walk, Unavailable("The server is shutting down.", _RETRY_AFTER_S))
+            self._refuse(walk, Unavailable("The server is shutting down.", _RETRY_AFTER_S))
             return
         walk.avoid = ()
-        line = self._lines.get(walk.endpoint)
-        if line is None:
-            line = self._lines[walk.endpoint] = WaitingLine(self._settings.pending)
-        refusal = line.join(walk, time.monotonic() + self._settings.pending_s)
+        refusal = self._lines.join(walk)
         if refusal is not None:
             self._recorder.count_rejected(UNROUTED, "waiting_full")
             self._fail(walk, Unavailable(f"No replica of the model is ready, and {refusal.value}.", _RETRY_AFTER_S))
@@ -362,8 +362,7 @@ class Scoring:
             return False
         del self._open[walk]
         self._entrance.leave(walk)
-        if walk.endpoint in self._lines:
-            self._lines[walk.endpoint].leave(walk)
+        self._lines.leave(walk)
         replica, walk.replica = walk.replica, None
         if replica is not None:
             replica.cancel(walk.identity)
