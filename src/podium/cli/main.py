@@ -26,6 +26,7 @@ _COMMANDS = {
     "logs": ("podium.cli.logs", "logs", "Print what an endpoint's processes wrote."),
     "models": ("podium.cli.models", "models", "Package, register and promote models."),
     "plugins": ("podium.cli.plugins", "plugins", "List and check what other packages add to podium."),
+    "predict": ("podium.cli.predict", "predict", "Score a CSV, JSON lines or Parquet file by a server or a model."),
     "serve": ("podium.cli.serve", "serve", "Serve a model over HTTP; follows its stage or alias."),
     "status": ("podium.cli.status", "status", "Say what a running server serves, and how it is."),
     "stop": ("podium.cli.stop", "stop", "Drain and stop a running server."),
