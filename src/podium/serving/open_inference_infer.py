@@ -120,6 +120,7 @@ class Detour(WayBack):
         self, inferring: Inferring, request: Request, exchange: Arrival, inner: Head, name: str, take: Taker
     ) -> None:
         self.client = exchange.client
+        self.terms = exchange.terms
         self._exchange = exchange
         self._inferring = inferring
         self._request = request
