@@ -1,17 +1,21 @@
 """What is kept of a request after its answer left: counters in the slot, a line in the access log."""
 
+import math
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from podium.domain.agreement import Agreement
 from podium.protocols.mlflow.first_prediction import cell_of_answer
 from podium.serving.walk import Walk
 from podium.telemetry.access import AccessLog, Entry
 from podium.telemetry.metrics import (
     BATCH_ROWS,
     CODES,
+    COMPARED,
     CRASHES,
+    DIFFERENCE,
     DURATION,
     ERRORS,
     IN_FLIGHT,
@@ -26,6 +30,8 @@ from podium.telemetry.metrics import (
     RETRIES,
     ROWS,
     SENT,
+    SHADOW_DURATION,
+    SHADOW_REQUESTS,
 )
 from podium.telemetry.slots import SERIES, UNROUTED, Slots
 from podium.transport.frames import Answers, Reply
@@ -167,6 +173,23 @@ class Recorder:
             cell = cell_of_answer(body, content_type)
             if cell is not None:
                 cells[_PREDICTIONS + cell] += 1
+
+    def record_copy(self, series: int, result: str, duration_us: int | None = None) -> None:
+        """Count a copy for a shadow by what became of it."""
+        cells = self._block(series)
+        cells[SHADOW_REQUESTS.cell(result)] += 1
+        if duration_us is not None:
+            cells[SHADOW_DURATION.bucket(duration_us)] += 1
+            cells[SHADOW_DURATION.sum] += duration_us
+
+    def record_comparison(self, series: int, found: Agreement) -> None:
+        """Count what came of setting a shadow's answer beside the client's."""
+        cells = self._block(series)
+        cells[COMPARED.cell("agreed" if found.is_same else "disagreed")] += 1
+        if found.distance is not None:
+            parts = math.ceil(found.distance * 1e6)
+            cells[DIFFERENCE.bucket(parts)] += 1
+            cells[DIFFERENCE.sum] += parts
 
     def record_batch(self, series: int, reply: Reply) -> None:
         """Count the batch that a reply is the first of; for a reply that nobody waits for any more, too."""

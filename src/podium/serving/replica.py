@@ -13,6 +13,7 @@ import msgspec
 
 from podium.domain.batching import BatchPolicy
 from podium.domain.busy_wait import BusyWait
+from podium.domain.traffic import Shadow
 from podium.protocols.mlflow.fast_reading import FastReader, Packed
 from podium.serving.walk import Walk
 from podium.serving.ways import ROUTE, route_token
@@ -58,6 +59,7 @@ class Replica:
         is_dropped: The supervisor took it away; released when nothing is outstanding.
         headers: Lines that go with each answer.
         is_compared: What it predicts is counted, because versions are compared.
+        shadow: Who gets copies of what it answers.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Replica:
         self._routed_lines = self._lines + header_lines((ROUTE, route_token(endpoint, version)))
         self.headers = self._lines
         self.is_compared = False
+        self.shadow: Shadow | None = None
         self.outstanding: dict[int, Walk] = {}
         self.rows = 0
         self.is_draining = False
@@ -168,6 +171,11 @@ class Replica:
         elif not self._is_gathering:
             self._is_gathering = True
             self._loop.call_soon(self._end_turn)
+
+    def send_gathered(self) -> None:
+        """Send what was gathered, without waiting for the turn's end: nobody looks for its answer."""
+        if self._group:
+            self._send_group()
 
     def _end_turn(self) -> None:
         self._is_gathering = False
@@ -314,7 +322,7 @@ class Replica:
             raise BrokenFrame(f"a worker answered requests {first} to {last}, which were never sent")
         pop = self.outstanding.pop
         walks = [pop(identity, None) for identity in range(first, last + 1)]
-        self._learn_wait(count == 1 and not self.outstanding)
+        self._learn_wait(count == 1 and not self.outstanding and type(walks[0]) is Walk)
         self.rows -= sum([walk.rows for walk in walks if walk is not None])
         return walks
 

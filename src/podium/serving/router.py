@@ -53,6 +53,8 @@ class Router:
         )
         replica.pins_its_route(is_one_of_several)
         replica.is_compared = rules is not None and rules.is_compared
+        shadow = None if rules is None else rules.shadow
+        replica.shadow = None if shadow is None or shadow.version == replica.version else shadow
 
     def choose(self, endpoint: str, way: Way = ANYWHERE, avoid: Container[int] = ()) -> Replica | None:
         """The replica for a request: the version by weight, then the fewest rows in flight.

@@ -34,6 +34,7 @@ from podium.serving.replica import Replica
 from podium.serving.request_ids import RequestIds
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
+from podium.serving.shadowing import Shadowing
 from podium.serving.waiting import WaitingLine
 from podium.serving.walk import Walk
 from podium.serving.ways import VERSION, way_of, way_to
@@ -77,6 +78,7 @@ class Scoring:
         self._open_bytes = 0
         self._lines: dict[str | None, WaitingLine[Walk]] = {}  # one for each endpoint: nobody waits for another's
         self._is_last_crew = False
+        self._shadowing = Shadowing(loop, router, recorder, settings.timeout_s)
         self.ids = RequestIds()
 
     @property
@@ -135,6 +137,8 @@ class Scoring:
         walk.replica = walk.last = replica
         walk.attempts = 1
         walk.way = way
+        if replica.shadow is not None:
+            walk.packed = packed
         replica.gather(walk, packed)
 
     def abandon(self, walk: Walk) -> None:
@@ -161,6 +165,7 @@ class Scoring:
             self._on_released(identity)
         else:
             replica.is_dropped = True
+            self._shadowing.withdraw(replica)
             self._release_dropped(replica)
 
     def lose(self, replica: Replica, reason: str) -> None:
@@ -182,6 +187,9 @@ class Scoring:
         replica.outstanding.clear()
         for identity, walk in outstanding:
             walk.replica = None
+            if walk not in self._open:
+                self._shadowing.lose(walk)
+                continue
             if identity in running:
                 self._recorder.count_crashed(replica.series)
                 if walk.is_solo:
@@ -220,6 +228,7 @@ class Scoring:
         for walk in self._expired(now):
             self._recorder.count_rejected(UNROUTED, "not_ready")
             self._fail(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
+        self._shadowing.sweep(now)
         self._recorder.set_in_flight(
             (replica.series, len(replica.outstanding), sum(w.body_size for w in replica.outstanding.values()))
             for replica in self._router.replicas.values()
@@ -311,6 +320,9 @@ class Scoring:
         if walk is None:
             self._recorder.record_batch(replica.series, reply)
             return
+        if walk not in self._open:
+            self._shadowing.hear(replica, walk, reply)
+            return
         walk.replica = None
         self._release(walk)
         self._router.learn_rows(replica, walk.body_size, reply.rows)
@@ -322,6 +334,8 @@ class Scoring:
         status = reply.status if 200 <= reply.status <= 599 else 500
         walk.exchange.answer(Response(status, reply.body, reply.content_type, headers))
         self._close(walk, status, len(reply.body), reply=reply)
+        if replica.shadow is not None and status == 200:
+            self._shadowing.offer(replica, walk, reply.body, reply.content_type)
         if replica.is_dropped:
             self._release_dropped(replica)
 
@@ -331,6 +345,8 @@ class Scoring:
         lines = replica.headers
         for walk, body in zip(walks, answers.bodies, strict=True):
             if walk is None or walk not in opened:
+                if walk is not None:
+                    self._shadowing.hear_planned(walk, body)
                 continue
             walk.replica = None
             del opened[walk]
@@ -341,15 +357,21 @@ class Scoring:
                 exchange.answer(Response(200, body, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
         if replica.is_compared:
             self._recorder.record_predictions(replica.series, "application/json", answers.bodies)
+        if replica.shadow is not None:
+            for walk, body in zip(walks, answers.bodies, strict=True):
+                if walk is not None and type(walk) is Walk:
+                    self._shadowing.offer(replica, walk, body)
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)
         if replica.is_dropped:
             self._release_dropped(replica)
 
     def _on_refused(self, replica: Replica, walk: Walk, reason: int) -> None:
+        replica.is_draining |= reason == frames.DRAINING
+        if walk not in self._open:
+            self._shadowing.refuse(walk)
+            return
         walk.replica = None
-        if reason == frames.DRAINING:
-            replica.is_draining = True
-        else:
+        if reason != frames.DRAINING:
             walk.avoid = (*walk.avoid, replica.id)
         self._route(walk)
         if replica.is_dropped:

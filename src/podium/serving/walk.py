@@ -8,6 +8,7 @@ from podium.web.handling import Exchange
 from podium.web.messages import Request
 
 if TYPE_CHECKING:
+    from podium.protocols.mlflow.fast_reading import Packed
     from podium.serving.replica import Replica
 
 
@@ -24,11 +25,12 @@ class Walk:
         avoid: Ids of replicas that were too full for it.
         is_solo: It was in a batch that a worker died of: never merged again, and not sent a third time.
         way: Which version it wants; decided when it was taken.
+        packed: Its body, decoded, where a shadow may want it, too; else None.
     """
 
     __slots__ = (
-        "attempts", "avoid", "client", "deadline", "endpoint", "exchange", "identity", "is_solo", "last", "replica",
-        "request", "request_id", "rows", "started", "way",
+        "attempts", "avoid", "client", "deadline", "endpoint", "exchange", "identity", "is_solo", "last", "packed",
+        "replica", "request", "request_id", "rows", "started", "way",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +51,7 @@ class Walk:
         self.avoid: tuple[int, ...] = ()
         self.is_solo = False
         self.way = ANYWHERE
+        self.packed: Packed | None = None
 
     @property
     def body_size(self) -> int:
