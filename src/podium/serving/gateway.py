@@ -25,13 +25,18 @@ from podium.serving.control import Control
 from podium.serving.guarding import Guard
 from podium.serving.invocations import invocation_paths
 from podium.serving.knowing import KeysKnown
+from podium.serving.open_inference import open_inference_paths
+from podium.serving.open_inference_repository import repository_paths
+from podium.serving.open_inference_v1 import v1_paths
 from podium.serving.pages import Pages
 from podium.serving.recording import Recorder
 from podium.serving.replica import Replica
 from podium.serving.router import Router
+from podium.serving.sagemaker import sagemaker_paths
 from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
+from podium.serving.waking import Waking
 from podium.settings.access import AccessSettings
 from podium.telemetry.access import AccessLog
 from podium.telemetry.slots import Slots
@@ -90,11 +95,19 @@ class Gateway:
         self._router = Router()
         self._recorder = Recorder(slots, slot, self._access)
         self._control = Control(loop, control, self._end, lambda: self._end(settings.drain_limit_s))
-        self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released)
-        self.standing = Standing(self._router, self._recorder)
         self.asking = Asking(loop, self._control.say)
+        waking = Waking(self.asking, settings.pending_s)
+        self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released, waking)
+        self.standing = Standing(self._router, self._recorder)
         pages = Pages(self._scoring.ids, self._recorder)
-        paths = [invocation_paths(self._scoring), pages.of_standing(self.standing)]
+        paths = [
+            invocation_paths(self._scoring),
+            open_inference_paths(self._scoring, self.standing, pages),
+            v1_paths(self._scoring, self.standing, pages),
+            repository_paths(self.asking, pages),
+            sagemaker_paths(self._scoring, self._router, pages, self.asking, settings.max_body_bytes),
+            pages.of_standing(self.standing),
+        ]
         self.guard = guard_of(settings.access, self._router)
         self.app = App(paths, pages, self._recorder, settings.max_body_bytes, self.guard)
         self.connections = Connections(loop, self.app, settings.limits)

@@ -1,5 +1,6 @@
 """MLflow's way to a model: `/invocations`, and the same for one endpoint of several."""
 
+from collections.abc import Callable
 from functools import partial
 
 from podium.errors import UnsupportedContentType
@@ -14,7 +15,7 @@ def invocation_paths(scoring: Scoring) -> Paths:
     """Where MLflow's clients send what is to be scored."""
 
     def find(head: Head, endpoint: str | None = None) -> Taker:
-        start = scoring.start_json if _is_plain_json(head) else scoring.start
+        start = taker_of(scoring, head)
         return start if endpoint is None else partial(start, endpoint=endpoint)
 
     return {
@@ -24,7 +25,12 @@ def invocation_paths(scoring: Scoring) -> Paths:
     }
 
 
-def _is_plain_json(head: Head) -> bool:
+def taker_of(scoring: Scoring, head: Head) -> Callable[..., None]:
+    """Who takes a request with this head: decoded here where it says JSON and nothing else, or as it comes."""
+    return scoring.start_json if is_plain_json(head) else scoring.start
+
+
+def is_plain_json(head: Head) -> bool:
     """Whether the head says JSON and nothing else that scoring would look at."""
     headers = head.headers
     if b"x-request-id" in headers or b"content-encoding" in headers or VERSION in headers:

@@ -26,9 +26,11 @@ from podium.transport.frames import (
     BrokenFrame,
     FrameReader,
     Reply,
+    Request,
     decode_answers,
     decode_reply,
     encode_cancel,
+    encode_request,
     encode_rows,
 )
 from podium.web.messages import header_lines
@@ -143,15 +145,27 @@ class Replica:
         """Whether it takes one more request."""
         return not (self.is_closed or self.is_draining or self.is_dropped or self._unsent_bytes > self._max_buffer_bytes)
 
-    def reserve(self, walk: Walk) -> int:
-        """An id for a request, which is outstanding from now on."""
+    def send(self, walk: Walk) -> None:
+        """Send a request as it came, which is outstanding from now on."""
         if self._group:
             self._send_group()  # the ids of a group follow one another
-        identity = self._next_id
+        identity = walk.identity = self._next_id
         self._next_id = identity + 1
         self.outstanding[identity] = walk
         self.rows += walk.rows
-        return identity
+        request = walk.request
+        self.write(
+            encode_request(
+                Request(
+                    id=identity,
+                    body=request.body,  # type: ignore[arg-type]  # joined, never kept
+                    content_type=request.header(b"content-type"),
+                    request_id=walk.request_id,
+                    deadline_ns=int(walk.deadline * 1e9),
+                    is_solo=walk.is_solo,
+                )
+            )
+        )
 
     def gather(self, walk: Walk, packed: Packed) -> None:
         """Send a decoded request, in one frame with all others of this turn of the loop."""

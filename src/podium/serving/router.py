@@ -6,7 +6,7 @@ from typing import Any
 
 from podium.domain.traffic import ANYWHERE, RoutingTable, Target, Way, pick
 from podium.domain.traffic import table_from_json as read_table
-from podium.errors import Misconfigured
+from podium.errors import Misconfigured, Overloaded, Unavailable
 from podium.serving.replica import Replica
 from podium.transport.messages import BrokenMessage
 
@@ -100,6 +100,11 @@ class Router:
             if (target.weight if version is None else target.version == version)
             for identity in target.replicas
         )
+
+    def refusal_of(self, endpoint: str, way: Way) -> Overloaded | Unavailable:
+        """Why a request that is bound to a version is not sent: nobody else may answer it, and it need not wait."""
+        text = f"Version {way.version} of {endpoint} has no replica with room now. Try again."
+        return Overloaded(text) if self.is_any_full(endpoint, way.version) else Unavailable(text)
 
     def _is_alive(self, identity: int) -> bool:
         replica = self.replicas.get(identity)

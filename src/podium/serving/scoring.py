@@ -13,7 +13,6 @@ Nothing is sent again once an answer began: a reply is one whole frame before th
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -29,13 +28,14 @@ from podium.errors import (
     WorkerCrashed,
 )
 from podium.protocols.mlflow.problems import problem
+from podium.serving.lines import Lines
 from podium.serving.recording import CLIENT_LEFT, Recorder
 from podium.serving.replica import Replica
 from podium.serving.request_ids import RequestIds
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
 from podium.serving.shadowing import Shadowing
-from podium.serving.waiting import WaitingLine
+from podium.serving.waking import Waking
 from podium.serving.walk import Walk
 from podium.serving.ways import VERSION, way_of, way_to
 from podium.telemetry.slots import UNROUTED
@@ -55,6 +55,7 @@ class Scoring:
         router: Tables and replicas.
         recorder: Counts and logs.
         on_lost: Told when a replica's socket broke; `on_released` when a dropped one has nothing outstanding.
+        waking: Asks that endpoints wake which sleep; None where nobody could.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Scoring:
         recorder: Recorder,
         on_lost: Callable[[Replica, str], None],
         on_released: Callable[[int], None],
+        waking: Waking | None = None,
     ) -> None:
         self._loop = loop
         self._settings = settings
@@ -76,7 +78,7 @@ class Scoring:
         self._on_released = on_released
         self._open: dict[Walk, None] = {}  # oldest first, hence soonest deadline first
         self._open_bytes = 0
-        self._lines: dict[str | None, WaitingLine[Walk]] = {}  # one for each endpoint: nobody waits for another's
+        self._lines = Lines(router, settings.pending, settings.pending_s, waking, self._refuse)
         self._is_last_crew = False
         self._shadowing = Shadowing(loop, router, recorder, settings.timeout_s)
         self.ids = RequestIds()
@@ -203,14 +205,21 @@ class Scoring:
 
     def serve_waiting(self) -> None:
         """Send those who wait for a replica, if there is one now: after each new table and each new replica."""
-        for line in self._lines.values():
-            if len(line):
-                line.serve(self._send)
+        self._lines.serve(self._send)
+
+    def look_after_waiting(self) -> None:
+        """There is a new table: whom it gives no hope is refused at once."""
+        for walk in self._lines.hopeless():
+            self._route(walk)
+
+    def _refuse(self, walk: Walk, error: PodiumError) -> None:
+        self._recorder.count_rejected(UNROUTED, "not_ready")
+        self._fail(walk, error)
 
     def expect_no_replica(self) -> None:
         """No replica will be added any more: who finds none is refused, now and from now on."""
         self._is_last_crew = True
-        for walk in self._expired(float("inf")):
+        for walk in self._lines.expired(float("inf")):
             self._route(walk)
 
     # ── from the clock
@@ -225,17 +234,13 @@ class Scoring:
         for walk in expired:
             self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "deadline")
             self._fail(walk, DeadlineExceeded(f"No answer within {self._timeout_s:g} s."))
-        for walk in self._expired(now):
-            self._recorder.count_rejected(UNROUTED, "not_ready")
-            self._fail(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
+        for walk in self._lines.expired(now):
+            self._refuse(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
         self._shadowing.sweep(now)
         self._recorder.set_in_flight(
             (replica.series, len(replica.outstanding), sum(w.body_size for w in replica.outstanding.values()))
             for replica in self._router.replicas.values()
         )
-
-    def _expired(self, now: float) -> list[Walk]:
-        return [walk for line in self._lines.values() for walk in line.expired(now)]
 
     def fail_all(self, error: PodiumError) -> None:
         """Answer whoever still waits: the gateway ends."""
@@ -251,40 +256,28 @@ class Scoring:
         table = self._router.table
         endpoint = walk.endpoint or table.default
         if endpoint not in table.endpoints and table.epoch:
-            known = ", ".join(table.endpoints)
-            self._fail(walk, NotFound(f"No model is served here as {endpoint}. These are: {known}."))
+            self._fail(walk, NotFound(f"No model is served here as {endpoint}. {table.listed}"))
             return
         if walk.way.is_bound:
-            self._fail_bound(walk, endpoint)
+            self._lines.wake(endpoint)
+            self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "not_ready")
+            self._fail(walk, self._router.refusal_of(endpoint, walk.way))
             return
         if endpoint in table.hopeless:
-            self._recorder.count_rejected(UNROUTED, "not_ready")
-            self._fail(walk, Unavailable("The model did not load; the server's status says why.", _RETRY_AFTER_S))
+            self._refuse(walk, Unavailable("The model did not load; the server's status says why.", _RETRY_AFTER_S))
             return
         if self._router.is_any_full(endpoint):
             self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "queue_full")
             self._fail(walk, Overloaded("The queues of all replicas of the model are full. Try again.", _RETRY_AFTER_S))
             return
         if self._is_last_crew:
-            self._recorder.count_rejected(UNROUTED, "not_ready")
-            self._fail(walk, Unavailable("The server is shutting down.", _RETRY_AFTER_S))
+            self._refuse(walk, Unavailable("The server is shutting down.", _RETRY_AFTER_S))
             return
         walk.avoid = ()
-        line = self._lines.get(walk.endpoint)
-        if line is None:
-            line = self._lines[walk.endpoint] = WaitingLine(self._settings.pending)
-        refusal = line.join(walk, time.monotonic() + self._settings.pending_s)
+        refusal = self._lines.join(walk)
         if refusal is not None:
             self._recorder.count_rejected(UNROUTED, "waiting_full")
             self._fail(walk, Unavailable(f"No replica of the model is ready, and {refusal.value}.", _RETRY_AFTER_S))
-
-    def _fail_bound(self, walk: Walk, endpoint: str) -> None:
-        """Refuse a request that names a version which takes none now: nobody else may answer it, and it need not wait."""
-        version, series = walk.way.version, UNROUTED if walk.last is None else walk.last.series
-        is_full = self._router.is_any_full(endpoint, version)
-        self._recorder.count_rejected(series, "queue_full" if is_full else "not_ready")
-        text = f"Version {version} of {endpoint} has no replica with room now. Try again."
-        self._fail(walk, Overloaded(text, _RETRY_AFTER_S) if is_full else Unavailable(text, _RETRY_AFTER_S))
 
     def _send(self, walk: Walk) -> bool:
         router = self._router
@@ -295,25 +288,12 @@ class Scoring:
         replica = router.choose(endpoint, walk.way, walk.avoid)
         if replica is None:
             return False
-        request = walk.request
-        walk.rows = router.estimate_rows(replica, len(request.body))
+        walk.rows = router.estimate_rows(replica, len(walk.request.body))
         walk.replica = walk.last = replica
-        walk.identity = replica.reserve(walk)
         walk.attempts += 1
         if walk.attempts > 1:
             self._recorder.count_retry(replica.series)
-        replica.write(
-            frames.encode_request(
-                frames.Request(
-                    id=walk.identity,
-                    body=request.body,  # type: ignore[arg-type]  # joined, never kept
-                    content_type=request.header(b"content-type"),
-                    request_id=walk.request_id,
-                    deadline_ns=int(walk.deadline * 1e9),
-                    is_solo=walk.is_solo,
-                )
-            )
-        )
+        replica.send(walk)
         return True
 
     def _on_reply(self, replica: Replica, walk: Walk | None, reply: frames.Reply) -> None:
@@ -358,9 +338,7 @@ class Scoring:
         if replica.is_compared:
             self._recorder.record_predictions(replica.series, "application/json", answers.bodies)
         if replica.shadow is not None:
-            for walk, body in zip(walks, answers.bodies, strict=True):
-                if walk is not None and type(walk) is Walk:
-                    self._shadowing.offer(replica, walk, body)
+            self._shadowing.offer_all(replica, walks, answers.bodies)
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)
         if replica.is_dropped:
             self._release_dropped(replica)
@@ -393,8 +371,7 @@ class Scoring:
             return False
         del self._open[walk]
         self._open_bytes -= walk.body_size
-        if walk.endpoint in self._lines:
-            self._lines[walk.endpoint].leave(walk)
+        self._lines.leave(walk)
         replica, walk.replica = walk.replica, None
         if replica is not None:
             replica.cancel(walk.identity)

@@ -9,6 +9,7 @@ import asyncio
 import random
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from podium.domain.agreement import Agreement, agree
 from podium.domain.traffic import Shadow, Way
@@ -20,7 +21,6 @@ from podium.serving.replica import Replica
 from podium.serving.router import Router
 from podium.serving.walk import Walk
 from podium.telemetry.slots import UNROUTED
-from podium.transport import frames
 from podium.transport.frames import Reply
 
 _MOST_WAITING = 256
@@ -109,6 +109,12 @@ class Shadowing:
         channel.waiting.append(copy)
         self._plan()
 
+    def offer_all(self, replica: Replica, walks: Sequence[Walk | None], answers: Sequence[bytes]) -> None:
+        """As `offer`, for a group's; copies among them are nobody's to copy again."""
+        for walk, answer in zip(walks, answers, strict=True):
+            if walk is not None and type(walk) is Walk:
+                self.offer(replica, walk, answer)
+
     def hear(self, replica: Replica, copy: Walk, reply: Reply) -> None:
         """A worker answered a copy by itself."""
         self._answered(copy, reply.status, reply.content_type, reply.body)
@@ -190,25 +196,9 @@ class Shadowing:
             if copy.packed is not None and copy.reader is not None and copy.reader is replica.reader:
                 replica.gather(copy, copy.packed)
             else:
-                self._write(replica, copy)
+                replica.send(copy)
         replica.send_gathered()
         return True
-
-    def _write(self, replica: Replica, copy: Copy) -> None:
-        request = copy.request
-        copy.identity = replica.reserve(copy)
-        replica.write(
-            frames.encode_request(
-                frames.Request(
-                    id=copy.identity,
-                    body=request.body,  # type: ignore[arg-type]  # joined, never kept
-                    content_type=request.header(b"content-type"),
-                    request_id=copy.request_id,
-                    deadline_ns=int(copy.deadline * 1e9),
-                    is_solo=False,
-                )
-            )
-        )
 
     def _answered(self, walk: Walk, status: int, content_type: str, body: bytes) -> None:
         if not self._end(walk):
