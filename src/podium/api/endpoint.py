@@ -27,14 +27,15 @@ from podium.settings.config_file import find_config, from_config
 from podium.settings.declared import settings_of
 from podium.settings.environments import EnvironmentSettings
 from podium.settings.home import Home
+from podium.settings.limits import ClientLimits, ModelLimits
 from podium.settings.model import ModelSettings
 from podium.settings.provenance import MODELS_NAMED, NAME_AND_URI, URI, Chosen, Said, from_environ, gather
 from podium.settings.serve import EndpointSettings, ServeSettings
 
 _MULTI_MODEL, _SAGEMAKER_MODELS = "SAGEMAKER_MULTI_MODEL", "/opt/ml/models"
 _GRPC = {"grpc": "grpcio", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
-
-SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings, AccessSettings)
+GUARDING = (AccessSettings, ClientLimits, ModelLimits)
+SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings, *GUARDING)
 
 
 def choose(
@@ -177,12 +178,17 @@ def _check_grpc(chosen: Chosen) -> None:
 
 
 def _with_gateways(chosen: Chosen, order: ServerOrder) -> ServeSettings:
+    every = ModelLimits(**chosen.fields(ModelLimits))
+    own = {each.name: ModelLimits(**chosen.of_model(each.name).fields(ModelLimits)) for each in order.endpoints}
     gateway = GatewaySettings(
         **chosen.fields(GatewaySettings),
         timeout_s=chosen["serve.timeout"],
         drain_limit_s=chosen["serve.drain_timeout"],
         busy_wait_us=chosen["serve.busy_wait_us"],
         access=AccessSettings(**chosen.fields(AccessSettings), key_file=str(order.home.keys)),
+        clients=ClientLimits(**chosen.fields(ClientLimits)),
+        every_model=every,
+        models={name: each for name, each in own.items() if each != every},
         access_log=str(access_log(order.home.logs / order.name)) if chosen["serve.access_log"] else None,
     )
     return dataclasses.replace(order.settings, gateway_settings=gateway.to_json())

@@ -25,6 +25,7 @@ from podium.serving.control import Control
 from podium.serving.guarding import Guard
 from podium.serving.invocations import invocation_paths
 from podium.serving.knowing import KeysKnown
+from podium.serving.limiting import Limiter
 from podium.serving.open_inference import open_inference_paths
 from podium.serving.open_inference_repository import repository_paths
 from podium.serving.open_inference_v1 import v1_paths
@@ -37,7 +38,6 @@ from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
 from podium.serving.waking import Waking
-from podium.settings.access import AccessSettings
 from podium.telemetry.access import AccessLog
 from podium.telemetry.slots import Slots
 from podium.transport.messages import Drained, ReplicaLost, ReplicaReleased, Started
@@ -70,7 +70,7 @@ class Gateway:
         connections: What it listens on itself.
         standing: What it says of itself.
         asking: Asks the supervisor.
-        guard: Decides who may pass; None where everybody may.
+        guard: Decides who may pass.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Gateway:
             sagemaker_paths(self._scoring, self._router, pages, self.asking, settings.max_body_bytes),
             pages.of_standing(self.standing),
         ]
-        self.guard = guard_of(settings.access, self._router)
+        self.guard = guard_of(settings, self._router, slots)
         self.app = App(paths, pages, self._recorder, settings.max_body_bytes, self.guard)
         self.connections = Connections(loop, self.app, settings.limits)
         self._door = None if grpc_address is None else self._make_door(grpc_address)
@@ -202,8 +202,7 @@ class Gateway:
             self.connections.sweep()
             self._scoring.sweep(time.monotonic())
             self.asking.sweep(time.monotonic())
-            if self.guard is not None:
-                self.guard.sweep()
+            self.guard.sweep()
             if self._door is not None:
                 self._door.sweep()
             turn += 1
@@ -235,9 +234,9 @@ class Gateway:
         return AccessLog(Path(settings.access_log), settings.access_log_bytes, settings.access_log_keep)
 
 
-def guard_of(settings: AccessSettings, router: Router) -> Guard | None:
-    """Who decides of a gateway's requests, as it was set; None where nobody has to."""
-    if not settings.asks_who:
-        return None
-    ways = [KeysKnown(Path(settings.key_file))] if settings.requires_keys else []
-    return Guard(ways, lambda: router.table.default, frozenset(settings.open_pages), time.time)
+def guard_of(settings: GatewaySettings, router: Router, slots: Slots) -> Guard:
+    """Who decides of a gateway's requests, as it was set."""
+    access = settings.access
+    ways = [KeysKnown(Path(access.key_file))] if access.requires_keys else []
+    limiter = Limiter(settings.clients, settings.every_model, settings.models, slots.buckets)
+    return Guard(ways, lambda: router.table.default, limiter, frozenset(access.open_pages))
