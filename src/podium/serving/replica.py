@@ -153,7 +153,7 @@ class Replica:
         self._next_id = identity + 1
         self.outstanding[identity] = walk
         self.rows += walk.rows
-        request = walk.request
+        request = walk.request if walk.detour is None else walk.detour.request()
         self.write(
             encode_request(
                 Request(

@@ -17,14 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from podium.domain.traffic import ANYWHERE
-from podium.errors import (
-    DeadlineExceeded,
-    NotFound,
-    Overloaded,
-    PodiumError,
-    Unavailable,
-    WorkerCrashed,
-)
+from podium.errors import DeadlineExceeded, NotFound, Overloaded, PodiumError, Unavailable, WorkerCrashed
 from podium.protocols.mlflow.problems import problem
 from podium.serving.entrance import Entrance
 from podium.serving.lines import Lines
@@ -130,13 +123,9 @@ class Scoring:
         walk.rows = packed.rows
         walk.replica = walk.last = replica
         walk.attempts = 1
-<<<<<<< HEAD
-        walk.way = way
+        walk.way, walk.detour = way, detour
         if replica.shadow is not None:
             walk.packed = packed
-=======
-        walk.way, walk.detour = way, detour
->>>>>>> main
         replica.gather(walk, packed)
 
     def abandon(self, walk: Walk) -> None:
@@ -288,12 +277,7 @@ class Scoring:
         replica = router.choose(endpoint, walk.way, walk.avoid)
         if replica is None:
             return False
-<<<<<<< HEAD
         walk.rows = router.estimate_rows(replica, len(walk.request.body))
-=======
-        request = walk.request if walk.detour is None else walk.detour.request()
-        walk.rows = router.estimate_rows(replica, len(request.body))
->>>>>>> main
         walk.replica = walk.last = replica
         walk.attempts += 1
         if walk.attempts > 1:

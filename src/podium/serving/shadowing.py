@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from podium.domain.agreement import Agreement, agree
 from podium.domain.traffic import Shadow, Way
 from podium.errors import MalformedBody
-from podium.protocols.mlflow.fast_reading import FastReader, Packed
+from podium.protocols.mlflow.fast_reading import FastReader
 from podium.serving.answer_values import values_of
 from podium.serving.recording import Recorder
 from podium.serving.replica import Replica
@@ -35,21 +35,24 @@ class Copy(Walk):
     Attributes:
         channel: Whose queue it went through.
         answer, content_type: What the client got.
-        packed, reader: Its body, decoded, and by whom; None where it was not.
+        reader: Who decoded its body, where that was done.
+        is_foreign: It is another protocol's, and goes decoded or not at all.
         tolerance: As in `Shadow`.
     """
 
-    __slots__ = ("answer", "channel", "content_type", "packed", "reader", "tolerance")
+    __slots__ = ("answer", "channel", "content_type", "is_foreign", "reader", "tolerance")
 
     def __init__(self, walk: Walk, channel: "Channel", shadow: Shadow, answer: bytes, content_type: str) -> None:
         self.request = walk.request
+        self.is_foreign = walk.detour is not None
         self.request_id = walk.request_id
         self.endpoint = walk.endpoint
         self.rows = walk.rows
         self.is_solo = False
+        self.detour = None
         self.identity = 0
         self.replica: Replica | None = None
-        self.packed: Packed | None = walk.packed
+        self.packed = walk.packed
         self.reader: FastReader | None = None if walk.last is None else walk.last.reader
         self.channel = channel
         self.answer = answer
@@ -195,6 +198,8 @@ class Shadowing:
             self._sent[copy] = None
             if copy.packed is not None and copy.reader is not None and copy.reader is replica.reader:
                 replica.gather(copy, copy.packed)
+            elif copy.is_foreign:
+                self.refuse(copy)  # Only its own protocol's words are left of it, which this version does not read so.
             else:
                 replica.send(copy)
         replica.send_gathered()

@@ -10,11 +10,7 @@ from podium.web.handling import Exchange
 from podium.web.messages import Request
 
 if TYPE_CHECKING:
-<<<<<<< HEAD
-    from podium.protocols.mlflow.fast_reading import Packed
-=======
     from podium.protocols.mlflow.fast_packing import Packed
->>>>>>> main
     from podium.serving.replica import Replica
 
 
@@ -55,13 +51,8 @@ class Walk:
     """
 
     __slots__ = (
-<<<<<<< HEAD
-        "attempts", "avoid", "client", "deadline", "endpoint", "exchange", "identity", "is_solo", "last", "packed",
-        "replica", "request", "request_id", "rows", "started", "way",
-=======
         "attempts", "avoid", "client", "deadline", "detour", "endpoint", "exchange", "held", "identity", "is_solo", "key",
-        "last", "principal", "replica", "request", "request_id", "rows", "started", "timer", "way",
->>>>>>> main
+        "last", "packed", "principal", "replica", "request", "request_id", "rows", "started", "timer", "way",
     )  # fmt: skip
 
     def __init__(
@@ -83,14 +74,11 @@ class Walk:
         self.avoid: tuple[int, ...] = ()
         self.is_solo = False
         self.way = ANYWHERE
-<<<<<<< HEAD
         self.packed: Packed | None = None
-=======
         self.detour: Detour | None = None
         self.held = NOT_HELD
         self.key: Held | None = None
         self.timer: asyncio.TimerHandle | None = None
->>>>>>> main
 
     @property
     def body_size(self) -> int:

@@ -144,7 +144,7 @@ class ModelSettings:
         default_text="each request by itself",
     )
     version_header: bool = _model(
-        False, "version_header", Kind.SWITCH, "Let requests name the version that answers: x-podium-version."
+        False, "version_header", Kind.SWITCH, "Let requests name versions without traffic, too: x-podium-version."
     )
     shadow: str | None = _model(
         None, "shadow", Kind.TEXT, "A version, stage or @alias that gets copies of requests.", default_text="none"
