@@ -14,7 +14,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
-from podium.domain.access import Peer
+from podium.domain.access import Peer, names_of
 from podium.web.handling import NO_TERMS, Handler, Terms
 from podium.web.heads import KnownHeads
 from podium.web.limits import Limits
@@ -141,7 +141,8 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self.client = peer[0] if isinstance(peer, tuple) else ""
-        self.peer = Peer(self.client)
+        certificate = transport.get_extra_info("peercert")
+        self.peer = Peer(self.client, names_of(certificate), transport.get_extra_info("sslcontext") is not None)
         shared = self._shared
         shared.open.add(self)
         self.expires_at = shared.loop.time() + shared.limits.idle_s
