@@ -239,6 +239,12 @@ class WorkerCrashed(PodiumError):
     code = "WORKER_CRASHED"
 
 
+class RolledBack(PodiumError):
+    """A rollout that was waited for did not end with its candidate serving."""
+
+    code = "ROLLED_BACK"
+
+
 class RegistryError(PodiumError):
     """The registry cannot be read or written."""
 
