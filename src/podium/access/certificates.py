@@ -86,7 +86,7 @@ class Certificates:
 
     def __init__(self, files: TlsFiles) -> None:
         self._files = files
-        self._marks = _marks(files)
+        self._marks = marks_of(files)
         self._current = context_of(files)
         self.version = 0
         self.context = context_of(files)
@@ -95,7 +95,7 @@ class Certificates:
 
     def sweep(self) -> None:
         """Look whether the files have changed. Call it several times a second."""
-        marks = _marks(self._files)
+        marks = marks_of(self._files)
         if marks == self._marks:
             return
         self._marks = marks
@@ -111,7 +111,7 @@ class Certificates:
         connection.context = self._current
 
 
-def _marks(files: TlsFiles) -> tuple[object, ...]:
+def marks_of(files: TlsFiles) -> tuple[object, ...]:
     """What changes when a file does, or a link on its way: orchestrators swap a whole folder behind one."""
     found: list[object] = []
     for path in files.paths:
