@@ -16,18 +16,17 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from podium.domain.admission import admit
 from podium.domain.traffic import ANYWHERE
 from podium.errors import (
     DeadlineExceeded,
     NotFound,
     Overloaded,
-    PermissionDenied,
     PodiumError,
     Unavailable,
     WorkerCrashed,
 )
 from podium.protocols.mlflow.problems import problem
+from podium.serving.entrance import Entrance
 from podium.serving.lines import Lines
 from podium.serving.recording import CLIENT_LEFT, Recorder
 from podium.serving.replica import Replica
@@ -35,8 +34,8 @@ from podium.serving.request_ids import RequestIds
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
 from podium.serving.waking import Waking
-from podium.serving.walk import Walk
-from podium.serving.ways import VERSION, way_of, way_to
+from podium.serving.walk import Detour, Walk
+from podium.serving.ways import way_of
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
 from podium.web.handling import Exchange
@@ -70,16 +69,16 @@ class Scoring:
         self._loop = loop
         self._settings = settings
         self._timeout_s = settings.timeout_s
-        self._bounds = settings.in_flight
         self._router = router
         self._recorder = recorder
         self._on_lost = on_lost
         self._on_released = on_released
-        self._open: dict[Walk, None] = {}  # oldest first, hence soonest deadline first
-        self._open_bytes = 0
+        # Oldest first, hence soonest deadline first, but for those with a deadline of their own, which have timers.
+        self._open: dict[Walk, None] = {}
         self._lines = Lines(router, settings.pending, settings.pending_s, waking, self._refuse)
         self._is_last_crew = False
         self.ids = RequestIds()
+        self._entrance = Entrance(settings, router, recorder, self.ids)
 
     @property
     def in_flight(self) -> int:
@@ -90,29 +89,21 @@ class Scoring:
 
     def start(self, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
         """Take a request for an endpoint, None for the table's default, or refuse it."""
-        walk = Walk(request, exchange, self.ids.of(request), self._timeout_s, endpoint)
-        size = len(request.body)
-        refusal = admit(len(self._open), self._open_bytes, size, self._bounds)
+        walk, error = self._entrance.admit(request, exchange, endpoint)
         self._open[walk] = None
-        self._open_bytes += size
         exchange.on_leave = partial(self.abandon, walk)
-        if refusal is not None:
-            self._recorder.count_rejected(UNROUTED, "gateway_full")
-            self._fail(walk, Overloaded(f"The server is full: {refusal.value}. Try again.", _RETRY_AFTER_S))
+        if error is not None:
+            self._fail(walk, error)
             return
-        named = request.head.headers.get(VERSION)
-        if named is not None:
-            table = self._router.table
-            try:
-                walk.way = way_to(named.decode("latin-1"), table, endpoint or table.default)
-            except (NotFound, PermissionDenied) as error:
-                self._fail(walk, error)
-                return
+        if exchange.terms.timeout_s is not None:
+            walk.timer = self._loop.call_at(self._loop.time() + walk.deadline - walk.started, self._expire, walk)
         self._route(walk)
 
-    def start_json(self, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
+    def start_json(
+        self, request: Request, exchange: Exchange, endpoint: str | None = None, detour: Detour | None = None
+    ) -> None:
         """As `start`, for a request whose head says JSON and brings no id: decoded here if it fits the model's plan."""
-        router = self._router
+        router, entrance, terms = self._router, self._entrance, exchange.terms
         table = router.table
         name = table.default if endpoint is None else endpoint
         rules = table.rules.get(name)
@@ -120,23 +111,24 @@ class Scoring:
         way = ANYWHERE if rules is None else way_of(rules, name, request, identity)
         replica = router.choose(name, way)
         size = len(request.body)
+        if replica is None or replica.reader is None or size > replica.reader.most_bytes:
+            self.start(request, exchange, endpoint) if detour is None else detour.start()
+            return
+        held, key = entrance.counted(name, terms.principal)
         if (
-            replica is None
-            or replica.reader is None
-            or size > replica.reader.most_bytes
-            or admit(len(self._open), self._open_bytes, size, self._bounds) is not None
-            or (packed := replica.reader.read(request.body)) is None
+            not entrance.is_plain(name, terms, held, key, size)
+            or (packed := replica.reader.read(request.body) if detour is None else detour.read(replica)) is None
         ):
-            self.start(request, exchange, endpoint)
+            self.start(request, exchange, endpoint) if detour is None else detour.start()
             return
         walk = Walk(request, exchange, identity, self._timeout_s, endpoint)
+        entrance.enter(walk, held, key)
         self._open[walk] = None
-        self._open_bytes += size
         exchange.on_leave = partial(self.abandon, walk)
         walk.rows = packed.rows
         walk.replica = walk.last = replica
         walk.attempts = 1
-        walk.way = way
+        walk.way, walk.detour = way, detour
         replica.gather(walk, packed)
 
     def abandon(self, walk: Walk) -> None:
@@ -224,14 +216,18 @@ class Scoring:
                 break
             expired.append(walk)
         for walk in expired:
-            self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "deadline")
-            self._fail(walk, DeadlineExceeded(f"No answer within {self._timeout_s:g} s."))
+            self._expire(walk)
+        self._entrance.sweep()
         for walk in self._lines.expired(now):
             self._refuse(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
         self._recorder.set_in_flight(
             (replica.series, len(replica.outstanding), sum(w.body_size for w in replica.outstanding.values()))
             for replica in self._router.replicas.values()
         )
+
+    def _expire(self, walk: Walk) -> None:
+        self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "deadline")
+        self._fail(walk, DeadlineExceeded(f"No answer within {walk.deadline - walk.started:g} s."))
 
     def fail_all(self, error: PodiumError) -> None:
         """Answer whoever still waits: the gateway ends."""
@@ -286,7 +282,7 @@ class Scoring:
         replica = router.choose(endpoint, walk.way, walk.avoid)
         if replica is None:
             return False
-        request = walk.request
+        request = walk.request if walk.detour is None else walk.detour.request()
         walk.rows = router.estimate_rows(replica, len(request.body))
         walk.replica = walk.last = replica
         walk.identity = replica.reserve(walk)
@@ -326,19 +322,23 @@ class Scoring:
             self._release_dropped(replica)
 
     def _on_answers(self, replica: Replica, walks: Sequence[Walk | None], answers: frames.Answers) -> None:
-        opened = self._open
+        opened, leave = self._open, self._entrance.leave
         answered: list[tuple[Walk, int]] = []
         lines = replica.headers
         for walk, body in zip(walks, answers.bodies, strict=True):
             if walk is None or walk not in opened:
                 continue
             walk.replica = None
+            made = body if walk.detour is None else walk.detour.made_of(replica.version, body, walk.rows)
+            if not made:
+                self._route(walk)
+                continue
             del opened[walk]
-            self._open_bytes -= walk.body_size
-            exchange, size, name = walk.exchange, len(body), walk.request_id.encode("latin-1")
+            leave(walk)
+            exchange, size, name = walk.exchange, len(made), walk.request_id.encode("latin-1")
             answered.append((walk, size))
-            if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, body)):
-                exchange.answer(Response(200, body, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
+            if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, made)):
+                exchange.answer(Response(200, made, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
         if replica.is_compared:
             self._recorder.record_predictions(replica.series, "application/json", answers.bodies)
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)
@@ -370,7 +370,7 @@ class Scoring:
         if walk not in self._open:
             return False
         del self._open[walk]
-        self._open_bytes -= walk.body_size
+        self._entrance.leave(walk)
         self._lines.leave(walk)
         replica, walk.replica = walk.replica, None
         if replica is not None:

@@ -59,8 +59,10 @@ class ServeSettings:
         acknowledge_s: A gateway that has not taken over a routing table by then is killed and started again.
         boot_s: A gateway that does not accept connections by then is killed and started again.
         busy_wait_us: How long a gateway and a worker look for the next message of a lone client before they sleep.
+        rollout_store: Where rollouts and pins are kept when the registry may not be written.
         memory_budget, max_resident: Bytes and models; see `domain.residency`.
         max_loading: As in `domain.load_order`.
+        is_https: Whether gateways speak TLS.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
     """
 
@@ -92,6 +94,13 @@ class ServeSettings:
         10.0, "acknowledge_timeout", Kind.SECONDS, "Seconds for a gateway to take a routing table over, or be replaced."
     )
     boot_s: float = declare(60.0, "boot_timeout", Kind.SECONDS, "Seconds for a gateway to start, or be replaced.")
+    rollout_store: str | None = declare(
+        None,
+        "rollout_store",
+        Kind.TEXT,
+        "A file where rollouts and pins are kept; every server and command must be told the same.",
+        default_text="the registry",
+    )
     memory_budget: int | None = declare(
         None,
         "memory_budget",
@@ -110,6 +119,7 @@ class ServeSettings:
     max_loading: int = declare(
         1, "max_loading", Kind.COUNT, "Workers that load at a time; the others wait.", default_text="one for each processor"
     )
+    is_https: bool = False
     gateway_settings: str = "{}"
 
     def __post_init__(self) -> None:
