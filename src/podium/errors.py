@@ -26,6 +26,7 @@
     ├── WorkerCrashed             the process died while it ran this request, twice
     ├── RegistryError             the registry cannot be read or written
     │   └── RegistryBusy              another writer held it past the deadline
+    ├── NotSupported              not what this model or server does
     ├── MissingDependency         an extra is not installed; names the command that installs it
     └── Misconfigured             a setting or flag is wrong, or a port is taken
 
@@ -242,6 +243,12 @@ class RegistryBusy(RegistryError):
     """Another writer held the registry for longer than the deadline."""
 
     code = "REGISTRY_BUSY"
+
+
+class NotSupported(PodiumError):
+    """What is asked for is not what this model or server does."""
+
+    code = "NOT_IMPLEMENTED"
 
 
 class MissingDependency(PodiumError):
