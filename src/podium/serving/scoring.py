@@ -8,7 +8,8 @@
     time is up                           504, and the worker is told to drop it
     the client leaves                    the worker is told to drop it
 
-Nothing is sent again once an answer began: a reply is one whole frame before the client sees its first byte.
+Nothing is sent again once an answer began: a reply is one whole frame before the client sees its first byte, and an
+answer in parts whose worker dies is ended as failed.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from functools import partial
 from podium.domain.admission import admit
 from podium.errors import DeadlineExceeded, NotFound, Overloaded, PodiumError, Unavailable, WorkerCrashed
 from podium.protocols.mlflow.problems import problem
+from podium.serving.parts import Parts
 from podium.serving.recording import CLIENT_LEFT, Recorder
 from podium.serving.replica import Replica
 from podium.serving.router import Router
@@ -31,7 +33,7 @@ from podium.serving.waiting import WaitingLine
 from podium.serving.walk import Walk
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
-from podium.web.handling import Exchange
+from podium.web.handling import Exchange, PartsTaker
 from podium.web.messages import JSON_ANSWER, Request, Response, header_lines
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
@@ -88,6 +90,7 @@ class Scoring:
         self._on_released = on_released
         self._open: dict[Walk, None] = {}  # oldest first, hence soonest deadline first
         self._open_bytes = 0
+        self._parts = Parts(self._open, settings.timeout_s)
         self._lines: dict[str | None, WaitingLine[Walk]] = {}  # one for each endpoint: nobody waits for another's
         self._is_last_crew = False
         self.ids = RequestIds()
@@ -99,9 +102,15 @@ class Scoring:
 
     # ── from the client
 
-    def start(self, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
-        """Take a request for an endpoint, None for the table's default, or refuse it."""
+    def start(
+        self, request: Request, exchange: Exchange, endpoint: str | None = None, taker: PartsTaker | None = None
+    ) -> None:
+        """Take a request for an endpoint, None for the table's default, or refuse it.
+
+        `taker` is the exchange again, where the answer may come in parts.
+        """
         walk = Walk(request, exchange, self.ids.of(request), self._timeout_s, endpoint)
+        walk.taker = taker
         size = len(request.body)
         refusal = admit(len(self._open), self._open_bytes, size, self._bounds)
         self._open[walk] = None
@@ -153,7 +162,7 @@ class Scoring:
         if former is not None:
             self._lose_connection(former)  # the supervisor connects us anew
         self._router.replicas[replica.id] = replica
-        replica.start(self._on_reply, self._on_answers, self._on_refused, self.lose)
+        replica.start(self._on_reply, self._on_answers, self._on_refused, self._parts.pass_on, self.lose)
         self.serve_waiting()
 
     def drop(self, identity: int) -> None:
@@ -186,6 +195,10 @@ class Scoring:
             walk.replica = None
             if identity in running:
                 self._recorder.count_crashed(replica.series)
+            if walk.parts:
+                self._fail(walk, WorkerCrashed("The model's process ended in the middle of this answer."))
+                continue
+            if identity in running:
                 if walk.is_solo:
                     self._fail(
                         walk,
@@ -292,6 +305,7 @@ class Scoring:
                     request_id=walk.request_id,
                     deadline_ns=int(walk.deadline * 1e9),
                     is_solo=walk.is_solo,
+                    is_stream=walk.taker is not None,
                 )
             )
         )
@@ -309,7 +323,7 @@ class Scoring:
             headers += b"retry-after: %d\r\n" % math.ceil(_RETRY_AFTER_S)
         status = reply.status if 200 <= reply.status <= 599 else 500
         walk.exchange.answer(Response(status, reply.body, reply.content_type, headers))
-        self._close(walk, status, len(reply.body), reply=reply)
+        self._close(walk, 200 if walk.taker is not None and status == 204 else status, len(reply.body), reply=reply)
         if replica.is_dropped:
             self._release_dropped(replica)
 
@@ -372,7 +386,7 @@ class Scoring:
         last = walk.last
         series = UNROUTED if last is None else last.series
         label = None if last is None else (last.endpoint, last.version)
-        self._recorder.record(walk, series, status, sent, label=label, reply=reply, error=error)
+        self._recorder.record(walk, series, status, sent + walk.sent, label=label, reply=reply, error=error)
 
     def _release_dropped(self, replica: Replica) -> None:
         if not replica.outstanding and not replica.is_closed:

@@ -3,7 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
-from podium.web.handling import Exchange
+from podium.web.handling import Exchange, PartsTaker
 from podium.web.messages import Request
 
 if TYPE_CHECKING:
@@ -22,11 +22,30 @@ class Walk:
         attempts: How often it was sent.
         avoid: Ids of replicas that were too full for it.
         is_solo: It was in a batch that a worker died of: never merged again, and not sent a third time.
+        taker: The exchange, where it takes the answer in parts.
+        parts, sent: How many there were, and their bytes.
+        taken: How many the client took that the worker was not told of.
     """
 
     __slots__ = (
-        "attempts", "avoid", "client", "deadline", "endpoint", "exchange", "identity", "is_solo", "last", "replica",
-        "request", "request_id", "rows", "started",
+        "attempts",
+        "avoid",
+        "client",
+        "deadline",
+        "endpoint",
+        "exchange",
+        "identity",
+        "is_solo",
+        "last",
+        "parts",
+        "replica",
+        "request",
+        "request_id",
+        "rows",
+        "sent",
+        "started",
+        "taken",
+        "taker",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +65,8 @@ class Walk:
         self.attempts = 0
         self.avoid: tuple[int, ...] = ()
         self.is_solo = False
+        self.taker: PartsTaker | None = None
+        self.parts = self.sent = self.taken = 0
 
     @property
     def body_size(self) -> int:
