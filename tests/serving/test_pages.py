@@ -147,7 +147,7 @@ def test_a_models_metadata_names_what_answers_and_how_that_was_proven(server, un
     answer = until(lambda: (seen := server.get(f"/v2/models/{name}")).status == 200 and seen, "the supervisor's words")
 
     assert answer.json == {
-        "name": "iris", "versions": ["7"], "platform": "mlflow_sklearn", "inputs": inputs, "outputs": [],
+        "name": "iris", "versions": ["1"], "platform": "mlflow_sklearn", "inputs": inputs, "outputs": [],
         "runtime": "by itself", "proof": None,
     }  # fmt: skip
     assert server.get("/v2/models/nobody").status == 404

@@ -43,13 +43,28 @@ def tensors_of(schema: Schema | None, unnamed: str) -> list[dict[str, Any]]:
     ]
 
 
-def model_metadata(name: str, model: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer to `GET /v2/models/{name}`, from what the status says of what serves."""
+EXTENSIONS = ("binary_tensor_data", "model_repository", "parameters")
+"""What of the protocol's extensions is here, as the server's metadata say."""
+
+
+def server_metadata(version: str) -> dict[str, Any]:
+    """The answer to `GET /v2`."""
+    return {"name": "podium", "version": version, "extensions": list(EXTENSIONS)}
+
+
+def model_metadata(name: str, model: Mapping[str, Any], versions: Sequence[str] = ()) -> dict[str, Any]:
+    """The answer to `GET /v2/models/{name}`, from what the status says of what serves.
+
+    Args:
+        name: As clients know the model.
+        model: `model` of the status.
+        versions: All that may answer; without any the model's own.
+    """
     inputs: Sequence[Any] = model["inputs"]
     outputs: Sequence[Any] = model["outputs"]
     return {
         "name": name,
-        "versions": [model["version"]],
+        "versions": list(versions) or [model["version"]],
         "platform": f"mlflow_{model['flavor']}",
         "inputs": inputs,
         "outputs": outputs,

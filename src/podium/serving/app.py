@@ -8,7 +8,7 @@ from podium.protocols import generate, tensors
 from podium.protocols.mlflow.content_types import form_of
 from podium.protocols.mlflow.problems import problem
 from podium.serving.guarding import Guard, gate
-from podium.serving.pages import Finder, Pages, Paths, Taker
+from podium.serving.pages import Finder, Pages, Paths, Taker, in_words_of
 from podium.serving.recording import Recorder
 from podium.web.handling import Arrival, Exchange
 from podium.web.messages import Fault, Head, Request, Response, header_lines
@@ -54,7 +54,7 @@ class App:
             if on_leave is not None:
                 on_leave()
             failed = problem(error, None)
-            exchange.answer(Response(failed.status, failed.body, failed.content_type))
+            exchange.answer(in_words_of(head.path, Response(failed.status, failed.body, failed.content_type)))
 
     def _find(self, head: Head) -> Taker:
         found = self._routes.find(head.method, head.path, head.query)
@@ -74,6 +74,7 @@ class App:
             response = Response(too_large.status, too_large.body, too_large.content_type)
         else:
             response = detail(fault.status, fault.detail)
+        response = in_words_of(fault.path, response)
         identity = self._pages.ids.new()
         retry = (("retry-after", "1"),) if fault.status == 503 else ()
         headers = header_lines(("x-request-id", identity), *retry) + fault.headers

@@ -25,6 +25,9 @@ from podium.serving.control import Control
 from podium.serving.guarding import Guard
 from podium.serving.invocations import invocation_paths
 from podium.serving.knowing import KeysKnown
+from podium.serving.open_inference import open_inference_paths
+from podium.serving.open_inference_repository import repository_paths
+from podium.serving.open_inference_v1 import v1_paths
 from podium.serving.pages import Pages
 from podium.serving.recording import Recorder
 from podium.serving.replica import Replica
@@ -94,7 +97,13 @@ class Gateway:
         self.standing = Standing(self._router, self._recorder)
         self.asking = Asking(loop, self._control.say)
         pages = Pages(self._scoring.ids, self._recorder)
-        paths = [invocation_paths(self._scoring), pages.of_standing(self.standing)]
+        paths = [
+            invocation_paths(self._scoring),
+            open_inference_paths(self._scoring, self.standing, pages),
+            v1_paths(self._scoring, self.standing, pages),
+            repository_paths(self.asking, pages),
+            pages.of_standing(self.standing),
+        ]
         self.guard = guard_of(settings.access, self._router)
         self.app = App(paths, pages, self._recorder, settings.max_body_bytes, self.guard)
         self.connections = Connections(loop, self.app, settings.limits)
@@ -174,7 +183,7 @@ class Gateway:
         # Nobody else needs the library.
         from podium.serving.grpc.door import make_door  # noqa: PLC0415
 
-        parts = self._scoring, self._router, self.standing, self.asking, self._recorder, self.guard
+        parts = self._scoring, self.standing, self.asking, self._recorder, self.guard
         return make_door(self._settings, address, *parts)
 
     async def _close_door(self, door: "Door") -> None:

@@ -6,6 +6,7 @@ from podium.errors import UnsupportedContentType
 from podium.protocols.mlflow.content_types import Form, form_of
 from podium.serving.pages import Paths, Taker
 from podium.serving.scoring import Scoring
+from podium.serving.ways import VERSION
 from podium.web.messages import Head
 
 
@@ -13,7 +14,7 @@ def invocation_paths(scoring: Scoring) -> Paths:
     """Where MLflow's clients send what is to be scored."""
 
     def find(head: Head, endpoint: str | None = None) -> Taker:
-        start = scoring.start_json if _is_plain_json(head) else scoring.start
+        start = scoring.start_json if is_plain_json(head) else scoring.start
         return start if endpoint is None else partial(start, endpoint=endpoint)
 
     return {
@@ -23,10 +24,10 @@ def invocation_paths(scoring: Scoring) -> Paths:
     }
 
 
-def _is_plain_json(head: Head) -> bool:
+def is_plain_json(head: Head) -> bool:
     """Whether the head says JSON and nothing else that scoring would look at."""
     headers = head.headers
-    if b"x-request-id" in headers or b"content-encoding" in headers:
+    if b"x-request-id" in headers or b"content-encoding" in headers or VERSION in headers:
         return False
     try:
         return form_of(headers.get(b"content-type", b"").decode("latin-1")) is Form.JSON

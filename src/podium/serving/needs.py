@@ -19,11 +19,13 @@ NEEDS: Mapping[str, Need | Mapping[str, Need]] = {
     # The server as a whole.
     "/version": Need.KNOWN,
     "/v2": Need.KNOWN,
+    "/v2/": Need.KNOWN,
     "/execution-parameters": Need.KNOWN,
     "/status": Need.READ,
     "/metrics": Need.READ,
     "/docs": Need.READ,
     "/openapi.json": Need.READ,
+    "/v2/models": Need.READ,
     "/v2/repository/index": Need.READ,
     "/v1/models": Need.READ,
     "/models": {"GET": Need.READ, "HEAD": Need.READ},

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from podium.protocols.mlflow.first_prediction import cell_of_answer
 from podium.serving.walk import Walk
 from podium.telemetry.access import AccessLog, Entry
 from podium.telemetry.metrics import (
@@ -17,6 +18,7 @@ from podium.telemetry.metrics import (
     IN_FLIGHT_BYTES,
     KINDS,
     PREDICT,
+    PREDICTIONS,
     QUEUE,
     RECEIVED,
     REJECTED,
@@ -32,6 +34,7 @@ _CODE_CELLS = {int(code): REQUESTS.cell(code) for code in CODES if code.isdigit(
 _OK = REQUESTS.cell("200")
 _OTHER_CODE = REQUESTS.cell("other")
 _DURATION, _DURATION_SUM, _DURATION_BOUNDS = DURATION.offset, DURATION.sum, DURATION.bounds
+_PREDICTIONS, _SKETCHED = PREDICTIONS.offset, 8
 _QUEUE, _QUEUE_SUM, _ROWS, _RECEIVED, _SENT = QUEUE.offset, QUEUE.sum, ROWS.offset, RECEIVED.offset, SENT.offset
 _KINDS = {kind: ERRORS.cell(kind) for kind in KINDS}
 CLIENT_LEFT = 499
@@ -156,6 +159,14 @@ class Recorder:
                         walk.attempts,
                     )
                 )  # fmt: skip
+
+    def record_predictions(self, series: int, content_type: str, bodies: Sequence[bytes]) -> None:
+        """Count what was predicted: of many answers at once the first few, for a sketch needs no more."""
+        cells = self._block(series)
+        for body in bodies[:_SKETCHED]:
+            cell = cell_of_answer(body, content_type)
+            if cell is not None:
+                cells[_PREDICTIONS + cell] += 1
 
     def record_batch(self, series: int, reply: Reply) -> None:
         """Count the batch that a reply is the first of; for a reply that nobody waits for any more, too."""

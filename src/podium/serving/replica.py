@@ -15,6 +15,7 @@ from podium.domain.batching import BatchPolicy
 from podium.domain.busy_wait import BusyWait
 from podium.protocols.mlflow.fast_reading import FastReader, Packed
 from podium.serving.walk import Walk
+from podium.serving.ways import ROUTE, route_token
 from podium.transport.board import BoardReader
 from podium.transport.frames import (
     ANSWERS,
@@ -57,6 +58,8 @@ class Replica:
         rows: Estimated rows of these.
         is_draining: The worker refused a request because it drains; it gets no more.
         is_dropped: The supervisor took it away; released when nothing is outstanding.
+        headers: Lines that go with each answer.
+        is_compared: What it predicts is counted, because versions are compared.
     """
 
     def __init__(
@@ -80,7 +83,10 @@ class Replica:
         self.version = version
         self.series = series
         self.board = board
-        self.headers = header_lines(("x-podium-model", endpoint), ("x-podium-version", version))
+        self._lines = header_lines(("x-podium-model", endpoint), ("x-podium-version", version))
+        self._routed_lines = self._lines + header_lines((ROUTE, route_token(endpoint, version)))
+        self.headers = self._lines
+        self.is_compared = False
         self.outstanding: dict[int, Walk] = {}
         self.rows = 0
         self.is_draining = False
@@ -127,6 +133,10 @@ class Replica:
         self._on_refused, self._on_chunk, self._on_lost = on_refused, on_chunk, on_lost
         self._socket.setblocking(False)
         self._loop.add_reader(self._descriptor, self._readable)
+
+    def pins_its_route(self, is_told: bool) -> None:
+        """Whether clients are told how they come back to this version: where there are others."""
+        self.headers = self._routed_lines if is_told else self._lines
 
     @property
     def has_room(self) -> bool:

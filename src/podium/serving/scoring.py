@@ -14,50 +14,37 @@ answer in parts whose worker dies is ended as failed.
 
 import asyncio
 import math
-import os
-import re
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from podium.domain.admission import admit
-from podium.errors import DeadlineExceeded, NotFound, Overloaded, PodiumError, Unavailable, WorkerCrashed
+from podium.domain.traffic import ANYWHERE
+from podium.errors import (
+    DeadlineExceeded,
+    NotFound,
+    Overloaded,
+    PermissionDenied,
+    PodiumError,
+    Unavailable,
+    WorkerCrashed,
+)
 from podium.protocols.mlflow.problems import problem
 from podium.serving.parts import Parts
 from podium.serving.recording import CLIENT_LEFT, Recorder
 from podium.serving.replica import Replica
+from podium.serving.request_ids import RequestIds
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
 from podium.serving.waiting import WaitingLine
 from podium.serving.walk import Walk
+from podium.serving.ways import VERSION, way_of, way_to
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
 from podium.web.handling import Exchange, PartsTaker
 from podium.web.messages import JSON_ANSWER, Request, Response, header_lines
 
-_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
 _RETRY_AFTER_S = 1.0
-
-
-class RequestIds:
-    """Ids for requests that bring none: unlike those of every other process, and cheap."""
-
-    def __init__(self) -> None:
-        self._prefix = os.urandom(8).hex()
-        self._count = 0
-
-    def of(self, request: Request) -> str:
-        """The client's `X-Request-ID` where it is harmless in a log, else a new one."""
-        theirs = request.header(b"x-request-id")
-        if theirs is not None and _SANE_ID.fullmatch(theirs):
-            return theirs
-        return self.new()
-
-    def new(self) -> str:
-        """An id that nobody else has."""
-        self._count += 1
-        return f"{self._prefix}{self._count:08x}"
 
 
 class Scoring:
@@ -119,17 +106,26 @@ class Scoring:
         if refusal is not None:
             self._recorder.count_rejected(UNROUTED, "gateway_full")
             self._fail(walk, Overloaded(f"The server is full: {refusal.value}. Try again.", _RETRY_AFTER_S))
-        else:
-            self._route(walk)
+            return
+        named = request.head.headers.get(VERSION)
+        if named is not None:
+            table = self._router.table
+            try:
+                walk.way = way_to(named.decode("latin-1"), table, endpoint or table.default)
+            except (NotFound, PermissionDenied) as error:
+                self._fail(walk, error)
+                return
+        self._route(walk)
 
     def start_json(self, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
         """As `start`, for a request whose head says JSON and brings no id: decoded here if it fits the model's plan."""
         router = self._router
         table = router.table
         name = table.default if endpoint is None else endpoint
-        targets = table.endpoints.get(name, ())
+        rules = table.rules.get(name)
         identity = self.ids.new()
-        replica = router.choose(name, zlib.crc32(identity.encode()) if len(targets) > 1 else 0)
+        way = ANYWHERE if rules is None else way_of(rules, name, request, identity)
+        replica = router.choose(name, way)
         size = len(request.body)
         if (
             replica is None
@@ -147,6 +143,7 @@ class Scoring:
         walk.rows = packed.rows
         walk.replica = walk.last = replica
         walk.attempts = 1
+        walk.way = way
         replica.gather(walk, packed)
 
     def abandon(self, walk: Walk) -> None:
@@ -162,6 +159,7 @@ class Scoring:
         if former is not None:
             self._lose_connection(former)  # the supervisor connects us anew
         self._router.replicas[replica.id] = replica
+        self._router.instruct(replica)
         replica.start(self._on_reply, self._on_answers, self._on_refused, self._parts.pass_on, self.lose)
         self.serve_waiting()
 
@@ -260,6 +258,9 @@ class Scoring:
             known = ", ".join(table.endpoints)
             self._fail(walk, NotFound(f"No model is served here as {endpoint}. These are: {known}."))
             return
+        if walk.way.is_bound:
+            self._fail_bound(walk, endpoint)
+            return
         if endpoint in table.hopeless:
             self._recorder.count_rejected(UNROUTED, "not_ready")
             self._fail(walk, Unavailable("The model did not load; the server's status says why.", _RETRY_AFTER_S))
@@ -281,12 +282,21 @@ class Scoring:
             self._recorder.count_rejected(UNROUTED, "waiting_full")
             self._fail(walk, Unavailable(f"No replica of the model is ready, and {refusal.value}.", _RETRY_AFTER_S))
 
+    def _fail_bound(self, walk: Walk, endpoint: str) -> None:
+        """Refuse a request that names a version which takes none now: nobody else may answer it, and it need not wait."""
+        version, series = walk.way.version, UNROUTED if walk.last is None else walk.last.series
+        is_full = self._router.is_any_full(endpoint, version)
+        self._recorder.count_rejected(series, "queue_full" if is_full else "not_ready")
+        text = f"Version {version} of {endpoint} has no replica with room now. Try again."
+        self._fail(walk, Overloaded(text, _RETRY_AFTER_S) if is_full else Unavailable(text, _RETRY_AFTER_S))
+
     def _send(self, walk: Walk) -> bool:
         router = self._router
         endpoint = walk.endpoint or router.table.default
-        targets = router.table.endpoints.get(endpoint, ())
-        key = zlib.crc32(walk.request_id.encode()) if len(targets) > 1 else 0
-        replica = router.choose(endpoint, key, walk.avoid)
+        rules = router.table.rules.get(endpoint)
+        if rules is not None and not walk.way.is_bound:
+            walk.way = way_of(rules, endpoint, walk.request, walk.request_id)
+        replica = router.choose(endpoint, walk.way, walk.avoid)
         if replica is None:
             return False
         request = walk.request
@@ -296,19 +306,7 @@ class Scoring:
         walk.attempts += 1
         if walk.attempts > 1:
             self._recorder.count_retry(replica.series)
-        replica.write(
-            frames.encode_request(
-                frames.Request(
-                    id=walk.identity,
-                    body=request.body,  # type: ignore[arg-type]  # joined, never kept
-                    content_type=request.header(b"content-type"),
-                    request_id=walk.request_id,
-                    deadline_ns=int(walk.deadline * 1e9),
-                    is_solo=walk.is_solo,
-                    is_stream=walk.taker is not None,
-                )
-            )
-        )
+        replica.write(walk.as_frame())
         return True
 
     def _on_reply(self, replica: Replica, walk: Walk | None, reply: frames.Reply) -> None:
@@ -319,6 +317,8 @@ class Scoring:
         self._release(walk)
         self._router.learn_rows(replica, walk.body_size, reply.rows)
         headers = b"x-request-id: %s\r\n%s" % (walk.request_id.encode("latin-1"), replica.headers)
+        if replica.is_compared and reply.status == 200:
+            self._recorder.record_predictions(replica.series, reply.content_type, (reply.body,))
         if reply.status in (429, 503):
             headers += b"retry-after: %d\r\n" % math.ceil(_RETRY_AFTER_S)
         status = reply.status if 200 <= reply.status <= 599 else 500
@@ -341,6 +341,8 @@ class Scoring:
             answered.append((walk, size))
             if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, body)):
                 exchange.answer(Response(200, body, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
+        if replica.is_compared:
+            self._recorder.record_predictions(replica.series, "application/json", answers.bodies)
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)
         if replica.is_dropped:
             self._release_dropped(replica)

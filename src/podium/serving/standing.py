@@ -57,15 +57,46 @@ class Standing:
             return detail(404, f"No model is served here as {endpoint}. These are: {', '.join(table.endpoints)}.")
         return Response(200 if table.endpoints[endpoint] and not self.is_draining else 503, b"\n")
 
-    def metadata_of(self, endpoint: str) -> Response:
-        """What the Open Inference Protocol says of a model, and podium's `runtime` and `proof`; 404 for what is none."""
+    def names(self) -> list[str]:
+        """The endpoints that are published."""
+        return list(self._router.table.endpoints)
+
+    def versions_of(self, endpoint: str) -> list[str]:
+        """The versions that answer an endpoint's requests now."""
+        return [target.version for target in self._router.table.endpoints.get(endpoint, ())]
+
+    def model_of(self, endpoint: str) -> Mapping[str, Any] | None:
+        """What the supervisor says of the model that serves; None while none does."""
         known = self._status.get("endpoints")
-        model = known[endpoint].get("model") if isinstance(known, Mapping) and endpoint in known else None
+        return known[endpoint].get("model") if isinstance(known, Mapping) and endpoint in known else None
+
+    def absence_of(self, endpoint: str, version: str | None = None) -> Response | None:
+        """Why nothing answers for an endpoint, or for one version of it, in the Open Inference Protocol's words."""
         if endpoint not in self._router.table.endpoints:
             return _error(404, f"No model is served here as {endpoint}.")
+        versions = self.versions_of(endpoint)
+        if version is not None and version not in versions:
+            if version in self._coming(endpoint):
+                return _error(503, f"Version {version} of {endpoint} is not ready.")
+            return _error(404, f"{endpoint} has no version {version} here. These serve: {', '.join(versions)}.")
+        return None if versions else _error(503, f"{endpoint} is not ready.")
+
+    def metadata_of(self, endpoint: str, version: str | None = None) -> Response:
+        """What the Open Inference Protocol says of a model, and podium's `runtime` and `proof`; 404 for what is none."""
+        model = self.model_of(endpoint)
+        absence = self.absence_of(endpoint, version)
+        if absence is not None and (absence.status == 404 or model is None):
+            return absence
         if model is None:
             return _error(503, f"{endpoint} is not ready.")
-        return Response(200, msgspec.json.encode(model_metadata(endpoint, model)) + b"\n")
+        metadata = model_metadata(endpoint, model, self.versions_of(endpoint) if version is None else [version])
+        return Response(200, msgspec.json.encode(metadata) + b"\n")
+
+    def _coming(self, endpoint: str) -> list[str]:
+        """Versions that are wanted and do not serve yet."""
+        known = self._status.get("endpoints")
+        told = known.get(endpoint, {}) if isinstance(known, Mapping) else {}
+        return [str(told.get("wanted")), *(str(each.get("version")) for each in told.get("replicas") or ())]
 
     def status(self) -> Response:
         mine = {"is_ready": self.takes_traffic, "is_draining": self.is_draining, "epoch": self._router.table.epoch}

@@ -3,6 +3,8 @@
 import time
 from typing import TYPE_CHECKING
 
+from podium.domain.traffic import ANYWHERE
+from podium.transport import frames
 from podium.web.handling import Exchange, PartsTaker
 from podium.web.messages import Request
 
@@ -25,27 +27,12 @@ class Walk:
         taker: The exchange, where it takes the answer in parts.
         parts, sent: How many there were, and their bytes.
         taken: How many the client took that the worker was not told of.
+        way: Which version it wants; decided when it was taken.
     """
 
     __slots__ = (
-        "attempts",
-        "avoid",
-        "client",
-        "deadline",
-        "endpoint",
-        "exchange",
-        "identity",
-        "is_solo",
-        "last",
-        "parts",
-        "replica",
-        "request",
-        "request_id",
-        "rows",
-        "sent",
-        "started",
-        "taken",
-        "taker",
+        "attempts", "avoid", "client", "deadline", "endpoint", "exchange", "identity", "is_solo", "last", "parts",
+        "replica", "request", "request_id", "rows", "sent", "started", "taken", "taker", "way",
     )  # fmt: skip
 
     def __init__(
@@ -67,7 +54,23 @@ class Walk:
         self.is_solo = False
         self.taker: PartsTaker | None = None
         self.parts = self.sent = self.taken = 0
+        self.way = ANYWHERE
 
     @property
     def body_size(self) -> int:
         return len(self.request.body)
+
+    def as_frame(self) -> bytes:
+        """The request as a worker gets it."""
+        request = self.request
+        return frames.encode_request(
+            frames.Request(
+                id=self.identity,
+                body=request.body,  # type: ignore[arg-type]  # joined, never kept
+                content_type=request.header(b"content-type"),
+                request_id=self.request_id,
+                deadline_ns=int(self.deadline * 1e9),
+                is_solo=self.is_solo,
+                is_stream=self.taker is not None,
+            )
+        )

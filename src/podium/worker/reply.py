@@ -97,7 +97,10 @@ def refuse(job: Job, error: BaseException, cost: Cost = NO_PREDICTION) -> None:
     if not isinstance(error, InvalidInput):
         _log(job, error)
     found = problem(error, job.request_id or None)
-    _send(job, found.status, found.content_type, found.body, cost, is_fault=not isinstance(error, InvalidInput))
+    # MLflow calls a model that fails the client's fault; to other protocols it is the server's, if it was given rows.
+    is_models_fault = job.writer is not None and job.rows > 0 and isinstance(error, PredictFailed) and found.status == 400
+    status = 500 if is_models_fault else found.status
+    _send(job, status, found.content_type, found.body, cost, is_fault=not isinstance(error, InvalidInput))
 
 
 def expire(job: Job, error: BaseException) -> None:

@@ -23,7 +23,6 @@ from podium.serving.grpc.messages import SERVICE, Messages
 from podium.serving.grpc.service import Service
 from podium.serving.guarding import Guard
 from podium.serving.recording import Recorder
-from podium.serving.router import Router
 from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
@@ -87,7 +86,6 @@ def make_door(
     settings: GatewaySettings,
     address: str,
     scoring: Scoring,
-    router: Router,
     standing: Standing,
     asking: Asking,
     recorder: Recorder,
@@ -95,7 +93,7 @@ def make_door(
 ) -> Door:
     """The door of a gateway, not yet open."""
     messages, keeper = Messages(), Keeper(guard)
-    service = Service(messages, scoring, router, standing, asking, recorder, keeper)
+    service = Service(messages, scoring, standing, asking, recorder, keeper)
     return Door(settings, address, service, Health(standing, keeper), messages)
 
 
