@@ -5,6 +5,7 @@
     │   ├── MalformedBody             not JSON, not CSV, not UTF-8, not one of the input forms
     │   ├── BodyTooLarge              more bytes than the server takes; carries `limit_bytes`
     │   ├── UnsupportedContentType    a Content-Type nobody here reads
+    │   ├── NotSupported              not what this model or server does
     │   ├── SchemaMismatch            does not fit the model's signature
     │   │   └── HintMismatch              does not fit the type hint of the model's own predict()
     │   ├── InvalidParams             params do not fit the model's params schema
@@ -26,7 +27,6 @@
     ├── WorkerCrashed             the process died while it ran this request, twice
     ├── RegistryError             the registry cannot be read or written
     │   └── RegistryBusy              another writer held it past the deadline
-    ├── NotSupported              not what this model or server does
     ├── MissingDependency         an extra is not installed; names the command that installs it
     └── Misconfigured             a setting or flag is wrong, or a port is taken
 
@@ -58,6 +58,12 @@ class InvalidInput(PodiumError):
     """The request or argument cannot be used as it is."""
 
     code = "INVALID_PARAMETER_VALUE"
+
+
+class NotSupported(InvalidInput):
+    """What is asked for is not what this model or server does."""
+
+    code = "NOT_IMPLEMENTED"
 
 
 class MalformedBody(InvalidInput):
@@ -243,12 +249,6 @@ class RegistryBusy(RegistryError):
     """Another writer held the registry for longer than the deadline."""
 
     code = "REGISTRY_BUSY"
-
-
-class NotSupported(PodiumError):
-    """What is asked for is not what this model or server does."""
-
-    code = "NOT_IMPLEMENTED"
 
 
 class MissingDependency(PodiumError):

@@ -22,6 +22,7 @@ from podium.errors import Unavailable
 from podium.serving.app import App
 from podium.serving.asking import Asking
 from podium.serving.control import Control
+from podium.serving.generating import generating_paths
 from podium.serving.guarding import Guard
 from podium.serving.invocations import invocation_paths
 from podium.serving.knowing import KeysKnown
@@ -100,6 +101,7 @@ class Gateway:
         paths = [
             invocation_paths(self._scoring),
             open_inference_paths(self._scoring, self.standing, pages),
+            generating_paths(self._scoring, self.standing, pages),
             v1_paths(self._scoring, self.standing, pages),
             repository_paths(self.asking, pages),
             pages.of_standing(self.standing),

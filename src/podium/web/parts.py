@@ -65,6 +65,8 @@ class PartsWriter(asyncio.Protocol):
         self._active = None
         self.on_leave = self.on_room = None
         is_chunked, self._is_chunked = self._is_chunked, None
+        if not self._is_stalled:
+            self.expires_at = self._shared.loop.time() + self._shared.limits.idle_s
         if is_chunked:
             self._transport.write(_LAST)
         self.conclude(self._is_last)

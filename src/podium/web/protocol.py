@@ -203,13 +203,13 @@ class Connection(PartsWriter):
             connection = _CLOSE if is_last else _KEEP if request.is_http10 else b""
         else:
             is_head, is_last, connection = request.method == "HEAD", True, _CLOSE
+        self.expires_at = shared.loop.time() + shared.limits.idle_s
         lines, self.terms = self.terms.lines, NO_TERMS
         self._transport.write(encode(response, shared.date + lines, is_head, connection))
         self.conclude(is_last)
 
     def conclude(self, is_last: bool) -> None:
         """Go on after an answer: with the next request, or to the connection's end."""
-        self.expires_at = self._shared.loop.time() + self._shared.limits.idle_s
         if is_last:
             self._linger()
         elif not self._is_dispatching and (self._reader.ready or self._is_paused or self._reader.phase is not Phase.IDLE):

@@ -76,13 +76,7 @@ def problem(error: BaseException, request_id: str | None = None) -> Problem:
             return _problem(
                 error.code, error.message, request_id, "CP_TEMPORARILY_UNAVAILABLE", retry_after_s=error.retry_after_s
             )
-        case (
-            errors.InvalidInput()
-            | errors.NotFound()
-            | errors.AlreadyExists()
-            | errors.OutOfDeviceMemory()
-            | errors.NotSupported()
-        ):
+        case errors.InvalidInput() | errors.NotFound() | errors.AlreadyExists() | errors.OutOfDeviceMemory():
             return _problem(error.code, error.message, request_id)
         case errors.Unauthenticated() | errors.PermissionDenied():
             return _problem(error.code, error.message, request_id)
