@@ -24,6 +24,7 @@
     ├── Unavailable               nothing can answer now; carries `retry_after_s`
     ├── OutOfDeviceMemory         the device has too little memory for so many rows; carries `rows`
     ├── DeadlineExceeded
+    ├── TooManyBadRows            of a file that is scored: more than were allowed
     ├── WorkerCrashed             the process died while it ran this request, twice
     ├── RegistryError             the registry cannot be read or written
     │   └── RegistryBusy              another writer held it past the deadline
@@ -233,10 +234,22 @@ class DeadlineExceeded(PodiumError):
     code = "DEADLINE_EXCEEDED"
 
 
+class TooManyBadRows(PodiumError):
+    """More rows of a file than were allowed could not be scored; what was done before is kept."""
+
+    code = "TOO_MANY_BAD_ROWS"
+
+
 class WorkerCrashed(PodiumError):
     """The worker process died while it ran this request, and again on the one retry."""
 
     code = "WORKER_CRASHED"
+
+
+class RolledBack(PodiumError):
+    """A rollout that was waited for did not end with its candidate serving."""
+
+    code = "ROLLED_BACK"
 
 
 class RegistryError(PodiumError):

@@ -16,6 +16,8 @@ from podium.errors import Misconfigured
 
 POINTS = 100
 
+_LISTED = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -132,6 +134,7 @@ class RoutingTable:
         default: The endpoint that `/invocations` without a model name goes to.
         hopeless: Endpoints that nothing will serve until something else is wanted; their requests need not wait.
         rules: Of endpoints that have any; each with more than one target has some.
+        asleep: Endpoints that nothing serves until somebody asks for them; who has a request for one says so.
     """
 
     epoch: int
@@ -139,6 +142,14 @@ class RoutingTable:
     default: str
     hopeless: frozenset[str] = frozenset()
     rules: Mapping[str, Rules] = field(default_factory=dict)
+    asleep: frozenset[str] = frozenset()
+
+    @property
+    def listed(self) -> str:
+        """The first of the endpoints, for whoever asked for one that there is not."""
+        names = list(self.endpoints)
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        return f"These are: {', '.join(names[:_LISTED])}{more}." if names else "There is none."
 
 
 def point_of(endpoint: str, salt: str, key: str) -> int:
@@ -175,6 +186,7 @@ def table_to_json(table: RoutingTable) -> dict[str, object]:
         "epoch": table.epoch,
         "default": table.default,
         "hopeless": sorted(table.hopeless),
+        "asleep": sorted(table.asleep),
         "endpoints": {
             name: [{"version": t.version, "weight": t.weight, "replicas": list(t.replicas)} for t in targets]
             for name, targets in table.endpoints.items()
@@ -198,7 +210,8 @@ def table_from_json(entry: Mapping[str, Any]) -> RoutingTable:
     }
     hopeless = frozenset(str(name) for name in entry.get("hopeless", ()))
     rules = {str(name): _rules_from_json(each) for name, each in entry.get("rules", {}).items()}
-    return RoutingTable(int(entry["epoch"]), endpoints, str(entry["default"]), hopeless, rules)
+    asleep = frozenset(str(name) for name in entry.get("asleep", ()))
+    return RoutingTable(int(entry["epoch"]), endpoints, str(entry["default"]), hopeless, rules, asleep)
 
 
 def _rules_from_json(entry: Mapping[str, Any]) -> Rules:

@@ -17,7 +17,7 @@ from podium.fleet.observer import observe
 from podium.fleet.publisher import Publisher
 from podium.fleet.runfiles import EndpointFolder
 from podium.fleet.site import EndpointOrder, Site
-from podium.fleet.sources import Wish, follow, follows
+from podium.fleet.sources import Wish, ask, follow, follows
 from podium.fleet.status import Served, Situation
 
 _MOST_ACTIONS = 1000
@@ -35,6 +35,8 @@ class Endpoint:
     Attributes:
         crew: Its replicas.
         copies: The private copies of its versions.
+        is_asleep: No replica is wanted until somebody asks for it.
+        is_leaving: It is in no table any more, and ends once its replicas have.
     """
 
     def __init__(self, order: EndpointOrder, site: Site, publisher: Publisher, folder: EndpointFolder) -> None:
@@ -42,14 +44,18 @@ class Endpoint:
             site.tell(dataclasses.replace(event, endpoint=order.name))
 
         self.name = order.name
+        self.is_asleep = False
+        self.is_leaving = False
         self._order = order
         self._site = dataclasses.replace(site, tell=tell)
         self._publisher = publisher
+        self._folder = folder
         self._wish = order.first
         self._logs = site.home.logs / order.name
         self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._keeper = JournalKeeper(folder)
         settings = order.settings
+        self._replicas = settings.replicas
         self.copies = Copies(
             folder.models,
             site.home,
@@ -62,26 +68,128 @@ class Endpoint:
         )
         self.crew = Crew(order, self._site, publisher, self.copies, self._keeper)
         self._following: asyncio.Task[None] | None = None
+        self._refreshing = asyncio.Lock()
 
     def start(self) -> None:
         """Take in what the source said, and listen to it from now on."""
-        self._hear(self._order.first)
-        if follows(self._order.reference):
-            following = follow(
-                self._order.reference, self._order.first, self._order.source, self._site.settings.poll_s, self._hear
-            )
-            self._following = self._site.tasks.create_task(following, name=f"source of {self.name}")
+        self._publisher.open(self.name)
+        self.hear(self._order.first)
+        self._follow()
+
+    def refer(self, order: EndpointOrder) -> None:
+        """Serve something else under the same name, as a swap: what serves does so until the new one is ready."""
+        self.stop_following()
+        self._order = order
+        self.crew.refer(order)
+        self.hear(order.first)
+        self._follow()
 
     def stop_following(self) -> None:
         """Want what is wanted now: the server ends."""
         if self._following is not None:
             self._following.cancel()
+            self._following = None
+
+    async def refresh(self) -> None:
+        """Look again what a reference that stands still stands for: a folder may hold something else by now."""
+        source = self._order.source
+        if follows(self._order.reference) or source is None:
+            return
+        async with self._refreshing:
+            order = self._order
+            for _ in range(2):  # Of a folder only what it held twice in a row counts.
+                wish = await asyncio.to_thread(ask, source, order.reference, self._wish)
+                if order is self._order and wish != self._wish:
+                    self.hear(wish)
+
+    def retry(self) -> None:
+        """Try again what did not load."""
+        self._keeper.retried()
+        self._site.bell.ring()
+
+    def sleep(self) -> None:
+        """Want no replica until `wake`."""
+        self.is_asleep = True
+        self._site.bell.ring()
+
+    def wake(self) -> None:
+        """Want as many replicas as are asked for; somebody waits for them."""
+        self.is_asleep = False
+        self.crew.is_awaited = True
+        self._site.bell.ring()
+
+    def leave(self) -> None:
+        """End: its requests get 404 from now on, and those in flight are finished."""
+        self.is_leaving = True
+        self.stop_following()
+        self._publisher.close(self.name)
+        self._site.bell.ring()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has left and nothing of it runs."""
+        return self.is_leaving and not self.crew.replicas
+
+    async def clear(self) -> None:
+        """Leave nothing in the run folder; its logs stay."""
+        self._publisher.forget(self.name)
+        await self.copies.close()
+        await self.copies.keep(set())
+        await asyncio.to_thread(self._folder.remove)
+
+    @property
+    def replicas(self) -> int:
+        """How many workers it has when it is awake."""
+        return self._replicas
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it is never sent to sleep."""
+        return not self.is_on_demand and self._order.settings.sleep_after_s is None
+
+    @property
+    def is_on_demand(self) -> bool:
+        """Whether it is loaded when it is first asked."""
+        settings = self._order.settings
+        return settings.resident == "demand" or (settings.resident == "auto" and self._site.settings.is_on_demand)
+
+    @property
+    def is_served(self) -> bool:
+        """Whether every gateway routes to a version of it."""
+        return bool(self._publisher.targets(self.name)) and self._publisher.is_acknowledged(self.name)
+
+    @property
+    def settled(self) -> str | None:
+        """The version that every gateway routed to last."""
+        return self._keeper.journal.stable
+
+    @property
+    def failed_for_s(self) -> float:
+        """How long ago what is wanted did not load; 0 where it did or is not known."""
+        failure = self._keeper.journal.vetoed.get(self.wanted or "")
+        return max(time.time() - failure.at, 0.0) if failure is not None else 0.0
+
+    @property
+    def order(self) -> EndpointOrder:
+        """What was asked for last."""
+        return self._order
+
+    @property
+    def wanted(self) -> str | None:
+        """The version that its source names."""
+        return self._wish.resolved.label if self._wish.resolved else None
+
+    @property
+    def serving(self) -> str | None:
+        """The version that requests go to."""
+        targets = self._publisher.targets(self.name)
+        return targets[0].version if targets else None
 
     @property
     def served(self) -> Served | None:
         """The version that serves now, as it was prepared and loaded."""
-        targets = self._publisher.targets(self.name)
-        return self.crew.served.get(targets[0].version) if targets else None
+        serving = self.serving
+        return self.crew.served.get(serving) if serving else None
 
     @property
     def is_hopeless(self) -> bool:
@@ -93,16 +201,22 @@ class Endpoint:
         """Whether a version ever served, in every gateway."""
         return self._keeper.journal.stable is not None
 
+    @property
+    def has_arrived(self) -> bool:
+        """Whether every gateway routes to what is wanted."""
+        is_known = self._publisher.is_acknowledged(self.name)
+        return self.wanted is not None and self.wanted == self.serving == self._keeper.journal.stable and is_known
+
     def failure(self) -> LoadFailed | None:
-        """Why it is hopeless; None where it is not."""
-        if not self.is_hopeless:
-            return None
-        journal = self._keeper.journal
-        failure = journal.vetoed.get(journal.wanted or "")
-        if failure is None:
+        """Why what is wanted does not serve and is not tried; None where it does or is."""
+        journal, wanted = self._keeper.journal, self.wanted
+        failure = journal.vetoed.get(wanted or "")
+        if failure is not None:
+            text = f"Version {wanted} did not load. {failure.message}"
+            return LoadFailed(f"{text}\nWhat its process wrote: podium logs {self.name}", failure.cause)
+        if wanted is None:
             return LoadFailed(f"Nothing to serve was found. {self._wish.error or ''}".rstrip(), "not_found")
-        text = f"Version {journal.wanted} did not load. {failure.message}"
-        return LoadFailed(f"{text}\nWhat its process wrote: podium logs {self.name}", failure.cause)
+        return None
 
     def steer(self) -> None:
         """Do all that can be done now."""
@@ -136,19 +250,16 @@ class Endpoint:
             targets=self._publisher.targets(self.name),
             is_acknowledged=self._publisher.is_acknowledged(self.name),
             replicas=list(self.crew.replicas.values()),
-            replicas_wanted=self._order.settings.replicas,
+            replicas_wanted=self._desired.replicas,
             served=self.crew.served,
             counts=self.crew.counts,
             is_hopeless=self.is_hopeless,
             isolation=self._order.settings.isolation,
+            is_asleep=self.is_asleep,
+            is_leaving=self.is_leaving,
         )
 
-    @property
-    def _desired(self) -> Desired:
-        wanted = self._wish.resolved.label if self._wish.resolved else None
-        return Desired(wanted, self._order.settings.replicas)
-
-    def _hear(self, wish: Wish) -> None:
+    def hear(self, wish: Wish) -> None:
         """The source said something new."""
         before, self._wish = self._wish, wish
         if wish.is_up != before.is_up:
@@ -164,3 +275,14 @@ class Endpoint:
             rest = "is wanted any more, so what serves keeps serving" if self.has_settled else "is there to serve"
             self._site.tell(Event("nothing_wanted", f"nothing {rest}: {wish.error}", is_problem=True))
         self._site.bell.ring()
+
+    @property
+    def _desired(self) -> Desired:
+        return Desired(self.wanted, 0 if self.is_asleep or self.is_leaving else self._replicas)
+
+    def _follow(self) -> None:
+        source = self._order.source
+        if follows(self._order.reference) and source is not None:
+            poll_s = self._site.settings.poll_s
+            following = follow(self._order.reference, self._order.first, source, poll_s, self.hear)
+            self._following = self._site.tasks.create_task(following, name=f"source of {self.name}")

@@ -4,7 +4,7 @@ import logging
 from dataclasses import asdict
 from typing import Any
 
-from podium.domain.rollout import Failure, Journal, note_end, note_settled, note_wanted
+from podium.domain.rollout import Failure, Journal, note_end, note_retried, note_settled, note_wanted
 from podium.fleet.runfiles import EndpointFolder
 
 _KEPT_FAILURES = 20
@@ -26,6 +26,9 @@ class JournalKeeper:
 
     def settled(self, version: str) -> None:
         self._become(note_settled(self.journal, version))
+
+    def retried(self) -> None:
+        self._become(note_retried(self.journal))
 
     def ended(self, version: str, failure: Failure, ready_s: float | None, is_routed: bool, now: float) -> None:
         """A replica failed; see `note_end`."""

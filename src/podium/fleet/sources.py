@@ -60,17 +60,18 @@ async def follow(
     """
     loop = asyncio.get_running_loop()
     wish = first
-    with ThreadPoolExecutor(1, thread_name_prefix="podium-source") as thread:
-        try:
-            while True:
-                await asyncio.sleep(_pause_s(poll_s, observer, wish, random.random()))
-                newer = await loop.run_in_executor(thread, _ask, observer, reference, wish)
-                if newer != wish:
-                    wish = newer
-                    heard(wish)
-        finally:
-            # Before the thread is waited for: it may be waiting for a server that hangs.
-            observer.close()
+    thread = ThreadPoolExecutor(1, thread_name_prefix="podium-source")
+    try:
+        while True:
+            await asyncio.sleep(_pause_s(poll_s, observer, wish, random.random()))
+            newer = await loop.run_in_executor(thread, ask, observer, reference, wish)
+            if newer != wish:
+                wish = newer
+                heard(wish)
+    finally:
+        observer.close()
+        # Not waited for: it may wait for a server that hangs, and other endpoints go on.
+        thread.shutdown(wait=False, cancel_futures=True)
 
 
 def _pause_s(poll_s: float, observer: Observer, wish: Wish, luck: float) -> float:
@@ -80,7 +81,8 @@ def _pause_s(poll_s: float, observer: Observer, wish: Wish, luck: float) -> floa
     return (poll_s if wish.is_up else max(poll_s, _DOWN_POLL_S)) * (0.8 + 0.4 * luck)
 
 
-def _ask(observer: Observer, reference: ModelRef, before: Wish) -> Wish:
+def ask(observer: Observer, reference: ModelRef, before: Wish) -> Wish:
+    """Ask once, in a thread that may wait; what cannot be known leaves what was said before."""
     try:
         return Wish(observer.resolve(reference))
     except NotFound as error:

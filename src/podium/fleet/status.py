@@ -11,7 +11,8 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
     endpoints         {name: of each endpoint what follows}; what the default one has stands at the top, too
 
     endpoint, uri     its public name, what it was asked to serve
-    state             starting | serving | swapping | degraded | down | failed | stopping; failed: it never loaded
+    state             starting | serving | swapping | degraded | down | failed | asleep | unloading | stopping; failed: it
+                      never loaded; asleep: its next request wakes it
     wanted, serving   versions, or null: what the source names; what every gateway routes to
     is_settled        what is wanted serves, with all its replicas, in every gateway
     wanted_failure    {version, cause, message, at} when what is wanted did not load, else null
@@ -99,6 +100,8 @@ class Situation:
     counts: Counts
     is_hopeless: bool
     isolation: str
+    is_asleep: bool = False
+    is_leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ def status_of(overview: Overview) -> dict[str, Any]:
     workers = sum(each.counts.worker_restarts for each in overview.endpoints)
     return {
         **overview.identity,
-        **endpoints[overview.default],
+        **endpoints.get(overview.default, {}),
         "gateways": [{"slot": slot, "pid": pid} for slot, pid in overview.gateways.items()],
         "restarts": {"workers": workers, "gateways": overview.gateway_restarts},
         "default": overview.default,
@@ -150,7 +153,7 @@ def _endpoint_status(situation: Situation, is_stopping: bool) -> dict[str, Any]:
         "wanted": wanted,
         "serving": serving,
         "is_settled": wanted is not None
-        and wanted == serving == situation.journal.stable
+        and (wanted == serving == situation.journal.stable or situation.is_asleep)
         and is_whole
         and situation.is_acknowledged,
         "wanted_failure": None if failure is None else {"version": wanted, **asdict(failure)},
@@ -246,8 +249,12 @@ def _metric(name: str, labels: Mapping[str, str], value: float) -> dict[str, Any
 
 
 def _state(situation: Situation, wanted: str | None, serving: str | None, *, is_vetoed: bool, is_whole: bool) -> str:
+    if situation.is_leaving:
+        return "unloading"
     if situation.is_hopeless:
         return "failed"
+    if situation.is_asleep:
+        return "asleep"
     if serving is None:
         return "starting" if situation.journal.stable is None else "down"
     if wanted is not None and wanted != serving and not is_vetoed:

@@ -26,12 +26,10 @@ class App:
         pages: Answers what no protocol takes.
         recorder: Counts what never becomes a scoring request.
         max_body_bytes: Named in the answer to a body that is larger.
-        guard: Decides who may pass; None lets everybody.
+        guard: Decides who may pass.
     """
 
-    def __init__(
-        self, paths: Iterable[Paths], pages: Pages, recorder: Recorder, max_body_bytes: int, guard: Guard | None = None
-    ) -> None:
+    def __init__(self, paths: Iterable[Paths], pages: Pages, recorder: Recorder, max_body_bytes: int, guard: Guard) -> None:
         self._guard = guard
         self._pages = pages
         self._recorder = recorder
@@ -65,7 +63,7 @@ class App:
             taker, route = self._pages.taker(found), None
         else:
             taker, route = found.answerer(head, *found.parts), found
-        return taker if self._guard is None else gate(self._guard, head, route, taker, self._pages)
+        return gate(self._guard, head, route, taker, self._pages)
 
     def handle_fault(self, fault: Fault, exchange: Exchange) -> None:
         """Answer what could not be read as a request."""

@@ -113,6 +113,7 @@ class Control:
                 self._standing.is_ready = is_ready
                 self.say(Acknowledge(self._router.table.epoch))
                 self._scoring.serve_waiting()
+                self._scoring.look_after_waiting()
             case DropReplica(replica):
                 self._scoring.drop(replica)
             case Tell(status, metrics, series):

@@ -26,6 +26,7 @@ from podium.serving.generating import generating_paths
 from podium.serving.guarding import Guard
 from podium.serving.invocations import invocation_paths
 from podium.serving.knowing import KeysKnown
+from podium.serving.limiting import Limiter
 from podium.serving.open_inference import open_inference_paths
 from podium.serving.open_inference_repository import repository_paths
 from podium.serving.open_inference_v1 import v1_paths
@@ -33,10 +34,11 @@ from podium.serving.pages import Pages
 from podium.serving.recording import Recorder
 from podium.serving.replica import Replica
 from podium.serving.router import Router
+from podium.serving.sagemaker import sagemaker_paths
 from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
-from podium.settings.access import AccessSettings
+from podium.serving.waking import Waking
 from podium.telemetry.access import AccessLog
 from podium.telemetry.slots import Slots
 from podium.transport.messages import Drained, ReplicaLost, ReplicaReleased, Started
@@ -69,7 +71,7 @@ class Gateway:
         connections: What it listens on itself.
         standing: What it says of itself.
         asking: Asks the supervisor.
-        guard: Decides who may pass; None where everybody may.
+        guard: Decides who may pass.
     """
 
     def __init__(
@@ -94,9 +96,10 @@ class Gateway:
         self._router = Router()
         self._recorder = Recorder(slots, slot, self._access)
         self._control = Control(loop, control, self._end, lambda: self._end(settings.drain_limit_s))
-        self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released)
-        self.standing = Standing(self._router, self._recorder)
         self.asking = Asking(loop, self._control.say)
+        waking = Waking(self.asking, settings.pending_s)
+        self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released, waking)
+        self.standing = Standing(self._router, self._recorder)
         pages = Pages(self._scoring.ids, self._recorder)
         paths = [
             invocation_paths(self._scoring),
@@ -104,9 +107,10 @@ class Gateway:
             generating_paths(self._scoring, self.standing, pages),
             v1_paths(self._scoring, self.standing, pages),
             repository_paths(self.asking, pages),
+            sagemaker_paths(self._scoring, self._router, pages, self.asking, settings.max_body_bytes),
             pages.of_standing(self.standing),
         ]
-        self.guard = guard_of(settings.access, self._router)
+        self.guard = guard_of(settings, self._router, slots)
         self.app = App(paths, pages, self._recorder, settings.max_body_bytes, self.guard)
         self.connections = Connections(loop, self.app, settings.limits)
         self._door = None if grpc_address is None else self._make_door(grpc_address)
@@ -200,8 +204,7 @@ class Gateway:
             self.connections.sweep()
             self._scoring.sweep(time.monotonic())
             self.asking.sweep(time.monotonic())
-            if self.guard is not None:
-                self.guard.sweep()
+            self.guard.sweep()
             if self._door is not None:
                 self._door.sweep()
             turn += 1
@@ -233,9 +236,9 @@ class Gateway:
         return AccessLog(Path(settings.access_log), settings.access_log_bytes, settings.access_log_keep)
 
 
-def guard_of(settings: AccessSettings, router: Router) -> Guard | None:
-    """Who decides of a gateway's requests, as it was set; None where nobody has to."""
-    if not settings.asks_who:
-        return None
-    ways = [KeysKnown(Path(settings.key_file))] if settings.requires_keys else []
-    return Guard(ways, lambda: router.table.default, frozenset(settings.open_pages), time.time)
+def guard_of(settings: GatewaySettings, router: Router, slots: Slots) -> Guard:
+    """Who decides of a gateway's requests, as it was set."""
+    access = settings.access
+    ways = [KeysKnown(Path(access.key_file))] if access.requires_keys else []
+    limiter = Limiter(settings.clients, settings.every_model, settings.models, slots.buckets)
+    return Guard(ways, lambda: router.table.default, limiter, frozenset(access.open_pages))

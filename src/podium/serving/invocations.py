@@ -1,5 +1,6 @@
 """MLflow's way to a model: `/invocations`, and the same for one endpoint of several."""
 
+from collections.abc import Callable
 from functools import partial
 
 from podium.errors import UnsupportedContentType
@@ -14,7 +15,7 @@ def invocation_paths(scoring: Scoring) -> Paths:
     """Where MLflow's clients send what is to be scored."""
 
     def find(head: Head, endpoint: str | None = None) -> Taker:
-        start = scoring.start_json if is_plain_json(head) else scoring.start
+        start = taker_of(scoring, head)
         return start if endpoint is None else partial(start, endpoint=endpoint)
 
     return {
@@ -22,6 +23,11 @@ def invocation_paths(scoring: Scoring) -> Paths:
         "/models/{name}/invocations": {"POST": find},
         "/endpoints/{name}/invocations": {"POST": find},
     }
+
+
+def taker_of(scoring: Scoring, head: Head) -> Callable[..., None]:
+    """Who takes a request with this head: decoded here where it says JSON and nothing else, or as it comes."""
+    return scoring.start_json if is_plain_json(head) else scoring.start
 
 
 def is_plain_json(head: Head) -> bool:

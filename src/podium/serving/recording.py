@@ -116,6 +116,7 @@ class Recorder:
                     None if label is None else label[1],
                     walk.attempts,
                     error,
+                    walk.principal or None,
                 )
             )
 
@@ -156,7 +157,7 @@ class Recorder:
                     Entry(
                         wall, walk.request_id, walk.client, "POST", walk.request.path, 200, walk.body_size, size,
                         duration_us / 1000, queue_ms, predict_ms, walk.rows, answers.batch_rows, label[0], label[1],
-                        walk.attempts,
+                        walk.attempts, None, walk.principal or None,
                     )
                 )  # fmt: skip
 
@@ -181,12 +182,34 @@ class Recorder:
         cells[BATCH_ROWS.sum] += rows
 
     def record_refused(
-        self, status: int, request_id: str, method: str, path: str, client: str, sent: int, error: str
+        self,
+        status: int,
+        request_id: str,
+        method: str,
+        path: str,
+        client: str,
+        sent: int,
+        error: str,
+        principal: str = "",
     ) -> None:
         """Count and write down a request that never became a scoring request: unreadable, no such path."""
         self._blocks[UNROUTED][_CODE_CELLS.get(status, _OTHER_CODE)] += 1
         if self.access is not None:
-            self.access.add(Entry(datetime.now(UTC), request_id, client, method, path, status, 0, sent, 0.0, error=error))
+            self.access.add(
+                Entry(
+                    datetime.now(UTC),
+                    request_id,
+                    client,
+                    method,
+                    path,
+                    status,
+                    0,
+                    sent,
+                    0.0,
+                    error=error,
+                    principal=principal or None,
+                )
+            )
 
     def count_rejected(self, series: int, reason: str) -> None:
         self._block(series)[REJECTED.cell(reason)] += 1

@@ -14,31 +14,30 @@ answer in parts whose worker dies is ended as failed.
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from podium.domain.admission import admit
 from podium.domain.traffic import ANYWHERE
 from podium.errors import (
     DeadlineExceeded,
     NotFound,
     Overloaded,
-    PermissionDenied,
     PodiumError,
     Unavailable,
     WorkerCrashed,
 )
 from podium.protocols.mlflow.problems import problem
+from podium.serving.entrance import Entrance
+from podium.serving.lines import Lines
 from podium.serving.parts import Parts
 from podium.serving.recording import CLIENT_LEFT, Recorder
 from podium.serving.replica import Replica
 from podium.serving.request_ids import RequestIds
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
-from podium.serving.waiting import WaitingLine
+from podium.serving.waking import Waking
 from podium.serving.walk import Walk
-from podium.serving.ways import VERSION, way_of, way_to
+from podium.serving.ways import way_of
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
 from podium.web.handling import Exchange, PartsTaker
@@ -56,6 +55,7 @@ class Scoring:
         router: Tables and replicas.
         recorder: Counts and logs.
         on_lost: Told when a replica's socket broke; `on_released` when a dropped one has nothing outstanding.
+        waking: Asks that endpoints wake which sleep; None where nobody could.
     """
 
     def __init__(
@@ -66,21 +66,22 @@ class Scoring:
         recorder: Recorder,
         on_lost: Callable[[Replica, str], None],
         on_released: Callable[[int], None],
+        waking: Waking | None = None,
     ) -> None:
         self._loop = loop
         self._settings = settings
         self._timeout_s = settings.timeout_s
-        self._bounds = settings.in_flight
         self._router = router
         self._recorder = recorder
         self._on_lost = on_lost
         self._on_released = on_released
-        self._open: dict[Walk, None] = {}  # oldest first, hence soonest deadline first
-        self._open_bytes = 0
-        self._parts = Parts(self._open, settings.timeout_s)
-        self._lines: dict[str | None, WaitingLine[Walk]] = {}  # one for each endpoint: nobody waits for another's
+        # Oldest first, hence soonest deadline first, but for those with a deadline of their own, which have timers.
+        self._open: dict[Walk, None] = {}
+        self._parts = Parts(self._open, settings.timeout_s, loop, self._expire)
+        self._lines = Lines(router, settings.pending, settings.pending_s, waking, self._refuse)
         self._is_last_crew = False
         self.ids = RequestIds()
+        self._entrance = Entrance(settings, router, recorder, self.ids)
 
     @property
     def in_flight(self) -> int:
@@ -96,30 +97,20 @@ class Scoring:
 
         `taker` is the exchange again, where the answer may come in parts.
         """
-        walk = Walk(request, exchange, self.ids.of(request), self._timeout_s, endpoint)
+        walk, error = self._entrance.admit(request, exchange, endpoint)
         walk.taker = taker
-        size = len(request.body)
-        refusal = admit(len(self._open), self._open_bytes, size, self._bounds)
         self._open[walk] = None
-        self._open_bytes += size
         exchange.on_leave = partial(self.abandon, walk)
-        if refusal is not None:
-            self._recorder.count_rejected(UNROUTED, "gateway_full")
-            self._fail(walk, Overloaded(f"The server is full: {refusal.value}. Try again.", _RETRY_AFTER_S))
+        if error is not None:
+            self._fail(walk, error)
             return
-        named = request.head.headers.get(VERSION)
-        if named is not None:
-            table = self._router.table
-            try:
-                walk.way = way_to(named.decode("latin-1"), table, endpoint or table.default)
-            except (NotFound, PermissionDenied) as error:
-                self._fail(walk, error)
-                return
+        if exchange.terms.timeout_s is not None:
+            walk.timer = self._loop.call_at(self._loop.time() + walk.deadline - walk.started, self._expire, walk)
         self._route(walk)
 
     def start_json(self, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
         """As `start`, for a request whose head says JSON and brings no id: decoded here if it fits the model's plan."""
-        router = self._router
+        router, entrance, terms = self._router, self._entrance, exchange.terms
         table = router.table
         name = table.default if endpoint is None else endpoint
         rules = table.rules.get(name)
@@ -127,18 +118,16 @@ class Scoring:
         way = ANYWHERE if rules is None else way_of(rules, name, request, identity)
         replica = router.choose(name, way)
         size = len(request.body)
-        if (
-            replica is None
-            or replica.reader is None
-            or size > replica.reader.most_bytes
-            or admit(len(self._open), self._open_bytes, size, self._bounds) is not None
-            or (packed := replica.reader.read(request.body)) is None
-        ):
+        if replica is None or replica.reader is None or size > replica.reader.most_bytes:
+            self.start(request, exchange, endpoint)
+            return
+        held, key = entrance.counted(name, terms.principal)
+        if not entrance.is_plain(name, terms, held, key, size) or (packed := replica.reader.read(request.body)) is None:
             self.start(request, exchange, endpoint)
             return
         walk = Walk(request, exchange, identity, self._timeout_s, endpoint)
+        entrance.enter(walk, held, key)
         self._open[walk] = None
-        self._open_bytes += size
         exchange.on_leave = partial(self.abandon, walk)
         walk.rows = packed.rows
         walk.replica = walk.last = replica
@@ -208,14 +197,21 @@ class Scoring:
 
     def serve_waiting(self) -> None:
         """Send those who wait for a replica, if there is one now: after each new table and each new replica."""
-        for line in self._lines.values():
-            if len(line):
-                line.serve(self._send)
+        self._lines.serve(self._send)
+
+    def look_after_waiting(self) -> None:
+        """There is a new table: whom it gives no hope is refused at once."""
+        for walk in self._lines.hopeless():
+            self._route(walk)
+
+    def _refuse(self, walk: Walk, error: PodiumError) -> None:
+        self._recorder.count_rejected(UNROUTED, "not_ready")
+        self._fail(walk, error)
 
     def expect_no_replica(self) -> None:
         """No replica will be added any more: who finds none is refused, now and from now on."""
         self._is_last_crew = True
-        for walk in self._expired(float("inf")):
+        for walk in self._lines.expired(float("inf")):
             self._route(walk)
 
     # ── from the clock
@@ -228,18 +224,18 @@ class Scoring:
                 break
             expired.append(walk)
         for walk in expired:
-            self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "deadline")
-            self._fail(walk, DeadlineExceeded(f"No answer within {self._timeout_s:g} s."))
-        for walk in self._expired(now):
-            self._recorder.count_rejected(UNROUTED, "not_ready")
-            self._fail(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
+            self._expire(walk)
+        self._entrance.sweep()
+        for walk in self._lines.expired(now):
+            self._refuse(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
         self._recorder.set_in_flight(
             (replica.series, len(replica.outstanding), sum(w.body_size for w in replica.outstanding.values()))
             for replica in self._router.replicas.values()
         )
 
-    def _expired(self, now: float) -> list[Walk]:
-        return [walk for line in self._lines.values() for walk in line.expired(now)]
+    def _expire(self, walk: Walk) -> None:
+        self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "deadline")
+        self._fail(walk, DeadlineExceeded(f"No answer within {walk.deadline - walk.started:g} s."))
 
     def fail_all(self, error: PodiumError) -> None:
         """Answer whoever still waits: the gateway ends."""
@@ -255,29 +251,24 @@ class Scoring:
         table = self._router.table
         endpoint = walk.endpoint or table.default
         if endpoint not in table.endpoints and table.epoch:
-            known = ", ".join(table.endpoints)
-            self._fail(walk, NotFound(f"No model is served here as {endpoint}. These are: {known}."))
+            self._fail(walk, NotFound(f"No model is served here as {endpoint}. {table.listed}"))
             return
         if walk.way.is_bound:
+            self._lines.wake(endpoint)
             self._fail_bound(walk, endpoint)
             return
         if endpoint in table.hopeless:
-            self._recorder.count_rejected(UNROUTED, "not_ready")
-            self._fail(walk, Unavailable("The model did not load; the server's status says why.", _RETRY_AFTER_S))
+            self._refuse(walk, Unavailable("The model did not load; the server's status says why.", _RETRY_AFTER_S))
             return
         if self._router.is_any_full(endpoint):
             self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "queue_full")
             self._fail(walk, Overloaded("The queues of all replicas of the model are full. Try again.", _RETRY_AFTER_S))
             return
         if self._is_last_crew:
-            self._recorder.count_rejected(UNROUTED, "not_ready")
-            self._fail(walk, Unavailable("The server is shutting down.", _RETRY_AFTER_S))
+            self._refuse(walk, Unavailable("The server is shutting down.", _RETRY_AFTER_S))
             return
         walk.avoid = ()
-        line = self._lines.get(walk.endpoint)
-        if line is None:
-            line = self._lines[walk.endpoint] = WaitingLine(self._settings.pending)
-        refusal = line.join(walk, time.monotonic() + self._settings.pending_s)
+        refusal = self._lines.join(walk)
         if refusal is not None:
             self._recorder.count_rejected(UNROUTED, "waiting_full")
             self._fail(walk, Unavailable(f"No replica of the model is ready, and {refusal.value}.", _RETRY_AFTER_S))
@@ -328,7 +319,7 @@ class Scoring:
             self._release_dropped(replica)
 
     def _on_answers(self, replica: Replica, walks: Sequence[Walk | None], answers: frames.Answers) -> None:
-        opened = self._open
+        opened, leave = self._open, self._entrance.leave
         answered: list[tuple[Walk, int]] = []
         lines = replica.headers
         for walk, body in zip(walks, answers.bodies, strict=True):
@@ -336,7 +327,7 @@ class Scoring:
                 continue
             walk.replica = None
             del opened[walk]
-            self._open_bytes -= walk.body_size
+            leave(walk)
             exchange, size, name = walk.exchange, len(body), walk.request_id.encode("latin-1")
             answered.append((walk, size))
             if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, body)):
@@ -372,9 +363,8 @@ class Scoring:
         if walk not in self._open:
             return False
         del self._open[walk]
-        self._open_bytes -= walk.body_size
-        if walk.endpoint in self._lines:
-            self._lines[walk.endpoint].leave(walk)
+        self._entrance.leave(walk)
+        self._lines.leave(walk)
         replica, walk.replica = walk.replica, None
         if replica is not None:
             replica.cancel(walk.identity)

@@ -51,11 +51,12 @@ class Standing:
         return Response(200 if self.takes_traffic else 503, b"\n")
 
     def readiness_of(self, endpoint: str) -> Response:
-        """Whether one endpoint answers; 404 for what is none."""
+        """Whether one endpoint answers, if need be once it is awake; 404 for what is none."""
         table = self._router.table
         if endpoint not in table.endpoints:
-            return detail(404, f"No model is served here as {endpoint}. These are: {', '.join(table.endpoints)}.")
-        return Response(200 if table.endpoints[endpoint] and not self.is_draining else 503, b"\n")
+            return detail(404, f"No model is served here as {endpoint}. {table.listed}")
+        answers = table.endpoints[endpoint] or endpoint in table.asleep
+        return Response(200 if answers and not self.is_draining else 503, b"\n")
 
     def names(self) -> list[str]:
         """The endpoints that are published."""

@@ -1,9 +1,11 @@
 """One scoring request on its way through a gateway."""
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
 from podium.domain.traffic import ANYWHERE
+from podium.serving.shares import NOT_HELD, Held
 from podium.transport import frames
 from podium.web.handling import Exchange, PartsTaker
 from podium.web.messages import Request
@@ -18,11 +20,14 @@ class Walk:
     Attributes:
         started, deadline: Seconds, monotonic: the clock of a frame's deadline.
         endpoint: Public name of the one it is for; None for the table's default.
+        client, principal: Who asks: the address, and as whom they are known; empty where nobody was asked.
         replica, identity: Where it is outstanding; None while it waits.
         last: The replica it was sent to last: what an error is counted for.
         rows: Estimated; what it counts for on its replica.
         attempts: How often it was sent.
         avoid: Ids of replicas that were too full for it.
+        held, key: Where it is counted, of its model and of its key; as in `serving.shares`.
+        timer: Ends it, where its client waits for less than the server allows.
         is_solo: It was in a batch that a worker died of: never merged again, and not sent a third time.
         taker: The exchange, where it takes the answer in parts.
         parts, sent: How many there were, and their bytes.
@@ -31,8 +36,9 @@ class Walk:
     """
 
     __slots__ = (
-        "attempts", "avoid", "client", "deadline", "endpoint", "exchange", "identity", "is_solo", "last", "parts",
-        "replica", "request", "request_id", "rows", "sent", "started", "taken", "taker", "way",
+        "attempts", "avoid", "client", "deadline", "endpoint", "exchange", "held", "identity", "is_solo", "key", "last",
+        "parts", "principal", "replica", "request", "request_id", "rows", "sent", "started", "taken", "taker", "timer",
+        "way",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +48,7 @@ class Walk:
         self.exchange = exchange
         self.request_id = request_id
         self.client = exchange.client
+        self.principal = exchange.terms.principal
         self.endpoint = endpoint
         self.started = time.monotonic()
         self.deadline = self.started + timeout_s
@@ -55,6 +62,9 @@ class Walk:
         self.taker: PartsTaker | None = None
         self.parts = self.sent = self.taken = 0
         self.way = ANYWHERE
+        self.held = NOT_HELD
+        self.key: Held | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
     @property
     def body_size(self) -> int:

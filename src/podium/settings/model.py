@@ -13,6 +13,7 @@ from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, Envir
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
 RUNTIMES = ("auto", "exact", "onnx", "original")
+RESIDENT = ("auto", "always", "demand")
 ISOLATIONS = ("none", "user", "sandbox")
 
 # Said under [serve], by a variable or a flag it is meant for every model; under [models.NAME] for that one.
@@ -25,6 +26,8 @@ class ModelSettings:
 
     Args:
         replicas: Worker processes for the version that serves.
+        resident: Whether its workers run before anybody asks, and stay: `always`, `demand`, or `auto`.
+        sleep_after_s: Without a request for so long it sleeps, and wakes for the next; None: never.
         batching: A `domain.batching.BatchingMode`.
         max_batch_rows, gather_percent, max_queue_rows: As in `transport.messages.Load`.
         is_row_independent: Whoever serves the model declares that each row is answered by itself.
@@ -44,6 +47,16 @@ class ModelSettings:
     """
 
     replicas: int = _model(1, "workers", Kind.COUNT, "Replicas of the model.", letter="w", parameter="replicas")
+    resident: str = _model(
+        "auto",
+        "resident",
+        Kind.WORD,
+        "In memory always, or on demand: from its first request on; auto: on demand where memory or models are bounded.",
+        choices=RESIDENT,
+    )
+    sleep_after_s: float | None = _model(
+        None, "sleep_after", Kind.SECONDS, "Seconds without a request after which its workers end.", default_text="none"
+    )
     batching: str = _model("auto", "batching", Kind.WORD, "Merge requests.", choices=BATCHING)
     max_batch_rows: int = _model(256, "max_batch_rows", Kind.COUNT, "Largest batch.")
     gather_percent: int = _model(

@@ -1,25 +1,27 @@
 """What lies between reading HTTP and answering it: who reads hands over each request with the way back for its answer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from podium.domain.access import Peer
 from podium.web.messages import Fault, Request, Response
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True, gc=False):
     """On what terms one request is served; found out before it is taken.
 
     Args:
         principal: Who asks, as in `domain.access.Principal`; empty where nobody was asked.
+        endpoint: The one model that it was let in for; empty for none, None for any.
         timeout_s: The client waits no longer than this; None for as long as the server allows.
         is_low: It gives way to others when a bound is near.
         lines: Header lines that go with the answer, whatever it is.
     """
 
     principal: str = ""
+    endpoint: str | None = None
     timeout_s: float | None = None
     is_low: bool = False
     lines: bytes = b""

@@ -1,10 +1,10 @@
 """Who may call what: the gateway's guard, asked with a call's metadata as headers."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from grpc.aio import ServicerContext
+from msgspec.structs import replace
 
 from podium.domain.access import Need, Peer
 from podium.protocols.mlflow.problems import problem
