@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from podium.domain.traffic import ANYWHERE
 from podium.serving.shares import NOT_HELD, Held
@@ -11,7 +11,24 @@ from podium.web.handling import Exchange, PartsTaker
 from podium.web.messages import Request
 
 if TYPE_CHECKING:
+    from podium.protocols.mlflow.fast_packing import Packed
     from podium.serving.replica import Replica
+
+
+class Detour(Protocol):
+    """How a request of another protocol takes MLflow's quickest way: read as records, answered by MLflow's text."""
+
+    def read(self, replica: "Replica") -> "Packed | None":
+        """The request as records of the replica's plan; None where it has to go the long way."""
+
+    def start(self) -> None:
+        """Take the long way, from the start."""
+
+    def request(self) -> Request:
+        """The request as the long way has it, for when the quick one did not get there."""
+
+    def made_of(self, version: str, body: bytes, rows: int) -> bytes:
+        """The client's answer out of MLflow's; empty where it cannot be made, and the long way is to be taken."""
 
 
 class Walk:
@@ -32,13 +49,14 @@ class Walk:
         taker: The exchange, where it takes the answer in parts.
         parts, sent: How many there were, and their bytes.
         taken: How many the client took that the worker was not told of.
+        detour: Of a request of another protocol that goes as records; None for all others.
         way: Which version it wants; decided when it was taken.
     """
 
     __slots__ = (
-        "attempts", "avoid", "client", "deadline", "endpoint", "exchange", "held", "identity", "is_solo", "key", "last",
-        "parts", "principal", "replica", "request", "request_id", "rows", "sent", "started", "taken", "taker", "timer",
-        "way",
+        "attempts", "avoid", "client", "deadline", "detour", "endpoint", "exchange", "held", "identity", "is_solo", "key",
+        "last", "parts", "principal", "replica", "request", "request_id", "rows", "sent", "started", "taken", "taker",
+        "timer", "way",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +80,7 @@ class Walk:
         self.taker: PartsTaker | None = None
         self.parts = self.sent = self.taken = 0
         self.way = ANYWHERE
+        self.detour: Detour | None = None
         self.held = NOT_HELD
         self.key: Held | None = None
         self.timer: asyncio.TimerHandle | None = None
