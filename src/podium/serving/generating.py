@@ -12,7 +12,7 @@ from podium.protocols.open_inference.requests import HEADER, Asked, read_json
 from podium.protocols.open_inference.responses import write
 from podium.protocols.tensors import decode_tensors
 from podium.serving.events import Events, object_of
-from podium.serving.open_inference import version_in
+from podium.serving.open_inference_infer import version_in
 from podium.serving.pages import Finder, Pages, Paths, Taker
 from podium.serving.scoring import Scoring
 from podium.serving.standing import Standing

@@ -302,7 +302,7 @@ class Scoring:
         walk.attempts += 1
         if walk.attempts > 1:
             self._recorder.count_retry(replica.series)
-        replica.write(walk.as_frame())
+        replica.write(walk.as_frame(request))
         return True
 
     def _on_reply(self, replica: Replica, walk: Walk | None, reply: frames.Reply) -> None:

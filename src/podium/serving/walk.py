@@ -89,9 +89,8 @@ class Walk:
     def body_size(self) -> int:
         return len(self.request.body)
 
-    def as_frame(self) -> bytes:
-        """The request as a worker gets it."""
-        request = self.request
+    def as_frame(self, request: Request) -> bytes:
+        """The request as a worker gets it; its own, or what its detour makes of it."""
         return frames.encode_request(
             frames.Request(
                 id=self.identity,

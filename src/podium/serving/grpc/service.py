@@ -22,7 +22,7 @@ from podium.serving.grpc.calls import Call, Heads, Refused, address_of, code_of,
 from podium.serving.grpc.keeping import NEEDS, Keeper
 from podium.serving.grpc.messages import METHODS, SERVICE, STREAMED, Messages
 from podium.serving.grpc.tensors import Asked, read_request, write_response
-from podium.serving.open_inference import version_in
+from podium.serving.open_inference_infer import version_in
 from podium.serving.recording import Recorder
 from podium.serving.scoring import Scoring
 from podium.serving.standing import Standing
