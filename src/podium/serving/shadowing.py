@@ -49,7 +49,7 @@ class Copy(Walk):
         self.endpoint = walk.endpoint
         self.rows = walk.rows
         self.is_solo = False
-        self.detour = None
+        self.detour = self.taker = None
         self.identity = 0
         self.replica: Replica | None = None
         self.packed = walk.packed
