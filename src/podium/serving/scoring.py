@@ -34,7 +34,7 @@ from podium.serving.request_ids import RequestIds
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
 from podium.serving.waking import Waking
-from podium.serving.walk import Walk
+from podium.serving.walk import Detour, Walk
 from podium.serving.ways import way_of
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
@@ -99,7 +99,9 @@ class Scoring:
             walk.timer = self._loop.call_at(self._loop.time() + walk.deadline - walk.started, self._expire, walk)
         self._route(walk)
 
-    def start_json(self, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
+    def start_json(
+        self, request: Request, exchange: Exchange, endpoint: str | None = None, detour: Detour | None = None
+    ) -> None:
         """As `start`, for a request whose head says JSON and brings no id: decoded here if it fits the model's plan."""
         router, entrance, terms = self._router, self._entrance, exchange.terms
         table = router.table
@@ -110,11 +112,14 @@ class Scoring:
         replica = router.choose(name, way)
         size = len(request.body)
         if replica is None or replica.reader is None or size > replica.reader.most_bytes:
-            self.start(request, exchange, endpoint)
+            self.start(request, exchange, endpoint) if detour is None else detour.start()
             return
         held, key = entrance.counted(name, terms.principal)
-        if not entrance.is_plain(name, terms, held, key, size) or (packed := replica.reader.read(request.body)) is None:
-            self.start(request, exchange, endpoint)
+        if (
+            not entrance.is_plain(name, terms, held, key, size)
+            or (packed := replica.reader.read(request.body) if detour is None else detour.read(replica)) is None
+        ):
+            self.start(request, exchange, endpoint) if detour is None else detour.start()
             return
         walk = Walk(request, exchange, identity, self._timeout_s, endpoint)
         entrance.enter(walk, held, key)
@@ -123,7 +128,7 @@ class Scoring:
         walk.rows = packed.rows
         walk.replica = walk.last = replica
         walk.attempts = 1
-        walk.way = way
+        walk.way, walk.detour = way, detour
         replica.gather(walk, packed)
 
     def abandon(self, walk: Walk) -> None:
@@ -277,7 +282,7 @@ class Scoring:
         replica = router.choose(endpoint, walk.way, walk.avoid)
         if replica is None:
             return False
-        request = walk.request
+        request = walk.request if walk.detour is None else walk.detour.request()
         walk.rows = router.estimate_rows(replica, len(request.body))
         walk.replica = walk.last = replica
         walk.identity = replica.reserve(walk)
@@ -324,12 +329,16 @@ class Scoring:
             if walk is None or walk not in opened:
                 continue
             walk.replica = None
+            made = body if walk.detour is None else walk.detour.made_of(replica.version, body, walk.rows)
+            if not made:
+                self._route(walk)
+                continue
             del opened[walk]
             leave(walk)
-            exchange, size, name = walk.exchange, len(body), walk.request_id.encode("latin-1")
+            exchange, size, name = walk.exchange, len(made), walk.request_id.encode("latin-1")
             answered.append((walk, size))
-            if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, body)):
-                exchange.answer(Response(200, body, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
+            if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, made)):
+                exchange.answer(Response(200, made, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
         if replica.is_compared:
             self._recorder.record_predictions(replica.series, "application/json", answers.bodies, walks)
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)

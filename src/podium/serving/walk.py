@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from podium.domain.traffic import ANYWHERE
 from podium.serving.shares import NOT_HELD, Held
@@ -10,7 +10,24 @@ from podium.web.handling import Exchange
 from podium.web.messages import Request
 
 if TYPE_CHECKING:
+    from podium.protocols.mlflow.fast_packing import Packed
     from podium.serving.replica import Replica
+
+
+class Detour(Protocol):
+    """How a request of another protocol takes MLflow's quickest way: read as records, answered by MLflow's text."""
+
+    def read(self, replica: "Replica") -> "Packed | None":
+        """The request as records of the replica's plan; None where it has to go the long way."""
+
+    def start(self) -> None:
+        """Take the long way, from the start."""
+
+    def request(self) -> Request:
+        """The request as the long way has it, for when the quick one did not get there."""
+
+    def made_of(self, version: str, body: bytes, rows: int) -> bytes:
+        """The client's answer out of MLflow's; empty where it cannot be made, and the long way is to be taken."""
 
 
 class Walk:
@@ -28,12 +45,13 @@ class Walk:
         held, key: Where it is counted, of its model and of its key; as in `serving.shares`.
         timer: Ends it, where its client waits for less than the server allows.
         is_solo: It was in a batch that a worker died of: never merged again, and not sent a third time.
+        detour: Of a request of another protocol that goes as records; None for all others.
         way: Which version it wants; decided when it was taken.
     """
 
     __slots__ = (
-        "attempts", "avoid", "client", "deadline", "endpoint", "exchange", "held", "identity", "is_solo", "key", "last",
-        "principal", "replica", "request", "request_id", "rows", "started", "timer", "way",
+        "attempts", "avoid", "client", "deadline", "detour", "endpoint", "exchange", "held", "identity", "is_solo", "key",
+        "last", "principal", "replica", "request", "request_id", "rows", "started", "timer", "way",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +73,7 @@ class Walk:
         self.avoid: tuple[int, ...] = ()
         self.is_solo = False
         self.way = ANYWHERE
+        self.detour: Detour | None = None
         self.held = NOT_HELD
         self.key: Held | None = None
         self.timer: asyncio.TimerHandle | None = None
