@@ -144,7 +144,7 @@ SERIES_METRICS = _laid_out(
 GAUGES = tuple(metric for metric in SERIES_METRICS if metric.kind is Kind.GAUGE)
 # Counted while versions are compared, for whoever judges them; too fine to be shown.
 LATENCY = Metric(
-    "podium_compared_duration_seconds",
+    "compared_latency",
     Kind.HISTOGRAM,
     "From a request's last byte to its answer.",
     bounds=LATENCY_BOUNDS_US,
