@@ -1,4 +1,4 @@
-"""The ways by which somebody is known: API keys for now."""
+"""The ways by which somebody is known: API keys, and certificates of clients."""
 
 import logging
 import os
@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from podium.access.keys import KeyFile, KeyRing
-from podium.domain.access import Peer, Principal
+from podium.domain.access import READ, SCORE_ALL, Peer, Principal
 from podium.errors import Misconfigured, PodiumError, Unauthenticated, Unavailable
 
 _log = logging.getLogger("podium.gateway")
 _BEARER = b"bearer "
+_EVERYBODY = frozenset({SCORE_ALL, READ})
 _UNKNOWN = "The key or token is not known here, was revoked or has expired."
 
 
@@ -84,3 +85,29 @@ class KeysKnown:
         except OSError as error:
             return (-2, error.errno or 0)
         return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode, found.st_uid
+
+
+class CertificatesKnown:
+    """Clients by their verified certificates.
+
+    Args:
+        scopes: What each may do, by its name; None lets all of them score and read.
+    """
+
+    challenge = None
+    version = 0
+
+    def __init__(self, scopes: Mapping[str, frozenset[str]] | None) -> None:
+        self._scopes = scopes
+
+    def sweep(self, now: float) -> None:
+        """Who is who was settled when the connection began."""
+
+    def identify(self, headers: Mapping[bytes, bytes], peer: Peer, now: float) -> Principal | PodiumError | None:  # noqa: ARG002
+        if not peer.names:
+            return None
+        if self._scopes is None:
+            return Principal(f"cert:{peer.names[0]}", _EVERYBODY)
+        known = [name for name in peer.names if name in self._scopes]
+        scopes = frozenset[str]().union(*(self._scopes[name] for name in known))
+        return Principal(f"cert:{(known or peer.names)[0]}", scopes)

@@ -174,3 +174,9 @@ def encode(response: Response, date: bytes, is_head: bool, connection: bytes = b
         connection,
     )
     return head if is_head or response.status in _BODILESS else head + response.body
+
+
+def with_lines(data: bytes, lines: bytes) -> bytes:
+    """A whole answer with more header lines, behind its first one."""
+    end = data.find(b"\r\n") + 2
+    return b"%s%s%s" % (data[:end], lines, data[end:]) if lines else data

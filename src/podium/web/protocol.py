@@ -14,11 +14,11 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
-from podium.domain.access import Peer
+from podium.domain.access import Peer, names_of
 from podium.web.handling import NO_TERMS, Handler, Terms
 from podium.web.heads import KnownHeads
 from podium.web.limits import Limits
-from podium.web.messages import CONTINUE, Fault, Request, Response, encode, server_is_full
+from podium.web.messages import CONTINUE, Fault, Request, Response, encode, server_is_full, with_lines
 from podium.web.reading import Phase, RequestReader
 from podium.web.unpacking import Unpacking, is_packed
 
@@ -141,7 +141,8 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self.client = peer[0] if isinstance(peer, tuple) else ""
-        self.peer = Peer(self.client)
+        certificate = transport.get_extra_info("peercert")
+        self.peer = Peer(self.client, names_of(certificate), transport.get_extra_info("sslcontext") is not None)
         shared = self._shared
         shared.open.add(self)
         self.expires_at = shared.loop.time() + shared.limits.idle_s
@@ -232,7 +233,7 @@ class Connection(asyncio.Protocol):
         self.on_leave = None
         self.expires_at = shared.idle_ends
         if self.terms is not NO_TERMS:
-            data = _with_lines(data, self.terms.lines)
+            data = with_lines(data, self.terms.lines)
             self.terms = NO_TERMS
         self._transport.write(data)
         reader = self._reader
@@ -392,9 +393,3 @@ class Connection(asyncio.Protocol):
             transport.write_eof()
         else:
             transport.close()
-
-
-def _with_lines(data: bytes, lines: bytes) -> bytes:
-    """A whole answer with more header lines, behind its first one."""
-    end = data.find(b"\r\n") + 2
-    return b"%s%s%s" % (data[:end], lines, data[end:]) if lines else data
