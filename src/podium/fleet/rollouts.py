@@ -1,28 +1,26 @@
 """One endpoint's part in rollouts: what the registry says becomes what is wanted, what is seen becomes marks in it."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from podium.domain.canary import Board, Course, Entry, Mark, MarkKind, Phase, State, course, ending, ordered
+from podium.domain.canary import Course, Entry, MarkKind, Phase, State, course, ending, ordered
 from podium.domain.evidence import Evidence
 from podium.domain.judging import Opinion, Stratum, Verdict, judge
-from podium.domain.references import AliasRef, ModelRef, StageRef
+from podium.domain.references import ModelRef
 from podium.domain.rollout import Candidate, Journal
 from podium.domain.traffic import Target
-from podium.errors import PodiumError
 from podium.fleet.events import Event
+from podium.fleet.marks import Marks, Run
 from podium.fleet.sources import Observer, Wish
+from podium.fleet.witness import Witness
 from podium.registry.clock import ticks
 from podium.registry.resolve import Resolved
 from podium.registry.rollout_edits import Note
 
 _JUDGE_S = 1.0
 _STOPPED_S = 2.0
-_LONGEST_PAUSE_S = 30.0
-_UNSEEN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,64 +57,6 @@ class Standing:
         return found.weight if found is not None and self.is_acknowledged else None
 
 
-@dataclass(slots=True)
-class _Writing:
-    """A mark that is to be in the registry, until it is seen there."""
-
-    note: Note
-    at: float
-    task: asyncio.Task[None] | None = None
-    again_at: float = 0.0
-    failures: int = 0
-
-
-class Witness:
-    """What was seen of a rollout's two versions here, by steps: strata in which their shares stood still."""
-
-    def __init__(self) -> None:
-        self._key: tuple[str, str, str] | None = None
-        self._weight: int | None = None
-        self._strata: list[tuple[int, Stratum]] = []
-        self._before = Stratum(Evidence(), Evidence())
-
-    def see(self, rollout_id: str, versions: tuple[str, str], weight: int | None, now: Stratum) -> list[Stratum]:
-        """The strata so far.
-
-        Args:
-            rollout_id: Of which rollout; another one begins anew.
-            versions: The stable one and the candidate.
-            weight: The candidate's share here; what comes in while it has none counts for nothing.
-            now: All that was ever counted of both.
-        """
-        key = (rollout_id, *versions)
-        if key != self._key:
-            # With all the traffic at once nothing is beside it: what the stable version did before must do.
-            self._key, self._weight, self._strata = key, weight, []
-            self._before = Stratum(Evidence() if weight == 100 else now.stable, now.candidate)
-        elif weight != self._weight:
-            self._close(now)
-            self._weight = weight
-        strata = list(self._strata) if not self._weight else _joined(self._strata, self._weight, self._since(now))
-        return [stratum for _, stratum in strata]
-
-    def _close(self, now: Stratum) -> None:
-        if self._weight:
-            self._strata = _joined(self._strata, self._weight, self._since(now))
-        self._before = now
-
-    def _since(self, now: Stratum) -> Stratum:
-        return Stratum(now.stable - self._before.stable, now.candidate - self._before.candidate)
-
-
-def _joined(strata: list[tuple[int, Stratum]], weight: int, stratum: Stratum) -> list[tuple[int, Stratum]]:
-    """With another stratum; one of the same share goes on."""
-    if strata and strata[-1][0] == weight:
-        last = strata[-1][1]
-        stratum = Stratum(last.stable + stratum.stable, last.candidate + stratum.candidate)
-        strata = strata[:-1]
-    return [*strata, (weight, stratum)]
-
-
 class Desk:
     """Turns what is said of rollouts into guidance, and what is seen into marks. Event loop's thread only.
 
@@ -126,6 +66,7 @@ class Desk:
         evidence: What is known of a version here, by its label.
         tell: Called with events.
         ring: Called when something else is to be done.
+        run: Makes a task that somebody owns.
         clock: Seconds that never jump.
     """
 
@@ -136,6 +77,7 @@ class Desk:
         evidence: Callable[[str], Evidence],
         tell: Callable[[Event], None],
         ring: Callable[[], None],
+        run: Run,
         clock: Callable[[], float] = ticks,
     ) -> None:
         self._reference = reference
@@ -153,9 +95,7 @@ class Desk:
         self._verdict = Verdict(Opinion.UNKNOWN)
         self._witness = Witness()
         self._seen = (Evidence(), Evidence())
-        self._writing: dict[tuple[str, MarkKind], _Writing] = {}
-        self._written: dict[tuple[str, MarkKind], float] = {}
-        self._problem: str | None = None
+        self._marks = Marks(reference, source, tell, ring, run, clock)
         self._told: tuple[object, ...] | None = None
         self._course: Course | None = None
         self._guidance = Guidance(None)
@@ -179,7 +119,7 @@ class Desk:
             self._course = None
             self._guidance = Guidance(wish.resolved)
             return self._guidance
-        self._course = course(self._board(tidings.board), tidings.follows, followed, now)
+        self._course = course(self._marks.counted(tidings.board), tidings.follows, followed, now)
         serving = self._found(self._course.version)
         if serving is None and self._course.version is not None:
             # What should serve cannot be had yet: what did, does.
@@ -195,7 +135,8 @@ class Desk:
         """Judge, once a second, and see to the marks that are due."""
         now = self._clock()
         found = self._course
-        self._forget_written(now)
+        if self._wish.tidings is not None:
+            self._marks.seen(self._wish.tidings.board)
         if found is None or found.entry is None or found.phase is None or self._frozen is not None:
             return
         entry, phase = found.entry, found.phase
@@ -207,14 +148,13 @@ class Desk:
                 self._judge(entry, standing)
         self._tell_changes(entry, phase)
         if (note := self._due(found, entry, phase, standing)) is not None:
-            self._write(entry, note, now)
-        self._go_on_writing(now)
+            assert self._now is not None
+            self._marks.add(replace(note, rollout_id=entry.rollout.id), self._now)
+        self._marks.go_on(_number(self._wish.resolved))
 
     def close(self) -> None:
         """Write nothing more."""
-        for each in self._writing.values():
-            if each.task is not None:
-                each.task.cancel()
+        self._marks.close()
 
     def status(self) -> dict[str, Any] | None:
         """The last rollout of what is followed, as this server sees it; None where there never was one."""
@@ -240,7 +180,7 @@ class Desk:
                 "stable": _evidence_json(self._seen[0]),
                 "candidate": _evidence_json(self._seen[1]),
             },
-            "problem": self._problem or (self._wish.tidings.problem if self._wish.tidings else None),
+            "problem": self._marks.problem or (self._wish.tidings.problem if self._wish.tidings else None),
         }
 
     def pin(self) -> dict[str, Any] | None:
@@ -273,21 +213,6 @@ class Desk:
         if offset is not None:
             self._now = offset.now(now)
         return self._now
-
-    def _board(self, board: Board) -> Board:
-        """With the vetoes of our own that are not in the registry yet: they count here from the first moment."""
-        vetoes = {
-            key[0]: Mark(MarkKind.VETO, writing.at, "this server", writing.note.reason)
-            for key, writing in self._writing.items()
-            if key[1] is MarkKind.VETO
-        }
-        if not vetoes:
-            return board
-        entries = tuple(
-            replace(entry, marks=(*entry.marks, vetoes[entry.rollout.id])) if entry.rollout.id in vetoes else entry
-            for entry in board.entries
-        )
-        return replace(board, entries=entries)
 
     def _found(self, version: str | None) -> Resolved | None:
         wish = self._wish
@@ -335,55 +260,6 @@ class Desk:
             return Note(MarkKind.FINISH, reason=f"100 % for {rollout.interval_s:g} s without a veto")
         return None
 
-    def _write(self, entry: Entry, note: Note, now: float) -> None:
-        key = (entry.rollout.id, note.kind)
-        if key in self._writing or now - self._written.get(key, -_UNSEEN_S) < _UNSEEN_S:
-            return
-        assert self._now is not None
-        self._writing[key] = _Writing(replace(note, rollout_id=entry.rollout.id), self._now)
-        self._ring()
-
-    def _go_on_writing(self, now: float) -> None:
-        for key, each in list(self._writing.items()):
-            if each.task is None and now >= each.again_at:
-                each.task = asyncio.create_task(self._put(key, each), name=f"{key[1]} of rollout {key[0]}")
-
-    async def _put(self, key: tuple[str, MarkKind], each: _Writing) -> None:
-        """Write one mark, in a thread; what cannot be written now is tried again, ever less often."""
-        source, reference, followed = self._source, self._reference, _number(self._wish.resolved)
-        assert source is not None
-        assert isinstance(reference, StageRef | AliasRef)
-        try:
-            await asyncio.to_thread(source.note, reference, each.note, followed)
-        except PodiumError as error:
-            each.failures += 1
-            each.again_at = self._clock() + min(2.0 ** (each.failures - 1), _LONGEST_PAUSE_S)
-            each.task = None
-            if each.failures == 1:
-                text = f"the {key[1]} of the rollout cannot be written, and is tried again: {error.message}"
-                self._tell(Event("rollout", text, is_problem=True))
-            self._problem = error.message
-        else:
-            self._problem = None
-            self._written[key] = self._clock()
-            if key[1] is not MarkKind.VETO:
-                del self._writing[key]
-            else:
-                # It counts here until the registry is seen to have it, or another end.
-                each.again_at = float("inf")
-                each.task = None
-        self._ring()
-
-    def _forget_written(self, now: float) -> None:
-        """Let go of vetoes that the registry has, or that came too late there."""
-        board = self._wish.tidings.board if self._wish.tidings is not None else Board()
-        over = {entry.rollout.id for entry in board.entries if any(mark.kind in _LASTING for mark in entry.marks)}
-        known = {entry.rollout.id for entry in board.entries}
-        for key, each in list(self._writing.items()):
-            if each.task is None and (key[0] in over or key[0] not in known):
-                del self._writing[key]
-        self._written = {key: at for key, at in self._written.items() if now - at < _UNSEEN_S}
-
     def _tell_changes(self, entry: Entry, phase: Phase) -> None:
         """An event whenever people would want to know."""
         rollout = entry.rollout
@@ -405,9 +281,6 @@ class Desk:
         }[phase.state]
         said = f"{text}. {reason}" if reason and phase.state is not State.RUNNING else text
         self._tell(Event("rollout", said, rollout.candidate, is_problem=phase.state is State.REJECTED))
-
-
-_LASTING = {MarkKind.VETO, MarkKind.FINISH, MarkKind.UNDO, MarkKind.SUPERSEDE}
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
