@@ -100,7 +100,7 @@ class Marks:
     def go_on(self, followed: str | None) -> None:
         """Write what is to be written; `followed` is the version that the reference stands for."""
         now = self._clock()
-        for key, each in self._writing.items():
+        for each in self._writing.values():
             if each.task is None and not each.is_written and now >= each.again_at:
                 each.task = self._run(self._put(each, followed))
 
@@ -138,5 +138,5 @@ def _is_settled(entry: Entry, kind: MarkKind) -> bool:
     """Whether a mark is there, or another that makes it meaningless."""
     kinds = {mark.kind for mark in entry.marks}
     if kind is MarkKind.SUPERSEDE:
-        return bool(kinds & {MarkKind.SUPERSEDE, MarkKind.UNDO, MarkKind.VETO})
+        return kind in kinds
     return kind in kinds or ending(entry.marks) is not None
