@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from podium.domain.agreement import Agreement
+from podium.domain.evidence import LATENCY_BOUNDS_US
 from podium.protocols.mlflow.first_prediction import cell_of_answer
 from podium.serving.walk import Walk
 from podium.telemetry.access import AccessLog, Entry
@@ -21,6 +22,7 @@ from podium.telemetry.metrics import (
     IN_FLIGHT,
     IN_FLIGHT_BYTES,
     KINDS,
+    LATENCY,
     PREDICT,
     PREDICTIONS,
     QUEUE,
@@ -40,7 +42,7 @@ _CODE_CELLS = {int(code): REQUESTS.cell(code) for code in CODES if code.isdigit(
 _OK = REQUESTS.cell("200")
 _OTHER_CODE = REQUESTS.cell("other")
 _DURATION, _DURATION_SUM, _DURATION_BOUNDS = DURATION.offset, DURATION.sum, DURATION.bounds
-_PREDICTIONS, _SKETCHED = PREDICTIONS.offset, 8
+_PREDICTIONS, _SKETCHED, _LATENCY = PREDICTIONS.offset, 8, LATENCY.offset
 _QUEUE, _QUEUE_SUM, _ROWS, _RECEIVED, _SENT = QUEUE.offset, QUEUE.sum, ROWS.offset, RECEIVED.offset, SENT.offset
 _KINDS = {kind: ERRORS.cell(kind) for kind in KINDS}
 CLIENT_LEFT = 499
@@ -167,9 +169,14 @@ class Recorder:
                     )
                 )  # fmt: skip
 
-    def record_predictions(self, series: int, content_type: str, bodies: Sequence[bytes]) -> None:
-        """Count what was predicted: of many answers at once the first few, for a sketch needs no more."""
-        cells = self._block(series)
+    def record_predictions(
+        self, series: int, content_type: str, bodies: Sequence[bytes], walks: Sequence[Walk | None]
+    ) -> None:
+        """Count what was predicted, of many answers at once the first few, and finely how long each answer took."""
+        cells, now = self._block(series), time.monotonic()
+        for walk in walks:
+            if type(walk) is Walk:  # A copy for a shadow did not begin with a client's last byte.
+                cells[_LATENCY + bisect_left(LATENCY_BOUNDS_US, int((now - walk.started) * 1e6))] += 1
         for body in bodies[:_SKETCHED]:
             cell = cell_of_answer(body, content_type)
             if cell is not None:
