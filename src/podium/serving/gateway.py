@@ -23,6 +23,7 @@ from podium.errors import Unavailable
 from podium.serving.app import App
 from podium.serving.asking import Asking
 from podium.serving.control import Control
+from podium.serving.generating import generating_paths
 from podium.serving.invocations import invocation_paths
 from podium.serving.open_inference import open_inference_paths
 from podium.serving.open_inference_repository import repository_paths
@@ -102,6 +103,7 @@ class Gateway:
         paths = [
             invocation_paths(self._scoring),
             open_inference_paths(self._scoring, self.standing, pages),
+            generating_paths(self._scoring, self.standing, pages),
             v1_paths(self._scoring, self.standing, pages),
             repository_paths(self.asking, pages),
             sagemaker_paths(self._scoring, self._router, pages, self.asking, settings.max_body_bytes),
@@ -191,7 +193,7 @@ class Gateway:
         # Nobody else needs the library.
         from podium.serving.grpc.door import make_door  # noqa: PLC0415
 
-        parts = self._scoring, self._router, self.standing, self.asking, self._recorder, self.guard
+        parts = self._scoring, self.standing, self.asking, self._recorder, self.guard
         return make_door(self._settings, address, *parts)
 
     async def _close_door(self, door: "Door") -> None:

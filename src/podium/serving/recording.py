@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from podium.domain.evidence import LATENCY_BOUNDS_US
 from podium.protocols.mlflow.first_prediction import cell_of_answer
 from podium.serving.walk import Walk
 from podium.telemetry.access import AccessLog, Entry
@@ -17,6 +18,7 @@ from podium.telemetry.metrics import (
     IN_FLIGHT,
     IN_FLIGHT_BYTES,
     KINDS,
+    LATENCY,
     PREDICT,
     PREDICTIONS,
     QUEUE,
@@ -34,7 +36,7 @@ _CODE_CELLS = {int(code): REQUESTS.cell(code) for code in CODES if code.isdigit(
 _OK = REQUESTS.cell("200")
 _OTHER_CODE = REQUESTS.cell("other")
 _DURATION, _DURATION_SUM, _DURATION_BOUNDS = DURATION.offset, DURATION.sum, DURATION.bounds
-_PREDICTIONS, _SKETCHED = PREDICTIONS.offset, 8
+_PREDICTIONS, _SKETCHED, _LATENCY = PREDICTIONS.offset, 8, LATENCY.offset
 _QUEUE, _QUEUE_SUM, _ROWS, _RECEIVED, _SENT = QUEUE.offset, QUEUE.sum, ROWS.offset, RECEIVED.offset, SENT.offset
 _KINDS = {kind: ERRORS.cell(kind) for kind in KINDS}
 CLIENT_LEFT = 499
@@ -161,9 +163,14 @@ class Recorder:
                     )
                 )  # fmt: skip
 
-    def record_predictions(self, series: int, content_type: str, bodies: Sequence[bytes]) -> None:
-        """Count what was predicted: of many answers at once the first few, for a sketch needs no more."""
-        cells = self._block(series)
+    def record_predictions(
+        self, series: int, content_type: str, bodies: Sequence[bytes], walks: Sequence[Walk | None]
+    ) -> None:
+        """Count what was predicted, of many answers at once the first few, and finely how long each answer took."""
+        cells, now = self._block(series), time.monotonic()
+        for walk in walks:
+            if walk is not None:
+                cells[_LATENCY + bisect_left(LATENCY_BOUNDS_US, int((now - walk.started) * 1e6))] += 1
         for body in bodies[:_SKETCHED]:
             cell = cell_of_answer(body, content_type)
             if cell is not None:

@@ -19,6 +19,7 @@ from podium.serving.ways import ROUTE, route_token
 from podium.transport.board import BoardReader
 from podium.transport.frames import (
     ANSWERS,
+    CHUNK,
     REFUSED,
     REPLY,
     Answers,
@@ -26,6 +27,7 @@ from podium.transport.frames import (
     FrameReader,
     Reply,
     decode_answers,
+    decode_chunk,
     decode_reply,
     encode_cancel,
     encode_rows,
@@ -119,6 +121,7 @@ class Replica:
         on_reply: "Callable[[Replica, Walk | None, Reply], None]",
         on_answers: "Callable[[Replica, list[Walk | None], Answers], None]",
         on_refused: "Callable[[Replica, Walk, int], None]",
+        on_chunk: "Callable[[Replica, Walk, str, bytes], None]",
         on_lost: "Callable[[Replica, str], None]",
     ) -> None:
         """Read from now on.
@@ -127,7 +130,7 @@ class Replica:
         socket broke; it closes the replica.
         """
         self._on_reply, self._on_answers = on_reply, on_answers
-        self._on_refused, self._on_lost = on_refused, on_lost
+        self._on_refused, self._on_chunk, self._on_lost = on_refused, on_chunk, on_lost
         self._socket.setblocking(False)
         self._loop.add_reader(self._descriptor, self._readable)
 
@@ -292,10 +295,21 @@ class Replica:
                     refused = self._answered(frame.id)
                     if refused is not None:
                         self._on_refused(self, refused, frame.flags)
+                elif frame.kind == CHUNK:
+                    self._take_chunk(frame.id, frame.payload)
                 else:
                     raise BrokenFrame(f"a worker sent a frame of kind {frame.kind}")
         except BrokenFrame as error:
             self._lose(error.message)
+
+    def _take_chunk(self, identity: int, payload: memoryview) -> None:
+        walk = self.outstanding.get(identity)
+        if walk is None or walk.taker is None:
+            if walk is not None or not 0 < identity < self._next_id:
+                raise BrokenFrame(f"a worker sent a part of an answer to request {identity}, which asked for none")
+            return  # it was cancelled
+        content_type, body = decode_chunk(payload)
+        self._on_chunk(self, walk, content_type, body)
 
     def _answered(self, identity: int) -> Walk | None:
         """The request that a frame answers; None for one that was cancelled.

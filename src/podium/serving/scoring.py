@@ -8,7 +8,8 @@
     time is up                           504, and the worker is told to drop it
     the client leaves                    the worker is told to drop it
 
-Nothing is sent again once an answer began: a reply is one whole frame before the client sees its first byte.
+Nothing is sent again once an answer began: a reply is one whole frame before the client sees its first byte, and an
+answer in parts whose worker dies is ended as failed.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from podium.errors import (
 from podium.protocols.mlflow.problems import problem
 from podium.serving.entrance import Entrance
 from podium.serving.lines import Lines
+from podium.serving.parts import Parts
 from podium.serving.recording import CLIENT_LEFT, Recorder
 from podium.serving.replica import Replica
 from podium.serving.request_ids import RequestIds
@@ -38,7 +40,7 @@ from podium.serving.walk import Detour, Walk
 from podium.serving.ways import way_of
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
-from podium.web.handling import Exchange
+from podium.web.handling import Exchange, PartsTaker
 from podium.web.messages import JSON_ANSWER, Request, Response, header_lines
 
 _RETRY_AFTER_S = 1.0
@@ -75,6 +77,7 @@ class Scoring:
         self._on_released = on_released
         # Oldest first, hence soonest deadline first, but for those with a deadline of their own, which have timers.
         self._open: dict[Walk, None] = {}
+        self._parts = Parts(self._open, settings.timeout_s, loop, self._expire)
         self._lines = Lines(router, settings.pending, settings.pending_s, waking, self._refuse)
         self._is_last_crew = False
         self.ids = RequestIds()
@@ -87,9 +90,15 @@ class Scoring:
 
     # ── from the client
 
-    def start(self, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
-        """Take a request for an endpoint, None for the table's default, or refuse it."""
+    def start(
+        self, request: Request, exchange: Exchange, endpoint: str | None = None, taker: PartsTaker | None = None
+    ) -> None:
+        """Take a request for an endpoint, None for the table's default, or refuse it.
+
+        `taker` is the exchange again, where the answer may come in parts.
+        """
         walk, error = self._entrance.admit(request, exchange, endpoint)
+        walk.taker = taker
         self._open[walk] = None
         exchange.on_leave = partial(self.abandon, walk)
         if error is not None:
@@ -145,7 +154,7 @@ class Scoring:
             self._lose_connection(former)  # the supervisor connects us anew
         self._router.replicas[replica.id] = replica
         self._router.instruct(replica)
-        replica.start(self._on_reply, self._on_answers, self._on_refused, self.lose)
+        replica.start(self._on_reply, self._on_answers, self._on_refused, self._parts.pass_on, self.lose)
         self.serve_waiting()
 
     def drop(self, identity: int) -> None:
@@ -178,6 +187,10 @@ class Scoring:
             walk.replica = None
             if identity in running:
                 self._recorder.count_crashed(replica.series)
+            if walk.parts:
+                self._fail(walk, WorkerCrashed("The model's process ended in the middle of this answer."))
+                continue
+            if identity in running:
                 if walk.is_solo:
                     self._fail(
                         walk,
@@ -289,18 +302,7 @@ class Scoring:
         walk.attempts += 1
         if walk.attempts > 1:
             self._recorder.count_retry(replica.series)
-        replica.write(
-            frames.encode_request(
-                frames.Request(
-                    id=walk.identity,
-                    body=request.body,  # type: ignore[arg-type]  # joined, never kept
-                    content_type=request.header(b"content-type"),
-                    request_id=walk.request_id,
-                    deadline_ns=int(walk.deadline * 1e9),
-                    is_solo=walk.is_solo,
-                )
-            )
-        )
+        replica.write(walk.as_frame(request))
         return True
 
     def _on_reply(self, replica: Replica, walk: Walk | None, reply: frames.Reply) -> None:
@@ -312,12 +314,12 @@ class Scoring:
         self._router.learn_rows(replica, walk.body_size, reply.rows)
         headers = b"x-request-id: %s\r\n%s" % (walk.request_id.encode("latin-1"), replica.headers)
         if replica.is_compared and reply.status == 200:
-            self._recorder.record_predictions(replica.series, reply.content_type, (reply.body,))
+            self._recorder.record_predictions(replica.series, reply.content_type, (reply.body,), (walk,))
         if reply.status in (429, 503):
             headers += b"retry-after: %d\r\n" % math.ceil(_RETRY_AFTER_S)
         status = reply.status if 200 <= reply.status <= 599 else 500
         walk.exchange.answer(Response(status, reply.body, reply.content_type, headers))
-        self._close(walk, status, len(reply.body), reply=reply)
+        self._close(walk, 200 if walk.taker is not None and status == 204 else status, len(reply.body), reply=reply)
         if replica.is_dropped:
             self._release_dropped(replica)
 
@@ -340,7 +342,7 @@ class Scoring:
             if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, made)):
                 exchange.answer(Response(200, made, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
         if replica.is_compared:
-            self._recorder.record_predictions(replica.series, "application/json", answers.bodies)
+            self._recorder.record_predictions(replica.series, "application/json", answers.bodies, walks)
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)
         if replica.is_dropped:
             self._release_dropped(replica)
@@ -385,7 +387,7 @@ class Scoring:
         last = walk.last
         series = UNROUTED if last is None else last.series
         label = None if last is None else (last.endpoint, last.version)
-        self._recorder.record(walk, series, status, sent, label=label, reply=reply, error=error)
+        self._recorder.record(walk, series, status, sent + walk.sent, label=label, reply=reply, error=error)
 
     def _release_dropped(self, replica: Replica) -> None:
         if not replica.outstanding and not replica.is_closed:

@@ -25,7 +25,6 @@ from podium.serving.grpc.tls import credentials_of
 from podium.serving.guarding import Guard
 from podium.serving.protection import tls_files_of
 from podium.serving.recording import Recorder
-from podium.serving.router import Router
 from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
@@ -94,7 +93,6 @@ def make_door(
     settings: GatewaySettings,
     address: str,
     scoring: Scoring,
-    router: Router,
     standing: Standing,
     asking: Asking,
     recorder: Recorder,
@@ -102,7 +100,7 @@ def make_door(
 ) -> Door:
     """The door of a gateway, not yet open."""
     messages, keeper = Messages(), Keeper(guard)
-    service = Service(messages, scoring, router, standing, asking, recorder, keeper)
+    service = Service(messages, scoring, standing, asking, recorder, keeper)
     return Door(settings, address, service, Health(standing, keeper), messages)
 
 
