@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from podium.api.beside import beside_of
 from podium.api.catalogue import CATALOGUE, NOTHING, ServerCatalogue
+from podium.api.protection import OWNERS as PROTECTING
+from podium.api.protection import protection_of
 from podium.domain.archives import archive_stem
 from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
@@ -21,20 +24,17 @@ from podium.fleet.sources import Wish
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
 from podium.serving.settings import GatewaySettings
-from podium.settings.access import AccessSettings
 from podium.settings.config_file import find_config, from_config
 from podium.settings.declared import settings_of
 from podium.settings.environments import EnvironmentSettings
 from podium.settings.home import Home
-from podium.settings.limits import ClientLimits, ModelLimits
 from podium.settings.model import ModelSettings
 from podium.settings.provenance import MODELS_NAMED, NAME_AND_URI, URI, Chosen, Said, from_environ, gather
 from podium.settings.serve import EndpointSettings, ServeSettings
 
 _MULTI_MODEL, _SAGEMAKER_MODELS = "SAGEMAKER_MULTI_MODEL", "/opt/ml/models"
 _GRPC = {"grpc": "grpcio", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
-GUARDING = (AccessSettings, ClientLimits, ModelLimits)
-SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings, *GUARDING)
+SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings, *PROTECTING)
 
 
 def choose(
@@ -138,7 +138,9 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
     if errors and len(errors) == len(wishes) and not _may_grow(chosen):
         raise errors[0]
     endpoints = tuple(
-        EndpointOrder(name, reference, wish, models[name], RegistryObserver(home))
+        EndpointOrder(
+            name, reference, wish, models[name], RegistryObserver(home), beside_of(name, reference, models[name], home)
+        )
         for name, reference, wish in zip(names, references, wishes, strict=True)
     )
     known = dict(zip(names, references, strict=True))
@@ -175,20 +177,17 @@ def _check_grpc(chosen: Chosen) -> None:
 
 
 def _with_gateways(chosen: Chosen, order: ServerOrder) -> ServeSettings:
-    every = ModelLimits(**chosen.fields(ModelLimits))
-    own = {each.name: ModelLimits(**chosen.of_model(each.name).fields(ModelLimits)) for each in order.endpoints}
+    protection = protection_of(chosen, order.home, [each.name for each in order.endpoints])
     gateway = GatewaySettings(
         **chosen.fields(GatewaySettings),
         timeout_s=chosen["serve.timeout"],
         drain_limit_s=chosen["serve.drain_timeout"],
         busy_wait_us=chosen["serve.busy_wait_us"],
-        access=AccessSettings(**chosen.fields(AccessSettings), key_file=str(order.home.keys)),
-        clients=ClientLimits(**chosen.fields(ClientLimits)),
-        every_model=every,
-        models={name: each for name, each in own.items() if each != every},
+        **protection,
         access_log=str(access_log(order.home.logs / order.name)) if chosen["serve.access_log"] else None,
     )
-    return dataclasses.replace(order.settings, gateway_settings=gateway.to_json())
+    is_https = gateway.access.tls_cert is not None
+    return dataclasses.replace(order.settings, is_https=is_https, gateway_settings=gateway.to_json())
 
 
 def _refuse_clashes(names: list[str], named: list[Named], chosen: Chosen) -> None:

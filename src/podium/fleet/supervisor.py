@@ -299,6 +299,7 @@ class Supervisor:
 
     def _describe(self, port: int) -> dict[str, Any]:
         host = self._order.settings.host
+        scheme = "https" if self._order.settings.is_https else "http"
         reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
         return {
             "schema": 1,
@@ -309,7 +310,7 @@ class Supervisor:
             "started_at": time.time(),
             "host": host,
             "port": port,
-            "url": f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}",
+            "url": f"{scheme}://[{reached}]:{port}" if ":" in reached else f"{scheme}://{reached}:{port}",
             "logs": self._order.name,
             "grpc_address": self._grpc_address,
             "settings": dict(self._order.shown),

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 
 from podium.errors import BodyTooLarge, UnsupportedContentType
-from podium.protocols import tensors
+from podium.protocols import generate, tensors
 from podium.protocols.mlflow.content_types import form_of
 from podium.protocols.mlflow.problems import problem
 from podium.serving.guarding import Guard, gate
@@ -15,7 +15,7 @@ from podium.web.messages import Fault, Head, Request, Response, header_lines
 from podium.web.routes import Routes, detail
 
 _log = logging.getLogger("podium.gateway")
-_OURS = tensors.CONTENT_TYPE.encode()
+_OURS = frozenset({tensors.CONTENT_TYPE.encode(), generate.CONTENT_TYPE.encode()})
 
 
 class App:
@@ -56,9 +56,9 @@ class App:
 
     def _find(self, head: Head) -> Taker:
         found = self._routes.find(head.method, head.path, head.query)
-        if head.headers.get(b"content-type") == _OURS:
+        if (kind := head.headers.get(b"content-type")) in _OURS:
             # What gateway and worker say to each other is no client's to say: this is where every request of one begins.
-            found = _unknown_type(_OURS)
+            found = _unknown_type(kind)
         if isinstance(found, Response):
             taker, route = self._pages.taker(found), None
         else:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from podium.domain.traffic import ANYWHERE
 from podium.serving.shares import NOT_HELD, Held
-from podium.web.handling import Exchange
+from podium.transport import frames
+from podium.web.handling import Exchange, PartsTaker
 from podium.web.messages import Request
 
 if TYPE_CHECKING:
@@ -45,13 +46,18 @@ class Walk:
         held, key: Where it is counted, of its model and of its key; as in `serving.shares`.
         timer: Ends it, where its client waits for less than the server allows.
         is_solo: It was in a batch that a worker died of: never merged again, and not sent a third time.
+        taker: The exchange, where it takes the answer in parts.
+        parts, sent: How many there were, and their bytes.
+        taken: How many the client took that the worker was not told of.
         detour: Of a request of another protocol that goes as records; None for all others.
         way: Which version it wants; decided when it was taken.
+        packed: Its body, decoded, where a shadow may want it, too; else None.
     """
 
     __slots__ = (
         "attempts", "avoid", "client", "deadline", "detour", "endpoint", "exchange", "held", "identity", "is_solo", "key",
-        "last", "principal", "replica", "request", "request_id", "rows", "started", "timer", "way",
+        "last", "packed", "parts", "principal", "replica", "request", "request_id", "rows", "sent", "started", "taken",
+        "taker", "timer", "way",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +78,10 @@ class Walk:
         self.attempts = 0
         self.avoid: tuple[int, ...] = ()
         self.is_solo = False
+        self.taker: PartsTaker | None = None
+        self.parts = self.sent = self.taken = 0
         self.way = ANYWHERE
+        self.packed: Packed | None = None
         self.detour: Detour | None = None
         self.held = NOT_HELD
         self.key: Held | None = None
@@ -81,3 +90,17 @@ class Walk:
     @property
     def body_size(self) -> int:
         return len(self.request.body)
+
+    def as_frame(self, request: Request) -> bytes:
+        """The request as a worker gets it; its own, or what its detour makes of it."""
+        return frames.encode_request(
+            frames.Request(
+                id=self.identity,
+                body=request.body,  # type: ignore[arg-type]  # joined, never kept
+                content_type=request.header(b"content-type"),
+                request_id=self.request_id,
+                deadline_ns=int(self.deadline * 1e9),
+                is_solo=self.is_solo,
+                is_stream=self.taker is not None,
+            )
+        )

@@ -62,6 +62,7 @@ class ServeSettings:
         rollout_store: Where rollouts and pins are kept when the registry may not be written.
         memory_budget, max_resident: Bytes and models; see `domain.residency`.
         max_loading: As in `domain.load_order`.
+        is_https: Whether gateways speak TLS.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
     """
 
@@ -118,6 +119,7 @@ class ServeSettings:
     max_loading: int = declare(
         1, "max_loading", Kind.COUNT, "Workers that load at a time; the others wait.", default_text="one for each processor"
     )
+    is_https: bool = False
     gateway_settings: str = "{}"
 
     def __post_init__(self) -> None:

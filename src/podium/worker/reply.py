@@ -16,6 +16,7 @@ from podium.worker.rows import split
 
 _JSON = "application/json"
 _OK = 200
+_NO_CONTENT = 204
 _FRAME_ROOM = 1024
 
 
@@ -106,6 +107,11 @@ def expire(job: Job, error: BaseException) -> None:
     """Send the problem of a request whose time ran out before it cost a prediction."""
     found = problem(error, job.request_id or None)
     _send(job, found.status, found.content_type, found.body, NO_PREDICTION)
+
+
+def end_stream(job: Job, cost: Cost) -> None:
+    """Say that an answer in parts is whole."""
+    _send(job, _NO_CONTENT, "", b"", cost)
 
 
 def _send(job: Job, status: int, content_type: str, body: bytes, cost: Cost, is_fault: bool = False) -> None:

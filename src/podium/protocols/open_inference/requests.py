@@ -147,6 +147,16 @@ def read_raw(body: bytes | bytearray, inputs: Sequence[Mapping[str, Any]]) -> As
     return Asked([Tensor(name, datatype, tuple(shape), body)], is_binary=True)
 
 
+def params_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A request's parameters that are the model's.
+
+    Raises:
+        MalformedBody: One asks for what this server does not do.
+    """
+    _check_supported("The request", parameters)
+    return {name: value for name, value in parameters.items() if name not in _OWN}
+
+
 def _parsed(body: bytes | bytearray | memoryview) -> Body:
     try:
         return decode_body(body)
@@ -194,10 +204,9 @@ def _read(body: Body, rest: memoryview) -> Asked:
     if start != len(rest):
         raise MalformedBody(f"The body has {len(rest) - start} bytes after its last input.")
     parameters = body.parameters or {}
-    _check_supported("The request", parameters)
     return Asked(
         tensors,
-        {name: value for name, value in parameters.items() if name not in _OWN},
+        params_of(parameters),
         body.id,
         None if body.outputs is None else _wanted(body.outputs),
         parameters.get("binary_data_output") is True,

@@ -21,9 +21,10 @@ from podium.serving.grpc.health import Health
 from podium.serving.grpc.keeping import Keeper
 from podium.serving.grpc.messages import SERVICE, Messages
 from podium.serving.grpc.service import Service
+from podium.serving.grpc.tls import credentials_of
 from podium.serving.guarding import Guard
+from podium.serving.protection import tls_files_of
 from podium.serving.recording import Recorder
-from podium.serving.router import Router
 from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
@@ -50,6 +51,8 @@ class Door:
         self, settings: GatewaySettings, address: str, service: Service, health: Health, messages: Messages
     ) -> None:
         self._address = address
+        files = tls_files_of(settings.access)
+        self._credentials = None if files is None else credentials_of(files)
         self._health = health
         self._server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=settings.max_in_flight)
         self._add(SERVICE, service.handlers())
@@ -64,7 +67,10 @@ class Door:
             Unavailable: The port cannot be had.
         """
         try:
-            self._server.add_insecure_port(self._address)
+            if self._credentials is None:
+                self._server.add_insecure_port(self._address)
+            else:
+                self._server.add_secure_port(self._address, self._credentials)
         except RuntimeError as error:
             raise Unavailable(f"cannot listen for gRPC on {self._address}: {error}") from error
         await self._server.start()
@@ -87,7 +93,6 @@ def make_door(
     settings: GatewaySettings,
     address: str,
     scoring: Scoring,
-    router: Router,
     standing: Standing,
     asking: Asking,
     recorder: Recorder,
@@ -95,7 +100,7 @@ def make_door(
 ) -> Door:
     """The door of a gateway, not yet open."""
     messages, keeper = Messages(), Keeper(guard)
-    service = Service(messages, scoring, router, standing, asking, recorder, keeper)
+    service = Service(messages, scoring, standing, asking, recorder, keeper)
     return Door(settings, address, service, Health(standing, keeper), messages)
 
 

@@ -59,8 +59,12 @@ class Keeper:
 
 def _peer_of(context: ServicerContext) -> Peer:
     proven: Mapping[str, Any] = context.auth_context() or {}
-    names = [each.decode("utf-8", "replace") for key in _NAMES for each in proven.get(key, ())]
-    return Peer(address_of(context.peer()), tuple(dict.fromkeys(names)), is_encrypted=bool(proven))
+    alternative = [each.decode("utf-8", "replace") for each in proven.get("x509_subject_alternative_name", ())]
+    common = [each.decode("utf-8", "replace") for each in proven.get("x509_common_name", ())]
+    # gRPC does not say of which kind a name is; a URI holds what no DNS name may.
+    named = [f"{'URI' if '://' in name else 'DNS'}:{name}" for name in alternative] + [f"CN:{name}" for name in common]
+    return Peer(address_of(context.peer()), tuple(dict.fromkeys(sorted(named, key=_rank))), is_encrypted=bool(proven))
 
 
-_NAMES = ("x509_subject_alternative_name", "x509_common_name")
+def _rank(name: str) -> int:
+    return ("URI", "DNS", "CN").index(name.partition(":")[0])

@@ -14,6 +14,7 @@ from grpc.aio import ServicerContext as Context
 
 from podium._version import __version__
 from podium.domain.access import Need
+from podium.domain.open_inference import server_metadata
 from podium.errors import PodiumError
 from podium.protocols.tensors import decode_tensors, encode_tensors
 from podium.serving.asking import Asking
@@ -21,8 +22,8 @@ from podium.serving.grpc.calls import Call, Heads, Refused, address_of, code_of,
 from podium.serving.grpc.keeping import NEEDS, Keeper
 from podium.serving.grpc.messages import METHODS, SERVICE, STREAMED, Messages
 from podium.serving.grpc.tensors import Asked, read_request, write_response
+from podium.serving.open_inference_infer import version_in
 from podium.serving.recording import Recorder
-from podium.serving.router import Router
 from podium.serving.scoring import Scoring
 from podium.serving.standing import Standing
 from podium.transport.messages import Answer
@@ -31,8 +32,6 @@ from podium.web.messages import Request, Response
 _log = logging.getLogger("podium.gateway")
 _ASK_S = 3600.0
 _INDEX_S = 30.0
-_VERSION = b"x-podium-version: "
-_EXTENSIONS = ("binary_tensor_data", "model_repository", "parameters")
 
 _UNREADABLE = Refused(grpc.StatusCode.INVALID_ARGUMENT, "The message cannot be read as the one that this method takes.")
 
@@ -45,7 +44,6 @@ class Service:
     Args:
         messages: The protocol's.
         scoring: Takes what is to be scored.
-        router: Knows which versions are served.
         standing: What the gateway says of itself.
         asking: Asks the supervisor, for the repository's methods.
         recorder: Counts what never becomes a scoring request.
@@ -56,7 +54,6 @@ class Service:
         self,
         messages: Messages,
         scoring: Scoring,
-        router: Router,
         standing: Standing,
         asking: Asking,
         recorder: Recorder,
@@ -64,7 +61,6 @@ class Service:
     ) -> None:
         self._messages = messages
         self._scoring = scoring
-        self._router = router
         self._standing = standing
         self._asking = asking
         self._recorder = recorder
@@ -127,7 +123,7 @@ class Service:
         return self._messages.ServerReadyResponse(ready=self._standing.takes_traffic)
 
     async def _server_metadata(self, _request: Any, _context: Context) -> Any:
-        return self._messages.ServerMetadataResponse(name="podium", version=__version__, extensions=_EXTENSIONS)
+        return self._messages.ServerMetadataResponse(**server_metadata(__version__))
 
     async def _model_ready(self, request: Any, _context: Context) -> Any:
         self._check_version(request.name, request.version)
@@ -232,14 +228,17 @@ class Service:
             await Refused(grpc.StatusCode.INTERNAL, "Internal Server Error").tell(context)
 
     def _check_version(self, name: str, version: str) -> None:
-        served = [target.version for target in self._router.table.endpoints.get(name, ())]
-        if version and served and version not in served:
-            known = ", ".join(served)
-            raise Refused(grpc.StatusCode.NOT_FOUND, f"No version {version} of {name} is served here; there is {known}.")
+        absence = self._standing.absence_of(name, version) if version else None
+        if absence is not None:
+            raise refused_by(absence)
 
     def _answer(self, message: Any, asked: Asked, response: Response) -> Any:
         if response.status != 200:
             raise refused_by(response)
+        version, wanted = version_in(response.headers), message.model_version
+        if wanted and wanted != version:
+            text = f"Version {wanted} of {message.model_name} takes no requests now; version {version} does."
+            raise Refused(grpc.StatusCode.UNAVAILABLE, text)
         tensors, _ = decode_tensors(response.body)
         if asked.outputs:
             by_name = {each.name: each for each in tensors}
@@ -250,9 +249,7 @@ class Service:
                     grpc.StatusCode.INVALID_ARGUMENT, f"The model has no output {', '.join(unknown)}; it has {known}."
                 )
             tensors = [by_name[name] for name in asked.outputs]
-        made = self._messages.ModelInferResponse(
-            model_name=message.model_name, model_version=_version_of(response.headers), id=message.id
-        )
+        made = self._messages.ModelInferResponse(model_name=message.model_name, model_version=version, id=message.id)
         write_response(made, tensors, asked.is_raw)
         return made
 
@@ -269,10 +266,3 @@ def _model_of(request: Any) -> str | None:
     """Which model a request is for; None where it is for none."""
     name: str | None = getattr(request, "name", None) or getattr(request, "model_name", None)
     return name
-
-
-def _version_of(lines: bytes) -> str:
-    start = lines.find(_VERSION)
-    if start < 0:
-        return ""
-    return lines[start + len(_VERSION) : lines.find(b"\r\n", start)].decode("latin-1")

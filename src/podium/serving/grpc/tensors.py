@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from podium.errors import MalformedBody
+from podium.protocols.open_inference.requests import params_of
 from podium.protocols.tensors import BYTES, SIZES, Tensor, check_size, join_bytes, split_bytes
 
 _FIELDS: Mapping[str, tuple[str, int]] = {
@@ -48,7 +49,7 @@ def read_request(message: Any) -> Asked:
 
     Raises:
         MalformedBody: Raw contents are missing, too many or of another size than shape and datatype say, or stand beside
-            typed ones; or typed ones stand in another field than the datatype's.
+            typed ones; or typed ones stand in another field than the datatype's; or a parameter asks for what is not done.
     """
     inputs, raw = message.inputs, message.raw_input_contents
     if raw and len(raw) != len(inputs):
@@ -63,10 +64,10 @@ def read_request(message: Any) -> Asked:
         for number, each in enumerate(inputs)
     ]
     outputs = [each.name for each in message.outputs]
-    return Asked(tensors, params_of(message.parameters), outputs, bool(raw))
+    return Asked(tensors, params_of(values_of(message.parameters)), outputs, bool(raw))
 
 
-def params_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def values_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """A map of `InferParameter` as values; one without a value is left out."""
     return {
         name: getattr(value, choice)
