@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from podium.api.beside import beside_of
 from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import FolderRef, ModelRef, parse_reference
@@ -34,6 +35,7 @@ class RegisteredModels:
     def __init__(
         self, home: Home, which: str, settings: Callable[[str], ModelSettings], named: Mapping[str, ModelRef]
     ) -> None:
+        self._home = home
         self._census = RegistryCensus(home, which)
         self._settings = settings
         self._named = dict(named)
@@ -74,7 +76,9 @@ class RegisteredModels:
 
     def order_of(self, name: str, resolved: Resolved) -> EndpointOrder:
         """How a model of it is served; whoever looks at the registry tells it of other versions."""
-        return EndpointOrder(name, resolved.reference, Wish(resolved), self._settings(name), None)
+        settings = self._settings(name)
+        beside = beside_of(name, resolved.reference, settings, self._home)
+        return EndpointOrder(name, resolved.reference, Wish(resolved), settings, None, beside)
 
 
 class ServerCatalogue:
@@ -133,7 +137,15 @@ class ServerCatalogue:
             if reference != known:
                 self._check(name, reference)
         source = RegistryObserver(self._home) if reference != registered else None
-        return EndpointOrder(name, reference, Wish(resolve(reference, self._home)), self._settings(name), source)
+        settings = self._settings(name)
+        return EndpointOrder(
+            name,
+            reference,
+            Wish(resolve(reference, self._home)),
+            settings,
+            source,
+            beside_of(name, reference, settings, self._home),
+        )
 
     def _check(self, name: str, reference: ModelRef) -> None:
         if self._allowed == ANYTHING:
