@@ -193,8 +193,11 @@ def _may(kind: MarkKind, entry: Entry, state: State) -> bool:
             return state is State.RUNNING
         case MarkKind.RESUME:
             return state is State.PAUSED
-        case MarkKind.UNDO | MarkKind.SUPERSEDE:
+        case MarkKind.UNDO:
             return not state.is_over or (state is State.FINISHED and MarkKind.SUPERSEDE not in kinds)
+        case MarkKind.SUPERSEDE:
+            # Also of what is over: what served when it began may still serve by it, and not by the stage.
+            return True
         case _:
             return not state.is_over
 
