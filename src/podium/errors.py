@@ -5,6 +5,7 @@
     │   ├── MalformedBody             not JSON, not CSV, not UTF-8, not one of the input forms
     │   ├── BodyTooLarge              more bytes than the server takes; carries `limit_bytes`
     │   ├── UnsupportedContentType    a Content-Type nobody here reads
+    │   ├── NotSupported              not what this model or server does
     │   ├── SchemaMismatch            does not fit the model's signature
     │   │   └── HintMismatch              does not fit the type hint of the model's own predict()
     │   ├── InvalidParams             params do not fit the model's params schema
@@ -58,6 +59,12 @@ class InvalidInput(PodiumError):
     """The request or argument cannot be used as it is."""
 
     code = "INVALID_PARAMETER_VALUE"
+
+
+class NotSupported(InvalidInput):
+    """What is asked for is not what this model or server does."""
+
+    code = "NOT_IMPLEMENTED"
 
 
 class MalformedBody(InvalidInput):
@@ -237,6 +244,12 @@ class WorkerCrashed(PodiumError):
     """The worker process died while it ran this request, and again on the one retry."""
 
     code = "WORKER_CRASHED"
+
+
+class RolledBack(PodiumError):
+    """A rollout that was waited for did not end with its candidate serving."""
+
+    code = "ROLLED_BACK"
 
 
 class RegistryError(PodiumError):

@@ -47,9 +47,11 @@ class Slow(podium.pyfunc.PythonModel):
 
 
 class Doubled(podium.pyfunc.PythonModel):
-    """An array twice."""
+    """An array twice; refuses what is missing or infinite."""
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        if not np.isfinite(model_input).all():
+            raise ValueError("not finite")
         return model_input * 2
 
 

@@ -6,7 +6,7 @@ import signal
 import threading
 
 import pytest
-from tinyhouse import until
+from tinyhouse import Load, until
 
 from podium.fleet.machine import resident_bytes
 
@@ -27,7 +27,7 @@ def post(server, path, body=None):
 
 @pytest.fixture
 def folders(house):
-    return {f"m{number}": house.model(number) for number in range(1, 6)}
+    return {f"m{number}": house.model(number) for number in range(1, 5)}
 
 
 def named(folders, *flags):
@@ -35,16 +35,16 @@ def named(folders, *flags):
 
 
 def test_models_sleep_until_they_are_asked_and_the_least_used_goes(house, folders):
-    """Two of five at a time: nothing is loaded at the start, no request fails, the oldest makes room."""
+    """Two of four at a time: nothing is loaded at the start, no request fails, the oldest makes room."""
     with house.serving("-p", "0", "--gateways", "2", *named(folders, "--max-resident", "2"), uri=None) as server:
-        assert [state(server, name) for name in folders] == ["asleep"] * 5
+        assert [state(server, name) for name in folders] == ["asleep"] * 4
         assert server.get("/readyz")[0] == 200
         assert server.get("/models/m1/ready")[0] == 200
         answers = [ask(server, name) for name in (*folders, "m1")]
         until(lambda: sum(bool(server.workers(name)) for name in folders) <= 2, "no more than two stay")
         said = server.said()
-    assert [status for status, _ in answers] == [200] * 6
-    assert [answer[0] for _, answer in answers] == [1, 2, 3, 4, 5, 1]
+    assert [status for status, _ in answers] == [200] * 5
+    assert [answer[0] for _, answer in answers] == [1, 2, 3, 4, 1]
     assert next(line for line in said.splitlines() if "sleeps: to make room" in line) == "m1: sleeps: to make room for m3"
 
 
@@ -93,19 +93,101 @@ def test_what_never_fits_is_refused_at_once_and_clearly(house, folders):
 
 
 def test_memory_is_promised_before_it_is_taken(house, folders):
-    """Five are asked for at once, and two fit by what the first one took: never more than the budget, nobody refused."""
-    with house.serving("-p", "0", *named(folders, "--memory-budget", "64MiB"), uri=None) as server:
-        refused = ask(server, "m1")
-    assert refused[0] == 503
-    assert "the memory budget is 64 MiB" in refused[1]["message"]
-
+    """All are asked for at once, and two fit by what the first one took: never more than the budget, nobody refused."""
     with house.serving("-p", "0", *named(folders, "--memory-budget", "400MiB"), uri=None) as server:
         asked = [Asking(server, name) for name in folders]
         held = []
         until(lambda: held.append(resident(server, folders)) or all(each.is_over for each in asked), "all are answered")
         answers = [each.answer() for each in asked]
-    assert [status for status, _ in answers] == [200] * 5
+    assert [status for status, _ in answers] == [200] * 4
     assert max(held) <= 400 << 20
+
+
+def test_models_are_loaded_and_unloaded_while_others_serve(house, folders):
+    """By name, by address where that is allowed; what goes gets 404, and no request of another is lost."""
+    flags = ("-m", f"m1={folders['m1']}", "-m", f"m2={folders['m2']}", "--allow-load", "any")
+    with house.serving("-p", "0", *flags, uri=None) as server:
+        with Load(server, 1, path="/models/m1/invocations") as others:
+            new = house.command("load", f"m3={folders['m3']}")
+            again = post(server, "/v2/repository/models/m3/load")
+            taken = post(server, "/models", {"model_name": "m3", "url": str(folders["m3"])})
+            answered = ask(server, "m3")
+            gone = house.command("unload", "m2")
+            missing = ask(server, "m2")
+            listed = {each["name"]: each["state"] for each in post(server, "/v2/repository/index")[1]}
+            back = post(server, "/v2/repository/models/m2/load")
+            until(lambda: len(others.answers) > 20, "others are answered")
+        absent = [post(server, f"/v2/repository/models/nope/{verb}")[0] for verb in ("load", "unload")]
+        kept = sorted(path.name for path in (house.home / "run").glob("*/endpoints/*"))
+        metrics = server.get("/metrics")[1]
+        pages = [server.send("GET", path) for path in ("/models", "/models/m3", "/models/nope")]
+        removed = server.send("DELETE", "/models/m3")[0], server.send("DELETE", "/models/m3")[0]
+    assert new.stdout.startswith("m3 serves version "), new.stderr
+    assert (again[0], taken[0], answered) == (200, 409, (200, [3, answered[1][1]]))
+    assert gone.stdout.startswith("m2 is unloaded"), gone.stderr
+    assert (missing[0], missing[1]["message"]) == (404, "No model is served here as m2. These are: m1, m3.")
+    assert listed == {"m1": "READY", "m2": "UNAVAILABLE", "m3": "READY"}
+    assert (back[0], absent, others.failed) == (200, [404, 404], [])
+    assert kept == ["m1", "m2", "m3"]
+    assert 'model="m2"' in metrics
+    assert [status for status, _ in pages] == [200, 200, 404]
+    assert json.loads(pages[1][1]) == {"modelName": "m3", "modelUrl": str(folders["m3"])}
+    assert removed == (200, 404)
+
+
+def test_a_load_that_fails_leaves_what_serves_and_says_why(house, folders):
+    """Another address under the same name; the old version answers on, the index has the reason, a retry is a retry."""
+    broken = house.model(9, "raise ValueError('no')")
+    with house.serving("-p", "0", "-m", f"m1={folders['m1']}", "--allow-load", str(house.folder), uri=None) as server:
+        failed = house.command("load", f"m1={broken}")
+        [entry] = post(server, "/v2/repository/index")[1]
+        still = ask(server, "m1")
+        outside = post(server, "/v2/repository/models/x/load", {"parameters": {"uri": "/etc"}})
+        link = house.folder / "link"
+        link.symlink_to("/etc")
+        round_about = post(server, "/v2/repository/models/x/load", {"parameters": {"uri": str(link / "ssl")}})
+        code = broken / "code" / "tinymodel.py"
+        code.write_text(code.read_text().replace("raise ValueError('no')", "pass"))
+        mended = post(server, "/v2/repository/models/m1/load")
+        now = ask(server, "m1")
+    assert failed.returncode == 2
+    assert "ValueError: no" in failed.stderr
+    assert "keeps serving" in failed.stderr
+    assert (entry["state"], "ValueError: no" in entry["reason"], still[1][0]) == ("READY", True, 1)
+    assert (outside[0], round_about[0]) == (403, 403)
+    assert (mended[0], now[1][0]) == (200, 9)
+
+
+def test_by_default_only_the_servers_own_models_are_loaded(house, folders):
+    """Another address under HTTP would be somebody else's code; a server that loads nothing says so."""
+    with house.serving("-p", "0", "-m", f"m1={folders['m1']}", uri=None) as server:
+        other = {"parameters": {"uri": str(folders["m2"])}}
+        refused = [post(server, f"/v2/repository/models/{name}/load", other) for name in ("m1", "m2")]
+        own = post(server, "/v2/repository/models/m1/load", {"parameters": {"uri": str(folders["m1"])}})
+    with house.serving("-p", "0", "-m", f"m1={folders['m1']}", "--allow-load", "none", uri=None) as server:
+        forbidden = [post(server, f"/v2/repository/models/m1/{verb}")[0] for verb in ("load", "unload")]
+        serving = ask(server, "m1")[0]
+    assert [status for status, _ in refused] == [403, 403]
+    assert "this server loads the models that it was started with" in refused[0][1]["error"]
+    assert (own[0], forbidden, serving) == (200, [403, 403], 200)
+
+
+def test_a_server_may_begin_with_nothing(house, folders):
+    """As SageMaker starts a container for many models: ready, told what to load, and again empty."""
+    house.environment["SAGEMAKER_MULTI_MODEL"] = "true"
+    with house.serving("-p", "0", "--allow-load", str(house.folder), uri=None) as server:
+        empty = server.get("/ping")[0], server.ask()[0], json.loads(server.send("GET", "/models")[1])
+        status = house.command("status")
+        loaded = post(server, "/models", {"model_name": "a.b-1", "url": str(folders["m1"])})
+        answer = server.send("POST", "/models/a.b-1/invoke", {"inputs": [[0]]})
+        odd = [post(server, "/models", body)[0] for body in ({}, {"model_name": "../x", "url": str(folders["m1"])}, [])]
+        server.send("DELETE", "/models/a.b-1")
+        ready = server.get("/ping")[0]
+        parameters = json.loads(server.get("/execution-parameters")[1])
+    assert empty == (200, 404, {"models": []})
+    assert status.returncode == 0, status.stderr
+    assert (loaded[0], answer[0], odd, ready) == (200, 200, [400, 400, 400], 200)
+    assert parameters == {"MaxConcurrentTransforms": 4, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 100}
 
 
 def resident(server, names):

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from podium.api.catalogue import CATALOGUE, NOTHING, ServerCatalogue
+from podium.api.beside import beside_of
+from podium.api.catalogue import CATALOGUE, NOTHING, RegisteredModels, ServerCatalogue, safe_name
+from podium.api.protection import OWNERS as PROTECTING
+from podium.api.protection import protection_of
 from podium.domain.archives import archive_stem
 from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
@@ -21,7 +24,6 @@ from podium.fleet.sources import Wish
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
 from podium.serving.settings import GatewaySettings
-from podium.settings.access import AccessSettings
 from podium.settings.config_file import find_config, from_config
 from podium.settings.declared import settings_of
 from podium.settings.environments import EnvironmentSettings
@@ -32,8 +34,7 @@ from podium.settings.serve import EndpointSettings, ServeSettings
 
 _MULTI_MODEL, _SAGEMAKER_MODELS = "SAGEMAKER_MULTI_MODEL", "/opt/ml/models"
 _GRPC = {"grpc": "grpcio", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
-
-SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings, AccessSettings)
+SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings, *PROTECTING)
 
 
 def choose(
@@ -122,7 +123,7 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
     named = models_named(chosen)
     references = [parse_reference(each.uri) for each in named]
     names = [
-        _safe(each.name) if each.name else name_of(reference) for each, reference in zip(named, references, strict=True)
+        safe_name(each.name) if each.name else name_of(reference) for each, reference in zip(named, references, strict=True)
     ]
     _refuse_clashes(names, named, chosen)
     models = {name: _settings_of(name, chosen) for name in names}
@@ -137,23 +138,32 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
     if errors and len(errors) == len(wishes) and not _may_grow(chosen):
         raise errors[0]
     endpoints = tuple(
-        EndpointOrder(name, reference, wish, models[name], RegistryObserver(home))
+        EndpointOrder(
+            name, reference, wish, models[name], RegistryObserver(home), beside_of(name, reference, models[name], home)
+        )
         for name, reference, wish in zip(names, references, wishes, strict=True)
     )
     known = dict(zip(names, references, strict=True))
-    catalogue = ServerCatalogue(home, known, lambda name: _settings_of(name, chosen), chosen["serve.allow_load"])
+    which = chosen["serve.registry"]
+    registry = None if which is None else RegisteredModels(home, which, lambda name: _settings_of(name, chosen), known)
+    catalogue = ServerCatalogue(home, known, lambda name: _settings_of(name, chosen), chosen["serve.allow_load"], registry)
+    if registry is not None:
+        endpoints += registry.first()
+        default = default or (endpoints[0].name if len(endpoints) == 1 else "")
     settings = ServeSettings(**chosen.fields(ServeSettings))
     order = ServerOrder(home, endpoints, default, settings, chosen.shown(), catalogue)
+    if registry is not None:
+        order = dataclasses.replace(order, take=registry.take, order_of=registry.order_of)
     return dataclasses.replace(order, settings=_with_gateways(chosen, order))
 
 
 def _may_grow(chosen: Chosen) -> bool:
     """Whether the server may be told later what to serve."""
-    return chosen["serve.allow_load"] not in {NOTHING, CATALOGUE}
+    return chosen["serve.allow_load"] not in {NOTHING, CATALOGUE} or chosen["serve.registry"] is not None
 
 
 def _settings_of(name: str, chosen: Chosen) -> ModelSettings:
-    """What one model was asked to be."""
+    """What one model is asked to be."""
     chosen = chosen.of_model(name)
     if chosen["serve.row_independent"] and chosen["serve.batching"] == "off":
         raise Misconfigured(
@@ -174,15 +184,17 @@ def _check_grpc(chosen: Chosen) -> None:
 
 
 def _with_gateways(chosen: Chosen, order: ServerOrder) -> ServeSettings:
+    protection = protection_of(chosen, order.home, [each.name for each in order.endpoints])
     gateway = GatewaySettings(
         **chosen.fields(GatewaySettings),
         timeout_s=chosen["serve.timeout"],
         drain_limit_s=chosen["serve.drain_timeout"],
         busy_wait_us=chosen["serve.busy_wait_us"],
-        access=AccessSettings(**chosen.fields(AccessSettings), key_file=str(order.home.keys)),
+        **protection,
         access_log=str(access_log(order.home.logs / order.name)) if chosen["serve.access_log"] else None,
     )
-    return dataclasses.replace(order.settings, gateway_settings=gateway.to_json())
+    is_https = gateway.access.tls_cert is not None
+    return dataclasses.replace(order.settings, is_https=is_https, gateway_settings=gateway.to_json())
 
 
 def _refuse_clashes(names: list[str], named: list[Named], chosen: Chosen) -> None:
@@ -214,12 +226,7 @@ def _default_of(chosen: Chosen, names: list[str]) -> str:
 
 def name_of(reference: ModelRef) -> str:
     """The public name of a model that nobody named otherwise."""
-    return _safe(_name_of(reference))
-
-
-def _safe(name: str) -> str:
-    """A name that is safe as a folder's and as a metric's label."""
-    return re.sub(r"[^\w.\-]+", "-", name).strip(".-")[:100] or "model"
+    return safe_name(_name_of(reference))
 
 
 def _name_of(reference: ModelRef) -> str:

@@ -46,7 +46,6 @@ _CELLS: Mapping[DataType, str] = {
 }
 _OWN_PARAMETERS: Json = dict.fromkeys(("classification", "shared_memory_region", "sequence_id"), False)
 _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-_NO_LIST: Json = {"type": ["string", "number", "boolean", "null", "object"]}
 _ANY_OF_THEM: dict[str, Json] = {
     "dataframe_split": {"type": "object", "required": ["data"]},
     "dataframe_records": {"type": "array", "items": {"type": "object"}},
@@ -162,7 +161,13 @@ def _of_columns(schema: ColumnSchema, is_strict: bool) -> dict[str, Json]:
     if any(not isinstance(label, str) for label in labels):
         return {"dataframe_split": split}
     record: Json = {"type": "object", "required": required, "properties": dict(zip(schema.names, cells, strict=True))}
-    tight = {**record, "additionalProperties": False if is_strict else _NO_LIST}
+    if not is_strict:
+        # In arrays everything but a list becomes text.
+        texts = {c.name: {"not": {"type": "array"}} for c in schema.columns if c.type is DataType.STRING}
+        properties = {**record["properties"], **texts}
+    else:
+        properties = record["properties"]
+    tight = {**record, "properties": properties, "additionalProperties": not is_strict}
     loose = {**record, "additionalProperties": not is_strict}
     return {
         "dataframe_split": split,
@@ -191,7 +196,7 @@ def _of_tensors(schema: TensorSchema, is_strict: bool) -> dict[str, Json]:
     names = [str(tensor.name) for tensor in schema.tensors]
     values = [_nested(tensor.shape, _element(tensor, is_strict)) for tensor in schema.tensors]
     named = {"type": "object", "required": names, "properties": dict(zip(names, values, strict=True))}
-    return {"inputs": {**named, "additionalProperties": False if is_strict else _NO_LIST}}
+    return {"inputs": {**named, "additionalProperties": not is_strict}}
 
 
 def _nested(shape: Iterable[int], element: Json) -> Json:
@@ -276,7 +281,10 @@ def _scalar(kind: DataType, is_strict: bool) -> Json:
         case DataType.DOUBLE if is_strict:
             # Beyond these all numbers are whole, and written as such they are refused.
             number = {"type": "number", "minimum": -MOST_EXACT, "maximum": MOST_EXACT}
-        case DataType.DOUBLE | DataType.FLOAT:
+        case DataType.FLOAT:
+            # Larger ones are taken, as infinity.
+            number = _DATA["FP32"]
+        case DataType.DOUBLE:
             number = {"type": "number"}
         case DataType.BOOLEAN:
             return {"type": "boolean"} if is_strict else {}
@@ -331,8 +339,12 @@ def _one_row(told: Mapping[str, Any], entry: Column | Tensor) -> Json:
         count *= size
     required = not isinstance(entry, Column) or entry.required
     element = _DATA.get(told["datatype"], {"type": "string"})
+    if not required and told["datatype"].startswith("FP"):
+        element = {"anyOf": [element, {"type": "null"}]}
     data = {"type": "array", "items": element, "minItems": count, "maxItems": count}
-    schema = _tensor_object({"const": told["name"]}, {"const": told["datatype"]}, data)
+    # The only tensor may be called as one likes, where the signature does not name it.
+    name = {"type": "string"} if entry.name is None and isinstance(entry, Tensor) else {"const": told["name"]}
+    schema = _tensor_object(name, {"const": told["datatype"]}, data)
     schema["properties"]["shape"] = {"const": shape}
     return schema if required else {**schema, "description": "May be left out."}
 
@@ -354,8 +366,9 @@ def _tensor_object(name: Json, datatype: Json, data: Json) -> Json:
 
 _DATA: Mapping[str, Json] = {
     "BOOL": {"type": "boolean"},
-    "FP16": {"type": "number", "minimum": -65504, "maximum": 65504},
-    "FP32": {"type": "number", "minimum": -_FLOAT32_MAX, "maximum": _FLOAT32_MAX},
+    # The first that are rounded to infinity.
+    "FP16": {"type": "number", "exclusiveMinimum": -65520, "exclusiveMaximum": 65520},
+    "FP32": {"type": "number", "exclusiveMinimum": -(2.0**128 - 2.0**103), "exclusiveMaximum": 2.0**128 - 2.0**103},
     "FP64": {"type": "number"},
     **{
         f"{sign.upper()}INT{bits}": {"type": "integer", "minimum": low, "maximum": high}

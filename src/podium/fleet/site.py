@@ -16,6 +16,7 @@ from podium.fleet.logs import SERVER
 from podium.fleet.residency import Residency
 from podium.fleet.sources import Observer, Wish
 from podium.fleet.turns import Turns
+from podium.registry.resolve import Resolved
 from podium.settings.home import Home
 from podium.settings.model import ModelSettings
 from podium.settings.serve import ServeSettings
@@ -31,6 +32,25 @@ class Programs:
 
 
 @dataclass(frozen=True, slots=True)
+class BesideOrder:
+    """A version that is to run beside an endpoint's own.
+
+    Args:
+        reference: Which; a stage or an alias is followed.
+        percent: Of the traffic, or of the requests that a shadow gets copies of.
+        is_shadow: Whether it gets copies, and no traffic.
+        first: What it stands for now.
+        source: Answers what it stands for.
+    """
+
+    reference: ModelRef
+    percent: int
+    is_shadow: bool
+    first: Wish
+    source: Observer
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointOrder:
     """One endpoint as it was asked for.
 
@@ -40,6 +60,7 @@ class EndpointOrder:
         first: What it stands for now.
         settings: The model's.
         source: Answers what the reference stands for; None where somebody else tells it.
+        beside: The other versions of its split, and its shadow.
     """
 
     name: str
@@ -47,6 +68,7 @@ class EndpointOrder:
     first: Wish
     settings: ModelSettings
     source: Observer | None
+    beside: tuple[BesideOrder, ...] = ()
 
 
 class NotAllowed(PodiumError):
@@ -94,6 +116,7 @@ class ServerOrder:
         settings: The server's.
         shown: Each setting's value and who said it, for people.
         catalogue: What may be loaded later; None: what was there at the start.
+        take: Reads a whole registry that is served, and `order_of` says how a model of it is; None: no registry is.
     """
 
     home: Home
@@ -102,6 +125,8 @@ class ServerOrder:
     settings: ServeSettings
     shown: Mapping[str, Mapping[str, Any]]
     catalogue: Catalogue | None = None
+    take: Callable[[], Mapping[str, Resolved | None]] | None = None
+    order_of: Callable[[str, Resolved], EndpointOrder] | None = None
 
     @property
     def name(self) -> str:

@@ -49,6 +49,8 @@ NEEDS: Mapping[str, Need | Mapping[str, Need]] = {
     "/v2/models/{name}/generate_stream": Need.SCORE,
     "/v2/models/{name}/versions/{version}/generate": Need.SCORE,
     "/v2/models/{name}/versions/{version}/generate_stream": Need.SCORE,
+    "/v2/models/{name}/infer_stream": Need.SCORE,
+    "/v2/models/{name}/versions/{version}/infer_stream": Need.SCORE,
 }
 
 SWITCHED = {"version": "/version", "status": "/status", "metrics": "/metrics", "docs": "/docs", "openapi": "/openapi.json"}

@@ -14,7 +14,7 @@ from podium.serving.pages import Pages, Paths, Taker
 from podium.serving.scoring import Scoring
 from podium.serving.standing import Standing
 from podium.serving.ways_back import WayBack
-from podium.web.handling import Exchange
+from podium.web.handling import Arrival
 from podium.web.messages import Head, Request, Response
 
 
@@ -26,7 +26,7 @@ def v1_paths(scoring: Scoring, standing: Standing, pages: Pages) -> Paths:
         inner = Head(head.method, head.path, head.query, headers)
         start = partial(scoring.start_json if is_plain_json(inner) else scoring.start, endpoint=name)
 
-        def take(request: Request, exchange: Exchange) -> None:
+        def take(request: Request, exchange: Arrival) -> None:
             start(Request(inner, request.body), WayBack(exchange, _in_words, passes_raw=True))
 
         return take

@@ -51,11 +51,12 @@ class Pages:
         response = in_words_of(request.path, response)
         identity = identity or self.ids.of(request)
         headers = header_lines(("x-request-id", identity)) + response.headers
+        principal = exchange.terms.principal
         exchange.answer(Response(response.status, response.body, response.content_type, headers))
         if response.status in _LOUD or not _QUIET.fullmatch(request.path):
             sent = len(response.body)
             self._recorder.record_refused(
-                response.status, identity, request.method, request.path, exchange.client, sent, ""
+                response.status, identity, request.method, request.path, exchange.client, sent, "", principal
             )
 
     def of_standing(self, standing: Standing) -> Paths:

@@ -1,4 +1,4 @@
-"""What a request is called in answers and logs."""
+"""Names for requests, by which answers, logs and workers speak of them."""
 
 import os
 import re

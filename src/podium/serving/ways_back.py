@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from podium.web.handling import Exchange
+from podium.web.handling import Arrival
 from podium.web.messages import Response
 
 Translate = Callable[[Response], Response]
@@ -18,10 +18,11 @@ class WayBack:
         passes_raw: Whether whole answers with predictions may go to the client as they are.
     """
 
-    __slots__ = ("_exchange", "_passes_raw", "_translate", "client")
+    __slots__ = ("_exchange", "_passes_raw", "_translate", "client", "terms")
 
-    def __init__(self, exchange: Exchange, translate: Translate, passes_raw: bool = False) -> None:
+    def __init__(self, exchange: Arrival, translate: Translate, passes_raw: bool = False) -> None:
         self.client = exchange.client
+        self.terms = exchange.terms
         self._exchange = exchange
         self._translate = translate
         self._passes_raw = passes_raw

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from podium.domain.dialect import Dialect
+from podium.domain.frames import is_frame
 from podium.errors import InvalidInput, PredictFailed, UnencodableOutput
 from podium.protocols.mlflow.codec import encode
 from podium.protocols.mlflow.pieces import encode_pieces
 from podium.protocols.mlflow.problems import problem
+from podium.protocols.tensors import CONTENT_TYPE as TENSORS
 from podium.transport.frames import DEFAULT_LIMIT, Answers, Reply, encode_answers, encode_reply
 from podium.worker.inbox import Job
 from podium.worker.log import log_event, traceback_of
@@ -16,6 +20,7 @@ from podium.worker.rows import split
 
 _JSON = "application/json"
 _OK = 200
+_NO_CONTENT = 204
 _FRAME_ROOM = 1024
 
 
@@ -97,15 +102,29 @@ def refuse(job: Job, error: BaseException, cost: Cost = NO_PREDICTION) -> None:
         _log(job, error)
     found = problem(error, job.request_id or None)
     # MLflow calls a model that fails the client's fault; to other protocols it is the server's, if it was given rows.
-    is_models_fault = job.writer is not None and job.rows > 0 and isinstance(error, PredictFailed) and found.status == 400
-    status = 500 if is_models_fault else found.status
+    is_others = job.writer is not None and job.writer.content_type == TENSORS
+    is_models_fault = is_others and job.rows > 0 and isinstance(error, PredictFailed) and found.status == 400
+    status = 500 if is_models_fault and not _has_gaps(job.data) else found.status
     _send(job, status, found.content_type, found.body, cost, is_fault=not isinstance(error, InvalidInput))
+
+
+def _has_gaps(data: Any) -> bool:
+    """Whether a number of an input is missing or infinite: many models refuse such, and rightly blame the client."""
+    names = list(data) if isinstance(data, dict) or is_frame(data) else None
+    columns = [data] if names is None else [data[name] for name in names]
+    arrays = [np.asarray(column) for column in columns]
+    return any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in arrays)
 
 
 def expire(job: Job, error: BaseException) -> None:
     """Send the problem of a request whose time ran out before it cost a prediction."""
     found = problem(error, job.request_id or None)
     _send(job, found.status, found.content_type, found.body, NO_PREDICTION)
+
+
+def end_stream(job: Job, cost: Cost) -> None:
+    """Say that an answer in parts is whole."""
+    _send(job, _NO_CONTENT, "", b"", cost)
 
 
 def _send(job: Job, status: int, content_type: str, body: bytes, cost: Cost, is_fault: bool = False) -> None:

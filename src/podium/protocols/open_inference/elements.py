@@ -40,6 +40,21 @@ def pack(name: str, datatype: str, shape: Sequence[int], data: bytes, is_base64:
     Raises:
         MalformedBody: Names the input, and says what is expected; never quotes an element.
     """
+    values = values_of(name, datatype, shape, data)
+    if datatype == BYTES:
+        return join_bytes([_from_base64(name, text) if is_base64 else _utf8(name, text) for text in values])
+    try:
+        return struct.pack(f"<{len(values)}{CODES[datatype]}", *values)
+    except (struct.error, OverflowError):
+        raise MalformedBody(f"Input {name!r}: a value is out of the range of {datatype}.") from None
+
+
+def values_of(name: str, datatype: str, shape: Sequence[int], data: bytes) -> Sequence[Any]:
+    """The elements as Python's values, flat, as many as the shape takes; not yet checked for the datatype's range.
+
+    Raises:
+        MalformedBody: Likewise.
+    """
     if len(shape) > _MOST_AXES:
         raise MalformedBody(f"Input {name!r} has {len(shape)} dimensions; at most {_MOST_AXES} are taken.")
     depth = _depth(data)
@@ -47,16 +62,10 @@ def pack(name: str, datatype: str, shape: Sequence[int], data: bytes, is_base64:
         raise MalformedBody(
             f"Input {name!r}: data of shape {list(shape)} are a flat list, or {len(shape)} lists deep; got {depth}."
         )
-    code = CODES.get(datatype, "")
-    values = _flat(name, _decode(name, datatype, code, depth, data), shape, depth)
+    values: Sequence[Any] = _flat(name, _decode(name, datatype, CODES.get(datatype, ""), depth, data), shape, depth)
     if len(values) != math.prod(shape):
         raise MalformedBody(f"Input {name!r}: shape {list(shape)} takes {math.prod(shape)} values; data has {len(values)}.")
-    if datatype == BYTES:
-        return join_bytes([_from_base64(name, text) if is_base64 else _utf8(name, text) for text in values])
-    try:
-        return struct.pack(f"<{len(values)}{code}", *values)
-    except (struct.error, OverflowError):
-        raise MalformedBody(f"Input {name!r}: a value is out of the range of {datatype}.") from None
+    return values
 
 
 def unpack(tensor: Tensor) -> list[Any]:

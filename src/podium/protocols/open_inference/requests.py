@@ -30,7 +30,9 @@ _OWN = frozenset({"binary_data_output", "content_type", "headers", "priority", "
 _UNSUPPORTED = ("classification", "shared_memory_region", "sequence_id")
 
 
-class _Input(msgspec.Struct):
+class Input(msgspec.Struct):
+    """An input as JSON has it."""
+
     name: str
     shape: list[_Size]
     datatype: str
@@ -38,19 +40,23 @@ class _Input(msgspec.Struct):
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
-class _Output(msgspec.Struct):
+class Output(msgspec.Struct):
+    """An output that is wanted."""
+
     name: str
     parameters: dict[str, Any] | None = None
 
 
-class _Body(msgspec.Struct):
-    inputs: list[_Input]
+class Body(msgspec.Struct):
+    """A request's JSON."""
+
+    inputs: list[Input]
     id: str | None = None
     parameters: dict[str, Any] | None = None
-    outputs: list[_Output] | None = None
+    outputs: list[Output] | None = None
 
 
-_decode = msgspec.json.Decoder(_Body).decode
+decode_body = msgspec.json.Decoder(Body).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +147,19 @@ def read_raw(body: bytes | bytearray, inputs: Sequence[Mapping[str, Any]]) -> As
     return Asked([Tensor(name, datatype, tuple(shape), body)], is_binary=True)
 
 
-def _parsed(body: bytes | bytearray | memoryview) -> _Body:
+def params_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A request's parameters that are the model's.
+
+    Raises:
+        MalformedBody: One asks for what this server does not do.
+    """
+    _check_supported("The request", parameters)
+    return {name: value for name, value in parameters.items() if name not in _OWN}
+
+
+def _parsed(body: bytes | bytearray | memoryview) -> Body:
     try:
-        return _decode(body)
+        return decode_body(body)
     except msgspec.ValidationError as error:
         raise MalformedBody(f"The request does not fit the Open Inference Protocol: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -168,7 +184,7 @@ def _no_constant(word: str) -> None:
         raise ValueError(word)
 
 
-def _read(body: _Body, rest: memoryview) -> Asked:
+def _read(body: Body, rest: memoryview) -> Asked:
     if not body.inputs:
         raise MalformedBody("The request has no inputs.")
     tensors, start = [], 0
@@ -188,17 +204,16 @@ def _read(body: _Body, rest: memoryview) -> Asked:
     if start != len(rest):
         raise MalformedBody(f"The body has {len(rest) - start} bytes after its last input.")
     parameters = body.parameters or {}
-    _check_supported("The request", parameters)
     return Asked(
         tensors,
-        {name: value for name, value in parameters.items() if name not in _OWN},
+        params_of(parameters),
         body.id,
         None if body.outputs is None else _wanted(body.outputs),
         parameters.get("binary_data_output") is True,
     )
 
 
-def _wanted(outputs: list[_Output]) -> dict[str, bool | None] | None:
+def _wanted(outputs: list[Output]) -> dict[str, bool | None] | None:
     if not outputs:
         return None
     wanted: dict[str, bool | None] = {}
@@ -216,7 +231,7 @@ def _check_supported(what: str, parameters: Mapping[str, Any]) -> None:
             raise MalformedBody(f"{what} has the parameter {name}, which this server does not know how to honour.")
 
 
-def _from_json(entry: _Input) -> Tensor:
+def _from_json(entry: Input) -> Tensor:
     if entry.data is msgspec.UNSET:
         raise MalformedBody(f"Input {entry.name!r} has neither data nor binary_data_size.")
     _check_shape(entry)
@@ -225,7 +240,7 @@ def _from_json(entry: _Input) -> Tensor:
     return Tensor(entry.name, entry.datatype, tuple(entry.shape), data)
 
 
-def _checked(entry: _Input, data: memoryview) -> Tensor:
+def _checked(entry: Input, data: memoryview) -> Tensor:
     _check_shape(entry)
     wrong = check_size(entry.datatype, entry.shape, len(data))
     if wrong is not None:
@@ -233,7 +248,7 @@ def _checked(entry: _Input, data: memoryview) -> Tensor:
     return Tensor(entry.name, entry.datatype, tuple(entry.shape), data)
 
 
-def _check_shape(entry: _Input) -> None:
+def _check_shape(entry: Input) -> None:
     """See that the datatype is known and the shape small enough to count with."""
     _check_supported(f"Input {entry.name!r}", entry.parameters or {})
     if len(entry.shape) > _MOST_AXES:
