@@ -33,7 +33,7 @@ class Echo(podium.pyfunc.PythonModel):
     """Answers its rows, each with a param; refuses an unlucky name, and what is none."""
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
-        if not all(isinstance(name, str) and name != "unlucky" for name in model_input["name"]):
+        if model_input.empty or not all(isinstance(name, str) and name != "unlucky" for name in model_input["name"]):
             raise RuntimeError("unlucky")
         return model_input.assign(times=(params or {}).get("times", 1))
 

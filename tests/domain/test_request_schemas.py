@@ -47,7 +47,6 @@ _BODIES = {
     "columns": [
         *({"dataframe_records": [row]} for row in _ROWS),
         *({"dataframe_split": {"columns": ["a", "b", "c"], "data": [[1.0, each, None]]}} for each in _VALUES),
-        *({"inputs": [{"a": 1.0, "b": each}]} for each in _VALUES),
         {"dataframe_records": [{"a": 1.0}]},
         {"dataframe_records": [{"a": 1.0, "b": 1, "more": [1, {}]}]},
         {"dataframe_records": [{"a": 1.0, "b": 1, "c": None}]},

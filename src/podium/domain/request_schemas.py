@@ -66,22 +66,32 @@ def instances_schema(signature: Signature | None, is_strict: bool) -> Json:
     forms = _forms(signature, is_strict)
     schema = forms.get("instances") or forms.get("inputs") or {}
     inputs = None if signature is None or signature.is_from_type_hint else signature.inputs
-    if isinstance(inputs, ColumnSchema) and inputs.is_named and not is_strict:
-        record = {**schema["items"]}
-        # Each name becomes a column, whether the signature has it or not, and must be in each row.
-        schema = {
-            "type": "array",
-            "minItems": 1,
-            "anyOf": [
-                {"maxItems": 1, "items": {**record, "additionalProperties": True}},
-                {"minItems": 2, "items": {**record, "required": inputs.names, "additionalProperties": False}},
-            ],
-        }
+    if isinstance(inputs, ColumnSchema) and inputs.is_named:
+        schema = _rows_as_arrays(inputs, is_strict)
     if isinstance(inputs, TensorSchema) and inputs.is_named:
         values = {str(each.name): _nested(each.shape[1:], _element(each, is_strict)) for each in inputs.tensors}
         row = {"type": "object", "required": list(values), "properties": values, "additionalProperties": False}
         schema = {"type": "array", "minItems": 1, "items": row}
     return _body("instances", schema, _params(signature, is_strict), is_strict)
+
+
+def _rows_as_arrays(schema: ColumnSchema, is_strict: bool) -> Json:
+    """Records that become an array for each name, whether the signature has it or not: each row must have the same."""
+    cells = {str(column.name): _cell(column, is_strict) for column in schema.columns}
+    # In arrays everything but a list becomes text.
+    cells |= {
+        str(c.name): {"not": {"type": "array"}} for c in schema.columns if c.type is DataType.STRING and not is_strict
+    }
+    required = [str(column.name) for column in schema.columns if column.required]
+    alone = {"type": "object", "required": required, "properties": cells, "additionalProperties": not is_strict}
+    without = {"type": "object", "required": required, "properties": {name: cells[name] for name in required}}
+    tables: list[Json] = [
+        {"maxItems": 1, "items": alone},
+        {"minItems": 2, "items": {**alone, "required": list(cells), "additionalProperties": False}},
+    ]
+    if len(required) < len(cells):
+        tables.append({"minItems": 2, "items": {**without, "additionalProperties": False}})
+    return {"type": "array", "minItems": 1, "anyOf": tables}
 
 
 def tensors_schema(signature: Signature | None) -> Json:
@@ -161,19 +171,8 @@ def _of_columns(schema: ColumnSchema, is_strict: bool) -> dict[str, Json]:
     if any(not isinstance(label, str) for label in labels):
         return {"dataframe_split": split}
     record: Json = {"type": "object", "required": required, "properties": dict(zip(schema.names, cells, strict=True))}
-    if not is_strict:
-        # In arrays everything but a list becomes text.
-        texts = {c.name: {"not": {"type": "array"}} for c in schema.columns if c.type is DataType.STRING}
-        properties = {**record["properties"], **texts}
-    else:
-        properties = record["properties"]
-    tight = {**record, "properties": properties, "additionalProperties": not is_strict}
     loose = {**record, "additionalProperties": not is_strict}
-    return {
-        "dataframe_split": split,
-        "dataframe_records": {"type": "array", "minItems": 1, "items": loose},
-        "inputs": {"type": "array", "minItems": 1, "items": tight},
-    }
+    return {"dataframe_split": split, "dataframe_records": {"type": "array", "minItems": 1, "items": loose}}
 
 
 def _table(properties: Json, required: list[str]) -> Json:
