@@ -6,14 +6,15 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from podium.domain.canary import Course, Entry, MarkKind, Phase, State, course, ending, ordered
+from podium.domain.clocks import Offset
 from podium.domain.evidence import Evidence
 from podium.domain.judging import Opinion, Stratum, Verdict, judge
 from podium.domain.references import ModelRef
 from podium.domain.rollout import Candidate, Journal
 from podium.domain.traffic import Target
 from podium.fleet.events import Event
-from podium.fleet.marks import Marks, Run
-from podium.fleet.sources import Observer, Wish
+from podium.fleet.marks import Marks, Run, Write
+from podium.fleet.sources import Wish
 from podium.fleet.witness import Witness
 from podium.registry.clock import ticks
 from podium.registry.resolve import Resolved
@@ -62,7 +63,8 @@ class Desk:
 
     Args:
         reference: What the endpoint serves.
-        source: Says what that is, and takes marks; None where nothing is followed.
+        offset: How far the registry's clock is from `clock`; None before it was heard.
+        write: Puts a mark into the registry.
         evidence: What is known of a version here, by its label.
         tell: Called with events.
         ring: Called when something else is to be done.
@@ -73,7 +75,8 @@ class Desk:
     def __init__(
         self,
         reference: ModelRef,
-        source: Observer | None,
+        offset: Callable[[], Offset | None],
+        write: Write,
         evidence: Callable[[str], Evidence],
         tell: Callable[[Event], None],
         ring: Callable[[], None],
@@ -81,7 +84,7 @@ class Desk:
         clock: Callable[[], float] = ticks,
     ) -> None:
         self._reference = reference
-        self._source = source
+        self._offset = offset
         self._evidence = evidence
         self._tell = tell
         self._ring = ring
@@ -95,7 +98,7 @@ class Desk:
         self._verdict = Verdict(Opinion.UNKNOWN)
         self._witness = Witness()
         self._seen = (Evidence(), Evidence())
-        self._marks = Marks(reference, source, tell, ring, run, clock)
+        self._marks = Marks(write, tell, ring, run, clock)
         self._told: tuple[object, ...] | None = None
         self._course: Course | None = None
         self._guidance = Guidance(None)
@@ -189,7 +192,7 @@ class Desk:
 
     def clock(self) -> dict[str, float] | None:
         """How far the clock by which rollouts go is from this machine's, and how sure that is, in tenths of a second."""
-        offset = self._source.offset if self._source is not None else None
+        offset = self._offset()
         if offset is None:
             return None
         now = self._clock()
@@ -209,7 +212,7 @@ class Desk:
             self._frozen = (self._now, now)
         if self._frozen is not None:
             return self._frozen[0]
-        offset = self._source.offset if self._source is not None else None
+        offset = self._offset()
         if offset is not None:
             self._now = offset.now(now)
         return self._now
