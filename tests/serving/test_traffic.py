@@ -50,6 +50,7 @@ def test_a_key_in_a_cookie_keeps_its_version(start):
         b'{"instances": [{"user": "%d"}]}',
         b'{"inputs": [1], "params": {"user": %d}}',
         b'{"messages": [NaN], "user": "%d"}',
+        b'{"inputs": [{"name": "user", "datatype": "INT64", "shape": [1], "data": [%d]}]}',
     ],
 )
 def test_a_key_in_the_body_keeps_its_version_whatever_its_form(start, body):
@@ -114,16 +115,17 @@ def test_a_name_that_is_not_loaded_is_refused_with_those_that_are(start):
     found = server.score(X_Podium_Version="7")
 
     assert (found.status, found.json["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
-    assert "These are: 1, 2." in found.json["message"]
+    assert "These do: 1, 2." in found.json["message"]
 
 
 def test_a_name_is_refused_where_it_is_not_allowed(start):
-    """It is not passed over: a tester would take the answer for that of the version which he named."""
-    server = two(start)
+    """It is not passed over, for a tester would be deceived; what has traffic may be named by everybody."""
+    server = two(start, first=100)
 
     found = server.score(X_Podium_Version="2")
 
     assert (found.status, found.json["error_code"]) == (403, "PERMISSION_DENIED")
+    assert version(server.score(X_Podium_Version="1")) == "1"
 
 
 def test_a_named_version_is_not_replaced_by_another(start):

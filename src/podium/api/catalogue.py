@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from podium.api.beside import beside_of
 from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import FolderRef, ModelRef, parse_reference
@@ -73,8 +74,14 @@ class ServerCatalogue:
             reference = parse_reference(uri)
             if reference != known:
                 self._check(name, reference)
+        settings = self._settings(name)
         return EndpointOrder(
-            name, reference, Wish(resolve(reference, self._home)), self._settings(name), RegistryObserver(self._home)
+            name,
+            reference,
+            Wish(resolve(reference, self._home)),
+            settings,
+            RegistryObserver(self._home),
+            beside_of(name, reference, settings, self._home),
         )
 
     def _check(self, name: str, reference: ModelRef) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from podium.api.beside import beside_of
 from podium.api.catalogue import CATALOGUE, NOTHING, ServerCatalogue
 from podium.api.protection import OWNERS as PROTECTING
 from podium.api.protection import protection_of
@@ -137,7 +138,9 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
     if errors and len(errors) == len(wishes) and not _may_grow(chosen):
         raise errors[0]
     endpoints = tuple(
-        EndpointOrder(name, reference, wish, models[name], RegistryObserver(home))
+        EndpointOrder(
+            name, reference, wish, models[name], RegistryObserver(home), beside_of(name, reference, models[name], home)
+        )
         for name, reference, wish in zip(names, references, wishes, strict=True)
     )
     known = dict(zip(names, references, strict=True))

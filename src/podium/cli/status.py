@@ -107,6 +107,7 @@ def show(facts: dict[str, Any]) -> None:
             "wanted": facts["wanted"] or "nothing",
             "serving": facts["serving"] or "nothing",
             "replicas": f"{seen}; {facts['replicas_wanted']} wanted",
+            **_traffic(facts.get("traffic")),
             "content": model and _content(model),
             "flavor": model and model["flavor"],
             "interpreter": model and f"Python {model['python']}, {model['executable']}",
@@ -131,6 +132,22 @@ def show(facts: dict[str, Any]) -> None:
             for entry in facts["failed"]
         ]
         print_table(("version", "cause", "vetoed", "message"), rows)
+
+
+def _traffic(traffic: dict[str, Any] | None) -> dict[str, str]:
+    """Who has which part, and what a shadow says."""
+    if traffic is None:
+        return {}
+    parts = ", ".join(f"{each['weight']} % version {each['version']}" for each in traffic["versions"])
+    told = {"traffic": parts or "none", "sticky": traffic["sticky"] or "each request by itself"}
+    if (shadow := traffic["shadow"]) is not None:
+        agreed = "nothing compared yet"
+        if shadow["agreement_percent"] is not None:
+            agreed = f"{shadow['agreement_percent']} % of {shadow['compared']} answers agree"
+        told["shadow"] = f"version {shadow['version']}, {shadow['percent']} % of the requests: {agreed}"
+    if traffic["problems"]:
+        told["not there"] = "; ".join(traffic["problems"])
+    return told
 
 
 def _outage(source: dict[str, Any]) -> str:

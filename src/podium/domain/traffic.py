@@ -95,7 +95,7 @@ class Rules:
     Args:
         sticky: What requests must share to get the same version; None takes the request's id, hence each for itself.
         salt: Mixed into the hash: another rollout has other guinea pigs.
-        allows_naming: Whether a request may name any version that is loaded (`x-podium-version`).
+        allows_naming: Whether a request may name versions without traffic, too (`x-podium-version`).
         shadow: Who gets copies.
         is_compared: Whether predictions are counted, because versions are compared.
     """

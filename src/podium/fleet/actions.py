@@ -89,7 +89,7 @@ class Crew:
         """Versions whose private copies must stay."""
         journal = self._keeper.journal
         running = {replica.version for replica in self.replicas.values()}
-        return running | {version for version in (journal.stable, journal.wanted) if version is not None}
+        return running | {each for each in (journal.stable, journal.wanted, *journal.beside) if each is not None}
 
     def forget(self, versions: set[str]) -> None:
         """Keep nothing of any other version."""

@@ -5,10 +5,12 @@ import contextlib
 import dataclasses
 import time
 
-from podium.domain.rollout import Desired, is_hopeless, plan
+from podium.domain.rollout import Candidate, Desired, is_hopeless, plan
+from podium.domain.traffic import Rules
 from podium.errors import LoadFailed
 from podium.fleet import logs
 from podium.fleet.actions import Crew
+from podium.fleet.beside import Beside
 from podium.fleet.copies import Copies
 from podium.fleet.events import Event
 from podium.fleet.isolation import World, check_isolation
@@ -19,6 +21,8 @@ from podium.fleet.runfiles import EndpointFolder
 from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.sources import Wish, ask, follow, follows
 from podium.fleet.status import Served, Situation
+from podium.fleet.traffic_status import Traffic
+from podium.registry.resolve import Resolved
 
 _MOST_ACTIONS = 1000
 
@@ -68,6 +72,8 @@ class Endpoint:
         )
         self.crew = Crew(order, self._site, publisher, self.copies, self._keeper)
         self._following: asyncio.Task[None] | None = None
+        self._candidate: Candidate | None = None
+        self._beside = Beside(order, self._site, self._note_beside)
         self._refreshing = asyncio.Lock()
 
     def start(self) -> None:
@@ -75,17 +81,34 @@ class Endpoint:
         self._publisher.open(self.name)
         self.hear(self._order.first)
         self._follow()
+        self._beside.start()
+
+    def try_out(self, candidate: Candidate | None, resolved: Resolved | None = None) -> None:
+        """Give a version a part of the traffic beside the one that serves; None takes it back.
+
+        Args:
+            candidate: Which, and how much.
+            resolved: What it is, where that was not said before.
+        """
+        if resolved is not None:
+            self.crew.versions[resolved.label] = resolved
+        if candidate != self._candidate:
+            self._candidate = candidate
+            self._note_beside()
 
     def refer(self, order: EndpointOrder) -> None:
         """Serve something else under the same name, as a swap: what serves does so until the new one is ready."""
         self.stop_following()
         self._order = order
         self.crew.refer(order)
+        self._beside = Beside(order, self._site, self._note_beside)
         self.hear(order.first)
         self._follow()
+        self._beside.start()
 
     def stop_following(self) -> None:
         """Want what is wanted now: the server ends."""
+        self._beside.stop()
         if self._following is not None:
             self._following.cancel()
             self._following = None
@@ -220,6 +243,8 @@ class Endpoint:
 
     def steer(self) -> None:
         """Do all that can be done now."""
+        if not self.is_leaving:
+            self._publisher.rule(self.name, self._rules())
         for _ in range(_MOST_ACTIONS):
             seen = observe(self.name, self.crew.replicas.values(), self._publisher, self._keeper.journal, time.monotonic())
             action = plan(self._desired, seen)
@@ -257,7 +282,16 @@ class Endpoint:
             isolation=self._order.settings.isolation,
             is_asleep=self.is_asleep,
             is_leaving=self.is_leaving,
+            traffic=self._traffic(),
         )
+
+    def _traffic(self) -> Traffic | None:
+        rules = self._publisher.rules(self.name)
+        if rules is None:
+            return None
+        shadow = rules.shadow
+        seen = None if shadow is None else self._publisher.gateways.evidence(self.name, shadow.version)
+        return Traffic(rules, self._beside.problems(), seen)
 
     def hear(self, wish: Wish) -> None:
         """The source said something new."""
@@ -278,7 +312,21 @@ class Endpoint:
 
     @property
     def _desired(self) -> Desired:
-        return Desired(self.wanted, 0 if self.is_asleep or self.is_leaving else self._replicas)
+        replicas = 0 if self.is_asleep or self.is_leaving else self._replicas
+        return Desired(self.wanted, replicas, self._candidate, self._beside.parts)
+
+    def _rules(self) -> Rules | None:
+        before, targets = self._publisher.rules(self.name), self._publisher.targets(self.name)
+        if self._candidate is None and before is not None and any(each.version == before.salt for each in targets[1:]):
+            return before  # Who has the former candidate keeps it until that has all of the traffic, or none.
+        return self._beside.rules(self._candidate)
+
+    def _note_beside(self) -> None:
+        """Something else is wanted beside."""
+        for resolved in self._beside.resolved:
+            self.crew.versions[resolved.label] = resolved
+        self._keeper.beside(self._desired)
+        self._site.bell.ring()
 
     def _follow(self) -> None:
         source = self._order.source

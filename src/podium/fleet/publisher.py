@@ -1,8 +1,12 @@
 """The routing table: numbered, sent to every gateway, true only once all have taken it over."""
 
+from typing import TypeVar
+
 from podium.domain.readiness import Outlook, is_ready
-from podium.domain.traffic import RoutingTable, Target
+from podium.domain.traffic import RoutingTable, Rules, Target
 from podium.fleet.gateways import Announcement, Gateways
+
+_Value = TypeVar("_Value")
 
 
 class Publisher:
@@ -26,6 +30,7 @@ class Publisher:
         self._targets: dict[str, tuple[Target, ...]] = {}
         self._epoch = 0
         self._epochs: dict[str, int] = {}
+        self._rules: dict[str, Rules] = {}
         self._hopeless: frozenset[str] = frozenset()
         self._asleep: frozenset[str] = frozenset()
         self._is_withdrawn = False
@@ -48,7 +53,8 @@ class Publisher:
     def close(self, endpoint: str) -> None:
         """Know an endpoint no more: its requests get 404, but for those in flight."""
         if endpoint in self._targets:
-            self._targets = {name: targets for name, targets in self._targets.items() if name != endpoint}
+            self._targets = _without(self._targets, endpoint)
+            self._rules = _without(self._rules, endpoint)
             self._epochs[endpoint] = self._epoch + 1
             self._send()
 
@@ -62,6 +68,16 @@ class Publisher:
         self._targets = {**self._targets, endpoint: targets}
         self._epochs[endpoint] = self._epoch + 1
         self._send()
+
+    def rules(self, endpoint: str) -> Rules | None:
+        """What holds for an endpoint's requests beside weights."""
+        return self._rules.get(endpoint)
+
+    def rule(self, endpoint: str, rules: Rules | None) -> None:
+        """What holds for an endpoint's requests beside weights; None for nothing."""
+        if rules != self._rules.get(endpoint):
+            self._rules = {**self._rules, endpoint: rules} if rules is not None else _without(self._rules, endpoint)
+            self._send()
 
     def judge(self, hopeless: frozenset[str], asleep: frozenset[str] = frozenset()) -> None:
         """Say for which endpoints nobody need wait (`rollout.is_hopeless`), and which wake when they are asked."""
@@ -94,5 +110,9 @@ class Publisher:
         can_serve = is_ready(outlooks, self._was_ready, may_be_empty=self._may_be_empty)
         self._was_ready = self._was_ready or can_serve
         self.is_ready = can_serve and not self._is_withdrawn
-        table = RoutingTable(self._epoch, self._targets, self._default, self._hopeless, asleep=self._asleep)
+        table = RoutingTable(self._epoch, self._targets, self._default, self._hopeless, self._rules, self._asleep)
         self.gateways.publish(Announcement(table, self.is_ready))
+
+
+def _without(entries: dict[str, _Value], name: str) -> dict[str, _Value]:
+    return {other: value for other, value in entries.items() if other != name}

@@ -31,6 +31,25 @@ class Programs:
 
 
 @dataclass(frozen=True, slots=True)
+class BesideOrder:
+    """A version that is to run beside an endpoint's own.
+
+    Args:
+        reference: Which; a stage or an alias is followed.
+        percent: Of the traffic, or of the requests that a shadow gets copies of.
+        is_shadow: Whether it gets copies, and no traffic.
+        first: What it stands for now.
+        source: Answers what it stands for.
+    """
+
+    reference: ModelRef
+    percent: int
+    is_shadow: bool
+    first: Wish
+    source: Observer
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointOrder:
     """One endpoint as it was asked for.
 
@@ -40,6 +59,7 @@ class EndpointOrder:
         first: What it stands for now.
         settings: The model's.
         source: Answers what the reference stands for; None where somebody else tells it.
+        beside: The other versions of its split, and its shadow.
     """
 
     name: str
@@ -47,6 +67,7 @@ class EndpointOrder:
     first: Wish
     settings: ModelSettings
     source: Observer | None
+    beside: tuple[BesideOrder, ...] = ()
 
 
 class NotAllowed(PodiumError):

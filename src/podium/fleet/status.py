@@ -27,6 +27,7 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
                       until another is wanted
     restarts          {workers}; swaps
     isolation         none, user or sandbox, and what it protects from
+    traffic           of several versions: weights, rules, shadow; see `fleet/traffic_status.py`
 
 `GET /status` adds what the gateway that answers knows of itself: is_ready, is_draining, epoch of its routing table.
 """
@@ -47,6 +48,7 @@ from podium.errors import PodiumError
 from podium.fleet.copies import Prepared
 from podium.fleet.replica import WorkerReplica
 from podium.fleet.sources import Wish
+from podium.fleet.traffic_status import Traffic, traffic_status
 from podium.models.requirements import mismatches, python_mismatches
 from podium.transport.messages import Ready
 
@@ -102,6 +104,7 @@ class Situation:
     isolation: str
     is_asleep: bool = False
     is_leaving: bool = False
+    traffic: Traffic | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,7 @@ def _endpoint_status(situation: Situation, is_stopping: bool) -> dict[str, Any]:
         "restarts": {"workers": situation.counts.worker_restarts},
         "swaps": situation.counts.swaps,
         "isolation": ISOLATION[situation.isolation],
+        "traffic": traffic_status(situation.traffic, situation.targets),
     }
 
 

@@ -1,11 +1,14 @@
 """What protects a gateway, put together from its settings: TLS, who is known by what, limits, the guard."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 from podium.access.certificates import Certificates, TlsFiles
+from podium.access.jwks import KeySet
+from podium.access.tokens import Tokens, TokenTerms
 from podium.serving.guarding import Guard, Identifying
-from podium.serving.knowing import CertificatesKnown, KeysKnown
+from podium.serving.knowing import CertificatesKnown, CredentialsKnown, KeysKnown
 from podium.serving.limiting import Limiter
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
@@ -63,8 +66,24 @@ def tls_files_of(access: AccessSettings) -> TlsFiles | None:
 def ways_of(access: AccessSettings) -> list[Identifying]:
     """How somebody may be known; what a request brings goes before what its connection does."""
     ways: list[Identifying] = []
-    if access.requires_keys:
-        ways.append(KeysKnown(Path(access.key_file)))
+    if access.asks_for_credentials:
+        keys = KeysKnown(Path(access.key_file)) if access.requires_keys else None
+        ways.append(CredentialsKnown(keys, tokens_of(access)))
     if access.knows_certificates:
         ways.append(CertificatesKnown(access.scopes_by_name))
     return ways
+
+
+def tokens_of(access: AccessSettings) -> Tokens | None:
+    """What proves tokens; None where none is believed."""
+    if access.jwks is None:
+        return None
+    terms = TokenTerms(
+        access.jwt_issuer or "",
+        access.jwt_audience or "",
+        access.jwt_algorithms,
+        access.jwt_leeway_s,
+        access.jwt_scope_claim,
+        access.scopes_by_grant,
+    )
+    return Tokens(KeySet(access.jwks, access.jwks_refresh_s, time.time()), terms)

@@ -1,10 +1,12 @@
 """What is kept of a request after its answer left: counters in the slot, a line in the access log."""
 
+import math
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from podium.domain.agreement import Agreement
 from podium.domain.evidence import LATENCY_BOUNDS_US
 from podium.protocols.mlflow.first_prediction import cell_of_answer
 from podium.serving.walk import Walk
@@ -12,7 +14,9 @@ from podium.telemetry.access import AccessLog, Entry
 from podium.telemetry.metrics import (
     BATCH_ROWS,
     CODES,
+    COMPARED,
     CRASHES,
+    DIFFERENCE,
     DURATION,
     ERRORS,
     IN_FLIGHT,
@@ -28,6 +32,8 @@ from podium.telemetry.metrics import (
     RETRIES,
     ROWS,
     SENT,
+    SHADOW_DURATION,
+    SHADOW_REQUESTS,
 )
 from podium.telemetry.slots import SERIES, UNROUTED, Slots
 from podium.transport.frames import Answers, Reply
@@ -169,12 +175,29 @@ class Recorder:
         """Count what was predicted, of many answers at once the first few, and finely how long each answer took."""
         cells, now = self._block(series), time.monotonic()
         for walk in walks:
-            if walk is not None:
+            if type(walk) is Walk:  # A copy for a shadow did not begin with a client's last byte.
                 cells[_LATENCY + bisect_left(LATENCY_BOUNDS_US, int((now - walk.started) * 1e6))] += 1
         for body in bodies[:_SKETCHED]:
             cell = cell_of_answer(body, content_type)
             if cell is not None:
                 cells[_PREDICTIONS + cell] += 1
+
+    def record_copy(self, series: int, result: str, duration_us: int | None = None) -> None:
+        """Count a copy for a shadow by what became of it."""
+        cells = self._block(series)
+        cells[SHADOW_REQUESTS.cell(result)] += 1
+        if duration_us is not None:
+            cells[SHADOW_DURATION.bucket(duration_us)] += 1
+            cells[SHADOW_DURATION.sum] += duration_us
+
+    def record_comparison(self, series: int, found: Agreement) -> None:
+        """Count what came of setting a shadow's answer beside the client's."""
+        cells = self._block(series)
+        cells[COMPARED.cell("agreed" if found.is_same else "disagreed")] += 1
+        if found.distance is not None:
+            parts = math.ceil(found.distance * 1e6)
+            cells[DIFFERENCE.bucket(parts)] += 1
+            cells[DIFFERENCE.sum] += parts
 
     def record_batch(self, series: int, reply: Reply) -> None:
         """Count the batch that a reply is the first of; for a reply that nobody waits for any more, too."""

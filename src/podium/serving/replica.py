@@ -13,6 +13,7 @@ import msgspec
 
 from podium.domain.batching import BatchPolicy
 from podium.domain.busy_wait import BusyWait
+from podium.domain.traffic import Shadow
 from podium.protocols.mlflow.fast_reading import FastReader, Packed
 from podium.serving.walk import Walk
 from podium.serving.ways import ROUTE, route_token
@@ -60,6 +61,7 @@ class Replica:
         is_dropped: The supervisor took it away; released when nothing is outstanding.
         headers: Lines that go with each answer.
         is_compared: What it predicts is counted, because versions are compared.
+        shadow: Who gets copies of what it answers.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Replica:
         self._routed_lines = self._lines + header_lines((ROUTE, route_token(endpoint, version)))
         self.headers = self._lines
         self.is_compared = False
+        self.shadow: Shadow | None = None
         self.outstanding: dict[int, Walk] = {}
         self.rows = 0
         self.is_draining = False
@@ -143,15 +146,15 @@ class Replica:
         """Whether it takes one more request."""
         return not (self.is_closed or self.is_draining or self.is_dropped or self._unsent_bytes > self._max_buffer_bytes)
 
-    def reserve(self, walk: Walk) -> int:
-        """An id for a request, which is outstanding from now on."""
+    def send(self, walk: Walk) -> None:
+        """Send a request as it came, which is outstanding from now on."""
         if self._group:
             self._send_group()  # the ids of a group follow one another
-        identity = self._next_id
+        identity = walk.identity = self._next_id
         self._next_id = identity + 1
         self.outstanding[identity] = walk
         self.rows += walk.rows
-        return identity
+        self.write(walk.as_frame(walk.request if walk.detour is None else walk.detour.request()))
 
     def gather(self, walk: Walk, packed: Packed) -> None:
         """Send a decoded request, in one frame with all others of this turn of the loop."""
@@ -171,6 +174,11 @@ class Replica:
         elif not self._is_gathering:
             self._is_gathering = True
             self._loop.call_soon(self._end_turn)
+
+    def send_gathered(self) -> None:
+        """Send what was gathered, without waiting for the turn's end: nobody looks for its answer."""
+        if self._group:
+            self._send_group()
 
     def _end_turn(self) -> None:
         self._is_gathering = False
@@ -328,7 +336,7 @@ class Replica:
             raise BrokenFrame(f"a worker answered requests {first} to {last}, which were never sent")
         pop = self.outstanding.pop
         walks = [pop(identity, None) for identity in range(first, last + 1)]
-        self._learn_wait(count == 1 and not self.outstanding)
+        self._learn_wait(count == 1 and not self.outstanding and type(walks[0]) is Walk)
         self.rows -= sum([walk.rows for walk in walks if walk is not None])
         return walks
 

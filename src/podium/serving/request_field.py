@@ -56,6 +56,12 @@ def _of_json(content: Any, name: str) -> Any:
         columns = split.get("columns") or []
         if name in columns:
             return split["data"][0][columns.index(name)]
+    inputs = content.get("inputs")
+    if isinstance(inputs, list) and inputs and isinstance(inputs[0], Mapping) and "datatype" in inputs[0]:
+        # The Open Inference Protocol's: the same key as when it has become tensors.
+        named = {each.get("name"): each.get("data") for each in inputs if isinstance(each, Mapping)}
+        parameters = content.get("parameters")
+        return _first(named.get(name, parameters.get(name) if isinstance(parameters, Mapping) else None))
     for form in ("dataframe_records", "instances", "inputs"):
         rows = content.get(form)
         row = rows[0] if isinstance(rows, list) and rows else rows

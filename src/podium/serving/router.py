@@ -6,7 +6,7 @@ from typing import Any
 
 from podium.domain.traffic import ANYWHERE, RoutingTable, Target, Way, pick
 from podium.domain.traffic import table_from_json as read_table
-from podium.errors import Misconfigured
+from podium.errors import Misconfigured, Overloaded, Unavailable
 from podium.serving.replica import Replica
 from podium.transport.messages import BrokenMessage
 
@@ -53,6 +53,8 @@ class Router:
         )
         replica.pins_its_route(is_one_of_several)
         replica.is_compared = rules is not None and rules.is_compared
+        shadow = None if rules is None else rules.shadow
+        replica.shadow = None if shadow is None or shadow.version == replica.version else shadow
 
     def choose(self, endpoint: str, way: Way = ANYWHERE, avoid: Container[int] = ()) -> Replica | None:
         """The replica for a request: the version by weight, then the fewest rows in flight.
@@ -98,6 +100,11 @@ class Router:
             if (target.weight if version is None else target.version == version)
             for identity in target.replicas
         )
+
+    def refusal_of(self, endpoint: str, way: Way) -> Overloaded | Unavailable:
+        """Why a request that is bound to a version is not sent: nobody else may answer it, and it need not wait."""
+        text = f"Version {way.version} of {endpoint} has no replica with room now. Try again."
+        return Overloaded(text) if self.is_any_full(endpoint, way.version) else Unavailable(text)
 
     def _is_alive(self, identity: int) -> bool:
         replica = self.replicas.get(identity)

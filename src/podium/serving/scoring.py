@@ -18,14 +18,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from podium.domain.traffic import ANYWHERE
-from podium.errors import (
-    DeadlineExceeded,
-    NotFound,
-    Overloaded,
-    PodiumError,
-    Unavailable,
-    WorkerCrashed,
-)
+from podium.errors import DeadlineExceeded, NotFound, Overloaded, PodiumError, Unavailable, WorkerCrashed
 from podium.protocols.mlflow.problems import problem
 from podium.serving.entrance import Entrance
 from podium.serving.lines import Lines
@@ -35,6 +28,7 @@ from podium.serving.replica import Replica
 from podium.serving.request_ids import RequestIds
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
+from podium.serving.shadowing import Shadowing
 from podium.serving.waking import Waking
 from podium.serving.walk import Detour, Walk
 from podium.serving.ways import way_of
@@ -80,6 +74,7 @@ class Scoring:
         self._parts = Parts(self._open, settings.timeout_s, loop, self._expire)
         self._lines = Lines(router, settings.pending, settings.pending_s, waking, self._refuse)
         self._is_last_crew = False
+        self._shadowing = Shadowing(loop, router, recorder, settings.timeout_s)
         self.ids = RequestIds()
         self._entrance = Entrance(settings, router, recorder, self.ids)
 
@@ -138,6 +133,8 @@ class Scoring:
         walk.replica = walk.last = replica
         walk.attempts = 1
         walk.way, walk.detour = way, detour
+        if replica.shadow is not None:
+            walk.packed = packed
         replica.gather(walk, packed)
 
     def abandon(self, walk: Walk) -> None:
@@ -164,6 +161,7 @@ class Scoring:
             self._on_released(identity)
         else:
             replica.is_dropped = True
+            self._shadowing.withdraw(replica)
             self._release_dropped(replica)
 
     def lose(self, replica: Replica, reason: str) -> None:
@@ -185,6 +183,9 @@ class Scoring:
         replica.outstanding.clear()
         for identity, walk in outstanding:
             walk.replica = None
+            if walk not in self._open:
+                self._shadowing.lose(walk)
+                continue
             if identity in running:
                 self._recorder.count_crashed(replica.series)
             if walk.parts:
@@ -233,6 +234,7 @@ class Scoring:
         self._entrance.sweep()
         for walk in self._lines.expired(now):
             self._refuse(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
+        self._shadowing.sweep(now)
         self._recorder.set_in_flight(
             (replica.series, len(replica.outstanding), sum(w.body_size for w in replica.outstanding.values()))
             for replica in self._router.replicas.values()
@@ -260,7 +262,8 @@ class Scoring:
             return
         if walk.way.is_bound:
             self._lines.wake(endpoint)
-            self._fail_bound(walk, endpoint)
+            self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "not_ready")
+            self._fail(walk, self._router.refusal_of(endpoint, walk.way))
             return
         if endpoint in table.hopeless:
             self._refuse(walk, Unavailable("The model did not load; the server's status says why.", _RETRY_AFTER_S))
@@ -278,14 +281,6 @@ class Scoring:
             self._recorder.count_rejected(UNROUTED, "waiting_full")
             self._fail(walk, Unavailable(f"No replica of the model is ready, and {refusal.value}.", _RETRY_AFTER_S))
 
-    def _fail_bound(self, walk: Walk, endpoint: str) -> None:
-        """Refuse a request that names a version which takes none now: nobody else may answer it, and it need not wait."""
-        version, series = walk.way.version, UNROUTED if walk.last is None else walk.last.series
-        is_full = self._router.is_any_full(endpoint, version)
-        self._recorder.count_rejected(series, "queue_full" if is_full else "not_ready")
-        text = f"Version {version} of {endpoint} has no replica with room now. Try again."
-        self._fail(walk, Overloaded(text, _RETRY_AFTER_S) if is_full else Unavailable(text, _RETRY_AFTER_S))
-
     def _send(self, walk: Walk) -> bool:
         router = self._router
         endpoint = walk.endpoint or router.table.default
@@ -295,19 +290,20 @@ class Scoring:
         replica = router.choose(endpoint, walk.way, walk.avoid)
         if replica is None:
             return False
-        request = walk.request if walk.detour is None else walk.detour.request()
-        walk.rows = router.estimate_rows(replica, len(request.body))
+        walk.rows = router.estimate_rows(replica, len(walk.request.body))
         walk.replica = walk.last = replica
-        walk.identity = replica.reserve(walk)
         walk.attempts += 1
         if walk.attempts > 1:
             self._recorder.count_retry(replica.series)
-        replica.write(walk.as_frame(request))
+        replica.send(walk)
         return True
 
     def _on_reply(self, replica: Replica, walk: Walk | None, reply: frames.Reply) -> None:
         if walk is None:
             self._recorder.record_batch(replica.series, reply)
+            return
+        if walk not in self._open:
+            self._shadowing.hear(replica, walk, reply)
             return
         walk.replica = None
         self._release(walk)
@@ -320,6 +316,8 @@ class Scoring:
         status = reply.status if 200 <= reply.status <= 599 else 500
         walk.exchange.answer(Response(status, reply.body, reply.content_type, headers))
         self._close(walk, 200 if walk.taker is not None and status == 204 else status, len(reply.body), reply=reply)
+        if replica.shadow is not None and status == 200 and walk.taker is None:
+            self._shadowing.offer(replica, walk, reply.body, reply.content_type)
         if replica.is_dropped:
             self._release_dropped(replica)
 
@@ -329,6 +327,8 @@ class Scoring:
         lines = replica.headers
         for walk, body in zip(walks, answers.bodies, strict=True):
             if walk is None or walk not in opened:
+                if walk is not None:
+                    self._shadowing.hear_planned(walk, body)
                 continue
             walk.replica = None
             made = body if walk.detour is None else walk.detour.made_of(replica.version, body, walk.rows)
@@ -343,15 +343,19 @@ class Scoring:
                 exchange.answer(Response(200, made, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
         if replica.is_compared:
             self._recorder.record_predictions(replica.series, "application/json", answers.bodies, walks)
+        if replica.shadow is not None:
+            self._shadowing.offer_all(replica, walks, answers.bodies)
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)
         if replica.is_dropped:
             self._release_dropped(replica)
 
     def _on_refused(self, replica: Replica, walk: Walk, reason: int) -> None:
+        replica.is_draining |= reason == frames.DRAINING
+        if walk not in self._open:
+            self._shadowing.refuse(walk)
+            return
         walk.replica = None
-        if reason == frames.DRAINING:
-            replica.is_draining = True
-        else:
+        if reason != frames.DRAINING:
             walk.avoid = (*walk.avoid, replica.id)
         self._route(walk)
         if replica.is_dropped:

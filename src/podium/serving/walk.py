@@ -51,12 +51,13 @@ class Walk:
         taken: How many the client took that the worker was not told of.
         detour: Of a request of another protocol that goes as records; None for all others.
         way: Which version it wants; decided when it was taken.
+        packed: Its body, decoded, where a shadow may want it, too; else None.
     """
 
     __slots__ = (
         "attempts", "avoid", "client", "deadline", "detour", "endpoint", "exchange", "held", "identity", "is_solo", "key",
-        "last", "parts", "principal", "replica", "request", "request_id", "rows", "sent", "started", "taken", "taker",
-        "timer", "way",
+        "last", "packed", "parts", "principal", "replica", "request", "request_id", "rows", "sent", "started", "taken",
+        "taker", "timer", "way",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +81,7 @@ class Walk:
         self.taker: PartsTaker | None = None
         self.parts = self.sent = self.taken = 0
         self.way = ANYWHERE
+        self.packed: Packed | None = None
         self.detour: Detour | None = None
         self.held = NOT_HELD
         self.key: Held | None = None

@@ -31,20 +31,24 @@ def way_of(rules: Rules, endpoint: str, request: Request, request_id: str) -> Wa
 def way_to(version: str, table: RoutingTable, endpoint: str) -> Way:
     """The way of a request that names a version: to that one or nowhere.
 
+    What has traffic may be named by everybody, who could get it anyway; what is dark where the endpoint allows it.
+
     Raises:
-        PermissionDenied: The endpoint lets no request choose.
-        NotFound: No such version is loaded.
+        PermissionDenied: The version is dark.
+        NotFound: No such version takes requests here.
     """
-    rules = table.rules.get(endpoint)
-    if rules is None or not rules.allows_naming:
-        raise PermissionDenied(
-            f"{endpoint} does not let a request choose its version. Leave {VERSION.decode()} out, or have the server "
-            "started with version_header."
-        )
-    loaded = [target.version for target in table.endpoints.get(endpoint, ())]
-    if version not in loaded:
-        raise NotFound(f"No version {version} of {endpoint} is loaded here. These are: {', '.join(loaded) or 'none'}.")
-    return Way(0, version, True)
+    targets, rules = table.endpoints.get(endpoint, ()), table.rules.get(endpoint)
+    may_see_all = rules is not None and rules.allows_naming
+    for target in targets:
+        if target.version == version and not (target.weight or may_see_all):
+            raise PermissionDenied(
+                f"Version {version} of {endpoint} has no traffic, and a request may not name it: the server was started "
+                "without version_header."
+            )
+        if target.version == version:
+            return Way(0, version, True)
+    known = ", ".join(target.version for target in targets if target.weight or may_see_all)
+    raise NotFound(f"No version {version} of {endpoint} takes requests here. These do: {known or 'none'}.")
 
 
 def _key(rules: Rules, request: Request, request_id: str) -> str:

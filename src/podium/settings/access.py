@@ -8,6 +8,8 @@ from podium.errors import InvalidInput, Misconfigured
 from podium.settings.declared import Kind, declare
 
 _access = partial(declare, table="access")
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""Of tokens that may be believed: with each of them whoever can verify cannot sign."""
 OPENABLE = ("version", "status", "metrics", "docs", "openapi")
 
 
@@ -21,6 +23,9 @@ class AccessSettings:
         key_file: Where the keys are.
         tls_cert, tls_key, tls_client_ca, tls_minimum: As in `access.certificates.TlsFiles`.
         tls_client_auth: Whether a client may come without a certificate.
+        jwks, jwks_refresh_s: As in `access.jwks.KeySet`; None knows nobody by a token.
+        jwt_issuer, jwt_audience, jwt_algorithms, jwt_leeway_s, jwt_scope_claim: As in `access.tokens.TokenTerms`.
+        jwt_grants: What a value of that claim may do: `VALUE=SCOPE,SCOPE`.
         tls_identities: Who may do what by a certificate: `NAME=SCOPE,SCOPE`, the name as in `domain.access.names_of`.
     """
 
@@ -29,6 +34,27 @@ class AccessSettings:
         (), "open_pages", Kind.NAMES, f"Pages that need no key: {', '.join(OPENABLE)}.", default_text="none"
     )
     key_file: str = ""
+    jwks: str | None = _access(
+        None, "jwks", Kind.TEXT, "Keys that tokens (JWT) are proven by: a file or an https URL; tokens are asked for, then."
+    )
+    jwks_refresh_s: float = _access(300.0, "jwks_refresh", Kind.SECONDS, "Seconds between two looks at the URL's keys.")
+    jwt_issuer: str | None = _access(None, "jwt_issuer", Kind.TEXT, "Who makes the tokens: their iss.")
+    jwt_audience: str | None = _access(None, "jwt_audience", Kind.TEXT, "Whom they are for: this server, in their aud.")
+    jwt_algorithms: tuple[str, ...] = _access(
+        ("RS256", "ES256", "EdDSA"),
+        "jwt_algorithms",
+        Kind.NAMES,
+        "Algorithms that are believed, of those without a shared secret.",
+    )
+    jwt_leeway_s: float = _access(30.0, "jwt_leeway", Kind.SECONDS, "By how much clocks may differ.", least=0)
+    jwt_scope_claim: str = _access("scope", "jwt_scope_claim", Kind.TEXT, "Where a token has its scopes.")
+    jwt_grants: tuple[str, ...] = _access(
+        (),
+        "jwt_grant",
+        Kind.TEXTS,
+        "What a value there may do: VALUE=SCOPE,SCOPE.",
+        default_text="the values are podium's scopes",
+    )
     tls_cert: str | None = _access(None, "tls_cert", Kind.TEXT, "The server's certificate (PEM); HTTPS only, then.")
     tls_key: str | None = _access(None, "tls_key", Kind.TEXT, "Its private key (PEM, not encrypted).")
     tls_client_ca: str | None = _access(
@@ -59,17 +85,26 @@ class AccessSettings:
             raise Misconfigured("tls_client_ca needs tls_cert and tls_key: a client shows its certificate over TLS.")
         if self.tls_identities and self.tls_client_ca is None:
             raise Misconfigured("tls_identity needs tls_client_ca: whom to believe when a client says who it is.")
-        _ = self.scopes_by_name
+        if self.jwks is not None and (self.jwt_issuer is None or self.jwt_audience is None):
+            raise Misconfigured("jwks needs jwt_issuer and jwt_audience: else a token for anybody else would be believed.")
+        if unknown := sorted(set(self.jwt_algorithms) - set(ALGORITHMS)):
+            raise Misconfigured(f"jwt_algorithms names {', '.join(unknown)}; there are {', '.join(ALGORITHMS)}.")
+        _ = self.scopes_by_name, self.scopes_by_grant
 
     @property
     def asks_who(self) -> bool:
         """Whether anybody is asked who they are."""
-        return self.requires_keys or self.knows_certificates
+        return self.requires_keys or self.jwks is not None or self.knows_certificates
+
+    @property
+    def asks_for_credentials(self) -> bool:
+        """Whether requests bring a key or a token."""
+        return self.requires_keys or self.jwks is not None
 
     @property
     def knows_certificates(self) -> bool:
         """Whether a client's certificate says who it is; else it only opens the connection."""
-        return self.tls_client_ca is not None and (bool(self.tls_identities) or not self.requires_keys)
+        return self.tls_client_ca is not None and (bool(self.tls_identities) or not self.asks_for_credentials)
 
     @property
     def scopes_by_name(self) -> dict[str, frozenset[str]] | None:
@@ -78,18 +113,32 @@ class AccessSettings:
         Raises:
             Misconfigured: An entry is not `NAME=SCOPES`.
         """
-        if not self.tls_identities:
-            return None
-        found: dict[str, frozenset[str]] = {}
         for text in self.tls_identities:
-            name, _, scopes = text.rpartition("=")
-            if not name.startswith(("URI:", "DNS:", "CN:")):
+            if not text.startswith(("URI:", "DNS:", "CN:")):
                 raise Misconfigured(
                     f"tls_identity is {text!r}; write URI:NAME=SCOPES, DNS:NAME=SCOPES or CN:NAME=SCOPES, "
                     "such as CN:nightly=score:fraud,read."
                 )
-            try:
-                found[name] = found.get(name, frozenset()) | parse_scopes(scopes.split(","))
-            except InvalidInput as error:
-                raise Misconfigured(f"tls_identity {text!r}: {error.message}") from error
-        return found
+        return _scopes(self.tls_identities, "tls_identity")
+
+    @property
+    def scopes_by_grant(self) -> dict[str, frozenset[str]] | None:
+        """What each value of a token's claim may do; None where the values are scopes themselves.
+
+        Raises:
+            Misconfigured: An entry is not `VALUE=SCOPES`.
+        """
+        return _scopes(self.jwt_grants, "jwt_grant")
+
+
+def _scopes(texts: tuple[str, ...], name: str) -> dict[str, frozenset[str]] | None:
+    found: dict[str, frozenset[str]] = {}
+    for text in texts:
+        whose, mark, scopes = text.rpartition("=")
+        if not mark or not whose:
+            raise Misconfigured(f"{name} is {text!r}; write WHOSE=SCOPES, such as data-science=score:*,read.")
+        try:
+            found[whose] = found.get(whose, frozenset()) | parse_scopes(scopes.split(","))
+        except InvalidInput as error:
+            raise Misconfigured(f"{name} {text!r}: {error.message}") from error
+    return found or None

@@ -7,6 +7,7 @@ from functools import partial
 from podium.domain.batching import BatchingMode
 from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
 from podium.domain.load_terms import PRECISIONS, LoadTerms
+from podium.domain.traffic import Sticky
 from podium.errors import Misconfigured
 from podium.settings.declared import Kind, declare
 from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, EnvironmentSettings, environment_order
@@ -43,6 +44,10 @@ class ModelSettings:
         verify_key: Path of the key that has signed every model which is loaded here.
         worker_memory: Bytes of resident memory.
         allow_code: As `allows_code` in `domain.load_terms.LoadTerms`.
+        split: Names of other versions, stages or aliases of the same model, with percents of the traffic.
+        sticky: As `domain.traffic.Sticky.parse` reads it.
+        version_header: As `allows_naming` in `domain.traffic.Rules`.
+        shadow: A version, stage or alias of the same model; its percent and tolerance as in `domain.traffic.Shadow`.
         environments: How environments are built, the same for all models of a server.
     """
 
@@ -124,6 +129,30 @@ class ModelSettings:
     worker_memory: int | None = _model(
         None, "worker_memory", Kind.BYTES, "Memory beyond which a worker is ended.", least=64 << 20, default_text="none"
     )
+    split: tuple[tuple[str, int], ...] = _model(
+        (),
+        "split",
+        Kind.SHARES,
+        "Other versions, stages or @aliases that take these percents of the traffic.",
+        default_text="none",
+    )
+    sticky: str | None = _model(
+        None,
+        "sticky",
+        Kind.TEXT,
+        "What keeps a client with one version: header:NAME, cookie:NAME, field:NAME.",
+        default_text="each request by itself",
+    )
+    version_header: bool = _model(
+        False, "version_header", Kind.SWITCH, "Let requests name versions without traffic, too: x-podium-version."
+    )
+    shadow: str | None = _model(
+        None, "shadow", Kind.TEXT, "A version, stage or @alias that gets copies of requests.", default_text="none"
+    )
+    shadow_percent: int = _model(100, "shadow_percent", Kind.COUNT, "Of so many percent of the requests.", most=100)
+    shadow_tolerance: float = _model(
+        0.01, "shadow_tolerance", Kind.RATIO, "Numbers of two answers that differ by no more of the larger are the same."
+    )
     environments: EnvironmentSettings = EnvironmentSettings()  # noqa: RUF009
 
     def __post_init__(self) -> None:
@@ -144,7 +173,7 @@ class ModelSettings:
             raise Misconfigured(f"runtime = {self.runtime!r}: must be one of {', '.join(RUNTIMES)}")
         if self.is_row_independent and self.batching == "off":
             raise Misconfigured("row_independent and batching off contradict each other; leave one of them out.")
-        _ = self.dialect, self.terms  # refuse words that they do not know
+        _ = self.dialect, self.terms, self.sticks_to  # refuse words that they do not know
 
     @property
     def merges(self) -> str:
@@ -155,6 +184,11 @@ class ModelSettings:
     def dialect(self) -> Dialect:
         """How the model's answers follow MLflow's."""
         return Dialect(self.mode, self.nan, self.inputs_base64)
+
+    @property
+    def sticks_to(self) -> Sticky | None:
+        """What requests must share to get the same version."""
+        return None if self.sticky is None else Sticky.parse(self.sticky)
 
     @property
     def terms(self) -> LoadTerms:
