@@ -29,6 +29,7 @@ class ServerCatalogue:
         settings: Those of one model, by its name.
         allowed: `none`, `catalogue`, `any`, or a folder: what may be loaded.
         registered: The reference of a name that a whole registry has, or None; what serves no registry has none.
+        side: The file where rollouts are kept; None keeps them in the registry.
     """
 
     def __init__(
@@ -38,7 +39,9 @@ class ServerCatalogue:
         settings: Callable[[str], ModelSettings],
         allowed: str = CATALOGUE,
         registered: Callable[[str], ModelRef | None] = lambda _: None,
+        side: Path | None = None,
     ) -> None:
+        self._side = side
         self._home = home
         self._named = dict(named)
         self._settings = settings
@@ -80,7 +83,7 @@ class ServerCatalogue:
             reference,
             Wish(resolve(reference, self._home)),
             settings,
-            RegistryObserver(self._home),
+            RegistryObserver(self._home, side=self._side),
             beside_of(name, reference, settings, self._home),
         )
 

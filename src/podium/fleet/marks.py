@@ -85,14 +85,17 @@ class Marks:
         return replace(board, entries=entries)
 
     def seen(self, board: Board) -> None:
-        """Let go of marks that the registry has, that came too late there, or that it seems to have lost."""
+        """Let go of marks that the registry has, or that came too late there."""
         now = self._clock()
         entries = {entry.rollout.id: entry for entry in board.entries}
         for key, each in list(self._writing.items()):
             entry = entries.get(key[0])
             is_settled = entry is None or _is_settled(entry, key[1])
-            if each.task is None and (is_settled or (each.is_written and now >= each.again_at)):
+            if each.task is None and is_settled:
                 del self._writing[key]
+            elif each.task is None and now >= each.again_at:
+                # Written and not to be seen: it is written again, which changes nothing where it is.
+                each.is_written = False
 
     def go_on(self, followed: str | None) -> None:
         """Write what is to be written; `followed` is the version that the reference stands for."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from podium.domain.canary import Course, Entry, MarkKind, Phase, State, course, ending, ordered
+from podium.domain.canary import Course, Entry, MarkKind, Phase, Pin, State, course
 from podium.domain.clocks import Offset
 from podium.domain.evidence import Evidence
 from podium.domain.judging import Opinion, Stratum, Verdict, judge
@@ -14,6 +14,7 @@ from podium.domain.rollout import Candidate, Journal
 from podium.domain.traffic import Target
 from podium.fleet.events import Event
 from podium.fleet.marks import Marks, Run, Write
+from podium.fleet.rollout_status import reason_of, rollout_status
 from podium.fleet.sources import Wish
 from podium.fleet.witness import Witness
 from podium.registry.clock import ticks
@@ -94,7 +95,7 @@ class Desk:
         self._frozen: tuple[float, float] | None = None
         self._now: float | None = None
         self._judged_at = 0.0
-        self._judged_id: str | None = None
+        self._judged: tuple[str, int | None] | None = None
         self._verdict = Verdict(Opinion.UNKNOWN)
         self._witness = Witness()
         self._seen = (Evidence(), Evidence())
@@ -103,6 +104,7 @@ class Desk:
         self._course: Course | None = None
         self._guidance = Guidance(None)
         self._share = 0
+        self._pinned: Pin | None = None
 
     def hear(self, wish: Wish) -> None:
         """The source said something new."""
@@ -138,6 +140,7 @@ class Desk:
         """Judge, once a second, and see to the marks that are due."""
         now = self._clock()
         found = self._course
+        self._tell_pin()
         if self._wish.tidings is not None:
             self._marks.seen(self._wish.tidings.board)
         if found is None or found.entry is None or found.phase is None or self._frozen is not None:
@@ -145,9 +148,12 @@ class Desk:
         entry, phase = found.entry, found.phase
         self._share = 0
         if self._guidance.candidate is not None:
-            self._share = standing.weight(self._guidance.candidate.version) or 0
-            if now - self._judged_at >= _JUDGE_S or self._judged_id != entry.rollout.id:
-                self._judged_at, self._judged_id = now, entry.rollout.id
+            weight = standing.weight(self._guidance.candidate.version)
+            self._share = weight or 0
+            key = (entry.rollout.id, weight)
+            # At once where the share has changed: what follows belongs to another stratum.
+            if now - self._judged_at >= _JUDGE_S or self._judged != key:
+                self._judged_at, self._judged = now, key
                 self._judge(entry, standing)
         self._tell_changes(entry, phase)
         if (note := self._due(found, entry, phase, standing)) is not None:
@@ -164,33 +170,14 @@ class Desk:
         found = self._course
         if found is None or found.entry is None or found.phase is None:
             return None
-        rollout, phase = found.entry.rollout, found.phase
-        return {
-            "id": rollout.id,
-            "state": phase.state.value,
-            "percent": phase.percent,
-            "share": self._share,
-            "stable": rollout.stable,
-            "candidate": rollout.candidate,
-            "follows": rollout.follows,
-            "steps": list(rollout.steps),
-            "interval_s": rollout.interval_s,
-            "started_at": rollout.started_at,
-            "next_step_at": None if phase.next_step_at is None else round(phase.next_step_at, 3),
-            "reason": _reason(found.entry),
-            "verdict": verdict_json(self._verdict),
-            "evidence": {
-                "stable": _evidence_json(self._seen[0]),
-                "candidate": _evidence_json(self._seen[1]),
-            },
-            "problem": self._marks.problem or (self._wish.tidings.problem if self._wish.tidings else None),
-        }
+        problem = self._marks.problem or (self._wish.tidings.problem if self._wish.tidings else None)
+        return rollout_status(found.entry, found.phase, self._share, self._verdict, self._seen, problem)
 
     def pin(self) -> dict[str, Any] | None:
         """What holds the endpoint; None where nothing does."""
         return None if self._course is None or self._course.pin is None else asdict(self._course.pin)
 
-    def clock(self) -> dict[str, float] | None:
+    def clock_status(self) -> dict[str, float] | None:
         """How far the clock by which rollouts go is from this machine's, and how sure that is, in tenths of a second."""
         offset = self._offset()
         if offset is None:
@@ -263,6 +250,17 @@ class Desk:
             return Note(MarkKind.FINISH, reason=f"100 % for {rollout.interval_s:g} s without a veto")
         return None
 
+    def _tell_pin(self) -> None:
+        """An event when somebody holds the endpoint, or lets go."""
+        held = self._course.pin if self._course is not None else None
+        if held != self._pinned:
+            was, self._pinned = self._pinned, held
+            if held is not None:
+                text = f"held at version {held.version} by {held.by}: {held.reason}"
+                self._tell(Event("pinned", text, held.version, is_problem=True))
+            elif was is not None:
+                self._tell(Event("pinned", f"no longer held at version {was.version}", was.version))
+
     def _tell_changes(self, entry: Entry, phase: Phase) -> None:
         """An event whenever people would want to know."""
         rollout = entry.rollout
@@ -273,7 +271,7 @@ class Desk:
         if first and phase.state.is_over:
             return
         where = f"rollout of version {rollout.candidate} beside {rollout.stable}"
-        reason = _reason(entry)
+        reason = reason_of(entry)
         text = {
             State.RUNNING: f"{where}: {phase.percent} % of the traffic",
             State.PAUSED: f"{where}: paused at {phase.percent} %",
@@ -284,43 +282,6 @@ class Desk:
         }[phase.state]
         said = f"{text}. {reason}" if reason and phase.state is not State.RUNNING else text
         self._tell(Event("rollout", said, rollout.candidate, is_problem=phase.state is State.REJECTED))
-
-
-def verdict_json(verdict: Verdict) -> dict[str, Any]:
-    """A verdict for programs, in three digits: the document is written again with each change."""
-    return {
-        "opinion": verdict.opinion.value,
-        "criterion": verdict.criterion.value if verdict.criterion is not None else None,
-        "reason": verdict.reason,
-        "figures": {
-            criterion.value: {name: _short(value) for name, value in asdict(figure).items()}
-            for criterion, figure in verdict.figures.items()
-        },
-    }
-
-
-def _evidence_json(seen: Evidence) -> dict[str, int]:
-    return {
-        "requests": seen.requests,
-        "errors": seen.errors,
-        "compared": seen.compared,
-        "disagreed": seen.disagreed,
-        "rewards": seen.rewards,
-        "penalties": seen.penalties,
-    }
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.3g}") if isinstance(value, float) else value
-
-
-def _reason(entry: Entry) -> str:
-    """What was said with the mark that counts."""
-    over = ending(entry.marks)
-    pauses = [mark for mark in ordered(entry.marks) if mark.kind in {MarkKind.PAUSE, MarkKind.RESUME}]
-    if over is None and pauses and pauses[-1].kind is MarkKind.PAUSE:
-        return pauses[-1].reason
-    return over.reason if over is not None else ""
 
 
 def _number(resolved: Resolved | None) -> str | None:
