@@ -30,7 +30,7 @@ def test_a_good_candidate_is_promoted_by_itself(house):
     house.register(2)
     house.promote(1)
     with house.serving("--gateways", "2") as server, Load(server) as load:
-        begun = house.command(*START, "--steps", "25,50,100", "--interval", "1.5", *ANY, "--json")
+        begun = house.command(*START, "--steps", "40,100", "--interval", "1.5", *ANY, "--json")
         waited = house.command("rollout", "status", NAME, "--wait", "--timeout", "40", "--json")
         until(lambda: server.status["serving"] == "2" and len(server.status["replicas"]) == 1, "1 is gone")
         until(lambda: load.versions()[-1] == 2, "2 answers")
@@ -42,7 +42,7 @@ def test_a_good_candidate_is_promoted_by_itself(house):
     assert set(load.versions()) == {1, 2}
     assert len(load.versions()) > 5, "both answered, in turns"
     assert "podium serve@" in moved["actor"]
-    assert [line for line in server.said().splitlines() if "rollout" in line and "25 %" in line]
+    assert [line for line in server.said().splitlines() if "rollout" in line and "40 %" in line]
 
 
 def test_a_bad_candidate_is_rolled_back_by_itself(house):
@@ -70,20 +70,6 @@ def test_a_bad_candidate_is_rolled_back_by_itself(house):
     assert 'podium_rollout_state{model="tiny",version="2",state="rejected"} 1' in told
     assert load.versions()[-1] == 1
     assert server.said().count("starting version 2") == 1
-
-
-def test_a_candidate_that_predicts_differently_is_rolled_back(house):
-    """Every version of the tiny model answers with its own number."""
-    house.register(1)
-    house.register(2)
-    house.promote(1)
-    with house.serving() as server, Load(server) as load:
-        house.command(*START, "--steps", "50,100", "--interval", "20")
-        waited = house.command("rollout", "status", NAME, "--wait", "--timeout", "40")
-
-    assert waited.returncode == 1
-    assert "predicts differently" in waited.stderr
-    assert load.failed == []
 
 
 def test_a_candidate_that_does_not_load_never_gets_a_request(house):
@@ -136,7 +122,7 @@ def test_two_servers_agree_also_when_one_was_stopped(house):
     house.register(2)
     house.promote(1)
     with house.serving() as one, house.serving() as other:
-        house.command(*START, "--steps", "20,60,100", "--interval", "4")
+        house.command(*START, "--steps", "20,60,100", "--interval", "2.5")
         until(lambda: shares(one) == shares(other) == {"1": 80, "2": 20}, "both at the first step")
         until(lambda: shares(one) == shares(other) == {"1": 40, "2": 60}, "both at the second step")
         os.kill(other.process.pid, signal.SIGSTOP)

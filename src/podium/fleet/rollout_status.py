@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from podium.domain.canary import Entry, MarkKind, Phase, State, ending, ordered
+from podium.domain.canary import Entry, Phase, State, why
 from podium.domain.evidence import Evidence
 from podium.domain.judging import Verdict
 
@@ -46,7 +46,7 @@ def rollout_status(
         "started_at": rollout.started_at,
         # Worked out anew each time; rounded it stays the same.
         "next_step_at": None if phase.next_step_at is None else round(phase.next_step_at, 1),
-        "reason": reason_of(entry),
+        "reason": why(entry.marks),
         "verdict": verdict_json(verdict),
         "evidence": {"stable": _evidence_json(seen[0]), "candidate": _evidence_json(seen[1])},
         "problem": problem,
@@ -96,12 +96,3 @@ def _evidence_json(seen: Evidence) -> dict[str, int]:
 
 def _short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.3g}") if isinstance(value, float) else value
-
-
-def reason_of(entry: Entry) -> str:
-    """What was said with the mark that counts."""
-    over = ending(entry.marks)
-    pauses = [mark for mark in ordered(entry.marks) if mark.kind in {MarkKind.PAUSE, MarkKind.RESUME}]
-    if over is None and pauses and pauses[-1].kind is MarkKind.PAUSE:
-        return pauses[-1].reason
-    return over.reason if over is not None else ""

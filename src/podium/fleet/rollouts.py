@@ -14,7 +14,7 @@ from podium.domain.rollout import Candidate, Journal
 from podium.domain.traffic import Target
 from podium.fleet.events import Event
 from podium.fleet.marks import Marks, Run, Write
-from podium.fleet.rollout_status import reason_of, rollout_status
+from podium.fleet.rollout_status import rollout_status
 from podium.fleet.sources import Wish
 from podium.fleet.witness import Witness
 from podium.registry.clock import ticks
@@ -271,7 +271,7 @@ class Desk:
         if first and phase.state.is_over:
             return
         where = f"rollout of version {rollout.candidate} beside {rollout.stable}"
-        reason = reason_of(entry)
+        reason = why(entry.marks)
         text = {
             State.RUNNING: f"{where}: {phase.percent} % of the traffic",
             State.PAUSED: f"{where}: paused at {phase.percent} %",
