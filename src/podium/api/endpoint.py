@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from podium.api.beside import beside_of
-from podium.api.catalogue import CATALOGUE, NOTHING, ServerCatalogue
+from podium.api.catalogue import CATALOGUE, NOTHING, RegisteredModels, ServerCatalogue, safe_name
 from podium.api.protection import OWNERS as PROTECTING
 from podium.api.protection import protection_of
 from podium.api.rolling import side_file
@@ -124,7 +124,7 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
     named = models_named(chosen)
     references = [parse_reference(each.uri) for each in named]
     names = [
-        _safe(each.name) if each.name else name_of(reference) for each, reference in zip(named, references, strict=True)
+        safe_name(each.name) if each.name else name_of(reference) for each, reference in zip(named, references, strict=True)
     ]
     _refuse_clashes(names, named, chosen)
     models = {name: _settings_of(name, chosen) for name in names}
@@ -151,19 +151,30 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
         for name, reference, wish in zip(names, references, wishes, strict=True)
     )
     known = dict(zip(names, references, strict=True))
+<<<<<<< HEAD
     catalogue = ServerCatalogue(home, known, lambda name: _settings_of(name, chosen), chosen["serve.allow_load"], side=side)
+=======
+    which = chosen["serve.registry"]
+    registry = None if which is None else RegisteredModels(home, which, lambda name: _settings_of(name, chosen), known)
+    catalogue = ServerCatalogue(home, known, lambda name: _settings_of(name, chosen), chosen["serve.allow_load"], registry)
+    if registry is not None:
+        endpoints += registry.first()
+        default = default or (endpoints[0].name if len(endpoints) == 1 else "")
+>>>>>>> main
     settings = ServeSettings(**chosen.fields(ServeSettings))
     order = ServerOrder(home, endpoints, default, settings, chosen.shown(), catalogue)
+    if registry is not None:
+        order = dataclasses.replace(order, take=registry.take, order_of=registry.order_of)
     return dataclasses.replace(order, settings=_with_gateways(chosen, order))
 
 
 def _may_grow(chosen: Chosen) -> bool:
     """Whether the server may be told later what to serve."""
-    return chosen["serve.allow_load"] not in {NOTHING, CATALOGUE}
+    return chosen["serve.allow_load"] not in {NOTHING, CATALOGUE} or chosen["serve.registry"] is not None
 
 
 def _settings_of(name: str, chosen: Chosen) -> ModelSettings:
-    """What one model was asked to be."""
+    """What one model is asked to be."""
     chosen = chosen.of_model(name)
     if chosen["serve.row_independent"] and chosen["serve.batching"] == "off":
         raise Misconfigured(
@@ -226,12 +237,7 @@ def _default_of(chosen: Chosen, names: list[str]) -> str:
 
 def name_of(reference: ModelRef) -> str:
     """The public name of a model that nobody named otherwise."""
-    return _safe(_name_of(reference))
-
-
-def _safe(name: str) -> str:
-    """A name that is safe as a folder's and as a metric's label."""
-    return re.sub(r"[^\w.\-]+", "-", name).strip(".-")[:100] or "model"
+    return safe_name(_name_of(reference))
 
 
 def _name_of(reference: ModelRef) -> str:

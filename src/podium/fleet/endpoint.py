@@ -136,9 +136,16 @@ class Endpoint:
         self._keeper.retried()
         self._site.bell.ring()
 
+    def scale(self, replicas: int, why: str) -> None:
+        """Want so many replicas while it is awake."""
+        self._site.tell(Event("scaled", f"{self._replicas} -> {replicas} replicas: {why}", self.serving))
+        self._replicas = replicas
+        self._site.bell.ring()
+
     def sleep(self) -> None:
         """Want no replica until `wake`."""
         self.is_asleep = True
+        self._replicas = self._order.settings.replicas
         self._site.bell.ring()
 
     def wake(self) -> None:
@@ -188,6 +195,13 @@ class Endpoint:
         return bool(self._publisher.targets(self.name)) and self._publisher.is_acknowledged(self.name)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether every gateway routes to as many replicas of what is wanted as there are to be, and none still starts."""
+        targets = self._publisher.targets(self.name)
+        is_alone = self.has_arrived and len(targets) == 1
+        return is_alone and len(targets[0].replicas) == self._replicas == len(self.crew.replicas)
+
+    @property
     def settled(self) -> str | None:
         """The version that every gateway routed to last."""
         return self._keeper.journal.stable
@@ -202,6 +216,11 @@ class Endpoint:
     def order(self) -> EndpointOrder:
         """What was asked for last."""
         return self._order
+
+    @property
+    def wish(self) -> Wish:
+        """What its source said last."""
+        return self._wish
 
     @property
     def wanted(self) -> str | None:

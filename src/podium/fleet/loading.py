@@ -127,7 +127,7 @@ class Loading:
     async def _unload(self, name: str) -> _Said:
         if name not in self._roster.endpoints:
             return 404, {"error": f"No model is served here as {name}."}
-        self._roster.close(name)
+        self._roster.dismiss(name)
         await self._site.bell.until(lambda: name not in self._roster.endpoints, _LONGEST_S)
         return 200, {"name": name}
 

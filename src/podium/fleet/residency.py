@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from podium.domain.lifecycle import ReplicaState
-from podium.domain.residency import Admit, Evict, Refuse, Resident, Room, estimate, make_room, too_many
+from podium.domain.residency import TYPICAL_BYTES, Admit, Evict, Refuse, Resident, Room, estimate, make_room, too_many
 from podium.fleet.asks import Reply
 from podium.fleet.causes import Cause
 from podium.fleet.events import Event
@@ -138,12 +138,14 @@ class Residency:
             return _no_room(limit_s)
         return None
 
-    def has_room(self, endpoint: "Endpoint") -> bool:
-        """Whether one more worker of an endpoint fits without anybody's leaving."""
+    def room_for(self, endpoint: "Endpoint") -> int:
+        """How many more workers of an endpoint fit into memory without anybody's leaving."""
         self._look()
-        known = [size for (name, _), size in self._sizes.items() if name == endpoint.name]
-        needed = max(known, default=0)
-        return isinstance(make_room(needed, self._residents(), self._room(), is_new=False), Admit)
+        room = self._room()
+        each = max((size for (name, _), size in self._sizes.items() if name == endpoint.name), default=TYPICAL_BYTES)
+        held = sum(resident.held_bytes for resident in self._residents())
+        free = room.available_bytes if room.budget_bytes is None else min(room.available_bytes, room.budget_bytes - held)
+        return max(free // max(each, 1), 0)
 
     # ── housekeeping
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from podium.domain.canary import Course, Entry, MarkKind, Phase, Pin, State, course
+from podium.domain.canary import Course, Entry, MarkKind, Phase, Pin, State, course, why
 from podium.domain.clocks import Offset
 from podium.domain.evidence import Evidence
 from podium.domain.judging import Opinion, Stratum, Verdict, judge

@@ -20,6 +20,7 @@ class Roster:
 
     Attributes:
         endpoints: By name, also those that are leaving.
+        dismissed: Names that somebody unloaded; loaded again they are no more.
     """
 
     def __init__(self, site: Site, publisher: Publisher, folder: RunFolder, series: SeriesBook) -> None:
@@ -29,6 +30,7 @@ class Roster:
         self._folder = folder
         self._series = series
         self._clearing: set[str] = set()
+        self.dismissed: set[str] = set()
 
     @property
     def staying(self) -> Mapping[str, Endpoint]:
@@ -48,6 +50,7 @@ class Roster:
         endpoint = Endpoint(order, self._site, self._publisher, self._folder.endpoint(order.name))
         endpoint.is_asleep = endpoint.is_on_demand if is_asleep is None else is_asleep
         self.endpoints[order.name] = endpoint
+        self.dismissed.discard(order.name)
         endpoint.start()
         return endpoint
 
@@ -56,6 +59,18 @@ class Roster:
         endpoint = self.endpoints.get(name)
         if endpoint is not None and not endpoint.is_leaving:
             endpoint.leave()
+
+    def dismiss(self, name: str) -> None:
+        """Close an endpoint because somebody wants it gone, whatever its registry says."""
+        self.dismissed.add(name)
+        self.close(name)
+
+    def hold(self) -> None:
+        """Let what comes and goes until `go_on` become one routing table."""
+        self._publisher.hold()
+
+    def go_on(self) -> None:
+        self._publisher.go_on()
 
     async def keep_house(self) -> None:
         """Take those off the list that have ended, and what belongs to versions of the past off the disk."""

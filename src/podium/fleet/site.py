@@ -16,6 +16,7 @@ from podium.fleet.logs import SERVER
 from podium.fleet.residency import Residency
 from podium.fleet.sources import Observer, Wish
 from podium.fleet.turns import Turns
+from podium.registry.resolve import Resolved
 from podium.settings.home import Home
 from podium.settings.model import ModelSettings
 from podium.settings.serve import ServeSettings
@@ -115,6 +116,7 @@ class ServerOrder:
         settings: The server's.
         shown: Each setting's value and who said it, for people.
         catalogue: What may be loaded later; None: what was there at the start.
+        take: Reads a whole registry that is served, and `order_of` says how a model of it is; None: no registry is.
     """
 
     home: Home
@@ -123,6 +125,8 @@ class ServerOrder:
     settings: ServeSettings
     shown: Mapping[str, Mapping[str, Any]]
     catalogue: Catalogue | None = None
+    take: Callable[[], Mapping[str, Resolved | None]] | None = None
+    order_of: Callable[[str, Resolved], EndpointOrder] | None = None
 
     @property
     def name(self) -> str:

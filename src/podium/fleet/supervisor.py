@@ -25,17 +25,19 @@ from podium.fleet.gpus import GpuBook, visible_gpus
 from podium.fleet.herald import Herald
 from podium.fleet.isolation import check_isolation
 from podium.fleet.loading import Loading
-from podium.fleet.machine import available_memory, started_at
+from podium.fleet.machine import available_memory, cpu_limit, started_at
 from podium.fleet.orphans import reap_orphans
 from podium.fleet.publisher import Publisher
 from podium.fleet.residency import Residency
 from podium.fleet.roster import Roster
 from podium.fleet.runfiles import RunFolder
+from podium.fleet.scaling import Scaler
 from podium.fleet.series import SeriesBook
 from podium.fleet.site import Programs, ServerOrder, Site
 from podium.fleet.status import Overview
 from podium.fleet.turns import Turns
 from podium.fleet.use import Use
+from podium.fleet.whole_registry import WholeRegistry
 from podium.telemetry.slots import Slots, create_slots
 
 _TICK_S = 0.25
@@ -170,19 +172,31 @@ class Supervisor:
                 self._publisher.go_on()
                 if self._order.catalogue is not None:
                     Loading(site, self._roster, self._order.catalogue)
+                following = self._follow_registry(site)
                 for slot in range(self._order.settings.gateways):
                     tasks.create_task(self._gateways.run(slot), name=f"gateway {slot}")
-                housekeeping = tasks.create_task(self._keep_house(), name="housekeeping")
+                housekeeping = tasks.create_task(self._keep_house(use), name="housekeeping")
                 await self._steer()
                 for endpoint in self.endpoints.values():
                     endpoint.stop_following()
                 await self._shut_down()
-                housekeeping.cancel()
+                for task in filter(None, (housekeeping, following)):
+                    task.cancel()
         finally:
             for endpoint in self.endpoints.values():
                 await endpoint.copies.close()
             for number in _STOP_SIGNALS:
                 loop.remove_signal_handler(number)
+
+    def _follow_registry(self, site: Site) -> asyncio.Task[None] | None:
+        """Where a whole registry is served, keep like it."""
+        order = self._order
+        if order.take is None or order.order_of is None:
+            return None
+        named = frozenset(each.name for each in order.endpoints if each.source is not None)
+        registry = WholeRegistry(site, self._roster, order.take, order.order_of, named)
+        registry.begin(order.endpoints)
+        return site.tasks.create_task(registry.follow(), name="registry")
 
     async def _steer(self) -> None:
         """Make what runs equal to what is wanted, until the server is to stop."""
@@ -230,9 +244,10 @@ class Supervisor:
         """Whether no worker runs."""
         return not any(endpoint.crew.replicas for endpoint in self.endpoints.values())
 
-    async def _keep_house(self) -> None:
+    async def _keep_house(self, use: Use) -> None:
         """What must be done now and then: deadlines, hangs, orphans, copies and logs of the past."""
         before, rotated = time.monotonic(), 0.0
+        scaler = Scaler(use, self._residency, self.endpoints, cpu_limit())
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             now, endpoints = time.monotonic(), list(self.endpoints.values())
@@ -249,6 +264,7 @@ class Supervisor:
                 workers = {replica.pid or 0 for endpoint in endpoints for replica in endpoint.crew.replicas.values()}
                 reap_orphans(workers | set(self._gateways.pids().values()))
             self._residency.keep_house(now)
+            scaler.keep_house(now)
             await self._roster.keep_house()
             if now - rotated > _ROTATE_S:
                 rotated = now

@@ -51,9 +51,9 @@ class Use:
         self._seen[endpoint] = seen
         return seen
 
-    def touch(self, endpoint: str, now: float) -> None:
-        """It was used, whatever the counters say: it became ready for somebody who waits."""
-        self._used[endpoint] = now
+    def seen(self, endpoint: str) -> Seen | None:
+        """What the last look saw."""
+        return self._seen.get(endpoint)
 
     def last(self, endpoint: str) -> float:
         """When it was used last, as far as is known; 0 where it never was."""

@@ -26,7 +26,8 @@ class ModelSettings:
     """How one model is served, apart from all others of the same server. Times in seconds.
 
     Args:
-        replicas: Worker processes for the version that serves.
+        replicas: Worker processes for the version that serves, at the start.
+        min_workers, max_workers, target_latency_s: As in `domain.scaling.Policy`; None: as many as `replicas`.
         resident: Whether its workers run before anybody asks, and stay: `always`, `demand`, or `auto`.
         sleep_after_s: Without a request for so long it sleeps, and wakes for the next; None: never.
         batching: A `domain.batching.BatchingMode`.
@@ -52,6 +53,19 @@ class ModelSettings:
     """
 
     replicas: int = _model(1, "workers", Kind.COUNT, "Replicas of the model.", letter="w", parameter="replicas")
+    min_workers: int | None = _model(
+        None, "min_workers", Kind.COUNT, "Fewest replicas while it is awake.", default_text="workers"
+    )
+    max_workers: int | None = _model(
+        None, "max_workers", Kind.COUNT, "Most replicas: more start under load, up to this.", default_text="workers"
+    )
+    target_latency_s: float | None = _model(
+        None,
+        "target_latency",
+        Kind.SECONDS,
+        "Seconds that 95 of 100 requests may take before more replicas start.",
+        default_text="none",
+    )
     resident: str = _model(
         "auto",
         "resident",
@@ -159,6 +173,10 @@ class ModelSettings:
         for name in ("replicas", "max_batch_rows", "max_queue_rows", "threads"):
             if getattr(self, name) < 1:
                 raise Misconfigured(f"{name} = {getattr(self, name)}: must be at least 1")
+        if not self.least <= self.replicas <= self.most:
+            raise Misconfigured(
+                f"workers = {self.replicas}: must lie between min_workers ({self.least}) and max_workers ({self.most})"
+            )
         if not self.load_timeout_s > 0:
             raise Misconfigured(f"load_timeout_s = {self.load_timeout_s}: must be more than 0 seconds")
         if not 0 <= self.gather_percent <= 100:
@@ -174,6 +192,16 @@ class ModelSettings:
         if self.is_row_independent and self.batching == "off":
             raise Misconfigured("row_independent and batching off contradict each other; leave one of them out.")
         _ = self.dialect, self.terms, self.sticks_to  # refuse words that they do not know
+
+    @property
+    def least(self) -> int:
+        """The fewest replicas while it is awake."""
+        return self.replicas if self.min_workers is None else self.min_workers
+
+    @property
+    def most(self) -> int:
+        """The most replicas."""
+        return self.replicas if self.max_workers is None else self.max_workers
 
     @property
     def merges(self) -> str:

@@ -17,6 +17,7 @@ class EndpointSettings:
         model_uris: What people write of each model, with or without `NAME=`; none at all is an error.
         endpoint: The public name of the only one; None takes the model's.
         default: The name of the endpoint that a request which names none is for; None takes the first.
+        registry: Which versions of all registered models; see `registry.census`.
         allow_load: What may be loaded and unloaded while it runs; see `api.catalogue`.
         has_access_log: Whether each scoring request becomes a line of a file.
     """
@@ -35,6 +36,13 @@ class EndpointSettings:
     )
     default: str | None = declare(
         None, "default", Kind.TEXT, "Which of several models /invocations is for.", default_text="the first"
+    )
+    registry: str | None = declare(
+        None,
+        "registry",
+        Kind.TEXT,
+        "Serve every model of podium's registry that has such a version: production, staging, latest or @ALIAS.",
+        default_text="none",
     )
     allow_load: str = declare(
         "catalogue",
