@@ -89,12 +89,8 @@ class ServerCatalogue:
         named: The references of the models that the server was started with.
         settings: Those of one model, by its name.
         allowed: `none`, `catalogue`, `any`, or a folder: what may be loaded.
-<<<<<<< HEAD
-        registered: The reference of a name that a whole registry has, or None; what serves no registry has none.
-        side: The file where rollouts are kept; None keeps them in the registry.
-=======
         registered: The models of a registry that is served whole.
->>>>>>> main
+        side: The file where rollouts are kept; None keeps them in the registry.
     """
 
     def __init__(
@@ -103,12 +99,8 @@ class ServerCatalogue:
         named: Mapping[str, ModelRef],
         settings: Callable[[str], ModelSettings],
         allowed: str = CATALOGUE,
-<<<<<<< HEAD
-        registered: Callable[[str], ModelRef | None] = lambda _: None,
-        side: Path | None = None,
-=======
         registered: RegisteredModels | None = None,
->>>>>>> main
+        side: Path | None = None,
     ) -> None:
         self._side = side
         self._home = home
@@ -147,18 +139,14 @@ class ServerCatalogue:
             reference = parse_reference(uri)
             if reference != known:
                 self._check(name, reference)
-        source = RegistryObserver(self._home) if reference != registered else None
+        source = RegistryObserver(self._home, side=self._side) if reference != registered else None
         settings = self._settings(name)
         return EndpointOrder(
             name,
             reference,
             Wish(resolve(reference, self._home)),
             settings,
-<<<<<<< HEAD
-            RegistryObserver(self._home, side=self._side),
-=======
             source,
->>>>>>> main
             beside_of(name, reference, settings, self._home),
         )
 

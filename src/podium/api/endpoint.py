@@ -151,16 +151,14 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
         for name, reference, wish in zip(names, references, wishes, strict=True)
     )
     known = dict(zip(names, references, strict=True))
-<<<<<<< HEAD
-    catalogue = ServerCatalogue(home, known, lambda name: _settings_of(name, chosen), chosen["serve.allow_load"], side=side)
-=======
     which = chosen["serve.registry"]
     registry = None if which is None else RegisteredModels(home, which, lambda name: _settings_of(name, chosen), known)
-    catalogue = ServerCatalogue(home, known, lambda name: _settings_of(name, chosen), chosen["serve.allow_load"], registry)
+    catalogue = ServerCatalogue(
+        home, known, lambda name: _settings_of(name, chosen), chosen["serve.allow_load"], registry, side
+    )
     if registry is not None:
         endpoints += registry.first()
         default = default or (endpoints[0].name if len(endpoints) == 1 else "")
->>>>>>> main
     settings = ServeSettings(**chosen.fields(ServeSettings))
     order = ServerOrder(home, endpoints, default, settings, chosen.shown(), catalogue)
     if registry is not None:
