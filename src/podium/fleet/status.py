@@ -19,9 +19,9 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
     source            {is_up, error, is_followed}: whether the registry answers, why not, whether it is asked at all
     replicas          [{id, version, state, step, pid, rss_bytes, max_batch_rows, device: {device, name, used_bytes,
                       total_bytes} or null}]; replicas_wanted
-    model             of what serves, or null: {version, digest, is_verified, flavor, python, executable, batching: {is_on,
-                      reason}, runtime, proof, requirements: {are_met, mismatches}, warnings, load_s,
-                      inputs, outputs: [{name, datatype, shape}], audit: {counts, findings}}; the last as `podium env
+    model             of what serves (asleep: served last), or null: {version, digest, is_verified, flavor, python,
+                      executable, batching: {is_on, reason}, runtime, proof, requirements: {are_met, mismatches},
+                      warnings, load_s, inputs, outputs: [{name, datatype, shape}], audit: {counts, findings}}; the last as `podium env
                       audit --json` has it, of what nobody needs to be asked for
     failed            [{version, cause, message, at, is_vetoed}], newest last; is_vetoed: not tried again
                       until another is wanted
@@ -169,7 +169,7 @@ def _endpoint_status(situation: Situation, is_stopping: bool) -> dict[str, Any]:
         },
         "replicas": [_replica(replica) for replica in situation.replicas],
         "replicas_wanted": situation.replicas_wanted,
-        "model": _model(serving, situation.served),
+        "model": _model(serving or (situation.journal.stable if situation.is_asleep else None), situation.served),
         "failed": [
             {"version": version, **asdict(entry), "is_vetoed": situation.journal.vetoed.get(version) == entry}
             for version, entry in situation.failures

@@ -76,6 +76,8 @@ class Standing:
         if endpoint not in self._router.table.endpoints:
             return _error(404, f"No model is served here as {endpoint}.")
         versions = self.versions_of(endpoint)
+        if endpoint in self._router.table.asleep and version in (None, *self._coming(endpoint)):
+            return None  # It wakes when it is asked.
         if version is not None and version not in versions:
             if version in self._coming(endpoint):
                 return _error(503, f"Version {version} of {endpoint} is not ready.")
