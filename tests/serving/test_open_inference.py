@@ -2,6 +2,7 @@
 
 import gzip
 import http.client
+import io
 import json
 import math
 import struct
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.ipc
 import pytest
 import tritonclient.http as triton
 from open_inference_models import make_models
@@ -505,3 +508,30 @@ def test_v1_is_answered_with_predictions_or_an_error(house):
     assert house.ask("POST", "/v1/models/nobody:predict", {"instances": []}).status == 404
     assert house.ask("GET", "/v1/models").json["models"][0] == "iris"
     assert house.ask("GET", "/v1/models/iris").json == {"name": "iris", "ready": True}
+
+
+# ── bodies that need no reading as text
+
+
+def test_arrays_and_tables_are_taken_and_given_where_they_are_asked_for(house):
+    file, sink = io.BytesIO(), io.BytesIO()
+    np.save(file, np.array([[1.5, 2]]))
+    columns = {"f": [0.5], "n": [2**53 + 1], "t": ["é"], "b": [True]}
+    table = pyarrow.table(columns)
+    with pyarrow.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    npy, arrow = "application/x-npy", "application/vnd.apache.arrow.stream"
+
+    in_json = house.ask("POST", "/models/scaled/invocations", file.getvalue(), {"Content-Type": npy})
+    in_kind = house.ask("POST", "/models/scaled/invocations", file.getvalue(), {"Content-Type": npy, "Accept": npy})
+    of_json = house.ask(
+        "POST", "/models/scaled/invocations", {"inputs": [[1, 2]]}, {"Content-Type": "application/json", "Accept": arrow}
+    )
+    of_table = house.ask("POST", "/models/table/invocations", sink.getvalue(), {"Content-Type": arrow, "Accept": arrow})
+    broken = house.ask("POST", "/models/table/invocations", sink.getvalue()[:-50], {"Content-Type": arrow, "Accept": arrow})
+
+    assert in_json.json == {"predictions": [[1.5, 2]]}
+    assert (in_kind.headers["content-type"], np.load(io.BytesIO(in_kind.body)).tolist()) == (npy, [[1.5, 2]])
+    assert pyarrow.ipc.open_stream(of_json.body).read_all().to_pydict() == {"predictions": [[1.0, 2.0]]}
+    assert pyarrow.ipc.open_stream(of_table.body).read_all().to_pydict() == columns
+    assert (broken.status, broken.headers["content-type"]) == (400, "application/json")

@@ -3,12 +3,15 @@
 import contextlib
 import http.client
 import json
+import queue
 import socket
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from driven import Podium, Server, wait_until
+from tritonclient import grpc as triton
 
 ROUTE = b"/v2/models/count/generate_stream"
 _MAKE = """
@@ -41,10 +44,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A model that counts, in parts."""
     podium = Podium(tmp_path_factory.mktemp("stream"))
     podium.python(_MAKE % {"go": podium.folder / "go", "ended": podium.folder / "ended"})
-    running = podium.serve(str(podium.folder / "count"), "--gateways", "1", "-w", "1", "--timeout", "5")
+    running = podium.serve(
+        str(podium.folder / "count"), *["--gateways", "1", "-w", "1", "--timeout", "5", "--grpc-port", "0"]
+    )
     try:
         yield running
-        assert running.stop() == 0
+        if running.has_ended() is None:
+            assert running.stop() == 0
     finally:
         podium.end()
 
@@ -209,3 +215,54 @@ def test_http_1_0_gets_the_parts_without_chunks(server: Server):
     head, _, events = got.partition(b"\r\n\r\n")
     assert b"chunked" not in head.lower()
     assert [json.loads(part[6:])["text_output"].encode() for part in events.split(b"\n\n")[:-1]] == [b"old0", b"old1"]
+
+
+@contextlib.contextmanager
+def conversing(server: Server) -> Iterator[tuple[triton.InferenceServerClient, "queue.Queue[Any]"]]:
+    """A gRPC stream of tritonclient's, and what it hears: results and errors, as they come."""
+    heard: queue.Queue[Any] = queue.Queue()
+    with triton.InferenceServerClient(server.status()["grpc_address"]) as client:
+        client.start_stream(lambda result, error: heard.put(error if result is None else result.get_response()))
+        yield client, heard
+        client.stop_stream(cancel_requests=True)
+
+
+def text(value: str) -> list[triton.InferInput]:
+    tensor = triton.InferInput("x", [1], "BYTES")
+    tensor.set_data_from_numpy(np.array([value], dtype=object))
+    return [tensor]
+
+
+def test_a_grpc_stream_answers_each_request_in_parts_and_in_order(server: Server):
+    """Of several requests on one call; what is wrong with one is told, and the call goes on."""
+    with conversing(server) as (client, heard):
+        client.async_stream_infer("count", text("p 2"), request_id="1")
+        client.async_stream_infer("nope", text("p 2"), request_id="2")
+        client.async_stream_infer("count", text("fail 3"), request_id="3")
+        client.async_stream_infer("count", text("q 1"), request_id="4", enable_empty_final_response=True)
+        told = [heard.get(timeout=20) for _ in range(8)]
+
+    assert [getattr(each, "id", None) for each in told] == ["1", "1", None, "3", "3", None, "4", "4"]
+    assert "NOT_FOUND" in str(told[2])
+    assert "INTERNAL" in str(told[5])
+    assert [each.parameters["triton_final_response"].bool_param for each in told[6:]] == [False, True]
+    assert len(told[7].outputs) == 0
+
+
+def test_a_grpc_client_that_leaves_ends_the_generator(server: Server):
+    """Cancelled, or gone."""
+    with conversing(server) as (client, heard):
+        client.async_stream_infer("count", text("gone 1000000"))
+        assert heard.get(timeout=20).outputs
+
+    wait_until(lambda: any(line.startswith("gone ") for line in ended(server)), 20, "the generator is closed")
+
+
+def test_a_server_that_stops_ends_open_streams_after_what_was_asked(server: Server):
+    """A client that asks nothing more does not hold it until the limit; last, for the server is stopped by it."""
+    with conversing(server) as (client, heard):
+        client.async_stream_infer("count", text("last 3"))
+        told = [heard.get(timeout=20) for _ in range(3)]
+
+        assert len(told) == 3
+        assert server.stop(15) == 0

@@ -7,6 +7,7 @@ from podium.errors import BodyTooLarge, UnsupportedContentType
 from podium.protocols import generate, tensors
 from podium.protocols.mlflow.content_types import form_of
 from podium.protocols.mlflow.problems import problem
+from podium.serving.authz import PREFIX, authz_taker
 from podium.serving.guarding import Guard, gate
 from podium.serving.pages import Finder, Pages, Paths, Taker, in_words_of
 from podium.serving.recording import Recorder
@@ -27,10 +28,20 @@ class App:
         recorder: Counts what never becomes a scoring request.
         max_body_bytes: Named in the answer to a body that is larger.
         guard: Decides who may pass.
+        has_authz: Whether `/authz/PATH` says of other requests whether they may.
     """
 
-    def __init__(self, paths: Iterable[Paths], pages: Pages, recorder: Recorder, max_body_bytes: int, guard: Guard) -> None:
+    def __init__(
+        self,
+        paths: Iterable[Paths],
+        pages: Pages,
+        recorder: Recorder,
+        max_body_bytes: int,
+        guard: Guard,
+        has_authz: bool = False,
+    ) -> None:
         self._guard = guard
+        self._has_authz = has_authz
         self._pages = pages
         self._recorder = recorder
         self._max_body_bytes = max_body_bytes
@@ -55,6 +66,8 @@ class App:
             exchange.answer(in_words_of(head.path, Response(failed.status, failed.body, failed.content_type)))
 
     def _find(self, head: Head) -> Taker:
+        if self._has_authz and head.path.startswith(f"{PREFIX}/"):
+            return authz_taker(self._guard, head, self._routes, self._pages)
         found = self._routes.find(head.method, head.path, head.query)
         if (kind := head.headers.get(b"content-type")) in _OURS:
             # What gateway and worker say to each other is no client's to say: this is where every request of one begins.

@@ -111,7 +111,7 @@ class Gateway:
         ]
         self._protection = Protection(settings, self._router, slots.buckets)
         self.guard = self._protection.guard
-        self.app = App(paths, pages, self._recorder, settings.max_body_bytes, self.guard)
+        self.app = App(paths, pages, self._recorder, settings.max_body_bytes, self.guard, settings.access.has_authz)
         self.connections = Connections(loop, self.app, settings.limits)
         self._door = None if grpc_address is None else self._make_door(grpc_address)
 

@@ -13,20 +13,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from podium.domain.access import ANYBODY, NOBODY, Need, Peer, Principal, allows
+from podium.domain.forwarding import CLAIMS
 from podium.domain.terms import PRIORITY, TIMEOUT, is_low_of, timeout_s_of
 from podium.errors import InvalidInput, Overloaded, PermissionDenied, PodiumError, Unauthenticated
 from podium.protocols.mlflow.problems import problem
+from podium.serving.cors import Cors
 from podium.serving.limiting import Limit, Limiter, Shortage
 from podium.serving.needs import need_of
 from podium.serving.pages import Finder, Pages, Taker
+from podium.serving.proxies import Proxies
 from podium.web.handling import NO_TERMS, Arrival, Terms
 from podium.web.messages import Head, Request, Response, header_lines
 from podium.web.routes import Route
 
 _NEVER = float("inf")
-_SAID = frozenset({TIMEOUT, PRIORITY})
+_SAID = frozenset({TIMEOUT, PRIORITY, b"origin"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ class Guard:
         ways: How somebody may be known, in the order in which they are asked; with none, nobody is asked who they are.
         default: The endpoint that a request which names none is for, now.
         limiter: Counts requests against their limits.
+        proxies: Whose word on who asks is taken.
+        cors: Which web pages may read answers.
         opened: Pages that are open to everybody, as in `needs.SWITCHED`.
         clock: Unix seconds.
 
@@ -100,11 +106,15 @@ class Guard:
         ways: Iterable[Identifying],
         default: Callable[[], str],
         limiter: Limiter,
+        proxies: Proxies,
+        cors: Cors,
         opened: frozenset[str] = frozenset(),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._ways = tuple(ways)
         self._limiter = limiter
+        self.proxies = proxies
+        self.cors = cors
         self._default = default
         self._opened = opened
         self._clock = clock
@@ -125,7 +135,9 @@ class Guard:
 
     def has_business_with(self, head: Head) -> bool:
         """Whether requests with this head need a gate at all; it does not change while the server lives."""
-        return bool(self._ways) or self._limiter.has_any or not _SAID.isdisjoint(head.headers)
+        if self._ways or self._limiter.has_any or self.proxies.are_any():
+            return True
+        return not (_SAID | CLAIMS).isdisjoint(head.headers)
 
     def need_of(self, method: str, path: str) -> Need:
         """What a request needs by the route that was found for it; of an unknown one, the scope `admin`."""
@@ -142,7 +154,7 @@ class Guard:
 
         Returns: The terms on which it is served, or why it is not.
         """
-        return self.pass_by(self.decide(need, endpoint, headers, peer), peer.address)
+        return self.pass_by(self.decide(need, endpoint, headers, peer), self.proxies.client_of(headers, peer.address))
 
     def decide(self, need: Need, endpoint: str | None, headers: Mapping[bytes, bytes], peer: Peer) -> Decision:
         """The part of `check` that is the same for all requests with these headers, until `epoch` moves."""
@@ -214,7 +226,7 @@ class Gate:
         pages: Answers those that may not.
     """
 
-    __slots__ = ("_decisions", "_endpoint", "_epoch", "_guard", "_head", "_need", "_pages", "_taker")
+    __slots__ = ("_decisions", "_endpoint", "_epoch", "_guard", "_head", "_lines", "_need", "_pages", "_stripped", "_taker")
 
     def __init__(self, guard: Guard, head: Head, need: Need, endpoint: str | None, taker: Taker, pages: Pages) -> None:
         self._guard = guard
@@ -224,26 +236,32 @@ class Gate:
         self._taker = taker
         self._pages = pages
         self._epoch = 0
-        self._decisions: dict[tuple[str, ...], Decision] = {}
+        self._decisions: dict[tuple[bool, tuple[str, ...]], Decision] = {}
+        self._lines = guard.cors.lines_of(head)
+        self._stripped = guard.proxies.stripped(head)
 
     def __call__(self, request: Request, arrival: Arrival) -> None:
         """Let a request pass, or answer it with why not."""
-        guard = self._guard
-        headers, peer = self._head.headers, arrival.peer
+        guard, peer = self._guard, arrival.peer
+        is_trusted = guard.proxies.trusts(peer.address)
         if self._epoch != guard.epoch:
             self._epoch = guard.epoch
             self._decisions.clear()
-        decision = self._decisions.get(peer.names)
+        decision = self._decisions.get((is_trusted, peer.names))
         if decision is None:
-            decision = guard.decide(self._need, self._endpoint, headers, peer)
-            self._decisions[peer.names] = decision
-        terms = guard.pass_by(decision, peer.address)
+            decision = guard.decide(self._need, self._endpoint, self._head.headers, peer)
+            self._decisions[is_trusted, peer.names] = decision
+        if is_trusted:
+            arrival.client = guard.proxies.client_of(self._head.headers, peer.address)
+        elif self._stripped is not None:
+            request = Request(self._stripped, request.body)
+        terms = guard.pass_by(decision, arrival.client)
         if isinstance(terms, Refusal):
-            arrival.terms = Terms(decision.principal.name)
+            arrival.terms = Terms(decision.principal.name, lines=self._lines)
             identity = self._pages.ids.of(request)
             self._pages.answer(request, arrival, refused(terms, self._head.path, identity), identity)
             return
-        arrival.terms = terms
+        arrival.terms = replace(terms, lines=terms.lines + self._lines) if self._lines else terms
         self._taker(request, arrival)
 
 
@@ -259,6 +277,9 @@ def gate(guard: Guard, head: Head, route: Route[Finder] | None, taker: Taker, pa
     """
     if not guard.has_business_with(head):
         return taker
+    preflight = guard.cors.preflight(head)
+    if preflight is not None:
+        return Gate(guard, head, Need.OPEN, None, pages.taker(preflight), pages)
     need = Need.KNOWN if route is None else guard.need_of(head.method, route.path)
     return Gate(guard, head, need, None if route is None else route.named.get("name"), taker, pages)
 

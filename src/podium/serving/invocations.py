@@ -4,11 +4,12 @@ from collections.abc import Callable
 from functools import partial
 
 from podium.errors import UnsupportedContentType
-from podium.protocols.mlflow.content_types import Form, form_of
+from podium.protocols.mlflow.content_types import Form, asked_for, form_of, with_answer
 from podium.serving.pages import Paths, Taker
 from podium.serving.scoring import Scoring
 from podium.serving.ways import VERSION
-from podium.web.messages import Head
+from podium.web.handling import Exchange
+from podium.web.messages import Head, Request
 
 
 def invocation_paths(scoring: Scoring) -> Paths:
@@ -26,8 +27,20 @@ def invocation_paths(scoring: Scoring) -> Paths:
 
 
 def taker_of(scoring: Scoring, head: Head) -> Callable[..., None]:
-    """Who takes a request with this head: decoded here where it says JSON and nothing else, or as it comes."""
-    return scoring.start_json if is_plain_json(head) else scoring.start
+    """Who takes a request with this head: decoded here where it says JSON and nothing else, or as it comes.
+
+    An answer in another form than JSON is asked of the worker, by a parameter of the content type.
+    """
+    kind = asked_for(head.headers.get(b"accept", b"").decode("latin-1"))
+    if kind is None:
+        return scoring.start_json if is_plain_json(head) else scoring.start
+    said = head.headers.get(b"content-type", b"").decode("latin-1")
+    headers = {**head.headers, b"content-type": with_answer(said, kind).encode("latin-1")}
+    return partial(_begin, scoring, Head(head.method, head.path, head.query, headers))
+
+
+def _begin(scoring: Scoring, head: Head, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
+    scoring.start(Request(head, request.body), exchange, endpoint)
 
 
 def is_plain_json(head: Head) -> bool:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from podium.errors import InvalidInput
-from podium.protocols.mlflow.fast_reading import FastReader, Packed
+from podium.protocols.mlflow.fast_packing import Packed
 from podium.protocols.open_inference.problems import as_error, error_body
 from podium.protocols.open_inference.quick_reading import Form, QuickReader
 from podium.protocols.open_inference.requests import HEADER, Asked, read_json, read_length, read_mixed, read_raw
@@ -30,6 +30,7 @@ _log = logging.getLogger("podium.gateway")
 _VERSION = b"x-podium-version: "
 _LENGTH = HEADER.encode()
 _MOST_VERSIONS = 64
+_MOST_REPLICAS = 1024
 # What a head says that only the long way looks at.
 _SLOW = frozenset({_LENGTH, VERSION, b"x-request-id", b"content-encoding"})
 
@@ -54,7 +55,7 @@ class Inferring:
         read = self._reader(head, name)
         headers = {**head.headers, b"content-type": CONTENT_TYPE.encode()}
         inner = Head(head.method, head.path, head.query, headers)
-        start, start_json, shapes = self._scoring.start, self._scoring.start_json, self.shapes
+        start, start_json, shapes, known = self._scoring.start, self._scoring.start_json, self.shapes, self.shapes.models
 
         def take(request: Request, exchange: Arrival) -> None:
             if version is not None and not self._is_there(request, exchange, name, version):
@@ -71,7 +72,7 @@ class Inferring:
             start(Request(sent, body), WayBack(exchange, partial(told, shapes, asked, name, version)), name)
 
         def take_quickly(request: Request, exchange: Arrival) -> None:
-            if not shapes.knows(name):
+            if name not in known:
                 take(request, exchange)
                 return
             detour = Detour(self, request, exchange, inner, name, take)
@@ -114,7 +115,7 @@ class Detour(WayBack):
         take: Takes the request on the long way.
     """
 
-    __slots__ = ("_id", "_inferring", "_inner", "_name", "_request", "_take")
+    __slots__ = ("_form", "_id", "_inferring", "_inner", "_name", "_request", "_take")
 
     def __init__(
         self, inferring: Inferring, request: Request, exchange: Arrival, inner: Head, name: str, take: Taker
@@ -130,14 +131,15 @@ class Detour(WayBack):
         self._id = b""
 
     def read(self, replica: Replica) -> Packed | None:
-        shapes = self._inferring.shapes
-        if replica.reader is None or shapes.form_of(self._name, replica.version) is None:
+        known = self._inferring.shapes.of(replica, self._name)
+        if known is None:
             return None
-        found = shapes.reader_for(replica.reader).read(self._request.body)
+        self._form, reader = known
+        found = reader.read(self._request.body)
         if found is None:
             return None
-        self._id = found.id
-        return found.packed
+        packed, self._id = found
+        return packed
 
     def start(self) -> None:
         self._take(self._request, self._exchange)
@@ -146,8 +148,7 @@ class Detour(WayBack):
         return Request(self._inner, read_json(self._request.body).body())
 
     def made_of(self, version: str, body: bytes, rows: int) -> bytes:
-        form = self._inferring.shapes.form_of(self._name, version)
-        made = None if form is None else form.spliced(body, rows, self._id)
+        made = self._form.spliced(body, rows, self._id)
         if made is None:
             self._inferring.shapes.distrust(self._name, version)
         return made or b""
@@ -164,23 +165,31 @@ class Detour(WayBack):
 
 
 class Shapes:
-    """What is known of models' answers, by version, and who reads requests of their input plans."""
+    """What is known of models' answers, by version, and who reads requests of their input plans.
+
+    Attributes:
+        models: By name and version what an answer looks like; None where MLflow's text does not say enough.
+    """
 
     def __init__(self) -> None:
-        self._forms: dict[str, dict[str, Form | None]] = {}
-        self._readers: dict[int, tuple[FastReader, QuickReader]] = {}
+        self.models: dict[str, dict[str, Form | None]] = {}
+        self._of_replicas: dict[int, tuple[Form, QuickReader]] = {}
 
-    def knows(self, model: str) -> bool:
-        """Whether an answer of any version was seen."""
-        return model in self._forms
-
-    def form_of(self, model: str, version: str) -> Form | None:
-        forms = self._forms.get(model)
-        return None if forms is None else forms.get(version)
+    def of(self, replica: Replica, model: str) -> tuple[Form, QuickReader] | None:
+        """What a replica's answers look like, and who reads its requests; None where they go the long way."""
+        known = self._of_replicas.get(replica.id)
+        if known is None:
+            form = self.models.get(model, {}).get(replica.version)
+            if form is None or replica.reader is None:
+                return None
+            if len(self._of_replicas) >= _MOST_REPLICAS:
+                self._of_replicas.clear()
+            known = self._of_replicas[replica.id] = (form, QuickReader(replica.reader.plan))
+        return known
 
     def learn(self, model: str, version: str, asked: Asked, outputs: Sequence[Tensor]) -> None:
         """Take in what a version answered; its first answer is what counts."""
-        forms = self._forms.setdefault(model, {})
+        forms = self.models.setdefault(model, {})
         if version not in forms:
             while len(forms) >= _MOST_VERSIONS:
                 del forms[next(iter(forms))]
@@ -189,16 +198,8 @@ class Shapes:
 
     def distrust(self, model: str, version: str) -> None:
         """Answers of this version do not look like the first one: from now on all go the long way."""
-        self._forms.setdefault(model, {})[version] = None
-
-    def reader_for(self, reader: FastReader) -> QuickReader:
-        """The reader for the same plan."""
-        known = self._readers.get(id(reader))
-        if known is None or known[0] is not reader:
-            if len(self._readers) >= _MOST_VERSIONS:
-                self._readers.clear()
-            known = self._readers[id(reader)] = (reader, QuickReader(reader.plan))
-        return known[1]
+        self.models.setdefault(model, {})[version] = None
+        self._of_replicas.clear()
 
 
 def told(shapes: Shapes, asked: Asked, name: str, wanted: str | None, response: Response) -> Response:

@@ -7,9 +7,11 @@ from typing import Any
 from podium.access.certificates import Certificates, TlsFiles
 from podium.access.jwks import KeySet
 from podium.access.tokens import Tokens, TokenTerms
+from podium.serving.cors import Cors
 from podium.serving.guarding import Guard, Identifying
 from podium.serving.knowing import CertificatesKnown, CredentialsKnown, KeysKnown
 from podium.serving.limiting import Limiter
+from podium.serving.proxies import Proxies, ProxiesKnown
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
 from podium.settings.access import AccessSettings
@@ -38,7 +40,9 @@ class Protection:
         self.certificates = None if files is None else Certificates(files)
         self._handshake_s = settings.head_s
         limiter = Limiter(settings.clients, settings.every_model, settings.models, buckets)
-        self.guard = Guard(ways_of(access), lambda: router.table.default, limiter, frozenset(access.open_pages))
+        proxies = Proxies(access.networks, access.forwarded_header.encode())
+        ways, cors, opened = ways_of(access, proxies), Cors(access.cors_origins), frozenset(access.open_pages)
+        self.guard = Guard(ways, lambda: router.table.default, limiter, proxies, cors, opened)
 
     @property
     def tls_arguments(self) -> dict[str, Any]:
@@ -63,9 +67,9 @@ def tls_files_of(access: AccessSettings) -> TlsFiles | None:
     )
 
 
-def ways_of(access: AccessSettings) -> list[Identifying]:
-    """How somebody may be known; what a request brings goes before what its connection does."""
-    ways: list[Identifying] = []
+def ways_of(access: AccessSettings, proxies: Proxies) -> list[Identifying]:
+    """How somebody may be known: by a trusted proxy's word, else by what a request brings, else by its connection."""
+    ways: list[Identifying] = [ProxiesKnown(proxies)] if access.trusts_identity else []
     if access.asks_for_credentials:
         keys = KeysKnown(Path(access.key_file)) if access.requires_keys else None
         ways.append(CredentialsKnown(keys, tokens_of(access)))

@@ -1,15 +1,18 @@
 """Who may ask a server for what: frozen values that each gateway gets; none of them is a secret."""
 
+import re
 from dataclasses import dataclass
 from functools import partial
 
 from podium.domain.access import parse_scopes
+from podium.domain.forwarding import Network, parse_networks
 from podium.errors import InvalidInput, Misconfigured
 from podium.settings.declared import Kind, declare
 
 _access = partial(declare, table="access")
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Of tokens that may be believed: with each of them whoever can verify cannot sign."""
+_ORIGIN = re.compile(r"https?://[a-z0-9.\-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 OPENABLE = ("version", "status", "metrics", "docs", "openapi")
 
 
@@ -26,6 +29,11 @@ class AccessSettings:
         jwks, jwks_refresh_s: As in `access.jwks.KeySet`; None knows nobody by a token.
         jwt_issuer, jwt_audience, jwt_algorithms, jwt_leeway_s, jwt_scope_claim: As in `access.tokens.TokenTerms`.
         jwt_grants: What a value of that claim may do: `VALUE=SCOPE,SCOPE`.
+        trusted_proxies: Networks whose word on who asks is taken.
+        forwarded_header: In which they say whom they speak for.
+        trusts_identity: Whether they say who a client is, too.
+        cors_origins: Web pages that may read answers.
+        has_authz: Whether `/authz/PATH` answers proxies.
         tls_identities: Who may do what by a certificate: `NAME=SCOPE,SCOPE`, the name as in `domain.access.names_of`.
     """
 
@@ -34,6 +42,19 @@ class AccessSettings:
         (), "open_pages", Kind.NAMES, f"Pages that need no key: {', '.join(OPENABLE)}.", default_text="none"
     )
     key_file: str = ""
+    trusted_proxies: tuple[str, ...] = _access(
+        (), "trusted_proxy", Kind.TEXTS, "Networks of proxies that say whose requests they hand on: 10.0.0.0/8."
+    )
+    forwarded_header: str = _access(
+        "x-forwarded-for", "forwarded_header", Kind.WORD, "In which header.", choices=("x-forwarded-for", "forwarded")
+    )
+    trusts_identity: bool = _access(
+        False, "trust_identity", Kind.SWITCH, "Believe those proxies' X-Podium-Principal and X-Podium-Scopes."
+    )
+    cors_origins: tuple[str, ...] = _access(
+        (), "cors_origin", Kind.TEXTS, "Web pages that may read answers: https://app.example; * is every one."
+    )
+    has_authz: bool = _access(False, "authz", Kind.SWITCH, "Answer Envoy's ext_authz at /authz/PATH.")
     jwks: str | None = _access(
         None, "jwks", Kind.TEXT, "Keys that tokens (JWT) are proven by: a file or an https URL; tokens are asked for, then."
     )
@@ -89,12 +110,30 @@ class AccessSettings:
             raise Misconfigured("jwks needs jwt_issuer and jwt_audience: else a token for anybody else would be believed.")
         if unknown := sorted(set(self.jwt_algorithms) - set(ALGORITHMS)):
             raise Misconfigured(f"jwt_algorithms names {', '.join(unknown)}; there are {', '.join(ALGORITHMS)}.")
+        if self.trusts_identity and not self.trusted_proxies:
+            raise Misconfigured("trust_identity needs trusted_proxy: whose word is taken.")
+        for origin in self.cors_origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise Misconfigured(f"cors_origin is {origin!r}; write scheme, host and port: https://app.example, or *.")
+        _ = self.networks
         _ = self.scopes_by_name, self.scopes_by_grant
 
     @property
     def asks_who(self) -> bool:
         """Whether anybody is asked who they are."""
-        return self.requires_keys or self.jwks is not None or self.knows_certificates
+        return self.asks_for_credentials or self.knows_certificates or self.trusts_identity
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """Those of trusted proxies.
+
+        Raises:
+            Misconfigured: One is none.
+        """
+        try:
+            return parse_networks(self.trusted_proxies)
+        except InvalidInput as error:
+            raise Misconfigured(f"trusted_proxy: {error.message}") from error
 
     @property
     def asks_for_credentials(self) -> bool:

@@ -1,10 +1,14 @@
 """A request's body to what the model takes, whichever protocol it is of, and who writes the answer."""
 
+from typing import Any
+
 from podium.errors import NotSupported
 from podium.models.predictor import Predictor
 from podium.protocols import generate, tensors
 from podium.protocols.generate import GenerateReader, GenerateWriter
+from podium.protocols.mlflow import columnar
 from podium.protocols.mlflow.codec import codec_for
+from podium.protocols.mlflow.content_types import ARROW, NPY
 from podium.protocols.tensor_inputs import TensorReader
 from podium.protocols.tensor_outputs import TensorWriter
 from podium.transport.frames import Request
@@ -46,8 +50,19 @@ class Decoder:
             job.writer = self._generate_writer
             data, params = self._generate.read(request.body)
         else:
-            decoded = self._codec.decode(request.body, request.content_type)
-            job.is_enveloped = decoded.is_enveloped
-            data, params = decoded.data, decoded.params
+            data, params = self._decode_clients(job, request)
         job.data, job.params = self._predictor.enforce(data, params)
         job.is_stream = request.is_stream and self._predictor.is_streaming and job.writer is not None
+
+    def _decode_clients(self, job: Job, request: Request) -> tuple[Any, Any]:
+        """Data and params of a body as a client sent it to MLflow's paths."""
+        kind, body = request.content_type, request.body
+        if kind is not None and kind.startswith("application/"):
+            kind, job.writer = columnar.without_answer(kind)
+            if kind == NPY:
+                return self._tensors.of([columnar.read_npy(body, self._tensors.only_name)]), None
+            if kind == ARROW:
+                return columnar.read_arrow(body), None
+        decoded = self._codec.decode(body, kind)
+        job.is_enveloped = decoded.is_enveloped
+        return decoded.data, decoded.params

@@ -8,6 +8,7 @@ from podium.errors import InvalidInput, PredictFailed, UnencodableOutput
 from podium.protocols.mlflow.codec import encode
 from podium.protocols.mlflow.pieces import encode_pieces
 from podium.protocols.mlflow.problems import problem
+from podium.protocols.tensors import CONTENT_TYPE as TENSORS
 from podium.transport.frames import DEFAULT_LIMIT, Answers, Reply, encode_answers, encode_reply
 from podium.worker.inbox import Job
 from podium.worker.log import log_event, traceback_of
@@ -98,7 +99,8 @@ def refuse(job: Job, error: BaseException, cost: Cost = NO_PREDICTION) -> None:
         _log(job, error)
     found = problem(error, job.request_id or None)
     # MLflow calls a model that fails the client's fault; to other protocols it is the server's, if it was given rows.
-    is_models_fault = job.writer is not None and job.rows > 0 and isinstance(error, PredictFailed) and found.status == 400
+    is_others = job.writer is not None and job.writer.content_type == TENSORS
+    is_models_fault = is_others and job.rows > 0 and isinstance(error, PredictFailed) and found.status == 400
     status = 500 if is_models_fault else found.status
     _send(job, status, found.content_type, found.body, cost, is_fault=not isinstance(error, InvalidInput))
 

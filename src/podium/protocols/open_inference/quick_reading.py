@@ -4,6 +4,7 @@ As `protocols/mlflow/fast_reading.py` it takes a part of what the long way takes
 does not take goes the long way, as tensors. A body is cut at a head that was seen before, everything up to `"data":`.
 """
 
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from itertools import chain, starmap
@@ -21,6 +22,9 @@ from podium.protocols.open_inference.requests import Body, Input, decode_body
 from podium.protocols.tensors import BYTES, Tensor
 
 _DATA = b'"data":'
+# An id that stands first, as clients write it, and holds no escape: what follows it begins like a request without one.
+_ID = re.compile(rb'\{"id": ?("[ !#-\[\]-~]*"), ?(?=")')
+_new = tuple.__new__
 _END = b"}]}"
 _LONGEST_HEAD = 1024
 _MOST_HEADS = 64
@@ -71,16 +75,18 @@ class QuickReader:
             if type(body) is not bytes:
                 body = bytes(body)
             end = body.find(_DATA, 0, _LONGEST_HEAD)
-            known = self._heads.get(body[:end]) if end > 0 else None
+            named = _ID.match(body)
+            start = 1 if named is None else named.end()
+            known = self._heads.get(body[start:end])
             if known is not None and body.endswith(_END):
                 packed = _cut(known, body[end + len(_DATA) : -len(_END)])
                 if packed is not None:
-                    return Quick(packed, b"")
-            return self._read(body, end)
+                    return _new(Quick, (packed, b"" if named is None else named[1]))
+            return self._read(body, start, end)
         except Exception:  # noqa: BLE001 - whatever it was, the long way says what is wrong with the body
             return None
 
-    def _read(self, body: bytes, end: int) -> Quick | None:
+    def _read(self, body: bytes, start: int, end: int) -> Quick | None:
         if b"null" in body:
             return None  # a missing value perhaps, which no record holds
         asked = decode_body(body)
@@ -88,7 +94,7 @@ class QuickReader:
             return None
         packed = self._one(asked.inputs[0]) if len(asked.inputs) == 1 else None
         if packed is not None:
-            self._learn(body, end, asked)
+            self._learn(body, start, end, asked)
         elif self._plan.kind == "columns":
             packed = self._columns(asked.inputs)
         if packed is None or not 0 < packed.rows <= _MOST_ROWS:
@@ -124,17 +130,17 @@ class QuickReader:
         block = b"".join(starmap(self._pack, zip(*numbers, strict=True)))
         return Packed(rows, block, [*chain.from_iterable(zip(*texts, strict=True))])
 
-    def _learn(self, body: bytes, end: int, asked: Body) -> None:
-        """Know the head from now on, where nothing but the data stands behind it."""
-        entry = asked.inputs[0]
-        if end < 0 or asked.id is not None or not body.endswith(_END) or b'"' in body[end + len(_DATA) :]:
+    def _learn(self, body: bytes, start: int, end: int, asked: Body) -> None:
+        """Know what stands before the data from now on, where nothing stands behind them."""
+        entry, head = asked.inputs[0], body[start:end]
+        if end < 0 or b'"id"' in head or not body.endswith(_END) or b'"' in body[end + len(_DATA) :]:
             return
         rows, width = entry.shape[0], int(struct.calcsize(record_format(self._plan)) / struct.calcsize(CODES[self._only]))
         kind = {"?": bool, "e": float, "f": float, "d": float}.get(CODES[self._only], int)
         if len(self._heads) >= _MOST_HEADS:
             del self._heads[next(iter(self._heads))]
         nested = None if len(entry.shape) != _TWO_AXES else msgspec.json.Decoder(list[list[kind]]).decode  # type: ignore[valid-type]
-        self._heads[body[:end]] = _Known(
+        self._heads[head] = _Known(
             msgspec.json.Decoder(list[kind]).decode,  # type: ignore[valid-type]
             nested,
             struct.Struct(f"<{rows * width}{CODES[self._only]}").pack,
@@ -159,7 +165,7 @@ def _cut(known: _Known, data: bytes) -> Packed | None:
     else:
         values = known.decode(data)
     # struct refuses another number of values, and what a datatype cannot hold.
-    return Packed(known.rows, known.pack(*values), [])
+    return _new(Packed, (known.rows, known.pack(*values), []))
 
 
 def _datatype(names: Mapping[Any, str], kind: str) -> str:

@@ -18,6 +18,7 @@ from podium.serving.asking import Asking
 from podium.serving.grpc import health
 from podium.serving.grpc.health import NAME as HEALTH
 from podium.serving.grpc.health import Health
+from podium.serving.grpc.inference import Inference
 from podium.serving.grpc.keeping import Keeper
 from podium.serving.grpc.messages import SERVICE, Messages
 from podium.serving.grpc.service import Service
@@ -43,17 +44,25 @@ class Door:
         settings: Limits and time-outs, as HTTP's.
         address: HOST:PORT.
         service: Answers the protocol's methods.
+        inference: Of these, those that score; its streams are ended when it closes.
         health: Says who is ready.
         messages: The protocol's.
     """
 
     def __init__(
-        self, settings: GatewaySettings, address: str, service: Service, health: Health, messages: Messages
+        self,
+        settings: GatewaySettings,
+        address: str,
+        service: Service,
+        inference: Inference,
+        health: Health,
+        messages: Messages,
     ) -> None:
         self._address = address
         files = tls_files_of(settings.access)
         self._credentials = None if files is None else credentials_of(files)
         self._health = health
+        self._inference = inference
         self._server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=settings.max_in_flight)
         self._add(SERVICE, service.handlers())
         self._add(HEALTH, health.handlers())
@@ -83,6 +92,8 @@ class Door:
         """Say that it ends, take what comes in a moment, finish what is in flight; cut what is left at the limit."""
         self.sweep()
         await asyncio.sleep(min(linger_s, limit_s))
+        self._health.end()
+        self._inference.end_streams()
         await self._server.stop(max(0.0, limit_s - linger_s))
 
     def _add(self, name: str, handlers: Mapping[str, Any]) -> None:
@@ -99,9 +110,10 @@ def make_door(
     guard: Guard | None,
 ) -> Door:
     """The door of a gateway, not yet open."""
-    messages, keeper = Messages(), Keeper(guard)
-    service = Service(messages, scoring, standing, asking, recorder, keeper)
-    return Door(settings, address, service, Health(standing, keeper), messages)
+    messages, keeper = Messages(), Keeper(guard, recorder, scoring.ids)
+    inference = Inference(messages, scoring, standing, keeper, settings.send_s)
+    service = Service(messages, inference, standing, asking, keeper)
+    return Door(settings, address, service, inference, Health(standing, keeper), messages)
 
 
 def _described(messages: Messages) -> Any:
