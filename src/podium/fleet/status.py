@@ -21,8 +21,8 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
                       total_bytes} or null}]; replicas_wanted
     model             of what serves (asleep: served last), or null: {version, digest, is_verified, flavor, python,
                       executable, batching: {is_on, reason}, runtime, proof, requirements: {are_met, mismatches},
-                      warnings, load_s, inputs, outputs: [{name, datatype, shape}], audit: {counts, findings}}; the last as `podium env
-                      audit --json` has it, of what nobody needs to be asked for
+                      warnings, load_s, inputs, outputs: [{name, datatype, shape}], audit: {counts, findings}}; the
+                      last as `podium env audit --json` has it, of what nobody needs to be asked for
     failed            [{version, cause, message, at, is_vetoed}], newest last; is_vetoed: not tried again
                       until another is wanted
     restarts          {workers}; swaps
