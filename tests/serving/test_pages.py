@@ -162,3 +162,18 @@ def test_no_client_speaks_as_one_of_our_own_processes(server, path):
     assert b"This predictor only supports the following content types" in answer.body
     server.workers[0].serve()
     assert server.score().status == 200
+
+
+def test_a_model_that_is_not_ready_is_said_so_in_the_protocols_own_document(start):
+    server = start()
+    server.add(1)
+    server.publish({})
+
+    ready, whole, model = (server.get(path) for path in ("/v2/models/iris/ready", "/v2/health/ready", "/v2/models/iris"))
+
+    assert (ready.status, ready.json) == (503, {"name": "iris", "ready": False})
+    assert (whole.status, whole.json) == (200, {"ready": True})
+    assert (model.status, model.json) == (503, {"error": "iris is not ready."})
+    server.publish({}, is_ready=False)
+    assert (server.get("/v2/health/ready").status, server.get("/v2/health/ready").json) == (503, {"ready": False})
+    assert server.get("/v2/health/live").status == 200

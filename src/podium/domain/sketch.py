@@ -1,9 +1,9 @@
 """Which of a few cells a prediction is counted in: the same for all versions, so that a shift between two can be seen.
 
 Whole numbers from -32 to 32 are taken for labels, each with a cell of its own in turn. Other numbers go by their size: each
-doubling has eight cells of equal width, and after four doublings the cells begin again, so that no range need be known
-beforehand; negative ones stand two doublings beside. What is finer than an eighth of a number's size, or an exact factor of
-sixteen, is not seen. Text goes by its CRC-32.
+doubling has four cells of equal width, and after eight doublings the cells begin again, so that no range need be known
+beforehand; negative ones stand four doublings beside. So a shift of numbers that spread over some part of their size is
+seen, but not one within a range that is narrow beside it (a temperature in kelvin). Text goes by its CRC-32.
 """
 
 from math import frexp
@@ -11,7 +11,7 @@ from zlib import crc32
 
 from podium.domain.evidence import SKETCH_CELLS
 
-_PER_DOUBLING = 8
+_PER_DOUBLING = 4
 _HALF = SKETCH_CELLS // 2
 
 

@@ -16,7 +16,7 @@ from podium.web.messages import Fault, Head, Request, Response, header_lines
 from podium.web.routes import Routes, detail
 
 _log = logging.getLogger("podium.gateway")
-_OURS = frozenset({tensors.CONTENT_TYPE.encode(), generate.CONTENT_TYPE.encode()})
+_OURS = frozenset({tensors.CONTENT_TYPE.encode(), tensors.LARGE_TYPE.encode(), generate.CONTENT_TYPE.encode()})
 
 
 class App:

@@ -90,7 +90,7 @@ def _of_csv(body: bytes, name: str) -> str | None:
     row = rest.partition(b"\n")[0]
     if max(len(head), len(row)) > _LONGEST_LINE:
         return None
-    columns, values = (next(csv.reader(io.StringIO(line.decode().rstrip("\r")))) for line in (head, row))
+    columns, values = (next(csv.reader(io.StringIO(line.decode().rstrip("\r"))), []) for line in (head, row))
     return values[columns.index(name)]
 
 

@@ -8,7 +8,7 @@ from podium.web.messages import Request
 VERSION = b"x-podium-version"
 ROUTE = "x-podium-route"
 _ROUTE = ROUTE.encode()
-_LONGEST_ROUTE = 4096
+_LONGEST_ROUTE, _LONGEST_NAME = 4096, 100
 
 
 def route_token(endpoint: str, version: str) -> str:
@@ -38,6 +38,8 @@ def way_to(version: str, table: RoutingTable, endpoint: str) -> Way:
         NotFound: No such version takes requests here.
     """
     targets, rules = table.endpoints.get(endpoint, ()), table.rules.get(endpoint)
+    if not targets and endpoint in table.endpoints:
+        return Way(0, version, True)  # It sleeps, or loads: there may be such a version in a moment.
     may_see_all = rules is not None and rules.allows_naming
     for target in targets:
         if target.version == version and not (target.weight or may_see_all):
@@ -48,7 +50,7 @@ def way_to(version: str, table: RoutingTable, endpoint: str) -> Way:
         if target.version == version:
             return Way(0, version, True)
     known = ", ".join(target.version for target in targets if target.weight or may_see_all)
-    raise NotFound(f"No version {version} of {endpoint} takes requests here. These do: {known or 'none'}.")
+    raise NotFound(f"No version {version[:_LONGEST_NAME]} of {endpoint} takes requests here. These do: {known or 'none'}.")
 
 
 def _key(rules: Rules, request: Request, request_id: str) -> str:

@@ -10,7 +10,7 @@ from podium.protocols.tensors import decode_tensors
 
 _LOOK = 512
 # Brackets, and names of columns with their colon, before the first value: a text, or what ends at a separator.
-_FIRST = re.compile(rb'\s*\{\s*"predictions"\s*:(?:[\[{\s]|"(?:[^"\\]|\\.)*"\s*:)*("(?:[^"\\]|\\.)*|[^\]},\s]+)')
+_FIRST = re.compile(rb'\s*\{\s*"predictions"\s*:(?:[\[{\s]|"(?:[^"\\]|\\.)*"\s*:)*("(?:[^"\\]|\\.)*|[^\[\]{},\s"]+)')
 
 
 def cell_of_answer(body: bytes, content_type: str = "application/json") -> int | None:

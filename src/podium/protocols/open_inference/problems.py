@@ -31,6 +31,8 @@ def as_error(body: bytes) -> bytes:
     if not isinstance(told, dict):
         return error_body(body.decode("utf-8", "replace").strip() or "The request could not be answered.")
     text = told.get("error") or told.get("message") or told.get("detail")
+    if text is None and told:
+        return body  # a page's own document, such as that a model is not ready
     named = {"request_id": told["request_id"]} if isinstance(told.get("request_id"), str) else {}
     told_text = str(text or "The request could not be answered.").removeprefix(_PREFIX)
     return msgspec.json.encode({"error": told_text, **named})
