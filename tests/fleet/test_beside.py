@@ -95,7 +95,7 @@ def test_a_split_by_alias_holds_follows_and_survives_the_death_of_its_workers(tw
 
 
 def test_a_shadow_gets_copies_and_neither_its_death_nor_a_broken_version_is_anybodys_trouble(two_versions):
-    """All is copied and compared; it is killed and comes back. What does not load is vetoed, what is not there is told of."""
+    """All is copied and compared; it is killed and comes back. What does not load is vetoed, what is not there is told."""
     house = two_versions
     house.register(3, "import nowhere_to_be_found")
     with house.serving("--shadow", "@challenger", "--split", "3=50,@nobody=10", "-w", "2") as server:
@@ -135,11 +135,13 @@ def test_a_shadow_gets_copies_and_neither_its_death_nor_a_broken_version_is_anyb
 )
 def test_what_cannot_be_meant_is_refused_with_what_can(tmp_path, key, raw, message):
     """Before anything is served."""
-    home, reference = Home(tmp_path), parse_reference(PRODUCTION)
+
+    def look_up():
+        settings = ModelSettings(**choose([Said(f"serve.{key}", raw, "here")], environ={}).fields(ModelSettings))
+        return beside_of(NAME, parse_reference(PRODUCTION), settings, Home(tmp_path))
 
     with pytest.raises(Misconfigured, match=re.escape(message)):
-        settings = ModelSettings(**choose([Said(f"serve.{key}", raw, "here")], environ={}).fields(ModelSettings))
-        beside_of(NAME, reference, settings, home)
+        look_up()
 
 
 def test_a_folder_has_no_other_versions(tmp_path):
