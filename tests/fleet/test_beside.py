@@ -30,6 +30,7 @@ from podium.settings.model import ModelSettings
 from podium.settings.provenance import Said
 from podium.settings.serve import ServeSettings
 from podium.telemetry.metrics import COMPARISONS
+from podium.worker.priority import can_restore
 
 LOAD = Path(__file__).resolve().parents[1] / "system" / "load.py"
 
@@ -100,6 +101,9 @@ def test_a_shadow_gets_copies_and_neither_its_death_nor_a_broken_version_is_anyb
     house.register(3, "import nowhere_to_be_found")
     with house.serving("--shadow", "@challenger", "--split", "3=50,@nobody=10", "-w", "2") as server:
         until(lambda: weights(server) == {"1": 100, "2": 0}, "the shadow is loaded")
+        lowest = {True: 19, False: os.getpriority(os.PRIO_PROCESS, 0)}[can_restore(os.getpriority(os.PRIO_PROCESS, 0))]
+        until(lambda: os.getpriority(os.PRIO_PROCESS, pids(server, "2")[0]) == lowest, "it gives way to what serves")
+        assert os.getpriority(os.PRIO_PROCESS, pids(server, "1")[0]) == os.getpriority(os.PRIO_PROCESS, 0)
         for _ in range(20):
             assert ask(server)[1]["predictions"][0][0] == 1
         until(lambda: shadowed(server, "disagreed") == 20, "all are compared; it answers with its own version")
@@ -210,6 +214,7 @@ def test_a_canary_grows_to_everything_under_open_loop_load(two_versions, monkeyp
         mine.try_out(None)
         await later(lambda: supervisor.status["is_settled"] and supervisor.status["serving"] == "2", "2 is the stable one")
         assert [each.pid for each in mine.crew.ready()] == [before]
+        assert os.getpriority(os.PRIO_PROCESS, before) == os.getpriority(os.PRIO_PROCESS, 0)
         generator.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(generator.wait, 30) == 0
 
