@@ -148,10 +148,14 @@ class Crew:
         self._keeper.ended(replica.version, failure, ready_s, is_routed, now)
         vetoed = self._keeper.journal.vetoed
         if replica.version in vetoed and replica.version not in before:
-            self.counts.failed(failure.cause)
             self._began.pop(replica.version, None)
             stable = self._keeper.journal.stable
             rest = f" Version {stable} keeps serving." if stable else ""
+            if ready_s is not None:
+                what = f"version {replica.version} died again and again, and is not started any more"
+                self._site.tell(Event("given_up", f"{what}: {failure.message}{rest}", replica.version, is_problem=True))
+                return
+            self.counts.failed(failure.cause)
             text = f"version {replica.version} did not load ({failure.cause}): {failure.message}{rest}"
             self._site.tell(Event("load_failed", text, replica.version, is_problem=True))
         else:
