@@ -131,7 +131,7 @@ def test_what_is_in_flight_is_shown_and_forgotten_with_its_gateway(start, until)
 def _tell():
     from podium.transport.messages import Tell
 
-    return Tell({}, [], [{"model": "iris", "version": "1"}])
+    return Tell({}, {}, [{"model": "iris", "version": "1"}])
 
 
 def test_a_models_metadata_names_what_answers_and_how_that_was_proven(server, until):

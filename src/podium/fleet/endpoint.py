@@ -75,6 +75,8 @@ class Endpoint:
         self._candidate: Candidate | None = None
         self._beside = Beside(order, self._site, self._note_beside)
         self._refreshing = asyncio.Lock()
+        self._resting: Situation | None = None
+        self._is_tidy = False
 
     def start(self) -> None:
         """Take in what the source said, and listen to it from now on."""
@@ -271,19 +273,37 @@ class Endpoint:
                 return
             self.crew.act(action)
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it sleeps and nothing of it runs: then nothing is to be done, however many there are like it."""
+        return self.is_asleep and not self.crew.replicas and not self._publisher.targets(self.name)
+
     async def keep_house(self) -> None:
         """Let go of what belongs to versions of the past."""
+        if self._is_tidy and self.is_at_rest:
+            return
         needed = self.crew.needed()
         self.crew.forget(needed)
         await self.copies.keep(needed)
+        self._is_tidy = self.is_at_rest
 
     def rotate_logs(self) -> None:
         """Cut what has grown too long; in any thread."""
+        if self._is_tidy:
+            return
         with contextlib.suppress(OSError):
             logs.rotate(self._logs)
 
     def situation(self) -> Situation:
-        """Everything that is told of it."""
+        """Everything that is told of it; the same value as before where it rests and nothing is new."""
+        known, is_at_rest = self._resting, self.is_at_rest and not self.is_leaving
+        if known is not None and is_at_rest and known.wish is self._wish and known.journal is self._keeper.journal:
+            return known
+        situation = self._situation()
+        self._resting = situation if is_at_rest and situation.is_acknowledged else None
+        return situation
+
+    def _situation(self) -> Situation:
         return Situation(
             endpoint=self.name,
             uri=str(self._order.reference),

@@ -202,7 +202,8 @@ class Supervisor:
         """Make what runs equal to what is wanted, until the server is to stop."""
         while not self._is_stopping:
             for endpoint in self.endpoints.values():
-                endpoint.steer()
+                if not endpoint.is_at_rest:
+                    endpoint.steer()
             hopeless = {name for name, endpoint in self.endpoints.items() if endpoint.is_hopeless}
             asleep = {name for name, endpoint in self.endpoints.items() if endpoint.is_asleep} - hopeless
             self._publisher.judge(frozenset(hopeless), frozenset(asleep))

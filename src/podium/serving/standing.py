@@ -12,6 +12,7 @@ from podium.serving.router import Router
 from podium.telemetry.exposition import CONTENT_TYPE, Family, Sample, expose, series_families
 from podium.telemetry.metrics import BUILD_INFO, LOG_LINES_DROPPED, QUEUED_ROWS, READY, SERIES_METRICS, SUPERVISOR_METRICS
 from podium.telemetry.slots import UNROUTED
+from podium.transport.messages import Tell
 from podium.web.messages import Response
 from podium.web.routes import detail
 
@@ -32,15 +33,20 @@ class Standing:
         self._router = router
         self._recorder = recorder
         self._status: Mapping[str, Any] = {}
-        self._supervisor: Sequence[Mapping[str, Any]] = ()
+        self._supervisor: Mapping[str, Sequence[Mapping[str, Any]]] = {}
         self._series: Sequence[Mapping[str, str]] = ()
 
-    def tell(
-        self, status: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]], series: Sequence[Mapping[str, str]]
-    ) -> None:
-        """Take what the supervisor says, as in `messages.Tell`."""
-        self._status, self._supervisor = status, metrics
-        self._series = series
+    def tell(self, told: Tell) -> None:
+        """Take what the supervisor says."""
+        if told.is_part:
+            known, gone = self._status.get("endpoints", {}), set(told.gone)
+            endpoints = {name: each for name, each in known.items() if name not in gone} | told.status["endpoints"]
+            metrics = {name: each for name, each in self._supervisor.items() if name not in gone} | told.metrics
+            self._status, self._supervisor = {**told.status, "endpoints": endpoints}, metrics
+        else:
+            self._status, self._supervisor = told.status, told.metrics
+        if told.series is not None:
+            self._series = told.series
 
     @property
     def takes_traffic(self) -> bool:
@@ -75,7 +81,11 @@ class Standing:
         """Why nothing answers for an endpoint, or for one version of it, in the Open Inference Protocol's words."""
         if endpoint not in self._router.table.endpoints:
             return _error(404, f"No model is served here as {endpoint}.")
+        if endpoint in self._router.table.asleep:
+            return None  # a request wakes it; which version that is, the answer says
         versions = self.versions_of(endpoint)
+        if endpoint in self._router.table.asleep and version in (None, *self._coming(endpoint)):
+            return None  # It wakes when it is asked.
         if version is not None and version not in versions:
             if version in self._coming(endpoint):
                 return _error(503, f"Version {version} of {endpoint} is not ready.")
@@ -112,7 +122,11 @@ class Standing:
             # Where there are several, nobody knows which one these were for.
             table = self._router.table
             series.append(({"model": table.default if len(table.endpoints) == 1 else "", "version": ""}, unrouted))
-        families = [*series_families(SERIES_METRICS, series), *self._own(), *supervisor_families(self._supervisor)]
+        families = [
+            *series_families(SERIES_METRICS, series),
+            *self._own(),
+            *supervisor_families([each for of in self._supervisor.values() for each in of]),
+        ]
         return Response(200, expose(families), CONTENT_TYPE)
 
     def _own(self) -> Iterable[Family]:
