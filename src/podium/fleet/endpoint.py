@@ -5,7 +5,6 @@ import contextlib
 import dataclasses
 import time
 
-from podium.domain.references import AliasRef, StageRef
 from podium.domain.rollout import Candidate, Desired, is_hopeless, plan
 from podium.domain.traffic import Rules
 from podium.errors import LoadFailed
@@ -18,14 +17,13 @@ from podium.fleet.isolation import World, check_isolation
 from podium.fleet.journal import JournalKeeper
 from podium.fleet.observer import observe
 from podium.fleet.publisher import Publisher
-from podium.fleet.rollouts import Desk, Standing
+from podium.fleet.rollouts import Standing, desk_of
 from podium.fleet.runfiles import EndpointFolder
 from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.sources import Wish, ask, follow, follows
 from podium.fleet.status import Served, Situation
 from podium.fleet.traffic_status import Traffic
 from podium.registry.resolve import Resolved
-from podium.registry.rollout_edits import Note
 
 _MOST_ACTIONS = 1000
 
@@ -77,7 +75,7 @@ class Endpoint:
         self._following: asyncio.Task[None] | None = None
         self._candidate: Candidate | None = None
         self._beside = Beside(order, self._site, self._note_beside)
-        self._desk = self._new_desk()
+        self._desk = desk_of(order, self._site, publisher.gateways.evidence)
         self._refreshing = asyncio.Lock()
         self._resting: Situation | None = None
         self._is_tidy = False
@@ -106,7 +104,7 @@ class Endpoint:
         """Serve something else under the same name, as a swap: what serves does so until the new one is ready."""
         self.stop_following()
         self._order = order
-        self._desk = self._new_desk()
+        self._desk = desk_of(order, self._site, self._publisher.gateways.evidence)
         self.crew.refer(order)
         self._beside = Beside(order, self._site, self._note_beside)
         self.hear(order.first)
@@ -379,24 +377,6 @@ class Endpoint:
         if self._candidate is None and before is not None and any(each.version == before.salt for each in targets[1:]):
             return before  # Who has the former candidate keeps it until that has all of the traffic, or none.
         return self._beside.rules(self._candidate)
-
-    def _new_desk(self) -> Desk:
-        source, reference, gateways = self._order.source, self._order.reference, self._publisher.gateways
-
-        async def write(note: Note, followed: str | None) -> None:
-            assert source is not None
-            assert isinstance(reference, StageRef | AliasRef)
-            await asyncio.to_thread(source.note, reference, note, followed)
-
-        return Desk(
-            reference,
-            lambda: source.offset if source is not None else None,
-            write,
-            lambda version: gateways.evidence(self.name, version),
-            self._site.tell,
-            self._site.bell.ring,
-            self._site.tasks.create_task,
-        )
 
     def _note_beside(self) -> None:
         """Something else is wanted beside."""

@@ -1,5 +1,6 @@
 """One endpoint's part in rollouts: what the registry says becomes what is wanted, what is seen becomes marks in it."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -9,12 +10,13 @@ from podium.domain.canary import Course, Entry, MarkKind, Phase, Pin, State, cou
 from podium.domain.clocks import Offset
 from podium.domain.evidence import Evidence
 from podium.domain.judging import Opinion, Stratum, Verdict, judge
-from podium.domain.references import ModelRef
+from podium.domain.references import AliasRef, ModelRef, StageRef
 from podium.domain.rollout import Candidate, Journal
 from podium.domain.traffic import Target
 from podium.fleet.events import Event
 from podium.fleet.marks import Marks, Run, Write
 from podium.fleet.rollout_status import rollout_status
+from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.sources import Wish
 from podium.fleet.witness import Witness
 from podium.registry.clock import ticks
@@ -282,6 +284,26 @@ class Desk:
         }[phase.state]
         said = f"{text}. {reason}" if reason and phase.state is not State.RUNNING else text
         self._tell(Event("rollout", said, rollout.candidate, is_problem=phase.state is State.REJECTED))
+
+
+def desk_of(order: EndpointOrder, site: Site, evidence: Callable[[str, str], Evidence]) -> Desk:
+    """The desk of an endpoint; `evidence` says what is known of a version, by the endpoint's name and its label."""
+    source, reference = order.source, order.reference
+
+    async def write(note: Note, followed: str | None) -> None:
+        assert source is not None
+        assert isinstance(reference, StageRef | AliasRef)
+        await asyncio.to_thread(source.note, reference, note, followed)
+
+    return Desk(
+        reference,
+        lambda: source.offset if source is not None else None,
+        write,
+        lambda version: evidence(order.name, version),
+        site.tell,
+        site.bell.ring,
+        site.tasks.create_task,
+    )
 
 
 def _number(resolved: Resolved | None) -> str | None:
