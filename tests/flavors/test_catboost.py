@@ -12,7 +12,7 @@ from thread_counts import started_threads
 
 from podium.errors import InvalidInput, InvalidModel
 from podium.flavors.catalog import flavor_claiming
-from podium.flavors.catboost import CatBoostFlavor
+from podium.flavors.catboost.flavor import CatBoostFlavor
 from podium.flavors.contract import Stored
 from podium.models.assemble import Batches
 

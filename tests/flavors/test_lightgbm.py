@@ -14,7 +14,7 @@ from thread_counts import started_threads
 from podium.errors import InvalidInput, InvalidModel
 from podium.flavors.catalog import flavor_claiming
 from podium.flavors.contract import Stored
-from podium.flavors.lightgbm import LightGBMFlavor
+from podium.flavors.lightgbm.flavor import LightGBMFlavor
 from podium.flavors.sklearn.rows import rows_of
 from podium.models.assemble import Batches
 
