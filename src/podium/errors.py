@@ -5,6 +5,7 @@
     │   ├── MalformedBody             not JSON, not CSV, not UTF-8, not one of the input forms
     │   ├── BodyTooLarge              more bytes than the server takes; carries `limit_bytes`
     │   ├── UnsupportedContentType    a Content-Type nobody here reads
+    │   ├── NotSupported              not what this model or server does
     │   ├── SchemaMismatch            does not fit the model's signature
     │   │   └── HintMismatch              does not fit the type hint of the model's own predict()
     │   ├── InvalidParams             params do not fit the model's params schema
@@ -23,6 +24,7 @@
     ├── Unavailable               nothing can answer now; carries `retry_after_s`
     ├── OutOfDeviceMemory         the device has too little memory for so many rows; carries `rows`
     ├── DeadlineExceeded
+    ├── TooManyBadRows            of a file that is scored: more than were allowed
     ├── WorkerCrashed             the process died while it ran this request, twice
     ├── RegistryError             the registry cannot be read or written
     │   └── RegistryBusy              another writer held it past the deadline
@@ -57,6 +59,12 @@ class InvalidInput(PodiumError):
     """The request or argument cannot be used as it is."""
 
     code = "INVALID_PARAMETER_VALUE"
+
+
+class NotSupported(InvalidInput):
+    """What is asked for is not what this model or server does."""
+
+    code = "NOT_IMPLEMENTED"
 
 
 class MalformedBody(InvalidInput):
@@ -226,10 +234,22 @@ class DeadlineExceeded(PodiumError):
     code = "DEADLINE_EXCEEDED"
 
 
+class TooManyBadRows(PodiumError):
+    """More rows of a file than were allowed could not be scored; what was done before is kept."""
+
+    code = "TOO_MANY_BAD_ROWS"
+
+
 class WorkerCrashed(PodiumError):
     """The worker process died while it ran this request, and again on the one retry."""
 
     code = "WORKER_CRASHED"
+
+
+class RolledBack(PodiumError):
+    """A rollout that was waited for did not end with its candidate serving."""
+
+    code = "ROLLED_BACK"
 
 
 class RegistryError(PodiumError):

@@ -252,10 +252,14 @@ def test_an_address_that_is_none_or_holds_a_secret_is_refused(make, url):
     assert "word" not in str(caught.value).replace("a password", "")
 
 
-def test_a_version_needs_its_model(client):
-    """There is no path for it otherwise."""
-    with pytest.raises(errors.Misconfigured, match="needs the model's name"):
+def test_a_version_is_answered_by_that_version_or_not_at_all(client, make):
+    """This server lets no request choose; one that has never heard of versions answers with any."""
+    with pytest.raises(errors.PermissionDenied, match="version"):
         client.predict(X.head(1), version="1")
+    with pytest.raises(errors.PodiumError, match="and 2 was asked for"):
+        make(Breaking(GOOD).url).predict([1], version="2")
+    with pytest.raises(errors.Misconfigured, match="no version"):
+        client.predict(X.head(1), version="1\r\nx: y")
 
 
 def test_one_client_is_for_all_threads_and_for_forked_children(server):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.domain.admission import Bounds, Refusal, admit
+from podium.domain.admission import Bounds, Refusal, admit, admit_share
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,41 @@ def test_the_bounds_hold_whatever_comes(bodies, requests, size):
 
     assert len(held) <= requests
     assert sum(held) <= size or len(held) == 1 or sum(held[1:]) == 0
+
+
+@pytest.mark.parametrize(
+    ("held", "held_bytes", "own", "own_bytes", "body", "expected"),
+    [
+        (0, 0, 0, 0, 10, None),
+        (4, 0, 4, 0, 0, None),
+        (5, 0, 5, 0, 0, Refusal.SHARE),
+        (9, 0, 5, 0, 0, Refusal.SHARE),
+        (9, 0, 1, 0, 0, Refusal.SHARE),
+        (9, 0, 0, 0, 0, None),
+        (6, 0, 3, 0, 0, None),
+        (7, 0, 3, 0, 0, Refusal.SHARE),
+        (1, 500, 1, 500, 0, None),
+        (1, 500, 1, 500, 1, Refusal.SHARE),
+        (1, 900, 0, 0, 90, None),
+        (1, 900, 1, 50, 51, Refusal.SHARE),
+    ],
+)
+def test_a_model_holds_as_much_as_all_leave_free(held, held_bytes, own, own_bytes, body, expected):
+    """The truth table at bounds of 10 requests and 1000 bytes."""
+    assert admit_share(held, held_bytes, own, own_bytes, body, Bounds(10, 1000)) == expected
+
+
+@given(flooding=st.integers(1, 5), rounds=st.integers(1, 60))
+def test_however_many_models_flood_one_more_finds_room(flooding, rounds):
+    """They come to equal parts and leave one part free."""
+    bounds = Bounds(120, 1 << 30)
+    held = [0] * flooding
+    for _ in range(rounds):
+        for number in range(flooding):
+            if not admit(sum(held), 0, 0, bounds) and not admit_share(sum(held), 0, held[number], 0, 0, bounds):
+                held[number] += 1
+
+    assert sum(held) <= bounds.requests * flooding / (flooding + 1) + 1
+    assert max(held) - min(held) <= 1
+    assert admit(sum(held), 0, 0, bounds) is None
+    assert admit_share(sum(held), 0, 0, 0, 0, bounds) is None

@@ -28,6 +28,10 @@ class Told:
         self.was_closed = False
 
     is_remote = False
+    offset = None
+
+    def tidings(self, reference):
+        return None
 
     def resolve(self, reference):
         self.threads.add(threading.get_ident())

@@ -179,10 +179,17 @@ class Server:
             response = connection.getresponse()
             return response.status, response.read().decode()
 
+    def send(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+            text = None if body is None else json.dumps(body)
+            connection.request(method, path, text, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+
     def workers(self, name: str | None = None) -> list[int]:
         """Process ids of an endpoint's replicas that are ready; the default one's without a name."""
         of = self.status if name is None else self.status["endpoints"][name]
-        return [replica["pid"] for replica in of["replicas"] if replica["state"] == "ready"]
+        return [replica["pid"] for replica in of.get("replicas", ()) if replica["state"] == "ready"]
 
     def gateways(self) -> list[int]:
         return [gateway["pid"] for gateway in self.status["gateways"]]

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from podium.domain.traffic import RoutingTable, Target, table_to_json
+from podium.domain.traffic import RoutingTable, Rules, Target, table_to_json
 from podium.telemetry.slots import Slots, create_slots
 from podium.transport import frames
 from podium.transport.board import BoardWriter, create_board
@@ -195,13 +195,18 @@ class Server:
         return worker
 
     def publish(
-        self, versions: dict[str, tuple[int, list[int]]] | None = None, is_ready: bool = True, gateway: int = 0
+        self,
+        versions: dict[str, tuple[int, list[int]]] | None = None,
+        is_ready: bool = True,
+        gateway: int = 0,
+        rules: Rules | None = None,
     ) -> None:
-        """Publish version → (weight, replicas) and wait for the acknowledgement."""
+        """Publish version → (weight, replicas) and wait for the acknowledgement; several versions have rules."""
         self.epoch += 1
         chosen = {"1": (100, [1])} if versions is None else versions
         targets = tuple(Target(version, weight, tuple(ids)) for version, (weight, ids) in chosen.items())
-        table = RoutingTable(self.epoch, {ENDPOINT: targets}, ENDPOINT)
+        ruled = {ENDPOINT: rules or Rules()} if rules is not None or len(targets) > 1 else {}
+        table = RoutingTable(self.epoch, {ENDPOINT: targets}, ENDPOINT, rules=ruled)
         self.gateways[gateway].control.send(Publish(table_to_json(table), is_ready))
         assert Acknowledge(self.epoch) == self.gateways[gateway].expect(Acknowledge)
 
@@ -215,7 +220,7 @@ class Server:
         self, status: dict[str, Any], series: list[dict[str, str]], metrics: list[dict[str, Any]] | None = None
     ) -> None:
         for gateway in self.gateways:
-            gateway.control.send(Tell(status, metrics or [], series))
+            gateway.control.send(Tell(status, {"": metrics or []}, series))
 
     def connect(self) -> socket.socket:
         sock = socket.create_connection(("127.0.0.1", self.port), LIMIT_S)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from podium.domain.input_plan import Field, InputPlan
+from podium.protocols.tensors import CONTENT_TYPE, Tensor, encode_tensors
 from podium.telemetry.metrics import BATCH_ROWS, CRASHES, PREDICT, QUEUE, REQUESTS, RETRIES, ROWS
 from podium.transport import frames
 from podium.transport.messages import ReplicaLost, ReplicaReleased
@@ -288,3 +289,61 @@ def test_a_lone_client_is_answered_while_the_gateway_looks_for_its_answers(start
     soon = server.score_soon(PAIR)
     worker.answer(worker.take_group(), b"{}")
     assert soon.result().status == 200
+
+
+V2_BODY = b'{"inputs": [{"name": "x", "shape": [1, 2], "datatype": "FP64", "data": [1.0, 2.0]}]}'
+
+
+def test_a_second_request_of_the_open_inference_protocol_goes_as_records(start):
+    """The first answer, as tensors, shows what answers look like; then MLflow's text is made into them."""
+    server = start()
+    worker = server.add(1, plan=PAIRS)
+    server.publish()
+    outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))])
+
+    def ask(body=V2_BODY):
+        return server.soon(lambda: server.ask("POST", "/v2/models/iris/infer", body))
+
+    first = ask()
+    request = worker.take()
+    assert request.content_type == CONTENT_TYPE
+    worker.reply(request, outputs, content_type=CONTENT_TYPE)
+    second = ask()
+    group = worker.take_group()
+    assert bytes(group.block) == struct.pack("<2d", 1, 2)
+    worker.answer(group, b'{"predictions": [7]}')
+
+    assert second.result().json == first.result().json
+    assert second.result().headers["x-podium-version"] == "1"
+
+    unlike = ask()
+    worker.answer(worker.take_group(), b'{"predictions": [7.5]}')
+    again = worker.take()
+    worker.reply(again, encode_tensors([Tensor("y", "FP64", (1,), struct.pack("<d", 7.5))]), content_type=CONTENT_TYPE)
+    assert unlike.result().json["outputs"] == [{"name": "y", "datatype": "FP64", "shape": [1], "data": [7.5]}]
+
+    after = ask()
+    request = worker.take()
+    worker.reply(request, b'{"error_code": "BAD_REQUEST", "message": "no"}', status=400)
+    assert (after.result().status, after.result().json) == (400, {"error": "no"})
+
+
+def test_records_of_the_open_inference_protocol_that_a_worker_died_of_go_as_tensors(start):
+    server = start()
+    worker = server.add(1, plan=PAIRS)
+    server.publish()
+    first = server.soon(lambda: server.ask("POST", "/v2/models/iris/infer", V2_BODY))
+    outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))])
+    worker.reply(worker.take(), outputs, content_type=CONTENT_TYPE)
+    assert first.result().status == 200
+    second = server.soon(lambda: server.ask("POST", "/v2/models/iris/infer", V2_BODY))
+    worker.take_group()
+    other = server.add(2, plan=PAIRS)
+    server.publish({"1": (100, [2])})
+    worker.die()
+
+    request = other.take()
+
+    assert request.content_type == CONTENT_TYPE
+    other.reply(request, outputs, content_type=CONTENT_TYPE)
+    assert second.result().json == first.result().json

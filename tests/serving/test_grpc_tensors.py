@@ -6,7 +6,7 @@ import pytest
 from podium.errors import MalformedBody
 from podium.protocols.tensors import Tensor, join_bytes
 from podium.serving.grpc.messages import METHODS, Messages
-from podium.serving.grpc.tensors import params_of, read_request, write_response
+from podium.serving.grpc.tensors import read_request, values_of, write_response
 
 MESSAGES = Messages()
 VALUES = {
@@ -114,4 +114,4 @@ def test_parameters_keep_their_types():
         setattr(message.parameters[name], field, value)
     _ = message.parameters["unset"]
 
-    assert params_of(message.parameters) == {"a": 2.5, "b": 2**64 - 1, "c": False}
+    assert values_of(message.parameters) == {"a": 2.5, "b": 2**64 - 1, "c": False}

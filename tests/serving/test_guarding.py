@@ -6,7 +6,9 @@ import socket
 import time
 from pathlib import Path
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from podium.access.keys import KeyFile
 
@@ -146,6 +148,28 @@ def test_a_file_of_keys_that_is_gone_holds_none(guarded, keys, until):
 
     heard(until, guarded, secret, 401)
     keys.path.write_bytes(content)
+
+
+def test_tokens_and_keys_are_taken_side_by_side(start, tmp_path, until):
+    """A token by its scopes, in Authorization as in X-API-Key; when its key is taken out it is refused at once."""
+    jwks, signing = tmp_path / "jwks.json", ec.generate_private_key(ec.SECP256R1())
+    public = jwt.get_algorithm_by_name("ES256").to_jwk(signing.public_key(), as_dict=True)
+    jwks.write_text(json.dumps({"keys": [public | {"kid": "1"}]}))
+    keys = KeyFile(tmp_path / "keys.json")
+    secret = made(keys, "read")
+    tokens = {"jwks": str(jwks), "jwt_issuer": "https://i/", "jwt_audience": "podium"}
+    server = start(access={"requires_keys": True, "key_file": str(keys.path)} | tokens)
+    server.add(1).serve(SCORED)
+    server.publish()
+    claims = {"iss": "https://i/", "aud": "podium", "exp": time.time() + 60, "sub": "me", "scope": "score:iris"}
+    token = jwt.encode(claims, signing, "ES256", {"kid": "1"})
+
+    assert server.score(authorization=f"Bearer {token}").body == SCORED
+    assert server.ask("GET", "/status", headers={"Authorization": f"Bearer {token}"}).status == 403
+    assert server.ask("GET", "/status", headers={"Authorization": f"Bearer {secret}"}).status == 200
+    assert server.score(authorization=f"Bearer {token[:-2]}").status == 401
+    jwks.write_text('{"keys": []}')
+    until(lambda: server.score(authorization=f"Bearer {token}").status != 200, "the token's key to be gone")
 
 
 SPOOFS = {

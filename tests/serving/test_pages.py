@@ -131,7 +131,7 @@ def test_what_is_in_flight_is_shown_and_forgotten_with_its_gateway(start, until)
 def _tell():
     from podium.transport.messages import Tell
 
-    return Tell({}, [], [{"model": "iris", "version": "1"}])
+    return Tell({}, {}, [{"model": "iris", "version": "1"}])
 
 
 def test_a_models_metadata_names_what_answers_and_how_that_was_proven(server, until):
@@ -147,7 +147,7 @@ def test_a_models_metadata_names_what_answers_and_how_that_was_proven(server, un
     answer = until(lambda: (seen := server.get(f"/v2/models/{name}")).status == 200 and seen, "the supervisor's words")
 
     assert answer.json == {
-        "name": "iris", "versions": ["7"], "platform": "mlflow_sklearn", "inputs": inputs, "outputs": [],
+        "name": "iris", "versions": ["1"], "platform": "mlflow_sklearn", "inputs": inputs, "outputs": [],
         "runtime": "by itself", "proof": None,
     }  # fmt: skip
     assert server.get("/v2/models/nobody").status == 404
@@ -162,3 +162,18 @@ def test_no_client_speaks_as_one_of_our_own_processes(server, path):
     assert b"This predictor only supports the following content types" in answer.body
     server.workers[0].serve()
     assert server.score().status == 200
+
+
+def test_a_model_that_is_not_ready_is_said_so_in_the_protocols_own_document(start):
+    server = start()
+    server.add(1)
+    server.publish({})
+
+    ready, whole, model = (server.get(path) for path in ("/v2/models/iris/ready", "/v2/health/ready", "/v2/models/iris"))
+
+    assert (ready.status, ready.json) == (503, {"name": "iris", "ready": False})
+    assert (whole.status, whole.json) == (200, {"ready": True})
+    assert (model.status, model.json) == (503, {"error": "iris is not ready."})
+    server.publish({}, is_ready=False)
+    assert (server.get("/v2/health/ready").status, server.get("/v2/health/ready").json) == (503, {"ready": False})
+    assert server.get("/v2/health/live").status == 200

@@ -1,5 +1,6 @@
 """The Open Inference Protocol over gRPC, asked by tritonclient, by plain grpcio and by a health probe."""
 
+import re
 from collections.abc import Iterator
 
 import grpc
@@ -195,7 +196,7 @@ def test_garbage_is_refused_and_the_server_goes_on(channel: grpc.Channel, client
 
 
 def test_calls_are_counted_and_written_down_like_requests(server: Server, client: triton.InferenceServerClient):
-    """In the same metrics and the same log, also one whose client did not wait: 499."""
+    """In the same metrics and the same log, also one whose time was up, on either side first."""
     client.infer("twice", [tensor("y", np.ones(1))])
     log = next(path for path in (server.podium.home / "logs").rglob("*access*"))
 
@@ -204,7 +205,7 @@ def test_calls_are_counted_and_written_down_like_requests(server: Server, client
     ]
     assert any('model="twice"' in line and 'code="200"' in line for line in counted), counted
     wait_until(lambda: "/inference.GRPCInferenceService/ModelInfer" in log.read_text(), 10, "the access log has the call")
-    assert '"status":499' in log.read_text()
+    assert re.search(r'"status":(499|504)', log.read_text())
 
 
 def test_a_port_that_somebody_has_is_told_before_anything_starts(server: Server, address: str):

@@ -10,8 +10,8 @@ from podium.telemetry.metrics import (
     CELLS,
     COMPARED,
     CRASHES,
-    DURATION,
     ERRORS,
+    LATENCY,
     PREDICTIONS,
     REQUESTS,
     SHADOW_REQUESTS,
@@ -31,7 +31,7 @@ def test_a_version_that_never_answered_has_none():
     empty = evidence_of([0] * CELLS)
 
     assert (empty.requests, empty.errors, empty.compared) == (0, 0, 0)
-    assert (len(empty.latency), len(empty.predictions)) == (len(DURATION.bounds) + 1, SKETCH_CELLS)
+    assert (len(empty.latency), len(empty.predictions)) == (len(LATENCY.bounds) + 1, SKETCH_CELLS)
 
 
 def test_it_is_the_sum_over_gateways_and_of_what_came_after_a_restart(slots):
@@ -39,13 +39,13 @@ def test_it_is_the_sum_over_gateways_and_of_what_came_after_a_restart(slots):
     for slot in (0, 1, 1):
         block = slots.block(slot, 3)
         block[REQUESTS.cell("200")] += 10
-        block[DURATION.bucket(700)] += 10
+        block[LATENCY.bucket(700)] += 10
         block[PREDICTIONS.offset + 4] += 7
         slots.reset_gauges(slot)
 
     found = evidence_of(slots.totals(3))
 
-    assert (found.requests, found.latency[3], found.predictions[4]) == (30, 30, 21)
+    assert (found.requests, found.latency[6], found.predictions[4]) == (30, 30, 21)
 
 
 def test_what_is_to_be_blamed_on_a_version():

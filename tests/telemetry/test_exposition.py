@@ -12,6 +12,7 @@ from podium.telemetry.metrics import (
     BATCH_ROWS,
     CELLS,
     DURATION,
+    LATENCY,
     REQUESTS,
     ROWS,
     SERIES_METRICS,
@@ -119,7 +120,7 @@ def test_metrics_keep_prometheus_conventions(metric):
 
 
 def test_cells_do_not_overlap():
-    edges = [(metric.offset, metric.offset + metric.cells) for metric in SERIES_METRICS]
+    edges = [(metric.offset, metric.offset + metric.cells) for metric in (*SERIES_METRICS, LATENCY)]
 
     assert [start for start, _ in edges] == [0, *(end for _, end in edges[:-1])]
     assert edges[-1][1] == CELLS

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from podium.transport import frames
 from podium.transport.frames import (
+    CHUNK,
     HEADER,
+    MORE,
     ROWS,
     Answers,
     BrokenFrame,
@@ -17,11 +19,14 @@ from podium.transport.frames import (
     Reply,
     Request,
     decode_answers,
+    decode_chunk,
     decode_reply,
     decode_request,
     decode_rows,
     encode_answers,
     encode_cancel,
+    encode_chunk,
+    encode_more,
     encode_refused,
     encode_reply,
     encode_request,
@@ -255,3 +260,19 @@ def test_answers_that_are_fewer_than_announced_are_broken() -> None:
 
     with pytest.raises(BrokenFrame, match="announces 3 bodies and holds 2"):
         decode_answers(frame.flags, frame.id, frame.payload)
+
+
+def test_a_part_of_an_answer_survives_the_way():
+    """With its type, its id and every byte; so does the word that more are taken."""
+    chunk, more = FrameReader().feed(encode_chunk(7, "a/b", b"\0part") + encode_more(7, 65535))
+
+    assert (chunk.kind, chunk.id) == (CHUNK, 7)
+    assert decode_chunk(chunk.payload) == ("a/b", b"\0part")
+    assert (more.kind, more.id, more.status) == (MORE, 7, 65535)
+
+
+def test_a_part_that_lies_about_its_type_is_broken():
+    """Its length passes the end of the frame, or there is none."""
+    for payload in (b"", b"\1", b"\5\0abc"):
+        with pytest.raises(BrokenFrame):
+            decode_chunk(memoryview(payload))

@@ -23,7 +23,7 @@ class Blocker:
 if "block" in sys.argv:
     sys.meta_path.insert(0, Blocker())
 # The rooms of the worker's side; `check` reads MLmodel files itself and is started by podium's own interpreter, and
-# the fast codec is the gateway's.
+# the fast codec and the Open Inference Protocol's are the gateway's.
 not_there = {"podium.worker.check", "podium.protocols.mlflow.fast_packing", "podium.protocols.mlflow.fast_reading"}
 rooms = ["domain", "transport", "worker", "protocols", "errors"]
 modules = ["podium.models.load", "podium.models.predictor", "podium.models.examples", "podium.models.assemble"]
@@ -31,7 +31,7 @@ source = pathlib.Path(sys.argv[1])
 for room in rooms:
     for file in sorted([*source.glob(f"podium/{room}.py"), *source.glob(f"podium/{room}/**/*.py")]):
         name = ".".join(file.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
-        if name not in not_there:
+        if name not in not_there and ".open_inference." not in name.removeprefix("podium.domain"):
             modules.append(name)
 for name in modules:
     importlib.import_module(name)

@@ -8,6 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from podium.api.beside import beside_of
+from podium.api.catalogue import CATALOGUE, NOTHING, RegisteredModels, ServerCatalogue, safe_name
+from podium.api.protection import OWNERS as PROTECTING
+from podium.api.protection import protection_of
 from podium.domain.archives import archive_stem
 from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
@@ -20,7 +24,6 @@ from podium.fleet.sources import Wish
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
 from podium.serving.settings import GatewaySettings
-from podium.settings.access import AccessSettings
 from podium.settings.config_file import find_config, from_config
 from podium.settings.declared import settings_of
 from podium.settings.environments import EnvironmentSettings
@@ -29,9 +32,9 @@ from podium.settings.model import ModelSettings
 from podium.settings.provenance import MODELS_NAMED, NAME_AND_URI, URI, Chosen, Said, from_environ, gather
 from podium.settings.serve import EndpointSettings, ServeSettings
 
+_MULTI_MODEL, _SAGEMAKER_MODELS = "SAGEMAKER_MULTI_MODEL", "/opt/ml/models"
 _GRPC = {"grpc": "grpcio", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
-
-SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings, AccessSettings)
+SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings, *PROTECTING)
 
 
 def choose(
@@ -56,9 +59,13 @@ def choose(
     processors = cpu_limit()
     computed = [
         Said("serve.gateways", max(1, int(processors // 4)), "default"),
+        Said("serve.max_loading", max(1, round(processors)), "default"),
         # Where there is one processor, whoever is waited for needs it.
         Said("serve.busy_wait_us", 200 if processors >= 2 else 0, "default"),
     ]
+    if environ.get(_MULTI_MODEL, "").lower() == "true":
+        # SageMaker starts such a container with no model, and puts each where it then asks for it to be loaded from.
+        computed.append(Said("serve.allow_load", _SAGEMAKER_MODELS, _MULTI_MODEL))
     return gather(SETTINGS, [*computed, *beneath, *in_file, *from_environ(SETTINGS, environ), *said])
 
 
@@ -77,6 +84,8 @@ def models_named(chosen: Chosen) -> list[Named]:
         Misconfigured: None is, or what is said for one of several contradicts itself.
     """
     texts: tuple[str, ...] = chosen[MODELS_NAMED]
+    if not texts and _may_grow(chosen):
+        return []
     if not texts:
         raise Misconfigured(
             "No model is named. Say which: podium serve -m models:/NAME/production, PODIUM_SERVE_MODEL_URI, "
@@ -114,10 +123,10 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
     named = models_named(chosen)
     references = [parse_reference(each.uri) for each in named]
     names = [
-        _safe(each.name) if each.name else name_of(reference) for each, reference in zip(named, references, strict=True)
+        safe_name(each.name) if each.name else name_of(reference) for each, reference in zip(named, references, strict=True)
     ]
     _refuse_clashes(names, named, chosen)
-    models = {name: _model_settings(chosen.of_model(name)) for name in names}
+    models = {name: _settings_of(name, chosen) for name in names}
     default = _default_of(chosen, names)
     wishes, errors = [], []
     for reference in references:
@@ -126,17 +135,36 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
         except PodiumError as error:
             errors.append(error)
             wishes.append(Wish(None, error.message, is_up=isinstance(error, NotFound)))
-    if len(errors) == len(wishes):
+    if errors and len(errors) == len(wishes) and not _may_grow(chosen):
         raise errors[0]
     endpoints = tuple(
-        EndpointOrder(name, reference, wish, models[name], RegistryObserver(home))
+        EndpointOrder(
+            name, reference, wish, models[name], RegistryObserver(home), beside_of(name, reference, models[name], home)
+        )
         for name, reference, wish in zip(names, references, wishes, strict=True)
     )
-    order = ServerOrder(home, endpoints, default, ServeSettings(**chosen.fields(ServeSettings)), chosen.shown())
+    known = dict(zip(names, references, strict=True))
+    which = chosen["serve.registry"]
+    registry = None if which is None else RegisteredModels(home, which, lambda name: _settings_of(name, chosen), known)
+    catalogue = ServerCatalogue(home, known, lambda name: _settings_of(name, chosen), chosen["serve.allow_load"], registry)
+    if registry is not None:
+        endpoints += registry.first()
+        default = default or (endpoints[0].name if len(endpoints) == 1 else "")
+    settings = ServeSettings(**chosen.fields(ServeSettings))
+    order = ServerOrder(home, endpoints, default, settings, chosen.shown(), catalogue)
+    if registry is not None:
+        order = dataclasses.replace(order, take=registry.take, order_of=registry.order_of)
     return dataclasses.replace(order, settings=_with_gateways(chosen, order))
 
 
-def _model_settings(chosen: Chosen) -> ModelSettings:
+def _may_grow(chosen: Chosen) -> bool:
+    """Whether the server may be told later what to serve."""
+    return chosen["serve.allow_load"] not in {NOTHING, CATALOGUE} or chosen["serve.registry"] is not None
+
+
+def _settings_of(name: str, chosen: Chosen) -> ModelSettings:
+    """What one model is asked to be."""
+    chosen = chosen.of_model(name)
     if chosen["serve.row_independent"] and chosen["serve.batching"] == "off":
         raise Misconfigured(
             "row_independent and batching off contradict each other; leave one of them out. "
@@ -156,15 +184,17 @@ def _check_grpc(chosen: Chosen) -> None:
 
 
 def _with_gateways(chosen: Chosen, order: ServerOrder) -> ServeSettings:
+    protection = protection_of(chosen, order.home, [each.name for each in order.endpoints])
     gateway = GatewaySettings(
         **chosen.fields(GatewaySettings),
         timeout_s=chosen["serve.timeout"],
         drain_limit_s=chosen["serve.drain_timeout"],
         busy_wait_us=chosen["serve.busy_wait_us"],
-        access=AccessSettings(**chosen.fields(AccessSettings), key_file=str(order.home.keys)),
+        **protection,
         access_log=str(access_log(order.home.logs / order.name)) if chosen["serve.access_log"] else None,
     )
-    return dataclasses.replace(order.settings, gateway_settings=gateway.to_json())
+    is_https = gateway.access.tls_cert is not None
+    return dataclasses.replace(order.settings, is_https=is_https, gateway_settings=gateway.to_json())
 
 
 def _refuse_clashes(names: list[str], named: list[Named], chosen: Chosen) -> None:
@@ -176,7 +206,7 @@ def _refuse_clashes(names: list[str], named: list[Named], chosen: Chosen) -> Non
                 f"Give one of them another name: -m NAME=URI. ({chosen.source(MODELS_NAMED)})"
             )
     for name, entries in chosen.models.items():
-        if name not in names and URI.key not in entries:
+        if name not in names and URI.key not in entries and not _may_grow(chosen):
             source = next(iter(entries.values())).source
             raise Misconfigured(
                 f"{source}: no model that is served is called {name}.{did_you_mean(name, names)} "
@@ -186,22 +216,17 @@ def _refuse_clashes(names: list[str], named: list[Named], chosen: Chosen) -> Non
 
 def _default_of(chosen: Chosen, names: list[str]) -> str:
     default: str | None = chosen["serve.default"]
-    if default is not None and default not in names:
+    if default is not None and default not in names and not _may_grow(chosen):
         raise Misconfigured(
             f"{chosen.source('serve.default')}: serve.default is {default}, and no model is called that."
             f"{did_you_mean(default, names)} There are {', '.join(names)}."
         )
-    return default or names[0]
+    return default or (names[0] if names else "")
 
 
 def name_of(reference: ModelRef) -> str:
     """The public name of a model that nobody named otherwise."""
-    return _safe(_name_of(reference))
-
-
-def _safe(name: str) -> str:
-    """A name that is safe as a folder's and as a metric's label."""
-    return re.sub(r"[^\w.\-]+", "-", name).strip(".-")[:100] or "model"
+    return safe_name(_name_of(reference))
 
 
 def _name_of(reference: ModelRef) -> str:

@@ -58,8 +58,8 @@ def _folder(home: Home, name: str) -> Path:
 
 
 def _running(home: Home) -> list[Path]:
-    names = list(the_server(home, None).endpoints)
-    return [home.logs / name for name in (names if len(names) == 1 else [*names, SERVER])]
+    server = the_server(home, None)
+    return [home.logs / name for name in dict.fromkeys([*server.endpoints, server.facts.get("logs", SERVER)])]
 
 
 class Tail:

@@ -23,12 +23,18 @@ _COMMANDS = {
     "bench": ("podium.cli.bench", "bench", "Measure an endpoint: so many requests a second, answered in time?"),
     "env": ("podium.cli.env", "env", "Build, list, lock and remove the Pythons that models run in."),
     "keys": ("podium.cli.keys", "keys", "Make, list and revoke the API keys of a server."),
+    "load": ("podium.cli.load", "load", "Have a running server load a model, or another under its name."),
     "logs": ("podium.cli.logs", "logs", "Print what an endpoint's processes wrote."),
     "models": ("podium.cli.models", "models", "Package, register and promote models."),
+    "pin": ("podium.cli.pin", "pin", "Hold what serves at a version, against every change of the registry."),
     "plugins": ("podium.cli.plugins", "plugins", "List and check what other packages add to podium."),
+    "rollout": ("podium.cli.rollout", "rollout", "Move traffic to another version by steps, and back if it is worse."),
+    "predict": ("podium.cli.predict", "predict", "Score a CSV, JSON lines or Parquet file by a server or a model."),
     "serve": ("podium.cli.serve", "serve", "Serve a model over HTTP; follows its stage or alias."),
     "status": ("podium.cli.status", "status", "Say what a running server serves, and how it is."),
+    "unpin": ("podium.cli.pin", "unpin", "Let what was pinned follow the registry again."),
     "stop": ("podium.cli.stop", "stop", "Drain and stop a running server."),
+    "unload": ("podium.cli.load", "unload", "Have a running server serve a model no more."),
 }
 
 # Of the first sentence of a command's help.

@@ -21,6 +21,7 @@ from podium.settings.home import find_home
 
 _QUIET_S = 2.0
 _LONGEST_CURL = 300
+_MOST_SHOWN = 20
 
 
 class ServeCommand(click.Command):
@@ -134,11 +135,13 @@ def banner(status: dict[str, Any], served: Mapping[str, Served | None]) -> list[
         [first, *rest] = _of_one({**status, **status["endpoints"][name]}, only)
         return [first, *_of_grpc(status), *rest]
     lines = [f"podium serves {counted(len(served), 'model')} at {status['url']}", *_of_grpc(status)]
-    for name, each in served.items():
+    for name, each in list(served.items())[:_MOST_SHOWN]:
         own = {**status, **status["endpoints"][name]}
         asked = f"/models/{name}/invocations" + (" and /invocations" if name == status["default"] else "")
         lines += [f"{name}: {asked}", *[f"  {line}" for line in _of_one(own, each, f"/models/{name}/invocations")]]
-    return lines
+    more = [f"and {len(served) - _MOST_SHOWN} more: podium status"] if len(served) > _MOST_SHOWN else []
+    trial = [] if served else [f"Try it: podium load NAME=URI -p {status['port']}"]
+    return [*lines, *more, *trial]
 
 
 def _of_grpc(status: dict[str, Any]) -> list[str]:
@@ -148,6 +151,8 @@ def _of_grpc(status: dict[str, Any]) -> list[str]:
 
 def _of_one(status: dict[str, Any], served: Served | None, path: str = "/invocations") -> list[str]:
     model = status["model"]
+    if status["state"] == "asleep":
+        return [f"{status['uri']} sleeps, and is loaded when it is asked. Try it:", f"  curl {status['url']}{path}"]
     if model is None or served is None:
         failure = status["wanted_failure"]
         return [f"{status['uri']} is not served: {failure['message'] if failure else status['source']['error']}"]

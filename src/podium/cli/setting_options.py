@@ -14,6 +14,8 @@ _METAVARS = {
     Kind.TEXT: "TEXT",
     Kind.TEXTS: "TEXT",
     Kind.NAMES: "NAME,...",
+    Kind.SHARES: "NAME=PERCENT,...",
+    Kind.RATIO: "RATIO",
     Kind.COUNT: "INTEGER",
     Kind.SECONDS: "SECONDS",
     Kind.BYTES: "SIZE",

@@ -48,10 +48,12 @@ def status(name: str | None, port: int | None, wait: bool, timeout: float, as_js
         server, verdict = _wait(home, server, name, timeout)
     if as_json:
         print_json(server.facts if name is None else server.endpoints[name])
-    elif name is None and len(server.endpoints) > 1:
+    elif name is None and len(server.endpoints) != 1:
         show_all(server)
     else:
-        show({**server.facts, **server.endpoints[name or server.facts["endpoint"]], "restarts": server.facts["restarts"]})
+        show(
+            {**server.facts, **server.endpoints[name or next(iter(server.endpoints))], "restarts": server.facts["restarts"]}
+        )
     if verdict is not None:
         raise verdict
 
@@ -63,7 +65,7 @@ def show_all(server: RunningServer) -> None:
         {
             "url": facts["url"],
             **({"grpc": address} if (address := facts.get("grpc_address")) else {}),
-            "/invocations": facts["default"],
+            "/invocations": facts["default"] or "nothing",
             "gateways": len(facts["gateways"]),
             "restarts": f"{restarts['workers']} of workers, {restarts['gateways']} of gateways",
             "isolation": "; ".join(dict.fromkeys(each["isolation"] for each in server.endpoints.values())),
@@ -83,7 +85,8 @@ def show_all(server: RunningServer) -> None:
         failure = each["wanted_failure"]
         if failure is not None or each["source"]["error"]:
             click.echo(f"\n{name}: {shown(failure['message'] if failure else each['source']['error'])}")
-    click.echo(f"\nmore of one of them: podium status {next(iter(server.endpoints))}")
+    if rows:
+        click.echo(f"\nmore of one of them: podium status {rows[0][0]}")
 
 
 def show(facts: dict[str, Any]) -> None:
@@ -104,6 +107,7 @@ def show(facts: dict[str, Any]) -> None:
             "wanted": facts["wanted"] or "nothing",
             "serving": facts["serving"] or "nothing",
             "replicas": f"{seen}; {facts['replicas_wanted']} wanted",
+            **_traffic(facts.get("traffic")),
             "content": model and _content(model),
             "flavor": model and model["flavor"],
             "interpreter": model and f"Python {model['python']}, {model['executable']}",
@@ -128,6 +132,22 @@ def show(facts: dict[str, Any]) -> None:
             for entry in facts["failed"]
         ]
         print_table(("version", "cause", "vetoed", "message"), rows)
+
+
+def _traffic(traffic: dict[str, Any] | None) -> dict[str, str]:
+    """Who has which part, and what a shadow says."""
+    if traffic is None:
+        return {}
+    parts = ", ".join(f"{each['weight']} % version {each['version']}" for each in traffic["versions"])
+    told = {"traffic": parts or "none", "sticky": traffic["sticky"] or "each request by itself"}
+    if (shadow := traffic["shadow"]) is not None:
+        agreed = "nothing compared yet"
+        if shadow["agreement_percent"] is not None:
+            agreed = f"{shadow['agreement_percent']} % of {shadow['compared']} answers agree"
+        told["shadow"] = f"version {shadow['version']}, {shadow['percent']} % of the requests: {agreed}"
+    if traffic["problems"]:
+        told["not there"] = "; ".join(traffic["problems"])
+    return told
 
 
 def _outage(source: dict[str, Any]) -> str:
@@ -197,4 +217,6 @@ def _wait_for(
         newer = next((other for other in find_servers(home) if other.id == server.id), None)
         if newer is None:
             return server, NotFound(f"the server ended while it was waited for; see: podium logs {name}")
+        if name not in newer.endpoints:
+            return newer, NotFound(f"{name} was unloaded while it was waited for")
         server, facts = newer, newer.endpoints[name]

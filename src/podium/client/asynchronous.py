@@ -74,9 +74,10 @@ class AsyncClient:
         version: str | None = None,
         params: Mapping[str, Any] | None = None,
         deadline: float | None = None,
+        content_type: str = "application/json",
     ) -> Answer:
         """Ask for predictions and get the answer as it came, as `Client.predict_raw`."""
-        call = Call(self._place, data, model, version, params)
+        call = Call(self._place, data, model, version, params, content_type)
         return call.answer_of(await self._ask(call.request(), deadline))
 
     async def ready(self, model: str | None = None, deadline: float | None = None) -> bool:

@@ -70,7 +70,7 @@ class Client:
                 records, a list, a dict or a scalar; or a dict that is a request of the protocol already. NaN and None
                 are missing values.
             model: Which one, where several are served; None is the server's default.
-            version: Another one of that model's than the one whose turn it is.
+            version: Another one of that model's than the one whose turn it is; the server must let requests choose.
             params: The model's params.
             deadline: Seconds from now until the answer must be there, all tries together; the server is told, and drops
                 a request that can no longer meet it.
@@ -80,7 +80,8 @@ class Client:
 
         Raises:
             InvalidInput: The input does not fit; SchemaMismatch, MalformedBody and its other children say how.
-            NotFound: No model is served under this name.
+            NotFound: No model is served under this name, or no such version of it.
+            PermissionDenied: The key does not open it, or no request may choose a version.
             PredictFailed: The model's own code raised.
             Overloaded, Unavailable, DeadlineExceeded: No answer in time; the first two say when to come back.
             PodiumError: Whatever else the server answered. Each has the `request_id` by which the server's logs know it.
@@ -95,12 +96,14 @@ class Client:
         version: str | None = None,
         params: Mapping[str, Any] | None = None,
         deadline: float | None = None,
+        content_type: str = "application/json",
     ) -> Answer:
         """Ask for predictions and get the answer as it came: its bytes, who answered, and the request's id.
 
-        Arguments and errors are those of `predict`; `data` may also be bytes, a JSON body that goes as it is.
+        Arguments and errors are those of `predict`; `data` may also be bytes, a body of this
+        `content_type` that goes as it is.
         """
-        call = Call(self._place, data, model, version, params)
+        call = Call(self._place, data, model, version, params, content_type)
         return call.answer_of(self._ask(call.request(), deadline))
 
     def ready(self, model: str | None = None, deadline: float | None = None) -> bool:

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 from podium.client.exchanges import Received, Request
 from podium.errors import Misconfigured, NotFound, PodiumError, Unavailable
 
+VERSION_HEADER = "x-podium-version"
 _JSON = "application/json"
 
 
@@ -90,26 +91,24 @@ class Place:
             raise Misconfigured("The API key holds blanks at an end, or other characters than a header may have.")
         return cls(url.rstrip("/"), api_key or None)
 
-    def request(self, path: str, body: bytes | None = None, content_type: str = _JSON, **more: Any) -> Request:
+    def request(
+        self, path: str, body: bytes | None = None, content_type: str = _JSON, version: str | None = None
+    ) -> Request:
         """A request to this server, POST where there is a body; its id stays the same however often it is sent."""
         headers = {"x-request-id": secrets.token_hex(16), "accept-encoding": "identity", "user-agent": "podium-client"}
         if self.api_key is not None:
             headers["authorization"] = f"Bearer {self.api_key}"
         if body is not None:
             headers["content-type"] = content_type
-        return Request("GET" if body is None else "POST", path, headers, body, **more)
+        if version is not None:
+            if not (version.isascii() and version.isprintable() and version):
+                raise Misconfigured(f"{version!r} is no version; expected a number, as text.")
+            headers[VERSION_HEADER] = version
+        return Request("GET" if body is None else "POST", path, headers, body)
 
-    def invocations(self, model: str | None, version: str | None) -> str:
-        """The path where predictions of a model are asked for; a server of MLflow's has the first only.
-
-        Raises:
-            Misconfigured: A version without its model.
-        """
-        if model is None:
-            if version is not None:
-                raise Misconfigured("predict(version=…) needs the model's name, too: predict(model=…, version=…).")
-            return "/invocations"
-        return f"/models/{_part(model)}{_version(version)}/invocations"
+    def invocations(self, model: str | None) -> str:
+        """The path where predictions of a model are asked for; a server of MLflow's has the first only."""
+        return "/invocations" if model is None else f"/models/{_part(model)}/invocations"
 
     def ready(self, model: str | None) -> Request:
         """Ask whether a model, or the whole server, answers."""
@@ -189,7 +188,3 @@ def _part(name: str) -> str:
     if not name:
         raise Misconfigured("A model's name is not empty.")
     return quote(name, safe="")
-
-
-def _version(version: str | None) -> str:
-    return "" if version is None else f"/versions/{_part(str(version))}"

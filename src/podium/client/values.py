@@ -30,6 +30,8 @@ _CLASSES: dict[str, type[errors.PodiumError]] = {
     "UNSUPPORTED_MEDIA_TYPE": errors.UnsupportedContentType,
 }
 _BY_STATUS: dict[int, type[errors.PodiumError]] = {
+    401: errors.Unauthenticated,
+    403: errors.PermissionDenied,
     404: errors.NotFound,
     413: errors.BodyTooLarge,
     415: errors.UnsupportedContentType,

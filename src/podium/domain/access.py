@@ -1,9 +1,10 @@
 """Who is known, what each may do, and what a request needs: scopes as values and one pure rule."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from podium.errors import InvalidInput
 
@@ -52,7 +53,7 @@ class Peer:
 
     Args:
         address: Its IP address; empty where there is none.
-        names: Of its verified client certificate, the most specific first (URI, DNS name, common name); none without one.
+        names: Of its verified client certificate, as `names_of` writes them; none without one.
         is_encrypted: Whether the connection is TLS.
     """
 
@@ -103,6 +104,19 @@ def allows(principal: Principal, need: Need, endpoint: str = "") -> bool:
             return READ in scopes or ADMIN in scopes
         case Need.ADMIN:
             return ADMIN in scopes
+
+
+def names_of(certificate: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Names in a verified certificate, as `ssl` shows it: `URI:spiffe://a/b`, `DNS:a.example`, `CN:a`, in this order.
+
+    The kind belongs to the name: who may choose a common name could write another one's URI into it.
+    """
+    if not certificate:
+        return ()
+    alternative = certificate.get("subjectAltName", ())
+    found = [f"{kind}:{name}" for wanted in ("URI", "DNS") for kind, name in alternative if kind == wanted]
+    subject = [pair for parts in certificate.get("subject", ()) for pair in parts]
+    return tuple(dict.fromkeys(found + [f"CN:{value}" for name, value in subject if name == "commonName"]))
 
 
 def _scores(scopes: frozenset[str], endpoint: str) -> bool:

@@ -256,6 +256,20 @@ def newest(entries: Iterable[Entry], follows: str) -> Entry | None:
     return max(fitting, key=lambda entry: (entry.rollout.started_at, entry.rollout.id), default=None)
 
 
+def versions_named(board: Board, follows: str) -> set[str]:
+    """The versions that what is said here may send traffic to, beside the one that is followed."""
+    named = {board.pin.version} if board.pin is not None else set()
+    entry = newest(board.entries, follows)
+    if entry is None or any(mark.kind is MarkKind.SUPERSEDE for mark in entry.marks):
+        return named
+    state = phase(entry.rollout, entry.marks, entry.rollout.started_at).state
+    if not state.is_over or state is State.FINISHED:
+        named.add(entry.rollout.candidate)
+    if entry.rollout.stable != entry.rollout.stands_for:
+        named.add(entry.rollout.stable)
+    return named
+
+
 def rejection(board: Board, follows: str, candidate: str) -> Mark | None:
     """Why a version was rejected the last time that it was tried; None where it was not."""
     tried = [each for each in board.entries if each.rollout.follows == follows and each.rollout.candidate == candidate]

@@ -5,11 +5,11 @@ from typing import Any
 
 from podium.domain.signature import ColumnSchema, DataType, Schema
 
-_COLUMNS: Mapping[DataType, str] = {
+COLUMNS: Mapping[DataType, str] = {
     DataType.BOOLEAN: "BOOL", DataType.INTEGER: "INT32", DataType.LONG: "INT64", DataType.FLOAT: "FP32",
     DataType.DOUBLE: "FP64",
 }  # fmt: skip
-_ARRAYS: Mapping[str, str] = {
+ARRAYS: Mapping[str, str] = {
     "bool": "BOOL", "float16": "FP16", "float32": "FP32", "float64": "FP64",
     **{f"{sign}int{bits}": f"{sign.upper()}INT{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }  # fmt: skip
@@ -28,7 +28,7 @@ def tensors_of(schema: Schema | None, unnamed: str) -> list[dict[str, Any]]:
         return [
             {
                 "name": f"{unnamed}-{i}" if column.name is None else str(column.name),
-                "datatype": _COLUMNS.get(column.type, "BYTES") if isinstance(column.type, DataType) else "BYTES",
+                "datatype": COLUMNS.get(column.type, "BYTES") if isinstance(column.type, DataType) else "BYTES",
                 "shape": [-1, 1],
             }
             for i, column in enumerate(schema.columns)
@@ -36,20 +36,35 @@ def tensors_of(schema: Schema | None, unnamed: str) -> list[dict[str, Any]]:
     return [
         {
             "name": tensor.name or unnamed,
-            "datatype": _ARRAYS.get(tensor.dtype, "BYTES"),
+            "datatype": ARRAYS.get(tensor.dtype, "BYTES"),
             "shape": list(tensor.shape),
         }
         for tensor in schema.tensors
     ]
 
 
-def model_metadata(name: str, model: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer to `GET /v2/models/{name}`, from what the status says of what serves."""
+EXTENSIONS = ("binary_tensor_data", "model_repository", "parameters")
+"""What of the protocol's extensions is here, as the server's metadata say."""
+
+
+def server_metadata(version: str) -> dict[str, Any]:
+    """The answer to `GET /v2`."""
+    return {"name": "podium", "version": version, "extensions": list(EXTENSIONS)}
+
+
+def model_metadata(name: str, model: Mapping[str, Any], versions: Sequence[str] = ()) -> dict[str, Any]:
+    """The answer to `GET /v2/models/{name}`, from what the status says of what serves.
+
+    Args:
+        name: As clients know the model.
+        model: `model` of the status.
+        versions: All that may answer; without any the model's own.
+    """
     inputs: Sequence[Any] = model["inputs"]
     outputs: Sequence[Any] = model["outputs"]
     return {
         "name": name,
-        "versions": [model["version"]],
+        "versions": list(versions) or [model["version"]],
         "platform": f"mlflow_{model['flavor']}",
         "inputs": inputs,
         "outputs": outputs,

@@ -9,7 +9,7 @@ class Outlook:
     """How one endpoint stands.
 
     Args:
-        serves: Some version of it answers now.
+        serves: Some version of it answers now, or it sleeps and would wake for a request.
         is_hopeless: None ever did, and none will until something else is wanted: see `rollout.is_hopeless`.
     """
 
@@ -17,7 +17,7 @@ class Outlook:
     is_hopeless: bool = False
 
 
-def is_ready(outlooks: Iterable[Outlook], was_ready: bool) -> bool:
+def is_ready(outlooks: Iterable[Outlook], was_ready: bool, *, may_be_empty: bool = False) -> bool:
     """Whether the server is to be sent requests.
 
     At the start only once it is decided of each endpoint whether it serves: a balancer that came earlier would get errors
@@ -26,7 +26,10 @@ def is_ready(outlooks: Iterable[Outlook], was_ready: bool) -> bool:
     Args:
         outlooks: Of each endpoint.
         was_ready: Whether this was ever true before.
+        may_be_empty: Whether the server is there to be told what to load, hence ready also while it serves nothing.
     """
     known = list(outlooks)
     is_decided = all(outlook.serves or outlook.is_hopeless for outlook in known)
+    if may_be_empty:
+        return was_ready or is_decided
     return any(outlook.serves for outlook in known) and (was_ready or is_decided)

@@ -254,6 +254,11 @@ def note_beside(journal: Journal, desired: Desired) -> Journal:
     return replace(journal, beside=versions, vetoed=vetoed, crashes=crashes)
 
 
+def note_retried(journal: Journal) -> Journal:
+    """Somebody asks for what is wanted once more: what did not load before is tried again."""
+    return replace(journal, vetoed={}) if journal.vetoed else journal
+
+
 def note_settled(journal: Journal, version: str) -> Journal:
     """Remember that every gateway routes to this version."""
     return replace(journal, stable=version)

@@ -29,6 +29,7 @@ class Crew:
         versions: What each label stands for, as the source said it.
         served: Versions that loaded here.
         counts: What happened so far.
+        is_awaited: Whether somebody waits for what is started.
     """
 
     def __init__(
@@ -45,6 +46,11 @@ class Crew:
         self._publisher = publisher
         self._keeper = keeper
         self._began: dict[str, float] = {}
+        self.is_awaited = False
+
+    def refer(self, order: EndpointOrder) -> None:
+        """Start by this order from now on."""
+        self._order = order
 
     def act(self, action: Action) -> None:
         """Do one action. Afterwards the world is seen differently, so the same action is not asked for again."""
@@ -83,7 +89,7 @@ class Crew:
         """Versions whose private copies must stay."""
         journal = self._keeper.journal
         running = {replica.version for replica in self.replicas.values()}
-        return running | {version for version in (journal.stable, journal.wanted) if version is not None}
+        return running | {each for each in (journal.stable, journal.wanted, *journal.beside) if each is not None}
 
     def forget(self, versions: set[str]) -> None:
         """Keep nothing of any other version."""
@@ -120,6 +126,8 @@ class Crew:
         await replica.run()
         # From here to the end without a pause: whoever looks sees the replica before, or all that follows from its end.
         del self.replicas[replica.id]
+        self._site.turns.give_back(replica.id)
+        self._site.residency.forget(replica)
         self._site.gpus.give_back(replica.id)
         self._gateways.forget(replica.id)
         if replica.failure is not None:
@@ -140,10 +148,14 @@ class Crew:
         self._keeper.ended(replica.version, failure, ready_s, is_routed, now)
         vetoed = self._keeper.journal.vetoed
         if replica.version in vetoed and replica.version not in before:
-            self.counts.failed(failure.cause)
             self._began.pop(replica.version, None)
             stable = self._keeper.journal.stable
             rest = f" Version {stable} keeps serving." if stable else ""
+            if ready_s is not None:
+                what = f"version {replica.version} died again and again, and is not started any more"
+                self._site.tell(Event("given_up", f"{what}: {failure.message}{rest}", replica.version, is_problem=True))
+                return
+            self.counts.failed(failure.cause)
             text = f"version {replica.version} did not load ({failure.cause}): {failure.message}{rest}"
             self._site.tell(Event("load_failed", text, replica.version, is_problem=True))
         else:
@@ -176,6 +188,8 @@ class Crew:
             self._site.tell(Event("drained", text, replica.version))
 
     def _changed(self, replica: WorkerReplica) -> None:
+        if replica.state is not ReplicaState.STARTING:
+            self._site.turns.give_back(replica.id)
         if replica.state is ReplicaState.READY and replica.ready is not None and replica.prepared is not None:
             self._served(replica.version, replica.prepared, replica.ready)
             self._gateways.add(replica)
@@ -189,6 +203,16 @@ class Crew:
             self._site.tell(Event("audit", f"version {version}: {notice}", version))
 
     async def _make_room(self, replica: WorkerReplica) -> Cause | None:
+        """What is short for one more, or None once there is memory for it and it is its turn to load."""
+        limit_s = self._site.settings.drain_timeout_s + _KILL_AFTER_S
+        short = await self._site.residency.make_room(replica, limit_s) or await self._wait_for_memory(replica)
+        if short is None and not replica.is_abandoned:
+            is_down = not self._publisher.targets(self._order.name)
+            is_awaited = is_down and (self.is_awaited or self._keeper.journal.stable is not None)
+            await self._site.turns.take(replica.id, self._order.name, is_awaited=is_awaited)
+        return short
+
+    async def _wait_for_memory(self, replica: WorkerReplica) -> Cause | None:
         """Whether there is memory for one more: about what a replica that serves takes. What drains is waited for."""
         beside = max(self.ready(), key=lambda other: other.rss_bytes, default=None)
         if beside is None:

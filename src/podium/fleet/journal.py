@@ -4,7 +4,7 @@ import logging
 from dataclasses import asdict
 from typing import Any
 
-from podium.domain.rollout import Failure, Journal, note_end, note_settled, note_wanted
+from podium.domain.rollout import Desired, Failure, Journal, note_beside, note_end, note_retried, note_settled, note_wanted
 from podium.fleet.runfiles import EndpointFolder
 
 _KEPT_FAILURES = 20
@@ -24,8 +24,15 @@ class JournalKeeper:
     def wanted(self, version: str | None) -> None:
         self._become(note_wanted(self.journal, version))
 
+    def beside(self, desired: Desired) -> None:
+        """What is wanted beside; see `note_beside`."""
+        self._become(note_beside(self.journal, desired))
+
     def settled(self, version: str) -> None:
         self._become(note_settled(self.journal, version))
+
+    def retried(self) -> None:
+        self._become(note_retried(self.journal))
 
     def ended(self, version: str, failure: Failure, ready_s: float | None, is_routed: bool, now: float) -> None:
         """A replica failed; see `note_end`."""

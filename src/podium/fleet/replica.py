@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from podium.domain.causes import load_cause
 from podium.domain.devices import DeviceUse
@@ -26,6 +27,7 @@ from podium.settings.serve import ServeSettings
 from podium.transport.board import BoardReader, create_board
 from podium.transport.messages import Attach, Drain, Drained, Load, LoadError, Loading, Message, Ready
 
+_Result = TypeVar("_Result")
 _LAST_WORDS_S = 10.0
 _LONGEST_NAME, _LONGEST_TEXT = 100, 4000
 _log = logging.getLogger("podium.fleet")
@@ -204,7 +206,7 @@ class WorkerReplica:
         self.prepared = await self._or_woken(self._prepare(self.resolved))
         if self.prepared is None:
             return
-        self._cause = await self._make_room()
+        self._cause = await self._or_woken(self._make_room())
         if self._cause or self._wake.is_set():
             return
         self.board = create_board()
@@ -249,7 +251,7 @@ class WorkerReplica:
         if is_told:
             self._changed(self)
 
-    async def _or_woken(self, work: Awaitable[Prepared]) -> Prepared | None:
+    async def _or_woken(self, work: Awaitable[_Result]) -> _Result | None:
         """The work's result, or None when this replica is to end first; the work itself goes on for others."""
         task = asyncio.ensure_future(work)
         woken = asyncio.ensure_future(self._wake.wait())

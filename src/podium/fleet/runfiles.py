@@ -24,6 +24,7 @@ from podium.errors import Misconfigured
 from podium.settings.home import Home
 
 _BEING_MADE_S = 60.0
+_SHOWN = 8
 _LOCK, _SERVER, _JOURNAL, _ENDPOINTS, _MODELS = "lock", "server.json", "journal.json", "endpoints", "models"
 
 
@@ -38,13 +39,17 @@ class RunningServer:
     @property
     def endpoints(self) -> dict[str, dict[str, Any]]:
         """What is said of each endpoint, by name; a server of an older podium has one, and says it at the top."""
-        found: dict[str, dict[str, Any]] = self.facts.get("endpoints") or {self.facts["endpoint"]: self.facts}
+        if "endpoints" not in self.facts:
+            return {self.facts["endpoint"]: self.facts}
+        found: dict[str, dict[str, Any]] = self.facts["endpoints"]
         return found
 
     @property
     def uris(self) -> str:
         """What it serves, for people."""
-        return ", ".join(str(endpoint["uri"]) for endpoint in self.endpoints.values())
+        uris = [str(endpoint["uri"]) for endpoint in self.endpoints.values()]
+        more = [f"{len(uris) - _SHOWN} more"] if len(uris) > _SHOWN else []
+        return ", ".join([*uris[:_SHOWN], *more]) or "nothing"
 
 
 class EndpointFolder:
@@ -61,6 +66,10 @@ class EndpointFolder:
 
     def write_journal(self, entry: dict[str, Any]) -> None:
         _write(self.folder / _JOURNAL, entry)
+
+    def remove(self) -> None:
+        """The endpoint is gone."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class RunFolder:

@@ -24,6 +24,7 @@ class SeriesBook:
         self.slots = slots
         self._size = size
         self._index: dict[Labels, int] = {}
+        self._free: list[int] = []
 
     def index(self, labels: Labels, in_use: frozenset[Labels] = frozenset()) -> int:
         """The index of a version.
@@ -38,6 +39,8 @@ class SeriesBook:
         if labels in self._index:
             # Youngest last.
             self._index[labels] = self._index.pop(labels)
+        elif self._free:
+            self._index[labels] = self._free.pop()
         elif len(self._index) < self._size:
             self._index[labels] = len(self._index)
         else:
@@ -48,12 +51,25 @@ class SeriesBook:
             self.slots.clear(self._index[labels])
         return self._index[labels]
 
+    def known(self, labels: Labels) -> int | None:
+        """The index of a version, if it has one."""
+        return self._index.get(labels)
+
+    def forget(self, endpoint: str) -> None:
+        """An endpoint is gone: its counters are shown no more. Nobody may count in them."""
+        for labels in [labels for labels in self._index if labels[0] == endpoint]:
+            index = self._index.pop(labels)
+            self.slots.clear(index)
+            self._free.append(index)
+
     def evidence(self, labels: Labels) -> Evidence:
         """What is known of a version since it was first counted here; nothing of one that never was."""
         found = self._index.get(labels)
         return Evidence() if found is None else evidence_of(self.slots.totals(found))
 
     def labels(self) -> list[dict[str, str]]:
-        """The labels of each index."""
-        ordered = sorted(self._index.items(), key=lambda entry: entry[1])
-        return [{"model": endpoint, "version": version} for (endpoint, version), _ in ordered]
+        """The labels of each index; nothing for one that is free."""
+        found: list[dict[str, str]] = [{} for _ in range(len(self._index) + len(self._free))]
+        for (endpoint, version), index in self._index.items():
+            found[index] = {"model": endpoint, "version": version}
+        return found

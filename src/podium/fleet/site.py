@@ -1,18 +1,22 @@
 """What a server is started with, and what is fixed while it lives: two values instead of a dozen arguments."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from podium.domain.references import ModelRef
+from podium.errors import PodiumError
 from podium.fleet.asks import Asks
 from podium.fleet.bell import Bell
 from podium.fleet.events import Event
 from podium.fleet.gpus import GpuBook
 from podium.fleet.logs import SERVER
+from podium.fleet.residency import Residency
 from podium.fleet.sources import Observer, Wish
+from podium.fleet.turns import Turns
+from podium.registry.resolve import Resolved
 from podium.settings.home import Home
 from podium.settings.model import ModelSettings
 from podium.settings.serve import ServeSettings
@@ -28,6 +32,25 @@ class Programs:
 
 
 @dataclass(frozen=True, slots=True)
+class BesideOrder:
+    """A version that is to run beside an endpoint's own.
+
+    Args:
+        reference: Which; a stage or an alias is followed.
+        percent: Of the traffic, or of the requests that a shadow gets copies of.
+        is_shadow: Whether it gets copies, and no traffic.
+        first: What it stands for now.
+        source: Answers what it stands for.
+    """
+
+    reference: ModelRef
+    percent: int
+    is_shadow: bool
+    first: Wish
+    source: Observer
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointOrder:
     """One endpoint as it was asked for.
 
@@ -36,14 +59,50 @@ class EndpointOrder:
         reference: What to serve; a stage, an alias or `latest` is followed.
         first: What it stands for now.
         settings: The model's.
-        source: Answers what the reference stands for.
+        source: Answers what the reference stands for; None where somebody else tells it.
+        beside: The other versions of its split, and its shadow.
     """
 
     name: str
     reference: ModelRef
     first: Wish
     settings: ModelSettings
-    source: Observer
+    source: Observer | None
+    beside: tuple[BesideOrder, ...] = ()
+
+
+class NotAllowed(PodiumError):
+    """The server was not started to load this."""
+
+    code = "PERMISSION_DENIED"
+
+
+class Catalogue(Protocol):
+    """The models that a server may load by name, and how each is served: whoever starts it says so."""
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether names may come that nobody knows yet; such a server runs also while it serves nothing."""
+
+    def names(self) -> Sequence[str]:
+        """Those that are known, loaded or not."""
+
+    def order(self, name: str, uri: str | None) -> EndpointOrder:
+        """How a model is served. May take long: it is looked up, and fetched from where it lies. For any thread.
+
+        Args:
+            name: Public name.
+            uri: What is to be served; None is what the catalogue has under the name.
+
+        Raises:
+            NotFound: No such name, or nothing is there to serve.
+            NotAllowed: It may not be loaded here.
+            InvalidInput: The name or the URI is none.
+            RegistryError, InvalidModel: As `registry.resolve.resolve`.
+        """
+
+    def forbid(self) -> str | None:
+        """Why nothing may be loaded or unloaded at all, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +111,12 @@ class ServerOrder:
 
     Args:
         home: PODIUM_HOME.
-        endpoints: By name unlike each other; at least one.
+        endpoints: By name unlike each other; none only where more may come.
         default: The name of the endpoint that a request which names none is for.
         settings: The server's.
         shown: Each setting's value and who said it, for people.
+        catalogue: What may be loaded later; None: what was there at the start.
+        take: Reads a whole registry that is served, and `order_of` says how a model of it is; None: no registry is.
     """
 
     home: Home
@@ -63,6 +124,9 @@ class ServerOrder:
     default: str
     settings: ServeSettings
     shown: Mapping[str, Mapping[str, Any]]
+    catalogue: Catalogue | None = None
+    take: Callable[[], Mapping[str, Resolved | None]] | None = None
+    order_of: Callable[[str, Resolved], EndpointOrder] | None = None
 
     @property
     def name(self) -> str:
@@ -86,6 +150,8 @@ class Site:
         tasks: Owns whatever goes on beside the loop.
         gpus: Which replica has which GPU.
         asks: What gateways may ask for.
+        residency: Who is in memory, and who may come.
+        turns: Who loads now.
     """
 
     home: Home
@@ -98,4 +164,6 @@ class Site:
     next_id: Callable[[], int]
     tasks: asyncio.TaskGroup
     gpus: GpuBook
+    residency: Residency
+    turns: Turns
     asks: Asks = field(default_factory=Asks)

@@ -8,9 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+from podium.domain.clocks import Offset
 from podium.domain.references import AliasRef, LatestRef, ModelRef, StageRef
 from podium.errors import NotFound, PodiumError
+from podium.registry.clock import ticks
+from podium.registry.observe_rollouts import Tidings
 from podium.registry.resolve import Resolved
+from podium.registry.rollout_edits import Note
 
 _DOWN_POLL_S = 1.0
 
@@ -24,12 +28,14 @@ class Wish:
         error: Why the source could not answer, or what it did not find; None when it answered with a version.
         is_up: Whether the source answered at all. When it did not, `resolved` is what it said before.
         down_since: When it first did not, in seconds of the Unix epoch; None while it answers.
+        tidings: What it said of rollouts and pins; None of what stands still.
     """
 
     resolved: Resolved | None
     error: str | None = None
     is_up: bool = True
     down_since: float | None = None
+    tidings: Tidings | None = None
 
 
 class Observer(Protocol):
@@ -42,6 +48,16 @@ class Observer(Protocol):
     def resolve(self, reference: ModelRef) -> Resolved:
         """Raises NotFound when nothing is there and another PodiumError when that cannot be known."""
 
+    def tidings(self, reference: ModelRef) -> Tidings | None:
+        """What is said of how its traffic moves; asked before `resolve`, and raises as it."""
+
+    @property
+    def offset(self) -> Offset | None:
+        """How far the clock of that is from `registry.clock.ticks`; None before it was heard."""
+
+    def note(self, reference: StageRef | AliasRef, asked: Note, followed: str | None) -> None:
+        """Write a mark on a rollout of it; called from other threads than `resolve`, and may wait."""
+
     def close(self) -> None:
         """Ends what is under way; called from another thread than `resolve`."""
 
@@ -52,25 +68,35 @@ def follows(reference: ModelRef) -> bool:
 
 
 async def follow(
-    reference: ModelRef, first: Wish, observer: Observer, poll_s: float, heard: Callable[[Wish], None]
+    reference: ModelRef,
+    first: Wish,
+    observer: Observer,
+    poll_s: float,
+    heard: Callable[[Wish], None],
+    asked: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Ask again and again until cancelled, and say what was heard whenever it is another answer than before.
+
+    `asked` is called after each question, with the time (`registry.clock.ticks`) at which it began.
 
     All asking is done on one thread that is not the event loop's: a registry on a slow disk holds up nothing.
     """
     loop = asyncio.get_running_loop()
     wish = first
-    with ThreadPoolExecutor(1, thread_name_prefix="podium-source") as thread:
-        try:
-            while True:
-                await asyncio.sleep(_pause_s(poll_s, observer, wish, random.random()))
-                newer = await loop.run_in_executor(thread, _ask, observer, reference, wish)
-                if newer != wish:
-                    wish = newer
-                    heard(wish)
-        finally:
-            # Before the thread is waited for: it may be waiting for a server that hangs.
-            observer.close()
+    thread = ThreadPoolExecutor(1, thread_name_prefix="podium-source")
+    try:
+        while True:
+            await asyncio.sleep(_pause_s(poll_s, observer, wish, random.random()))
+            began_at = ticks()
+            newer = await loop.run_in_executor(thread, ask, observer, reference, wish)
+            if newer != wish:
+                wish = newer
+                heard(wish)
+            asked(began_at)
+    finally:
+        observer.close()
+        # Not waited for: it may wait for a server that hangs, and other endpoints go on.
+        thread.shutdown(wait=False, cancel_futures=True)
 
 
 def _pause_s(poll_s: float, observer: Observer, wish: Wish, luck: float) -> float:
@@ -80,11 +106,14 @@ def _pause_s(poll_s: float, observer: Observer, wish: Wish, luck: float) -> floa
     return (poll_s if wish.is_up else max(poll_s, _DOWN_POLL_S)) * (0.8 + 0.4 * luck)
 
 
-def _ask(observer: Observer, reference: ModelRef, before: Wish) -> Wish:
+def ask(observer: Observer, reference: ModelRef, before: Wish) -> Wish:
+    """Ask once, in a thread that may wait; what cannot be known leaves what was said before."""
+    tidings = before.tidings
     try:
-        return Wish(observer.resolve(reference))
+        tidings = observer.tidings(reference)
+        return Wish(observer.resolve(reference), tidings=tidings)
     except NotFound as error:
-        return Wish(None, error.message)
+        return Wish(None, error.message, tidings=tidings)
     except PodiumError as error:
         return _down(before, error.message)
     except Exception as error:  # noqa: BLE001
@@ -94,4 +123,4 @@ def _ask(observer: Observer, reference: ModelRef, before: Wish) -> Wish:
 
 def _down(before: Wish, reason: str) -> Wish:
     since = before.down_since if before.down_since is not None else time.time()
-    return Wish(before.resolved, reason, is_up=False, down_since=since)
+    return Wish(before.resolved, reason, is_up=False, down_since=since, tidings=before.tidings)

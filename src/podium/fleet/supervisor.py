@@ -24,13 +24,20 @@ from podium.fleet.gateways import Gateways
 from podium.fleet.gpus import GpuBook, visible_gpus
 from podium.fleet.herald import Herald
 from podium.fleet.isolation import check_isolation
-from podium.fleet.machine import available_memory, started_at
+from podium.fleet.loading import Loading
+from podium.fleet.machine import available_memory, cpu_limit, started_at
 from podium.fleet.orphans import reap_orphans
 from podium.fleet.publisher import Publisher
+from podium.fleet.residency import Residency
+from podium.fleet.roster import Roster
 from podium.fleet.runfiles import RunFolder
+from podium.fleet.scaling import Scaler
 from podium.fleet.series import SeriesBook
 from podium.fleet.site import Programs, ServerOrder, Site
 from podium.fleet.status import Overview
+from podium.fleet.turns import Turns
+from podium.fleet.use import Use
+from podium.fleet.whole_registry import WholeRegistry
 from podium.telemetry.slots import Slots, create_slots
 
 _TICK_S = 0.25
@@ -79,7 +86,10 @@ class Supervisor:
         self._folder: RunFolder
         self._gateways: Gateways
         self._publisher: Publisher
+        self._roster: Roster
+        self._residency: Residency
         self._herald: Herald | None = None
+        self._may_grow = order.catalogue is not None and order.catalogue.may_grow
 
     async def run(self) -> None:
         """Serve until a signal, then drain.
@@ -134,6 +144,7 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as tasks:
                 next_id = itertools.count(1).__next__
+                use = Use(series)
                 site = Site(
                     self._order.home,
                     self._order.settings,
@@ -145,39 +156,59 @@ class Supervisor:
                     next_id,
                     tasks,
                     GpuBook(visible_gpus(), os.environ.get(DEFAULT_DEVICE, "")),
+                    Residency(use),
+                    Turns(self._order.settings.max_loading),
                 )
                 self._gateways = Gateways(site, sockets, slots, series, self._gateway_died, self._grpc_address)
                 self._herald = Herald(self._folder, self._gateways, series)
-                names = [order.name for order in self._order.endpoints]
-                self._publisher = Publisher(self._gateways, names, self._order.default)
+                self._publisher = Publisher(self._gateways, self._order.default, may_be_empty=self._may_grow)
+                self._roster = Roster(site, self._publisher, self._folder, series)
+                self.endpoints = self._roster.endpoints
+                self._residency = site.residency
+                self._residency.begin(site, self.endpoints)
+                self._publisher.hold()
                 for order in self._order.endpoints:
-                    mine = self._folder.endpoint(order.name)
-                    self.endpoints[order.name] = Endpoint(order, site, self._publisher, mine)
-                for endpoint in self.endpoints.values():
-                    endpoint.start()
+                    self._roster.open(order)
+                self._publisher.go_on()
+                if self._order.catalogue is not None:
+                    Loading(site, self._roster, self._order.catalogue)
+                following = self._follow_registry(site)
                 for slot in range(self._order.settings.gateways):
                     tasks.create_task(self._gateways.run(slot), name=f"gateway {slot}")
-                housekeeping = tasks.create_task(self._keep_house(), name="housekeeping")
+                housekeeping = tasks.create_task(self._keep_house(use), name="housekeeping")
                 await self._steer()
                 for endpoint in self.endpoints.values():
                     endpoint.stop_following()
                 await self._shut_down()
-                housekeeping.cancel()
+                for task in filter(None, (housekeeping, following)):
+                    task.cancel()
         finally:
             for endpoint in self.endpoints.values():
                 await endpoint.copies.close()
             for number in _STOP_SIGNALS:
                 loop.remove_signal_handler(number)
 
+    def _follow_registry(self, site: Site) -> asyncio.Task[None] | None:
+        """Where a whole registry is served, keep like it."""
+        order = self._order
+        if order.take is None or order.order_of is None:
+            return None
+        named = frozenset(each.name for each in order.endpoints if each.source is not None)
+        registry = WholeRegistry(site, self._roster, order.take, order.order_of, named)
+        registry.begin(order.endpoints)
+        return site.tasks.create_task(registry.follow(), name="registry")
+
     async def _steer(self) -> None:
         """Make what runs equal to what is wanted, until the server is to stop."""
         while not self._is_stopping:
             for endpoint in self.endpoints.values():
-                endpoint.steer()
+                if not endpoint.is_at_rest:
+                    endpoint.steer()
             hopeless = {name for name, endpoint in self.endpoints.items() if endpoint.is_hopeless}
-            self._publisher.give_up(frozenset(hopeless))
+            asleep = {name for name, endpoint in self.endpoints.items() if endpoint.is_asleep} - hopeless
+            self._publisher.judge(frozenset(hopeless), frozenset(asleep))
             self._publish_status()
-            if len(hopeless) == len(self.endpoints):
+            if len(hopeless) == len(self.endpoints) and not self._may_grow and not self._is_announced:
                 self._failure = _why(self.endpoints.values())
                 return
             self._announce()
@@ -186,7 +217,7 @@ class Supervisor:
     def _announce(self) -> None:
         """Say once that the server is ready: it is decided of every endpoint whether it serves."""
         is_ready = self._publisher.is_ready and all(
-            endpoint.has_settled or endpoint.is_hopeless for endpoint in self.endpoints.values()
+            endpoint.has_settled or endpoint.is_hopeless or endpoint.is_asleep for endpoint in self.endpoints.values()
         )
         if is_ready and not self._is_announced:
             self._is_announced = True
@@ -214,13 +245,13 @@ class Supervisor:
         """Whether no worker runs."""
         return not any(endpoint.crew.replicas for endpoint in self.endpoints.values())
 
-    async def _keep_house(self) -> None:
+    async def _keep_house(self, use: Use) -> None:
         """What must be done now and then: deadlines, hangs, orphans, copies and logs of the past."""
         before, rotated = time.monotonic(), 0.0
-        endpoints = self.endpoints.values()
+        scaler = Scaler(use, self._residency, self.endpoints, cpu_limit())
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
-            now = time.monotonic()
+            now, endpoints = time.monotonic(), list(self.endpoints.values())
             # Stopped and continued (SIGSTOP, a suspended machine): the answers may be there, only not read yet.
             if now - before < _PAUSED_S:
                 self._gateways.check_deadlines(now)
@@ -233,8 +264,9 @@ class Supervisor:
             if not any(endpoint.copies.is_busy for endpoint in endpoints):
                 workers = {replica.pid or 0 for endpoint in endpoints for replica in endpoint.crew.replicas.values()}
                 reap_orphans(workers | set(self._gateways.pids().values()))
-            for endpoint in endpoints:
-                await endpoint.keep_house()
+            self._residency.keep_house(now)
+            scaler.keep_house(now)
+            await self._roster.keep_house()
             if now - rotated > _ROTATE_S:
                 rotated = now
                 await asyncio.to_thread(self._rotate_logs)
@@ -242,7 +274,7 @@ class Supervisor:
     def _rotate_logs(self) -> None:
         with contextlib.suppress(OSError):
             logs.rotate(self._order.home.logs / self._order.name)
-        for endpoint in self.endpoints.values():
+        for endpoint in list(self.endpoints.values()):
             endpoint.rotate_logs()
 
     def _gateway_died(self, slot: int, cause: Cause) -> None:
@@ -251,7 +283,7 @@ class Supervisor:
         self._bell.ring()
 
     def _tell(self, event: Event) -> None:
-        subject = f"{event.endpoint}: " if event.endpoint and len(self._order.endpoints) > 1 else ""
+        subject = f"{event.endpoint}: " if event.endpoint and len(self.endpoints) > 1 else ""
         level = logging.WARNING if event.is_problem else logging.INFO
         self._log.log(level, "%s: %s%s", event.kind, subject, event.text)
         self._publish_status()
@@ -263,7 +295,7 @@ class Supervisor:
 
     def _publish_status(self) -> None:
         """Say how things are, if anything that people see has changed."""
-        if self._herald is None or len(self.endpoints) < len(self._order.endpoints):
+        if self._herald is None or self._publisher.is_held:
             return
         overview = Overview(
             self._identity,
@@ -284,6 +316,7 @@ class Supervisor:
 
     def _describe(self, port: int) -> dict[str, Any]:
         host = self._order.settings.host
+        scheme = "https" if self._order.settings.is_https else "http"
         reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
         return {
             "schema": 1,
@@ -294,7 +327,8 @@ class Supervisor:
             "started_at": time.time(),
             "host": host,
             "port": port,
-            "url": f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}",
+            "url": f"{scheme}://[{reached}]:{port}" if ":" in reached else f"{scheme}://{reached}:{port}",
+            "logs": self._order.name,
             "grpc_address": self._grpc_address,
             "settings": dict(self._order.shown),
         }

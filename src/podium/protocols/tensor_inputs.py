@@ -67,8 +67,24 @@ class TensorReader:
             SchemaMismatch: A name that the signature does not have, or a tensor that does not fit it.
         """
         tensors, params = decode_tensors(body)
+        return self.of(tensors), params
+
+    @property
+    def only_name(self) -> str:
+        """What an only input is called; empty where there are several, or none is named."""
+        schema = self._schema
+        if isinstance(schema, ColumnSchema):
+            return schema.names[0] if len(schema.columns) == 1 else ""
+        return (schema.tensors[0].name or "") if schema is not None and len(schema.tensors) == 1 else ""
+
+    def of(self, tensors: list[Tensor]) -> Any:
+        """The data for the predictor.
+
+        Raises:
+            MalformedBody, SchemaMismatch: As `read`.
+        """
         try:
-            return self._data(tensors), params
+            return self._data(tensors)
         except PodiumError:
             raise
         except (ValueError, MemoryError) as error:

@@ -53,8 +53,8 @@ class TensorWriter:
         else:
             self._names = [each.name or UNNAMED for each in schema.tensors]
 
-    def write(self, output: Any) -> bytes:
-        """The body for a prediction.
+    def write(self, output: Any, params: Mapping[str, Any] | None = None) -> bytes:
+        """The body for a prediction; `params` go with it as they are.
 
         Raises:
             UnencodableOutput: A part of it has no form in JSON either, or two parts have one name.
@@ -63,7 +63,7 @@ class TensorWriter:
         names = [each.name for each in tensors]
         if len(set(names)) != len(names):
             raise UnencodableOutput("The model returned several outputs of one name.")
-        return encode_tensors(tensors)
+        return encode_tensors(tensors, params)
 
     def _tensors(self, output: Any) -> list[Tensor]:
         if is_table(output):
@@ -74,8 +74,8 @@ class TensorWriter:
             return [_of_values(name, values, is_column=True) for name, values in records.items()]
         array = _as_array(output)
         if len(self._names) > 1 and array.ndim == _TWO_AXES and array.shape[1] == len(self._names):
-            return [_tensor(name, array[:, i : i + 1]) for i, name in enumerate(self._names)]
-        return [_tensor(self._names[0] if len(self._names) == 1 else UNNAMED, array)]
+            return [tensor_of(name, array[:, i : i + 1]) for i, name in enumerate(self._names)]
+        return [tensor_of(self._names[0] if len(self._names) == 1 else UNNAMED, array)]
 
     def _of_frame(self, output: Any) -> list[Tensor]:
         if not is_frame(output):
@@ -110,7 +110,7 @@ def _of_values(name: str, value: Any, is_column: bool = False) -> Tensor:
     elif is_table(value):
         return _of_column(name, value)
     array = _as_array(value)
-    return _tensor(name, array.reshape(-1, 1) if is_column and array.ndim == 1 else array)
+    return tensor_of(name, array.reshape(-1, 1) if is_column and array.ndim == 1 else array)
 
 
 def _of_column(name: str, column: Any) -> Tensor:
@@ -123,7 +123,7 @@ def _of_column(name: str, column: Any) -> Tensor:
         values = column.to_numpy(dtype=plain) if not column.hasnans else column.to_numpy(dtype="f8", na_value=np.nan)
     else:
         values = _as_array(column.tolist())
-    return _tensor(name, values.reshape(-1, 1) if values.ndim == 1 else values)
+    return tensor_of(name, values.reshape(-1, 1) if values.ndim == 1 else values)
 
 
 def _as_array(value: Any) -> "np.ndarray[Any, Any]":
@@ -170,7 +170,7 @@ def _kinds(value: Any) -> set[type]:
     return kinds
 
 
-def _tensor(name: str, array: "np.ndarray[Any, Any]") -> Tensor:
+def tensor_of(name: str, array: "np.ndarray[Any, Any]") -> Tensor:
     """An array as a tensor."""
     if array.dtype == np.longdouble:
         array = array.astype(np.float64)

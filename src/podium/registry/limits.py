@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from podium.domain.rollout_records import is_reserved
 from podium.errors import InvalidInput, InvalidReference
 
 MAX_TAG_KEY = 250
@@ -33,6 +34,12 @@ def check_tag_key(key: str) -> str:
     if not key.isprintable():
         raise InvalidReference(f"A tag's key has no control characters; got {key!r}.")
     return key
+
+
+def check_not_a_rollouts(key: str) -> None:
+    """Raise InvalidReference for the key of a rollout's record or mark, which are written once and never changed."""
+    if is_reserved(key):
+        raise InvalidReference(f"The tag {key} is a rollout's, which only podium rollout writes, and never changes.")
 
 
 def check_description(text: str) -> str:

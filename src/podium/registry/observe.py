@@ -1,18 +1,27 @@
 """Watching what a server serves, wherever it is registered: podium's own registry first, then MLflow's stores."""
 
+import os
+import socket
 import threading
+from dataclasses import replace
+from pathlib import Path
 
-from podium.domain.references import FolderRef, ModelRef, RemoteRef, RunRef
+from podium.domain.clocks import Offset
+from podium.domain.references import AliasRef, FolderRef, ModelRef, RemoteRef, RunRef, StageRef
 from podium.errors import NotFound, RegistryError
 from podium.registry.embedded import Resolved
 from podium.registry.mlflow.chase import Fetcher
+from podium.registry.mlflow.contract import ModelRegistry
 from podium.registry.mlflow.observe import MlflowObserver
 from podium.registry.observe_embedded import EmbeddedObserver
+from podium.registry.observe_rollouts import RolloutWatch, Tidings, book_for, followed_by
 from podium.registry.resolve import Places, not_found, resolve
+from podium.registry.rollout_edits import Note, note
 from podium.settings.home import Home
 from podium.settings.mlflow import MlflowSettings, read_mlflow_settings
 
 _TIMEOUT_S = 5.0
+_WRITE_S = 10.0
 
 
 class RegistryObserver:
@@ -24,9 +33,12 @@ class RegistryObserver:
     Args:
         home: PODIUM_HOME.
         settings: MLflow's; None reads its variables when they are first needed.
+        side: The file where rollouts are kept; None keeps them in the registry that answers.
     """
 
-    def __init__(self, home: Home, settings: MlflowSettings | None = None) -> None:
+    def __init__(self, home: Home, settings: MlflowSettings | None = None, side: Path | None = None) -> None:
+        self._side = side
+        self._watch = RolloutWatch(home, side)
         self._home = home
         self._settings = settings
         self._here = EmbeddedObserver(home)
@@ -56,6 +68,50 @@ class RegistryObserver:
             return self._first(reference)
         return self._place[reference].resolve(reference)
 
+    def tidings(self, reference: ModelRef) -> Tidings | None:
+        """What is said of how a reference's traffic moves; None of one that stands still. Asked before `resolve`.
+
+        Raises: As `resolve`.
+        """
+        if followed_by(reference) is None:
+            return None
+        if reference not in self._place:
+            self._first(reference)
+        place = self._place[reference]
+
+        def resolve_there(other: ModelRef) -> Resolved:
+            self._place.setdefault(other, place)
+            return self.resolve(other)
+
+        return self._watch.tidings(reference, self._registry_of(reference), resolve_there)
+
+    @property
+    def offset(self) -> Offset | None:
+        """How far the clock by which rollouts go is from `clock.ticks`; None before it was heard. From any thread."""
+        return self._watch.offset
+
+    def note(self, reference: StageRef | AliasRef, asked: Note, followed: str | None) -> None:
+        """Write a mark on a rollout of what is followed; one that is there already stays. From any thread; may wait.
+
+        Args:
+            reference: What the endpoint serves; it was resolved before.
+            asked: The mark; who asks is added.
+            followed: The version that it stands for, as it was seen last.
+
+        Raises:
+            PodiumError: It cannot be written.
+        """
+        follows = followed_by(reference)
+        assert follows is not None, "only what is followed is rolled out"
+        registry = None
+        if self._registry_of(reference) is not None:
+            stores = Places(self._home, self._mlflow_settings()).stores(_WRITE_S, 1)
+            registry = stores.registry if stores is not None else None
+        who = f"podium serve@{socket.gethostname()}/{os.getpid()}"
+        book = book_for(self._home, self._side, registry, who, lambda _name, _follows: followed)
+        signed = replace(asked, by=who)
+        book.change(reference.name, lambda page: note(signed, follows, reference.name, book.may_move, page))
+
     def close(self) -> None:
         """Forget what was read and end what is under way; from any thread."""
         with self._lock:
@@ -84,6 +140,10 @@ class RegistryObserver:
             raise not_found(reference, missing, error, self._mlflow_settings()) from error
         self._place[reference] = there
         return answer
+
+    def _registry_of(self, reference: ModelRef) -> ModelRegistry | None:
+        place = self._place.get(reference)
+        return place.registry if isinstance(place, MlflowObserver) else None
 
     def _mlflow_settings(self) -> MlflowSettings:
         if self._settings is None:

@@ -30,7 +30,7 @@ from podium.registry.contract import (
     Version,
     Writer,
 )
-from podium.registry.limits import check_description, check_source, check_tag_key, check_tags
+from podium.registry.limits import check_description, check_not_a_rollouts, check_source, check_tag_key, check_tags
 from podium.registry.moves import Moved, others_in, stage_patch, stands_for
 from podium.registry.record import ever_live, live_so_far, previous_live
 from podium.registry.search import MODELS, VERSIONS, Page, search
@@ -309,6 +309,8 @@ class RegistryService:
         )
 
     def _tag(self, name: str, key: str, value: str | None, number: int | None) -> None:
+        if number is None:
+            check_not_a_rollouts(key)
         with self._store.writing() as writer:
             if self._found(writer, name, number).tags.get(key) != value:
                 writer.apply(Action.TAG, name, _of(number, {"tags": {key: value}}), number)

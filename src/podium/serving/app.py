@@ -4,18 +4,19 @@ import logging
 from collections.abc import Iterable
 
 from podium.errors import BodyTooLarge, UnsupportedContentType
-from podium.protocols import tensors
+from podium.protocols import generate, tensors
 from podium.protocols.mlflow.content_types import form_of
 from podium.protocols.mlflow.problems import problem
+from podium.serving.authz import PREFIX, authz_taker
 from podium.serving.guarding import Guard, gate
-from podium.serving.pages import Finder, Pages, Paths, Taker
+from podium.serving.pages import Finder, Pages, Paths, Taker, in_words_of
 from podium.serving.recording import Recorder
 from podium.web.handling import Arrival, Exchange
 from podium.web.messages import Fault, Head, Request, Response, header_lines
 from podium.web.routes import Routes, detail
 
 _log = logging.getLogger("podium.gateway")
-_OURS = tensors.CONTENT_TYPE.encode()
+_OURS = frozenset({tensors.CONTENT_TYPE.encode(), tensors.LARGE_TYPE.encode(), generate.CONTENT_TYPE.encode()})
 
 
 class App:
@@ -26,13 +27,21 @@ class App:
         pages: Answers what no protocol takes.
         recorder: Counts what never becomes a scoring request.
         max_body_bytes: Named in the answer to a body that is larger.
-        guard: Decides who may pass; None lets everybody.
+        guard: Decides who may pass.
+        has_authz: Whether `/authz/PATH` says of other requests whether they may.
     """
 
     def __init__(
-        self, paths: Iterable[Paths], pages: Pages, recorder: Recorder, max_body_bytes: int, guard: Guard | None = None
+        self,
+        paths: Iterable[Paths],
+        pages: Pages,
+        recorder: Recorder,
+        max_body_bytes: int,
+        guard: Guard,
+        has_authz: bool = False,
     ) -> None:
         self._guard = guard
+        self._has_authz = has_authz
         self._pages = pages
         self._recorder = recorder
         self._max_body_bytes = max_body_bytes
@@ -54,18 +63,20 @@ class App:
             if on_leave is not None:
                 on_leave()
             failed = problem(error, None)
-            exchange.answer(Response(failed.status, failed.body, failed.content_type))
+            exchange.answer(in_words_of(head.path, Response(failed.status, failed.body, failed.content_type)))
 
     def _find(self, head: Head) -> Taker:
+        if self._has_authz and head.path.startswith(f"{PREFIX}/"):
+            return authz_taker(self._guard, head, self._routes, self._pages)
         found = self._routes.find(head.method, head.path, head.query)
-        if head.headers.get(b"content-type") == _OURS:
+        if (kind := head.headers.get(b"content-type")) in _OURS:
             # What gateway and worker say to each other is no client's to say: this is where every request of one begins.
-            found = _unknown_type(_OURS)
+            found = _unknown_type(kind)
         if isinstance(found, Response):
             taker, route = self._pages.taker(found), None
         else:
             taker, route = found.answerer(head, *found.parts), found
-        return taker if self._guard is None else gate(self._guard, head, route, taker, self._pages)
+        return gate(self._guard, head, route, taker, self._pages)
 
     def handle_fault(self, fault: Fault, exchange: Exchange) -> None:
         """Answer what could not be read as a request."""
@@ -74,6 +85,7 @@ class App:
             response = Response(too_large.status, too_large.body, too_large.content_type)
         else:
             response = detail(fault.status, fault.detail)
+        response = in_words_of(fault.path, response)
         identity = self._pages.ids.new()
         retry = (("retry-after", "1"),) if fault.status == 503 else ()
         headers = header_lines(("x-request-id", identity), *retry) + fault.headers

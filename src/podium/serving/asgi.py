@@ -12,12 +12,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
-
-from podium.domain.access import Peer
+from podium.serving.asgi_exchange import AsgiExchange
 from podium.serving.attachment import Attachment
 from podium.serving.gateway import Gateway
-from podium.web.handling import NO_TERMS, Terms
 from podium.web.messages import Fault, Head, Request, Response, server_is_full
 from podium.web.routes import detail
 from podium.web.unpacking import Unpacking, accepts, find_coding, is_packed
@@ -27,37 +24,6 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _log = logging.getLogger("podium.gateway")
-
-
-class AsgiExchange:
-    """One request's way back through ASGI: a `web.handling.Arrival`.
-
-    Attributes:
-        answered: The answer, once there is one.
-    """
-
-    def __init__(self, client: str) -> None:
-        self.client = client
-        # ASGI has no word for a client's certificate: under somebody else's server nobody is known by one.
-        self.peer = Peer(client)
-        self.terms: Terms = NO_TERMS
-        self.on_leave: Callable[[], None] | None = None
-        self.answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self.date = b""  # the server writes its own
-
-    def answer(self, response: Response) -> None:
-        self.on_leave = None
-        if not self.answered.done():
-            self.answered.set_result(msgspec.structs.replace(response, headers=response.headers + self.terms.lines))
-
-    def answer_raw(self, data: bytes) -> bool:  # noqa: ARG002
-        """An answer in HTTP/1.1's bytes is none here."""
-        return False
-
-    def leave(self) -> None:
-        on_leave, self.on_leave = self.on_leave, None
-        if on_leave is not None:
-            on_leave()
 
 
 class Application:
@@ -115,16 +81,21 @@ class Application:
             gateway.app.handle_fault(found, exchange)
         else:
             gateway.app.handle(found, exchange)
-        if not exchange.answered.done():
-            leaving = asyncio.ensure_future(_until_left(receive))
-            either: set[asyncio.Future[Any]] = {exchange.answered, leaving}
-            try:
-                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                exchange.leave()  # nothing, where the answer is there
-                leaving.cancel()
-                await asyncio.gather(leaving, return_exceptions=True)
-        if exchange.answered.done():
+        leaving = asyncio.ensure_future(_until_left(receive))
+        try:
+            await _either(exchange.answered, leaving)
+            if exchange.is_in_parts:
+                pouring = asyncio.ensure_future(_pour(exchange, send))
+                try:
+                    await _either(pouring, leaving)
+                finally:
+                    pouring.cancel()
+                    await asyncio.gather(pouring, return_exceptions=True)
+        finally:
+            exchange.leave()  # nothing, where the answer is there
+            leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
+        if exchange.answered.done() and not exchange.is_in_parts:
             await _send(exchange.answered.result(), scope, send)
 
 
@@ -191,15 +162,31 @@ async def _until_left(receive: Receive) -> None:
         pass
 
 
+async def _either(*awaited: asyncio.Future[Any]) -> None:
+    await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
+
+
 async def _send(response: Response, scope: Scope, send: Send) -> None:
+    await _begin(response, send, (b"content-length", b"%d" % len(response.body)))
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
+
+
+async def _pour(exchange: AsgiExchange, send: Send) -> None:
+    """Send an answer in parts, each as soon as the server takes it."""
+    await _begin(exchange.answered.result(), send)
+    async for part in exchange.parts():
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _begin(response: Response, send: Send, *more: tuple[bytes, bytes]) -> None:
     lines = [line.partition(b": ") for line in response.headers.split(b"\r\n") if line]
     headers = [
         (b"content-type", response.content_type.encode("latin-1", "replace")),
-        (b"content-length", b"%d" % len(response.body)),
+        *more,
         *((name, value) for name, _, value in lines),
     ]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
 
 
 app = Application()

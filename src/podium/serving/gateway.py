@@ -10,6 +10,7 @@ is finished. At the limit what is left gets 503.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -22,17 +23,21 @@ from podium.errors import Unavailable
 from podium.serving.app import App
 from podium.serving.asking import Asking
 from podium.serving.control import Control
-from podium.serving.guarding import Guard
+from podium.serving.generating import generating_paths
 from podium.serving.invocations import invocation_paths
-from podium.serving.knowing import KeysKnown
+from podium.serving.open_inference import open_inference_paths
+from podium.serving.open_inference_repository import repository_paths
+from podium.serving.open_inference_v1 import v1_paths
 from podium.serving.pages import Pages
+from podium.serving.protection import Protection
 from podium.serving.recording import Recorder
 from podium.serving.replica import Replica
 from podium.serving.router import Router
+from podium.serving.sagemaker import sagemaker_paths
 from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
-from podium.settings.access import AccessSettings
+from podium.serving.waking import Waking
 from podium.telemetry.access import AccessLog
 from podium.telemetry.slots import Slots
 from podium.transport.messages import Drained, ReplicaLost, ReplicaReleased, Started
@@ -65,7 +70,7 @@ class Gateway:
         connections: What it listens on itself.
         standing: What it says of itself.
         asking: Asks the supervisor.
-        guard: Decides who may pass; None where everybody may.
+        guard: Decides who may pass.
     """
 
     def __init__(
@@ -90,13 +95,23 @@ class Gateway:
         self._router = Router()
         self._recorder = Recorder(slots, slot, self._access)
         self._control = Control(loop, control, self._end, lambda: self._end(settings.drain_limit_s))
-        self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released)
-        self.standing = Standing(self._router, self._recorder)
         self.asking = Asking(loop, self._control.say)
+        waking = Waking(self.asking, settings.pending_s)
+        self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released, waking)
+        self.standing = Standing(self._router, self._recorder)
         pages = Pages(self._scoring.ids, self._recorder)
-        paths = [invocation_paths(self._scoring), pages.of_standing(self.standing)]
-        self.guard = guard_of(settings.access, self._router)
-        self.app = App(paths, pages, self._recorder, settings.max_body_bytes, self.guard)
+        paths = [
+            invocation_paths(self._scoring),
+            open_inference_paths(self._scoring, self.standing, pages),
+            generating_paths(self._scoring, self.standing, pages),
+            v1_paths(self._scoring, self.standing, pages),
+            repository_paths(self.asking, pages),
+            sagemaker_paths(self._scoring, self._router, pages, self.asking, settings.max_body_bytes),
+            pages.of_standing(self.standing),
+        ]
+        self._protection = Protection(settings, self._router, slots.buckets)
+        self.guard = self._protection.guard
+        self.app = App(paths, pages, self._recorder, settings.max_body_bytes, self.guard, settings.access.has_authz)
         self.connections = Connections(loop, self.app, settings.limits)
         self._door = None if grpc_address is None else self._make_door(grpc_address)
 
@@ -111,7 +126,8 @@ class Gateway:
         # A second handle on the same socket: the backlog can still be accepted after the server let go of the first.
         backlog = self._listener.dup()
         backlog.setblocking(False)
-        server = await loop.create_server(self.connections.accept, sock=self._listener, backlog=_BACKLOG)
+        tls = self._protection.tls_arguments
+        server = await loop.create_server(self.connections.accept, sock=self._listener, backlog=_BACKLOG, **tls)
         if self._door is not None:
             await self._door.open()
         self._control.start(self._settings, self._scoring, self._router, self.standing, self.asking)
@@ -155,7 +171,10 @@ class Gateway:
                     _log.warning("connections in the backlog are lost: %s", error)
                     return
                 accepted.setblocking(False)
-                await self._loop.connect_accepted_socket(self.connections.accept, accepted)
+                with contextlib.suppress(OSError):  # a handshake that fails is its client's loss alone
+                    await self._loop.connect_accepted_socket(
+                        self.connections.accept, accepted, **self._protection.tls_arguments
+                    )
 
     async def _finish(self) -> None:
         connections, scoring = self.connections, self._scoring
@@ -174,7 +193,7 @@ class Gateway:
         # Nobody else needs the library.
         from podium.serving.grpc.door import make_door  # noqa: PLC0415
 
-        parts = self._scoring, self._router, self.standing, self.asking, self._recorder, self.guard
+        parts = self._scoring, self.standing, self.asking, self._recorder, self.guard
         return make_door(self._settings, address, *parts)
 
     async def _close_door(self, door: "Door") -> None:
@@ -189,8 +208,7 @@ class Gateway:
             self.connections.sweep()
             self._scoring.sweep(time.monotonic())
             self.asking.sweep(time.monotonic())
-            if self.guard is not None:
-                self.guard.sweep()
+            self._protection.sweep()
             if self._door is not None:
                 self._door.sweep()
             turn += 1
@@ -220,11 +238,3 @@ class Gateway:
         if settings.access_log is None:
             return None
         return AccessLog(Path(settings.access_log), settings.access_log_bytes, settings.access_log_keep)
-
-
-def guard_of(settings: AccessSettings, router: Router) -> Guard | None:
-    """Who decides of a gateway's requests, as it was set; None where nobody has to."""
-    if not settings.asks_who:
-        return None
-    ways = [KeysKnown(Path(settings.key_file))] if settings.requires_keys else []
-    return Guard(ways, lambda: router.table.default, frozenset(settings.open_pages), time.time)

@@ -7,22 +7,30 @@ What was decided is kept for as long as nothing can have changed it: a key that 
 another default, move the epoch.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from podium.domain.access import ANYBODY, NOBODY, Need, Peer, Principal, allows
-from podium.errors import Overloaded, PermissionDenied, PodiumError, Unauthenticated
+from podium.domain.forwarding import CLAIMS
+from podium.domain.terms import PRIORITY, TIMEOUT, is_low_of, timeout_s_of
+from podium.errors import InvalidInput, Overloaded, PermissionDenied, PodiumError, Unauthenticated
 from podium.protocols.mlflow.problems import problem
+from podium.serving.cors import Cors
+from podium.serving.limiting import Limit, Limiter, Shortage
 from podium.serving.needs import need_of
 from podium.serving.pages import Finder, Pages, Taker
+from podium.serving.proxies import Proxies
 from podium.web.handling import NO_TERMS, Arrival, Terms
 from podium.web.messages import Head, Request, Response, header_lines
 from podium.web.routes import Route
 
 _NEVER = float("inf")
+_SAID = frozenset({TIMEOUT, PRIORITY, b"origin"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +54,17 @@ class Decision:
         principal: Who asks.
         endpoint: The model that it is for; empty where it is for none.
         refusal: Why not; None where it may pass.
+        limits: What it counts against, beside its address.
+        terms: On which it is served; what is left of its limits is added.
+        is_open: It counts against nothing.
     """
 
     principal: Principal
     endpoint: str
     refusal: Refusal | None = None
+    limits: tuple[Limit, ...] = ()
+    terms: Terms = NO_TERMS
+    is_open: bool = False
 
 
 class Identifying(Protocol):
@@ -77,6 +91,9 @@ class Guard:
     Args:
         ways: How somebody may be known, in the order in which they are asked; with none, nobody is asked who they are.
         default: The endpoint that a request which names none is for, now.
+        limiter: Counts requests against their limits.
+        proxies: Whose word on who asks is taken.
+        cors: Which web pages may read answers.
         opened: Pages that are open to everybody, as in `needs.SWITCHED`.
         clock: Unix seconds.
 
@@ -85,9 +102,19 @@ class Guard:
     """
 
     def __init__(
-        self, ways: Iterable[Identifying], default: Callable[[], str], opened: frozenset[str], clock: Callable[[], float]
+        self,
+        ways: Iterable[Identifying],
+        default: Callable[[], str],
+        limiter: Limiter,
+        proxies: Proxies,
+        cors: Cors,
+        opened: frozenset[str] = frozenset(),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._ways = tuple(ways)
+        self._limiter = limiter
+        self.proxies = proxies
+        self.cors = cors
         self._default = default
         self._opened = opened
         self._clock = clock
@@ -106,6 +133,12 @@ class Guard:
             self._ends = _NEVER
             self.epoch += 1
 
+    def has_business_with(self, head: Head) -> bool:
+        """Whether requests with this head need a gate at all; it does not change while the server lives."""
+        if self._ways or self._limiter.has_any or self.proxies.are_any():
+            return True
+        return not (_SAID | CLAIMS).isdisjoint(head.headers)
+
     def need_of(self, method: str, path: str) -> Need:
         """What a request needs by the route that was found for it; of an unknown one, the scope `admin`."""
         return need_of(method, path, self._opened)
@@ -121,32 +154,52 @@ class Guard:
 
         Returns: The terms on which it is served, or why it is not.
         """
-        return self.pass_by(self.decide(need, endpoint, headers, peer), headers, peer)
+        return self.pass_by(self.decide(need, endpoint, headers, peer), self.proxies.client_of(headers, peer.address))
 
     def decide(self, need: Need, endpoint: str | None, headers: Mapping[bytes, bytes], peer: Peer) -> Decision:
         """The part of `check` that is the same for all requests with these headers, until `epoch` moves."""
         is_of_model = need in (Need.SCORE, Need.DESCRIBE)
         name = (self._default() if endpoint is None else endpoint) if is_of_model else ""
-        if not self._ways:
-            return Decision(ANYBODY, name)
         if need is Need.OPEN:
-            return Decision(NOBODY, name)
-        found = self._identify(headers, peer)
+            return Decision(NOBODY, name, is_open=True)
+        found = self._identify(headers, peer) if self._ways else ANYBODY
         if isinstance(found, PodiumError):
             return Decision(NOBODY, name, self._unknown(found))
         if found.ends is not None:
             self._ends = min(self._ends, found.ends)
-        if allows(found, need, name):
-            return Decision(found, name)
-        if found is NOBODY:
-            return Decision(found, name, self._unknown(Unauthenticated("This needs a key, a token or a certificate.")))
-        return Decision(found, name, Refusal(PermissionDenied(_denied(need, name))))
+        if not allows(found, need, name):
+            if found is NOBODY:
+                return Decision(found, name, self._unknown(Unauthenticated("This needs a key, a token or a certificate.")))
+            return Decision(found, name, Refusal(PermissionDenied(_denied(need, name))))
+        try:
+            let_in_for = None if not self._ways else name if need is Need.SCORE else ""
+            terms = Terms(found.name, let_in_for, timeout_s_of(headers), found.is_low or is_low_of(headers))
+        except InvalidInput as error:
+            return Decision(found, name, Refusal(error))
+        limits = self._limiter.limits_of(found, name if need is Need.SCORE else "")
+        return Decision(found, name, None, limits, terms)
 
-    def pass_by(self, decision: Decision, headers: Mapping[bytes, bytes], peer: Peer) -> Terms | Refusal:  # noqa: ARG002
-        """The part of `check` that is done for each request: limits."""
+    def pass_by(self, decision: Decision, address: str) -> Terms | Refusal:
+        """The part of `check` that is done for each request: it counts against limits, a refused one against its address's.
+
+        Args:
+            decision: What was decided of it.
+            address: Who asks.
+        """
+        if decision.is_open:
+            return decision.terms
+        limits = self._limiter.of_address(address)
+        if decision.refusal is None:
+            limits = (*limits, *decision.limits)
+        if not limits:
+            return decision.refusal or decision.terms
+        lines = self._limiter.take(limits)
+        if isinstance(lines, Shortage):
+            return Refusal(lines.error, lines.headers)
         if decision.refusal is not None:
             return decision.refusal
-        return Terms(decision.principal.name, is_low=decision.principal.is_low)
+        terms = decision.terms
+        return Terms(terms.principal, terms.endpoint, terms.timeout_s, terms.is_low, lines)
 
     def _identify(self, headers: Mapping[bytes, bytes], peer: Peer) -> Principal | PodiumError:
         now = self._clock()
@@ -173,7 +226,7 @@ class Gate:
         pages: Answers those that may not.
     """
 
-    __slots__ = ("_decisions", "_endpoint", "_epoch", "_guard", "_head", "_need", "_pages", "_taker")
+    __slots__ = ("_decisions", "_endpoint", "_epoch", "_guard", "_head", "_lines", "_need", "_pages", "_stripped", "_taker")
 
     def __init__(self, guard: Guard, head: Head, need: Need, endpoint: str | None, taker: Taker, pages: Pages) -> None:
         self._guard = guard
@@ -183,31 +236,37 @@ class Gate:
         self._taker = taker
         self._pages = pages
         self._epoch = 0
-        self._decisions: dict[tuple[str, ...], Decision] = {}
+        self._decisions: dict[tuple[bool, tuple[str, ...]], Decision] = {}
+        self._lines = guard.cors.lines_of(head)
+        self._stripped = guard.proxies.stripped(head)
 
     def __call__(self, request: Request, arrival: Arrival) -> None:
         """Let a request pass, or answer it with why not."""
-        guard = self._guard
-        headers, peer = self._head.headers, arrival.peer
+        guard, peer = self._guard, arrival.peer
+        is_trusted = guard.proxies.trusts(peer.address)
         if self._epoch != guard.epoch:
             self._epoch = guard.epoch
             self._decisions.clear()
-        decision = self._decisions.get(peer.names)
+        decision = self._decisions.get((is_trusted, peer.names))
         if decision is None:
-            decision = guard.decide(self._need, self._endpoint, headers, peer)
-            self._decisions[peer.names] = decision
-        terms = guard.pass_by(decision, headers, peer)
+            decision = guard.decide(self._need, self._endpoint, self._head.headers, peer)
+            self._decisions[is_trusted, peer.names] = decision
+        if is_trusted:
+            arrival.client = guard.proxies.client_of(self._head.headers, peer.address)
+        elif self._stripped is not None:
+            request = Request(self._stripped, request.body)
+        terms = guard.pass_by(decision, arrival.client)
         if isinstance(terms, Refusal):
-            arrival.terms = NO_TERMS
+            arrival.terms = Terms(decision.principal.name, lines=self._lines)
             identity = self._pages.ids.of(request)
             self._pages.answer(request, arrival, refused(terms, self._head.path, identity), identity)
             return
-        arrival.terms = terms
+        arrival.terms = replace(terms, lines=terms.lines + self._lines) if self._lines else terms
         self._taker(request, arrival)
 
 
-def gate(guard: Guard, head: Head, route: Route[Finder] | None, taker: Taker, pages: Pages) -> Gate:
-    """The gate of a head.
+def gate(guard: Guard, head: Head, route: Route[Finder] | None, taker: Taker, pages: Pages) -> Taker:
+    """The taker behind the gate of a head, or the taker itself where the head needs none.
 
     Args:
         guard: Decides.
@@ -216,6 +275,11 @@ def gate(guard: Guard, head: Head, route: Route[Finder] | None, taker: Taker, pa
         taker: Answers it.
         pages: Answers refusals.
     """
+    if not guard.has_business_with(head):
+        return taker
+    preflight = guard.cors.preflight(head)
+    if preflight is not None:
+        return Gate(guard, head, Need.OPEN, None, pages.taker(preflight), pages)
     need = Need.KNOWN if route is None else guard.need_of(head.method, route.path)
     return Gate(guard, head, need, None if route is None else route.named.get("name"), taker, pages)
 

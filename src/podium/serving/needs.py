@@ -19,11 +19,13 @@ NEEDS: Mapping[str, Need | Mapping[str, Need]] = {
     # The server as a whole.
     "/version": Need.KNOWN,
     "/v2": Need.KNOWN,
+    "/v2/": Need.KNOWN,
     "/execution-parameters": Need.KNOWN,
     "/status": Need.READ,
     "/metrics": Need.READ,
     "/docs": Need.READ,
     "/openapi.json": Need.READ,
+    "/v2/models": Need.READ,
     "/v2/repository/index": Need.READ,
     "/v1/models": Need.READ,
     "/models": {"GET": Need.READ, "HEAD": Need.READ},
@@ -47,6 +49,8 @@ NEEDS: Mapping[str, Need | Mapping[str, Need]] = {
     "/v2/models/{name}/generate_stream": Need.SCORE,
     "/v2/models/{name}/versions/{version}/generate": Need.SCORE,
     "/v2/models/{name}/versions/{version}/generate_stream": Need.SCORE,
+    "/v2/models/{name}/infer_stream": Need.SCORE,
+    "/v2/models/{name}/versions/{version}/infer_stream": Need.SCORE,
 }
 
 SWITCHED = {"version": "/version", "status": "/status", "metrics": "/metrics", "docs": "/docs", "openapi": "/openapi.json"}

@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable, Mapping
 
 from podium._version import __version__
+from podium.protocols.open_inference.problems import as_error, speaks
 from podium.serving.recording import Recorder
-from podium.serving.scoring import RequestIds
+from podium.serving.request_ids import RequestIds
 from podium.serving.standing import Standing
 from podium.web.handling import Arrival, Exchange
 from podium.web.messages import Head, Request, Response, header_lines
 
-_QUIET = re.compile(r"/(ping|health|livez|readyz|metrics|status|version|models/[^/]+/ready|v2/health/(live|ready))")
+_QUIET = re.compile(r"/(ping|health|livez|readyz|metrics|status|version|(v2/)?models/[^/]+/ready|v2/health/(live|ready))")
 _LOUD = frozenset({401, 403, 405, 429})
 
 Taker = Callable[[Request, Arrival], None]
@@ -47,13 +48,15 @@ class Pages:
 
     def answer(self, request: Request, exchange: Exchange, response: Response, identity: str | None = None) -> None:
         """Answer a request, under its own id or the one that the answer names already, and write it down."""
+        response = in_words_of(request.path, response)
         identity = identity or self.ids.of(request)
         headers = header_lines(("x-request-id", identity)) + response.headers
+        principal = exchange.terms.principal
         exchange.answer(Response(response.status, response.body, response.content_type, headers))
         if response.status in _LOUD or not _QUIET.fullmatch(request.path):
             sent = len(response.body)
             self._recorder.record_refused(
-                response.status, identity, request.method, request.path, exchange.client, sent, ""
+                response.status, identity, request.method, request.path, exchange.client, sent, "", principal
             )
 
     def of_standing(self, standing: Standing) -> Paths:
@@ -61,7 +64,6 @@ class Pages:
         page = self.page
         return {
             "/models/{name}/ready": page(standing.readiness_of),
-            "/v2/models/{name}": page(standing.metadata_of),
             "/ping": page(standing.readiness),
             "/health": page(standing.readiness),
             "/readyz": page(standing.readiness),
@@ -70,3 +72,10 @@ class Pages:
             "/status": page(standing.status),
             "/metrics": page(standing.metrics),
         }
+
+
+def in_words_of(path: str, response: Response) -> Response:
+    """An error as the clients of the protocol that has this path know errors."""
+    if response.status < 400 or not speaks(path):
+        return response
+    return Response(response.status, as_error(response.body), headers=response.headers)

@@ -1,22 +1,30 @@
 """What is kept of a request after its answer left: counters in the slot, a line in the access log."""
 
+import math
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from podium.domain.agreement import Agreement
+from podium.domain.evidence import LATENCY_BOUNDS_US
+from podium.protocols.mlflow.first_prediction import cell_of_answer
 from podium.serving.walk import Walk
 from podium.telemetry.access import AccessLog, Entry
 from podium.telemetry.metrics import (
     BATCH_ROWS,
     CODES,
+    COMPARED,
     CRASHES,
+    DIFFERENCE,
     DURATION,
     ERRORS,
     IN_FLIGHT,
     IN_FLIGHT_BYTES,
     KINDS,
+    LATENCY,
     PREDICT,
+    PREDICTIONS,
     QUEUE,
     RECEIVED,
     REJECTED,
@@ -24,6 +32,8 @@ from podium.telemetry.metrics import (
     RETRIES,
     ROWS,
     SENT,
+    SHADOW_DURATION,
+    SHADOW_REQUESTS,
 )
 from podium.telemetry.slots import SERIES, UNROUTED, Slots
 from podium.transport.frames import Answers, Reply
@@ -32,6 +42,7 @@ _CODE_CELLS = {int(code): REQUESTS.cell(code) for code in CODES if code.isdigit(
 _OK = REQUESTS.cell("200")
 _OTHER_CODE = REQUESTS.cell("other")
 _DURATION, _DURATION_SUM, _DURATION_BOUNDS = DURATION.offset, DURATION.sum, DURATION.bounds
+_PREDICTIONS, _SKETCHED, _LATENCY = PREDICTIONS.offset, 8, LATENCY.offset
 _QUEUE, _QUEUE_SUM, _ROWS, _RECEIVED, _SENT = QUEUE.offset, QUEUE.sum, ROWS.offset, RECEIVED.offset, SENT.offset
 _KINDS = {kind: ERRORS.cell(kind) for kind in KINDS}
 CLIENT_LEFT = 499
@@ -113,6 +124,7 @@ class Recorder:
                     None if label is None else label[1],
                     walk.attempts,
                     error,
+                    walk.principal or None,
                 )
             )
 
@@ -153,9 +165,39 @@ class Recorder:
                     Entry(
                         wall, walk.request_id, walk.client, "POST", walk.request.path, 200, walk.body_size, size,
                         duration_us / 1000, queue_ms, predict_ms, walk.rows, answers.batch_rows, label[0], label[1],
-                        walk.attempts,
+                        walk.attempts, None, walk.principal or None,
                     )
                 )  # fmt: skip
+
+    def record_predictions(
+        self, series: int, content_type: str, bodies: Sequence[bytes], walks: Sequence[Walk | None]
+    ) -> None:
+        """Count what was predicted, of many answers at once the first few, and finely how long each answer took."""
+        cells, now = self._block(series), time.monotonic()
+        for walk in walks:
+            if type(walk) is Walk:  # A copy for a shadow did not begin with a client's last byte.
+                cells[_LATENCY + bisect_left(LATENCY_BOUNDS_US, int((now - walk.started) * 1e6))] += 1
+        for body in bodies[:_SKETCHED]:
+            cell = cell_of_answer(body, content_type)
+            if cell is not None:
+                cells[_PREDICTIONS + cell] += 1
+
+    def record_copy(self, series: int, result: str, duration_us: int | None = None) -> None:
+        """Count a copy for a shadow by what became of it."""
+        cells = self._block(series)
+        cells[SHADOW_REQUESTS.cell(result)] += 1
+        if duration_us is not None:
+            cells[SHADOW_DURATION.bucket(duration_us)] += 1
+            cells[SHADOW_DURATION.sum] += duration_us
+
+    def record_comparison(self, series: int, found: Agreement) -> None:
+        """Count what came of setting a shadow's answer beside the client's."""
+        cells = self._block(series)
+        cells[COMPARED.cell("agreed" if found.is_same else "disagreed")] += 1
+        if found.distance is not None:
+            parts = math.ceil(found.distance * 1e6)
+            cells[DIFFERENCE.bucket(parts)] += 1
+            cells[DIFFERENCE.sum] += parts
 
     def record_batch(self, series: int, reply: Reply) -> None:
         """Count the batch that a reply is the first of; for a reply that nobody waits for any more, too."""
@@ -170,12 +212,34 @@ class Recorder:
         cells[BATCH_ROWS.sum] += rows
 
     def record_refused(
-        self, status: int, request_id: str, method: str, path: str, client: str, sent: int, error: str
+        self,
+        status: int,
+        request_id: str,
+        method: str,
+        path: str,
+        client: str,
+        sent: int,
+        error: str,
+        principal: str = "",
     ) -> None:
         """Count and write down a request that never became a scoring request: unreadable, no such path."""
         self._blocks[UNROUTED][_CODE_CELLS.get(status, _OTHER_CODE)] += 1
         if self.access is not None:
-            self.access.add(Entry(datetime.now(UTC), request_id, client, method, path, status, 0, sent, 0.0, error=error))
+            self.access.add(
+                Entry(
+                    datetime.now(UTC),
+                    request_id,
+                    client,
+                    method,
+                    path,
+                    status,
+                    0,
+                    sent,
+                    0.0,
+                    error=error,
+                    principal=principal or None,
+                )
+            )
 
     def count_rejected(self, series: int, reason: str) -> None:
         self._block(series)[REJECTED.cell(reason)] += 1

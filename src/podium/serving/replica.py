@@ -13,11 +13,14 @@ import msgspec
 
 from podium.domain.batching import BatchPolicy
 from podium.domain.busy_wait import BusyWait
+from podium.domain.traffic import Shadow
 from podium.protocols.mlflow.fast_reading import FastReader, Packed
 from podium.serving.walk import Walk
+from podium.serving.ways import ROUTE, route_token
 from podium.transport.board import BoardReader
 from podium.transport.frames import (
     ANSWERS,
+    CHUNK,
     REFUSED,
     REPLY,
     Answers,
@@ -25,6 +28,7 @@ from podium.transport.frames import (
     FrameReader,
     Reply,
     decode_answers,
+    decode_chunk,
     decode_reply,
     encode_cancel,
     encode_rows,
@@ -55,6 +59,9 @@ class Replica:
         rows: Estimated rows of these.
         is_draining: The worker refused a request because it drains; it gets no more.
         is_dropped: The supervisor took it away; released when nothing is outstanding.
+        headers: Lines that go with each answer.
+        is_compared: What it predicts is counted, because versions are compared.
+        shadow: Who gets copies of what it answers.
     """
 
     def __init__(
@@ -78,7 +85,11 @@ class Replica:
         self.version = version
         self.series = series
         self.board = board
-        self.headers = header_lines(("x-podium-model", endpoint), ("x-podium-version", version))
+        self._lines = header_lines(("x-podium-model", endpoint), ("x-podium-version", version))
+        self._routed_lines = self._lines + header_lines((ROUTE, route_token(endpoint, version)))
+        self.headers = self._lines
+        self.is_compared = False
+        self.shadow: Shadow | None = None
         self.outstanding: dict[int, Walk] = {}
         self.rows = 0
         self.is_draining = False
@@ -113,6 +124,7 @@ class Replica:
         on_reply: "Callable[[Replica, Walk | None, Reply], None]",
         on_answers: "Callable[[Replica, list[Walk | None], Answers], None]",
         on_refused: "Callable[[Replica, Walk, int], None]",
+        on_chunk: "Callable[[Replica, Walk, str, bytes], None]",
         on_lost: "Callable[[Replica, str], None]",
     ) -> None:
         """Read from now on.
@@ -121,24 +133,28 @@ class Replica:
         socket broke; it closes the replica.
         """
         self._on_reply, self._on_answers = on_reply, on_answers
-        self._on_refused, self._on_lost = on_refused, on_lost
+        self._on_refused, self._on_chunk, self._on_lost = on_refused, on_chunk, on_lost
         self._socket.setblocking(False)
         self._loop.add_reader(self._descriptor, self._readable)
+
+    def pins_its_route(self, is_told: bool) -> None:
+        """Whether clients are told how they come back to this version: where there are others."""
+        self.headers = self._routed_lines if is_told else self._lines
 
     @property
     def has_room(self) -> bool:
         """Whether it takes one more request."""
         return not (self.is_closed or self.is_draining or self.is_dropped or self._unsent_bytes > self._max_buffer_bytes)
 
-    def reserve(self, walk: Walk) -> int:
-        """An id for a request, which is outstanding from now on."""
+    def send(self, walk: Walk) -> None:
+        """Send a request as it came, which is outstanding from now on."""
         if self._group:
             self._send_group()  # the ids of a group follow one another
-        identity = self._next_id
+        identity = walk.identity = self._next_id
         self._next_id = identity + 1
         self.outstanding[identity] = walk
         self.rows += walk.rows
-        return identity
+        self.write(walk.as_frame(walk.request if walk.detour is None else walk.detour.request()))
 
     def gather(self, walk: Walk, packed: Packed) -> None:
         """Send a decoded request, in one frame with all others of this turn of the loop."""
@@ -158,6 +174,11 @@ class Replica:
         elif not self._is_gathering:
             self._is_gathering = True
             self._loop.call_soon(self._end_turn)
+
+    def send_gathered(self) -> None:
+        """Send what was gathered, without waiting for the turn's end: nobody looks for its answer."""
+        if self._group:
+            self._send_group()
 
     def _end_turn(self) -> None:
         self._is_gathering = False
@@ -282,10 +303,21 @@ class Replica:
                     refused = self._answered(frame.id)
                     if refused is not None:
                         self._on_refused(self, refused, frame.flags)
+                elif frame.kind == CHUNK:
+                    self._take_chunk(frame.id, frame.payload)
                 else:
                     raise BrokenFrame(f"a worker sent a frame of kind {frame.kind}")
         except BrokenFrame as error:
             self._lose(error.message)
+
+    def _take_chunk(self, identity: int, payload: memoryview) -> None:
+        walk = self.outstanding.get(identity)
+        if walk is None or walk.taker is None:
+            if walk is not None or not 0 < identity < self._next_id:
+                raise BrokenFrame(f"a worker sent a part of an answer to request {identity}, which asked for none")
+            return  # it was cancelled
+        content_type, body = decode_chunk(payload)
+        self._on_chunk(self, walk, content_type, body)
 
     def _answered(self, identity: int) -> Walk | None:
         """The request that a frame answers; None for one that was cancelled.
@@ -304,7 +336,7 @@ class Replica:
             raise BrokenFrame(f"a worker answered requests {first} to {last}, which were never sent")
         pop = self.outstanding.pop
         walks = [pop(identity, None) for identity in range(first, last + 1)]
-        self._learn_wait(count == 1 and not self.outstanding)
+        self._learn_wait(count == 1 and not self.outstanding and type(walks[0]) is Walk)
         self.rows -= sum([walk.rows for walk in walks if walk is not None])
         return walks
 

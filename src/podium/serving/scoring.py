@@ -8,54 +8,36 @@
     time is up                           504, and the worker is told to drop it
     the client leaves                    the worker is told to drop it
 
-Nothing is sent again once an answer began: a reply is one whole frame before the client sees its first byte.
+Nothing is sent again once an answer began: a reply is one whole frame before the client sees its first byte, and an
+answer in parts whose worker dies is ended as failed.
 """
 
 import asyncio
 import math
-import os
-import re
-import time
-import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from podium.domain.admission import admit
+from podium.domain.traffic import ANYWHERE
 from podium.errors import DeadlineExceeded, NotFound, Overloaded, PodiumError, Unavailable, WorkerCrashed
 from podium.protocols.mlflow.problems import problem
+from podium.serving.entrance import Entrance
+from podium.serving.lines import Lines
+from podium.serving.parts import Parts
 from podium.serving.recording import CLIENT_LEFT, Recorder
 from podium.serving.replica import Replica
+from podium.serving.request_ids import RequestIds
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
-from podium.serving.waiting import WaitingLine
-from podium.serving.walk import Walk
+from podium.serving.shadowing import Shadowing
+from podium.serving.waking import Waking
+from podium.serving.walk import Detour, Walk
+from podium.serving.ways import way_of
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
-from podium.web.handling import Exchange
+from podium.web.handling import Exchange, PartsTaker
 from podium.web.messages import JSON_ANSWER, Request, Response, header_lines
 
-_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
 _RETRY_AFTER_S = 1.0
-
-
-class RequestIds:
-    """Ids for requests that bring none: unlike those of every other process, and cheap."""
-
-    def __init__(self) -> None:
-        self._prefix = os.urandom(8).hex()
-        self._count = 0
-
-    def of(self, request: Request) -> str:
-        """The client's `X-Request-ID` where it is harmless in a log, else a new one."""
-        theirs = request.header(b"x-request-id")
-        if theirs is not None and _SANE_ID.fullmatch(theirs):
-            return theirs
-        return self.new()
-
-    def new(self) -> str:
-        """An id that nobody else has."""
-        self._count += 1
-        return f"{self._prefix}{self._count:08x}"
 
 
 class Scoring:
@@ -67,6 +49,7 @@ class Scoring:
         router: Tables and replicas.
         recorder: Counts and logs.
         on_lost: Told when a replica's socket broke; `on_released` when a dropped one has nothing outstanding.
+        waking: Asks that endpoints wake which sleep; None where nobody could.
     """
 
     def __init__(
@@ -77,20 +60,23 @@ class Scoring:
         recorder: Recorder,
         on_lost: Callable[[Replica, str], None],
         on_released: Callable[[int], None],
+        waking: Waking | None = None,
     ) -> None:
         self._loop = loop
         self._settings = settings
         self._timeout_s = settings.timeout_s
-        self._bounds = settings.in_flight
         self._router = router
         self._recorder = recorder
         self._on_lost = on_lost
         self._on_released = on_released
-        self._open: dict[Walk, None] = {}  # oldest first, hence soonest deadline first
-        self._open_bytes = 0
-        self._lines: dict[str | None, WaitingLine[Walk]] = {}  # one for each endpoint: nobody waits for another's
+        # Oldest first, hence soonest deadline first, but for those with a deadline of their own, which have timers.
+        self._open: dict[Walk, None] = {}
+        self._parts = Parts(self._open, settings.timeout_s, loop, self._expire)
+        self._lines = Lines(router, settings.pending, settings.pending_s, waking, self._refuse)
         self._is_last_crew = False
+        self._shadowing = Shadowing(loop, router, recorder, settings.timeout_s)
         self.ids = RequestIds()
+        self._entrance = Entrance(settings, router, recorder, self.ids)
 
     @property
     def in_flight(self) -> int:
@@ -99,45 +85,56 @@ class Scoring:
 
     # ── from the client
 
-    def start(self, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
-        """Take a request for an endpoint, None for the table's default, or refuse it."""
-        walk = Walk(request, exchange, self.ids.of(request), self._timeout_s, endpoint)
-        size = len(request.body)
-        refusal = admit(len(self._open), self._open_bytes, size, self._bounds)
-        self._open[walk] = None
-        self._open_bytes += size
-        exchange.on_leave = partial(self.abandon, walk)
-        if refusal is not None:
-            self._recorder.count_rejected(UNROUTED, "gateway_full")
-            self._fail(walk, Overloaded(f"The server is full: {refusal.value}. Try again.", _RETRY_AFTER_S))
-        else:
-            self._route(walk)
+    def start(
+        self, request: Request, exchange: Exchange, endpoint: str | None = None, taker: PartsTaker | None = None
+    ) -> None:
+        """Take a request for an endpoint, None for the table's default, or refuse it.
 
-    def start_json(self, request: Request, exchange: Exchange, endpoint: str | None = None) -> None:
+        `taker` is the exchange again, where the answer may come in parts.
+        """
+        walk, error = self._entrance.admit(request, exchange, endpoint)
+        walk.taker = taker
+        self._open[walk] = None
+        exchange.on_leave = partial(self.abandon, walk)
+        if error is not None:
+            self._fail(walk, error)
+            return
+        if exchange.terms.timeout_s is not None:
+            walk.timer = self._loop.call_at(self._loop.time() + walk.deadline - walk.started, self._expire, walk)
+        self._route(walk)
+
+    def start_json(
+        self, request: Request, exchange: Exchange, endpoint: str | None = None, detour: Detour | None = None
+    ) -> None:
         """As `start`, for a request whose head says JSON and brings no id: decoded here if it fits the model's plan."""
-        router = self._router
+        router, entrance, terms = self._router, self._entrance, exchange.terms
         table = router.table
         name = table.default if endpoint is None else endpoint
-        targets = table.endpoints.get(name, ())
+        rules = table.rules.get(name)
         identity = self.ids.new()
-        replica = router.choose(name, zlib.crc32(identity.encode()) if len(targets) > 1 else 0)
+        way = ANYWHERE if rules is None else way_of(rules, name, request, identity)
+        replica = router.choose(name, way)
         size = len(request.body)
+        if replica is None or replica.reader is None or size > replica.reader.most_bytes:
+            self.start(request, exchange, endpoint) if detour is None else detour.start()
+            return
+        held, key = entrance.counted(name, terms.principal)
         if (
-            replica is None
-            or replica.reader is None
-            or size > replica.reader.most_bytes
-            or admit(len(self._open), self._open_bytes, size, self._bounds) is not None
-            or (packed := replica.reader.read(request.body)) is None
+            not entrance.is_plain(name, terms, held, key, size)
+            or (packed := replica.reader.read(request.body) if detour is None else detour.read(replica)) is None
         ):
-            self.start(request, exchange, endpoint)
+            self.start(request, exchange, endpoint) if detour is None else detour.start()
             return
         walk = Walk(request, exchange, identity, self._timeout_s, endpoint)
+        entrance.enter(walk, held, key)
         self._open[walk] = None
-        self._open_bytes += size
         exchange.on_leave = partial(self.abandon, walk)
         walk.rows = packed.rows
         walk.replica = walk.last = replica
         walk.attempts = 1
+        walk.way, walk.detour = way, detour
+        if replica.shadow is not None:
+            walk.packed = packed
         replica.gather(walk, packed)
 
     def abandon(self, walk: Walk) -> None:
@@ -153,7 +150,8 @@ class Scoring:
         if former is not None:
             self._lose_connection(former)  # the supervisor connects us anew
         self._router.replicas[replica.id] = replica
-        replica.start(self._on_reply, self._on_answers, self._on_refused, self.lose)
+        self._router.instruct(replica)
+        replica.start(self._on_reply, self._on_answers, self._on_refused, self._parts.pass_on, self.lose)
         self.serve_waiting()
 
     def drop(self, identity: int) -> None:
@@ -163,6 +161,7 @@ class Scoring:
             self._on_released(identity)
         else:
             replica.is_dropped = True
+            self._shadowing.withdraw(replica)
             self._release_dropped(replica)
 
     def lose(self, replica: Replica, reason: str) -> None:
@@ -184,8 +183,15 @@ class Scoring:
         replica.outstanding.clear()
         for identity, walk in outstanding:
             walk.replica = None
+            if walk not in self._open:
+                self._shadowing.lose(walk)
+                continue
             if identity in running:
                 self._recorder.count_crashed(replica.series)
+            if walk.parts:
+                self._fail(walk, WorkerCrashed("The model's process ended in the middle of this answer."))
+                continue
+            if identity in running:
                 if walk.is_solo:
                     self._fail(
                         walk,
@@ -197,14 +203,21 @@ class Scoring:
 
     def serve_waiting(self) -> None:
         """Send those who wait for a replica, if there is one now: after each new table and each new replica."""
-        for line in self._lines.values():
-            if len(line):
-                line.serve(self._send)
+        self._lines.serve(self._send)
+
+    def look_after_waiting(self) -> None:
+        """There is a new table: whom it gives no hope is refused at once."""
+        for walk in self._lines.hopeless():
+            self._route(walk)
+
+    def _refuse(self, walk: Walk, error: PodiumError) -> None:
+        self._recorder.count_rejected(UNROUTED, "not_ready")
+        self._fail(walk, error)
 
     def expect_no_replica(self) -> None:
         """No replica will be added any more: who finds none is refused, now and from now on."""
         self._is_last_crew = True
-        for walk in self._expired(float("inf")):
+        for walk in self._lines.expired(float("inf")):
             self._route(walk)
 
     # ── from the clock
@@ -217,18 +230,19 @@ class Scoring:
                 break
             expired.append(walk)
         for walk in expired:
-            self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "deadline")
-            self._fail(walk, DeadlineExceeded(f"No answer within {self._timeout_s:g} s."))
-        for walk in self._expired(now):
-            self._recorder.count_rejected(UNROUTED, "not_ready")
-            self._fail(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
+            self._expire(walk)
+        self._entrance.sweep()
+        for walk in self._lines.expired(now):
+            self._refuse(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
+        self._shadowing.sweep(now)
         self._recorder.set_in_flight(
             (replica.series, len(replica.outstanding), sum(w.body_size for w in replica.outstanding.values()))
             for replica in self._router.replicas.values()
         )
 
-    def _expired(self, now: float) -> list[Walk]:
-        return [walk for line in self._lines.values() for walk in line.expired(now)]
+    def _expire(self, walk: Walk) -> None:
+        self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "deadline")
+        self._fail(walk, DeadlineExceeded(f"No answer within {walk.deadline - walk.started:g} s."))
 
     def fail_all(self, error: PodiumError) -> None:
         """Answer whoever still waits: the gateway ends."""
@@ -244,26 +258,25 @@ class Scoring:
         table = self._router.table
         endpoint = walk.endpoint or table.default
         if endpoint not in table.endpoints and table.epoch:
-            known = ", ".join(table.endpoints)
-            self._fail(walk, NotFound(f"No model is served here as {endpoint}. These are: {known}."))
+            self._fail(walk, NotFound(f"No model is served here as {endpoint}. {table.listed}"))
+            return
+        if walk.way.is_bound:
+            self._lines.wake(endpoint)
+            self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "not_ready")
+            self._fail(walk, self._router.refusal_of(endpoint, walk.way))
             return
         if endpoint in table.hopeless:
-            self._recorder.count_rejected(UNROUTED, "not_ready")
-            self._fail(walk, Unavailable("The model did not load; the server's status says why.", _RETRY_AFTER_S))
+            self._refuse(walk, Unavailable("The model did not load; the server's status says why.", _RETRY_AFTER_S))
             return
         if self._router.is_any_full(endpoint):
             self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "queue_full")
             self._fail(walk, Overloaded("The queues of all replicas of the model are full. Try again.", _RETRY_AFTER_S))
             return
         if self._is_last_crew:
-            self._recorder.count_rejected(UNROUTED, "not_ready")
-            self._fail(walk, Unavailable("The server is shutting down.", _RETRY_AFTER_S))
+            self._refuse(walk, Unavailable("The server is shutting down.", _RETRY_AFTER_S))
             return
         walk.avoid = ()
-        line = self._lines.get(walk.endpoint)
-        if line is None:
-            line = self._lines[walk.endpoint] = WaitingLine(self._settings.pending)
-        refusal = line.join(walk, time.monotonic() + self._settings.pending_s)
+        refusal = self._lines.join(walk)
         if refusal is not None:
             self._recorder.count_rejected(UNROUTED, "waiting_full")
             self._fail(walk, Unavailable(f"No replica of the model is ready, and {refusal.value}.", _RETRY_AFTER_S))
@@ -271,71 +284,78 @@ class Scoring:
     def _send(self, walk: Walk) -> bool:
         router = self._router
         endpoint = walk.endpoint or router.table.default
-        targets = router.table.endpoints.get(endpoint, ())
-        key = zlib.crc32(walk.request_id.encode()) if len(targets) > 1 else 0
-        replica = router.choose(endpoint, key, walk.avoid)
+        rules = router.table.rules.get(endpoint)
+        if rules is not None and not walk.way.is_bound:
+            walk.way = way_of(rules, endpoint, walk.request, walk.request_id)
+        replica = router.choose(endpoint, walk.way, walk.avoid)
         if replica is None:
             return False
-        request = walk.request
-        walk.rows = router.estimate_rows(replica, len(request.body))
+        walk.rows = router.estimate_rows(replica, len(walk.request.body))
         walk.replica = walk.last = replica
-        walk.identity = replica.reserve(walk)
         walk.attempts += 1
         if walk.attempts > 1:
             self._recorder.count_retry(replica.series)
-        replica.write(
-            frames.encode_request(
-                frames.Request(
-                    id=walk.identity,
-                    body=request.body,  # type: ignore[arg-type]  # joined, never kept
-                    content_type=request.header(b"content-type"),
-                    request_id=walk.request_id,
-                    deadline_ns=int(walk.deadline * 1e9),
-                    is_solo=walk.is_solo,
-                )
-            )
-        )
+        replica.send(walk)
         return True
 
     def _on_reply(self, replica: Replica, walk: Walk | None, reply: frames.Reply) -> None:
         if walk is None:
             self._recorder.record_batch(replica.series, reply)
             return
+        if walk not in self._open:
+            self._shadowing.hear(replica, walk, reply)
+            return
         walk.replica = None
         self._release(walk)
         self._router.learn_rows(replica, walk.body_size, reply.rows)
         headers = b"x-request-id: %s\r\n%s" % (walk.request_id.encode("latin-1"), replica.headers)
+        if replica.is_compared and reply.status == 200:
+            self._recorder.record_predictions(replica.series, reply.content_type, (reply.body,), (walk,))
         if reply.status in (429, 503):
             headers += b"retry-after: %d\r\n" % math.ceil(_RETRY_AFTER_S)
         status = reply.status if 200 <= reply.status <= 599 else 500
         walk.exchange.answer(Response(status, reply.body, reply.content_type, headers))
-        self._close(walk, status, len(reply.body), reply=reply)
+        self._close(walk, 200 if walk.taker is not None and status == 204 else status, len(reply.body), reply=reply)
+        if replica.shadow is not None and status == 200 and walk.taker is None:
+            self._shadowing.offer(replica, walk, reply.body, reply.content_type)
         if replica.is_dropped:
             self._release_dropped(replica)
 
     def _on_answers(self, replica: Replica, walks: Sequence[Walk | None], answers: frames.Answers) -> None:
-        opened = self._open
+        opened, leave = self._open, self._entrance.leave
         answered: list[tuple[Walk, int]] = []
         lines = replica.headers
         for walk, body in zip(walks, answers.bodies, strict=True):
             if walk is None or walk not in opened:
+                if walk is not None:
+                    self._shadowing.hear_planned(walk, body)
                 continue
             walk.replica = None
+            made = body if walk.detour is None else walk.detour.made_of(replica.version, body, walk.rows)
+            if not made:
+                self._route(walk)
+                continue
             del opened[walk]
-            self._open_bytes -= walk.body_size
-            exchange, size, name = walk.exchange, len(body), walk.request_id.encode("latin-1")
+            leave(walk)
+            exchange, size, name = walk.exchange, len(made), walk.request_id.encode("latin-1")
             answered.append((walk, size))
-            if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, body)):
-                exchange.answer(Response(200, body, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
+            if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, made)):
+                exchange.answer(Response(200, made, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
+        if replica.is_compared:
+            self._recorder.record_predictions(replica.series, "application/json", answers.bodies, walks)
+        if replica.shadow is not None:
+            self._shadowing.offer_all(replica, walks, answers.bodies)
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)
         if replica.is_dropped:
             self._release_dropped(replica)
 
     def _on_refused(self, replica: Replica, walk: Walk, reason: int) -> None:
+        replica.is_draining |= reason == frames.DRAINING
+        if walk not in self._open:
+            self._shadowing.refuse(walk)
+            return
         walk.replica = None
-        if reason == frames.DRAINING:
-            replica.is_draining = True
-        else:
+        if reason != frames.DRAINING:
             walk.avoid = (*walk.avoid, replica.id)
         self._route(walk)
         if replica.is_dropped:
@@ -356,9 +376,8 @@ class Scoring:
         if walk not in self._open:
             return False
         del self._open[walk]
-        self._open_bytes -= walk.body_size
-        if walk.endpoint in self._lines:
-            self._lines[walk.endpoint].leave(walk)
+        self._entrance.leave(walk)
+        self._lines.leave(walk)
         replica, walk.replica = walk.replica, None
         if replica is not None:
             replica.cancel(walk.identity)
@@ -372,7 +391,7 @@ class Scoring:
         last = walk.last
         series = UNROUTED if last is None else last.series
         label = None if last is None else (last.endpoint, last.version)
-        self._recorder.record(walk, series, status, sent, label=label, reply=reply, error=error)
+        self._recorder.record(walk, series, status, sent + walk.sent, label=label, reply=reply, error=error)
 
     def _release_dropped(self, replica: Replica) -> None:
         if not replica.outstanding and not replica.is_closed:

@@ -1,5 +1,7 @@
 """What a gateway is told at start: a frozen value, JSON both ways."""
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any
@@ -10,6 +12,7 @@ from podium.domain.admission import Bounds
 from podium.errors import Misconfigured
 from podium.settings.access import AccessSettings
 from podium.settings.declared import Kind, declare
+from podium.settings.limits import ClientLimits, ModelLimits
 from podium.transport.frames import DEFAULT_LIMIT
 from podium.web.limits import Limits
 
@@ -38,6 +41,8 @@ class GatewaySettings:
         access_log: File of the access log, shared by all gateways; None writes none.
         access_log_bytes, access_log_keep: Size at which it is put aside, and how many older ones stay.
         access: Who may ask for what.
+        clients, every_model: What one client and one model may take.
+        models: The same of models with limits of their own, by name.
     """
 
     timeout_s: float = 60.0
@@ -72,6 +77,9 @@ class GatewaySettings:
         5, "access_log_keep", Kind.COUNT, "How many that were put aside stay.", table="serve", least=0
     )
     access: AccessSettings = AccessSettings()  # noqa: RUF009
+    clients: ClientLimits = ClientLimits()  # noqa: RUF009
+    every_model: ModelLimits = ModelLimits()  # noqa: RUF009
+    models: Mapping[str, ModelLimits] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -25,6 +25,8 @@ class Kind(StrEnum):
     SWITCH = "true or false"
     TEXTS = "texts"
     NAMES = "names"
+    RATIO = "ratio"
+    SHARES = "shares"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,10 @@ class Setting:
                 return "true or false"
             case Kind.TEXTS:
                 return "text, or a list of texts"
+            case Kind.RATIO:
+                return "a number from 0 to 1, such as 0.01"
+            case Kind.SHARES:
+                return 'names with percents of 0 to 100, together at most 100, such as "@challenger=10,staging=5"'
             case Kind.NAMES:
                 return 'names of variables, such as "A,B" or ["A", "B"]'
             case _:
@@ -102,6 +108,8 @@ class Setting:
                 return self.default_text or "none"
             case bool():
                 return "true" if value else "false"
+            case tuple() if self.kind is Kind.SHARES:
+                return ",".join(f"{name}={percent}" for name, percent in value) or self.default_text or "none"
             case tuple():
                 return (" " if self.kind is Kind.TEXTS else ",").join(value) or self.default_text or "none"
             case int() if self.kind is Kind.BYTES:

@@ -7,12 +7,14 @@ from functools import partial
 from podium.domain.batching import BatchingMode
 from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
 from podium.domain.load_terms import PRECISIONS, LoadTerms
+from podium.domain.traffic import Sticky
 from podium.errors import Misconfigured
 from podium.settings.declared import Kind, declare
 from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, EnvironmentSettings, environment_order
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
 RUNTIMES = ("auto", "exact", "onnx", "original")
+RESIDENT = ("auto", "always", "demand")
 ISOLATIONS = ("none", "user", "sandbox")
 
 # Said under [serve], by a variable or a flag it is meant for every model; under [models.NAME] for that one.
@@ -24,7 +26,10 @@ class ModelSettings:
     """How one model is served, apart from all others of the same server. Times in seconds.
 
     Args:
-        replicas: Worker processes for the version that serves.
+        replicas: Worker processes for the version that serves, at the start.
+        min_workers, max_workers, target_latency_s: As in `domain.scaling.Policy`; None: as many as `replicas`.
+        resident: Whether its workers run before anybody asks, and stay: `always`, `demand`, or `auto`.
+        sleep_after_s: Without a request for so long it sleeps, and wakes for the next; None: never.
         batching: A `domain.batching.BatchingMode`.
         max_batch_rows, gather_percent, max_queue_rows: As in `transport.messages.Load`.
         is_row_independent: Whoever serves the model declares that each row is answered by itself.
@@ -40,10 +45,37 @@ class ModelSettings:
         verify_key: Path of the key that has signed every model which is loaded here.
         worker_memory: Bytes of resident memory.
         allow_code: As `allows_code` in `domain.load_terms.LoadTerms`.
+        split: Names of other versions, stages or aliases of the same model, with percents of the traffic.
+        sticky: As `domain.traffic.Sticky.parse` reads it.
+        version_header: As `allows_naming` in `domain.traffic.Rules`.
+        shadow: A version, stage or alias of the same model; its percent and tolerance as in `domain.traffic.Shadow`.
         environments: How environments are built, the same for all models of a server.
     """
 
     replicas: int = _model(1, "workers", Kind.COUNT, "Replicas of the model.", letter="w", parameter="replicas")
+    min_workers: int | None = _model(
+        None, "min_workers", Kind.COUNT, "Fewest replicas while it is awake.", default_text="workers"
+    )
+    max_workers: int | None = _model(
+        None, "max_workers", Kind.COUNT, "Most replicas: more start under load, up to this.", default_text="workers"
+    )
+    target_latency_s: float | None = _model(
+        None,
+        "target_latency",
+        Kind.SECONDS,
+        "Seconds that 95 of 100 requests may take before more replicas start.",
+        default_text="none",
+    )
+    resident: str = _model(
+        "auto",
+        "resident",
+        Kind.WORD,
+        "In memory always, or on demand: from its first request on; auto: on demand where memory or models are bounded.",
+        choices=RESIDENT,
+    )
+    sleep_after_s: float | None = _model(
+        None, "sleep_after", Kind.SECONDS, "Seconds without a request after which its workers end.", default_text="none"
+    )
     batching: str = _model("auto", "batching", Kind.WORD, "Merge requests.", choices=BATCHING)
     max_batch_rows: int = _model(256, "max_batch_rows", Kind.COUNT, "Largest batch.")
     gather_percent: int = _model(
@@ -111,12 +143,40 @@ class ModelSettings:
     worker_memory: int | None = _model(
         None, "worker_memory", Kind.BYTES, "Memory beyond which a worker is ended.", least=64 << 20, default_text="none"
     )
+    split: tuple[tuple[str, int], ...] = _model(
+        (),
+        "split",
+        Kind.SHARES,
+        "Other versions, stages or @aliases that take these percents of the traffic.",
+        default_text="none",
+    )
+    sticky: str | None = _model(
+        None,
+        "sticky",
+        Kind.TEXT,
+        "What keeps a client with one version: header:NAME, cookie:NAME, field:NAME.",
+        default_text="each request by itself",
+    )
+    version_header: bool = _model(
+        False, "version_header", Kind.SWITCH, "Let requests name versions without traffic, too: x-podium-version."
+    )
+    shadow: str | None = _model(
+        None, "shadow", Kind.TEXT, "A version, stage or @alias that gets copies of requests.", default_text="none"
+    )
+    shadow_percent: int = _model(100, "shadow_percent", Kind.COUNT, "Of so many percent of the requests.", most=100)
+    shadow_tolerance: float = _model(
+        0.01, "shadow_tolerance", Kind.RATIO, "Numbers of two answers that differ by no more of the larger are the same."
+    )
     environments: EnvironmentSettings = EnvironmentSettings()  # noqa: RUF009
 
     def __post_init__(self) -> None:
         for name in ("replicas", "max_batch_rows", "max_queue_rows", "threads"):
             if getattr(self, name) < 1:
                 raise Misconfigured(f"{name} = {getattr(self, name)}: must be at least 1")
+        if not self.least <= self.replicas <= self.most:
+            raise Misconfigured(
+                f"workers = {self.replicas}: must lie between min_workers ({self.least}) and max_workers ({self.most})"
+            )
         if not self.load_timeout_s > 0:
             raise Misconfigured(f"load_timeout_s = {self.load_timeout_s}: must be more than 0 seconds")
         if not 0 <= self.gather_percent <= 100:
@@ -131,7 +191,17 @@ class ModelSettings:
             raise Misconfigured(f"runtime = {self.runtime!r}: must be one of {', '.join(RUNTIMES)}")
         if self.is_row_independent and self.batching == "off":
             raise Misconfigured("row_independent and batching off contradict each other; leave one of them out.")
-        _ = self.dialect, self.terms  # refuse words that they do not know
+        _ = self.dialect, self.terms, self.sticks_to  # refuse words that they do not know
+
+    @property
+    def least(self) -> int:
+        """The fewest replicas while it is awake."""
+        return self.replicas if self.min_workers is None else self.min_workers
+
+    @property
+    def most(self) -> int:
+        """The most replicas."""
+        return self.replicas if self.max_workers is None else self.max_workers
 
     @property
     def merges(self) -> str:
@@ -142,6 +212,11 @@ class ModelSettings:
     def dialect(self) -> Dialect:
         """How the model's answers follow MLflow's."""
         return Dialect(self.mode, self.nan, self.inputs_base64)
+
+    @property
+    def sticks_to(self) -> Sticky | None:
+        """What requests must share to get the same version."""
+        return None if self.sticky is None else Sticky.parse(self.sticky)
 
     @property
     def terms(self) -> LoadTerms:

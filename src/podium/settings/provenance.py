@@ -188,6 +188,8 @@ def _is_in_bounds(setting: Setting, value: Any) -> bool:
         case Kind.COUNT | Kind.BYTES:
             least = 1 if setting.least is None else setting.least
             return bool(least <= value <= (setting.most or LARGEST))
+        case Kind.RATIO:
+            return bool(0 <= value <= 1)
         case Kind.SECONDS:
             return bool(0 < value <= LONGEST_S or value == setting.least == 0)
         case _:
@@ -241,6 +243,27 @@ def _names(raw: Any) -> tuple[str, ...] | None:
     return tuple(names) if is_fit else None
 
 
+def _ratio(raw: Any) -> float | None:
+    if isinstance(raw, str):
+        return float(raw) if re.fullmatch(r"\s*(\d+(\.\d*)?|\.\d+)(e-?\d{1,3})?\s*", raw) else None
+    return float(raw) if isinstance(raw, int | float) and not isinstance(raw, bool) else None
+
+
+def _shares(raw: Any) -> tuple[tuple[str, int], ...] | None:
+    if isinstance(raw, str):
+        parts = [part.rpartition("=") for part in raw.split(",") if part.strip()]
+        raw = {name.strip(): _count(percent.strip()) for name, equals, percent in parts if equals}
+        raw = raw if len(raw) == len(parts) else None
+    elif isinstance(raw, tuple | list) and all(isinstance(each, tuple | list) and len(each) == 2 for each in raw):
+        raw = dict(raw)
+    if not isinstance(raw, dict) or not all(isinstance(name, str) and name for name in raw):
+        return None
+    percents = [_count(percent) for percent in raw.values()]
+    if any(percent is None or not 0 <= percent <= 100 for percent in percents) or sum(filter(None, percents)) > 100:
+        return None
+    return tuple((name, percent or 0) for name, percent in zip(raw, percents, strict=True))
+
+
 _READERS = {
     Kind.TEXT: _text,
     Kind.WORD: _text,
@@ -250,4 +273,6 @@ _READERS = {
     Kind.SWITCH: _switch,
     Kind.TEXTS: _texts,
     Kind.NAMES: _names,
+    Kind.RATIO: _ratio,
+    Kind.SHARES: _shares,
 }

@@ -17,10 +17,9 @@ class EndpointSettings:
         model_uris: What people write of each model, with or without `NAME=`; none at all is an error.
         endpoint: The public name of the only one; None takes the model's.
         default: The name of the endpoint that a request which names none is for; None takes the first.
-        default: str | None = declare(
-        None, "default", Kind.TEXT, "Which of several models /invocations is for.", default_text="the first"
-    )
-    has_access_log: Whether each scoring request becomes a line of a file.
+        registry: Which versions of all registered models; see `registry.census`.
+        allow_load: What may be loaded and unloaded while it runs; see `api.catalogue`.
+        has_access_log: Whether each scoring request becomes a line of a file.
     """
 
     model_uris: tuple[str, ...] = declare(
@@ -37,6 +36,19 @@ class EndpointSettings:
     )
     default: str | None = declare(
         None, "default", Kind.TEXT, "Which of several models /invocations is for.", default_text="the first"
+    )
+    registry: str | None = declare(
+        None,
+        "registry",
+        Kind.TEXT,
+        "Serve every model of podium's registry that has such a version: production, staging, latest or @ALIAS.",
+        default_text="none",
+    )
+    allow_load: str = declare(
+        "catalogue",
+        "allow_load",
+        Kind.TEXT,
+        "What may be loaded and unloaded while it runs: none, catalogue (its own models), what is in a FOLDER, any.",
     )
     has_access_log: bool = declare(True, "access_log", Kind.SWITCH, "Write a line for each scoring request.")
 
@@ -55,6 +67,10 @@ class ServeSettings:
         acknowledge_s: A gateway that has not taken over a routing table by then is killed and started again.
         boot_s: A gateway that does not accept connections by then is killed and started again.
         busy_wait_us: How long a gateway and a worker look for the next message of a lone client before they sleep.
+        rollout_store: Where rollouts and pins are kept when the registry may not be written.
+        memory_budget, max_resident: Bytes and models; see `domain.residency`.
+        max_loading: As in `domain.load_order`.
+        is_https: Whether gateways speak TLS.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
     """
 
@@ -86,6 +102,32 @@ class ServeSettings:
         10.0, "acknowledge_timeout", Kind.SECONDS, "Seconds for a gateway to take a routing table over, or be replaced."
     )
     boot_s: float = declare(60.0, "boot_timeout", Kind.SECONDS, "Seconds for a gateway to start, or be replaced.")
+    rollout_store: str | None = declare(
+        None,
+        "rollout_store",
+        Kind.TEXT,
+        "A file where rollouts and pins are kept; every server and command must be told the same.",
+        default_text="the registry",
+    )
+    memory_budget: int | None = declare(
+        None,
+        "memory_budget",
+        Kind.BYTES,
+        "Memory of all workers together: models load at their first request, the least recently used go.",
+        least=64 << 20,
+        default_text="none",
+    )
+    max_resident: int | None = declare(
+        None,
+        "max_resident",
+        Kind.COUNT,
+        "Models in memory at a time: they load at their first request, the least recently used go.",
+        default_text="none",
+    )
+    max_loading: int = declare(
+        1, "max_loading", Kind.COUNT, "Workers that load at a time; the others wait.", default_text="one for each processor"
+    )
+    is_https: bool = False
     gateway_settings: str = "{}"
 
     def __post_init__(self) -> None:
@@ -96,6 +138,11 @@ class ServeSettings:
                 raise Misconfigured(f"{name} = {getattr(self, name)}: must be more than 0 seconds")
         if not 0 <= self.port <= 65535:
             raise Misconfigured(f"port = {self.port}: must be 0 (any free one) to 65535")
+
+    @property
+    def is_on_demand(self) -> bool:
+        """Whether models are loaded when they are asked for, where nothing else is said of them."""
+        return self.memory_budget is not None or self.max_resident is not None
 
     @property
     def hang_s(self) -> float:

@@ -40,6 +40,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     version: str | None = None
     attempts: int = 0
     error: str | None = None
+    principal: str | None = None
 
 
 class AccessLog:

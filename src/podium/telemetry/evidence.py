@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from podium.domain.evidence import SKETCH_CELLS, Evidence
-from podium.telemetry.metrics import COMPARED, CRASHES, DURATION, ERRORS, PREDICTIONS, REQUESTS, SHADOW_REQUESTS
+from podium.telemetry.metrics import COMPARED, CRASHES, ERRORS, LATENCY, PREDICTIONS, REQUESTS, SHADOW_REQUESTS
 
 _GIVEN_UP = REQUESTS.cell("499")
 _FAULTS = tuple(ERRORS.cell(kind) for kind in ("model", "timeout", "internal"))
@@ -24,7 +24,7 @@ def evidence_of(cells: Sequence[int]) -> Evidence:
     return Evidence(
         requests=answered + crashed,
         errors=errors,
-        latency=tuple(cells[DURATION.offset : DURATION.sum]),
+        latency=tuple(cells[LATENCY.offset : LATENCY.sum]),
         predictions=tuple(cells[PREDICTIONS.offset : PREDICTIONS.offset + SKETCH_CELLS]),
         compared=cells[_AGREED] + disagreed,
         disagreed=disagreed,

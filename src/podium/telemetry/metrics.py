@@ -8,7 +8,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from podium.domain.evidence import SKETCH_CELLS
+from podium.domain.evidence import LATENCY_BOUNDS_US, SKETCH_CELLS
 
 
 class Kind(Enum):
@@ -142,7 +142,16 @@ SERIES_METRICS = _laid_out(
 ) = SERIES_METRICS  # fmt: skip
 
 GAUGES = tuple(metric for metric in SERIES_METRICS if metric.kind is Kind.GAUGE)
-CELLS = SERIES_METRICS[-1].offset + SERIES_METRICS[-1].cells
+# Counted while versions are compared, for whoever judges them; too fine to be shown.
+LATENCY = Metric(
+    "compared_latency",
+    Kind.HISTOGRAM,
+    "From a request's last byte to its answer.",
+    bounds=LATENCY_BOUNDS_US,
+    scale=1_000_000,
+    offset=SERIES_METRICS[-1].offset + SERIES_METRICS[-1].cells,
+)
+CELLS = LATENCY.offset + LATENCY.cells
 
 # What the supervisor tells (`Tell.metrics`: name, labels, value). A name that is not here is not shown.
 SUPERVISOR_METRICS = (

@@ -1,6 +1,7 @@
 """Counters that outlive a process: a memfd of unsigned 64-bit cells, one region for each gateway slot.
 
-    magic | gateways | series | cells of a block … | for each gateway: a block of its own, then one for each series
+    magic | gateways | series | cells of a block | seed … | for each gateway: a block of its own, then one for each series
+    | the token buckets of `telemetry/buckets.py`, which all gateways write
 
 One process writes a region (the gateway in that slot), anyone reads; a cell is one aligned 8-byte store, so no lock is
 needed. A gateway that is started again goes on counting where the one before it ended: sums over all gateways are exact
@@ -13,6 +14,7 @@ import mmap
 import os
 
 from podium.errors import Misconfigured
+from podium.telemetry import buckets
 from podium.telemetry.metrics import CELLS, GAUGES
 
 SERIES = 1024  # versions that one server can count apart
@@ -33,10 +35,11 @@ def create_slots(gateways: int) -> int:
     Memory is taken only by series that are written to: two kilobytes for each gateway.
     """
     descriptor = os.memfd_create("podium-slots", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(descriptor, 8 * (_HEAD + gateways * _REGION))
+    os.ftruncate(descriptor, 8 * (_HEAD + gateways * _REGION + buckets.CELLS))
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     with mmap.mmap(descriptor, 8 * _HEAD) as page, memoryview(page) as raw, raw.cast("Q") as cells:
         cells[0], cells[1], cells[2], cells[3] = _MAGIC, gateways, SERIES, _BLOCK
+        cells[4] = int.from_bytes(os.urandom(8), "little")
     return descriptor
 
 
@@ -45,6 +48,9 @@ class Slots:
 
     Args:
         descriptor: From `create_slots`; stays the caller's.
+
+    Attributes:
+        buckets: What all gateways limit rates by.
 
     Raises:
         Misconfigured: The descriptor is not such a table, or one of another podium.
@@ -57,9 +63,12 @@ class Slots:
         self._map = mmap.mmap(descriptor, size)
         self.cells = memoryview(self._map).cast("Q")
         magic, self.gateways, series, block = self.cells[:4]
-        if (magic, series, block) != (_MAGIC, SERIES, _BLOCK) or size != 8 * (_HEAD + self.gateways * _REGION):
+        end = _HEAD + self.gateways * _REGION
+        self._buckets = self.cells[end:]
+        if (magic, series, block) != (_MAGIC, SERIES, _BLOCK) or size != 8 * (end + buckets.CELLS):
             self.close()
             raise Misconfigured("the slots' descriptor is not a table of counters of this podium")
+        self.buckets = buckets.Buckets(self._buckets, self.cells[4])
 
     def block(self, slot: int, series: int) -> memoryview:
         """The cells of a series, for the gateway in this slot to count in; nobody else asks for them.
@@ -106,6 +115,7 @@ class Slots:
                 block[:] = memoryview(bytes(8 * _BLOCK)).cast("Q")
 
     def close(self) -> None:
+        self._buckets.release()
         self.cells.release()
         with contextlib.suppress(BufferError):  # somebody still holds a block; the map goes with the last of them
             self._map.close()

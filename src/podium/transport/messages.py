@@ -216,13 +216,32 @@ class Tell:
 
     Args:
         status: What `/status` shows; its schema stands in `fleet/status.py`.
-        metrics: The supervisor's part of `/metrics`: `{"name", "labels", "value"}`, names from `telemetry/metrics.py`.
-        series: Labels of the metric series in `telemetry/slots.py`, by index.
+        metrics: The supervisor's part of `/metrics`, by endpoint and for the server under the empty name: `{"name",
+            "labels", "value"}`, names from `telemetry/metrics.py`.
+        series: Labels of the metric series in `telemetry/slots.py`, by index; None: as before.
+        is_part: Whether endpoints that are in neither `status` nor `gone` stay as they were told before.
+        gone: Endpoints that there are no more.
     """
 
     status: dict[str, Any]
-    metrics: list[dict[str, Any]]
-    series: list[dict[str, str]]
+    metrics: dict[str, list[dict[str, Any]]]
+    series: list[dict[str, str]] | None
+    is_part: bool = False
+    gone: list[str] = field(default_factory=list)
+
+
+def part_of(before: Tell, after: Tell) -> Tell:
+    """What to tell whoever has heard `before`: of a thousand endpoints, the few that changed."""
+    old, new = before.status.get("endpoints", {}), after.status.get("endpoints", {})
+    changed = {name: each for name, each in new.items() if each is not old.get(name) and each != old.get(name)}
+    metrics = {
+        name: each
+        for name, each in after.metrics.items()
+        if each is not before.metrics.get(name) and each != before.metrics.get(name)
+    }
+    status = {**after.status, "endpoints": changed}
+    series = None if after.series == before.series else after.series
+    return Tell(status, metrics, series, is_part=True, gone=[name for name in old if name not in new])
 
 
 @dataclass(frozen=True, slots=True)

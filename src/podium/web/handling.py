@@ -1,25 +1,27 @@
 """What lies between reading HTTP and answering it: who reads hands over each request with the way back for its answer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from podium.domain.access import Peer
 from podium.web.messages import Fault, Request, Response
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(msgspec.Struct, frozen=True, gc=False):
     """On what terms one request is served; found out before it is taken.
 
     Args:
         principal: Who asks, as in `domain.access.Principal`; empty where nobody was asked.
+        endpoint: The one model that it was let in for; empty for none, None for any.
         timeout_s: The client waits no longer than this; None for as long as the server allows.
         is_low: It gives way to others when a bound is near.
         lines: Header lines that go with the answer, whatever it is.
     """
 
     principal: str = ""
+    endpoint: str | None = None
     timeout_s: float | None = None
     is_low: bool = False
     lines: bytes = b""
@@ -59,14 +61,38 @@ class Exchange(Protocol):
         """
 
 
+class PartsTaker(Exchange, Protocol):
+    """An exchange of a request whose answer may come in parts; `answer` ends it, or is all there is.
+
+    Attributes:
+        on_taken: Told how many parts more were taken off our hands: only as many are made as are taken.
+    """
+
+    on_taken: Callable[[int], None] | None
+
+    def take(self, content_type: str, body: bytes, headers: bytes) -> None:
+        """Take one part; with the header lines that say whose it is."""
+
+
 class Arrival(Exchange, Protocol):
-    """An exchange as whoever reads HTTP hands it over.
+    """An exchange as whoever reads HTTP hands it over. It can also be answered in parts: `begin`, `send` …, `end`.
 
     Attributes:
         peer: The other side of the connection, whatever its requests say.
+        on_room: Called when the client takes parts again after `send` said that it does not.
     """
 
     peer: Peer
+    on_room: Callable[[], None] | None
+
+    def begin(self, response: Response) -> None:
+        """Say the head of an answer in parts; its body is the first of them, if there is one."""
+
+    def send(self, data: bytes) -> bool:
+        """Say one part, not empty. False when the client does not keep up; the part is taken all the same."""
+
+    def end(self) -> None:
+        """Say that the answer is over."""
 
 
 class Handler(Protocol):

@@ -156,6 +156,23 @@ def clean(value: str) -> str:
     return value if value.isprintable() else value.translate(_UNSAFE)
 
 
+def encode_head(response: Response, date: bytes, lines: bytes) -> bytes:
+    """The head of an answer whose body comes in parts.
+
+    Args:
+        response: Its status, type and headers.
+        date: A whole `date` header line.
+        lines: Whole header lines that say how the body is framed.
+    """
+    return b"%scontent-type: %s\r\n%s%s%s\r\n" % (
+        _STATUS_LINES.get(response.status) or b"HTTP/1.1 %d Unknown\r\n" % response.status,
+        clean(response.content_type).encode("latin-1", "replace"),
+        response.headers,
+        date,
+        lines,
+    )
+
+
 def encode(response: Response, date: bytes, is_head: bool, connection: bytes = b"") -> bytes:
     """The response as it goes on the wire, in one piece.
 
@@ -174,3 +191,9 @@ def encode(response: Response, date: bytes, is_head: bool, connection: bytes = b
         connection,
     )
     return head if is_head or response.status in _BODILESS else head + response.body
+
+
+def with_lines(data: bytes, lines: bytes) -> bytes:
+    """A whole answer with more header lines, behind its first one."""
+    end = data.find(b"\r\n") + 2
+    return b"%s%s%s" % (data[:end], lines, data[end:]) if lines else data

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
-from podium.domain.access import Peer
+from podium.domain.access import Peer, names_of
 from podium.web.handling import NO_TERMS, Handler, Terms
 from podium.web.heads import KnownHeads
 from podium.web.limits import Limits
-from podium.web.messages import CONTINUE, Fault, Request, Response, encode, server_is_full
+from podium.web.messages import CONTINUE, Fault, Request, Response, encode, server_is_full, with_lines
+from podium.web.parts import PartsWriter
 from podium.web.reading import Phase, RequestReader
 from podium.web.unpacking import Unpacking, is_packed
 
@@ -87,7 +88,7 @@ class Connections:
             connection.abort()
 
 
-class Connection(asyncio.Protocol):
+class Connection(PartsWriter):
     """One connection.
 
     Attributes:
@@ -96,23 +97,8 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_active",
-        "_body_size",
-        "_ends",
-        "_is_deferred",
-        "_is_dispatching",
-        "_is_lingering",
-        "_is_paused",
-        "_is_stalled",
-        "_reader",
-        "_received",
-        "_shared",
-        "_transport",
-        "client",
-        "expires_at",
-        "on_leave",
-        "peer",
-        "terms",
+        "_body_size", "_ends", "_is_deferred", "_is_dispatching", "_is_lingering", "_is_paused", "_reader", "_received",
+        "client", "peer",
     )  # fmt: skip
 
     def __init__(self, shared: Connections) -> None:
@@ -123,6 +109,7 @@ class Connection(asyncio.Protocol):
         self._is_deferred = False  # its next request is taken up when all others had their turn
         self._is_paused = False  # we do not read
         self._is_stalled = False  # the client does not read
+        self._is_chunked = self.on_room = None
         self._is_lingering = False  # the last answer is out
         self._ends = _NEVER  # when the time for head or body ends; moves with the bytes received
         self._received = 0
@@ -141,7 +128,8 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         peer = transport.get_extra_info("peername")
         self.client = peer[0] if isinstance(peer, tuple) else ""
-        self.peer = Peer(self.client)
+        certificate = transport.get_extra_info("peercert")
+        self.peer = Peer(self.client, names_of(certificate), transport.get_extra_info("sslcontext") is not None)
         shared = self._shared
         shared.open.add(self)
         self.expires_at = shared.loop.time() + shared.limits.idle_s
@@ -193,6 +181,8 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._is_stalled = False
+        if self.take_room():
+            return
         limits = self._shared.limits
         self.expires_at = self._shared.loop.time() + (limits.linger_s if self._is_lingering else limits.idle_s)
         if not self._is_lingering:
@@ -217,6 +207,10 @@ class Connection(asyncio.Protocol):
         self.expires_at = shared.loop.time() + shared.limits.idle_s
         lines, self.terms = self.terms.lines, NO_TERMS
         self._transport.write(encode(response, shared.date + lines, is_head, connection))
+        self.conclude(is_last)
+
+    def conclude(self, is_last: bool) -> None:
+        """Go on after an answer: with the next request, or to the connection's end."""
         if is_last:
             self._linger()
         elif not self._is_dispatching and (self._reader.ready or self._is_paused or self._reader.phase is not Phase.IDLE):
@@ -232,7 +226,7 @@ class Connection(asyncio.Protocol):
         self.on_leave = None
         self.expires_at = shared.idle_ends
         if self.terms is not NO_TERMS:
-            data = _with_lines(data, self.terms.lines)
+            data = with_lines(data, self.terms.lines)
             self.terms = NO_TERMS
         self._transport.write(data)
         reader = self._reader
@@ -392,9 +386,3 @@ class Connection(asyncio.Protocol):
             transport.write_eof()
         else:
             transport.close()
-
-
-def _with_lines(data: bytes, lines: bytes) -> bytes:
-    """A whole answer with more header lines, behind its first one."""
-    end = data.find(b"\r\n") + 2
-    return b"%s%s%s" % (data[:end], lines, data[end:]) if lines else data

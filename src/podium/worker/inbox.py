@@ -40,13 +40,14 @@ class Job:
     Attributes:
         rows: 1 where the input is not made of rows.
         writer: Writes its answer; None for MLflow's JSON.
+        is_stream: The answer comes in parts.
         merge_key: A small number for each different key, so that comparing is cheap; None merges with nobody.
     """
 
     requests = 1
 
     __slots__ = (
-        "arrived_ns", "data", "deadline_ns", "id", "is_enveloped", "link", "merge_key", "params", "request_id",
+        "arrived_ns", "data", "deadline_ns", "id", "is_enveloped", "is_stream", "link", "merge_key", "params", "request_id",
         "rows", "size_bytes", "writer",
     )  # fmt: skip
 
@@ -63,6 +64,7 @@ class Job:
         self.params: dict[str, Any] | None = None
         self.is_enveloped = True
         self.writer: Writer | None = None
+        self.is_stream = False
         self.rows = 1
         self.merge_key: int | None = None
 

@@ -13,13 +13,10 @@ from podium.domain.batching import BatchPolicy, LatencyModel, Previous, Wait
 from podium.domain.busy_wait import BusyWait
 from podium.errors import DeadlineExceeded
 from podium.models.predictor import Predictor
-from podium.protocols import tensors
-from podium.protocols.mlflow.codec import codec_for
-from podium.protocols.tensor_inputs import TensorReader
-from podium.protocols.tensor_outputs import TensorWriter
 from podium.transport import frames
 from podium.transport.board import BoardWriter
 from podium.transport.frames import BrokenFrame, Frame, Request
+from podium.worker.decoding import Decoder
 from podium.worker.inbox import Inbox, Item, Job
 from podium.worker.link import Link
 from podium.worker.log import log_event
@@ -28,6 +25,7 @@ from podium.worker.planned import PLANNED, Group, PlannedInput
 from podium.worker.reply import expire, refuse
 from podium.worker.rows import count_rows, merge_key
 from podium.worker.runner import Runner
+from podium.worker.streams import Streams
 
 _GONE = select.EPOLLHUP | select.EPOLLERR
 _SPIN_NS = 1_500_000
@@ -59,10 +57,8 @@ class Loop:
         planned: PlannedInput | None = None,
         busy_wait_us: int = 0,
     ) -> None:
-        self._predictor = predictor
-        self._codec = codec_for(predictor.signature, predictor.dialect)
-        self._tensors = TensorReader(predictor.signature)
-        self._tensor_writer = TensorWriter(predictor.signature)
+        self._decoder = Decoder(predictor)
+        self._streams = Streams(predictor, board)
         self._runner = runner
         self._board = board
         self._mailbox = mailbox
@@ -83,8 +79,11 @@ class Loop:
         while True:
             self._poll(timeout_s)
             timeout_s = self._step()
+            if self._streams.step():
+                timeout_s = 0
             self._flush()
-            if self._is_draining and not self._inbox and not any(link.has_output for link in self._links.values()):
+            is_done = not self._inbox and not self._streams
+            if self._is_draining and is_done and not any(link.has_output for link in self._links.values()):
                 # What came since the last poll is refused, not left to find a closed socket.
                 self._sweep()
                 self._flush()
@@ -176,10 +175,15 @@ class Loop:
             self._admit_rows(link, frames.decode_rows(frame.flags, frame.id, frame.payload), now)
         elif frame.kind == frames.CANCEL:
             self._cancel(link, frame.id)
+        elif frame.kind == frames.MORE:
+            self._streams.more(link, frame.id, frame.status)
         else:
             raise BrokenFrame(f"a gateway sent a frame of kind {frame.kind}")
 
     def _cancel(self, link: Link, identity: int) -> None:
+        if self._streams.holds(link, identity):
+            self._streams.cancel(link, identity)
+            return
         item = link.waiting.get(identity)
         if not isinstance(item, Job):
             item = next(
@@ -216,12 +220,12 @@ class Loop:
 
     def _admit(self, link: Link, request: Request, now: int) -> None:
         size = len(request.body)
-        if request.id in link.waiting:
+        if request.id in link.waiting or self._streams.holds(link, request.id):
             raise BrokenFrame("a gateway used the id of a request that waits")
         if self._is_draining:
             link.send(frames.encode_refused(request.id, frames.DRAINING))
             return
-        if not self._inbox.has_room(1, size):
+        if not self._inbox.has_room(1, size) or (request.is_stream and not self._streams.has_room):
             link.send(frames.encode_refused(request.id, frames.QUEUE_FULL))
             return
         job = Job(link, request.id, request.request_id, request.deadline_ns, now, size)
@@ -241,16 +245,8 @@ class Loop:
     def _decode(self, job: Job, request: Request) -> bool:
         """Decode and enforce on arrival, each request alone; False where it was answered with its problem."""
         try:
-            # Ours alone: gateways refuse it from clients (`serving/app.py`).
-            if request.content_type == tensors.CONTENT_TYPE:
-                job.writer = self._tensor_writer
-                data, params = self._tensors.read(request.body)
-            else:
-                decoded = self._codec.decode(request.body, request.content_type)
-                job.is_enveloped = decoded.is_enveloped
-                data, params = decoded.data, decoded.params
-            job.data, job.params = self._predictor.enforce(data, params)
-            rows = count_rows(job.data)
+            self._decoder.decode(job, request)
+            rows = None if job.is_stream else count_rows(job.data)
             if rows is not None:
                 job.rows = rows
                 if self._runner.is_batching and 0 < rows <= self._policy.merge_rows and not request.is_solo:
@@ -278,6 +274,9 @@ class Loop:
         self._board.set_queued(inbox.rows)
         for job in batch:
             del job.link.waiting[job.id]
+        if isinstance(batch[0], Job) and batch[0].is_stream:
+            self._streams.begin(batch[0])  # it is alone: what has no merge key merges with nobody
+            return 0
         # Where batching was stopped after these were given their keys, each is run alone.
         runs: list[list[Item]] = [batch] if self._runner.is_batching else [[job] for job in batch]
         is_whole = sum(self._runner.run(run) for run in runs) == len(runs)
@@ -315,6 +314,7 @@ class Loop:
         if not link.is_open:
             return
         self._inbox.drop_all(link)
+        self._streams.drop_all(link)
         link.waiting.clear()
         del self._links[link.descriptor]
         self._epoll.unregister(link.descriptor)

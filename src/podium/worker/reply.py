@@ -8,6 +8,7 @@ from podium.errors import InvalidInput, PredictFailed, UnencodableOutput
 from podium.protocols.mlflow.codec import encode
 from podium.protocols.mlflow.pieces import encode_pieces
 from podium.protocols.mlflow.problems import problem
+from podium.protocols.tensors import CONTENT_TYPE as TENSORS
 from podium.transport.frames import DEFAULT_LIMIT, Answers, Reply, encode_answers, encode_reply
 from podium.worker.inbox import Job
 from podium.worker.log import log_event, traceback_of
@@ -16,6 +17,7 @@ from podium.worker.rows import split
 
 _JSON = "application/json"
 _OK = 200
+_NO_CONTENT = 204
 _FRAME_ROOM = 1024
 
 
@@ -96,13 +98,22 @@ def refuse(job: Job, error: BaseException, cost: Cost = NO_PREDICTION) -> None:
     if not isinstance(error, InvalidInput):
         _log(job, error)
     found = problem(error, job.request_id or None)
-    _send(job, found.status, found.content_type, found.body, cost, is_fault=not isinstance(error, InvalidInput))
+    # MLflow calls a model that fails the client's fault; to other protocols it is the server's, if it was given rows.
+    is_others = job.writer is not None and job.writer.content_type == TENSORS
+    is_models_fault = is_others and job.rows > 0 and isinstance(error, PredictFailed) and found.status == 400
+    status = 500 if is_models_fault else found.status
+    _send(job, status, found.content_type, found.body, cost, is_fault=not isinstance(error, InvalidInput))
 
 
 def expire(job: Job, error: BaseException) -> None:
     """Send the problem of a request whose time ran out before it cost a prediction."""
     found = problem(error, job.request_id or None)
     _send(job, found.status, found.content_type, found.body, NO_PREDICTION)
+
+
+def end_stream(job: Job, cost: Cost) -> None:
+    """Say that an answer in parts is whole."""
+    _send(job, _NO_CONTENT, "", b"", cost)
 
 
 def _send(job: Job, status: int, content_type: str, body: bytes, cost: Cost, is_fault: bool = False) -> None:

@@ -141,6 +141,8 @@ class Wire:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._over = threading.Event()
+        self.date: str | None = None
+        """The `Date` header of the last answer to `ask`: the server's clock, in whole seconds."""
 
     def abort(self) -> None:
         """End what is under way; what is asked later fails."""
@@ -180,6 +182,7 @@ class Wire:
         headers = {"Accept": "application/json", **({} if body is None else {"Content-Type": "application/json"})}
         with self._request(method, url, content, headers) as reply, self._in_time(url):
             answer = reply.content()
+            self.date = reply.headers.get("date")
         try:
             return reply.status, json.loads(answer)
         except (ValueError, RecursionError):

@@ -68,6 +68,11 @@ class ModelConverter:
         import onnx
 
         answer = one_array(sample.answer)
+        if self._method == "predict" and answer.ndim > 1 and answer.shape[1] > 1:
+            raise NotConverted(
+                f"It answers with {answer.shape[1]} numbers for a row; a conversion answers with one. Train a model for each, "
+                "or serve it as it is."
+            )
         with tempfile.TemporaryDirectory(prefix="podium-catboost-") as place:
             file = Path(place) / "model.onnx"
             try:
@@ -77,6 +82,11 @@ class ModelConverter:
             made = onnx.load(file)
         is_classifier = _without_maps(made)
         rename_input(made)
+        if is_classifier and not hasattr(self._native, "predict_proba"):
+            raise NotConverted(
+                "A CatBoost of no particular kind answers with raw sums, which its export leaves out. Load it as a "
+                "CatBoostClassifier and save that, or serve it as it is."
+            )
         is_label = is_classifier and self._method == "predict"
         spec = {
             "types": ["float"] * len(inputs.dtypes),

@@ -23,6 +23,7 @@ from podium.flavors.sklearn.conversion import EstimatorConverter
 from podium.flavors.sklearn.forests import direct_forest
 from podium.flavors.sklearn.rows import rows_of
 from podium.flavors.sklearn.shortcuts import claims_of
+from podium.flavors.sklearn.skops_library import skops_io
 
 SKOPS, CLOUDPICKLE, PICKLE = "skops", "cloudpickle", "pickle"
 _FORMATS = (SKOPS, CLOUDPICKLE, PICKLE)
@@ -162,12 +163,12 @@ def read_estimator(path: Path, written: str, trusted: Sequence[str] | None, term
     if written != SKOPS:
         return load_pickle(path)
     try:
-        import skops.io
+        io = skops_io()
     except ImportError as error:
         raise MissingDependency("skops", "This model (serialization_format: skops)", "sklearn") from error
     try:
         trusted = trusted if terms.allows_code else _trusted_by_us(path, terms)
-        return skops.io.load(path, trusted=trusted)
+        return io.load(path, trusted=trusted)
     except zipfile.BadZipFile as error:
         raise InvalidModel(
             f"{path} is damaged or no skops file ({error}). Copy the model's folder anew, or save it again."
@@ -180,13 +181,11 @@ def _trusted_by_us(path: Path, terms: LoadTerms) -> list[str]:
     Raises:
         LoadFailed: One is not.
     """
-    import skops.io
-
     with zipfile.ZipFile(path) as archive:
         foreign = foreign_types(json.loads(archive.read("schema.json")))
     if foreign:
         check_allowed(terms, CodeNeed(path.name, f"holds types beyond podium's own list: {', '.join(foreign[:5])}"))
-    return [name for name in skops.io.get_untrusted_types(file=path) if is_trusted_type(name)]
+    return [name for name in skops_io().get_untrusted_types(file=path) if is_trusted_type(name)]
 
 
 def write_estimator(
@@ -248,16 +247,16 @@ def _write_skops(
     Returns: The types to trust; or a sentence that says what is in the way.
     """
     try:
-        import skops.io
+        io = skops_io()
     except ImportError:
         return 'skops is not installed. Run: pip install "podium[sklearn]"'
     try:
-        skops.io.dump(model, path)
-        unknown = [name for name in skops.io.get_untrusted_types(file=path) if name not in (trusted or ())]
+        io.dump(model, path)
+        unknown = [name for name in io.get_untrusted_types(file=path) if name not in (trusted or ())]
         if foreign := [name for name in unknown if name.partition(".")[0] not in packages]:
             return _foreign(foreign)
         needed = sorted({*(trusted or ()), *unknown}) if unknown else trusted
-        skops.io.load(path, trusted=None if needed is None else list(needed))
+        io.load(path, trusted=None if needed is None else list(needed))
     except Exception as error:  # noqa: BLE001 - skops raises whatever an object's own state does
         return (
             f"skops cannot hold this {type(model).__name__} ({type(error).__name__}: {error}). "

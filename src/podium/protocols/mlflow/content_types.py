@@ -8,6 +8,10 @@ from functools import lru_cache
 
 from podium.errors import UnsupportedContentType
 
+NPY, ARROW = "application/x-npy", "application/vnd.apache.arrow.stream"
+"""Bodies beyond MLflow's, which `columnar.py` reads and writes."""
+_ACCEPT = "; accept="
+
 
 class Form(StrEnum):
     """How a request's body is written."""
@@ -49,3 +53,22 @@ def form_of(content_type: str | None) -> Form:
             "This predictor only supports the following content types: "
             f"Types: {[form.value for form in Form]}. Got '{header}'."
         ) from None
+
+
+def asked_for(accept: str) -> str | None:
+    """Which of `NPY` and `ARROW` an Accept header names; None for neither."""
+    if not accept.startswith("application/") and "," not in accept:
+        return None
+    named = {part.partition(";")[0].strip() for part in accept.split(",")}
+    return next((kind for kind in (NPY, ARROW) if kind in named), None)
+
+
+def with_answer(content_type: str, kind: str) -> str:
+    """A request's content type, with what its answer is to be."""
+    return f"{content_type}{_ACCEPT}{kind}"
+
+
+def split_answer(content_type: str) -> tuple[str, str | None]:
+    """The content type alone, and what `with_answer` added; None where it added nothing."""
+    kind, separator, wanted = content_type.rpartition(_ACCEPT)
+    return (kind, wanted) if separator and wanted in (NPY, ARROW) else (content_type, None)

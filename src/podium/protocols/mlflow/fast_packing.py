@@ -55,7 +55,7 @@ def rows_reader(plan: InputPlan, order: Sequence[str]) -> Read:
     kinds = tuple(_row_type(plan, fields[name]) for name in order)
     decode: Any = msgspec.json.Decoder(list[tuple[kinds]]).decode  # type: ignore[valid-type]
     positions = [order.index(str(field.name)) for field in plan.fields]
-    pack = struct.Struct(_record_format(plan)).pack
+    pack = struct.Struct(record_format(plan)).pack
     picked = [positions[i] for i in plan.record]
     if picked == list(range(len(order))):
         return _lists_reader(decode, pack)
@@ -95,7 +95,7 @@ def records_reader(plan: InputPlan, is_array: bool) -> Read:
     record = _struct(plan, [_row_type(plan, field) for field in plan.fields])
     decode: Any = msgspec.json.Decoder(list[record]).decode  # type: ignore[valid-type]
     check = _names_check(plan)
-    pack = struct.Struct(_record_format(plan)).pack
+    pack = struct.Struct(record_format(plan)).pack
     everything = list(range(len(plan.fields)))
     pick = None if list(plan.record) == everything else _picker(plan.record)
     texts_of = _picker(plan.texts)
@@ -124,7 +124,7 @@ def columns_reader(plan: InputPlan) -> Read:
     """
     decode: Any = msgspec.json.Decoder(_struct(plan, [_list_of(plan, field) for field in plan.fields])).decode
     check = _names_check(plan)
-    pack = struct.Struct(_record_format(plan)).pack
+    pack = struct.Struct(record_format(plan)).pack
     pick = _picker(plan.record)
     texts_of = _picker(plan.texts)
 
@@ -161,7 +161,7 @@ def list_reader(plan: InputPlan) -> Read:
 
         return read_texts
     if len(field.shape) == 1:
-        return _lists_reader(decode, struct.Struct(_record_format(plan)).pack)
+        return _lists_reader(decode, struct.Struct(record_format(plan)).pack)
     to_records = _row_packer(plan, field)
 
     def read(body: bytes, start: int, stop: int) -> Packed:
@@ -257,7 +257,8 @@ def _check_texts(data: bytes, packed: Packed) -> None:
         raise NotMine
 
 
-def _record_format(plan: InputPlan) -> str:
+def record_format(plan: InputPlan) -> str:
+    """A record in the words of `struct`."""
     fields = [plan.fields[i] for i in plan.record]
     return "<" + "".join(f"{field.size}{plan.codes[field.type][0]}" for field in fields)
 

@@ -45,13 +45,14 @@ class FastReader:
     """Reads bodies for one plan. Keeps what it learns of their heads, in bounds; not for several threads.
 
     Attributes:
+        plan: What it reads for.
         most_bytes: Larger bodies are better not read here: however many rows they hold, up to this it takes about 20 ms.
     """
 
-    __slots__ = ("_forms", "_heads", "_names", "_orders", "_plan", "_split_body", "_split_heads", "most_bytes")
+    __slots__ = ("_forms", "_heads", "_names", "_orders", "_split_body", "_split_heads", "most_bytes", "plan")
 
     def __init__(self, plan: InputPlan) -> None:
-        self._plan = plan
+        self.plan = plan
         values = sum(field.size for field in plan.fields)
         # The shortest row has a digit and a comma for each value, and two brackets.
         self.most_bytes = int((2 * values + 2) * _MOST_US / (_ROW_US + _NUMBER_US * values))
@@ -146,7 +147,7 @@ class FastReader:
         if reader is None:
             if not all(isinstance(name, str) for name in order) or sorted(order) != self._names:
                 raise NotMine
-            reader = rows_reader(self._plan, order)
+            reader = rows_reader(self.plan, order)
             _keep(self._orders, order, reader, _MOST_ORDERS)
         return reader
 

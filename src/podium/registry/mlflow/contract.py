@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from podium.domain.clocks import Reading
 from podium.domain.stages import Stage
+from podium.errors import RegistryError
+
+
+class NotWritable(RegistryError):
+    """A registry that is read and not written; rollouts may be kept elsewhere."""
+
+    def __init__(self, place: str, why: str) -> None:
+        super().__init__(
+            f"{place} cannot be written: {why} Keep rollouts in a file beside it, here and for every server: "
+            "--rollout-store FILE (PODIUM_SERVE_ROLLOUT_STORE)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,16 @@ class ModelRegistry(Protocol):
         """All versions, ascending; None when no model has the name."""
 
     def aliases(self, name: str) -> dict[str, int]: ...
+
+    def tags(self, name: str) -> tuple[dict[str, str] | None, Reading]:
+        """The tags of a registered model, and the store's clock; None when no model has the name."""
+
+    def set_tag(self, name: str, key: str, value: str | None) -> None:
+        """Set a tag of a registered model; None removes it. The only thing that podium ever writes here.
+
+        Raises:
+            NotWritable: This kind of store is only read, or this user may not.
+        """
 
     def abort(self) -> None:
         """End what is under way, from another thread."""

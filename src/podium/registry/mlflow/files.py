@@ -5,14 +5,17 @@
 <root>/<experiment>/models/<m-id>/meta.yaml
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from podium.domain.clocks import Reading
 from podium.domain.stages import Stage
 from podium.errors import InvalidModel, RegistryError
 from podium.models.mlmodel import load_yaml, text_of
-from podium.registry.mlflow.contract import MlflowVersion
+from podium.registry.clock import shown, ticks
+from podium.registry.mlflow.contract import MlflowVersion, NotWritable
 
 _META = "meta.yaml"
 _MOST = 10_000
@@ -63,6 +66,20 @@ class FileStore:
         except (OSError, UnicodeDecodeError) as error:
             raise RegistryError(f"{self.place}: the aliases of {name!r} cannot be read: {error}") from error
         return {alias: int(number) for alias, number in pairs if number.isdecimal()}
+
+    def tags(self, name: str) -> tuple[dict[str, str] | None, Reading]:
+        folder, asked_at = self._model(name), ticks()
+        if folder is None or not (folder / _META).is_file():
+            return None, shown(time.time(), asked_at)
+        try:
+            files = sorted((folder / "tags").iterdir())[:_MOST] if (folder / "tags").is_dir() else []
+            found = {file.name: file.read_text() for file in files if file.is_file()}
+        except (OSError, UnicodeDecodeError) as error:
+            raise RegistryError(f"{self.place}: the tags of {name!r} cannot be read: {error}") from error
+        return found, shown(time.time(), asked_at)
+
+    def set_tag(self, name: str, key: str, value: str | None) -> None:  # noqa: ARG002 - the contract's
+        raise NotWritable(self.place, "podium reads MLflow's folder and never writes it.")
 
     def logged(self, model_id: str) -> str | None:
         for experiment in self._folders(self._root):

@@ -11,6 +11,7 @@ from podium.errors import PodiumError, RegistryError
 from podium.registry.embedded import Resolved
 from podium.registry.mlflow.answer import resolved
 from podium.registry.mlflow.chase import Fetcher
+from podium.registry.mlflow.contract import ModelRegistry
 from podium.registry.mlflow.look import Found, look
 from podium.registry.mlflow.stores import Stores
 
@@ -52,6 +53,11 @@ class MlflowObserver:
         self._fetches: dict[str, _Fetch] = {}
         self._answers: dict[ModelRef, Resolved] = {}
         self._numbers: dict[tuple[str, int], str] = {}
+
+    @property
+    def registry(self) -> ModelRegistry:
+        """Where models are registered; asked by the thread that resolves."""
+        return self._stores.registry
 
     def resolve(self, reference: ModelRef) -> Resolved:
         """What a reference stands for now; raises as `look`, and RegistryError while there is nothing to answer with."""

@@ -7,9 +7,11 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from podium.artifacts.remote.wire import Unreachable, Wire
+from podium.domain.clocks import Reading
 from podium.domain.masking import masked
 from podium.domain.stages import Stage
-from podium.registry.mlflow.contract import MlflowVersion
+from podium.registry.clock import dated, ticks
+from podium.registry.mlflow.contract import MlflowVersion, NotWritable
 
 _API = "/api/2.0/mlflow/"
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
@@ -77,6 +79,23 @@ class RestStore:
         model = self._model(name) or {}
         pairs = [(str(each.get("alias")), str(each.get("version"))) for each in self._items(model, "aliases")]
         return {alias: int(version) for alias, version in pairs if version.isdecimal()}
+
+    def tags(self, name: str) -> tuple[dict[str, str] | None, Reading]:
+        asked_at = ticks()
+        model = self._model(name)
+        reading = dated(self._wire.date, asked_at, ticks())
+        if model is None:
+            return None, reading
+        return {str(tag.get("key")): str(tag.get("value", "")) for tag in self._items(model, "tags")}, reading
+
+    def set_tag(self, name: str, key: str, value: str | None) -> None:
+        try:
+            if value is None:
+                self._ask("DELETE", "registered-models/delete-tag", {"name": name, "key": key})
+            else:
+                self._ask("POST", "registered-models/set-tag", {"name": name, "key": key, "value": value})
+        except Refused as error:
+            raise NotWritable(self.place, error.message) from error
 
     def logged(self, model_id: str) -> str | None:
         answer = self._ask("GET", f"logged-models/{quote(model_id, safe='')}", {})

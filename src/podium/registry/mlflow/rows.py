@@ -6,6 +6,7 @@ No connection is held between questions.
 import contextlib
 import re
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +16,10 @@ from podium.domain.masking import masked
 from podium.errors import MissingDependency, RegistryBusy, RegistryError
 
 _MOST_ROWS = 50_000
+_NOW = {
+    "postgresql": "SELECT extract(epoch FROM clock_timestamp()) AS now",
+    "mysql": "SELECT unix_timestamp(now(6)) AS now",
+}
 _DATABASES = ("sqlite", "postgresql", "postgres", "mysql", "mssql", "oracle")
 Row = dict[str, Any]
 
@@ -33,6 +38,9 @@ class SqlPlace(Protocol):
 
     def session(self) -> contextlib.AbstractContextManager[Session]:
         """Raises RegistryError when the database does not answer, or is not MLflow's."""
+
+    def now(self) -> float:
+        """The database's clock, in seconds of the Unix epoch; raises as `session`."""
 
 
 def is_database(uri: str) -> bool:
@@ -78,6 +86,9 @@ class SqliteFile:
             raise self._failed(error) from error
         except sqlite3.Error as error:
             raise self._failed(error) from error
+
+    def now(self) -> float:
+        return time.time()
 
     def _failed(self, error: sqlite3.Error) -> RegistryError:
         if not self._path.exists():
@@ -127,6 +138,13 @@ class SqlServer:
             if self._secret:
                 text = text.replace(str(self._secret), "***")
             raise RegistryError(f"{self.place} cannot be read as MLflow's database: {text}") from error
+
+    def now(self) -> float:
+        query = _NOW.get(self._kind)
+        if query is None:
+            return time.time()
+        with self.session() as session:
+            return float(session.rows(query, {})[0]["now"])
 
 
 class _AlchemySession:

@@ -6,9 +6,11 @@ Queries select whole rows and look at what columns came: older schemas lack some
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from podium.domain.clocks import Reading
 from podium.domain.stages import Stage
 from podium.errors import RegistryError
-from podium.registry.mlflow.contract import MlflowVersion
+from podium.registry.clock import shown, ticks
+from podium.registry.mlflow.contract import MlflowVersion, NotWritable
 from podium.registry.mlflow.rows import Row, SqlPlace
 
 _WORKSPACE = "default"
@@ -47,6 +49,16 @@ class SqlStore:
     def aliases(self, name: str) -> dict[str, int]:
         rows = self._rows("SELECT * FROM registered_model_aliases WHERE name = :name", {"name": name})
         return {str(row["alias"]): int(row["version"]) for row in rows}
+
+    def tags(self, name: str) -> tuple[dict[str, str] | None, Reading]:
+        asked_at = ticks()
+        rows = self._rows("SELECT * FROM registered_model_tags WHERE name = :name", {"name": name})
+        if not rows and not self._rows("SELECT * FROM registered_models WHERE name = :name", {"name": name}):
+            return None, shown(self._database.now(), asked_at)
+        return {str(row["key"]): str(row.get("value") or "") for row in rows}, shown(self._database.now(), asked_at)
+
+    def set_tag(self, name: str, key: str, value: str | None) -> None:  # noqa: ARG002 - the contract's
+        raise NotWritable(self.place, "podium reads MLflow's database and never writes it.")
 
     def logged(self, model_id: str) -> str | None:
         rows = self._rows("SELECT * FROM logged_models WHERE model_id = :id", {"id": model_id})

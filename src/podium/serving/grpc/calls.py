@@ -8,13 +8,13 @@ import grpc
 import msgspec
 from grpc.aio import ServicerContext
 
+from podium.protocols.open_inference.problems import as_error
 from podium.protocols.tensors import CONTENT_TYPE
 from podium.web.handling import NO_TERMS
 from podium.web.messages import Head, Response
 
 _MOST_HEADS = 256
 _MOST_DETAIL = 1000  # characters: a client refuses trailing metadata of more than 8 KiB, and three bytes stand for one
-_MODEL_FAILED = "BAD_REQUEST"  # in what a worker says of tensors
 _FRAMING = ("grpc-", ":", "content-type", "user-agent", "te", "content-encoding")
 
 _CODES: Mapping[int, grpc.StatusCode] = {
@@ -56,21 +56,11 @@ def code_of(status: int) -> grpc.StatusCode:
 
 
 def refused_by(response: Response) -> Refused:
-    """What a client is told where HTTP's would get this response: the sentence of its body, and its headers.
-
-    A model that fails is MLflow's 400 with a code of its own; here it is no fault of the argument.
-    """
-    body = response.body
-    try:
-        told = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        told = None
-    text = told.get("error") or told.get("message") or told.get("detail") if isinstance(told, dict) else None
+    """What a client is told where HTTP's would get this response: the sentence of its body, and its headers."""
+    text = str(msgspec.json.decode(as_error(response.body))["error"])
     lines = (line.decode("latin-1").partition(": ") for line in response.headers.split(b"\r\n") if line)
     trailing = tuple((name, value) for name, _, value in lines)
-    has_failed = isinstance(told, dict) and told.get("error_code") == _MODEL_FAILED
-    code = grpc.StatusCode.INTERNAL if has_failed else code_of(response.status)
-    return Refused(code, str(text or body.decode("utf-8", "replace")), trailing)
+    return Refused(code_of(response.status), text, trailing)
 
 
 class Call:

@@ -18,12 +18,14 @@ from podium.serving.asking import Asking
 from podium.serving.grpc import health
 from podium.serving.grpc.health import NAME as HEALTH
 from podium.serving.grpc.health import Health
+from podium.serving.grpc.inference import Inference
 from podium.serving.grpc.keeping import Keeper
 from podium.serving.grpc.messages import SERVICE, Messages
 from podium.serving.grpc.service import Service
+from podium.serving.grpc.tls import credentials_of
 from podium.serving.guarding import Guard
+from podium.serving.protection import tls_files_of
 from podium.serving.recording import Recorder
-from podium.serving.router import Router
 from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
@@ -42,15 +44,25 @@ class Door:
         settings: Limits and time-outs, as HTTP's.
         address: HOST:PORT.
         service: Answers the protocol's methods.
+        inference: Of these, those that score; its streams are ended when it closes.
         health: Says who is ready.
         messages: The protocol's.
     """
 
     def __init__(
-        self, settings: GatewaySettings, address: str, service: Service, health: Health, messages: Messages
+        self,
+        settings: GatewaySettings,
+        address: str,
+        service: Service,
+        inference: Inference,
+        health: Health,
+        messages: Messages,
     ) -> None:
         self._address = address
+        files = tls_files_of(settings.access)
+        self._credentials = None if files is None else credentials_of(files)
         self._health = health
+        self._inference = inference
         self._server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=settings.max_in_flight)
         self._add(SERVICE, service.handlers())
         self._add(HEALTH, health.handlers())
@@ -64,7 +76,10 @@ class Door:
             Unavailable: The port cannot be had.
         """
         try:
-            self._server.add_insecure_port(self._address)
+            if self._credentials is None:
+                self._server.add_insecure_port(self._address)
+            else:
+                self._server.add_secure_port(self._address, self._credentials)
         except RuntimeError as error:
             raise Unavailable(f"cannot listen for gRPC on {self._address}: {error}") from error
         await self._server.start()
@@ -77,6 +92,8 @@ class Door:
         """Say that it ends, take what comes in a moment, finish what is in flight; cut what is left at the limit."""
         self.sweep()
         await asyncio.sleep(min(linger_s, limit_s))
+        self._health.end()
+        self._inference.end_streams()
         await self._server.stop(max(0.0, limit_s - linger_s))
 
     def _add(self, name: str, handlers: Mapping[str, Any]) -> None:
@@ -87,16 +104,16 @@ def make_door(
     settings: GatewaySettings,
     address: str,
     scoring: Scoring,
-    router: Router,
     standing: Standing,
     asking: Asking,
     recorder: Recorder,
     guard: Guard | None,
 ) -> Door:
     """The door of a gateway, not yet open."""
-    messages, keeper = Messages(), Keeper(guard)
-    service = Service(messages, scoring, router, standing, asking, recorder, keeper)
-    return Door(settings, address, service, Health(standing, keeper), messages)
+    messages, keeper = Messages(), Keeper(guard, recorder, scoring.ids)
+    inference = Inference(messages, scoring, standing, keeper, settings.send_s)
+    service = Service(messages, inference, standing, asking, keeper)
+    return Door(settings, address, service, inference, Health(standing, keeper), messages)
 
 
 def _described(messages: Messages) -> Any:

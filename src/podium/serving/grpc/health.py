@@ -33,6 +33,7 @@ class Health:
         self._standing = standing
         self._keeper = keeper
         self._heads = Heads(f"/{NAME}")
+        self._is_ending = False
         self._watchers: dict[asyncio.Event, tuple[str, int]] = {}
 
     def handlers(self) -> dict[str, Any]:
@@ -42,6 +43,12 @@ class Health:
             "Check": grpc.unary_unary_rpc_method_handler(self._check, read, write),
             "Watch": grpc.unary_stream_rpc_method_handler(self._watch, read, write),
         }
+
+    def end(self) -> None:
+        """Tell whoever watches for the last time."""
+        self._is_ending = True
+        for woken in self._watchers:
+            woken.set()
 
     def sweep(self) -> None:
         """Wake whoever watches what has changed."""
@@ -81,6 +88,8 @@ class Health:
                 status = self._status(request.service)
                 self._watchers[woken] = (request.service, status)
                 await context.write(_Response(status=status))
+                if self._is_ending:
+                    return
                 await woken.wait()
                 woken.clear()
         finally:

@@ -1,15 +1,18 @@
 """Who may call what: the gateway's guard, asked with a call's metadata as headers."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from grpc.aio import ServicerContext
+from msgspec.structs import replace
 
 from podium.domain.access import Need, Peer
 from podium.protocols.mlflow.problems import problem
 from podium.serving.grpc.calls import Refused, address_of, code_of
+from podium.serving.grpc.messages import SERVICE
 from podium.serving.guarding import Guard, Refusal
+from podium.serving.recording import Recorder
+from podium.serving.request_ids import RequestIds
 from podium.web.handling import NO_TERMS, Terms
 from podium.web.messages import Head
 
@@ -26,6 +29,7 @@ NEEDS: Mapping[str, Need] = {
     "RepositoryModelUnload": Need.ADMIN,
 }
 """What each method needs, as its path does over HTTP (`serving/needs.py`)."""
+_STATUSES = (400, 401, 403, 404, 429, 501, 503, 504)
 
 
 class Keeper:
@@ -33,10 +37,20 @@ class Keeper:
 
     Args:
         guard: Decides; None lets everybody pass.
+        recorder: Counts what never becomes a scoring request.
+        ids: Names requests.
     """
 
-    def __init__(self, guard: Guard | None) -> None:
+    def __init__(self, guard: Guard | None, recorder: Recorder, ids: RequestIds) -> None:
         self._guard = guard
+        self._recorder = recorder
+        self._ids = ids
+
+    def write_down(self, method: str, context: ServicerContext, refused: Refused) -> None:
+        """Keep a call that never became a scoring request."""
+        status = next((status for status in _STATUSES if code_of(status) is refused.code), 500)
+        path, client = f"/{SERVICE}/{method}", address_of(context.peer())
+        self._recorder.record_refused(status, self._ids.new(), "POST", path, client, 0, refused.code.name)
 
     def admit(self, need: Need, endpoint: str | None, head: Head, context: ServicerContext) -> Terms:
         """The terms of a call, with its deadline.
@@ -59,8 +73,12 @@ class Keeper:
 
 def _peer_of(context: ServicerContext) -> Peer:
     proven: Mapping[str, Any] = context.auth_context() or {}
-    names = [each.decode("utf-8", "replace") for key in _NAMES for each in proven.get(key, ())]
-    return Peer(address_of(context.peer()), tuple(dict.fromkeys(names)), is_encrypted=bool(proven))
+    alternative = [each.decode("utf-8", "replace") for each in proven.get("x509_subject_alternative_name", ())]
+    common = [each.decode("utf-8", "replace") for each in proven.get("x509_common_name", ())]
+    # gRPC does not say of which kind a name is; a URI holds what no DNS name may.
+    named = [f"{'URI' if '://' in name else 'DNS'}:{name}" for name in alternative] + [f"CN:{name}" for name in common]
+    return Peer(address_of(context.peer()), tuple(dict.fromkeys(sorted(named, key=_rank))), is_encrypted=bool(proven))
 
 
-_NAMES = ("x509_subject_alternative_name", "x509_common_name")
+def _rank(name: str) -> int:
+    return ("URI", "DNS", "CN").index(name.partition(":")[0])

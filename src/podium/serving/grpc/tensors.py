@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from podium.errors import MalformedBody
+from podium.protocols.open_inference.requests import params_of
 from podium.protocols.tensors import BYTES, SIZES, Tensor, check_size, join_bytes, split_bytes
 
 _FIELDS: Mapping[str, tuple[str, int]] = {
@@ -22,6 +23,10 @@ _FIELDS: Mapping[str, tuple[str, int]] = {
 """Which field of typed contents a datatype is in, and its number; FP16 has none."""
 
 _PACKED = frozenset({"BOOL", "FP32", "FP64"})
+FINAL = "triton_final_response"
+"""The parameter of a stream's message that says whether another comes; for who asked for it."""
+_ASKS_FOR_FINAL = "triton_enable_empty_final_response"
+_TRITONS = "triton_"  # a parameter of its server's, not of the model's
 _LENGTH_DELIMITED = 2
 _MOST_DIMENSIONS = 32  # numpy's, before its second version
 _DTYPES = {name: np.dtype(f"<{'u' if name[0] == 'U' else 'i'}{size}") for name, size in SIZES.items() if "INT" in name}
@@ -35,12 +40,14 @@ class Asked(NamedTuple):
         params: Its parameters by name.
         outputs: The names of those that it wants; empty wants all.
         is_raw: Its inputs came raw, so its outputs go raw.
+        wants_final: Of a stream: it is to be told which message is the last.
     """
 
     tensors: list[Tensor]
     params: dict[str, Any]
     outputs: list[str]
     is_raw: bool
+    wants_final: bool = False
 
 
 def read_request(message: Any) -> Asked:
@@ -48,7 +55,7 @@ def read_request(message: Any) -> Asked:
 
     Raises:
         MalformedBody: Raw contents are missing, too many or of another size than shape and datatype say, or stand beside
-            typed ones; or typed ones stand in another field than the datatype's.
+            typed ones; or typed ones stand in another field than the datatype's; or a parameter asks for what is not done.
     """
     inputs, raw = message.inputs, message.raw_input_contents
     if raw and len(raw) != len(inputs):
@@ -63,10 +70,12 @@ def read_request(message: Any) -> Asked:
         for number, each in enumerate(inputs)
     ]
     outputs = [each.name for each in message.outputs]
-    return Asked(tensors, params_of(message.parameters), outputs, bool(raw))
+    values = values_of(message.parameters)
+    params = {name: value for name, value in params_of(values).items() if not name.startswith(_TRITONS)}
+    return Asked(tensors, params, outputs, bool(raw), values.get(_ASKS_FOR_FINAL) is True)
 
 
-def params_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def values_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """A map of `InferParameter` as values; one without a value is left out."""
     return {
         name: getattr(value, choice)

@@ -1,0 +1,172 @@
+"""What a server may be asked to load while it runs: its own models by name, and others where whoever starts it says so."""
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from podium.api.beside import beside_of
+from podium.domain.masking import masked
+from podium.domain.nearest import did_you_mean
+from podium.domain.references import FolderRef, ModelRef, parse_reference
+from podium.errors import InvalidReference, NotFound, RegistryError
+from podium.fleet.site import EndpointOrder, NotAllowed
+from podium.fleet.sources import Wish
+from podium.registry.census import RegistryCensus
+from podium.registry.observe import RegistryObserver
+from podium.registry.resolve import Resolved, resolve
+from podium.settings.home import Home
+from podium.settings.model import ModelSettings
+from podium.settings.provenance import MODEL_NAME
+
+NOTHING, CATALOGUE, ANYTHING = "none", "catalogue", "any"
+
+
+class RegisteredModels:
+    """Every model of podium's registry that has a version behind a stage or an alias.
+
+    Args:
+        home: PODIUM_HOME.
+        which: As in `registry.census.RegistryCensus`.
+        settings: Those of one model, by its public name.
+        named: Public names that are taken.
+    """
+
+    def __init__(
+        self, home: Home, which: str, settings: Callable[[str], ModelSettings], named: Mapping[str, ModelRef]
+    ) -> None:
+        self._home = home
+        self._census = RegistryCensus(home, which)
+        self._settings = settings
+        self._named = dict(named)
+        self._seen: Mapping[str, Resolved | None] | None = None
+        self._found: dict[str, Resolved | None] = {}
+        self._registered: dict[str, str] = {}
+
+    def first(self) -> tuple[EndpointOrder, ...]:
+        """Those that are there now; none where there is no registry yet."""
+        try:
+            found = self.take()
+        except RegistryError:
+            return ()
+        return tuple(self.order_of(name, resolved) for name, resolved in found.items() if resolved is not None)
+
+    def take(self) -> Mapping[str, Resolved | None]:
+        """By public name: the version that is to be served. Of two registered names that make one, the first has it.
+
+        Raises:
+            RegistryError: It cannot be read.
+        """
+        seen = self._census.take()
+        if seen is not self._seen:
+            registered = {safe_name(name): name for name in sorted(seen, reverse=True)}
+            self._registered = {public: name for public, name in registered.items() if public not in self._named}
+            self._found = {public: seen[name] for public, name in self._registered.items()}
+            self._seen = seen
+        return self._found
+
+    def names(self) -> Sequence[str]:
+        """Those that have a version, by the last look."""
+        return [name for name, resolved in self._found.items() if resolved is not None]
+
+    def reference(self, name: str) -> ModelRef | None:
+        """What a public name stands for."""
+        registered = self._registered.get(name)
+        return None if registered is None else self._census.reference(registered)
+
+    def order_of(self, name: str, resolved: Resolved) -> EndpointOrder:
+        """How a model of it is served; whoever looks at the registry tells it of other versions."""
+        settings = self._settings(name)
+        beside = beside_of(name, resolved.reference, settings, self._home)
+        return EndpointOrder(name, resolved.reference, Wish(resolved), settings, None, beside)
+
+
+class ServerCatalogue:
+    """Orders by name.
+
+    Args:
+        home: PODIUM_HOME.
+        named: The references of the models that the server was started with.
+        settings: Those of one model, by its name.
+        allowed: `none`, `catalogue`, `any`, or a folder: what may be loaded.
+        registered: The models of a registry that is served whole.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        named: Mapping[str, ModelRef],
+        settings: Callable[[str], ModelSettings],
+        allowed: str = CATALOGUE,
+        registered: RegisteredModels | None = None,
+    ) -> None:
+        self._home = home
+        self._named = dict(named)
+        self._settings = settings
+        self._allowed = allowed
+        self._registered = registered
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether a name may come that nobody knows yet."""
+        return self._allowed not in {NOTHING, CATALOGUE} or self._registered is not None
+
+    def names(self) -> Sequence[str]:
+        """Those that the server was started with, and the registry's."""
+        return (*self._named, *(self._registered.names() if self._registered is not None else ()))
+
+    def forbid(self) -> str | None:
+        """Whether anything may be loaded or unloaded at all."""
+        return "This server loads and unloads nothing (allow_load = none)." if self._allowed == NOTHING else None
+
+    def order(self, name: str, uri: str | None) -> EndpointOrder:
+        """As `fleet.site.Catalogue.order`."""
+        if not MODEL_NAME.fullmatch(name):
+            raise InvalidReference(
+                f"A model cannot be called {name!r}; use letters, digits, '_', '-' and '.', at most 100."
+            )
+        registered = None if self._registered is None else self._registered.reference(name)
+        known = self._named.get(name) or registered
+        if uri is None:
+            if known is None:
+                near = did_you_mean(name, self._named)
+                raise NotFound(f"No model of this server is called {name}.{near} A new one is loaded with its URI.")
+            reference = known
+        else:
+            reference = parse_reference(uri)
+            if reference != known:
+                self._check(name, reference)
+        source = RegistryObserver(self._home) if reference != registered else None
+        settings = self._settings(name)
+        return EndpointOrder(
+            name,
+            reference,
+            Wish(resolve(reference, self._home)),
+            settings,
+            source,
+            beside_of(name, reference, settings, self._home),
+        )
+
+    def _check(self, name: str, reference: ModelRef) -> None:
+        if self._allowed == ANYTHING:
+            return
+        shown = masked(str(reference))
+        if self._allowed in {NOTHING, CATALOGUE}:
+            raise NotAllowed(
+                f"{name} may not be loaded from {shown}: this server loads the models that it was started with, by their "
+                "names. podium serve --allow-load any lets whoever reaches it load anything."
+            )
+        root = Path(self._allowed).expanduser().resolve()
+        if not isinstance(reference, FolderRef) or not _is_within(reference.path, root):
+            raise NotAllowed(f"{name} may not be loaded from {shown}: this server loads what lies in {self._allowed}.")
+
+
+def safe_name(name: str) -> str:
+    """A name that is safe as a folder's and as a metric's label."""
+    return re.sub(r"[^\w.\-]+", "-", name).strip(".-")[:100] or "model"
+
+
+def _is_within(path: str, root: Path) -> bool:
+    # Resolved: a link below the folder that leads out of it is outside.
+    real = Path(os.path.realpath(os.path.expanduser(path)))
+    return real != root and real.is_relative_to(root)

@@ -1,0 +1,255 @@
+"""`podium rollout`: move traffic to another version by steps, watched; in kubectl's words."""
+
+import contextlib
+import shlex
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+import click
+
+from podium.api.rolling import Rollouts, RolloutStatus, rollout_json
+from podium.cli.main import OfferingGroup
+from podium.cli.models import VersionNumber
+from podium.cli.output import print_facts, print_json, print_table
+from podium.domain.canary import State
+from podium.domain.judging import Criterion, Policy
+from podium.errors import DeadlineExceeded, InvalidInput, PodiumError, RolledBack
+from podium.fleet.runfiles import find_servers
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_LOOK_S = 0.3
+_VERSION = VersionNumber()
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+_reason = click.option("--reason", default="", help="For whoever looks later.")
+
+
+class Percentages(click.ParamType[tuple[int, ...]]):
+    """`5,25,100`."""
+
+    name = "steps"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """The numbers that were typed."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip().removesuffix("%") for part in str(value).split(",")]
+        if not all(part.isascii() and part.isdecimal() and len(part) < 4 for part in parts):
+            self.fail(f"{value!r} are no percentages; write whole numbers: --steps 5,25,100", param, ctx)
+        return tuple(int(part) for part in parts)
+
+
+def of_what(function: _Function) -> _Function:
+    """The options that say which rollouts are meant, and where they are kept."""
+    for option in (
+        click.option(
+            "--rollout-store",
+            metavar="FILE",
+            help="Where rollouts are kept, not in the registry, as every server was told. [PODIUM_SERVE_ROLLOUT_STORE]",
+        ),
+        click.option("--alias", metavar="ALIAS", help="Of the endpoints that follow models:/NAME@ALIAS."),
+        click.option("--stage", metavar="STAGE", help="Of the endpoints that follow this stage.  [default: production]"),
+    ):
+        function = option(function)
+    return function
+
+
+@click.group(cls=OfferingGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def rollout() -> None:
+    """Move traffic to another version by steps, and back by itself if it is worse.
+
+    A rollout lives in the registry: every server that follows models:/NAME/production takes part, and agrees with the
+    others by the registry's clock. Exit codes: 0 done, 1 failed, 2 asked wrongly.
+    """
+
+
+@rollout.command()
+@click.argument("name")
+@click.option("--to", required=True, type=_VERSION, help="The version that is tried.")
+@click.option(
+    "--steps",
+    type=Percentages(),
+    default="5,25,100",
+    show_default=True,
+    help="Percentages of the traffic, one after the other.",
+)
+@click.option("--interval", type=float, default=600.0, show_default=True, help="Seconds that each step lasts.")
+@click.option(
+    "--tolerate",
+    multiple=True,
+    metavar="WHAT=LIMIT",
+    help="errors=0.01, latency=3, predictions=0.2, disagreement=0.1, quality=0.1; =any does not judge by it.",
+)
+@click.option("--again", is_flag=True, help="Although the version was rejected before.")
+@of_what
+@_json
+def start(
+    name: str,
+    to: int,
+    steps: tuple[int, ...],
+    interval: float,
+    tolerate: tuple[str, ...],
+    again: bool,
+    stage: str | None,
+    alias: str | None,
+    rollout_store: str | None,
+    as_json: bool,
+) -> None:
+    """Give version --to of NAME its first share of the traffic, and more with each step.
+
+    It is watched all the time, and goes back to nothing if it is worse than what served before. After the last step it is
+    what the stage or the alias stands for.
+    """
+    rollouts = Rollouts(store=rollout_store)
+    begun = rollouts.start(name, to, steps, interval, stage=stage, alias=alias, policy=_policy(tolerate), again=again)
+    _show(begun, as_json)
+    click.echo(f"Watch it: podium rollout status {shlex.quote(name)}", err=True)
+
+
+@rollout.command()
+@click.argument("name")
+@of_what
+@click.option("--wait", is_flag=True, help="Until it is over: exit 0 if it is finished, else 1.")
+@click.option("--timeout", type=float, default=None, help="Seconds to wait at most; then exit 1.  [default: no limit]")
+@_json
+def status(
+    name: str,
+    stage: str | None,
+    alias: str | None,
+    rollout_store: str | None,
+    wait: bool,
+    timeout: float | None,
+    as_json: bool,
+) -> None:
+    """Print how the newest rollout of NAME is, and what the servers of this machine think of it."""
+    rollouts = Rollouts(store=rollout_store)
+    found = rollouts.status(name, stage=stage, alias=alias)
+    ends = None if timeout is None else time.monotonic() + timeout
+    while wait and not found.phase.state.is_over:
+        if ends is not None and time.monotonic() > ends:
+            _show(found, as_json, rollouts)
+            raise DeadlineExceeded(f"The rollout is not over after {timeout:g} s.")
+        time.sleep(_LOOK_S)
+        # A registry that is busy for a moment is asked again.
+        with contextlib.suppress(PodiumError):
+            found = rollouts.status(name, stage=stage, alias=alias)
+    _show(found, as_json, rollouts)
+    if wait and found.phase.state is not State.FINISHED:
+        raise RolledBack(f"Version {found.rollout.candidate} is {found.state}: {found.reason or 'no reason was given'}")
+
+
+@rollout.command()
+@click.argument("name")
+@of_what
+@_reason
+@_json
+def pause(name: str, stage: str | None, alias: str | None, rollout_store: str | None, reason: str, as_json: bool) -> None:
+    """Leave the candidate the share that it has now, until it is resumed."""
+    _show(Rollouts(store=rollout_store).pause(name, reason, stage=stage, alias=alias), as_json)
+
+
+@rollout.command()
+@click.argument("name")
+@of_what
+@_reason
+@_json
+def resume(name: str, stage: str | None, alias: str | None, rollout_store: str | None, reason: str, as_json: bool) -> None:
+    """Go on where it was paused."""
+    _show(Rollouts(store=rollout_store).resume(name, reason, stage=stage, alias=alias), as_json)
+
+
+@rollout.command()
+@click.argument("name")
+@of_what
+@_reason
+@_json
+def finish(name: str, stage: str | None, alias: str | None, rollout_store: str | None, reason: str, as_json: bool) -> None:
+    """Give the candidate everything at once, and make it what the stage or the alias stands for."""
+    _show(Rollouts(store=rollout_store).finish(name, reason, stage=stage, alias=alias), as_json)
+
+
+@rollout.command()
+@click.argument("name")
+@of_what
+@_reason
+@_json
+def undo(name: str, stage: str | None, alias: str | None, rollout_store: str | None, reason: str, as_json: bool) -> None:
+    """Go back to the version before: end a rollout that runs, or take back one that was finished."""
+    _show(Rollouts(store=rollout_store).undo(name, reason, stage=stage, alias=alias), as_json)
+
+
+@rollout.command()
+@click.argument("name")
+@click.option("--rollout-store", metavar="FILE", help="Where rollouts are kept instead of in the registry.")
+@_json
+def history(name: str, rollout_store: str | None, as_json: bool) -> None:
+    """Print every rollout of NAME, oldest first, with what was noted on each."""
+    found = Rollouts(store=rollout_store).history(name)
+    if as_json:
+        print_json([rollout_json(each) for each in found])
+        return
+    rows = []
+    for each in found:
+        record = each.rollout
+        steps = f"{record.follows} {record.stable} -> {record.candidate}"
+        rows.append((_clock(record.started_at), steps, each.state, f"{each.percent} %", record.started_by, each.reason))
+    print_table(("started", "what", "state", "now at", "by", "reason"), rows)
+
+
+def _show(found: RolloutStatus, as_json: bool, rollouts: Rollouts | None = None) -> None:
+    servers = _servers(rollouts, found) if rollouts is not None else []
+    if as_json:
+        print_json({**rollout_json(found), **({"servers": servers} if rollouts is not None else {})})
+        return
+    record, pinned = found.rollout, found.pin
+    step = found.phase.next_step_at
+    print_facts(
+        {
+            "rollout": f"{record.model}, {record.follows}: version {record.stable} -> {record.candidate}",
+            "state": found.state + ("" if found.phase.is_begun or found.phase.state.is_over else ", its candidate loads"),
+            "share": f"{found.percent} % of the traffic",
+            "steps": f"{', '.join(map(str, record.steps))} %, {record.interval_s:g} s each",
+            "next step": None if step is None else f"in {max(0.0, step - found.now):.0f} s",
+            "reason": found.reason or None,
+            "pinned": None
+            if pinned is None
+            else f"to version {pinned.version} until {_clock(pinned.until)}: {pinned.reason}",
+            "started": f"{_clock(record.started_at)} by {record.started_by}",
+            "kept in": found.place,
+            "not understood": "; ".join(found.problems) or None,
+        }
+    )
+    for server in servers:
+        seen = server["rollout"]
+        click.echo(f"\nserver {server['url']}: the candidate has {seen['share']} % here; {seen['verdict']['opinion']}")
+        click.echo(f"  {seen['verdict']['reason']}")
+
+
+def _servers(rollouts: Rollouts, found: RolloutStatus) -> list[dict[str, Any]]:
+    """What the servers of this home say of this rollout."""
+    said = []
+    for server in find_servers(rollouts.home):
+        for name, each in server.endpoints.items():
+            told = each.get("rollout")
+            if told is not None and told["id"] == found.rollout.id:
+                said.append({"url": server.facts["url"], "endpoint": name, "rollout": told})
+    return said
+
+
+def _policy(tolerated: tuple[str, ...]) -> Policy:
+    said: dict[str, float | None] = {}
+    for each in tolerated:
+        name, mark, text = each.partition("=")
+        known = [criterion.value for criterion in Criterion]
+        if name not in known or not mark:
+            raise InvalidInput(f"--tolerate {each}: write one of {', '.join(known)}, and a limit: --tolerate errors=0.01")
+        try:
+            said[name] = None if text == "any" else float(text)
+        except ValueError:
+            raise InvalidInput(f"--tolerate {each}: {text!r} is no number; or write {name}=any") from None
+    return Policy(**said)  # type: ignore[arg-type]
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,86 @@
+"""Rate limits: a token bucket as one number, its arithmetic, and how limits are written. Pure.
+
+A bucket of `burst` tokens that fills evenly is the same as one time: when it will be full again (the theoretical arrival
+time of the generic cell rate algorithm, ITU-T I.371). A bucket whose time is past is full, and needs no memory.
+"""
+
+import re
+from dataclasses import dataclass
+
+from podium.errors import InvalidInput
+
+_NS = 1_000_000_000
+_PERIODS = {"s": _NS, "m": 60 * _NS, "h": 3600 * _NS, "d": 86_400 * _NS}
+_RATE = re.compile(r"(\d{1,9})/(s|m|h|d)(?: burst (\d{1,9}))?")
+_MOST_NS = 366 * _PERIODS["d"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests in each period, evenly; up to `burst` at once.
+
+    Args:
+        text: As it was written.
+        tokens: Requests for each period.
+        period_ns: Nanoseconds.
+        burst: Requests that may come at once after a pause.
+    """
+
+    text: str
+    tokens: int
+    period_ns: int
+    burst: int
+
+    @property
+    def step_ns(self) -> int:
+        """How long one token takes to come back."""
+        return self.period_ns // self.tokens
+
+    @property
+    def depth_ns(self) -> int:
+        """How long an empty bucket takes to be full."""
+        return self.burst * self.step_ns
+
+
+def parse_rates(text: str) -> tuple[Rate, ...]:
+    """`100/s`, `100/s burst 500`, `50/s, 100000/d`; without a burst a whole period's may come at once.
+
+    Raises:
+        InvalidInput: It is not written so, or a number is 0 or out of proportion.
+    """
+    rates = tuple(_parse(part.strip()) for part in text.split(",") if part.strip())
+    if not rates:
+        raise InvalidInput(f"{text!r} is no rate; write 100/s, 5000/m burst 200, or several: 50/s, 100000/d.")
+    return rates
+
+
+def _parse(text: str) -> Rate:
+    found = _RATE.fullmatch(text)
+    tokens, burst = (int(found[1]), int(found[3] or found[1])) if found else (0, 0)
+    if found is None or not tokens or not burst:
+        raise InvalidInput(f"{text!r} is no rate; write 100/s, 5000/m burst 200, with s, m, h or d.")
+    rate = Rate(text, tokens, _PERIODS[found[2]], burst)
+    if not rate.step_ns or rate.depth_ns > _MOST_NS:
+        raise InvalidInput(f"{text!r} is out of proportion: at most 10^9 a second, and full again within a year.")
+    return rate
+
+
+def take(full_at_ns: int, now_ns: int, rate: Rate) -> tuple[int, int]:
+    """Take one token, if there is one.
+
+    Args:
+        full_at_ns: When the bucket would be full again; any time up to `now_ns` for a full one.
+        now_ns: On the same clock.
+        rate: The bucket's.
+
+    Returns: When it is full again after that, and 0; or `full_at_ns` as it was, and the nanoseconds until there is a token.
+    """
+    after = max(full_at_ns, now_ns) + rate.step_ns
+    wait_ns = after - now_ns - rate.depth_ns
+    return (full_at_ns, wait_ns) if wait_ns > 0 else (after, 0)
+
+
+def remaining(full_at_ns: int, now_ns: int, rate: Rate) -> int:
+    """How many tokens the bucket holds: at least 0, at most `rate.burst`."""
+    missing_ns = max(0, full_at_ns - now_ns)
+    return max(0, (rate.depth_ns - missing_ns) // rate.step_ns)

@@ -1,0 +1,324 @@
+"""One endpoint's part in rollouts: what the registry says becomes what is wanted, what is seen becomes marks in it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from podium.domain.canary import Course, Entry, MarkKind, Phase, State, course, ending, ordered
+from podium.domain.evidence import Evidence
+from podium.domain.judging import Opinion, Stratum, Verdict, judge
+from podium.domain.references import ModelRef
+from podium.domain.rollout import Candidate, Journal
+from podium.domain.traffic import Target
+from podium.fleet.events import Event
+from podium.fleet.marks import Marks, Run
+from podium.fleet.sources import Observer, Wish
+from podium.fleet.witness import Witness
+from podium.registry.clock import ticks
+from podium.registry.resolve import Resolved
+from podium.registry.rollout_edits import Note
+
+_JUDGE_S = 1.0
+_STOPPED_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """What an endpoint should do.
+
+    Args:
+        resolved: The version that is to serve; None where nothing is wanted.
+        candidate: What is tried beside it, and `tried` what that is; both None where nothing is.
+    """
+
+    resolved: Resolved | None
+    candidate: Candidate | None = None
+    tried: Resolved | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an endpoint is, as far as a rollout is concerned.
+
+    Args:
+        targets: Its part of the routing table.
+        is_acknowledged: Whether every gateway routes by it.
+        journal: What was remembered.
+    """
+
+    targets: tuple[Target, ...]
+    is_acknowledged: bool
+    journal: Journal
+
+    def weight(self, version: str) -> int | None:
+        """A version's share here; None where it is not ready, or not known to every gateway."""
+        found = next((target for target in self.targets if target.version == version and target.replicas), None)
+        return found.weight if found is not None and self.is_acknowledged else None
+
+
+class Desk:
+    """Turns what is said of rollouts into guidance, and what is seen into marks. Event loop's thread only.
+
+    Args:
+        reference: What the endpoint serves.
+        source: Says what that is, and takes marks; None where nothing is followed.
+        evidence: What is known of a version here, by its label.
+        tell: Called with events.
+        ring: Called when something else is to be done.
+        run: Makes a task that somebody owns.
+        clock: Seconds that never jump.
+    """
+
+    def __init__(
+        self,
+        reference: ModelRef,
+        source: Observer | None,
+        evidence: Callable[[str], Evidence],
+        tell: Callable[[Event], None],
+        ring: Callable[[], None],
+        run: Run,
+        clock: Callable[[], float] = ticks,
+    ) -> None:
+        self._reference = reference
+        self._source = source
+        self._evidence = evidence
+        self._tell = tell
+        self._ring = ring
+        self._clock = clock
+        self._wish = Wish(None)
+        self._last = clock()
+        self._frozen: tuple[float, float] | None = None
+        self._now: float | None = None
+        self._judged_at = 0.0
+        self._judged_id: str | None = None
+        self._verdict = Verdict(Opinion.UNKNOWN)
+        self._witness = Witness()
+        self._seen = (Evidence(), Evidence())
+        self._marks = Marks(reference, source, tell, ring, run, clock)
+        self._told: tuple[object, ...] | None = None
+        self._course: Course | None = None
+        self._guidance = Guidance(None)
+        self._share = 0
+
+    def hear(self, wish: Wish) -> None:
+        """The source said something new."""
+        self._wish = wish
+
+    def asked(self, began_at: float) -> None:
+        """The source was asked, and has answered or not; `began_at` is by `clock.ticks`."""
+        if self._frozen is not None and began_at > self._frozen[1]:
+            self._frozen = None
+            self._ring()
+
+    def guide(self) -> Guidance:
+        """What the endpoint should do now. To be asked several times a second."""
+        now, wish = self._registry_now(), self._wish
+        tidings, followed = wish.tidings, _number(wish.resolved)
+        if tidings is None or now is None:
+            self._course = None
+            self._guidance = Guidance(wish.resolved)
+            return self._guidance
+        self._course = course(self._marks.counted(tidings.board), tidings.follows, followed, now)
+        serving = self._found(self._course.version)
+        if serving is None and self._course.version is not None:
+            # What should serve cannot be had yet: what did, does.
+            serving = self._guidance.resolved or wish.resolved
+        tried = self._found(self._course.candidate)
+        candidate = Candidate(tried.label, self._course.percent) if tried is not None else None
+        if serving is not None and tried is not None and tried.label == serving.label:
+            candidate = tried = None
+        self._guidance = Guidance(serving, candidate, tried)
+        return self._guidance
+
+    def tick(self, standing: Standing) -> None:
+        """Judge, once a second, and see to the marks that are due."""
+        now = self._clock()
+        found = self._course
+        if self._wish.tidings is not None:
+            self._marks.seen(self._wish.tidings.board)
+        if found is None or found.entry is None or found.phase is None or self._frozen is not None:
+            return
+        entry, phase = found.entry, found.phase
+        self._share = 0
+        if self._guidance.candidate is not None:
+            self._share = standing.weight(self._guidance.candidate.version) or 0
+            if now - self._judged_at >= _JUDGE_S or self._judged_id != entry.rollout.id:
+                self._judged_at, self._judged_id = now, entry.rollout.id
+                self._judge(entry, standing)
+        self._tell_changes(entry, phase)
+        if (note := self._due(found, entry, phase, standing)) is not None:
+            assert self._now is not None
+            self._marks.add(replace(note, rollout_id=entry.rollout.id), self._now)
+        self._marks.go_on(_number(self._wish.resolved))
+
+    def close(self) -> None:
+        """Write nothing more."""
+        self._marks.close()
+
+    def status(self) -> dict[str, Any] | None:
+        """The last rollout of what is followed, as this server sees it; None where there never was one."""
+        found = self._course
+        if found is None or found.entry is None or found.phase is None:
+            return None
+        rollout, phase = found.entry.rollout, found.phase
+        return {
+            "id": rollout.id,
+            "state": phase.state.value,
+            "percent": phase.percent,
+            "share": self._share,
+            "stable": rollout.stable,
+            "candidate": rollout.candidate,
+            "follows": rollout.follows,
+            "steps": list(rollout.steps),
+            "interval_s": rollout.interval_s,
+            "started_at": rollout.started_at,
+            "next_step_at": None if phase.next_step_at is None else round(phase.next_step_at, 3),
+            "reason": _reason(found.entry),
+            "verdict": verdict_json(self._verdict),
+            "evidence": {
+                "stable": _evidence_json(self._seen[0]),
+                "candidate": _evidence_json(self._seen[1]),
+            },
+            "problem": self._marks.problem or (self._wish.tidings.problem if self._wish.tidings else None),
+        }
+
+    def pin(self) -> dict[str, Any] | None:
+        """What holds the endpoint; None where nothing does."""
+        return None if self._course is None or self._course.pin is None else asdict(self._course.pin)
+
+    def clock(self) -> dict[str, float] | None:
+        """How far the clock by which rollouts go is from this machine's, and how sure that is, in tenths of a second."""
+        offset = self._source.offset if self._source is not None else None
+        if offset is None:
+            return None
+        now = self._clock()
+        return {
+            "skew_s": round(offset.now(now) - time.time(), 1) + 0.0,
+            "uncertainty_s": round(offset.uncertainty_s(now) + 0.05, 1),
+        }
+
+    def _registry_now(self) -> float | None:
+        """The registry's clock; after this process was stopped, as it was before, until the registry was asked again.
+
+        Else a node that was stopped would run ahead by a schedule that somebody has ended meanwhile.
+        """
+        now, before = self._clock(), self._last
+        self._last = now
+        if now - before > _STOPPED_S and self._now is not None and self._frozen is None:
+            self._frozen = (self._now, now)
+        if self._frozen is not None:
+            return self._frozen[0]
+        offset = self._source.offset if self._source is not None else None
+        if offset is not None:
+            self._now = offset.now(now)
+        return self._now
+
+    def _found(self, version: str | None) -> Resolved | None:
+        wish = self._wish
+        if version is None:
+            return None
+        if _number(wish.resolved) == version:
+            return wish.resolved
+        return wish.tidings.others.get(version) if wish.tidings is not None else None
+
+    def _judge(self, entry: Entry, standing: Standing) -> None:
+        assert self._guidance.candidate is not None
+        stable = self._guidance.resolved.label if self._guidance.resolved is not None else ""
+        candidate = self._guidance.candidate.version
+        counted = Stratum(self._evidence(stable), self._evidence(candidate))
+        strata = self._witness.see(entry.rollout.id, (stable, candidate), standing.weight(candidate), counted)
+        self._verdict = judge(strata, entry.rollout.policy)
+        self._seen = (
+            sum((each.stable for each in strata), Evidence()),
+            sum((each.candidate for each in strata), Evidence()),
+        )
+
+    def _due(self, found: Course, entry: Entry, phase: Phase, standing: Standing) -> Note | None:
+        """The mark that should be in the registry and is not."""
+        rollout, candidate = entry.rollout, self._guidance.candidate
+        if found.is_overtaken and not any(mark.kind is MarkKind.SUPERSEDE for mark in entry.marks):
+            if phase.state in {State.REJECTED, State.UNDONE} and rollout.stable == rollout.stands_for:
+                return None
+            return Note(MarkKind.SUPERSEDE, reason=f"{self._reference} was moved to version {_number(self._wish.resolved)}")
+        if phase.state.is_over or found.pin is not None:
+            return None
+        if _number(self._wish.resolved) == rollout.candidate:
+            return Note(MarkKind.FINISH, reason=f"{self._reference} was moved to the candidate by hand")
+        if candidate is None:
+            return None
+        failure = standing.journal.vetoed.get(candidate.version)
+        if failure is not None:
+            return Note(MarkKind.VETO, reason=f"It does not run here ({failure.cause}): {failure.message}"[:1000])
+        if self._verdict.opinion is Opinion.WORSE and standing.weight(candidate.version):
+            told = {criterion.value: asdict(figure) for criterion, figure in self._verdict.figures.items()}
+            return Note(MarkKind.VETO, reason=self._verdict.reason, evidence=told)
+        weight = standing.weight(candidate.version)
+        if not phase.is_begun and phase.state is State.RUNNING and weight is not None:
+            return Note(MarkKind.BEGIN, reason="the candidate is loaded")
+        if phase.is_due and weight == 100:
+            return Note(MarkKind.FINISH, reason=f"100 % for {rollout.interval_s:g} s without a veto")
+        return None
+
+    def _tell_changes(self, entry: Entry, phase: Phase) -> None:
+        """An event whenever people would want to know."""
+        rollout = entry.rollout
+        key = (rollout.id, phase.state, phase.percent)
+        if key == self._told:
+            return
+        first, self._told = self._told is None, key
+        if first and phase.state.is_over:
+            return
+        where = f"rollout of version {rollout.candidate} beside {rollout.stable}"
+        reason = _reason(entry)
+        text = {
+            State.RUNNING: f"{where}: {phase.percent} % of the traffic",
+            State.PAUSED: f"{where}: paused at {phase.percent} %",
+            State.FINISHED: f"{where}: finished, version {rollout.candidate} has all of it",
+            State.REJECTED: f"{where}: rejected, version {rollout.stable} has all of it",
+            State.UNDONE: f"{where}: undone, version {rollout.stable} has all of it",
+            State.SUPERSEDED: f"{where}: over, for something else is wanted",
+        }[phase.state]
+        said = f"{text}. {reason}" if reason and phase.state is not State.RUNNING else text
+        self._tell(Event("rollout", said, rollout.candidate, is_problem=phase.state is State.REJECTED))
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """A verdict for programs, in three digits: the document is written again with each change."""
+    return {
+        "opinion": verdict.opinion.value,
+        "criterion": verdict.criterion.value if verdict.criterion is not None else None,
+        "reason": verdict.reason,
+        "figures": {
+            criterion.value: {name: _short(value) for name, value in asdict(figure).items()}
+            for criterion, figure in verdict.figures.items()
+        },
+    }
+
+
+def _evidence_json(seen: Evidence) -> dict[str, int]:
+    return {
+        "requests": seen.requests,
+        "errors": seen.errors,
+        "compared": seen.compared,
+        "disagreed": seen.disagreed,
+        "rewards": seen.rewards,
+        "penalties": seen.penalties,
+    }
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.3g}") if isinstance(value, float) else value
+
+
+def _reason(entry: Entry) -> str:
+    """What was said with the mark that counts."""
+    over = ending(entry.marks)
+    pauses = [mark for mark in ordered(entry.marks) if mark.kind in {MarkKind.PAUSE, MarkKind.RESUME}]
+    if over is None and pauses and pauses[-1].kind is MarkKind.PAUSE:
+        return pauses[-1].reason
+    return over.reason if over is not None else ""
+
+
+def _number(resolved: Resolved | None) -> str | None:
+    return None if resolved is None or resolved.version is None else str(resolved.version)

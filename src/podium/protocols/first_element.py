@@ -1,0 +1,22 @@
+"""The first element of a tensor, without numpy: a gateway looks at no more of it."""
+
+import struct
+
+from podium.protocols.tensors import BYTES, Tensor
+
+_FORMATS = {
+    "BOOL": "?", "UINT8": "B", "INT8": "b", "UINT16": "<H", "INT16": "<h", "UINT32": "<I", "INT32": "<i", "UINT64": "<Q",
+    "INT64": "<q", "FP16": "<e", "FP32": "<f", "FP64": "<d",
+}  # fmt: skip
+
+
+def first_element(tensor: Tensor) -> bool | int | float | bytes | None:
+    """The first element, a text as its bytes; None of a tensor without elements."""
+    if 0 in tensor.shape:
+        return None
+    if tensor.datatype == BYTES:
+        (length,) = struct.unpack_from("<I", tensor.data)
+        return bytes(tensor.data[4 : 4 + length])
+    (value,) = struct.unpack_from(_FORMATS[tensor.datatype], tensor.data)
+    assert isinstance(value, bool | int | float)
+    return value

@@ -1,0 +1,142 @@
+"""Hearing of rollouts from a server: read with the same look as what an endpoint follows, and a little before it.
+
+Before, so that what is followed is never older than what is said of it: a rollout's end is written together with the move
+of the stage, and a node that saw the end and not yet the move would go back to the old version for a moment.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from podium.domain.canary import Board, versions_named
+from podium.domain.clocks import Offset, Reading, corrected
+from podium.domain.references import AliasRef, LatestRef, ModelRef, StageRef, VersionRef
+from podium.domain.rollout_records import read_board
+from podium.errors import PodiumError
+from podium.registry.clock import shown, ticks
+from podium.registry.embedded import Resolved
+from podium.registry.mlflow.contract import ModelRegistry
+from podium.registry.rollouts import Book, EmbeddedBook, MlflowBook, SideBook, tags_in
+from podium.registry.snapshot import FileState, file_state, read_snapshot
+from podium.registry.sqlite import SqliteStore
+from podium.settings.home import Home
+
+_TIMEOUT_S = 0.35
+LATEST = "@latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Tidings:
+    """What is said of how an endpoint's traffic moves.
+
+    Attributes:
+        board: The rollouts and the pin of its model.
+        follows: The stage or alias that it follows.
+        others: What the versions that are named there stand for, by number; those that cannot be had now are missing.
+        problem: Why it could not be read, or which version cannot be had; None if all is well.
+    """
+
+    board: Board
+    follows: str
+    others: Mapping[str, Resolved] = field(default_factory=dict)
+    problem: str | None = None
+
+
+class RolloutWatch:
+    """Reads what is said of rollouts, again and again. For one thread at a time, but for `offset`.
+
+    Args:
+        home: PODIUM_HOME.
+        side: The file where rollouts are kept instead of in the registry; None keeps them there.
+
+    Attributes:
+        offset: How far the registry's clock is from ours; None before it was heard.
+    """
+
+    def __init__(self, home: Home, side: Path | None) -> None:
+        self.offset: Offset | None = None
+        self._home = home
+        self._side = SideBook(side, lambda _name, _follows: None, _TIMEOUT_S) if side is not None else None
+        self._state: FileState | None = None
+        self._board: tuple[str, Board] | None = None
+        self._last: dict[ModelRef, Tidings] = {}
+
+    def tidings(
+        self, reference: ModelRef, registry: ModelRegistry | None, resolve: Callable[[ModelRef], Resolved]
+    ) -> Tidings | None:
+        """What is said of the model that a reference names; None of one that stands still.
+
+        Args:
+            reference: What the endpoint serves.
+            registry: MLflow's, where that is the one that answers; None for podium's own.
+            resolve: Says what another version of it stands for.
+
+        Raises:
+            PodiumError: The registry cannot be read. A side file that cannot be is a problem of the tidings.
+        """
+        follows = followed_by(reference)
+        if follows is None or not isinstance(reference, StageRef | AliasRef | LatestRef):
+            return None
+        problem = None
+        try:
+            board, reading = self._read(reference.name, registry)
+        except PodiumError as error:
+            if self._side is None or reference not in self._last:
+                raise
+            self._last[reference] = replace(self._last[reference], problem=error.message)
+            return self._last[reference]
+        self.offset = corrected(self.offset, reading)
+        others = {}
+        for number in sorted(versions_named(board, follows)):
+            try:
+                others[number] = resolve(VersionRef(reference.name, int(number)))
+            except (PodiumError, ValueError) as error:
+                message = error.message if isinstance(error, PodiumError) else f"{number} is no version's number"
+                problem = f"version {number} cannot be had: {message}"
+        self._last[reference] = Tidings(board, follows, others, problem)
+        return self._last[reference]
+
+    def _read(self, name: str, registry: ModelRegistry | None) -> tuple[Board, Reading]:
+        if self._side is not None:
+            return self._side.read(name)
+        if registry is not None:
+            return MlflowBook(registry).read(name)
+        return self._embedded(name)
+
+    def _embedded(self, name: str) -> tuple[Board, Reading]:
+        """As the versions are read: a few `stat` calls while nothing changed, and no trace left."""
+        asked_at, path = ticks(), self._home.registry
+        state = file_state(path)
+        if self._board is None or self._board[0] != name or state != self._state:
+            tags = read_snapshot(path, lambda reader: tags_in(reader, name), _TIMEOUT_S).value
+            self._state = state if state.is_settled(time.time()) else None
+            self._board = (name, read_board(tags))
+        return self._board[1], shown(time.time(), asked_at)
+
+
+def followed_by(reference: ModelRef) -> str | None:
+    """The stage or alias of a reference, as rollouts name it; None of one that never moves.
+
+    What follows the latest version can be pinned; nothing is rolled out to it, for what is registered is the latest.
+    """
+    match reference:
+        case StageRef(_, stage):
+            return stage.value.lower()
+        case AliasRef(_, alias):
+            return f"@{alias}"
+        case LatestRef():
+            return LATEST
+        case _:
+            return None
+
+
+def book_for(
+    home: Home, side: Path | None, registry: ModelRegistry | None, actor: str, stands: Callable[[str, str], str | None]
+) -> Book:
+    """Where rollouts are written: the side file, an MLflow registry, or podium's own."""
+    if side is not None:
+        return SideBook(side, stands)
+    if registry is not None:
+        return MlflowBook(registry)
+    return EmbeddedBook(SqliteStore(home.registry, actor))

@@ -1,0 +1,39 @@
+"""The values of an answer's body, to be compared with another's: of JSON, or of podium's own tensors."""
+
+import json
+import struct
+from typing import Any
+
+import msgspec
+
+from podium.protocols.tensors import BYTES, Tensor, decode_tensors, split_bytes
+from podium.protocols.tensors import CONTENT_TYPE as TENSORS
+
+_FORMATS = {
+    "BOOL": "?", "UINT8": "B", "INT8": "b", "UINT16": "H", "INT16": "h", "UINT32": "I", "INT32": "i", "UINT64": "Q",
+    "INT64": "q", "FP16": "e", "FP32": "f", "FP64": "d",
+}  # fmt: skip
+
+
+def values_of(body: bytes, content_type: str) -> Any:
+    """Lists, dicts, numbers and texts; of tensors a dict of datatypes' shapes and elements.
+
+    Raises:
+        MalformedBody, ValueError, RecursionError: It cannot be read.
+    """
+    if content_type == TENSORS:
+        tensors, _ = decode_tensors(body)
+        return {tensor.name: [list(tensor.shape), _elements(tensor)] for tensor in tensors}
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return json.loads(body)  # with NaN and the like
+
+
+def _elements(tensor: Tensor) -> list[Any]:
+    count = 1
+    for size in tensor.shape:
+        count *= size
+    if tensor.datatype == BYTES:
+        return split_bytes(tensor.data, count)
+    return list(struct.unpack(f"<{count}{_FORMATS[tensor.datatype]}", tensor.data))

@@ -1,0 +1,51 @@
+"""A client's exchange for a request that takes the walk in another protocol's form: its answer is translated back."""
+
+from collections.abc import Callable
+from typing import Any
+
+from podium.web.handling import Arrival
+from podium.web.messages import Response
+
+Translate = Callable[[Response], Response]
+
+
+class WayBack:
+    """A `web.handling.Exchange` in front of the client's; whatever else that one has, this one has.
+
+    Args:
+        exchange: The client's.
+        translate: Makes of the answer that scoring gives what the client gets; it must not raise.
+        passes_raw: Whether whole answers with predictions may go to the client as they are.
+    """
+
+    __slots__ = ("_exchange", "_passes_raw", "_translate", "client", "terms")
+
+    def __init__(self, exchange: Arrival, translate: Translate, passes_raw: bool = False) -> None:
+        self.client = exchange.client
+        self.terms = exchange.terms
+        self._exchange = exchange
+        self._translate = translate
+        self._passes_raw = passes_raw
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._exchange, name)
+
+    @property
+    def date(self) -> bytes:
+        return self._exchange.date
+
+    @property
+    def on_leave(self) -> Callable[[], None] | None:
+        return self._exchange.on_leave
+
+    @on_leave.setter
+    def on_leave(self, call: Callable[[], None] | None) -> None:
+        self._exchange.on_leave = call
+
+    def answer(self, response: Response) -> None:
+        """Answer with the translation."""
+        self._exchange.answer(self._translate(response))
+
+    def answer_raw(self, data: bytes) -> bool:
+        """Pass a whole answer on, where nothing in it has to be translated."""
+        return self._passes_raw and self._exchange.answer_raw(data)

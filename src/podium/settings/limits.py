@@ -1,0 +1,72 @@
+"""How much one client or one model may take of a server: frozen values that each gateway gets."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from podium.domain.limits import Rate, parse_rates
+from podium.errors import InvalidInput, Misconfigured
+from podium.settings.declared import Kind, declare
+
+_limit = partial(declare, table="limits")
+_of_model = partial(declare, table="limits", is_of_model=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """What one client may take.
+
+    Args:
+        rate_per_key: Of one key, token or certificate, as `domain.limits.parse_rates` reads it; None has no limit.
+        rate_per_address: Of one address (of IPv6, one network of 64 bits), known or not.
+        max_in_flight_per_key: Requests of one at a time, on each gateway.
+    """
+
+    rate_per_key: str | None = _limit(
+        None, "rate_per_key", Kind.TEXT, "Requests of one key, token or certificate: 100/s, 5000/m burst 200, 100000/d."
+    )
+    rate_per_address: str | None = _limit(None, "rate_per_address", Kind.TEXT, "Requests of one client's address.")
+    max_in_flight_per_key: int | None = _limit(
+        None, "max_in_flight_per_key", Kind.COUNT, "Requests of one key at a time, for each gateway.", default_text="none"
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("rate_per_key", "rate_per_address"):
+            rates_of(getattr(self, name), name)
+
+    @property
+    def are_any(self) -> bool:
+        return self.rate_per_key is not None or self.rate_per_address is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLimits:
+    """What one model may take, from all its clients together.
+
+    Args:
+        rate_per_model: As `ClientLimits.rate_per_key`.
+        max_in_flight_per_model: Requests at a time, on each gateway.
+        max_body_per_model: Bytes of a request's body.
+    """
+
+    rate_per_model: str | None = _of_model(None, "rate_per_model", Kind.TEXT, "Requests for one model.")
+    max_in_flight_per_model: int | None = _of_model(
+        None, "max_in_flight_per_model", Kind.COUNT, "Requests for one model at a time, for each gateway."
+    )
+    max_body_per_model: int | None = _of_model(
+        None, "max_body_per_model", Kind.BYTES, "Largest body for one model, below max_body."
+    )
+
+    def __post_init__(self) -> None:
+        rates_of(self.rate_per_model, "rate_per_model")
+
+
+def rates_of(text: str | None, name: str = "") -> tuple[Rate, ...]:
+    """The rates that a setting says; none where it says nothing.
+
+    Raises:
+        Misconfigured: It says something else.
+    """
+    try:
+        return () if text is None else parse_rates(text)
+    except InvalidInput as error:
+        raise Misconfigured(f"{name}: {error.message}") from error

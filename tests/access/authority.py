@@ -1,0 +1,49 @@
+"""Certificates for tests: an authority, and what it vouches for."""
+
+import datetime
+import ipaddress
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+_PEM = serialization.Encoding.PEM
+
+
+class Authority:
+    """Signs certificates; `folder` holds its own, and each pair that it makes."""
+
+    def __init__(self, folder: Path, name: str = "authority") -> None:
+        self.folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        made = self._builder(self._name, self._key).add_extension(x509.BasicConstraints(True, None), critical=True)
+        self.certificate = made.sign(self._key, hashes.SHA256())
+        self.file = folder / f"{name}.pem"
+        self.file.write_bytes(self.certificate.public_bytes(_PEM))
+
+    def pair(self, name: str, *alternative: x509.GeneralName, password: bytes | None = None) -> tuple[Path, Path]:
+        """Files of a certificate for a common name, for this machine where nothing else is said, and of its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = alternative or (x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        made = self._builder(subject, key).add_extension(x509.SubjectAlternativeName(names), critical=False)
+        made = made.add_extension(x509.BasicConstraints(False, None), critical=True)
+        certificate, keys = self.folder / f"{name}.crt", self.folder / f"{name}.key"
+        certificate.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(_PEM))
+        how = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+        keys.write_bytes(key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, how))
+        return certificate, keys
+
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        return x509.CertificateBuilder(
+            self._name,
+            subject,
+            key.public_key(),
+            x509.random_serial_number(),
+            now - datetime.timedelta(hours=1),
+            now + datetime.timedelta(days=1),
+        )

@@ -1,0 +1,93 @@
+"""Token buckets: their arithmetic and how they are written."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from podium.domain.limits import parse_rates, remaining, take
+from podium.errors import InvalidInput
+
+S = 1_000_000_000
+[TEN] = parse_rates("10/s burst 3")
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "period_s", "burst"),
+    [
+        ("100/s", 100, 1, 100),
+        ("100/s burst 5", 100, 1, 5),
+        ("6/m", 6, 60, 6),
+        ("1/h burst 2", 1, 3600, 2),
+        ("10000/d", 10000, 86400, 10000),
+    ],
+)
+def test_a_rate_is_read_as_it_is_written(text, tokens, period_s, burst):
+    """Without a burst a whole period's may come at once."""
+    [rate] = parse_rates(text)
+
+    assert (rate.tokens, rate.period_ns, rate.burst) == (tokens, period_s * S, burst)
+
+
+def test_several_rates_hold_together():
+    assert [rate.text for rate in parse_rates("50/s, 100000/d")] == ["50/s", "100000/d"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ",", "100", "/s", "0/s", "100/s burst 0", "100/y", "-1/s", "1.5/s", "1/s burst", "1/d burst 999", "1/s 2/s"],
+)
+def test_what_is_no_rate_is_refused(text):
+    with pytest.raises(InvalidInput, match=r"rate|proportion"):
+        parse_rates(text)
+
+
+# Full again at, now, full again after, wait: in tenths of a second, which is one token's time.
+@pytest.mark.parametrize(
+    ("full_at", "now", "after", "wait"),
+    [
+        (0, 100, 101, 0),
+        (100, 100, 101, 0),
+        (101, 100, 102, 0),
+        (102, 100, 103, 0),
+        (103, 100, 103, 1),
+        (103, 101, 104, 0),
+        (103, 200, 201, 0),
+    ],
+)
+def test_three_tokens_may_be_taken_at_once_and_one_each_tenth_of_a_second(full_at, now, after, wait):
+    """The truth table of 10/s burst 3."""
+    step = S // 10
+
+    assert take(full_at * step, now * step, TEN) == (after * step, wait * step)
+
+
+@given(st.lists(st.integers(0, 3 * S), max_size=60))
+def test_no_window_holds_more_than_the_burst_and_what_came_back(pauses):
+    """Whatever the pauses between requests: in any stretch of time at most burst + rate * stretch are let through."""
+    now, full_at, passed = 10 * S, 0, []
+    for pause in pauses:
+        now += pause // 10
+        full_at, wait_ns = take(full_at, now, TEN)
+        if not wait_ns:
+            passed.append(now)
+
+    for first, start in enumerate(passed):
+        for count, end in enumerate(passed[first:], 1):
+            assert count <= TEN.burst + (end - start) / TEN.step_ns
+
+
+@given(st.integers(0, 10 * S), st.integers(0, 10 * S))
+def test_as_many_may_be_taken_as_remain_and_not_one_more(full_at, now):
+    left = remaining(full_at, now, TEN)
+
+    for _ in range(left):
+        full_at, wait_ns = take(full_at, now, TEN)
+        assert not wait_ns
+    assert take(full_at, now, TEN)[1] > 0
+
+
+def test_who_waits_as_long_as_is_said_gets_a_token():
+    full_at, wait_ns = take(103 * S // 10, 10 * S, TEN)
+
+    assert wait_ns
+    assert take(full_at, 10 * S + wait_ns, TEN)[1] == 0

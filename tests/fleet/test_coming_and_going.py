@@ -1,0 +1,225 @@
+"""Endpoints that come and go while a server runs: loaded, unloaded, asleep, woken, evicted."""
+
+import json
+import os
+import signal
+import threading
+
+import pytest
+from tinyhouse import Load, until
+
+from podium.fleet.machine import resident_bytes
+
+
+def state(server, name):
+    endpoint = server.status["endpoints"].get(name)
+    return None if endpoint is None else endpoint["state"]
+
+
+def ask(server, name, milliseconds=0):
+    return server.ask(milliseconds, path=f"/models/{name}/invocations")
+
+
+def post(server, path, body=None):
+    status, text = server.send("POST", path, body)
+    return status, json.loads(text) if text else None
+
+
+@pytest.fixture
+def folders(house):
+    return {f"m{number}": house.model(number) for number in range(1, 5)}
+
+
+def named(folders, *flags):
+    return [part for name, folder in folders.items() for part in ("-m", f"{name}={folder}")] + list(flags)
+
+
+def test_models_sleep_until_they_are_asked_and_the_least_used_goes(house, folders):
+    """Two of four at a time: nothing is loaded at the start, no request fails, the oldest makes room."""
+    with house.serving("-p", "0", "--gateways", "2", *named(folders, "--max-resident", "2"), uri=None) as server:
+        assert [state(server, name) for name in folders] == ["asleep"] * 4
+        assert server.get("/readyz")[0] == 200
+        assert server.get("/models/m1/ready")[0] == 200
+        answers = [ask(server, name) for name in (*folders, "m1")]
+        until(lambda: sum(bool(server.workers(name)) for name in folders) <= 2, "no more than two stay")
+        said = server.said()
+    assert [status for status, _ in answers] == [200] * 5
+    assert [answer[0] for _, answer in answers] == [1, 2, 3, 4, 1]
+    assert next(line for line in said.splitlines() if "sleeps: to make room" in line) == "m1: sleeps: to make room for m3"
+
+
+def test_a_worker_that_is_killed_while_it_wakes_is_started_again(house):
+    """Who waits for it is answered; one that never served is given up for now, and tried again when it is loaded."""
+    slow = house.model(1, "import time; time.sleep(1.5)")
+    with house.serving("-p", "0", "-m", f"a={slow}", "--resident", "demand", uri=None) as server:
+        first = Asking(server, "a")
+        until(lambda: starting(server, "a"), "it loads")
+        os.kill(starting(server, "a")[0], signal.SIGKILL)
+        status, answer = first.answer()
+        assert (status, answer["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
+        assert "did not load" in answer["message"]
+        assert server.status["endpoints"]["a"]["wanted_failure"]["cause"] == "signal"
+
+        assert post(server, "/models", {"model_name": "a", "url": str(slow)})[0] == 200
+        assert ask(server, "a") == (200, [1, server.workers("a")[0]])
+
+
+def test_a_sleeper_that_served_before_wakes_whatever_is_killed(house):
+    """It sleeps when nobody asked for a while; killed while it wakes, it starts again and nobody notices."""
+    slow = house.model(1, "import time; time.sleep(1)")
+    with house.serving("-p", "0", "-m", f"a={slow}", "--sleep-after", "1", uri=None) as server:
+        assert state(server, "a") == "serving"
+        until(lambda: state(server, "a") == "asleep" and not server.status["endpoints"]["a"]["replicas"], "it sleeps")
+        waiting = [Asking(server, "a") for _ in range(5)]
+        until(lambda: starting(server, "a"), "it loads")
+        os.kill(starting(server, "a")[0], signal.SIGKILL)
+        answers = [each.answer() for each in waiting]
+    assert [status for status, _ in answers] == [200] * 5
+
+
+def test_what_never_fits_is_refused_at_once_and_clearly(house, folders):
+    """The pinned one holds the only place: 503 with Retry-After for a request, 507 for whoever loads."""
+    (house.folder / "podium.toml").write_text('[models.m1]\nresident = "always"\n')
+    with house.serving("-p", "0", *named(folders, "--max-resident", "1"), uri=None) as server:
+        assert state(server, "m1") == "serving"
+        status, answer = ask(server, "m2")
+        loaded = post(server, "/models", {"model_name": "m9", "url": str(folders["m3"])})
+        assert (status, answer["message"]) == (
+            503,
+            "m2 is not loaded. 1 models always stay, and at most 1 may be loaded at a time.",
+        )
+        assert ask(server, "m1")[0] == 200
+    assert loaded[0] == 403
+
+
+def test_memory_is_promised_before_it_is_taken(house, folders):
+    """All are asked for at once, and two fit by what the first one took: never more than the budget, nobody refused."""
+    with house.serving("-p", "0", *named(folders, "--memory-budget", "400MiB"), uri=None) as server:
+        asked = [Asking(server, name) for name in folders]
+        held = []
+        until(lambda: held.append(resident(server, folders)) or all(each.is_over for each in asked), "all are answered")
+        answers = [each.answer() for each in asked]
+    assert [status for status, _ in answers] == [200] * 4
+    assert max(held) <= 400 << 20
+
+
+def test_models_are_loaded_and_unloaded_while_others_serve(house, folders):
+    """By name, by address where that is allowed; what goes gets 404, and no request of another is lost."""
+    flags = ("-m", f"m1={folders['m1']}", "-m", f"m2={folders['m2']}", "--allow-load", "any")
+    with house.serving("-p", "0", *flags, uri=None) as server:
+        with Load(server, 1, path="/models/m1/invocations") as others:
+            new = house.command("load", f"m3={folders['m3']}")
+            again = post(server, "/v2/repository/models/m3/load")
+            taken = post(server, "/models", {"model_name": "m3", "url": str(folders["m3"])})
+            answered = ask(server, "m3")
+            gone = house.command("unload", "m2")
+            missing = ask(server, "m2")
+            listed = {each["name"]: each["state"] for each in post(server, "/v2/repository/index")[1]}
+            back = post(server, "/v2/repository/models/m2/load")
+            until(lambda: len(others.answers) > 20, "others are answered")
+        absent = [post(server, f"/v2/repository/models/nope/{verb}")[0] for verb in ("load", "unload")]
+        kept = sorted(path.name for path in (house.home / "run").glob("*/endpoints/*"))
+        metrics = server.get("/metrics")[1]
+        pages = [server.send("GET", path) for path in ("/models", "/models/m3", "/models/nope")]
+        removed = server.send("DELETE", "/models/m3")[0], server.send("DELETE", "/models/m3")[0]
+    assert new.stdout.startswith("m3 serves version "), new.stderr
+    assert (again[0], taken[0], answered) == (200, 409, (200, [3, answered[1][1]]))
+    assert gone.stdout.startswith("m2 is unloaded"), gone.stderr
+    assert (missing[0], missing[1]["message"]) == (404, "No model is served here as m2. These are: m1, m3.")
+    assert listed == {"m1": "READY", "m2": "UNAVAILABLE", "m3": "READY"}
+    assert (back[0], absent, others.failed) == (200, [404, 404], [])
+    assert kept == ["m1", "m2", "m3"]
+    assert 'model="m2"' in metrics
+    assert [status for status, _ in pages] == [200, 200, 404]
+    assert json.loads(pages[1][1]) == {"modelName": "m3", "modelUrl": str(folders["m3"])}
+    assert removed == (200, 404)
+
+
+def test_a_load_that_fails_leaves_what_serves_and_says_why(house, folders):
+    """Another address under the same name; the old version answers on, the index has the reason, a retry is a retry."""
+    broken = house.model(9, "raise ValueError('no')")
+    with house.serving("-p", "0", "-m", f"m1={folders['m1']}", "--allow-load", str(house.folder), uri=None) as server:
+        failed = house.command("load", f"m1={broken}")
+        [entry] = post(server, "/v2/repository/index")[1]
+        still = ask(server, "m1")
+        outside = post(server, "/v2/repository/models/x/load", {"parameters": {"uri": "/etc"}})
+        link = house.folder / "link"
+        link.symlink_to("/etc")
+        round_about = post(server, "/v2/repository/models/x/load", {"parameters": {"uri": str(link / "ssl")}})
+        code = broken / "code" / "tinymodel.py"
+        code.write_text(code.read_text().replace("raise ValueError('no')", "pass"))
+        mended = post(server, "/v2/repository/models/m1/load")
+        now = ask(server, "m1")
+    assert failed.returncode == 2
+    assert "ValueError: no" in failed.stderr
+    assert "keeps serving" in failed.stderr
+    assert (entry["state"], "ValueError: no" in entry["reason"], still[1][0]) == ("READY", True, 1)
+    assert (outside[0], round_about[0]) == (403, 403)
+    assert (mended[0], now[1][0]) == (200, 9)
+
+
+def test_by_default_only_the_servers_own_models_are_loaded(house, folders):
+    """Another address under HTTP would be somebody else's code; a server that loads nothing says so."""
+    with house.serving("-p", "0", "-m", f"m1={folders['m1']}", uri=None) as server:
+        other = {"parameters": {"uri": str(folders["m2"])}}
+        refused = [post(server, f"/v2/repository/models/{name}/load", other) for name in ("m1", "m2")]
+        own = post(server, "/v2/repository/models/m1/load", {"parameters": {"uri": str(folders["m1"])}})
+    with house.serving("-p", "0", "-m", f"m1={folders['m1']}", "--allow-load", "none", uri=None) as server:
+        forbidden = [post(server, f"/v2/repository/models/m1/{verb}")[0] for verb in ("load", "unload")]
+        serving = ask(server, "m1")[0]
+    assert [status for status, _ in refused] == [403, 403]
+    assert "this server loads the models that it was started with" in refused[0][1]["error"]
+    assert (own[0], forbidden, serving) == (200, [403, 403], 200)
+
+
+def test_a_server_may_begin_with_nothing(house, folders):
+    """As SageMaker starts a container for many models: ready, told what to load, and again empty."""
+    house.environment["SAGEMAKER_MULTI_MODEL"] = "true"
+    with house.serving("-p", "0", "--allow-load", str(house.folder), uri=None) as server:
+        empty = server.get("/ping")[0], server.ask()[0], json.loads(server.send("GET", "/models")[1])
+        status = house.command("status")
+        loaded = post(server, "/models", {"model_name": "a.b-1", "url": str(folders["m1"])})
+        answer = server.send("POST", "/models/a.b-1/invoke", {"inputs": [[0]]})
+        odd = [post(server, "/models", body)[0] for body in ({}, {"model_name": "../x", "url": str(folders["m1"])}, [])]
+        server.send("DELETE", "/models/a.b-1")
+        ready = server.get("/ping")[0]
+        parameters = json.loads(server.get("/execution-parameters")[1])
+    assert empty == (200, 404, {"models": []})
+    assert status.returncode == 0, status.stderr
+    assert (loaded[0], answer[0], odd, ready) == (200, 200, [400, 400, 400], 200)
+    assert parameters == {"MaxConcurrentTransforms": 4, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 100}
+
+
+def resident(server, names):
+    pids = [
+        replica["pid"]
+        for name in names
+        for replica in server.status["endpoints"][name]["replicas"]
+        if replica["pid"] is not None
+    ]
+    return sum(resident_bytes(pid) for pid in pids)
+
+
+def starting(server, name):
+    replicas = server.status["endpoints"][name]["replicas"]
+    return [replica["pid"] for replica in replicas if replica["state"] == "starting" and replica["step"] == "load"]
+
+
+class Asking:
+    """A request in a thread of its own."""
+
+    def __init__(self, server, name, milliseconds=0):
+        self._found = None
+        self._thread = threading.Thread(target=self._ask, args=(server, name, milliseconds))
+        self._thread.start()
+
+    def _ask(self, server, name, milliseconds):
+        self._found = ask(server, name, milliseconds)
+
+    @property
+    def is_over(self):
+        return not self._thread.is_alive()
+
+    def answer(self):
+        self._thread.join(60)
+        return self._found

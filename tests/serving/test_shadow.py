@@ -1,0 +1,171 @@
+"""Copies for a shadow: made after the answer, bounded, compared, and never anybody else's trouble."""
+
+import pytest
+
+from podium.domain.input_plan import Field, InputPlan
+from podium.domain.traffic import Rules, Shadow
+from podium.telemetry.evidence import evidence_of
+from podium.telemetry.metrics import COMPARED, DIFFERENCE, REQUESTS, SHADOW_DURATION, SHADOW_REQUESTS
+from podium.transport import frames
+
+ONE = b'{"predictions": [1.0]}'
+
+
+def shadowed(start, percent=100, tolerance=0.01, **settings):
+    """A server whose version 1 answers and whose version 2 gets copies; both are played by the test."""
+    server = start(**settings)
+    primary, shadow = server.add(1), server.add(2, version="2", series=2)
+    rules = Rules(shadow=Shadow("2", percent, tolerance))
+    server.publish({"1": (100, [1]), "2": (0, [2])}, rules=rules)
+    return server, primary, shadow
+
+
+def copies(server, result):
+    return server.counted(2)[SHADOW_REQUESTS.cell(result)]
+
+
+def test_a_copy_is_sent_after_the_answer_left(start):
+    """The shadow gets the very body, under the same request id, once the client has its answer."""
+    server, primary, shadow = shadowed(start)
+    soon = server.score_soon(b'{"inputs": [7]}', X_Request_ID="mine")
+    asked = primary.take()
+    primary.reply(asked)
+    assert soon.result().status == 200
+
+    copied = shadow.take()
+
+    assert (copied.body, copied.request_id, copied.content_type) == (asked.body, "mine", "application/json")
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (ONE, (1, 0)),
+        (b'{"predictions": [1.005]}', (1, 0)),
+        (b'{"predictions": [1.5]}', (0, 1)),
+        (b'{"predictions": ["one"]}', (0, 1)),
+        (b"no json", (0, 1)),
+    ],
+    ids=["the same", "within the tolerance", "beyond it", "another type", "unreadable"],
+)
+def test_answers_are_compared(start, until, answer, expected):
+    """Agreement, the difference and the time of the copy are counted for the shadow, and nothing for the client."""
+    server, primary, shadow = shadowed(start)
+    primary.serve(ONE)
+    server.score()
+
+    shadow.reply(shadow.take(), answer)
+
+    until(lambda: copies(server, "answered") == 1, "the copy is counted")
+    cells = server.counted(2)
+    assert (cells[COMPARED.cell("agreed")], cells[COMPARED.cell("disagreed")]) == expected
+    assert sum(cells[SHADOW_DURATION.offset : SHADOW_DURATION.sum]) == 1
+    assert sum(cells[REQUESTS.offset : REQUESTS.offset + REQUESTS.cells]) == 0
+    if b"1.5" in answer:
+        assert cells[DIFFERENCE.sum] == 333_334
+
+
+def test_planned_requests_are_copied_as_they_were_decoded(start, until):
+    """Where both versions have the same plan: decoded once, and the answers of groups are compared like others."""
+    plan = InputPlan("tensor", (Field(None, "float64", (2,)),)).to_json()
+    server = start()
+    primary, shadow = server.add(1, plan=plan), server.add(2, version="2", series=2, plan=plan)
+    server.publish({"1": (100, [1]), "2": (0, [2])}, rules=Rules(shadow=Shadow("2")))
+    soon = server.score_soon(b'{"inputs": [[1.0, 2.5]]}')
+    asked = primary.take_group()
+    primary.answer(asked, ONE)
+    assert soon.result().body == ONE
+
+    copied = shadow.take_group()
+    shadow.answer(copied, b'{"predictions": [2.0]}')
+
+    assert (copied.requests, bytes(copied.block), copied.names) == (1, bytes(asked.block), asked.names)
+    until(lambda: evidence_of(server.counted(2)).disagreed == 1, "they are compared")
+
+
+def test_a_part_of_the_requests_is_copied(start, until):
+    """A quarter, within five standard deviations."""
+    server, primary, shadow = shadowed(start, percent=25)
+    primary.serve(ONE)
+    shadow.serve(ONE)
+    for _ in range(200):
+        server.score()
+
+    until(lambda: 20 <= copies(server, "answered") <= 80, "about fifty are answered")
+
+
+def test_a_shadow_that_hangs_is_bounded_and_given_up(start, until):
+    """It gets a few copies at a time; the rest waits in a bounded queue, and then they are dropped and counted."""
+    server, primary, shadow = shadowed(start, timeout_s=0.5)
+    primary.serve(ONE)
+
+    answers = [server.score() for _ in range(300)]
+
+    assert {answer.status for answer in answers} == {200}
+    until(lambda: copies(server, "dropped") > 0, "what finds the queue full is dropped")
+    until(lambda: copies(server, "failed") >= 8, "those that it got are given up")
+    kinds = {shadow.frame().kind for _ in range(16)}
+    assert kinds <= {frames.REQUEST, frames.CANCEL}
+
+
+def test_a_shadow_that_dies_leaves_the_primary_alone(start, until):
+    """Its copies are counted as failed, the next ones as dropped; every client has its answer."""
+    server, primary, shadow = shadowed(start)
+    primary.serve(ONE)
+    for _ in range(3):
+        server.score()
+    shadow.take()
+
+    shadow.die()
+
+    assert {server.score().status for _ in range(20)} == {200}
+    until(lambda: copies(server, "failed") == 3 and copies(server, "dropped") == 20, "the copies are counted")
+    found = evidence_of(server.counted(2))
+    assert (found.compared, found.disagreed, found.requests) == (3, 3, 0)
+
+
+def test_a_shadow_that_refuses_or_fails_is_nobodys_trouble(start, until):
+    server, primary, shadow = shadowed(start)
+    primary.serve(ONE)
+    server.score()
+    server.score()
+
+    shadow.refuse(shadow.take(), frames.QUEUE_FULL)
+    shadow.reply(shadow.take(), b"{}", status=500)
+
+    until(lambda: (copies(server, "dropped"), copies(server, "failed")) == (1, 1), "both are counted")
+    assert server.score().status == 200
+
+
+def test_only_good_answers_of_other_versions_are_copied(start, until):
+    """Not what the primary refused, not what a tester named, not what the shadow answered itself."""
+    server, primary, shadow = shadowed(start)
+    for identity, status in (("bad", 400), ("good", 200)):
+        soon = server.score_soon(X_Request_ID=identity)
+        primary.reply(primary.take(), status=status)
+        assert soon.result().status == status
+
+    assert shadow.take().request_id == "good"
+    server.publish({"1": (0, [1]), "2": (100, [2])}, rules=Rules(shadow=Shadow("2"), allows_naming=True))
+    own = server.score_soon()
+    shadow.reply(shadow.take(), ONE)
+    assert own.result().headers["x-podium-version"] == "2"
+    named = server.score_soon(X_Podium_Version="1")
+    primary.reply(primary.take(), ONE)
+    assert named.result().status == 200
+    server.score_soon(X_Request_ID="last")
+    assert shadow.take().request_id == "last"
+
+
+def test_a_shadow_that_is_taken_away_is_released_at_once(start):
+    """Nobody waits for its copies."""
+    server, primary, shadow = shadowed(start)
+    primary.serve(ONE)
+    server.score()
+    shadow.take()
+    server.publish({"1": (100, [1])})
+
+    server.drop(2)
+
+    assert server.gateway.message().replica == 2
+    assert server.score().status == 200
