@@ -70,7 +70,7 @@ class ModelConverter:
         answer = one_array(sample.answer)
         if self._method == "predict" and answer.ndim > 1 and answer.shape[1] > 1:
             raise NotConverted(
-                f"It answers with {answer.shape[1]} numbers for a row; a conversion answers with one. Train a model for each, "
+                f"It answers with {answer.shape[1]} numbers for a row; a conversion has one. Train a model for each, "
                 "or serve it as it is."
             )
         with tempfile.TemporaryDirectory(prefix="podium-catboost-") as place:
