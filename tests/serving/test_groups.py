@@ -347,3 +347,25 @@ def test_records_of_the_open_inference_protocol_that_a_worker_died_of_go_as_tens
     assert request.content_type == CONTENT_TYPE
     other.reply(request, outputs, content_type=CONTENT_TYPE)
     assert second.result().json == first.result().json
+
+
+@pytest.mark.parametrize("is_quick", [False, True])
+def test_a_client_of_the_open_inference_protocol_that_leaves_is_forgotten(start, is_quick):
+    server = start()
+    worker = server.add(1, plan=PAIRS)
+    server.publish()
+    if is_quick:
+        first = server.soon(lambda: server.ask("POST", "/v2/models/iris/infer", V2_BODY))
+        outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))])
+        worker.reply(worker.take(), outputs, content_type=CONTENT_TYPE)
+        assert first.result().status == 200
+    client = server.connect()
+    client.sendall(
+        b"POST /v2/models/iris/infer HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(V2_BODY), V2_BODY)
+    )
+    taken = worker.take_group().first if is_quick else worker.take().id
+
+    client.close()
+
+    frame = worker.frame()
+    assert (frame.kind, frame.id) == (frames.CANCEL, taken)

@@ -360,6 +360,33 @@ def test_a_large_body_is_read_by_the_worker_with_the_same_answer(house):
     assert (refused.status, "takes 7 values" in refused.error) == (400, True)
 
 
+def test_many_clients_at_once_get_their_own_rows_on_the_quick_way(house):
+    """With an id and without, flat and nested, one row and several: what comes back is what was sent."""
+    wrong: list[Any] = []
+
+    def ask(first: int) -> None:
+        client = House(house.address)
+        for number in range(first, first + 30):
+            rows = 1 + number % 3
+            values = [[number + 0.5, row] for row in range(rows)]
+            flat = [value for row in values for value in row]
+            entry = {"name": "v", "shape": [rows, 2], "datatype": "FP64", "data": values if number % 2 else flat}
+            told = {} if number % 5 else {"id": f"r-{number}"}
+            answer = client.infer("scaled", {**told, "inputs": [entry]}).json
+            output = {"name": "output", "datatype": "FP64", "shape": [rows, 2], "data": flat}
+            if (answer.get("id"), answer["outputs"]) != (told.get("id"), [output]):
+                wrong.append((entry, answer))
+        client.close()
+
+    threads = [threading.Thread(target=ask, args=(100 * i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []
+
+
 # ── the binary extension
 
 ROW = struct.pack("<4d", *X["data"])
@@ -518,6 +545,7 @@ def test_the_repository_asks_the_supervisor(house):
     assert house.ask("POST", "/v2/repository/index").json == house.ask("POST", "/v2/repository/index", {}).json
     assert house.ask("POST", "/v2/repository/index", b"[]").status == 400
     assert house.ask("GET", "/v2/repository/index").status == 405
+    assert house.ask("POST", "/v2/repository/models/add/load", {"parameters": [1]}).status == 400
     unknown = house.ask("POST", "/v2/repository/models/nobody/load")
     assert (unknown.status, "nobody" in unknown.error) == (404, True)
 

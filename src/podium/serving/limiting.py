@@ -106,21 +106,23 @@ class Limiter:
     def take(self, limits: Iterable[Limit]) -> bytes | Shortage:
         """Take a token for each limit, or none: lines that say what is left of the scarcest, or which is short."""
         buckets = self._buckets
+        cells = buckets.cells
         now = time.monotonic_ns()
-        taken: list[tuple[Limit, int]] = []
+        taken: list[tuple[int, int]] = []
+        scarcest, left, reset_ns = None, 0, 0
         for limit in limits:
-            if not buckets.is_at(limit.place, limit.mark):
-                limit.place = buckets.place_of(limit.mark)
-            full_at, wait_ns = take(buckets[limit.place], now, limit.rate)
+            place, rate = limit.place, limit.rate
+            if cells[place - 1] != limit.mark:
+                place = limit.place = buckets.place_of(limit.mark)
+            full_at, wait_ns = take(cells[place], now, rate)
             if wait_ns:
                 return Shortage(limit, wait_ns, full_at - now)
-            taken.append((limit, full_at))
-        scarcest, left, reset_ns = None, 0, 0
-        for limit, full_at in taken:
-            buckets[limit.place] = full_at
-            tokens = remaining(full_at, now, limit.rate)
+            taken.append((place, full_at))
+            tokens = remaining(full_at, now, rate)
             if scarcest is None or tokens < left:
-                scarcest, left, reset_ns = limit.rate, tokens, full_at - now
+                scarcest, left, reset_ns = rate, tokens, full_at - now
+        for place, full_at in taken:
+            cells[place] = full_at
         if scarcest is None:
             return b""
         return b"ratelimit-limit: %d\r\nratelimit-remaining: %d\r\nratelimit-reset: %d\r\n" % (

@@ -81,6 +81,8 @@ class Standing:
         """Why nothing answers for an endpoint, or for one version of it, in the Open Inference Protocol's words."""
         if endpoint not in self._router.table.endpoints:
             return _error(404, f"No model is served here as {endpoint}.")
+        if endpoint in self._router.table.asleep:
+            return None  # a request wakes it; which version that is, the answer says
         versions = self.versions_of(endpoint)
         if endpoint in self._router.table.asleep and version in (None, *self._coming(endpoint)):
             return None  # It wakes when it is asked.
