@@ -188,7 +188,7 @@ def test_an_estimator_starts_no_more_threads_than_it_may(tmp_path: Path) -> None
 
     saved = FLAVOR.save(model, tmp_path, serialization_format="cloudpickle")
 
-    assert started_threads("lightgbm.LightGBMFlavor", saved, tmp_path) == [False, True]
+    assert started_threads("lightgbm.flavor.LightGBMFlavor", saved, tmp_path) == [False, True]
 
 
 @pytest.mark.parametrize(
