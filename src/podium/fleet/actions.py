@@ -5,6 +5,7 @@ import time
 from podium.domain.lifecycle import ReplicaState
 from podium.domain.masking import masked
 from podium.domain.rollout import Action, Drain, Publish, Settle, Start, Stop
+from podium.domain.traffic import Target
 from podium.fleet.audits import findings_of, notice_of
 from podium.fleet.causes import Cause
 from podium.fleet.copies import Copies, Prepared
@@ -58,7 +59,7 @@ class Crew:
             case Start(version):
                 self._start(version)
             case Publish(targets):
-                self._publisher.publish(self._order.name, targets)
+                self._publish(targets)
             case Settle(version):
                 self._settle(version)
             case Drain(identity):
@@ -161,6 +162,12 @@ class Crew:
         else:
             text = f"replica {replica.id} of version {replica.version} died ({failure.cause}): {failure.message}"
             self._site.tell(Event("worker_died", text, replica.version, is_problem=True))
+
+    def _publish(self, targets: tuple[Target, ...]) -> None:
+        for number, target in enumerate(targets):
+            for identity in target.replicas:
+                self.replicas[identity].give_way(number > 0 and not target.weight)
+        self._publisher.publish(self._order.name, targets)
 
     def _settle(self, version: str) -> None:
         before = self._keeper.journal.stable

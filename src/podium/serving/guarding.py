@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from podium.domain.access import ANYBODY, NOBODY, Need, Peer, Principal, allows
 from podium.domain.forwarding import CLAIMS
 from podium.domain.terms import PRIORITY, TIMEOUT, is_low_of, timeout_s_of
-from podium.errors import InvalidInput, Overloaded, PermissionDenied, PodiumError, Unauthenticated
+from podium.errors import InvalidInput, Overloaded, PermissionDenied, PodiumError, Unauthenticated, Unavailable
 from podium.protocols.mlflow.problems import problem
 from podium.serving.cors import Cors
 from podium.serving.limiting import Limit, Limiter, Shortage
@@ -193,6 +193,8 @@ class Guard:
             limits = (*limits, *decision.limits)
         if not limits:
             return decision.refusal or decision.terms
+        if self._limiter.is_refusing:
+            return Refusal(Unavailable("Rates cannot be counted now; nobody passes whose requests are limited.", 5.0))
         lines = self._limiter.take(limits)
         if isinstance(lines, Shortage):
             return Refusal(lines.error, lines.headers)
@@ -288,7 +290,7 @@ def refused(refusal: Refusal, path: str, request_id: str) -> Response:
     """A refusal as the protocol of this path writes errors."""
     found = problem(refusal.error, request_id)
     headers = refusal.headers
-    if isinstance(refusal.error, Overloaded) and all(name != "retry-after" for name, _ in headers):
+    if isinstance(refusal.error, Overloaded | Unavailable) and all(name != "retry-after" for name, _ in headers):
         headers = (*headers, ("retry-after", "1"))
     body = found.body
     if path.startswith(("/v1/", "/v2/")) or path in {"/v1", "/v2"}:

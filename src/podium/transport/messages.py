@@ -1,6 +1,6 @@
 """What the supervisor and its children say to each other on their control sockets, as values and as JSON.
 
-    supervisor → worker   Load, Attach (+ data socket), Drain
+    supervisor → worker   Load, Attach (+ data socket), GiveWay, Drain
     worker → supervisor   Loading, Ready, LoadError, Drained
     supervisor → gateway  AddReplica (+ data socket, board), Publish, DropReplica, Drain, Tell, Answer
     gateway → supervisor  Started, Acknowledge, ReplicaLost, ReplicaReleased, Drained, Ask
@@ -86,6 +86,17 @@ class Attach:
     """
 
     socket: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiveWay:
+    """Take only what other processes leave of the processor, or as much as any again; where the system allows the latter.
+
+    Args:
+        is_on: Whether clients wait for others and nobody for this one.
+    """
+
+    is_on: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,14 +319,14 @@ class ReplicaReleased:
 
 
 Message = (
-    Load | Attach | Drain | Loading | Ready | LoadError | Drained
+    Load | Attach | GiveWay | Drain | Loading | Ready | LoadError | Drained
     | AddReplica | Publish | DropReplica | Tell | Answer | Ask | Started | Acknowledge | ReplicaLost | ReplicaReleased
 )  # fmt: skip
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        Load, Attach, Drain, Loading, Ready, LoadError, Drained,
+        Load, Attach, GiveWay, Drain, Loading, Ready, LoadError, Drained,
         AddReplica, Publish, DropReplica, Tell, Answer, Ask, Started, Acknowledge, ReplicaLost, ReplicaReleased,
     )
 }  # fmt: skip
