@@ -1,5 +1,8 @@
 """What the other paths answer."""
 
+import subprocess
+import sys
+
 import pytest
 
 from podium._version import __version__
@@ -177,3 +180,12 @@ def test_a_model_that_is_not_ready_is_said_so_in_the_protocols_own_document(star
     server.publish({}, is_ready=False)
     assert (server.get("/v2/health/ready").status, server.get("/v2/health/ready").json) == (503, {"ready": False})
     assert server.get("/v2/health/live").status == 200
+
+
+def test_a_gateway_loads_no_numpy():
+    """So it starts at once; what reads numbers for models is the worker's."""
+    code = "import sys, podium.serving.gateway; print(sorted({'numpy', 'pandas', 'pyarrow'} & sys.modules.keys()))"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"

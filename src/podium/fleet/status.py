@@ -27,6 +27,9 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
                       until another is wanted
     restarts          {workers}; swaps
     isolation         none, user or sandbox, and what it protects from
+    rollout           the last one of what is followed, or null; see `fleet/rollout_status.py`
+    pin               {version, until, reason, by, at} while somebody holds the endpoint, else null
+    clock             {skew_s, uncertainty_s}: the registry's clock, by which rollouts go, against this machine's; or null
     traffic           of several versions: weights, rules, shadow; see `fleet/traffic_status.py`
 
 `GET /status` adds what the gateway that answers knows of itself: is_ready, is_draining, epoch of its routing table.
@@ -47,6 +50,7 @@ from podium.domain.traffic import Target
 from podium.errors import PodiumError
 from podium.fleet.copies import Prepared
 from podium.fleet.replica import WorkerReplica
+from podium.fleet.rollout_status import rollout_metrics
 from podium.fleet.sources import Wish
 from podium.fleet.traffic_status import Traffic, traffic_status
 from podium.models.requirements import mismatches, python_mismatches
@@ -105,6 +109,9 @@ class Situation:
     is_asleep: bool = False
     is_leaving: bool = False
     traffic: Traffic | None = None
+    rollout: dict[str, Any] | None = None
+    pin: dict[str, Any] | None = None
+    clock: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +209,9 @@ def _endpoint_status(situation: Situation, is_stopping: bool) -> dict[str, Any]:
         "swaps": situation.counts.swaps,
         "isolation": ISOLATION[situation.isolation],
         "traffic": traffic_status(situation.traffic, situation.targets),
+        "rollout": situation.rollout,
+        "pin": situation.pin,
+        "clock": situation.clock,
     }
 
 
@@ -233,6 +243,8 @@ def _endpoint_metrics(situation: Situation) -> list[dict[str, Any]]:
         entries.append(_metric("podium_load_failures_total", {**own, "cause": cause}, count))
     for replica in situation.replicas:
         entries += _replica_metrics(replica, own)
+    told = rollout_metrics(situation.rollout, situation.pin, situation.clock)
+    entries += [_metric(name, {**own, **labels}, amount) for name, labels, amount in told]
     for target in situation.targets:
         entries += _target_metrics(target, own, situation.served.get(target.version))
     return entries

@@ -32,6 +32,7 @@ _LENGTH = HEADER.encode()
 _MOST_BYTES = 1 << 20  # more JSON is left to the worker: here it would hold up everybody else
 _MOST_VERSIONS = 64
 _MOST_REPLICAS = 1024
+_MOST_MODELS = 4096
 # What a head says that only the long way looks at.
 _SLOW = frozenset({_LENGTH, VERSION, b"x-request-id", b"content-encoding"})
 
@@ -193,6 +194,8 @@ class Shapes:
 
     def learn(self, model: str, version: str, asked: Asked, outputs: Sequence[Tensor]) -> None:
         """Take in what a version answered; its first answer is what counts."""
+        if len(self.models) >= _MOST_MODELS and model not in self.models:
+            self.models.clear()
         forms = self.models.setdefault(model, {})
         if version not in forms:
             while len(forms) >= _MOST_VERSIONS:

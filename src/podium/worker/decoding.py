@@ -4,7 +4,7 @@ from typing import Any
 
 from podium.errors import NotSupported
 from podium.models.predictor import Predictor
-from podium.protocols import generate, tensors
+from podium.protocols import tensors
 from podium.protocols.generate import GenerateReader, GenerateWriter
 from podium.protocols.large_inference import LargeWriter, read_large
 from podium.protocols.mlflow import columnar
@@ -50,7 +50,7 @@ class Decoder:
             given, params, about = read_large(request.body)
             job.writer = LargeWriter(self._tensor_writer, about)
             data = self._tensors.of(given)
-        elif request.content_type == generate.CONTENT_TYPE:
+        elif request.content_type == tensors.GENERATE_TYPE:
             if not self._predictor.is_streaming:
                 raise NotSupported("This model does not generate: it has no predict_stream. Use infer or /invocations.")
             job.writer = self._generate_writer
