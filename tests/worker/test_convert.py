@@ -10,8 +10,8 @@ import pytest
 
 from podium.artifacts.derived import Derived, keep
 from podium.domain.input_plan import plan_for
-from podium.errors import PodiumError
-from podium.flavors.conversions import NotConverted
+from podium.errors import MissingDependency, PodiumError
+from podium.flavors.conversions import NotConverted, installed
 from podium.models.assemble import Assembler
 from podium.models.infer import infer_signature
 from podium.models.load import load_predictor
@@ -276,6 +276,11 @@ def test_scripted_modules_are_refused_with_the_way_out(tmp_path: Path) -> None:
 
     with pytest.raises(NotConverted, match="TorchScript"):
         tried(tmp_path, scripted, MATRIX)
+
+
+def test_what_is_missing_is_named_with_the_extra_that_brings_it() -> None:
+    with pytest.raises(MissingDependency, match=r"podium\[accelerate-keras\]"):
+        installed("numpy", "no_such_converter", extra="accelerate-keras")
 
 
 def _tensor(values: Any) -> Any:

@@ -87,8 +87,8 @@ class Converter(Protocol):
         """
 
 
-def installed(*modules: str) -> dict[str, str]:
-    """The versions of what is needed.
+def installed(*modules: str, extra: str = "accelerate") -> dict[str, str]:
+    """The versions of what is needed, which one of podium's extras brings.
 
     Raises:
         MissingDependency: One of them is not installed here.
@@ -96,7 +96,7 @@ def installed(*modules: str) -> dict[str, str]:
     try:
         found = [(name, importlib.import_module(name)) for name in modules]
     except ImportError as error:
-        raise MissingDependency(str(error.name), "Conversion to ONNX", "accelerate") from error
+        raise MissingDependency(str(error.name), "Conversion to ONNX", extra) from error
     return {name: str(getattr(module, "__version__", "unknown")) for name, module in found}
 
 

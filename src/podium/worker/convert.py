@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,10 @@ def main() -> int:
             report: dict[str, Any] = {"error": None, "attempts": conversions(order)}
         except PodiumError as error:
             report = {"error": error.message, "attempts": []}
+        except Exception as error:  # noqa: BLE001 - the model's own code and its library run here
+            traceback.print_exc()
+            told = f"{type(error).__name__}: {str(error)[:300]}"
+            report = {"error": f"The model cannot be converted ({told}); podium serves it as it is.", "attempts": []}
         out.write(json.dumps(report) + "\n")
     return 0
 

@@ -56,7 +56,9 @@ class ModelConverter:
         with warnings.catch_warnings():
             # What Keras brings for tf2onnx asks numpy for names of old.
             warnings.simplefilter("ignore")
-            return {**installed(*_BY_BACKEND[backend], "onnx", "onnxruntime"), "keras": str(self._keras.__version__)}
+            extra = "accelerate-keras" if backend == "tensorflow" else "accelerate"
+            found = installed(*_BY_BACKEND[backend], "onnx", "onnxruntime", extra=extra)
+        return {**found, "keras": str(self._keras.__version__)}
 
     def attempts(self, inputs: Claimed) -> Sequence[Attempt]:
         """One, in the model's own precision.
