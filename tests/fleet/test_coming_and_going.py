@@ -108,6 +108,9 @@ def test_models_are_loaded_and_unloaded_while_others_serve(house, folders):
             back = post(server, "/v2/repository/models/m2/load")
             until(lambda: len(others.answers) > 20, "others are answered")
         absent = [post(server, f"/v2/repository/models/nope/{verb}")[0] for verb in ("load", "unload")]
+        fought = [Asking(server, verb, at_once=3) for verb in ("load", "unload")]
+        assert {status for each in fought for status in each.answer()} <= {200, 404, 409}
+        assert post(server, "/v2/repository/models/m2/load")[0] == 200
         kept = sorted(path.name for path in (house.home / "run").glob("*/endpoints/*"))
         metrics = server.get("/metrics")[1]
         pages = [server.send("GET", path) for path in ("/models", "/models/m3", "/models/nope")]
@@ -184,15 +187,18 @@ def starting(server, name):
 
 
 class Asking:
-    """A request in a thread of its own."""
+    """A request in a thread of its own: for a prediction, or so often for m2 to be loaded or unloaded."""
 
-    def __init__(self, server, name, milliseconds=0):
+    def __init__(self, server, name, at_once=0):
         self._found = None
-        self._thread = threading.Thread(target=self._ask, args=(server, name, milliseconds))
+        self._thread = threading.Thread(target=self._move if at_once else self._ask, args=(server, name, at_once))
         self._thread.start()
 
-    def _ask(self, server, name, milliseconds):
-        self._found = ask(server, name, milliseconds)
+    def _ask(self, server, name, _):
+        self._found = ask(server, name)
+
+    def _move(self, server, verb, times):
+        self._found = [post(server, f"/v2/repository/models/m2/{verb}")[0] for _ in range(times)]
 
     @property
     def is_over(self):

@@ -369,3 +369,20 @@ def test_a_client_of_the_open_inference_protocol_that_leaves_is_forgotten(start,
 
     frame = worker.frame()
     assert (frame.kind, frame.id) == (frames.CANCEL, taken)
+
+
+def test_a_version_in_the_path_is_the_one_that_answers_while_several_have_traffic(start):
+    server = start()
+    first, second = server.add(1), server.add(2, version="2")
+    server.publish({"1": (95, [1]), "2": (5, [2])})
+    outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))])
+
+    for version, worker in (("1", first), ("2", second)) * 5:
+        asked = server.soon(lambda path=f"/v2/models/iris/versions/{version}/infer": server.ask("POST", path, V2_BODY))
+        worker.reply(worker.take(), outputs, content_type=CONTENT_TYPE)
+        assert (asked.result().status, asked.result().json["model_version"]) == (200, version)
+
+    assert server.ask("POST", "/v2/models/iris/versions/3/infer", V2_BODY).status == 404
+    server.publish({"1": (100, [1]), "2": (0, [2])})
+    dark = server.ask("POST", "/v2/models/iris/versions/2/infer", V2_BODY)
+    assert (dark.status, "no traffic" in dark.json["error"]) == (403, True)

@@ -130,10 +130,12 @@ class Loading:
         return 200, _entry(endpoint)
 
     async def _unload(self, name: str) -> _Said:
-        if name not in self._roster.endpoints:
+        endpoint = self._roster.endpoints.get(name)
+        if endpoint is None:
             return 404, {"error": f"No model is served here as {name}."}
         self._roster.dismiss(name)
-        await self._site.bell.until(lambda: name not in self._roster.endpoints, _LONGEST_S)
+        # This one: another may have its name before anybody looks.
+        await self._site.bell.until(lambda: self._roster.endpoints.get(name) is not endpoint, _LONGEST_S)
         return 200, {"name": name}
 
     def _present(self, name: str) -> Endpoint | None:

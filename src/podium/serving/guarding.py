@@ -30,6 +30,7 @@ from podium.web.messages import Head, Request, Response, header_lines
 from podium.web.routes import Route
 
 _NEVER = float("inf")
+_MOST_DECISIONS = 1024  # of one head: of as many clients' certificates
 _SAID = frozenset({TIMEOUT, PRIORITY, b"origin"})
 
 
@@ -252,6 +253,8 @@ class Gate:
         decision = self._decisions.get((is_trusted, peer.names))
         if decision is None:
             decision = guard.decide(self._need, self._endpoint, self._head.headers, peer)
+            if len(self._decisions) >= _MOST_DECISIONS:
+                self._decisions.clear()
             self._decisions[is_trusted, peer.names] = decision
         if is_trusted:
             arrival.client = guard.proxies.client_of(self._head.headers, peer.address)

@@ -218,10 +218,11 @@ class Shadowing:
         if status != 200:
             self._recorder.record_copy(series, "failed")
             return
-        self._recorder.record_copy(series, "answered", int((time.monotonic() - walk.started) * 1e6))
+        duration_us = int((time.monotonic() - walk.started) * 1e6)
         found = _compare(walk, content_type, body)
         if found is not None:
             self._recorder.record_comparison(series, found)
+        self._recorder.record_copy(series, "answered", duration_us)
 
     def _end(self, copy: Walk) -> bool:
         """Take a copy out; whether it was still expected."""

@@ -69,8 +69,12 @@ class Standing:
         return list(self._router.table.endpoints)
 
     def versions_of(self, endpoint: str) -> list[str]:
-        """The versions that answer an endpoint's requests now."""
-        return [target.version for target in self._router.table.endpoints.get(endpoint, ())]
+        """The versions that have traffic of an endpoint now; not those that are loaded and dark."""
+        return [target.version for target in self._router.table.endpoints.get(endpoint, ()) if target.weight]
+
+    def is_one_of_several(self, endpoint: str) -> bool:
+        """Whether an endpoint has more than one version loaded, so that a request for one of them has to say so."""
+        return len(self._router.table.endpoints.get(endpoint, ())) > 1
 
     def model_of(self, endpoint: str) -> Mapping[str, Any] | None:
         """What the supervisor says of the model that serves; None while none does."""
@@ -81,16 +85,15 @@ class Standing:
         """Why nothing answers for an endpoint, or for one version of it, in the Open Inference Protocol's words."""
         if endpoint not in self._router.table.endpoints:
             return _error(404, f"No model is served here as {endpoint}.")
-        if endpoint in self._router.table.asleep:
-            return None  # a request wakes it; which version that is, the answer says
-        versions = self.versions_of(endpoint)
         if endpoint in self._router.table.asleep and version in (None, *self._coming(endpoint)):
             return None  # It wakes when it is asked.
-        if version is not None and version not in versions:
+        loaded = [target.version for target in self._router.table.endpoints[endpoint]]
+        if version is not None and version not in loaded:
             if version in self._coming(endpoint):
                 return _error(503, f"Version {version} of {endpoint} is not ready.")
-            return _error(404, f"{endpoint} has no version {version} here. These serve: {', '.join(versions)}.")
-        return None if versions else _error(503, f"{endpoint} is not ready.")
+            serving = ", ".join(self.versions_of(endpoint))
+            return _error(404, f"{endpoint} has no version {version} here. These serve: {serving}.")
+        return None if loaded else _error(503, f"{endpoint} is not ready.")
 
     def metadata_of(self, endpoint: str, version: str | None = None) -> Response:
         """What the Open Inference Protocol says of a model, and podium's `runtime` and `proof`; 404 for what is none."""
