@@ -9,7 +9,7 @@ from typing import Any
 
 from podium.api import packaging
 from podium.api.packaging import ModelInfo
-from podium.flavors.catboost import load_model as load_native
+from podium.flavors.catboost.flavor import load_model as load_native
 from podium.flavors.contract import Stored
 from podium.models.load import flavors_of, put_code_on_path
 from podium.models.mlmodel import read_mlmodel

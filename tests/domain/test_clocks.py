@@ -3,6 +3,7 @@
 import random
 
 from podium.domain.clocks import DRIFT, Offset, Reading, corrected
+from podium.registry.clock import dated
 
 
 def test_one_answer_in_whole_seconds_bounds_the_difference():
@@ -39,3 +40,11 @@ def test_silence_makes_less_sure():
     offset = Offset(10.0, 10.0, 100.0)
 
     assert offset.uncertainty_s(10_100.0) == DRIFT * 10_000
+
+
+def test_a_date_header_may_be_a_second_old():
+    """uvicorn writes it anew once a second; a machine that asks itself must not seem to be ahead of itself."""
+    reading = dated("Sat, 21 Nov 2026 13:00:00 GMT", 10.0, 10.1)
+
+    assert reading.least == 1795266000.0
+    assert reading.most == reading.least + 2

@@ -153,3 +153,10 @@ def test_a_count_that_was_begun_anew_counts_from_nothing():
     """A gateway's counters that were given to another version and back."""
     assert Evidence(5, 1) == Evidence(5, 1) - Evidence(900, 2)
     assert Evidence(3, 1, (1, 2)) == Evidence(5, 1, (2, 3)) - Evidence(2, 0, (1, 1))
+
+
+def test_counters_that_were_read_one_after_the_other_are_no_harm():
+    """An error may be seen before its request."""
+    torn = Stratum(Evidence(99, 100, compared=3, disagreed=5), Evidence(30, 31, compared=3, disagreed=5))
+
+    assert judge([torn], Policy()).opinion is not Opinion.FINE

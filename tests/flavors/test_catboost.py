@@ -12,7 +12,7 @@ from thread_counts import started_threads
 
 from podium.errors import InvalidInput, InvalidModel
 from podium.flavors.catalog import flavor_claiming
-from podium.flavors.catboost import CatBoostFlavor
+from podium.flavors.catboost.flavor import CatBoostFlavor
 from podium.flavors.contract import Stored
 from podium.models.assemble import Batches
 
@@ -97,7 +97,7 @@ def test_a_model_starts_no_more_threads_than_it_may(tmp_path: Path) -> None:
     """Left alone, it takes every core whatever OMP_NUM_THREADS says."""
     model = catboost.CatBoostRegressor(**QUIET).fit(X.to_numpy(), THREE)
 
-    assert started_threads("catboost.CatBoostFlavor", FLAVOR.save(model, tmp_path), tmp_path) == [False, True]
+    assert started_threads("catboost.flavor.CatBoostFlavor", FLAVOR.save(model, tmp_path), tmp_path) == [False, True]
 
 
 @pytest.mark.parametrize(

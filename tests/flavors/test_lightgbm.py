@@ -14,7 +14,7 @@ from thread_counts import started_threads
 from podium.errors import InvalidInput, InvalidModel
 from podium.flavors.catalog import flavor_claiming
 from podium.flavors.contract import Stored
-from podium.flavors.lightgbm import LightGBMFlavor
+from podium.flavors.lightgbm.flavor import LightGBMFlavor
 from podium.flavors.sklearn.rows import rows_of
 from podium.models.assemble import Batches
 
@@ -188,7 +188,7 @@ def test_an_estimator_starts_no_more_threads_than_it_may(tmp_path: Path) -> None
 
     saved = FLAVOR.save(model, tmp_path, serialization_format="cloudpickle")
 
-    assert started_threads("lightgbm.LightGBMFlavor", saved, tmp_path) == [False, True]
+    assert started_threads("lightgbm.flavor.LightGBMFlavor", saved, tmp_path) == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from podium.errors import InvalidInput, InvalidModel, LoadFailed
 from podium.flavors.catalog import flavor_claiming
 from podium.flavors.contract import Stored
 from podium.flavors.sklearn.rows import rows_of
-from podium.flavors.xgboost import XGBoostFlavor, load_model
+from podium.flavors.xgboost.flavor import XGBoostFlavor, load_model
 from podium.models.assemble import Batches
 
 FLAVOR = XGBoostFlavor()

@@ -13,7 +13,7 @@ import importlib, json, os, sys, time
 from pathlib import Path
 import numpy as np
 from podium.flavors.contract import Stored
-module, _, name = sys.argv[1].partition(".")
+module, _, name = sys.argv[1].rpartition(".")
 flavor = getattr(importlib.import_module(f"podium.flavors.{module}"), name)()
 found = flavor.load(Stored(Path(sys.argv[2]), json.loads(sys.argv[3])))
 data = np.zeros((20000, 3))

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,8 +15,11 @@ import pytest
 from load import read_samples
 from tinyhouse import NAME, PRODUCTION, Load, until
 
+from podium.api.beside import beside_of
+from podium.api.endpoint import choose
 from podium.domain.references import parse_reference
 from podium.domain.rollout import Candidate
+from podium.errors import Misconfigured
 from podium.fleet.site import EndpointOrder, ServerOrder
 from podium.fleet.sources import Wish
 from podium.fleet.supervisor import Supervisor
@@ -23,8 +27,10 @@ from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
 from podium.settings.home import Home
 from podium.settings.model import ModelSettings
+from podium.settings.provenance import Said
 from podium.settings.serve import ServeSettings
 from podium.telemetry.metrics import COMPARISONS
+from podium.worker.priority import can_restore
 
 LOAD = Path(__file__).resolve().parents[1] / "system" / "load.py"
 
@@ -89,11 +95,15 @@ def test_a_split_by_alias_holds_follows_and_survives_the_death_of_its_workers(tw
         assert "60 % version 1, 40 % version 3" in house.command("status").stdout
 
 
-def test_a_shadow_gets_copies_and_its_death_is_nobodys_trouble(two_versions):
-    """Every request is copied and compared; the shadow takes no traffic, is killed, comes back, and no client sees it."""
+def test_a_shadow_gets_copies_and_neither_its_death_nor_a_broken_version_is_anybodys_trouble(two_versions):
+    """All is copied and compared; it is killed and comes back. What does not load is vetoed, what is not there is told."""
     house = two_versions
-    with house.serving("--shadow", "@challenger", "-w", "2") as server:
+    house.register(3, "import nowhere_to_be_found")
+    with house.serving("--shadow", "@challenger", "--split", "3=50,@nobody=10", "-w", "2") as server:
         until(lambda: weights(server) == {"1": 100, "2": 0}, "the shadow is loaded")
+        lowest = {True: 19, False: os.getpriority(os.PRIO_PROCESS, 0)}[can_restore(os.getpriority(os.PRIO_PROCESS, 0))]
+        until(lambda: os.getpriority(os.PRIO_PROCESS, pids(server, "2")[0]) == lowest, "it gives way to what serves")
+        assert os.getpriority(os.PRIO_PROCESS, pids(server, "1")[0]) == os.getpriority(os.PRIO_PROCESS, 0)
         for _ in range(20):
             assert ask(server)[1]["predictions"][0][0] == 1
         until(lambda: shadowed(server, "disagreed") == 20, "all are compared; it answers with its own version")
@@ -104,47 +114,54 @@ def test_a_shadow_gets_copies_and_its_death_is_nobodys_trouble(two_versions):
             until(lambda: weights(server) == {"1": 100, "2": 0}, "it is back")
             seen = sum(shadowed(server, result) for result in COMPARISONS)
             until(lambda: sum(shadowed(server, result) for result in COMPARISONS) > seen + 20, "it is compared again")
+            until(lambda: [each["version"] for each in server.status["failed"]] == ["3"], "3 is vetoed")
         assert load.failed == []
         assert set(load.versions()) == {1}
-
-
-def test_a_challenger_that_does_not_load_is_vetoed_and_told_of(two_versions):
-    """It is not tried again and again, and the other one has everything."""
-    house = two_versions
-    house.register(3, "import nowhere_to_be_found")
-    with house.serving("--split", "3=50,@nobody=10") as server:
-        until(lambda: [each["version"] for each in server.status["failed"]] == ["3"], "3 is vetoed")
-        told = house.command("status").stdout
-
-        assert (weights(server), server.status["state"]) == ({"1": 100}, "serving")
-        assert "nobody" in told
-        assert ask(server)[0] == 200
+        assert server.status["state"] == "serving"
         assert server.said().count("version 3 did not load") == 1
+        assert "nobody" in house.command("status").stdout
 
 
 @pytest.mark.parametrize(
-    ("flags", "message"),
+    ("key", "raw", "message"),
     [
-        (("--split", "@a=60,@b=50"), "together at most 100"),
-        (("--split", "@a"), "names with percents"),
-        (("--split", "fraud/1=50"), "none of a version's number, a stage, latest and @ALIAS"),
-        (("--shadow", "models:/other/1"), "must be a version, a stage or an @alias of tiny itself"),
-        (("--sticky", "query:user"), "header:NAME, cookie:NAME or field:NAME"),
-        (("--shadow-tolerance", "2"), "a number from 0 to 1"),
+        ("split", "@a=60,@b=50", "together at most 100"),
+        ("split", "@a", "names with percents"),
+        ("split", {"@a": -1}, "names with percents"),
+        ("split", {"@a": 1.5}, "names with percents"),
+        ("split", "fraud/1=50", "none of a version's number, a stage, latest and @ALIAS"),
+        ("shadow", "models:/other/1", "must be a version, a stage or an @alias of tiny itself"),
+        ("shadow", "./folder", "none of a version's number"),
+        ("sticky", "query:user", "header:NAME, cookie:NAME or field:NAME"),
+        ("shadow_tolerance", "2", "a number from 0 to 1"),
+        ("shadow_percent", "101", "at most 100"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_with_what_can(two_versions, flags, message):
-    said = two_versions.command("serve", "-m", PRODUCTION, *flags)
+def test_what_cannot_be_meant_is_refused_with_what_can(tmp_path, key, raw, message):
+    """Before anything is served."""
 
-    assert said.returncode != 0
-    assert message in said.stderr
+    def look_up():
+        settings = ModelSettings(**choose([Said(f"serve.{key}", raw, "here")], environ={}).fields(ModelSettings))
+        return beside_of(NAME, parse_reference(PRODUCTION), settings, Home(tmp_path))
+
+    with pytest.raises(Misconfigured, match=re.escape(message)):
+        look_up()
 
 
-def test_a_folder_has_no_other_versions(house):
-    said = house.command("serve", "-m", str(house.model(1)), "--shadow", "2")
+def test_a_folder_has_no_other_versions(tmp_path):
+    with pytest.raises(Misconfigured, match="has no other versions"):
+        beside_of("hue", parse_reference("./hue"), ModelSettings(shadow="2"), Home(tmp_path))
 
-    assert said.returncode != 0
-    assert "has no other versions" in said.stderr
+
+@pytest.mark.parametrize(
+    "raw", ["@a=20, 3=5,staging=0", {"@a": 20, "3": 5, "staging": 0}, [["@a", 20], ["3", 5], ["staging", 0]]]
+)
+def test_a_split_is_written_in_each_place_as_suits_it(raw):
+    """In a flag or a variable, as a table of the file, and as it is handed to another process."""
+    found = choose([Said("serve.split", raw, "here")], environ={})
+
+    assert found["serve.split"] == (("@a", 20), ("3", 5), ("staging", 0))
+    assert found.shown()["serve.split"]["value"] == "@a=20,3=5,staging=0"
 
 
 @pytest.mark.slow
@@ -197,6 +214,7 @@ def test_a_canary_grows_to_everything_under_open_loop_load(two_versions, monkeyp
         mine.try_out(None)
         await later(lambda: supervisor.status["is_settled"] and supervisor.status["serving"] == "2", "2 is the stable one")
         assert [each.pid for each in mine.crew.ready()] == [before]
+        assert os.getpriority(os.PRIO_PROCESS, before) == os.getpriority(os.PRIO_PROCESS, 0)
         generator.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(generator.wait, 30) == 0
 

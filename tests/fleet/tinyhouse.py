@@ -24,6 +24,7 @@ VERSION = {version}
 def predict(data):
     answers = []
     for row in data:
+        {before_answer}
         if row[0] == -1:
             os.kill(os.getpid(), 9)
         time.sleep(max(row[0], 0) / 1000)
@@ -60,22 +61,24 @@ class House:
         ours = ("PODIUM_HOME", "LC_TEST_HOME", "PYTHONPATH")
         self.environment = {**variables, **{name: self.environment[name] for name in ours}}
 
-    def model(self, version: int, while_loading: str = "pass") -> Path:
-        """A model's folder; `while_loading` is a statement that runs when it is loaded."""
+    def model(self, version: int, while_loading: str = "pass", before_answer: str = "pass") -> Path:
+        """A model's folder; `while_loading` and `before_answer` are statements that run then."""
         target = self.folder / f"model-{version}"
         (target / "code").mkdir(parents=True)
-        (target / "code" / "tinymodel.py").write_text(_GOOD.format(version=version, while_loading=while_loading))
+        (target / "code" / "tinymodel.py").write_text(
+            _GOOD.format(version=version, while_loading=while_loading, before_answer=before_answer)
+        )
         (target / "MLmodel").write_text(
             "flavors:\n  python_function:\n    loader_module: tinymodel\n    code: code\n"
             f"    python_version: {platform.python_version()}\n"
         )
         return target
 
-    def register(self, version: int, while_loading: str = "pass") -> None:
+    def register(self, version: int, while_loading: str = "pass", before_answer: str = "pass") -> None:
         """One more version of `tiny`."""
         from podium.api.registering import Registry
 
-        Registry(self.home).register(self.model(version, while_loading), NAME)
+        Registry(self.home).register(self.model(version, while_loading, before_answer), NAME)
 
     def promote(self, version: int) -> None:
         from podium.api.registering import Registry

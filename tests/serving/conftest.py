@@ -220,7 +220,7 @@ class Server:
         self, status: dict[str, Any], series: list[dict[str, str]], metrics: list[dict[str, Any]] | None = None
     ) -> None:
         for gateway in self.gateways:
-            gateway.control.send(Tell(status, metrics or [], series))
+            gateway.control.send(Tell(status, {"": metrics or []}, series))
 
     def connect(self) -> socket.socket:
         sock = socket.create_connection(("127.0.0.1", self.port), LIMIT_S)

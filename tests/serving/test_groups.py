@@ -347,3 +347,42 @@ def test_records_of_the_open_inference_protocol_that_a_worker_died_of_go_as_tens
     assert request.content_type == CONTENT_TYPE
     other.reply(request, outputs, content_type=CONTENT_TYPE)
     assert second.result().json == first.result().json
+
+
+@pytest.mark.parametrize("is_quick", [False, True])
+def test_a_client_of_the_open_inference_protocol_that_leaves_is_forgotten(start, is_quick):
+    server = start()
+    worker = server.add(1, plan=PAIRS)
+    server.publish()
+    if is_quick:
+        first = server.soon(lambda: server.ask("POST", "/v2/models/iris/infer", V2_BODY))
+        outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))])
+        worker.reply(worker.take(), outputs, content_type=CONTENT_TYPE)
+        assert first.result().status == 200
+    client = server.connect()
+    client.sendall(
+        b"POST /v2/models/iris/infer HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(V2_BODY), V2_BODY)
+    )
+    taken = worker.take_group().first if is_quick else worker.take().id
+
+    client.close()
+
+    frame = worker.frame()
+    assert (frame.kind, frame.id) == (frames.CANCEL, taken)
+
+
+def test_a_version_in_the_path_is_the_one_that_answers_while_several_have_traffic(start):
+    server = start()
+    first, second = server.add(1), server.add(2, version="2")
+    server.publish({"1": (95, [1]), "2": (5, [2])})
+    outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))])
+
+    for version, worker in (("1", first), ("2", second)) * 5:
+        asked = server.soon(lambda path=f"/v2/models/iris/versions/{version}/infer": server.ask("POST", path, V2_BODY))
+        worker.reply(worker.take(), outputs, content_type=CONTENT_TYPE)
+        assert (asked.result().status, asked.result().json["model_version"]) == (200, version)
+
+    assert server.ask("POST", "/v2/models/iris/versions/3/infer", V2_BODY).status == 404
+    server.publish({"1": (100, [1]), "2": (0, [2])})
+    dark = server.ask("POST", "/v2/models/iris/versions/2/infer", V2_BODY)
+    assert (dark.status, "no traffic" in dark.json["error"]) == (403, True)

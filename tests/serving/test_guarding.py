@@ -240,3 +240,13 @@ def _status(sock: socket.socket, request: bytes) -> int:
     while len(body) < size:
         body += sock.recv(1 << 16)
     return int(head.split(b" ", 2)[1])
+
+
+@pytest.mark.parametrize("path", ["/v2/models/iris/infer", "/v1/models/iris:predict", "/models/iris/invoke"])
+def test_every_protocol_asks_for_the_models_own_scope(guarded, keys, reader: str, path):
+    """Who may read may not score, whichever way leads to the model; who has no key does not learn that there is one."""
+    json_type = {"Content-Type": "application/json"}
+
+    assert guarded.ask("POST", path, b"{}", json_type).status == 401
+    assert guarded.ask("POST", path, b"{}", json_type | {"X-API-Key": reader}).status == 403
+    assert guarded.ask("POST", path.replace("iris", "wine"), b"{}", json_type | {"X-API-Key": reader}).status == 403

@@ -81,7 +81,7 @@ class House:
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     models = make_models(tmp_path_factory.mktemp("models"))
-    with podium.serve(models, env_manager="local", max_body=1_000_000) as server:
+    with podium.serve(models, env_manager="local", max_body=10_000_000) as server:
         asked = House(server.url.removeprefix("http://"))
         yield asked
         asked.close()
@@ -304,11 +304,11 @@ def test_a_model_that_raises_is_a_500_that_tells_no_secret_and_keeps_the_connect
 
 def test_a_body_over_the_limit_is_told_so_in_the_protocols_words(house):
     connection = http.client.HTTPConnection(house.address, timeout=30)
-    connection.request("POST", "/v2/models/iris/infer", b"", {"Content-Length": "1000001"})
+    connection.request("POST", "/v2/models/iris/infer", b"", {"Content-Length": "10000001"})
     answer = Asked(connection.getresponse())
     connection.close()
 
-    assert (answer.status, "1000000" in answer.error) == (413, True)
+    assert (answer.status, "10000000" in answer.error) == (413, True)
 
 
 def test_many_clients_at_once_get_their_own_ids_and_rows(house):
@@ -333,6 +333,52 @@ def test_many_clients_at_once_get_their_own_ids_and_rows(house):
         client.close()
 
     threads = [threading.Thread(target=ask, args=(100 * i,)) for i in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []
+
+
+def test_a_large_body_is_read_by_the_worker_with_the_same_answer(house):
+    small = house.infer(
+        "echo", {"id": "a", "inputs": [{"name": "v", "shape": [2], "datatype": "FP64", "data": [1.5, None]}]}
+    )
+    data = [1.5, None] * 150_000
+    large = {"id": "a", "inputs": [{"name": "v", "shape": [300_000], "datatype": "FP64", "data": data}]}
+
+    answer = house.infer("echo", large)
+    wanted = house.infer("echo", large | {"outputs": [{"name": "nope"}]})
+    told, found = parts_of(house.infer("echo", large | {"parameters": {"binary_data_output": True}}))
+    refused = house.infer("echo", large | {"inputs": [large["inputs"][0] | {"shape": [7]}]})
+
+    assert {**answer.json, "outputs": [answer.json["outputs"][0] | {"shape": [2], "data": [1.5, None]}]} == small.json
+    assert (answer.json["outputs"][0]["shape"], answer.json["outputs"][0]["data"]) == ([300_000], data)
+    assert (wanted.status, "'nope'" in wanted.error) == (400, True)
+    assert (told["id"], len(found)) == ("a", 8 * 300_000)
+    assert (refused.status, "takes 7 values" in refused.error) == (400, True)
+
+
+def test_many_clients_at_once_get_their_own_rows_on_the_quick_way(house):
+    """With an id and without, flat and nested, one row and several: what comes back is what was sent."""
+    wrong: list[Any] = []
+
+    def ask(first: int) -> None:
+        client = House(house.address)
+        for number in range(first, first + 30):
+            rows = 1 + number % 3
+            values = [[number + 0.5, row] for row in range(rows)]
+            flat = [value for row in values for value in row]
+            entry = {"name": "v", "shape": [rows, 2], "datatype": "FP64", "data": values if number % 2 else flat}
+            told = {} if number % 5 else {"id": f"r-{number}"}
+            answer = client.infer("scaled", {**told, "inputs": [entry]}).json
+            output = {"name": "output", "datatype": "FP64", "shape": [rows, 2], "data": flat}
+            if (answer.get("id"), answer["outputs"]) != (told.get("id"), [output]):
+                wrong.append((entry, answer))
+        client.close()
+
+    threads = [threading.Thread(target=ask, args=(100 * i,)) for i in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -493,9 +539,24 @@ def test_tritons_client_is_served(house, is_binary):
 
 
 def test_the_repository_asks_the_supervisor(house):
-    assert house.ask("POST", "/v2/repository/models/nobody/load").status in (400, 404, 501)
+    index = house.ask("POST", "/v2/repository/index", {"ready": True}).json
+
+    assert {"name": "iris", "state": "READY"}.items() <= index[0].items()
+    assert house.ask("POST", "/v2/repository/index").json == house.ask("POST", "/v2/repository/index", {}).json
     assert house.ask("POST", "/v2/repository/index", b"[]").status == 400
     assert house.ask("GET", "/v2/repository/index").status == 405
+    assert house.ask("POST", "/v2/repository/models/add/load", {"parameters": [1]}).status == 400
+    unknown = house.ask("POST", "/v2/repository/models/nobody/load")
+    assert (unknown.status, "nobody" in unknown.error) == (404, True)
+
+
+def test_a_model_is_unloaded_and_loaded_again_while_others_serve(house):
+    assert house.ask("POST", "/v2/repository/models/add/load").status == 200
+    assert house.ask("POST", "/v2/repository/models/add/unload").status == 200
+    assert house.ask("GET", "/v2/models/add/ready").status in (404, 503)
+    assert house.infer("iris", {"inputs": [X]}).status == 200
+    assert house.ask("POST", "/v2/repository/models/add/load").status == 200
+    assert house.ask("GET", "/v2/models/add/ready").json == {"name": "add", "ready": True}
 
 
 def test_v1_is_answered_with_predictions_or_an_error(house):

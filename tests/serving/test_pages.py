@@ -1,5 +1,8 @@
 """What the other paths answer."""
 
+import subprocess
+import sys
+
 import pytest
 
 from podium._version import __version__
@@ -131,7 +134,7 @@ def test_what_is_in_flight_is_shown_and_forgotten_with_its_gateway(start, until)
 def _tell():
     from podium.transport.messages import Tell
 
-    return Tell({}, [], [{"model": "iris", "version": "1"}])
+    return Tell({}, {}, [{"model": "iris", "version": "1"}])
 
 
 def test_a_models_metadata_names_what_answers_and_how_that_was_proven(server, until):
@@ -162,3 +165,27 @@ def test_no_client_speaks_as_one_of_our_own_processes(server, path):
     assert b"This predictor only supports the following content types" in answer.body
     server.workers[0].serve()
     assert server.score().status == 200
+
+
+def test_a_model_that_is_not_ready_is_said_so_in_the_protocols_own_document(start):
+    server = start()
+    server.add(1)
+    server.publish({})
+
+    ready, whole, model = (server.get(path) for path in ("/v2/models/iris/ready", "/v2/health/ready", "/v2/models/iris"))
+
+    assert (ready.status, ready.json) == (503, {"name": "iris", "ready": False})
+    assert (whole.status, whole.json) == (200, {"ready": True})
+    assert (model.status, model.json) == (503, {"error": "iris is not ready."})
+    server.publish({}, is_ready=False)
+    assert (server.get("/v2/health/ready").status, server.get("/v2/health/ready").json) == (503, {"ready": False})
+    assert server.get("/v2/health/live").status == 200
+
+
+def test_a_gateway_loads_no_numpy():
+    """So it starts at once; what reads numbers for models is the worker's."""
+    code = "import sys, podium.serving.gateway; print(sorted({'numpy', 'pandas', 'pyarrow'} & sys.modules.keys()))"
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[]\n"

@@ -128,6 +128,14 @@ def test_a_name_is_refused_where_it_is_not_allowed(start):
     assert version(server.score(X_Podium_Version="1")) == "1"
 
 
+def test_a_name_where_nothing_serves_yet_is_to_be_said_again(start):
+    """The endpoint loads, or wakes: there may be such a version in a moment."""
+    server = start()
+    server.publish({}, rules=Rules(allows_naming=True))
+
+    assert server.score(X_Podium_Version="2").status == 503
+
+
 def test_a_named_version_is_not_replaced_by_another(start):
     """Its replica is gone: 503, and no answer of another version under its name."""
     server = start()

@@ -22,10 +22,10 @@ def beside(mark: int, count: int) -> list[int]:
 
 def test_a_bucket_is_found_again(buckets):
     mark = buckets.mark_of("address 10.0.0.1")
-    buckets[buckets.place_of(mark)] = 500
+    buckets.cells[buckets.place_of(mark)] = 500
 
-    assert buckets[buckets.place_of(mark)] == 500
-    assert buckets.is_at(buckets.place_of(mark), mark)
+    assert buckets.cells[buckets.place_of(mark)] == 500
+    assert buckets.cells[buckets.place_of(mark) - 1] == mark
 
 
 def test_who_stands_beside_whom_cannot_be_known_from_outside(buckets):
@@ -38,22 +38,22 @@ def test_who_stands_beside_whom_cannot_be_known_from_outside(buckets):
 def test_eight_that_fall_together_keep_their_own_times(buckets):
     marks = [5, *beside(5, 7)]
     for number, mark in enumerate(marks):
-        buckets[buckets.place_of(mark)] = 1000 + number
+        buckets.cells[buckets.place_of(mark)] = 1000 + number
 
-    assert [buckets[buckets.place_of(mark)] for mark in marks] == [1000 + number for number in range(8)]
+    assert [buckets.cells[buckets.place_of(mark)] for mark in marks] == [1000 + number for number in range(8)]
 
 
 def test_a_ninth_takes_the_place_of_whoever_has_taken_least(buckets):
     """It starts full; the others keep theirs."""
     marks = [5, *beside(5, 7)]
     for number, mark in enumerate(marks):
-        buckets[buckets.place_of(mark)] = 1000 + number
+        buckets.cells[buckets.place_of(mark)] = 1000 + number
     [*_, ninth] = beside(5, 8)
 
     place = buckets.place_of(ninth)
 
-    assert buckets[place] == 0
-    assert [buckets.is_at(buckets.place_of(mark), mark) for mark in marks[1:]] == [True] * 7
+    assert buckets.cells[place] == 0
+    assert [buckets.cells[buckets.place_of(mark)] for mark in marks[1:]] == [1000 + number for number in range(1, 8)]
 
 
 def test_processes_of_a_server_see_the_same_bucket():
@@ -62,12 +62,13 @@ def test_processes_of_a_server_see_the_same_bucket():
     slots = Slots(descriptor)
     code = (
         "import sys; from podium.telemetry.slots import Slots; b = Slots(int(sys.argv[1])).buckets;"
-        " b[b.place_of(b.mark_of('key'))] = 4711"
+        " b.cells[b.place_of(b.mark_of('key'))] = 4711"
     )
     try:
         subprocess.run([sys.executable, "-c", code, str(descriptor)], pass_fds=[descriptor], check=True, timeout=60)
 
-        assert slots.buckets[slots.buckets.place_of(slots.buckets.mark_of("key"))] == 4711
+        buckets = slots.buckets
+        assert buckets.cells[buckets.place_of(buckets.mark_of("key"))] == 4711
     finally:
         slots.close()
         os.close(descriptor)

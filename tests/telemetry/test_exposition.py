@@ -11,6 +11,7 @@ from podium.telemetry.exposition import Family, Sample, expose, series_families
 from podium.telemetry.metrics import (
     BATCH_ROWS,
     CELLS,
+    DIFFERENCE,
     DURATION,
     LATENCY,
     REQUESTS,
@@ -125,3 +126,14 @@ def test_cells_do_not_overlap():
     assert [start for start, _ in edges] == [0, *(end for _, end in edges[:-1])]
     assert edges[-1][1] == CELLS
     assert BATCH_ROWS.bucket(1) == BATCH_ROWS.offset
+
+
+def test_what_shadows_count_is_shown_of_shadows_only():
+    """A thousand models without one have no line of it."""
+    cells = [0] * CELLS
+    assert b"podium_shadow" not in expose(series_families(SERIES_METRICS, [({"model": "m", "version": "1"}, cells)]))
+    cells[DIFFERENCE.bucket(500)] = 1
+
+    page = expose(series_families(SERIES_METRICS, [({"model": "m", "version": "1"}, cells)]))
+
+    assert b'podium_shadow_difference_ratio_bucket{model="m",version="1",le="0.001"} 1' in page

@@ -71,7 +71,8 @@ MESSAGES: list[Message] = [
     LoadError("import_error", "No module named 'x'"),
     Drained(),
     Publish({"epoch": 1}, True),
-    Tell({}, [{"name": "x", "labels": {}, "value": 1}], [{"a": "b"}]),
+    Tell({}, {"": [{"name": "x", "labels": {}, "value": 1}]}, [{"a": "b"}]),
+    Tell({"endpoints": {}}, {}, None, is_part=True, gone=["a"]),
 ]
 
 

@@ -90,6 +90,7 @@ class ServerCatalogue:
         settings: Those of one model, by its name.
         allowed: `none`, `catalogue`, `any`, or a folder: what may be loaded.
         registered: The models of a registry that is served whole.
+        side: The file where rollouts are kept; None keeps them in the registry.
     """
 
     def __init__(
@@ -99,7 +100,9 @@ class ServerCatalogue:
         settings: Callable[[str], ModelSettings],
         allowed: str = CATALOGUE,
         registered: RegisteredModels | None = None,
+        side: Path | None = None,
     ) -> None:
+        self._side = side
         self._home = home
         self._named = dict(named)
         self._settings = settings
@@ -136,7 +139,7 @@ class ServerCatalogue:
             reference = parse_reference(uri)
             if reference != known:
                 self._check(name, reference)
-        source = RegistryObserver(self._home) if reference != registered else None
+        source = RegistryObserver(self._home, side=self._side) if reference != registered else None
         settings = self._settings(name)
         return EndpointOrder(
             name,

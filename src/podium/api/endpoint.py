@@ -12,6 +12,7 @@ from podium.api.beside import beside_of
 from podium.api.catalogue import CATALOGUE, NOTHING, RegisteredModels, ServerCatalogue, safe_name
 from podium.api.protection import OWNERS as PROTECTING
 from podium.api.protection import protection_of
+from podium.api.rolling import side_file
 from podium.domain.archives import archive_stem
 from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
@@ -128,6 +129,7 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
     _refuse_clashes(names, named, chosen)
     models = {name: _settings_of(name, chosen) for name in names}
     default = _default_of(chosen, names)
+    side = side_file(chosen["serve.rollout_store"]) if chosen["serve.rollout_store"] else None
     wishes, errors = [], []
     for reference in references:
         try:
@@ -139,14 +141,21 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
         raise errors[0]
     endpoints = tuple(
         EndpointOrder(
-            name, reference, wish, models[name], RegistryObserver(home), beside_of(name, reference, models[name], home)
+            name,
+            reference,
+            wish,
+            models[name],
+            RegistryObserver(home, side=side),
+            beside_of(name, reference, models[name], home),
         )
         for name, reference, wish in zip(names, references, wishes, strict=True)
     )
     known = dict(zip(names, references, strict=True))
     which = chosen["serve.registry"]
     registry = None if which is None else RegisteredModels(home, which, lambda name: _settings_of(name, chosen), known)
-    catalogue = ServerCatalogue(home, known, lambda name: _settings_of(name, chosen), chosen["serve.allow_load"], registry)
+    catalogue = ServerCatalogue(
+        home, known, lambda name: _settings_of(name, chosen), chosen["serve.allow_load"], registry, side
+    )
     if registry is not None:
         endpoints += registry.first()
         default = default or (endpoints[0].name if len(endpoints) == 1 else "")

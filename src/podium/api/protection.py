@@ -7,6 +7,7 @@ from typing import Any
 from podium.access.certificates import TlsFiles, context_of
 from podium.access.jwks import check_source
 from podium.errors import MissingDependency
+from podium.serving.sharing import check_store
 from podium.settings.access import AccessSettings
 from podium.settings.home import Home
 from podium.settings.limits import ClientLimits, ModelLimits
@@ -37,9 +38,14 @@ def protection_of(chosen: Chosen, home: Home, models: Iterable[str]) -> dict[str
             raise MissingDependency("pyjwt[crypto]", f"access.jwks ({chosen.source('access.jwks')})", "jwt")
     every = ModelLimits(**chosen.fields(ModelLimits))
     own = {name: ModelLimits(**chosen.of_model(name).fields(ModelLimits)) for name in {*models, *chosen.models}}
+    clients = ClientLimits(**chosen.fields(ClientLimits))
+    if clients.rate_store is not None:
+        check_store(clients.rate_store)
+        if importlib.util.find_spec("redis") is None:
+            raise MissingDependency("redis", f"limits.rate_store ({chosen.source('limits.rate_store')})", "redis")
     return {
         "access": access,
-        "clients": ClientLimits(**chosen.fields(ClientLimits)),
+        "clients": clients,
         "every_model": every,
         "models": {name: each for name, each in sorted(own.items()) if each != every},
     }

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from podium.api.registering import Registry, actor
-from podium.domain.canary import Board, Entry, Mark, MarkKind, Phase, Pin, Rollout, ending, ordered, phase
+from podium.domain.canary import Board, Entry, Mark, MarkKind, Phase, Pin, Rollout, ordered, phase, why
 from podium.domain.judging import Policy
 from podium.domain.references import AliasRef, ModelRef, StageRef, VersionRef, check_alias, check_name
 from podium.domain.stages import Stage
@@ -72,9 +72,7 @@ class RolloutStatus:
     @property
     def reason(self) -> str:
         """Why it ended, or is paused; empty while it runs."""
-        over = ending(self.marks)
-        last = over or (self.marks[-1] if self.marks and self.phase.state.value == "paused" else None)
-        return last.reason if last is not None else ""
+        return why(self.marks)
 
 
 class Rollouts:

@@ -10,6 +10,7 @@ import click
 
 from podium.cli.output import print_facts, print_json, print_table
 from podium.domain.stages import Stage
+from podium.domain.worth import told
 from podium.fleet.runfiles import find_servers
 from podium.registry.contract import Change, RegisteredModel, Version
 from podium.registry.moves import Moved
@@ -120,7 +121,8 @@ def _runtimes(conversions: Sequence["Derived"]) -> str:
         name = f"ONNX ({facts['form']}, {facts['precision']})"
         if each.is_accepted:
             rows, largest = sum((each.proof.get("rows") or {}).values()), each.proof.get("largest", 0.0)
-            said.append(f"{name}, accepted on {rows} rows (numbers within {facts['tolerance']:g}, largest {largest:.1e})")
+            within = f"numbers within {facts['tolerance']:g}, largest {largest:.1e}"
+            said.append(f"{name}, accepted on {rows} rows ({within}; {told(each.proof.get('speed'))})")
         else:
             said.append(f"{name} was rejected: {each.proof.get('reason')}")
     return "; ".join([*said, "else the model itself"])

@@ -8,6 +8,7 @@ import click
 from podium.cli.mlflow_options import ALLOW_CODE, ENV_MANAGER, order_of
 from podium.cli.model_tables import conversion_json
 from podium.cli.output import print_json, print_table, shown
+from podium.domain.worth import told
 
 if TYPE_CHECKING:
     from podium.api.accelerating import Accelerated
@@ -52,7 +53,8 @@ def accelerate(
 
     It is converted in the Python that its workers would run in, which needs podium[accelerate].
 
-    What is accepted is kept beside the model, which never changes, and answers where a server has no exact shortcut.
+    What is accepted is kept beside the model, which never changes, and answers where a server has no exact shortcut and it
+    was measured to be faster; --runtime onnx prefers it.
     Exit code 1 when no conversion was accepted.
     """
     from podium.api.accelerating import FORMS, PRECISIONS, forget_conversions, known_conversions
@@ -94,6 +96,7 @@ def _print(done: "Accelerated", as_json: bool) -> None:
     print_table(["CONVERSION", "FORM", "PRECISION", "RESULT", "ROWS", "LARGEST"], rows)
     for each in done.conversions:
         if each.is_accepted:
+            click.echo(f"{each.key}: {told(each.proof.get('speed'))}", err=True)
             continue
         click.echo(f"{each.key}: {shown(str(each.proof.get('reason')))}", err=True)
         counterexample = each.proof.get("counterexample")

@@ -117,6 +117,8 @@ def show(facts: dict[str, Any]) -> None:
             "runtime": model and model["runtime"],
             "device": devices_of(facts["replicas"]),
             "from": source["place"],
+            "rollout": rollout_line(facts),
+            "pinned": pin_line(facts),
             "registry": "answers" if source["is_up"] else _outage(source),
             "empty": source["error"] if source["is_up"] else None,
             "restarts": f"{restarts['workers']} of workers, {restarts['gateways']} of gateways",
@@ -148,6 +150,26 @@ def _traffic(traffic: dict[str, Any] | None) -> dict[str, str]:
     if traffic["problems"]:
         told["not there"] = "; ".join(traffic["problems"])
     return told
+
+
+def rollout_line(facts: dict[str, Any]) -> str | None:
+    """How the endpoint's last rollout is; None where there never was one."""
+    told = facts["rollout"]
+    if told is None:
+        return None
+    share = f"{told['percent']} %, {told['share']} % here; " if told["state"] in {"running", "paused"} else ""
+    verdict = told["verdict"]["reason"] if share else told["reason"]
+    problem = f" ({told['problem']})" if told["problem"] else ""
+    return f"version {told['stable']} -> {told['candidate']}, {told['state']}: {share}{verdict}{problem}".rstrip(": ")
+
+
+def pin_line(facts: dict[str, Any]) -> str | None:
+    """Who holds the endpoint until when, and why; None where nobody does."""
+    held = facts["pin"]
+    if held is None:
+        return None
+    until = datetime.fromtimestamp(held["until"]).astimezone().isoformat(timespec="seconds")
+    return f"at version {held['version']} until {until} by {held['by']}: {held['reason']}"
 
 
 def _outage(source: dict[str, Any]) -> str:

@@ -283,6 +283,18 @@ def ending(marks: Sequence[Mark]) -> Mark | None:
     return next((mark for mark in ordered(marks) if mark.kind in _ENDS), None)
 
 
+def why(marks: Sequence[Mark]) -> str:
+    """What was said with the mark by which a rollout is as it is; nothing where nothing was."""
+    by_time = ordered(marks)
+    over = ending(marks)
+    if over is not None and over.kind is MarkKind.FINISH:
+        over = next((mark for mark in by_time if mark.kind is MarkKind.UNDO), over)
+    if over is not None:
+        return over.reason
+    holds = [mark for mark in by_time if mark.kind.is_repeated]
+    return holds[-1].reason if holds and holds[-1].kind is MarkKind.PAUSE else ""
+
+
 def ordered(marks: Iterable[Mark]) -> list[Mark]:
     """By time; the same on every node."""
     return sorted(marks, key=lambda mark: (mark.at, _RANK[mark.kind], mark.by))

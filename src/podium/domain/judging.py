@@ -20,7 +20,7 @@ one: where a few heavy clients stick to a version, answers come in clumps and th
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import accumulate
 
@@ -139,6 +139,7 @@ def judge(strata: Sequence[Stratum], policy: Policy) -> Verdict:
             together with the one before, for its errors and latency.
         policy: How much worse it may be.
     """
+    strata = [Stratum(_sane(each.stable), _sane(each.candidate)) for each in strata]
     answered = sum(stratum.candidate.requests for stratum in strata)
     figures = {criterion: figure for criterion in Criterion if (figure := _figure(criterion, strata, policy)) is not None}
     if answered >= policy.least_requests:
@@ -224,6 +225,12 @@ def _worst(
     share_of_stable = sum(each.stable for each in best) / stables if stables else None
     average = _log_mean(logs, len(families))
     return Figure(share_of_stable, sum(each.candidate for each in best) / candidates, candidates, _e_value(average), needed)
+
+
+def _sane(seen: Evidence) -> Evidence:
+    """With no more errors than answers: counters are read one after the other while others write them."""
+    errors, disagreed = min(seen.errors, seen.requests), min(seen.disagreed, seen.compared)
+    return replace(seen, errors=errors, disagreed=disagreed)
 
 
 def _health(strata: Sequence[Stratum]) -> list[Stratum]:

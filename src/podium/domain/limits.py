@@ -5,7 +5,7 @@ time of the generic cell rate algorithm, ITU-T I.371). A bucket whose time is pa
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from podium.errors import InvalidInput
 
@@ -24,22 +24,22 @@ class Rate:
         tokens: Requests for each period.
         period_ns: Nanoseconds.
         burst: Requests that may come at once after a pause.
+
+    Attributes:
+        step_ns: How long one token takes to come back.
+        depth_ns: How long an empty bucket takes to be full.
     """
 
     text: str
     tokens: int
     period_ns: int
     burst: int
+    step_ns: int = field(init=False)
+    depth_ns: int = field(init=False)
 
-    @property
-    def step_ns(self) -> int:
-        """How long one token takes to come back."""
-        return self.period_ns // self.tokens
-
-    @property
-    def depth_ns(self) -> int:
-        """How long an empty bucket takes to be full."""
-        return self.burst * self.step_ns
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "step_ns", self.period_ns // self.tokens)
+        object.__setattr__(self, "depth_ns", self.burst * self.step_ns)
 
 
 def parse_rates(text: str) -> tuple[Rate, ...]:
@@ -75,12 +75,12 @@ def take(full_at_ns: int, now_ns: int, rate: Rate) -> tuple[int, int]:
 
     Returns: When it is full again after that, and 0; or `full_at_ns` as it was, and the nanoseconds until there is a token.
     """
-    after = max(full_at_ns, now_ns) + rate.step_ns
+    after = (max(now_ns, full_at_ns)) + rate.step_ns
     wait_ns = after - now_ns - rate.depth_ns
     return (full_at_ns, wait_ns) if wait_ns > 0 else (after, 0)
 
 
 def remaining(full_at_ns: int, now_ns: int, rate: Rate) -> int:
     """How many tokens the bucket holds: at least 0, at most `rate.burst`."""
-    missing_ns = max(0, full_at_ns - now_ns)
-    return max(0, (rate.depth_ns - missing_ns) // rate.step_ns)
+    free_ns = rate.depth_ns if full_at_ns <= now_ns else rate.depth_ns - full_at_ns + now_ns
+    return free_ns // rate.step_ns if free_ns > 0 else 0

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from podium.errors import InvalidInput
-from podium.flavors.catboost import CatBoostFlavor
+from podium.flavors.catboost.flavor import CatBoostFlavor
 from podium.flavors.contract import Flavor
 from podium.flavors.keras.flavor import KerasFlavor
-from podium.flavors.lightgbm import LightGBMFlavor
+from podium.flavors.lightgbm.flavor import LightGBMFlavor
 from podium.flavors.loader_module import LoaderModuleFlavor
 from podium.flavors.onnx import OnnxFlavor
 from podium.flavors.python_function import PythonFunctionFlavor
@@ -15,7 +15,7 @@ from podium.flavors.pytorch.flavor import PytorchFlavor
 from podium.flavors.sklearn.flavor import SklearnFlavor
 from podium.flavors.statsmodels import StatsmodelsFlavor
 from podium.flavors.tensorflow.flavor import TensorflowFlavor
-from podium.flavors.xgboost import XGBoostFlavor
+from podium.flavors.xgboost.flavor import XGBoostFlavor
 
 # The most particular first: XGBClassifier and LGBMClassifier are scikit-learn's estimators too; a function is claimed by
 # python_function, and so is every object with __call__; Keras' models on PyTorch are its modules too.

@@ -14,6 +14,7 @@ from podium.domain.devices import DeviceUse
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.domain.signature import Signature
 from podium.flavors.claims import Claim, Inputs
+from podium.flavors.conversions import Converter
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,14 @@ class HasShortcut(Protocol):
 
     def claims(self, inputs: Inputs) -> Sequence[Claim]:
         """Cheaper ways, the likeliest first; none where there is no cheaper way for such inputs."""
+
+
+@runtime_checkable
+class Convertible(Protocol):
+    """A loaded model that may be brought to ONNX. What comes of it the worker proves before it answers."""
+
+    def converter(self) -> Converter:
+        """What converts it; cheap, and imports no converter."""
 
 
 @runtime_checkable

@@ -5,6 +5,7 @@ import time
 from podium.domain.lifecycle import ReplicaState
 from podium.domain.masking import masked
 from podium.domain.rollout import Action, Drain, Publish, Settle, Start, Stop
+from podium.domain.traffic import Target
 from podium.fleet.audits import findings_of, notice_of
 from podium.fleet.causes import Cause
 from podium.fleet.copies import Copies, Prepared
@@ -58,7 +59,7 @@ class Crew:
             case Start(version):
                 self._start(version)
             case Publish(targets):
-                self._publisher.publish(self._order.name, targets)
+                self._publish(targets)
             case Settle(version):
                 self._settle(version)
             case Drain(identity):
@@ -148,15 +149,25 @@ class Crew:
         self._keeper.ended(replica.version, failure, ready_s, is_routed, now)
         vetoed = self._keeper.journal.vetoed
         if replica.version in vetoed and replica.version not in before:
-            self.counts.failed(failure.cause)
             self._began.pop(replica.version, None)
             stable = self._keeper.journal.stable
             rest = f" Version {stable} keeps serving." if stable else ""
+            if ready_s is not None:
+                what = f"version {replica.version} died again and again, and is not started any more"
+                self._site.tell(Event("given_up", f"{what}: {failure.message}{rest}", replica.version, is_problem=True))
+                return
+            self.counts.failed(failure.cause)
             text = f"version {replica.version} did not load ({failure.cause}): {failure.message}{rest}"
             self._site.tell(Event("load_failed", text, replica.version, is_problem=True))
         else:
             text = f"replica {replica.id} of version {replica.version} died ({failure.cause}): {failure.message}"
             self._site.tell(Event("worker_died", text, replica.version, is_problem=True))
+
+    def _publish(self, targets: tuple[Target, ...]) -> None:
+        for number, target in enumerate(targets):
+            for identity in target.replicas:
+                self.replicas[identity].give_way(number > 0 and not target.weight)
+        self._publisher.publish(self._order.name, targets)
 
     def _settle(self, version: str) -> None:
         before = self._keeper.journal.stable

@@ -17,6 +17,7 @@ from podium.fleet.isolation import World, check_isolation
 from podium.fleet.journal import JournalKeeper
 from podium.fleet.observer import observe
 from podium.fleet.publisher import Publisher
+from podium.fleet.rollouts import Standing, desk_of
 from podium.fleet.runfiles import EndpointFolder
 from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.sources import Wish, ask, follow, follows
@@ -74,7 +75,10 @@ class Endpoint:
         self._following: asyncio.Task[None] | None = None
         self._candidate: Candidate | None = None
         self._beside = Beside(order, self._site, self._note_beside)
+        self._desk = desk_of(order, self._site, publisher.gateways.evidence)
         self._refreshing = asyncio.Lock()
+        self._resting: Situation | None = None
+        self._is_tidy = False
 
     def start(self) -> None:
         """Take in what the source said, and listen to it from now on."""
@@ -100,6 +104,7 @@ class Endpoint:
         """Serve something else under the same name, as a swap: what serves does so until the new one is ready."""
         self.stop_following()
         self._order = order
+        self._desk = desk_of(order, self._site, self._publisher.gateways.evidence)
         self.crew.refer(order)
         self._beside = Beside(order, self._site, self._note_beside)
         self.hear(order.first)
@@ -109,6 +114,7 @@ class Endpoint:
     def stop_following(self) -> None:
         """Want what is wanted now: the server ends."""
         self._beside.stop()
+        self._desk.close()
         if self._following is not None:
             self._following.cancel()
             self._following = None
@@ -262,28 +268,52 @@ class Endpoint:
 
     def steer(self) -> None:
         """Do all that can be done now."""
+        guidance = self._desk.guide()
+        if guidance.resolved != self._wish.resolved:
+            self._want(dataclasses.replace(self._wish, resolved=guidance.resolved))
+        self.try_out(guidance.candidate, guidance.tried)
         if not self.is_leaving:
             self._publisher.rule(self.name, self._rules())
         for _ in range(_MOST_ACTIONS):
             seen = observe(self.name, self.crew.replicas.values(), self._publisher, self._keeper.journal, time.monotonic())
             action = plan(self._desired, seen)
             if action is None:
-                return
+                break
             self.crew.act(action)
+        is_known = self._publisher.is_acknowledged(self.name)
+        self._desk.tick(Standing(self._publisher.targets(self.name), is_known, self._keeper.journal))
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it sleeps and nothing of it runs: then nothing is to be done, however many there are like it."""
+        return self.is_asleep and not self.crew.replicas and not self._publisher.targets(self.name)
 
     async def keep_house(self) -> None:
         """Let go of what belongs to versions of the past."""
+        if self._is_tidy and self.is_at_rest:
+            return
         needed = self.crew.needed()
         self.crew.forget(needed)
         await self.copies.keep(needed)
+        self._is_tidy = self.is_at_rest
 
     def rotate_logs(self) -> None:
         """Cut what has grown too long; in any thread."""
+        if self._is_tidy:
+            return
         with contextlib.suppress(OSError):
             logs.rotate(self._logs)
 
     def situation(self) -> Situation:
-        """Everything that is told of it."""
+        """Everything that is told of it; the same value as before where it rests and nothing is new."""
+        known, is_at_rest = self._resting, self.is_at_rest and not self.is_leaving
+        if known is not None and is_at_rest and known.wish is self._wish and known.journal is self._keeper.journal:
+            return known
+        situation = self._situation()
+        self._resting = situation if is_at_rest and situation.is_acknowledged else None
+        return situation
+
+    def _situation(self) -> Situation:
         return Situation(
             endpoint=self.name,
             uri=str(self._order.reference),
@@ -302,6 +332,9 @@ class Endpoint:
             is_asleep=self.is_asleep,
             is_leaving=self.is_leaving,
             traffic=self._traffic(),
+            rollout=self._desk.status(),
+            pin=self._desk.pin(),
+            clock=self._desk.clock_status(),
         )
 
     def _traffic(self) -> Traffic | None:
@@ -314,6 +347,11 @@ class Endpoint:
 
     def hear(self, wish: Wish) -> None:
         """The source said something new."""
+        self._desk.hear(wish)
+        self._want(dataclasses.replace(wish, resolved=self._desk.guide().resolved))
+
+    def _want(self, wish: Wish) -> None:
+        """Something else is wanted, by the source, a rollout or a pin."""
         before, self._wish = self._wish, wish
         if wish.is_up != before.is_up:
             text = "the registry answers again" if wish.is_up else f"the registry does not answer: {wish.error}"
@@ -351,5 +389,6 @@ class Endpoint:
         source = self._order.source
         if follows(self._order.reference) and source is not None:
             poll_s = self._site.settings.poll_s
-            following = follow(self._order.reference, self._order.first, source, poll_s, self.hear)
+            asked = self._desk.asked
+            following = follow(self._order.reference, self._order.first, source, poll_s, self.hear, asked)
             self._following = self._site.tasks.create_task(following, name=f"source of {self.name}")

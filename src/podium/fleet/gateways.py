@@ -33,6 +33,7 @@ from podium.transport.messages import (
     ReplicaReleased,
     Started,
     Tell,
+    part_of,
 )
 
 _SURVIVED_S = 60.0
@@ -165,13 +166,15 @@ class Gateways:
                 gateway.holds.discard(replica)
                 gateway.child.send(DropReplica(replica))
 
-    def tell(self, status: dict[str, Any], metrics: list[dict[str, Any]], series: list[dict[str, str]]) -> None:
-        """What people and monitoring ask a gateway for."""
-        told = Tell(status, metrics, series)
-        if told != self._status:
-            self._status = told
-            for gateway in list(self._living.values()):
-                gateway.child.send(told)
+    def tell(self, status: dict[str, Any], metrics: dict[str, list[dict[str, Any]]], series: list[dict[str, str]]) -> None:
+        """What people and monitoring ask a gateway for: what is new of it, for those who have heard the rest."""
+        told, before = Tell(status, metrics, series), self._status
+        if told == before:
+            return
+        self._status = told
+        part = told if before is None else part_of(before, told)
+        for gateway in list(self._living.values()):
+            gateway.child.send(part)
 
     def evidence(self, endpoint: str, version: str) -> Evidence:
         """What all gateways have counted of a version so far."""

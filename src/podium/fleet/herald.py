@@ -1,11 +1,16 @@
 """Telling what is: the status for people and programs, on disk and through the gateways, when it has changed."""
 
 import logging
+import time
+from typing import Any
 
 from podium.fleet.gateways import Gateways
 from podium.fleet.runfiles import RunFolder
 from podium.fleet.series import SeriesBook
-from podium.fleet.status import Overview, metrics_of, status_of
+from podium.fleet.status import Overview, Told, metrics_of, status_of
+
+_FEW = 20
+_PAUSES = 20
 
 
 class Herald:
@@ -21,7 +26,9 @@ class Herald:
     """
 
     def __init__(self, folder: RunFolder, gateways: Gateways, series: SeriesBook) -> None:
-        self.status: dict[str, object] = {}
+        self.status: dict[str, Any] = {}
+        self._told = Told()
+        self._write_again_at = 0.0
         self._folder = folder
         self._gateways = gateways
         self._series = series
@@ -30,20 +37,27 @@ class Herald:
 
     def tell(self, overview: Overview) -> bool:
         """Tell it to all, if anything that people see has changed; whether it has."""
-        status = status_of(overview)
+        status = status_of(overview, self._told)
         has_changed = status != self.status
         if has_changed:
             self.status, self._is_written = status, False
         self._write()
-        self._gateways.tell(status, metrics_of(overview), self._series.labels())
+        self._gateways.tell(status, metrics_of(overview, self._told), self._series.labels())
         return has_changed
 
     def _write(self) -> None:
-        """Rewrite `server.json`; where the disk takes nothing now, it is tried again at the next tick."""
-        if self._is_written:
+        """Rewrite `server.json`; where the disk takes nothing now, it is tried again at the next tick.
+
+        A thousand models make a document that takes its time: writing it takes a twentieth of it at most.
+        """
+        began = time.monotonic()
+        if self._is_written or began < self._write_again_at:
             return
         try:
             self._folder.write_server(self.status)
+            if len(self.status["endpoints"]) > _FEW:
+                ended = time.monotonic()
+                self._write_again_at = ended + _PAUSES * (ended - began)
         except OSError as error:
             if error.errno != self._write_errno:
                 logging.getLogger("podium.fleet").error("the status cannot be written, and is tried again: %s", error)

@@ -6,6 +6,7 @@ Whoever asks has a deadline of his own; the work goes on without him, and who as
 import asyncio
 import logging
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from podium.errors import InvalidInput, Misconfigured, ModelError, NotFound, PodiumError, RegistryError
@@ -15,6 +16,7 @@ from podium.fleet.roster import Roster
 from podium.fleet.site import Catalogue, NotAllowed, Site
 
 _MOST_ASKED = 256
+_THREADS = 4
 _LONGEST_S = 3600.0
 _ROOM_S = 30.0
 _log = logging.getLogger("podium.fleet")
@@ -35,6 +37,8 @@ class Loading:
         self._roster = roster
         self._catalogue = catalogue
         self._asked = 0
+        # Threads of its own: a store that hangs holds up no copy and no log of other models.
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="podium-loading")
         site.asks.learn("load", self.load)
         site.asks.learn("unload", self.unload)
         site.asks.learn("index", self.index)
@@ -102,7 +106,8 @@ class Loading:
         if endpoint is not None and uri in {None, str(endpoint.order.reference)}:
             await endpoint.refresh()
         else:
-            order = await asyncio.to_thread(self._catalogue.order, name, uri)
+            loop = asyncio.get_running_loop()
+            order = await loop.run_in_executor(self._threads, self._catalogue.order, name, uri)
             await bell.until(lambda: name not in self._roster.endpoints or self._present(name) is not None, _LONGEST_S)
             endpoint = self._present(name)
             if endpoint is None:
@@ -125,10 +130,12 @@ class Loading:
         return 200, _entry(endpoint)
 
     async def _unload(self, name: str) -> _Said:
-        if name not in self._roster.endpoints:
+        endpoint = self._roster.endpoints.get(name)
+        if endpoint is None:
             return 404, {"error": f"No model is served here as {name}."}
         self._roster.dismiss(name)
-        await self._site.bell.until(lambda: name not in self._roster.endpoints, _LONGEST_S)
+        # This one: another may have its name before anybody looks.
+        await self._site.bell.until(lambda: self._roster.endpoints.get(name) is not endpoint, _LONGEST_S)
         return 200, {"name": name}
 
     def _present(self, name: str) -> Endpoint | None:

@@ -1,17 +1,17 @@
 """Getting marks of rollouts into the registry: each once, in a thread, again and again while it cannot be written."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
 from podium.domain.canary import Board, Entry, Mark, MarkKind, ending
-from podium.domain.references import AliasRef, ModelRef, StageRef
 from podium.errors import PodiumError
 from podium.fleet.events import Event
-from podium.fleet.sources import Observer
 from podium.registry.rollout_edits import Note
 
+Write = Callable[[Note, str | None], Awaitable[None]]
+"""The mark, and the version that is followed."""
 Run = Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]]
 _LONGEST_PAUSE_S = 30.0
 _UNSEEN_S = 10.0
@@ -35,8 +35,7 @@ class Marks:
     A veto counts here from the moment of its decision, whether the registry can be written or not.
 
     Args:
-        reference: What the endpoint serves.
-        source: Takes marks; None where nothing is followed.
+        write: Puts a mark into the registry, without holding up the loop; raises when it cannot.
         tell: Called with events.
         ring: Called when something else is to be done.
         run: Makes a task that somebody owns.
@@ -48,16 +47,14 @@ class Marks:
 
     def __init__(
         self,
-        reference: ModelRef,
-        source: Observer | None,
+        write: Write,
         tell: Callable[[Event], None],
         ring: Callable[[], None],
         run: Run,
         clock: Callable[[], float],
     ) -> None:
         self.problem: str | None = None
-        self._reference = reference
-        self._source = source
+        self._write = write
         self._tell = tell
         self._ring = ring
         self._run = run
@@ -88,14 +85,17 @@ class Marks:
         return replace(board, entries=entries)
 
     def seen(self, board: Board) -> None:
-        """Let go of marks that the registry has, that came too late there, or that it seems to have lost."""
+        """Let go of marks that the registry has, or that came too late there."""
         now = self._clock()
         entries = {entry.rollout.id: entry for entry in board.entries}
         for key, each in list(self._writing.items()):
             entry = entries.get(key[0])
             is_settled = entry is None or _is_settled(entry, key[1])
-            if each.task is None and (is_settled or (each.is_written and now >= each.again_at)):
+            if each.task is None and is_settled:
                 del self._writing[key]
+            elif each.task is None and now >= each.again_at:
+                # Written and not to be seen: it is written again, which changes nothing where it is.
+                each.is_written = False
 
     def go_on(self, followed: str | None) -> None:
         """Write what is to be written; `followed` is the version that the reference stands for."""
@@ -111,11 +111,8 @@ class Marks:
                 each.task.cancel()
 
     async def _put(self, each: _Writing, followed: str | None) -> None:
-        source, reference = self._source, self._reference
-        assert source is not None
-        assert isinstance(reference, StageRef | AliasRef)
         try:
-            await asyncio.to_thread(source.note, reference, each.note, followed)
+            await self._write(each.note, followed)
         except Exception as error:  # noqa: BLE001
             # Whatever is wrong with a registry, what serves keeps serving.
             message = error.message if isinstance(error, PodiumError) else f"{type(error).__name__}: {error}"

@@ -25,7 +25,7 @@ from podium.registry.resolve import Resolved
 from podium.settings.model import ModelSettings
 from podium.settings.serve import ServeSettings
 from podium.transport.board import BoardReader, create_board
-from podium.transport.messages import Attach, Drain, Drained, Load, LoadError, Loading, Message, Ready
+from podium.transport.messages import Attach, Drain, Drained, GiveWay, Load, LoadError, Loading, Message, Ready
 
 _Result = TypeVar("_Result")
 _LAST_WORDS_S = 10.0
@@ -100,6 +100,7 @@ class WorkerReplica:
         self._cause: Cause | None = None
         self.is_abandoned = False
         self.was_draining = False
+        self._gives_way = False
         self._wake = asyncio.Event()
 
     @property
@@ -159,6 +160,12 @@ class WorkerReplica:
     def attach(self, serial: int, data: socket.socket) -> bool:
         """Give the worker its end of a data socket to one gateway; the socket stays the caller's."""
         return self._child is not None and self._child.send(Attach(serial), (data.fileno(),))
+
+    def give_way(self, is_on: bool) -> None:
+        """Let others have the processor first, or no more: nobody waits for what a dark version answers."""
+        if self._child is not None and is_on is not self._gives_way:
+            self._gives_way = is_on
+            self._child.send(GiveWay(is_on))
 
     def begin_drain(self) -> None:
         """No gateway routes here any more: from now on only what was begun is finished."""

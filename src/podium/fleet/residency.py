@@ -2,12 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from podium.domain.lifecycle import ReplicaState
-from podium.domain.residency import TYPICAL_BYTES, Admit, Evict, Refuse, Resident, Room, estimate, make_room, too_many
+from podium.domain.residency import (
+    TYPICAL_BYTES,
+    Admit,
+    Decision,
+    Evict,
+    Refuse,
+    Resident,
+    Room,
+    estimate,
+    make_room,
+    too_many,
+)
 from podium.fleet.asks import Reply
 from podium.fleet.causes import Cause
 from podium.fleet.events import Event
@@ -25,6 +36,7 @@ _PATIENCE_S = 30.0
 _RETRY_S = 30.0
 _LONGEST_S = 3600.0
 _MOST_REPLIES = 64
+_MOST_SIZES = 10_000
 
 
 class Residency:
@@ -92,22 +104,16 @@ class Residency:
         """Wake an endpoint once there is room for it; says what is short if there is none in time."""
         if not endpoint.is_asleep:
             return None
-        each = await self._estimate(endpoint)
-        needed = each * endpoint.replicas
-        try:
-            async with asyncio.timeout(patience_s), self._turn:
-                while endpoint.is_asleep and not endpoint.is_leaving:
-                    refusal = self._make_room(endpoint, needed, is_new=True)
-                    if isinstance(refusal, Cause):
-                        return refusal
-                    if refusal:
-                        self._promised[endpoint.name] = needed
-                        endpoint.wake()
-                        return None
-                    await self._site.bell.wait(_LOOK_S)
-        except TimeoutError:
-            return _no_room(patience_s)
-        return None
+        needed = await self._estimate(endpoint) * endpoint.replicas
+
+        def take() -> None:
+            self._promised[endpoint.name] = needed
+            endpoint.wake()
+
+        def is_wanted() -> bool:
+            return endpoint.is_asleep and not endpoint.is_leaving
+
+        return await self._find_room(endpoint, needed, patience_s, take, is_wanted, is_new=True)
 
     async def make_room(self, replica: "WorkerReplica", limit_s: float) -> Cause | None:
         """Before a worker starts: whether the memory is there, promised at the wake or to be had now."""
@@ -115,27 +121,53 @@ class Residency:
         if endpoint is None or not self._is_bounded:
             return None
         each = await self._estimate(endpoint, replica.version)
-        promised = self._promised.get(replica.endpoint)
+        promised = self._promised.pop(replica.endpoint, None)
         if promised is not None:
-            left = max(promised - each, 0)
-            if left:
-                self._promised[replica.endpoint] = left
-            else:
-                del self._promised[replica.endpoint]
+            if promised > each:
+                self._promised[replica.endpoint] = promised - each
             self._expected[replica.id] = min(each, promised)
             return None
+
+        def take() -> None:
+            self._expected[replica.id] = each
+
+        return await self._find_room(endpoint, each, limit_s, take, lambda: not replica.is_abandoned, is_new=False)
+
+    async def _find_room(
+        self,
+        endpoint: "Endpoint",
+        needed: int,
+        limit_s: float,
+        take: Callable[[], None],
+        is_wanted: Callable[[], bool],
+        *,
+        is_new: bool,
+    ) -> Cause | None:
+        """Wait for room and take it at once; one after the other, for two would evict for the same room.
+
+        Where all are busy nobody is held up: whoever needs less may fit meanwhile.
+        """
+        bell = self._site.bell
         try:
-            async with asyncio.timeout(limit_s), self._turn:
-                while not replica.is_abandoned:
-                    refusal = self._make_room(endpoint, each, is_new=False)
-                    if isinstance(refusal, Cause):
-                        return refusal
-                    if refusal:
-                        self._expected[replica.id] = each
-                        return None
-                    await self._site.bell.wait(_LOOK_S)
+            async with asyncio.timeout(limit_s):
+                while is_wanted():
+                    async with self._turn:
+                        while is_wanted():
+                            match self._decide(endpoint, needed, is_new=is_new):
+                                case Admit():
+                                    take()
+                                    return None
+                                case Refuse(reason):
+                                    return Cause("out_of_memory", reason)
+                                case _:
+                                    pass
+                            if not any(each.is_leaving for each in self._residents()):
+                                break
+                            await bell.wait(_LOOK_S)
+                    await bell.wait(_LOOK_S)
         except TimeoutError:
-            return _no_room(limit_s)
+            text = f"There was no room for it within {limit_s:g} s: all that is loaded is in use."
+            return Cause("out_of_memory", text)
         return None
 
     def room_for(self, endpoint: "Endpoint") -> int:
@@ -152,6 +184,7 @@ class Residency:
     def keep_house(self, now: float) -> None:
         """Look who was used, send to sleep who was not for long, and whoever is too much."""
         self._look(now)
+        self._forget_gone()
         for endpoint in list(self._endpoints.values()):
             if endpoint.is_asleep or endpoint.is_leaving:
                 self._promised.pop(endpoint.name, None)
@@ -171,6 +204,14 @@ class Residency:
             for name in too_many(self._residents(), self._room()):
                 self._sleep(self._endpoints[name], "more memory is held than there is to be")
 
+    def _forget_gone(self) -> None:
+        """Names come and go: nothing is kept of those that went but what their versions took, and of that not all."""
+        for name in self._promised.keys() - self._endpoints.keys():
+            del self._promised[name]
+        self._use.keep(self._endpoints)
+        while len(self._sizes) > _MOST_SIZES:
+            del self._sizes[next(iter(self._sizes))]
+
     def forget(self, replica: "WorkerReplica") -> None:
         """A worker has ended."""
         self._expected.pop(replica.id, None)
@@ -184,20 +225,14 @@ class Residency:
         settings = self._site.settings
         return settings.memory_budget is not None or settings.max_resident is not None
 
-    def _make_room(self, endpoint: "Endpoint", needed: int, *, is_new: bool) -> Cause | bool:
-        """True: it may come; False: not yet, and whoever can go was told to; a cause: never."""
+    def _decide(self, endpoint: "Endpoint", needed: int, *, is_new: bool) -> Decision:
+        """What is to be done for so much room; whoever has to go for it is told to."""
         self._look()
-        match make_room(needed, self._residents(), self._room(), is_new=is_new):
-            case Admit():
-                return True
-            case Evict(names):
-                for name in names:
-                    self._sleep(self._endpoints[name], f"to make room for {endpoint.name}")
-                return False
-            case Refuse(reason):
-                return Cause("out_of_memory", reason)
-            case _:
-                return False
+        decision = make_room(needed, self._residents(), self._room(), is_new=is_new)
+        if isinstance(decision, Evict):
+            for name in decision.names:
+                self._sleep(self._endpoints[name], f"to make room for {endpoint.name}")
+        return decision
 
     def _sleep(self, endpoint: "Endpoint", why: str) -> None:
         self._promised.pop(endpoint.name, None)
@@ -267,10 +302,6 @@ class Residency:
         resolved = endpoint.crew.versions.get(label or "")
         files = await asyncio.to_thread(_files_bytes, resolved.folder) if resolved is not None else 0
         return estimate(None, list(self._sizes.values()), files)
-
-
-def _no_room(waited_s: float) -> Cause:
-    return Cause("out_of_memory", f"There was no room for it within {waited_s:g} s: all that is loaded is in use.")
 
 
 def _files_bytes(folder: Path) -> int:

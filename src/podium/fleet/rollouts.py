@@ -1,19 +1,23 @@
 """One endpoint's part in rollouts: what the registry says becomes what is wanted, what is seen becomes marks in it."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from podium.domain.canary import Course, Entry, MarkKind, Phase, State, course, ending, ordered
+from podium.domain.canary import Course, Entry, MarkKind, Phase, Pin, State, course, why
+from podium.domain.clocks import Offset
 from podium.domain.evidence import Evidence
 from podium.domain.judging import Opinion, Stratum, Verdict, judge
-from podium.domain.references import ModelRef
+from podium.domain.references import AliasRef, ModelRef, StageRef
 from podium.domain.rollout import Candidate, Journal
 from podium.domain.traffic import Target
 from podium.fleet.events import Event
-from podium.fleet.marks import Marks, Run
-from podium.fleet.sources import Observer, Wish
+from podium.fleet.marks import Marks, Run, Write
+from podium.fleet.rollout_status import rollout_status
+from podium.fleet.site import EndpointOrder, Site
+from podium.fleet.sources import Wish
 from podium.fleet.witness import Witness
 from podium.registry.clock import ticks
 from podium.registry.resolve import Resolved
@@ -62,7 +66,8 @@ class Desk:
 
     Args:
         reference: What the endpoint serves.
-        source: Says what that is, and takes marks; None where nothing is followed.
+        offset: How far the registry's clock is from `clock`; None before it was heard.
+        write: Puts a mark into the registry.
         evidence: What is known of a version here, by its label.
         tell: Called with events.
         ring: Called when something else is to be done.
@@ -73,7 +78,8 @@ class Desk:
     def __init__(
         self,
         reference: ModelRef,
-        source: Observer | None,
+        offset: Callable[[], Offset | None],
+        write: Write,
         evidence: Callable[[str], Evidence],
         tell: Callable[[Event], None],
         ring: Callable[[], None],
@@ -81,7 +87,7 @@ class Desk:
         clock: Callable[[], float] = ticks,
     ) -> None:
         self._reference = reference
-        self._source = source
+        self._offset = offset
         self._evidence = evidence
         self._tell = tell
         self._ring = ring
@@ -91,15 +97,16 @@ class Desk:
         self._frozen: tuple[float, float] | None = None
         self._now: float | None = None
         self._judged_at = 0.0
-        self._judged_id: str | None = None
+        self._judged: tuple[str, int | None] | None = None
         self._verdict = Verdict(Opinion.UNKNOWN)
         self._witness = Witness()
         self._seen = (Evidence(), Evidence())
-        self._marks = Marks(reference, source, tell, ring, run, clock)
+        self._marks = Marks(write, tell, ring, run, clock)
         self._told: tuple[object, ...] | None = None
         self._course: Course | None = None
         self._guidance = Guidance(None)
         self._share = 0
+        self._pinned: Pin | None = None
 
     def hear(self, wish: Wish) -> None:
         """The source said something new."""
@@ -135,6 +142,7 @@ class Desk:
         """Judge, once a second, and see to the marks that are due."""
         now = self._clock()
         found = self._course
+        self._tell_pin()
         if self._wish.tidings is not None:
             self._marks.seen(self._wish.tidings.board)
         if found is None or found.entry is None or found.phase is None or self._frozen is not None:
@@ -142,9 +150,12 @@ class Desk:
         entry, phase = found.entry, found.phase
         self._share = 0
         if self._guidance.candidate is not None:
-            self._share = standing.weight(self._guidance.candidate.version) or 0
-            if now - self._judged_at >= _JUDGE_S or self._judged_id != entry.rollout.id:
-                self._judged_at, self._judged_id = now, entry.rollout.id
+            weight = standing.weight(self._guidance.candidate.version)
+            self._share = weight or 0
+            key = (entry.rollout.id, weight)
+            # At once where the share has changed: what follows belongs to another stratum.
+            if now - self._judged_at >= _JUDGE_S or self._judged != key:
+                self._judged_at, self._judged = now, key
                 self._judge(entry, standing)
         self._tell_changes(entry, phase)
         if (note := self._due(found, entry, phase, standing)) is not None:
@@ -161,35 +172,16 @@ class Desk:
         found = self._course
         if found is None or found.entry is None or found.phase is None:
             return None
-        rollout, phase = found.entry.rollout, found.phase
-        return {
-            "id": rollout.id,
-            "state": phase.state.value,
-            "percent": phase.percent,
-            "share": self._share,
-            "stable": rollout.stable,
-            "candidate": rollout.candidate,
-            "follows": rollout.follows,
-            "steps": list(rollout.steps),
-            "interval_s": rollout.interval_s,
-            "started_at": rollout.started_at,
-            "next_step_at": None if phase.next_step_at is None else round(phase.next_step_at, 3),
-            "reason": _reason(found.entry),
-            "verdict": verdict_json(self._verdict),
-            "evidence": {
-                "stable": _evidence_json(self._seen[0]),
-                "candidate": _evidence_json(self._seen[1]),
-            },
-            "problem": self._marks.problem or (self._wish.tidings.problem if self._wish.tidings else None),
-        }
+        problem = self._marks.problem or (self._wish.tidings.problem if self._wish.tidings else None)
+        return rollout_status(found.entry, found.phase, self._share, self._verdict, self._seen, problem)
 
     def pin(self) -> dict[str, Any] | None:
         """What holds the endpoint; None where nothing does."""
         return None if self._course is None or self._course.pin is None else asdict(self._course.pin)
 
-    def clock(self) -> dict[str, float] | None:
+    def clock_status(self) -> dict[str, float] | None:
         """How far the clock by which rollouts go is from this machine's, and how sure that is, in tenths of a second."""
-        offset = self._source.offset if self._source is not None else None
+        offset = self._offset()
         if offset is None:
             return None
         now = self._clock()
@@ -209,7 +201,7 @@ class Desk:
             self._frozen = (self._now, now)
         if self._frozen is not None:
             return self._frozen[0]
-        offset = self._source.offset if self._source is not None else None
+        offset = self._offset()
         if offset is not None:
             self._now = offset.now(now)
         return self._now
@@ -260,6 +252,17 @@ class Desk:
             return Note(MarkKind.FINISH, reason=f"100 % for {rollout.interval_s:g} s without a veto")
         return None
 
+    def _tell_pin(self) -> None:
+        """An event when somebody holds the endpoint, or lets go."""
+        held = self._course.pin if self._course is not None else None
+        if held != self._pinned:
+            was, self._pinned = self._pinned, held
+            if held is not None:
+                text = f"held at version {held.version} by {held.by}: {held.reason}"
+                self._tell(Event("pinned", text, held.version, is_problem=True))
+            elif was is not None:
+                self._tell(Event("pinned", f"no longer held at version {was.version}", was.version))
+
     def _tell_changes(self, entry: Entry, phase: Phase) -> None:
         """An event whenever people would want to know."""
         rollout = entry.rollout
@@ -270,7 +273,7 @@ class Desk:
         if first and phase.state.is_over:
             return
         where = f"rollout of version {rollout.candidate} beside {rollout.stable}"
-        reason = _reason(entry)
+        reason = why(entry.marks)
         text = {
             State.RUNNING: f"{where}: {phase.percent} % of the traffic",
             State.PAUSED: f"{where}: paused at {phase.percent} %",
@@ -283,41 +286,24 @@ class Desk:
         self._tell(Event("rollout", said, rollout.candidate, is_problem=phase.state is State.REJECTED))
 
 
-def verdict_json(verdict: Verdict) -> dict[str, Any]:
-    """A verdict for programs, in three digits: the document is written again with each change."""
-    return {
-        "opinion": verdict.opinion.value,
-        "criterion": verdict.criterion.value if verdict.criterion is not None else None,
-        "reason": verdict.reason,
-        "figures": {
-            criterion.value: {name: _short(value) for name, value in asdict(figure).items()}
-            for criterion, figure in verdict.figures.items()
-        },
-    }
+def desk_of(order: EndpointOrder, site: Site, evidence: Callable[[str, str], Evidence]) -> Desk:
+    """The desk of an endpoint; `evidence` says what is known of a version, by the endpoint's name and its label."""
+    source, reference = order.source, order.reference
 
+    async def write(note: Note, followed: str | None) -> None:
+        assert source is not None
+        assert isinstance(reference, StageRef | AliasRef)
+        await asyncio.to_thread(source.note, reference, note, followed)
 
-def _evidence_json(seen: Evidence) -> dict[str, int]:
-    return {
-        "requests": seen.requests,
-        "errors": seen.errors,
-        "compared": seen.compared,
-        "disagreed": seen.disagreed,
-        "rewards": seen.rewards,
-        "penalties": seen.penalties,
-    }
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.3g}") if isinstance(value, float) else value
-
-
-def _reason(entry: Entry) -> str:
-    """What was said with the mark that counts."""
-    over = ending(entry.marks)
-    pauses = [mark for mark in ordered(entry.marks) if mark.kind in {MarkKind.PAUSE, MarkKind.RESUME}]
-    if over is None and pauses and pauses[-1].kind is MarkKind.PAUSE:
-        return pauses[-1].reason
-    return over.reason if over is not None else ""
+    return Desk(
+        reference,
+        lambda: source.offset if source is not None else None,
+        write,
+        lambda version: evidence(order.name, version),
+        site.tell,
+        site.bell.ring,
+        site.tasks.create_task,
+    )
 
 
 def _number(resolved: Resolved | None) -> str | None:

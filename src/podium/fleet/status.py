@@ -19,20 +19,23 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
     source            {is_up, error, is_followed}: whether the registry answers, why not, whether it is asked at all
     replicas          [{id, version, state, step, pid, rss_bytes, max_batch_rows, device: {device, name, used_bytes,
                       total_bytes} or null}]; replicas_wanted
-    model             of what serves, or null: {version, digest, is_verified, flavor, python, executable, batching: {is_on,
-                      reason}, runtime, proof, requirements: {are_met, mismatches}, warnings, load_s,
-                      inputs, outputs: [{name, datatype, shape}], audit: {counts, findings}}; the last as `podium env
-                      audit --json` has it, of what nobody needs to be asked for
+    model             of what serves (asleep: served last), or null: {version, digest, is_verified, flavor, python,
+                      executable, batching: {is_on, reason}, runtime, proof, requirements: {are_met, mismatches},
+                      warnings, load_s, inputs, outputs: [{name, datatype, shape}], audit: {counts, findings}}; the
+                      last as `podium env audit --json` has it, of what nobody needs to be asked for
     failed            [{version, cause, message, at, is_vetoed}], newest last; is_vetoed: not tried again
                       until another is wanted
     restarts          {workers}; swaps
     isolation         none, user or sandbox, and what it protects from
+    rollout           the last one of what is followed, or null; see `fleet/rollout_status.py`
+    pin               {version, until, reason, by, at} while somebody holds the endpoint, else null
+    clock             {skew_s, uncertainty_s}: the registry's clock, by which rollouts go, against this machine's; or null
     traffic           of several versions: weights, rules, shadow; see `fleet/traffic_status.py`
 
 `GET /status` adds what the gateway that answers knows of itself: is_ready, is_draining, epoch of its routing table.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -47,6 +50,7 @@ from podium.domain.traffic import Target
 from podium.errors import PodiumError
 from podium.fleet.copies import Prepared
 from podium.fleet.replica import WorkerReplica
+from podium.fleet.rollout_status import rollout_metrics
 from podium.fleet.sources import Wish
 from podium.fleet.traffic_status import Traffic, traffic_status
 from podium.models.requirements import mismatches, python_mismatches
@@ -105,6 +109,9 @@ class Situation:
     is_asleep: bool = False
     is_leaving: bool = False
     traffic: Traffic | None = None
+    rollout: dict[str, Any] | None = None
+    pin: dict[str, Any] | None = None
+    clock: dict[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +135,33 @@ class Overview:
     is_stopping: bool
 
 
-def status_of(overview: Overview) -> dict[str, Any]:
+class Told:
+    """What is said of each endpoint, made anew only where its situation is another value than before."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[Situation, bool, dict[str, Any], list[dict[str, Any]]]] = {}
+
+    def of(self, situation: Situation, *, is_stopping: bool) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Its part of the document and its metrics; where they say the same as before, the very same objects."""
+        known = self._told.get(situation.endpoint)
+        if known is not None and known[0] is situation and known[1] == is_stopping:
+            return known[2], known[3]
+        status, metrics = _endpoint_status(situation, is_stopping), _endpoint_metrics(situation)
+        if known is not None:
+            status = known[2] if known[2] == status else status
+            metrics = known[3] if known[3] == metrics else metrics
+        self._told[situation.endpoint] = (situation, is_stopping, status, metrics)
+        return status, metrics
+
+    def forget(self, names: Container[str]) -> None:
+        """Keep nothing of any endpoint but these."""
+        self._told = {name: each for name, each in self._told.items() if name in names}
+
+
+def status_of(overview: Overview, told: Told) -> dict[str, Any]:
     """The whole document."""
-    endpoints = {each.endpoint: _endpoint_status(each, overview.is_stopping) for each in overview.endpoints}
+    endpoints = {each.endpoint: told.of(each, is_stopping=overview.is_stopping)[0] for each in overview.endpoints}
+    told.forget(endpoints)
     workers = sum(each.counts.worker_restarts for each in overview.endpoints)
     return {
         **overview.identity,
@@ -169,7 +200,7 @@ def _endpoint_status(situation: Situation, is_stopping: bool) -> dict[str, Any]:
         },
         "replicas": [_replica(replica) for replica in situation.replicas],
         "replicas_wanted": situation.replicas_wanted,
-        "model": _model(serving, situation.served),
+        "model": _model(serving or (situation.journal.stable if situation.is_asleep else None), situation.served),
         "failed": [
             {"version": version, **asdict(entry), "is_vetoed": situation.journal.vetoed.get(version) == entry}
             for version, entry in situation.failures
@@ -178,18 +209,23 @@ def _endpoint_status(situation: Situation, is_stopping: bool) -> dict[str, Any]:
         "swaps": situation.counts.swaps,
         "isolation": ISOLATION[situation.isolation],
         "traffic": traffic_status(situation.traffic, situation.targets),
+        "rollout": situation.rollout,
+        "pin": situation.pin,
+        "clock": situation.clock,
     }
 
 
-def metrics_of(overview: Overview) -> list[dict[str, Any]]:
-    """The supervisor's part of `/metrics`: `{name, labels, value}`, by the names in `telemetry.metrics`."""
+def metrics_of(overview: Overview, told: Told) -> dict[str, list[dict[str, Any]]]:
+    """The supervisor's part of `/metrics`: `{name, labels, value}`, by the names in `telemetry.metrics`.
+
+    Those of each endpoint by its name, and those of the whole server under the empty one.
+    """
     entries = [
         _metric("podium_gateway_restarts_total", {}, overview.gateway_restarts),
         _metric("podium_registry_up", {}, int(all(each.wish.is_up for each in overview.endpoints))),
     ]
-    for each in overview.endpoints:
-        entries += _endpoint_metrics(each)
-    return entries
+    of_endpoints = {each.endpoint: told.of(each, is_stopping=overview.is_stopping)[1] for each in overview.endpoints}
+    return {"": entries, **of_endpoints}
 
 
 def _endpoint_metrics(situation: Situation) -> list[dict[str, Any]]:
@@ -207,6 +243,8 @@ def _endpoint_metrics(situation: Situation) -> list[dict[str, Any]]:
         entries.append(_metric("podium_load_failures_total", {**own, "cause": cause}, count))
     for replica in situation.replicas:
         entries += _replica_metrics(replica, own)
+    told = rollout_metrics(situation.rollout, situation.pin, situation.clock)
+    entries += [_metric(name, {**own, **labels}, amount) for name, labels, amount in told]
     for target in situation.targets:
         entries += _target_metrics(target, own, situation.served.get(target.version))
     return entries

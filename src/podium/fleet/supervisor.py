@@ -46,6 +46,7 @@ _HOUSEKEEPING_S = 1.0
 _ROTATE_S = 2.0
 _PAUSED_S = 5.0
 _MARGIN_S = 3.0
+_FEW = 20
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -83,6 +84,8 @@ class Supervisor:
         self._failure: PodiumError | None = None
         self._grpc: socket.socket | None = None
         self._log = logging.getLogger("podium.fleet")
+        self._status_again_at = 0.0
+        self._was_announced = False
         self._identity: dict[str, Any] = {}
         self._folder: RunFolder
         self._gateways: Gateways
@@ -204,7 +207,8 @@ class Supervisor:
         """Make what runs equal to what is wanted, until the server is to stop."""
         while not self._is_stopping:
             for endpoint in self.endpoints.values():
-                endpoint.steer()
+                if not endpoint.is_at_rest:
+                    endpoint.steer()
             hopeless = {name for name, endpoint in self.endpoints.items() if endpoint.is_hopeless}
             asleep = {name for name, endpoint in self.endpoints.items() if endpoint.is_asleep} - hopeless
             self._publisher.judge(frozenset(hopeless), frozenset(asleep))
@@ -296,8 +300,12 @@ class Supervisor:
 
     def _publish_status(self) -> None:
         """Say how things are, if anything that people see has changed."""
+        began = time.monotonic()
         if self._herald is None or self._publisher.is_held:
             return
+        if began < self._status_again_at and not self._is_stopping and (self._is_announced == self._was_announced):
+            return
+        self._was_announced = self._is_announced
         overview = Overview(
             self._identity,
             self._order.default,
@@ -308,6 +316,10 @@ class Supervisor:
         )
         has_changed = self._herald.tell(overview)
         self.status = self._herald.status
+        if len(self.endpoints) > _FEW:
+            # Describing hundreds of models takes its time: a tenth of it at most.
+            ended = time.monotonic()
+            self._status_again_at = ended + 9 * (ended - began)
         if has_changed:
             self._bell.ring()
 

@@ -6,16 +6,22 @@ from collections import Counter
 
 from podium.domain.load_order import Waiting, next_to_load
 
+_LONGEST_S = 20.0
+
 
 class Turns:
     """Who loads now and who waits for it. Event loop's thread only.
 
+    A load that takes very long, or hangs, counts no more after a while: it may not keep every other model from loading.
+
     Args:
         most: How many at a time.
+        longest_s: For how long one counts.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, longest_s: float = _LONGEST_S) -> None:
         self._most = most
+        self._longest_s = longest_s
         self._waiting: dict[int, tuple[Waiting, asyncio.Future[None]]] = {}
         self._loading: dict[int, str] = {}
 
@@ -26,6 +32,7 @@ class Turns:
         self._go_on()
         try:
             await turn
+            asyncio.get_running_loop().call_later(self._longest_s, self.give_back, replica)
         except asyncio.CancelledError:
             self._waiting.pop(replica, None)
             self.give_back(replica)

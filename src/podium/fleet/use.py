@@ -1,6 +1,6 @@
 """Who was used when, and how much: read from the counters that gateways keep anyway, so that no request pays for it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from podium.fleet.series import SeriesBook
@@ -63,6 +63,11 @@ class Use:
         """Requests that were in flight at the last look."""
         seen = self._seen.get(endpoint)
         return seen.in_flight if seen else 0
+
+    def keep(self, endpoints: Container[str]) -> None:
+        """Know nothing of any other endpoint."""
+        for name in [name for name in self._seen if name not in endpoints]:
+            self.forget(name)
 
     def forget(self, endpoint: str) -> None:
         """It sleeps or is gone."""

@@ -17,9 +17,7 @@ from podium.domain.signature import ColumnSchema, DataType, Signature
 from podium.errors import MalformedBody
 from podium.protocols.mlflow.codec import Codec
 from podium.protocols.mlflow.encoding import encode
-
-CONTENT_TYPE = "application/x-podium-generate"
-"""Of a request's body and of its answer, between our own processes; a client that sends it is refused."""
+from podium.protocols.tensors import GENERATE_TYPE
 
 _TEXT, _PARAMETERS, _ID = "text_input", "parameters", "id"
 _STRICT_JSON = Dialect(nan="null")
@@ -81,7 +79,7 @@ class GenerateWriter:
 
     __slots__ = ()
 
-    content_type = CONTENT_TYPE
+    content_type = GENERATE_TYPE
 
     def write(self, output: Any) -> bytes:
         """The object.

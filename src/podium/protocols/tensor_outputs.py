@@ -53,8 +53,8 @@ class TensorWriter:
         else:
             self._names = [each.name or UNNAMED for each in schema.tensors]
 
-    def write(self, output: Any) -> bytes:
-        """The body for a prediction.
+    def write(self, output: Any, params: Mapping[str, Any] | None = None) -> bytes:
+        """The body for a prediction; `params` go with it as they are.
 
         Raises:
             UnencodableOutput: A part of it has no form in JSON either, or two parts have one name.
@@ -63,7 +63,7 @@ class TensorWriter:
         names = [each.name for each in tensors]
         if len(set(names)) != len(names):
             raise UnencodableOutput("The model returned several outputs of one name.")
-        return encode_tensors(tensors)
+        return encode_tensors(tensors, params)
 
     def _tensors(self, output: Any) -> list[Tensor]:
         if is_table(output):

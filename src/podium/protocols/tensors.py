@@ -19,6 +19,12 @@ from podium.errors import MalformedBody
 CONTENT_TYPE = "application/x-podium-tensors"
 """Of a request's body and of its answer, between our own processes; a client that sends it is refused."""
 
+LARGE_TYPE = "application/x-podium-open-inference"
+"""Of a large JSON request of the Open Inference Protocol (`large_inference.py`), likewise between our own processes."""
+
+GENERATE_TYPE = "application/x-podium-generate"
+"""Of a request of its generate extension and of the answer (`generate.py`), likewise."""
+
 SIZES: Mapping[str, int] = {
     "BOOL": 1, "UINT8": 1, "UINT16": 2, "UINT32": 4, "UINT64": 8, "INT8": 1, "INT16": 2, "INT32": 4, "INT64": 8,
     "FP16": 2, "FP32": 4, "FP64": 8,

@@ -18,11 +18,14 @@ def shown(now: float, asked_at: float) -> Reading:
 
 
 def dated(header: str | None, asked_at: float, heard_at: float) -> Reading:
-    """What a `Date` header says, which has whole seconds; where there is none, this machine's clock."""
+    """What a `Date` header says: whole seconds, and up to a second old (uvicorn writes it anew once a second).
+
+    Where there is none, this machine's clock.
+    """
     try:
         said = parsedate_to_datetime(header or "")
     except (TypeError, ValueError):
         now = time.time()
         return Reading(asked_at, heard_at, now, now)
     second = (said if said.tzinfo is not None else said.replace(tzinfo=UTC)).timestamp()
-    return Reading(asked_at, heard_at, second, second + 1)
+    return Reading(asked_at, heard_at, second, second + 2)

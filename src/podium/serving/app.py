@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 
 from podium.errors import BodyTooLarge, UnsupportedContentType
-from podium.protocols import generate, tensors
+from podium.protocols import tensors
 from podium.protocols.mlflow.content_types import form_of
 from podium.protocols.mlflow.problems import problem
 from podium.serving.authz import PREFIX, authz_taker
@@ -16,7 +16,7 @@ from podium.web.messages import Fault, Head, Request, Response, header_lines
 from podium.web.routes import Routes, detail
 
 _log = logging.getLogger("podium.gateway")
-_OURS = frozenset({tensors.CONTENT_TYPE.encode(), generate.CONTENT_TYPE.encode()})
+_OURS = frozenset({tensors.CONTENT_TYPE.encode(), tensors.LARGE_TYPE.encode(), tensors.GENERATE_TYPE.encode()})
 
 
 class App:

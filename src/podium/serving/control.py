@@ -116,8 +116,8 @@ class Control:
                 self._scoring.look_after_waiting()
             case DropReplica(replica):
                 self._scoring.drop(replica)
-            case Tell(status, metrics, series):
-                self._standing.tell(status, metrics, series)
+            case Tell():
+                self._standing.tell(message)
             case Drain(limit_s):
                 self._on_drain(limit_s)
             case Answer():

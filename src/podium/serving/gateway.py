@@ -136,6 +136,7 @@ class Gateway:
         self._control.say(Started(os.getpid()))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sweep())
+            sharing = tasks.create_task(self._protection.share())
             await self._drain_asked.wait()
             server.close()
             await self._accept_rest(backlog)
@@ -144,6 +145,7 @@ class Gateway:
             if door is not None:
                 await door
             self._is_over = True
+            sharing.cancel()
         self._control.say(Drained())
         self._control.close()
         if self._access is not None:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from podium.errors import InvalidInput, MalformedBody
-from podium.protocols import generate, tensors
+from podium.protocols import tensors
 from podium.protocols.open_inference.problems import as_error, error_body
 from podium.protocols.open_inference.requests import HEADER, Asked, read_json
 from podium.protocols.open_inference.responses import write
@@ -54,7 +54,7 @@ class Generating:
 
     def find_whole(self, head: Head, name: str, version: str | None = None) -> Taker:
         """One object for one request."""
-        inner = _as(head, generate.CONTENT_TYPE)
+        inner = _as(head, tensors.GENERATE_TYPE)
 
         def take(request: Request, arrival: Arrival) -> None:
             identity = self._id_of(request, arrival, name, version)
@@ -66,7 +66,7 @@ class Generating:
 
     def find_events(self, head: Head, name: str, version: str | None = None) -> Taker:
         """An event for each part."""
-        inner = _as(head, generate.CONTENT_TYPE)
+        inner = _as(head, tensors.GENERATE_TYPE)
 
         def take(request: Request, arrival: Arrival) -> None:
             identity = self._id_of(request, arrival, name, version)

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from podium.domain.access import ANYBODY, NOBODY, Need, Peer, Principal, allows
 from podium.domain.forwarding import CLAIMS
 from podium.domain.terms import PRIORITY, TIMEOUT, is_low_of, timeout_s_of
-from podium.errors import InvalidInput, Overloaded, PermissionDenied, PodiumError, Unauthenticated
+from podium.errors import InvalidInput, Overloaded, PermissionDenied, PodiumError, Unauthenticated, Unavailable
 from podium.protocols.mlflow.problems import problem
 from podium.serving.cors import Cors
 from podium.serving.limiting import Limit, Limiter, Shortage
@@ -30,6 +30,7 @@ from podium.web.messages import Head, Request, Response, header_lines
 from podium.web.routes import Route
 
 _NEVER = float("inf")
+_MOST_DECISIONS = 1024  # of one head: of as many clients' certificates
 _SAID = frozenset({TIMEOUT, PRIORITY, b"origin"})
 
 
@@ -193,6 +194,8 @@ class Guard:
             limits = (*limits, *decision.limits)
         if not limits:
             return decision.refusal or decision.terms
+        if self._limiter.is_refusing:
+            return Refusal(Unavailable("Rates cannot be counted now; nobody passes whose requests are limited.", 5.0))
         lines = self._limiter.take(limits)
         if isinstance(lines, Shortage):
             return Refusal(lines.error, lines.headers)
@@ -250,6 +253,8 @@ class Gate:
         decision = self._decisions.get((is_trusted, peer.names))
         if decision is None:
             decision = guard.decide(self._need, self._endpoint, self._head.headers, peer)
+            if len(self._decisions) >= _MOST_DECISIONS:
+                self._decisions.clear()
             self._decisions[is_trusted, peer.names] = decision
         if is_trusted:
             arrival.client = guard.proxies.client_of(self._head.headers, peer.address)
@@ -288,7 +293,7 @@ def refused(refusal: Refusal, path: str, request_id: str) -> Response:
     """A refusal as the protocol of this path writes errors."""
     found = problem(refusal.error, request_id)
     headers = refusal.headers
-    if isinstance(refusal.error, Overloaded) and all(name != "retry-after" for name, _ in headers):
+    if isinstance(refusal.error, Overloaded | Unavailable) and all(name != "retry-after" for name, _ in headers):
         headers = (*headers, ("retry-after", "1"))
     body = found.body
     if path.startswith(("/v1/", "/v2/")) or path in {"/v1", "/v2"}:

@@ -12,18 +12,20 @@ from podium.settings.limits import ClientLimits, ModelLimits, rates_of
 from podium.telemetry.buckets import Buckets
 
 _MOST_ADDRESSES = 4096
+_MOST_TOLD = 20_000
 _S = 1_000_000_000
 
 
 class Limit:
     """One rate of somebody or something, and where its bucket stands."""
 
-    __slots__ = ("mark", "place", "rate", "whose")
+    __slots__ = ("mark", "name", "place", "rate", "whose")
 
     def __init__(self, whose: str, rate: Rate, buckets: Buckets, name: str) -> None:
         self.whose = whose
         self.rate = rate
-        self.mark = buckets.mark_of(f"{name} {rate.text}")
+        self.name = f"{name} {rate.text}"
+        self.mark = buckets.mark_of(self.name)
         self.place = buckets.place_of(self.mark)
 
 
@@ -67,6 +69,10 @@ class Limiter:
         model: Limits of a model that has none of its own.
         models: Of each that has, by name.
         buckets: The server's.
+
+    Attributes:
+        has_any: Whether anything is limited.
+        is_alone: The store that shares rates with other servers does not answer.
     """
 
     def __init__(
@@ -78,6 +84,10 @@ class Limiter:
         self._per_model = rates_of(model.rate_per_model)
         self._models = {name: rates_of(each.rate_per_model) for name, each in models.items()}
         self._addresses: dict[str, tuple[Limit, ...]] = {}
+        self._is_shared = clients.rate_store is not None
+        self._refuses_alone = clients.rate_store_down == "refuse"
+        self._taken: dict[int, tuple[Limit, int]] = {}
+        self.is_alone = False
         self.has_any = bool(self._per_key or self._per_address or self._per_model or any(self._models.values()))
 
     def limits_of(self, principal: Principal, endpoint: str) -> tuple[Limit, ...]:
@@ -103,24 +113,38 @@ class Limiter:
             self._addresses[address] = found
         return found
 
+    def taken(self) -> list[tuple[Limit, int]]:
+        """What was taken since this was asked last, for whoever tells other servers."""
+        taken, self._taken = self._taken, {}
+        return list(taken.values())
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether nobody who is limited passes, as nobody knows what other servers let through."""
+        return self.is_alone and self._refuses_alone
+
     def take(self, limits: Iterable[Limit]) -> bytes | Shortage:
         """Take a token for each limit, or none: lines that say what is left of the scarcest, or which is short."""
         buckets = self._buckets
+        cells = buckets.cells
         now = time.monotonic_ns()
-        taken: list[tuple[Limit, int]] = []
+        taken: list[tuple[Limit, int, int]] = []
+        scarcest, left, reset_ns = None, 0, 0
         for limit in limits:
-            if not buckets.is_at(limit.place, limit.mark):
-                limit.place = buckets.place_of(limit.mark)
-            full_at, wait_ns = take(buckets[limit.place], now, limit.rate)
+            place, rate = limit.place, limit.rate
+            if cells[place - 1] != limit.mark:
+                place = limit.place = buckets.place_of(limit.mark)
+            full_at, wait_ns = take(cells[place], now, rate)
             if wait_ns:
                 return Shortage(limit, wait_ns, full_at - now)
-            taken.append((limit, full_at))
-        scarcest, left, reset_ns = None, 0, 0
-        for limit, full_at in taken:
-            buckets[limit.place] = full_at
-            tokens = remaining(full_at, now, limit.rate)
+            taken.append((limit, place, full_at))
+            tokens = remaining(full_at, now, rate)
             if scarcest is None or tokens < left:
-                scarcest, left, reset_ns = limit.rate, tokens, full_at - now
+                scarcest, left, reset_ns = rate, tokens, full_at - now
+        for limit, place, full_at in taken:
+            cells[place] = full_at
+            if self._is_shared and (limit.mark in self._taken or len(self._taken) < _MOST_TOLD):
+                self._taken[limit.mark] = (limit, self._taken.get(limit.mark, (limit, 0))[1] + 1)
         if scarcest is None:
             return b""
         return b"ratelimit-limit: %d\r\nratelimit-remaining: %d\r\nratelimit-reset: %d\r\n" % (

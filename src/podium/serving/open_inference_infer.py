@@ -16,7 +16,7 @@ from podium.protocols.open_inference.problems import as_error, error_body
 from podium.protocols.open_inference.quick_reading import Form, QuickReader
 from podium.protocols.open_inference.requests import HEADER, Asked, read_json, read_length, read_mixed, read_raw
 from podium.protocols.open_inference.responses import write
-from podium.protocols.tensors import CONTENT_TYPE, Tensor, decode_tensors
+from podium.protocols.tensors import CONTENT_TYPE, LARGE_TYPE, Tensor, decode_tensors
 from podium.serving.pages import Pages, Taker
 from podium.serving.replica import Replica
 from podium.serving.scoring import Scoring
@@ -29,8 +29,10 @@ from podium.web.messages import Head, Request, Response, header_lines
 _log = logging.getLogger("podium.gateway")
 _VERSION = b"x-podium-version: "
 _LENGTH = HEADER.encode()
+_MOST_BYTES = 1 << 20  # more JSON is left to the worker: here it would hold up everybody else
 _MOST_VERSIONS = 64
 _MOST_REPLICAS = 1024
+_MOST_MODELS = 4096
 # What a head says that only the long way looks at.
 _SLOW = frozenset({_LENGTH, VERSION, b"x-request-id", b"content-encoding"})
 
@@ -55,20 +57,23 @@ class Inferring:
         read = self._reader(head, name)
         headers = {**head.headers, b"content-type": CONTENT_TYPE.encode()}
         inner = Head(head.method, head.path, head.query, headers)
+        large = Head(head.method, head.path, head.query, {**headers, b"content-type": LARGE_TYPE.encode()})
         start, start_json, shapes, known = self._scoring.start, self._scoring.start_json, self.shapes, self.shapes.models
 
         def take(request: Request, exchange: Arrival) -> None:
             if version is not None and not self._is_there(request, exchange, name, version):
                 return
-            try:
-                asked = read(request.body)
-                body = asked.body()
-            except InvalidInput as error:
-                self._pages.answer(request, exchange, Response(400, error_body(error.message)))
-                return
-            sent = inner
-            if version is not None and len(self._standing.versions_of(name)) > 1:
-                sent = Head(head.method, head.path, head.query, {**headers, VERSION: version.encode("latin-1", "replace")})
+            asked, body, sent = None, request.body, large
+            if read is not read_json or len(body) <= _MOST_BYTES:
+                try:
+                    asked = read(body)
+                    body, sent = asked.body(), inner
+                except InvalidInput as error:
+                    self._pages.answer(request, exchange, Response(400, error_body(error.message)))
+                    return
+            if version is not None and self._standing.is_one_of_several(name):
+                bound = {**sent.headers, VERSION: version.encode("latin-1", "replace")}
+                sent = Head(head.method, head.path, head.query, bound)
             start(Request(sent, body), WayBack(exchange, partial(told, shapes, asked, name, version)), name)
 
         def take_quickly(request: Request, exchange: Arrival) -> None:
@@ -189,6 +194,8 @@ class Shapes:
 
     def learn(self, model: str, version: str, asked: Asked, outputs: Sequence[Tensor]) -> None:
         """Take in what a version answered; its first answer is what counts."""
+        if len(self.models) >= _MOST_MODELS and model not in self.models:
+            self.models.clear()
         forms = self.models.setdefault(model, {})
         if version not in forms:
             while len(forms) >= _MOST_VERSIONS:
@@ -202,8 +209,16 @@ class Shapes:
         self._of_replicas.clear()
 
 
-def told(shapes: Shapes, asked: Asked, name: str, wanted: str | None, response: Response) -> Response:
-    """What the client gets for what scoring answered; `wanted` is the version that it asked for."""
+def told(shapes: Shapes, asked: Asked | None, name: str, wanted: str | None, response: Response) -> Response:
+    """What the client gets for what scoring answered.
+
+    Args:
+        shapes: Learn of it.
+        asked: Its request; None where the worker read it, and says what there is to know.
+        name: The model's.
+        wanted: The version that it asked for.
+        response: The answer.
+    """
     try:
         return _written(shapes, asked, name, wanted, response)
     except InvalidInput as error:
@@ -213,15 +228,18 @@ def told(shapes: Shapes, asked: Asked, name: str, wanted: str | None, response: 
         return Response(500, error_body("Internal Server Error"), headers=response.headers)
 
 
-def _written(shapes: Shapes, asked: Asked, name: str, wanted: str | None, response: Response) -> Response:
+def _written(shapes: Shapes, asked: Asked | None, name: str, wanted: str | None, response: Response) -> Response:
     if response.status != 200 or response.content_type != CONTENT_TYPE:
         return Response(response.status, as_error(response.body), headers=response.headers)
     version = version_in(response.headers)
     if wanted is not None and version != wanted:
         text = f"Version {wanted} of {name} takes no requests now; version {version} does."
         return Response(503, error_body(text), headers=response.headers)
-    outputs, _ = decode_tensors(response.body)
-    shapes.learn(name, version, asked, outputs)
+    outputs, about = decode_tensors(response.body)
+    if asked is None:
+        asked = Asked((), id=about["id"], wanted=about["outputs"], is_binary=about["is_binary"])
+    else:
+        shapes.learn(name, version, asked, outputs)
     body, json_bytes = write(asked, name, version, outputs)
     if json_bytes is None:
         return Response(200, body, headers=response.headers)

@@ -38,13 +38,14 @@ def _ask(
     asking: Asking, pages: Pages, verb: str, name: str, timeout_s: float, request: Request, exchange: Exchange
 ) -> None:
     told = _told(request.body)
-    if told is None:
-        pages.answer(request, exchange, Response(400, error_body("The body is neither empty nor a JSON object.")))
+    if told is None or not isinstance(told.get("parameters", {}), dict):
+        text = "The body is neither empty nor a JSON object, whose parameters are one, too."
+        pages.answer(request, exchange, Response(400, error_body(text)))
         return
     if verb == "index":
         arguments: dict[str, Any] = {"ready": told.get("ready") is True}
     else:
-        arguments = {"parameters": told.get("parameters") or {}}
+        arguments = {"parameters": told.get("parameters", {})}
 
     def answer(given: Answer) -> None:
         pages.answer(request, exchange, _response(verb, given))

@@ -33,13 +33,21 @@ class Parts:
         self._timeout_s = timeout_s
 
     def pass_on(self, replica: Replica, walk: Walk, content_type: str, body: bytes) -> None:
-        """Hand a part to whoever waits for it."""
+        """Hand a part to whoever waits for it.
+
+        Raises:
+            BrokenFrame: The worker sends more than it was let.
+        """
         taker = walk.taker
         assert taker is not None
         if not walk.parts:
             taker.on_taken = partial(self._ask_for_more, walk)
             self._give_time(walk)
         walk.parts += 1
+        if walk.parts - walk.told > frames.WINDOW:
+            raise frames.BrokenFrame(
+                f"a worker sent {walk.parts} parts of an answer; it was let {walk.told + frames.WINDOW}"
+            )
         walk.sent += len(body)
         self._renew(walk)
         headers = b"x-request-id: %s\r\n%s" % (walk.request_id.encode("latin-1"), replica.headers)
@@ -49,6 +57,7 @@ class Parts:
         walk.taken += count
         if walk.replica is not None and walk in self._open and walk.taken >= frames.WINDOW // 2:
             walk.replica.write(frames.encode_more(walk.identity, walk.taken))
+            walk.told += walk.taken
             walk.taken = 0
             self._renew(walk)
 

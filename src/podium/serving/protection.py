@@ -14,6 +14,7 @@ from podium.serving.limiting import Limiter
 from podium.serving.proxies import Proxies, ProxiesKnown
 from podium.serving.router import Router
 from podium.serving.settings import GatewaySettings
+from podium.serving.sharing import Sharing
 from podium.settings.access import AccessSettings
 from podium.telemetry.buckets import Buckets
 
@@ -40,6 +41,8 @@ class Protection:
         self.certificates = None if files is None else Certificates(files)
         self._handshake_s = settings.head_s
         limiter = Limiter(settings.clients, settings.every_model, settings.models, buckets)
+        store = settings.clients.rate_store
+        self._sharing = None if store is None or not limiter.has_any else Sharing(store, limiter, buckets)
         proxies = Proxies(access.networks, access.forwarded_header.encode())
         ways, cors, opened = ways_of(access, proxies), Cors(access.cors_origins), frozenset(access.open_pages)
         self.guard = Guard(ways, lambda: router.table.default, limiter, proxies, cors, opened)
@@ -50,6 +53,11 @@ class Protection:
         if self.certificates is None:
             return {}
         return {"ssl": self.certificates.context, "ssl_handshake_timeout": self._handshake_s}
+
+    async def share(self) -> None:
+        """Keep rates level with other servers', where there are such, until cancelled."""
+        if self._sharing is not None:
+            await self._sharing.run()
 
     def sweep(self) -> None:
         """Take in what has changed. Call it several times a second."""

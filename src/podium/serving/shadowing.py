@@ -96,6 +96,7 @@ class Shadowing:
         self._channels: dict[tuple[str, str], Channel] = {}
         self._sent: dict[Copy, None] = {}  # oldest first, hence soonest deadline first
         self._bytes = 0
+        self._ready: dict[Channel, None] = {}  # those where something waits and may be sent
         self._is_due = False
 
     def offer(self, replica: Replica, walk: Walk, answer: bytes, content_type: str = "application/json") -> None:
@@ -110,7 +111,7 @@ class Shadowing:
             return
         self._bytes += copy.size
         channel.waiting.append(copy)
-        self._plan()
+        self._plan(channel)
 
     def offer_all(self, replica: Replica, walks: Sequence[Walk | None], answers: Sequence[bytes]) -> None:
         """As `offer`, for a group's; copies among them are nobody's to copy again."""
@@ -157,7 +158,8 @@ class Shadowing:
         for key, channel in list(self._channels.items()):
             if not (channel.waiting or channel.sent) and not self._is_wanted(channel):
                 del self._channels[key]
-        self._plan()
+            else:
+                self._plan(channel)
 
     def _channel(self, endpoint: str, version: str) -> Channel:
         channel = self._channels.get((endpoint, version))
@@ -172,25 +174,27 @@ class Shadowing:
         rules = self._router.table.rules.get(channel.endpoint)
         return rules is not None and rules.shadow is not None and rules.shadow.version == channel.version
 
-    def _plan(self) -> None:
-        if not self._is_due and any(channel.waiting for channel in self._channels.values()):
-            self._is_due = True
-            self._loop.call_soon(self._send)
+    def _plan(self, channel: Channel) -> None:
+        if channel.waiting and channel.sent < _MOST_SENT:
+            self._ready[channel] = None
+            if not self._is_due:
+                self._is_due = True
+                self._loop.call_soon(self._send)
 
     def _send(self) -> None:
         self._is_due = False
-        for channel in self._channels.values():
-            while channel.waiting and channel.sent < _MOST_SENT and self._send_some(channel):
-                pass
+        ready, self._ready = self._ready, {}
+        for channel in ready:
+            self._send_some(channel)
 
-    def _send_some(self, channel: Channel) -> bool:
-        """Send a few to one replica; whether there was one. Without one they are dropped, for another request follows."""
+    def _send_some(self, channel: Channel) -> None:
+        """Send a few to one replica. Where there is none they are dropped, for other requests follow."""
         replica = self._router.choose(channel.endpoint, Way(0, channel.version, True))
         if replica is None or not self._is_wanted(channel):
             while channel.waiting:
                 self._bytes -= channel.waiting.popleft().size
                 self._recorder.record_copy(channel.series, "dropped")
-            return False
+            return
         channel.series = replica.series
         now = time.monotonic()
         for _ in range(min(len(channel.waiting), _MOST_SENT - channel.sent)):
@@ -205,7 +209,6 @@ class Shadowing:
             else:
                 replica.send(copy)
         replica.send_gathered()
-        return True
 
     def _answered(self, walk: Walk, status: int, content_type: str, body: bytes) -> None:
         if not self._end(walk):
@@ -215,10 +218,11 @@ class Shadowing:
         if status != 200:
             self._recorder.record_copy(series, "failed")
             return
-        self._recorder.record_copy(series, "answered", int((time.monotonic() - walk.started) * 1e6))
+        duration_us = int((time.monotonic() - walk.started) * 1e6)
         found = _compare(walk, content_type, body)
         if found is not None:
             self._recorder.record_comparison(series, found)
+        self._recorder.record_copy(series, "answered", duration_us)
 
     def _end(self, copy: Walk) -> bool:
         """Take a copy out; whether it was still expected."""
@@ -227,7 +231,7 @@ class Shadowing:
         del self._sent[copy]
         self._bytes -= copy.size
         copy.channel.sent -= 1
-        self._plan()
+        self._plan(copy.channel)
         return True
 
 

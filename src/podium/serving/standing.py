@@ -12,6 +12,7 @@ from podium.serving.router import Router
 from podium.telemetry.exposition import CONTENT_TYPE, Family, Sample, expose, series_families
 from podium.telemetry.metrics import BUILD_INFO, LOG_LINES_DROPPED, QUEUED_ROWS, READY, SERIES_METRICS, SUPERVISOR_METRICS
 from podium.telemetry.slots import UNROUTED
+from podium.transport.messages import Tell
 from podium.web.messages import Response
 from podium.web.routes import detail
 
@@ -32,15 +33,20 @@ class Standing:
         self._router = router
         self._recorder = recorder
         self._status: Mapping[str, Any] = {}
-        self._supervisor: Sequence[Mapping[str, Any]] = ()
+        self._supervisor: Mapping[str, Sequence[Mapping[str, Any]]] = {}
         self._series: Sequence[Mapping[str, str]] = ()
 
-    def tell(
-        self, status: Mapping[str, Any], metrics: Sequence[Mapping[str, Any]], series: Sequence[Mapping[str, str]]
-    ) -> None:
-        """Take what the supervisor says, as in `messages.Tell`."""
-        self._status, self._supervisor = status, metrics
-        self._series = series
+    def tell(self, told: Tell) -> None:
+        """Take what the supervisor says."""
+        if told.is_part:
+            known, gone = self._status.get("endpoints", {}), set(told.gone)
+            endpoints = {name: each for name, each in known.items() if name not in gone} | told.status["endpoints"]
+            metrics = {name: each for name, each in self._supervisor.items() if name not in gone} | told.metrics
+            self._status, self._supervisor = {**told.status, "endpoints": endpoints}, metrics
+        else:
+            self._status, self._supervisor = told.status, told.metrics
+        if told.series is not None:
+            self._series = told.series
 
     @property
     def takes_traffic(self) -> bool:
@@ -63,8 +69,12 @@ class Standing:
         return list(self._router.table.endpoints)
 
     def versions_of(self, endpoint: str) -> list[str]:
-        """The versions that answer an endpoint's requests now."""
-        return [target.version for target in self._router.table.endpoints.get(endpoint, ())]
+        """The versions that have traffic of an endpoint now; not those that are loaded and dark."""
+        return [target.version for target in self._router.table.endpoints.get(endpoint, ()) if target.weight]
+
+    def is_one_of_several(self, endpoint: str) -> bool:
+        """Whether an endpoint has more than one version loaded, so that a request for one of them has to say so."""
+        return len(self._router.table.endpoints.get(endpoint, ())) > 1
 
     def model_of(self, endpoint: str) -> Mapping[str, Any] | None:
         """What the supervisor says of the model that serves; None while none does."""
@@ -75,12 +85,15 @@ class Standing:
         """Why nothing answers for an endpoint, or for one version of it, in the Open Inference Protocol's words."""
         if endpoint not in self._router.table.endpoints:
             return _error(404, f"No model is served here as {endpoint}.")
-        versions = self.versions_of(endpoint)
-        if version is not None and version not in versions:
+        if endpoint in self._router.table.asleep and version in (None, *self._coming(endpoint)):
+            return None  # It wakes when it is asked.
+        loaded = [target.version for target in self._router.table.endpoints[endpoint]]
+        if version is not None and version not in loaded:
             if version in self._coming(endpoint):
                 return _error(503, f"Version {version} of {endpoint} is not ready.")
-            return _error(404, f"{endpoint} has no version {version} here. These serve: {', '.join(versions)}.")
-        return None if versions else _error(503, f"{endpoint} is not ready.")
+            serving = ", ".join(self.versions_of(endpoint))
+            return _error(404, f"{endpoint} has no version {version} here. These serve: {serving}.")
+        return None if loaded else _error(503, f"{endpoint} is not ready.")
 
     def metadata_of(self, endpoint: str, version: str | None = None) -> Response:
         """What the Open Inference Protocol says of a model, and podium's `runtime` and `proof`; 404 for what is none."""
@@ -112,7 +125,11 @@ class Standing:
             # Where there are several, nobody knows which one these were for.
             table = self._router.table
             series.append(({"model": table.default if len(table.endpoints) == 1 else "", "version": ""}, unrouted))
-        families = [*series_families(SERIES_METRICS, series), *self._own(), *supervisor_families(self._supervisor)]
+        families = [
+            *series_families(SERIES_METRICS, series),
+            *self._own(),
+            *supervisor_families([each for of in self._supervisor.values() for each in of]),
+        ]
         return Response(200, expose(families), CONTENT_TYPE)
 
     def _own(self) -> Iterable[Family]:

@@ -48,7 +48,7 @@ class Walk:
         is_solo: It was in a batch that a worker died of: never merged again, and not sent a third time.
         taker: The exchange, where it takes the answer in parts.
         parts, sent: How many there were, and their bytes.
-        taken: How many the client took that the worker was not told of.
+        taken, told: How many the client took that the worker was not told of yet, and that it was told of.
         detour: Of a request of another protocol that goes as records; None for all others.
         way: Which version it wants; decided when it was taken.
         packed: Its body, decoded, where a shadow may want it, too; else None.
@@ -57,7 +57,7 @@ class Walk:
     __slots__ = (
         "attempts", "avoid", "client", "deadline", "detour", "endpoint", "exchange", "held", "identity", "is_solo", "key",
         "last", "packed", "parts", "principal", "replica", "request", "request_id", "rows", "sent", "started", "taken",
-        "taker", "timer", "way",
+        "taker", "timer", "told", "way",
     )  # fmt: skip
 
     def __init__(
@@ -79,7 +79,7 @@ class Walk:
         self.avoid: tuple[int, ...] = ()
         self.is_solo = False
         self.taker: PartsTaker | None = None
-        self.parts = self.sent = self.taken = 0
+        self.parts = self.sent = self.taken = self.told = 0
         self.way = ANYWHERE
         self.packed: Packed | None = None
         self.detour: Detour | None = None

@@ -19,6 +19,8 @@ class ClientLimits:
         rate_per_key: Of one key, token or certificate, as `domain.limits.parse_rates` reads it; None has no limit.
         rate_per_address: Of one address (of IPv6, one network of 64 bits), known or not.
         max_in_flight_per_key: Requests of one at a time, on each gateway.
+        rate_store: Redis, through which several servers share rates; None keeps them to this one.
+        rate_store_down: While it does not answer: each server by itself (`local`), or nobody who is limited (`refuse`).
     """
 
     rate_per_key: str | None = _limit(
@@ -27,6 +29,17 @@ class ClientLimits:
     rate_per_address: str | None = _limit(None, "rate_per_address", Kind.TEXT, "Requests of one client's address.")
     max_in_flight_per_key: int | None = _limit(
         None, "max_in_flight_per_key", Kind.COUNT, "Requests of one key at a time, for each gateway.", default_text="none"
+    )
+
+    rate_store: str | None = _limit(
+        None, "rate_store", Kind.TEXT, "Share rates with other servers: redis://HOST:PORT/NUMBER.", default_text="none"
+    )
+    rate_store_down: str = _limit(
+        "local",
+        "rate_store_down",
+        Kind.WORD,
+        "While it does not answer: each server by itself, or nobody who is limited.",
+        choices=("local", "refuse"),
     )
 
     def __post_init__(self) -> None:

@@ -25,10 +25,13 @@ class Buckets:
     Args:
         cells: `CELLS` unsigned 64-bit numbers, shared.
         seed: The server's own, so that nobody outside can choose whose bucket stands beside whose.
+
+    Attributes:
+        cells: The table. A place that `place_of` gave is still that bucket's while the cell before it holds its mark.
     """
 
     def __init__(self, cells: memoryview, seed: int) -> None:
-        self._cells = cells
+        self.cells = cells
         self._seed = seed.to_bytes(8, "little")
 
     def mark_of(self, whose: str) -> int:
@@ -38,7 +41,7 @@ class Buckets:
 
     def place_of(self, mark: int) -> int:
         """Where the bucket's time stands, now; it may be given away once it is full."""
-        cells = self._cells
+        cells = self.cells
         start = (mark % SETS) * _WIDTH
         best, best_at = start, 1 << 64
         for place in range(start, start + _WIDTH, 2):
@@ -51,13 +54,3 @@ class Buckets:
         cells[best + 1] = 0
         cells[best] = mark
         return best + 1
-
-    def is_at(self, place: int, mark: int) -> bool:
-        """Whether a place is still this bucket's."""
-        return bool(self._cells[place - 1] == mark)
-
-    def __getitem__(self, place: int) -> int:
-        return self._cells[place]
-
-    def __setitem__(self, place: int, full_at_ns: int) -> None:
-        self._cells[place] = full_at_ns

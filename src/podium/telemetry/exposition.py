@@ -63,7 +63,8 @@ def _add(family: Family, labels: Labels, cells: Sequence[int]) -> None:
     metric = family.metric
     mine = cells[metric.offset : metric.offset + metric.cells]
     if metric.kind is Kind.HISTOGRAM:
-        family.histograms.append((labels, mine))
+        if any(mine) or not metric.is_rare:
+            family.histograms.append((labels, mine))
     elif metric.label is None:
         family.samples.append(Sample(labels, mine[0] / metric.scale))
     else:

@@ -32,6 +32,7 @@ class Metric:
         bounds: Upper bounds of a histogram's buckets in the cells' unit; the last, +Inf, is implied.
         scale: Cells are divided by this for exposition: 1e6 where microseconds are counted and seconds shown.
         offset: Index of the first cell in a series' block.
+        is_rare: A histogram that most series never have: it is shown of those that counted something.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Metric:
     bounds: tuple[int, ...] = ()
     scale: int = 1
     offset: int = 0
+    is_rare: bool = False
 
     @property
     def cells(self) -> int:
@@ -124,7 +126,7 @@ SERIES_METRICS = _laid_out(
         tuple(map(str, range(SKETCH_CELLS))),
     ),
     _counter("podium_shadow_requests_total", "Copies of requests, by what became of them.", "result", SHADOWED),
-    _duration("podium_shadow_duration_seconds", "From a copy's sending to its answer."),
+    replace(_duration("podium_shadow_duration_seconds", "From a copy's sending to its answer."), is_rare=True),
     _counter("podium_shadow_compared_total", "Copies whose answer was set beside the client's.", "result", COMPARISONS),
     Metric(
         "podium_shadow_difference_ratio",
@@ -132,6 +134,7 @@ SERIES_METRICS = _laid_out(
         "How far numbers of a copy's answer were from the client's, relative to the larger one.",
         bounds=_DIFFERENCES_PPM,
         scale=1_000_000,
+        is_rare=True,
     ),
     Metric("podium_requests_in_flight", Kind.GAUGE, "Scoring requests that wait for their answer."),
     Metric("podium_request_body_bytes_in_flight", Kind.GAUGE, "Bytes of the bodies of the requests in flight."),
@@ -166,6 +169,11 @@ SUPERVISOR_METRICS = (
     Metric("podium_traffic_share", Kind.GAUGE, "Share of the endpoint's traffic, 0 to 1."),
     Metric("podium_environment_mismatches", Kind.GAUGE, "Requirements of the model that are not met."),
     Metric("podium_environment_findings", Kind.GAUGE, "What the audit at load found, by severity."),
+    Metric("podium_rollout_state", Kind.GAUGE, "1 for the state of the last rollout, 0 for the others."),
+    Metric("podium_rollout_percent", Kind.GAUGE, "Share of the candidate by its rollout's schedule, 0 to 100."),
+    Metric("podium_rollout_evidence_ratio", Kind.GAUGE, "Evidence against the candidate; 1 rejects it."),
+    Metric("podium_pinned", Kind.GAUGE, "1 while somebody holds the endpoint at a version, else 0."),
+    Metric("podium_registry_clock_skew_seconds", Kind.GAUGE, "How far the registry's clock is ahead of this machine's."),
     Metric("podium_registry_up", Kind.GAUGE, "1 when the registry answered last time, else 0."),
     Metric("podium_swaps_total", Kind.COUNTER, "Times that another version took over."),
     Metric("podium_batch_rows_limit", Kind.GAUGE, "Most rows of a batch, lowered where the device ran out of memory."),

@@ -1,6 +1,6 @@
 """What the supervisor and its children say to each other on their control sockets, as values and as JSON.
 
-    supervisor → worker   Load, Attach (+ data socket), Drain
+    supervisor → worker   Load, Attach (+ data socket), GiveWay, Drain
     worker → supervisor   Loading, Ready, LoadError, Drained
     supervisor → gateway  AddReplica (+ data socket, board), Publish, DropReplica, Drain, Tell, Answer
     gateway → supervisor  Started, Acknowledge, ReplicaLost, ReplicaReleased, Drained, Ask
@@ -86,6 +86,17 @@ class Attach:
     """
 
     socket: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiveWay:
+    """Take only what other processes leave of the processor, or as much as any again; where the system allows the latter.
+
+    Args:
+        is_on: Whether clients wait for others and nobody for this one.
+    """
+
+    is_on: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,13 +227,32 @@ class Tell:
 
     Args:
         status: What `/status` shows; its schema stands in `fleet/status.py`.
-        metrics: The supervisor's part of `/metrics`: `{"name", "labels", "value"}`, names from `telemetry/metrics.py`.
-        series: Labels of the metric series in `telemetry/slots.py`, by index.
+        metrics: The supervisor's part of `/metrics`, by endpoint and for the server under the empty name: `{"name",
+            "labels", "value"}`, names from `telemetry/metrics.py`.
+        series: Labels of the metric series in `telemetry/slots.py`, by index; None: as before.
+        is_part: Whether endpoints that are in neither `status` nor `gone` stay as they were told before.
+        gone: Endpoints that there are no more.
     """
 
     status: dict[str, Any]
-    metrics: list[dict[str, Any]]
-    series: list[dict[str, str]]
+    metrics: dict[str, list[dict[str, Any]]]
+    series: list[dict[str, str]] | None
+    is_part: bool = False
+    gone: list[str] = field(default_factory=list)
+
+
+def part_of(before: Tell, after: Tell) -> Tell:
+    """What to tell whoever has heard `before`: of a thousand endpoints, the few that changed."""
+    old, new = before.status.get("endpoints", {}), after.status.get("endpoints", {})
+    changed = {name: each for name, each in new.items() if each is not old.get(name) and each != old.get(name)}
+    metrics = {
+        name: each
+        for name, each in after.metrics.items()
+        if each is not before.metrics.get(name) and each != before.metrics.get(name)
+    }
+    status = {**after.status, "endpoints": changed}
+    series = None if after.series == before.series else after.series
+    return Tell(status, metrics, series, is_part=True, gone=[name for name in old if name not in new])
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,14 +319,14 @@ class ReplicaReleased:
 
 
 Message = (
-    Load | Attach | Drain | Loading | Ready | LoadError | Drained
+    Load | Attach | GiveWay | Drain | Loading | Ready | LoadError | Drained
     | AddReplica | Publish | DropReplica | Tell | Answer | Ask | Started | Acknowledge | ReplicaLost | ReplicaReleased
 )  # fmt: skip
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
-        Load, Attach, Drain, Loading, Ready, LoadError, Drained,
+        Load, Attach, GiveWay, Drain, Loading, Ready, LoadError, Drained,
         AddReplica, Publish, DropReplica, Tell, Answer, Ask, Started, Acknowledge, ReplicaLost, ReplicaReleased,
     )
 }  # fmt: skip

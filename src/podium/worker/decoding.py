@@ -4,8 +4,9 @@ from typing import Any
 
 from podium.errors import NotSupported
 from podium.models.predictor import Predictor
-from podium.protocols import generate, tensors
+from podium.protocols import tensors
 from podium.protocols.generate import GenerateReader, GenerateWriter
+from podium.protocols.large_inference import LargeWriter, read_large
 from podium.protocols.mlflow import columnar
 from podium.protocols.mlflow.codec import codec_for
 from podium.protocols.mlflow.content_types import ARROW, NPY
@@ -40,11 +41,16 @@ class Decoder:
             InvalidInput, UnsupportedContentType: Of the request.
             NotSupported: The model generates nothing.
         """
-        # The first two are ours alone: gateways refuse them from clients (`serving/app.py`).
+        # The first three are ours alone: gateways refuse them from clients (`serving/app.py`).
         if request.content_type == tensors.CONTENT_TYPE:
             job.writer = self._tensor_writer
             data, params = self._tensors.read(request.body)
-        elif request.content_type == generate.CONTENT_TYPE:
+        elif request.content_type == tensors.LARGE_TYPE:
+            job.writer = self._tensor_writer
+            given, params, about = read_large(request.body)
+            job.writer = LargeWriter(self._tensor_writer, about)
+            data = self._tensors.of(given)
+        elif request.content_type == tensors.GENERATE_TYPE:
             if not self._predictor.is_streaming:
                 raise NotSupported("This model does not generate: it has no predict_stream. Use infer or /invocations.")
             job.writer = self._generate_writer

@@ -236,6 +236,9 @@ class Loop:
         self._board.point(link.serial, request.id, now)
         if not self._decode(job, request):
             return
+        if job.is_stream:
+            self._streams.begin(job)  # which calls nothing of the model's yet
+            return
         if job.rows > 1 and not self._inbox.has_room(job.rows, size):
             link.send(frames.encode_refused(request.id, frames.QUEUE_FULL))
             return
@@ -274,9 +277,6 @@ class Loop:
         self._board.set_queued(inbox.rows)
         for job in batch:
             del job.link.waiting[job.id]
-        if isinstance(batch[0], Job) and batch[0].is_stream:
-            self._streams.begin(batch[0])  # it is alone: what has no merge key merges with nobody
-            return 0
         # Where batching was stopped after these were given their keys, each is run alone.
         runs: list[list[Item]] = [batch] if self._runner.is_batching else [[job] for job in batch]
         is_whole = sum(self._runner.run(run) for run in runs) == len(runs)

@@ -1,6 +1,7 @@
 """The thread that listens to the supervisor while the main thread loads or predicts, and that ends the process in time.
 
 Attach                     the data socket goes to the loop
+GiveWay                    the process takes less of the processor
 Drain, SIGTERM             the loop drains; after the limit the process ends anyway
 end-of-file                the supervisor is gone: the same, with a limit of our own
 any of these while the model loads: there is nothing to finish, the process ends at once
@@ -19,9 +20,10 @@ import time
 from typing import NoReturn
 
 from podium.transport.control import ControlSocket
-from podium.transport.messages import Attach, BrokenMessage, Drain, Drained, Message
+from podium.transport.messages import Attach, BrokenMessage, Drain, Drained, GiveWay, Message
 from podium.worker.log import log_event
 from podium.worker.mailbox import AttachLink, BeginDrain, Mailbox
+from podium.worker.priority import give_way
 
 ORPHAN_LIMIT_S = 10.0
 SIGTERM_LIMIT_S = 30.0
@@ -43,6 +45,7 @@ class Overseer(threading.Thread):
         self._signals, self._signalled = socket.socketpair()
         self._deadline: float | None = None
         self._is_serving = False
+        self._niceness = os.getpriority(os.PRIO_PROCESS, 0)
         self._lock = threading.Lock()
 
     def listen_to_signals(self) -> None:
@@ -131,6 +134,8 @@ class Overseer(threading.Thread):
         match message:
             case Attach(serial) if len(descriptors) == 1:
                 self._mailbox.put(AttachLink(socket.socket(fileno=descriptors.pop()), serial))
+            case GiveWay(is_on):
+                give_way(is_on, self._niceness)
             case Drain(limit_s):
                 self._drain(limit_s, "the supervisor asked")
             case _:

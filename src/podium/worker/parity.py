@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from podium.domain.frames import is_frame
 from podium.worker.proof_rows import Case
 
 # The large and the single batch first: where time runs out, these were seen for every kind of row.
@@ -143,6 +144,10 @@ def _compared(pair: Pair, case: Case, tolerance: float | None) -> float | None:
         return None
     if error is not None:
         raise _Differs(f"it answers rows that the model refuses ({type(error).__name__}), of the kind {case.kind}")
+    if is_frame(expected) and is_frame(found):
+        if not (expected.columns.equals(found.columns) and expected.index.equals(found.index)):
+            raise _Differs(f"{pair.name}: its table has other columns or another index than the model's")
+        expected, found = expected.to_numpy(), found.to_numpy()
     if not isinstance(expected, np.ndarray) or type(found) is not np.ndarray:
         raise _Differs(f"the model answers with a {type(expected).__name__}, it with a {type(found).__name__}")
     if expected.shape != found.shape or (tolerance is None and expected.dtype != found.dtype):

@@ -41,6 +41,13 @@ def low_priority(threads: int) -> contextlib.AbstractContextManager[None]:
     return nice(niceness) if can_restore(niceness) else in_batches(threads)
 
 
+def give_way(is_on: bool, niceness: int) -> None:
+    """The lowest priority for all threads, or this one again; nothing where it could not be taken back."""
+    if can_restore(niceness):
+        with contextlib.suppress(OSError):
+            _for_each_thread(lambda thread: os.setpriority(os.PRIO_PROCESS, thread, _LOWEST if is_on else niceness))
+
+
 @contextlib.contextmanager
 def nice(before: int) -> Iterator[None]:
     """The lowest priority inside, `before` after."""

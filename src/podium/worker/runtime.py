@@ -3,18 +3,23 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from podium.domain.devices import CPU
 from podium.domain.input_plan import InputPlan
+from podium.domain.worth import is_worth_taking, told
+from podium.flavors.contract import OnDevice
+from podium.flavors.conversions import MOST
 from podium.models.assemble import Assembler, Batches, takes_batches
 from podium.models.predictor import Predictor
-from podium.worker.convert import claim_of, cpu_features, edges_of, pairs_of
+from podium.worker.convert import converter_of, cpu_features, edges_of
 from podium.worker.log import log_event, traceback_of
 from podium.worker.parity import prove
 from podium.worker.proof_rows import proof_cases
-from podium.worker.shortcut import Shortcut, find_shortcut
+from podium.worker.shortcut import Shortcut, find_shortcut, pairs_of_claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +56,21 @@ def find_way(predictor: Predictor, plan: InputPlan, assembler: Assembler, exampl
 
 
 def _conversion(predictor: Predictor, plan: InputPlan, assembler: Assembler, example: Any, ways: Ways) -> Shortcut | None:
-    """The stored conversion, if it is what was accepted and a quick proof agrees."""
+    """The stored conversion, if it is what was accepted, a quick proof agrees, and it was faster or is asked for."""
     if ways.conversion is None or not takes_batches(plan):
         return None
     folder = Path(ways.conversion)
     try:
         stored = json.loads((folder / "proof.json").read_text())
         path = folder / "model.onnx"
-        if hashlib.sha256(path.read_bytes()).hexdigest() != stored["sha256"]:
-            log_event("conversion_refuted", reason="its file is not what was accepted")
+        if reason := _objection(predictor, stored, path, ways):
+            log_event("conversion_refuted", reason=reason)
             return None
-        if stored["facts"]["cpu"] != cpu_features():
-            log_event("conversion_refuted", reason="it was accepted on another kind of processor")
-            return None
-        batches = Batches(plan)
-        precision, tolerance = stored["facts"]["precision"], float(stored["facts"]["tolerance"])
-        claim = claim_of(predictor, batches, str(path), stored["spec"], f"its conversion to ONNX ({precision})")
-        cases = proof_cases(plan, example, edges_of(predictor, batches))
-        proof = prove(pairs_of(predictor, assembler, batches, claim), cases, tolerance)
+        converter, batches = converter_of(predictor, plan), Batches(plan)
+        tolerance = float(stored["facts"]["tolerance"])
+        claim = converter.claim(str(path), batches.inputs, stored["spec"], _name(stored))
+        cases = proof_cases(plan, example, edges_of(converter, batches))
+        proof = prove(pairs_of_claim(predictor, assembler, batches, claim), cases, tolerance)
     except BaseException as error:  # noqa: BLE001 - the model's code and onnxruntime run here; the model answers then
         log_event("conversion_unproven", error=type(error).__name__, traceback=traceback_of(error))
         return None
@@ -76,3 +78,23 @@ def _conversion(predictor: Predictor, plan: InputPlan, assembler: Assembler, exa
         log_event("conversion_refuted", reason=str(proof.reason))
         return None
     return Shortcut(dataclasses.replace(claim, inner=()), batches, proof)
+
+
+def _objection(predictor: Predictor, stored: Mapping[str, Any], path: Path, ways: Ways) -> str | None:
+    """Why the conversion is left alone without another look; None where nothing is against it."""
+    if hashlib.sha256(path.read_bytes()).hexdigest() != stored["sha256"]:
+        return "its file is not what was accepted"
+    if stored["facts"]["cpu"] != cpu_features():
+        return "it was accepted on another kind of processor"
+    loaded = predictor.loaded
+    if isinstance(loaded, OnDevice) and loaded.use().device != CPU.device:
+        return f"it computes on the CPU, and the model on {loaded.use().device}"
+    if not ways.is_conversion_first and not is_worth_taking(stored.get("speed")):
+        return f"it was not faster than the model: {told(stored.get('speed'))}"
+    return None
+
+
+def _name(stored: Mapping[str, Any]) -> str:
+    """For people: `its conversion to ONNX (float, numbers up to 10000)`."""
+    most = stored["spec"].get("most", MOST)
+    return f"its conversion to ONNX ({stored['facts']['precision']}{f', numbers up to {most:g}' if most < MOST else ''})"

@@ -14,7 +14,7 @@ from typing import Any
 from podium.errors import UnencodableOutput
 from podium.models.predictor import Predictor
 from podium.transport.board import BoardWriter
-from podium.transport.frames import DEFAULT_LIMIT, QUEUE_FULL, WINDOW, encode_chunk, encode_refused
+from podium.transport.frames import DEFAULT_LIMIT, WINDOW, encode_chunk
 from podium.worker.inbox import Job
 from podium.worker.link import Link
 from podium.worker.reply import Cost, end_stream, refuse
@@ -72,11 +72,8 @@ class Streams:
         return (link, identity) in self._streams
 
     def begin(self, job: Job) -> None:
-        """Start a request's generator; its parts come by `step`."""
+        """Take up a request, for which `has_room` was asked; its parts come by `step`."""
         started = time.monotonic_ns()
-        if not self.has_room:
-            job.link.send(encode_refused(job.id, QUEUE_FULL))
-            return
         try:
             stream = Stream(job, self._predictor.stream(job.data, job.params), started)
         except BaseException as error:  # noqa: BLE001 - as in Runner: whatever the model raises

@@ -12,7 +12,9 @@ from podium.errors import InvalidInput
 from podium.flavors.claims import Batch, Claim, NotTakenError
 from podium.flavors.claims import Inputs as Claimed
 from podium.flavors.contract import RowIndependence
+from podium.flavors.conversions import Converter
 from podium.flavors.keras.calls import FastCall, by_predict, find_fast_call, mapped
+from podium.flavors.keras.conversion import ModelConverter
 from podium.flavors.keras.inputs import Inputs
 from podium.flavors.keras.rows import rows_of
 from podium.flavors.mlflow_shims import MlflowException
@@ -59,6 +61,10 @@ class LoadedKeras:
             return self._formed(fast(fitted))
 
         return [Claim(call, "its compiled call")]
+
+    def converter(self) -> Converter:
+        """See `flavors.contract.Convertible`."""
+        return ModelConverter(self._keras, self.native, self.inputs)
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Answer; params are ignored, as in MLflow.

@@ -12,6 +12,7 @@ import numpy as np
 
 from podium.domain.devices import DeviceUse
 from podium.errors import InvalidInput, InvalidParams, OutOfDeviceMemory
+from podium.flavors.conversions import Converter
 from podium.flavors.devices import is_out_of_memory, use_of
 from podium.flavors.notes import note
 
@@ -94,6 +95,13 @@ class LoadedModule:
             answer.index = data.index
             return answer
         return output
+
+    def converter(self) -> Converter:
+        """See `flavors.contract.Convertible`."""
+        # It needs what stands here.
+        from podium.flavors.pytorch.conversion import ModuleConverter
+
+        return ModuleConverter(self._torch, self.native, self.inputs)
 
     def use(self) -> DeviceUse:
         """The device and how full it is now."""

@@ -1,68 +1,76 @@
 """scikit-learn's models as ONNX, by skl2onnx: an attempt, which a proof accepts or rejects."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from podium.errors import MissingDependency, PodiumError
-from podium.flavors.claims import Inputs
+from podium.flavors.claims import Claim, Inputs, NotTakenError
+from podium.flavors.conversions import Attempt, Conversion, NotConverted, Sample, installed, one_array
+from podium.flavors.onnx_way import Graph
+from podium.flavors.sklearn.shortcuts import claims_of, prepared
 
+# Double precision first: linear models need it, and trees, which compare single precision, refute it.
 PRECISIONS = ("double", "float")
 
 
-class NotConverted(PodiumError):
-    """No converter takes this model."""
-
-    code = "NOT_CONVERTED"
-
-
-@dataclass(frozen=True, slots=True)
-class Conversion:
-    """A converted model: the file's bytes, and how to feed it (`onnx_way.onnx_claim`)."""
-
-    model: bytes
-    spec: Mapping[str, Any]
-
-
-def versions() -> dict[str, str]:
-    """Of what converts.
-
-    Raises:
-        MissingDependency: It is not installed here.
-    """
-    try:
-        import onnx
-        import onnxruntime
-        import skl2onnx
-        import sklearn
-    except ImportError as error:
-        raise MissingDependency(str(error.name), "Conversion to ONNX", "accelerate") from error
-    return {each.__name__: str(each.__version__) for each in (skl2onnx, sklearn, onnx, onnxruntime)}
-
-
-def convert(estimator: Any, method: str, inputs: Inputs, precision: str, answer: Any, width: int | None) -> Conversion:
-    """Try to convert.
+class EstimatorConverter:
+    """An estimator's converter: a pipeline's last step alone after exact ones, or all of it.
 
     Args:
-        estimator: Fitted; a pipeline's last step where the steps before it stay what they are.
-        method: `predict` or `predict_proba`.
-        inputs: What batches look like.
-        precision: `double` or `float`: what numbers are computed in.
-        answer: What the model answers to some rows, for the type and shape of answers.
-        width: Columns of the matrix that a last step takes; None for a whole model.
+        estimator: Fitted.
+        method: The one that answers.
+    """
+
+    def __init__(self, estimator: Any, method: str) -> None:
+        self._estimator = estimator
+        self._method = method
+
+    def versions(self) -> dict[str, str]:
+        return installed("skl2onnx", "sklearn", "onnx", "onnxruntime")
+
+    def attempts(self, inputs: Inputs) -> Sequence[Attempt]:
+        """The last step alone first, for what stands before it is exact then."""
+        split = prepared(self._estimator, self._method, inputs)
+        parts = [] if split is None else [("split", split[2], split[1])]
+        return [
+            Attempt(form, precision, partial(_converted, estimator, self._method, inputs, precision, width))
+            for form, estimator, width in [*parts, ("whole", self._estimator, None)]
+            for precision in PRECISIONS
+        ]
+
+    def edges(self, inputs: Inputs) -> Mapping[int, Sequence[Any]]:
+        """Thresholds and categories, as far as the exact ways know them."""
+        try:
+            claims = claims_of(self._estimator, self._method, inputs)
+        except Exception:  # noqa: BLE001 - what is not known exactly has no edges that are known
+            return {}
+        return dict(claims[0].edges) if claims else {}
+
+    def claim(self, path: str, inputs: Inputs, spec: Mapping[str, Any], what: str) -> Claim:
+        split = prepared(self._estimator, self._method, inputs) if spec["is_split"] else None
+        if spec["is_split"] and split is None:
+            raise NotTakenError("the steps before the last one")
+        graph = Graph(path, inputs, spec, None if split is None else split[0])
+        inner = () if spec["scores"] is None else (("predict_proba", graph.scores, self._estimator.predict_proba),)
+        return Claim(graph.answer, what, inner)
+
+
+def _converted(
+    estimator: Any, method: str, inputs: Inputs, precision: str, width: int | None, sample: Sample
+) -> Conversion:
+    """Try to convert; of a pipeline's last step, `width` is how many columns it takes.
 
     Raises:
         NotConverted: skl2onnx does not take it; says why.
     """
     from skl2onnx import convert_sklearn
 
+    answer = one_array(sample.answer)
     is_classifier = hasattr(estimator, "classes_")
     if method not in ({"predict", "predict_proba"} if is_classifier else {"predict"}):
         raise NotConverted(f"{method} has no counterpart in ONNX.")
-    if not isinstance(answer, np.ndarray):
-        raise NotConverted(f"The model answers with a {type(answer).__name__}; expected an array.")
     types = [_type(dtype, precision) for dtype in inputs.dtypes]
     is_matrix = width is not None or inputs.names is None or not _looks_at_names(estimator)
     if is_matrix and width is None and inputs.dtype is None:

@@ -15,9 +15,11 @@ from podium.domain.skops_types import foreign_types, is_trusted_type
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
 from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
+from podium.flavors.conversions import Converter
 from podium.flavors.folders import part_of
 from podium.flavors.notes import note
 from podium.flavors.pickles import check_allowed, dump_cloudpickle, load_pickle, modules_in, names_main
+from podium.flavors.sklearn.conversion import EstimatorConverter
 from podium.flavors.sklearn.forests import direct_forest
 from podium.flavors.sklearn.rows import rows_of
 from podium.flavors.sklearn.shortcuts import claims_of
@@ -51,6 +53,10 @@ class LoadedEstimator:
     def claims(self, inputs: Inputs) -> Sequence[Claim]:
         """See `flavors.contract.HasShortcut`."""
         return claims_of(self.native, self.method, inputs)
+
+    def converter(self) -> Converter:
+        """See `flavors.contract.Convertible`."""
+        return EstimatorConverter(self.native, self.method)
 
 
 class SklearnFlavor:

@@ -8,9 +8,12 @@ _PREFIX = "Failed to predict data. \nError: "
 """What MLflow's clients look for in a message, and nobody else."""
 
 
+_MOST_TEXT = 2000
+
+
 def error_body(text: str) -> bytes:
-    """The body for a sentence."""
-    return msgspec.json.encode({"error": text})
+    """The body for a sentence; of what a client sent as a name it does not repeat whatever length that has."""
+    return msgspec.json.encode({"error": _bounded(text)})
 
 
 def speaks(path: str) -> bool:
@@ -31,6 +34,12 @@ def as_error(body: bytes) -> bytes:
     if not isinstance(told, dict):
         return error_body(body.decode("utf-8", "replace").strip() or "The request could not be answered.")
     text = told.get("error") or told.get("message") or told.get("detail")
+    if text is None and told:
+        return body  # a page's own document, such as that a model is not ready
     named = {"request_id": told["request_id"]} if isinstance(told.get("request_id"), str) else {}
     told_text = str(text or "The request could not be answered.").removeprefix(_PREFIX)
-    return msgspec.json.encode({"error": told_text, **named})
+    return msgspec.json.encode({"error": _bounded(told_text), **named})
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]} …"

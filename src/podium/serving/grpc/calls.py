@@ -50,6 +50,18 @@ class Refused(Exception):
         await context.abort(self.code, self.detail, self.trailing)
 
 
+async def say(context: ServicerContext, message: Any) -> None:
+    """Write one message of a stream; for a client that has left, end the call.
+
+    Raises:
+        CancelledError: It has left: what the library raises then depends on how far it got.
+    """
+    try:
+        await context.write(message)
+    except Exception as error:
+        raise asyncio.CancelledError from error
+
+
 def code_of(status: int) -> grpc.StatusCode:
     """What gRPC calls an HTTP status that is no success."""
     return _CODES.get(status) or (grpc.StatusCode.INVALID_ARGUMENT if 400 <= status < 500 else grpc.StatusCode.INTERNAL)

@@ -8,7 +8,7 @@ from grpc.aio import ServicerContext
 from grpc_health.v1 import health_pb2
 
 from podium.domain.access import Need
-from podium.serving.grpc.calls import Heads, Refused
+from podium.serving.grpc.calls import Heads, Refused, say
 from podium.serving.grpc.keeping import Keeper
 from podium.serving.grpc.messages import SERVICE
 from podium.serving.standing import Standing
@@ -87,7 +87,7 @@ class Health:
             while True:
                 status = self._status(request.service)
                 self._watchers[woken] = (request.service, status)
-                await context.write(_Response(status=status))
+                await say(context, _Response(status=status))
                 if self._is_ending:
                     return
                 await woken.wait()

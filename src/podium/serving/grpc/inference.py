@@ -13,7 +13,7 @@ from grpc.aio import ServicerContext as Context
 from podium.domain.access import Need
 from podium.errors import PodiumError
 from podium.protocols.tensors import decode_tensors, encode_tensors
-from podium.serving.grpc.calls import Call, Heads, Refused, address_of, refused_by
+from podium.serving.grpc.calls import Call, Heads, Refused, address_of, refused_by, say
 from podium.serving.grpc.keeping import Keeper
 from podium.serving.grpc.messages import SERVICE, STREAMED, Messages
 from podium.serving.grpc.streaming import Conversation, Part, PartsCall
@@ -209,4 +209,4 @@ class Inference:
 
     async def _send(self, context: Context, message: Any) -> None:
         async with asyncio.timeout(self._send_s):
-            await context.write(message)
+            await say(context, message)

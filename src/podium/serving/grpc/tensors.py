@@ -62,14 +62,15 @@ def read_request(message: Any) -> Asked:
         raise MalformedBody(
             f"The request has {len(inputs)} inputs and {len(raw)} raw_input_contents; expected one for each input."
         )
-    names = [each.name for each in inputs]
-    if len(set(names)) != len(names):
+    if len(inputs) > 1 and len({each.name for each in inputs}) != len(inputs):
         raise MalformedBody("Two inputs of the request have the same name.")
     tensors = [
         _read_raw(each, raw[number]) if raw else Tensor(each.name, each.datatype, tuple(each.shape), _read_typed(each))
         for number, each in enumerate(inputs)
     ]
     outputs = [each.name for each in message.outputs]
+    if not message.parameters:
+        return Asked(tensors, {}, outputs, bool(raw))
     values = values_of(message.parameters)
     params = {name: value for name, value in params_of(values).items() if not name.startswith(_TRITONS)}
     return Asked(tensors, params, outputs, bool(raw), values.get(_ASKS_FOR_FINAL) is True)

@@ -23,7 +23,9 @@ from podium.flavors.booster_inputs import (
 from podium.flavors.booster_params import accepted
 from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
+from podium.flavors.conversions import Converter
 from podium.flavors.folders import part_of
+from podium.flavors.xgboost.conversion import BoosterConverter
 
 _FORMATS = ("ubj", "json", "xgb")
 _PREDICT_FNS = ("predict", "predict_proba")
@@ -59,6 +61,10 @@ class LoadedBooster:
         predict = partial(self.native.inplace_predict, validate_features=False)
         return matrix_claims(lambda rows: predict(as_float32(rows)), "its own trees on a matrix", inputs)
 
+    def converter(self) -> Converter:
+        """See `flavors.contract.Convertible`."""
+        return BoosterConverter(self.native, "predict")
+
 
 class LoadedEstimator:
     """An estimator of the scikit-learn API and the method of it that answers."""
@@ -67,6 +73,7 @@ class LoadedEstimator:
         import xgboost
 
         self.native = estimator
+        self._method = method
         self._is_own = isinstance(estimator, xgboost.XGBModel)
         self._call: Callable[..., Any] = getattr(estimator, method)
         self._categories = _categorical_positions(estimator.get_booster()) if self._is_own else frozenset()
@@ -87,6 +94,10 @@ class LoadedEstimator:
             return []
         predict = partial(self._call, validate_features=False)
         return matrix_claims(lambda rows: predict(as_float32(rows)), "its own method on a matrix", inputs)
+
+    def converter(self) -> Converter:
+        """See `flavors.contract.Convertible`."""
+        return BoosterConverter(self.native, self._method)
 
 
 class XGBoostFlavor:

@@ -21,7 +21,9 @@ from podium.flavors.booster_inputs import (
 )
 from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
+from podium.flavors.conversions import Converter, NotConverted
 from podium.flavors.folders import part_of
+from podium.flavors.lightgbm.conversion import BoosterConverter
 from podium.flavors.sklearn.flavor import CLOUDPICKLE, FILES, SKOPS, TRUSTED_PACKAGES, read_estimator, write_estimator
 from podium.flavors.threads import granted_threads
 
@@ -68,6 +70,23 @@ class LoadedModel:
             return []
         call = lambda rows: finish(booster.predict(as_floats(rows), **threads))  # noqa: E731
         return matrix_claims(call, "its own trees on a matrix", inputs)
+
+    def converter(self) -> Converter:
+        """See `flavors.contract.Convertible`.
+
+        Raises:
+            NotConverted: A class of the user's.
+        """
+        booster = self._booster
+        if booster is None or not _is_own(self.native):
+            raise NotConverted(f"{type(self.native).__name__} is not one of LightGBM's own classes; save its Booster.")
+        finish = (lambda answer: answer) if self._is_booster else _finisher(self.native, self._method)
+        scores = None
+        if self._method == "predict" and hasattr(self.native, "classes_"):
+            made = _finisher(self.native, "predict_proba")
+            original = lambda data: self.native.predict_proba(data, **self._threads)  # noqa: E731
+            scores = None if made is None else (original, made)
+        return BoosterConverter(booster, finish, scores)
 
     def _known(self, data: Any) -> Any:
         """A table with text, or codes, where LightGBM wants the categories that it was trained with.

@@ -9,8 +9,10 @@ from typing import Any
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
 from podium.flavors.booster_inputs import as_float32, matrix_claims
+from podium.flavors.catboost.conversion import ModelConverter
 from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
+from podium.flavors.conversions import Converter
 from podium.flavors.folders import part_of
 from podium.flavors.threads import granted_threads
 
@@ -26,6 +28,7 @@ class LoadedModel:
 
     def __init__(self, model: Any, method: str) -> None:
         self.native = model
+        self._method = method
         self._call: Callable[..., Any] = getattr(model, method)
         # It takes every core unless it is told; OMP_NUM_THREADS means nothing to it.
         threads = granted_threads()
@@ -45,6 +48,10 @@ class LoadedModel:
             return []
         call, threads = self._call, self._threads
         return matrix_claims(lambda rows: call(as_float32(rows), **threads), "its own method on a matrix", inputs)
+
+    def converter(self) -> Converter:
+        """See `flavors.contract.Convertible`."""
+        return ModelConverter(self.native, self._method)
 
 
 class CatBoostFlavor:

@@ -1,0 +1,1 @@
+"""LightGBM: Boosters and the scikit-learn API."""

@@ -1,0 +1,1 @@
+"""XGBoost: Boosters and the scikit-learn API."""

@@ -1,0 +1,152 @@
+"""Rollouts as people see them: real processes, traffic, a registry, started through the command line."""
+
+import json
+import os
+import signal
+
+import pytest
+from tinyhouse import NAME, Load, until
+
+# Each version of the tiny model predicts its own number.
+ANY = ("--tolerate", "predictions=any")
+START = ("rollout", "start", NAME, "--to", "2")
+
+
+def rollout(house, *arguments):
+    """What a command of `podium rollout` answered."""
+    done = house.command("rollout", *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def shares(server):
+    """Who gets what, by version."""
+    return {each["version"]: each["weight"] for each in (server.status["traffic"] or {}).get("versions", [])}
+
+
+def test_a_good_candidate_is_promoted_by_itself(house):
+    """By steps, without a failed request; at the end the stage is its, and what served before is gone."""
+    house.register(1)
+    house.register(2)
+    house.promote(1)
+    with house.serving("--gateways", "2") as server, Load(server) as load:
+        begun = house.command(*START, "--steps", "40,100", "--interval", "1.5", *ANY, "--json")
+        waited = house.command("rollout", "status", NAME, "--wait", "--timeout", "40", "--json")
+        until(lambda: server.status["serving"] == "2" and len(server.status["replicas"]) == 1, "1 is gone")
+        until(lambda: load.versions()[-1] == 2, "2 answers")
+    moved = json.loads(house.command("models", "history", NAME, "--json").stdout)[-1]
+
+    assert (begun.returncode, waited.returncode, load.failed) == (0, 0, [])
+    told = json.loads(waited.stdout)
+    assert (told["state"], told["percent"], told["reason"]) == ("finished", 100, "100 % for 1.5 s without a veto")
+    assert set(load.versions()) == {1, 2}
+    assert len(load.versions()) > 5, "both answered, in turns"
+    assert "podium serve@" in moved["actor"]
+    assert [line for line in server.said().splitlines() if "rollout" in line and "40 %" in line]
+
+
+def test_a_bad_candidate_is_rolled_back_by_itself(house):
+    """Half of its answers are errors: rejected, with figures; not tried again by itself, and everybody is told why."""
+    house.register(1)
+    house.register(2, before_answer="import random; assert random.random() < 0.5")
+    house.promote(1)
+    with house.serving() as server, Load(server) as load:
+        house.command(*START, "--steps", "30,100", "--interval", "20", *ANY)
+        waited = house.command("rollout", "status", NAME, "--wait", "--timeout", "40", "--json")
+        until(lambda: len(server.status["replicas"]) == 1 and server.status["traffic"] is None, "2 is gone")
+        again = house.command(*START)
+        told = server.get("/metrics")[1]
+        seen = server.status["rollout"]
+
+    assert waited.returncode == 1
+    found = json.loads(waited.stdout)
+    [veto] = [mark for mark in found["marks"] if mark["kind"] == "veto"]
+    assert found["state"] == "rejected"
+    assert "are errors" in veto["reason"]
+    assert veto["evidence"]["errors"]["candidate"] > 0.2
+    assert (seen["state"], seen["verdict"]["opinion"], seen["reason"]) == ("rejected", "worse", veto["reason"])
+    assert "--again" in again.stderr
+    assert veto["reason"] in again.stderr
+    assert 'podium_rollout_state{model="tiny",version="2",state="rejected"} 1' in told
+    assert load.versions()[-1] == 1
+    assert server.said().count("starting version 2") == 1
+
+
+def test_a_candidate_that_does_not_load_never_gets_a_request(house):
+    """It is rejected with the cause."""
+    house.register(1)
+    house.register(2, "import nowhere_to_be_found")
+    house.promote(1)
+    with house.serving() as server, Load(server) as load:
+        house.command(*START, "--interval", "20")
+        waited = house.command("rollout", "status", NAME, "--wait", "--timeout", "40")
+
+    assert waited.returncode == 1
+    assert "nowhere_to_be_found" in waited.stderr
+    assert (load.failed, load.versions()) == ([], [1])
+
+
+def test_what_people_say_is_done_and_seen(house):
+    """pause holds the share, finish gives everything, undo takes it back, a pin holds against a promotion."""
+    for number in (1, 2, 3):
+        house.register(number)
+    house.promote(1)
+    with house.serving() as server:
+        house.command(*START, "--steps", "40,100", "--interval", "300")
+        until(lambda: shares(server) == {"1": 60, "2": 40}, "the first share")
+        assert rollout(house, "pause", NAME, "--reason", "lunch")["state"] == "paused"
+        until(lambda: server.status["rollout"]["state"] == "paused", "it is seen")
+        assert rollout(house, "resume", NAME)["state"] == "running"
+        assert rollout(house, "finish", NAME)["state"] == "finished"
+        until(lambda: server.status["serving"] == "2" and server.status["is_settled"], "2 has all of it")
+        assert rollout(house, "undo", NAME, "--reason", "too red")["state"] == "undone"
+        until(lambda: server.status["serving"] == "1" and server.status["is_settled"], "1 has all of it")
+        assert house.command("pin", NAME, "1", "--until", "1h", "--reason", "the audit").returncode == 0
+        until(lambda: server.status["pin"] is not None, "it is held")
+        house.promote(3)
+        shown = house.command("status").stdout
+        assert server.ask()[1][0] == 1
+        house.command("unpin", NAME)
+        until(lambda: server.status["serving"] == "3", "the registry counts again")
+        kept = rollout(house, "history", NAME)
+
+    assert "the audit" in shown
+    assert [each["state"] for each in kept] == ["undone"]
+    assert kept[0]["reason"] == "too red"
+
+
+@pytest.mark.slow
+def test_two_servers_agree_also_when_one_was_stopped(house):
+    """One is stopped while the candidate is rejected by the other; it never runs ahead, and agrees at once."""
+    house.register(1)
+    house.register(2)
+    house.promote(1)
+    with house.serving() as one, house.serving() as other:
+        house.command(*START, "--steps", "20,60,100", "--interval", "2.5")
+        until(lambda: shares(one) == shares(other) == {"1": 80, "2": 20}, "both at the first step")
+        until(lambda: shares(one) == shares(other) == {"1": 40, "2": 60}, "both at the second step")
+        os.kill(other.process.pid, signal.SIGSTOP)
+        try:
+            assert rollout(house, "undo", NAME)["state"] == "undone"
+            until(lambda: one.status["traffic"] is None, "one has gone back")
+        finally:
+            os.kill(other.process.pid, signal.SIGCONT)
+        until(lambda: other.status["traffic"] is None and other.status["serving"] == "1", "the other, too")
+
+    assert "100 % of the traffic" not in other.said()
+
+
+def test_a_side_file_keeps_rollouts_where_the_registry_is_left_alone(house):
+    """The candidate serves by the file; the stage stays where it was."""
+    house.register(1)
+    house.register(2)
+    house.promote(1)
+    side = ("--rollout-store", str(house.folder / "rollouts.db"))
+    with house.serving(*side) as server:
+        house.command(*START, "--steps", "50,100", "--interval", "1", *side)
+        until(lambda: server.status["serving"] == "2" and server.status["is_settled"], "2 has all of it")
+        told = rollout(house, "status", NAME, *side)
+
+    assert told["state"] == "finished"
+    versions = json.loads(house.command("models", "show", NAME, "--json").stdout)
+    assert "rollout" not in json.dumps(versions["tags"])
