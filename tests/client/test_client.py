@@ -253,8 +253,11 @@ def test_an_address_that_is_none_or_holds_a_secret_is_refused(make, url):
 
 
 def test_a_version_is_answered_by_that_version_or_not_at_all(client, make):
-    """This server lets no request choose; one that has never heard of versions answers with any."""
-    with pytest.raises(errors.PermissionDenied, match="version"):
+    """One that there is, one that there is not; and a server that has never heard of versions answers with any."""
+    version = client.models()[0].version
+
+    assert client.predict(X.head(1), version=version).tolist() == [0]
+    with pytest.raises(errors.NotFound, match="version"):
         client.predict(X.head(1), version="1")
     with pytest.raises(errors.PodiumError, match="and 2 was asked for"):
         make(Breaking(GOOD).url).predict([1], version="2")

@@ -70,7 +70,7 @@ class Client:
                 records, a list, a dict or a scalar; or a dict that is a request of the protocol already. NaN and None
                 are missing values.
             model: Which one, where several are served; None is the server's default.
-            version: Another one of that model's than the one whose turn it is; the server must let requests choose.
+            version: One of that model's versions; one without traffic only where the server lets requests choose.
             params: The model's params.
             deadline: Seconds from now until the answer must be there, all tries together; the server is told, and drops
                 a request that can no longer meet it.
@@ -81,7 +81,7 @@ class Client:
         Raises:
             InvalidInput: The input does not fit; SchemaMismatch, MalformedBody and its other children say how.
             NotFound: No model is served under this name, or no such version of it.
-            PermissionDenied: The key does not open it, or no request may choose a version.
+            PermissionDenied: The key does not open it, or no request may choose that version.
             PredictFailed: The model's own code raised.
             Overloaded, Unavailable, DeadlineExceeded: No answer in time; the first two say when to come back.
             PodiumError: Whatever else the server answered. Each has the `request_id` by which the server's logs know it.
