@@ -30,10 +30,10 @@ _COLUMNS = (
 
 
 class Echo(podium.pyfunc.PythonModel):
-    """Answers its rows, each with a param; refuses an unlucky name."""
+    """Answers its rows, each with a param; refuses an unlucky name, and what is none."""
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
-        if (model_input["name"] == "unlucky").any():
+        if model_input.empty or not all(isinstance(name, str) and name != "unlucky" for name in model_input["name"]):
             raise RuntimeError("unlucky")
         return model_input.assign(times=(params or {}).get("times", 1))
 
@@ -47,9 +47,11 @@ class Slow(podium.pyfunc.PythonModel):
 
 
 class Doubled(podium.pyfunc.PythonModel):
-    """An array twice."""
+    """An array twice; refuses what is missing or infinite."""
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        if not np.isfinite(model_input).all():
+            raise ValueError("not finite")
         return model_input * 2
 
 
@@ -76,12 +78,13 @@ def save_models(folder: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def served(folder: Path, **settings: Any) -> Iterator[Any]:
-    """A server of all of them, in a home of its own."""
+def served(folder: Path, *names: str, **settings: Any) -> Iterator[Any]:
+    """A server of these models, or of all, in a home of its own."""
     before = os.environ.get("PODIUM_HOME")
     os.environ["PODIUM_HOME"] = str(folder / "home")
     try:
-        with podium.serve(save_models(folder), **settings) as server:
+        models = save_models(folder)
+        with podium.serve({name: models[name] for name in names or models}, **settings) as server:
             yield server
     finally:
         if before is None:

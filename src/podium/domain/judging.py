@@ -118,6 +118,11 @@ class Verdict:
     reason: str = ""
     figures: dict[Criterion, Figure] = field(default_factory=dict)
 
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether something speaks against the candidate, however softly: what was seen is likelier if it is worse."""
+        return any(figure.e_value > 1 for figure in self.figures.values())
+
 
 @dataclass(frozen=True, slots=True)
 class _Shares:

@@ -18,6 +18,7 @@ from podium.errors import LoadFailed, PodiumError
 from podium.fleet import logs, ports, runfiles
 from podium.fleet.bell import Bell
 from podium.fleet.causes import Cause
+from podium.fleet.describing import Describing
 from podium.fleet.endpoint import Endpoint
 from podium.fleet.events import Event
 from podium.fleet.gateways import Gateways
@@ -173,6 +174,7 @@ class Supervisor:
                 for order in self._order.endpoints:
                     self._roster.open(order)
                 self._publisher.go_on()
+                Describing(site, self._roster)
                 if self._order.catalogue is not None:
                     Loading(site, self._roster, self._order.catalogue)
                 following = self._follow_registry(site)

@@ -23,6 +23,7 @@ from podium.errors import Unavailable
 from podium.serving.app import App
 from podium.serving.asking import Asking
 from podium.serving.control import Control
+from podium.serving.describing import Describing
 from podium.serving.generating import generating_paths
 from podium.serving.invocations import invocation_paths
 from podium.serving.open_inference import open_inference_paths
@@ -108,6 +109,7 @@ class Gateway:
             repository_paths(self.asking, pages),
             sagemaker_paths(self._scoring, self._router, pages, self.asking, settings.max_body_bytes),
             pages.of_standing(self.standing),
+            Describing(self.asking, pages, self._router, self.standing).paths(),
         ]
         self._protection = Protection(settings, self._router, slots.buckets)
         self.guard = self._protection.guard

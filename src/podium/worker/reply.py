@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from podium.domain.dialect import Dialect
+from podium.domain.frames import is_frame
 from podium.errors import InvalidInput, PredictFailed, UnencodableOutput
 from podium.protocols.mlflow.codec import encode
 from podium.protocols.mlflow.pieces import encode_pieces
@@ -101,8 +104,16 @@ def refuse(job: Job, error: BaseException, cost: Cost = NO_PREDICTION) -> None:
     # MLflow calls a model that fails the client's fault; to other protocols it is the server's, if it was given rows.
     is_others = job.writer is not None and job.writer.content_type == TENSORS
     is_models_fault = is_others and job.rows > 0 and isinstance(error, PredictFailed) and found.status == 400
-    status = 500 if is_models_fault else found.status
+    status = 500 if is_models_fault and not _has_gaps(job.data) else found.status
     _send(job, status, found.content_type, found.body, cost, is_fault=not isinstance(error, InvalidInput))
+
+
+def _has_gaps(data: Any) -> bool:
+    """Whether a number of an input is missing or infinite: many models refuse such, and rightly blame the client."""
+    names = list(data) if isinstance(data, dict) or is_frame(data) else None
+    columns = [data] if names is None else [data[name] for name in names]
+    arrays = [np.asarray(column) for column in columns]
+    return any(array.dtype.kind == "f" and not np.isfinite(array).all() for array in arrays)
 
 
 def expire(job: Job, error: BaseException) -> None:
