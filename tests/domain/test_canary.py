@@ -17,10 +17,12 @@ from podium.domain.canary import (
     State,
     course,
     ending,
+    may_finish,
     newest,
     phase,
     rejection,
 )
+from podium.domain.judging import Criterion, Figure, Opinion, Verdict
 
 ROLLOUT = Rollout("r1", "fraud", "production", "6", "6", "7", (5, 25, 100), 10.0, 100.0, "ann@host/1")
 
@@ -38,6 +40,7 @@ PHASES = [
     ("then the second", "begin@110", 120, Phase(25, State.RUNNING, 130)),
     ("then all", "begin@110", 131, Phase(100, State.RUNNING, 140)),
     ("after the last interval the end is due", "begin@110", 140, Phase(100, State.RUNNING, None, is_due=True)),
+    ("and overdue after that", "begin@110", 147, Phase(100, State.RUNNING, None, is_due=True, overdue_s=7.0)),
     ("a clock before the beginning shows the first step", "begin@110", 50, Phase(5, State.RUNNING, 120 - 60)),
     ("a pause holds the share", "begin@110 pause@121", 900, Phase(25, State.PAUSED)),
     ("it goes on where it stood", "begin@110 pause@121 resume@221", 222, Phase(25, State.RUNNING, 230)),
@@ -145,3 +148,15 @@ def test_a_rejection_is_remembered_until_the_version_was_tried_again():
     assert found == ending(rejected.marks)
     assert rejection(Board((rejected, entry("finish@301", again))), "production", "7") is None
     assert rejection(Board((rejected,)), "production", "8") is None
+
+
+SOFTLY = Verdict(Opinion.UNKNOWN, figures={Criterion.ERRORS: Figure(0.0, 0.02, 700, 90.0, 500.0)})
+UNKNOWN = Verdict(Opinion.UNKNOWN, figures={Criterion.ERRORS: Figure(0.0, 0.0, 3, 0.0, 500.0)})
+
+
+@pytest.mark.parametrize(
+    ("verdict", "now", "expected"),
+    [(UNKNOWN, 139, False), (UNKNOWN, 140, True), (SOFTLY, 140, False), (SOFTLY, 169, False), (SOFTLY, 170, True)],
+)
+def test_what_speaks_softly_against_a_candidate_holds_its_end_back_for_a_while(verdict, now, expected):
+    assert may_finish(ROLLOUT, phase(ROLLOUT, marks("begin@110"), now), verdict) is expected

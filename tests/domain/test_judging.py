@@ -160,3 +160,21 @@ def test_counters_that_were_read_one_after_the_other_are_no_harm():
     torn = Stratum(Evidence(99, 100, compared=3, disagreed=5), Evidence(30, 31, compared=3, disagreed=5))
 
     assert judge([torn], Policy()).opinion is not Opinion.FINE
+
+
+@pytest.mark.parametrize("limit", [0.0, 1.0])
+def test_limits_at_their_ends_are_limits(limit):
+    """Nothing at all is tolerated, or everything; neither ends the server that judges."""
+    seen = Evidence(500, 30, compared=400, disagreed=40, rewards=5, penalties=40, latency=(1, 499), predictions=(9, 461))
+    policy = Policy(errors=limit, predictions=limit, disagreement=limit, quality=limit)
+
+    verdict = judge([Stratum(Evidence(9000, rewards=90, latency=(8999, 1), predictions=(8999, 1)), seen)], policy)
+
+    assert (verdict.opinion is Opinion.WORSE) == (limit == 0.0)
+
+
+def test_not_one_disagreement_is_allowed_where_none_is():
+    """The first one is evidence enough."""
+    seen = Stratum(Evidence(100), Evidence(100, compared=100, disagreed=1))
+
+    assert judge([seen], Policy(disagreement=0.0)).criterion is Criterion.DISAGREEMENT

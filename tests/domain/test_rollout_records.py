@@ -62,6 +62,8 @@ def test_what_is_written_is_read_again():
         ("steps", [100] * 500),
         ("steps", 100),
         ("interval_s", 0),
+        ("interval_s", 5e-324),
+        ("started_at", 1e300),
         ("interval_s", float("nan")),
         ("interval_s", 1e400),
         ("follows", "../production"),

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from podium.domain.judging import Policy
+from podium.domain.judging import Policy, Verdict
 
 FULL = 100
 
@@ -155,6 +155,7 @@ class Phase:
             does not, or not before something else happens.
         is_begun: Whether the schedule's clock was started.
         is_due: Whether all steps are over and only the end is missing.
+        overdue_s: Since when it is.
     """
 
     percent: int
@@ -162,6 +163,7 @@ class Phase:
     next_step_at: float | None = None
     is_begun: bool = True
     is_due: bool = False
+    overdue_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +218,19 @@ def phase(record: Rollout, marks: Sequence[Mark], now: float) -> Phase:
     is_due = step >= len(record.steps)
     percent = record.steps[min(step, len(record.steps) - 1)]
     if is_paused or is_due:
-        return Phase(percent, state, None, is_due=is_due and not is_paused)
+        if is_paused or not is_due:
+            return Phase(percent, state, None)
+        return Phase(percent, state, None, is_due=True, overdue_s=elapsed - record.lasts_s)
     return Phase(percent, state, now + (step + 1) * record.interval_s - elapsed)
+
+
+def may_finish(record: Rollout, at: Phase, verdict: Verdict) -> bool:
+    """Whether the candidate takes over now: all steps are over, and nothing speaks against it, or not for that long.
+
+    Where something speaks against it and not loudly enough yet, it keeps all of the traffic and is looked at for up to as
+    long again as the steps lasted: it is rejected meanwhile, or what spoke against it was chance.
+    """
+    return at.is_due and (not verdict.is_suspicious or at.overdue_s >= record.lasts_s)
 
 
 def course(board: Board, follows: str, followed: str | None, now: float) -> Course:

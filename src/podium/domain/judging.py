@@ -29,6 +29,7 @@ from podium.domain.evidence import LATENCY_STEP, Evidence
 _RARE = (0.1, 1.0)
 _ANY = (0.25, 0.25)
 _HALVINGS = 48
+_NEVER = 1e-12
 _FINE_MARGIN = 0.02
 _FINE_ALPHA = 0.05
 
@@ -117,6 +118,11 @@ class Verdict:
     reason: str = ""
     figures: dict[Criterion, Figure] = field(default_factory=dict)
 
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether something speaks against the candidate, however softly: what was seen is likelier if it is worse."""
+        return any(figure.e_value > 1 for figure in self.figures.values())
+
 
 @dataclass(frozen=True, slots=True)
 class _Shares:
@@ -167,7 +173,7 @@ def log_excess(strata: Sequence[tuple[int, int, int, int]], allowed: float, prio
 
 def log_beyond(outcomes: int, answers: int, allowed: float, prior: tuple[float, float]) -> float:
     """The logarithm of the evidence that a share is larger than a fixed one: p <= allowed is the claim that is tested."""
-    best = min(outcomes / answers, allowed) if answers else 0.0
+    best = min(outcomes / answers, max(allowed, _NEVER)) if answers else 0.0
     return _log_mixture(outcomes, answers, prior) - _log_likelihood(outcomes, answers, best)
 
 

@@ -8,7 +8,6 @@ Whoever may write tags may write anything: what is not understood is told as a p
 """
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
@@ -26,6 +25,8 @@ _FOLLOWS = re.compile(r"production|staging|archived|none|@[\w\-]{1,255}")
 _VERSION = re.compile(r"[\w.\-]{1,100}")
 _MOST_CHARACTERS = 20_000
 _MOST_STEPS = 100
+_SHORTEST_S = 0.01
+_LATEST = 1e11
 _LONGEST_S = 10 * 365 * 86400.0
 _SHOWN = 2000
 
@@ -113,10 +114,8 @@ def check_steps(steps: Sequence[int]) -> tuple[int, ...]:
 
 def check_interval(interval_s: float) -> float:
     """Return the interval. Raises InvalidInput when it is no time."""
-    if not 0 < interval_s <= _LONGEST_S:
-        raise InvalidInput(
-            f"A step lasts {interval_s:g} s; write more than 0 seconds, and less than ten years: --interval 600"
-        )
+    if not _SHORTEST_S <= interval_s <= _LONGEST_S:
+        raise InvalidInput(f"A step lasts {interval_s:g} s; write {_SHORTEST_S:g} seconds to ten years: --interval 600")
     return interval_s
 
 
@@ -182,7 +181,7 @@ def _pin(said: Mapping[str, Any]) -> Pin:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LATEST:
         raise ValueError(f"{str(value)[:40]!r} is no number")
     return float(value)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from podium.domain.canary import Course, Entry, MarkKind, Phase, Pin, State, course, why
+from podium.domain.canary import Course, Entry, MarkKind, Phase, Pin, State, course, may_finish, why
 from podium.domain.clocks import Offset
 from podium.domain.evidence import Evidence
 from podium.domain.judging import Opinion, Stratum, Verdict, judge
@@ -248,7 +248,7 @@ class Desk:
         weight = standing.weight(candidate.version)
         if not phase.is_begun and phase.state is State.RUNNING and weight is not None:
             return Note(MarkKind.BEGIN, reason="the candidate is loaded")
-        if phase.is_due and weight == 100:
+        if weight == 100 and may_finish(rollout, phase, self._verdict):
             return Note(MarkKind.FINISH, reason=f"100 % for {rollout.interval_s:g} s without a veto")
         return None
 
