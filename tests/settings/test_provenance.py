@@ -171,7 +171,7 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path):
 def test_every_field_that_is_no_setting_is_known_to_be_none():
     """A field that is added is declared, or named here with its reason."""
     # Derived from others: what the gateways get; the gateway's copies of the server's settings.
-    derived = {"gateway_settings", "timeout_s", "drain_limit_s", "busy_wait_us", "access_log", "environments"}
+    derived = {"gateway_settings", "is_https", "timeout_s", "drain_limit_s", "busy_wait_us", "access_log", "environments"}
     for owner in (EndpointSettings, ServeSettings, ModelSettings, GatewaySettings):
         named = {setting.field for setting in settings_of(owner)} | derived
 
