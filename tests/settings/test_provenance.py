@@ -173,7 +173,7 @@ def test_every_field_that_is_no_setting_is_known_to_be_none():
     """A field that is added is declared, or named here with its reason."""
     # Derived from others: what the gateways get; the gateway's copies of the server's settings; values with their own.
     derived = {"gateway_settings", "is_https", "timeout_s", "drain_limit_s", "busy_wait_us", "access_log", "environments"}
-    derived |= {"access", "clients", "every_model", "models"}
+    derived |= {"access", "clients", "every_model", "key_file", "models"}
     for owner in (EndpointSettings, ServeSettings, ModelSettings, GatewaySettings, *PROTECTING):
         named = {setting.field for setting in settings_of(owner)} | derived
 
