@@ -57,21 +57,23 @@ class Entrance:
         self.enter(walk, held, key)
         return walk, error
 
-    def is_plain(self, name: str, terms: Terms, held: Held, key: Held | None, size: int) -> bool:
-        """Whether nothing about a request's terms or size keeps it from sharing a frame with others.
+    def let_in(self, name: str, terms: Terms, size: int) -> tuple[Held, Held | None] | None:
+        """Where a request for a model that there is counts, if it may share a frame with others; None if it may not.
 
         A frame has one deadline: that of its first request.
         """
-        has_own_terms = terms is not NO_TERMS and (
-            terms.timeout_s is not None or (terms.endpoint is not None and terms.endpoint != name)
-        )
-        if has_own_terms or (held.max_body_bytes is not None and size > held.max_body_bytes):
-            return False
-        return self._shares.refusal(held, key, size, terms.is_low, len(self._router.table.endpoints)) is None
-
-    def counted(self, name: str, principal: str) -> tuple[Held, Held | None]:
-        """Where a request of somebody for a model that there is counts."""
-        return self._shares.of_endpoint(name, is_known=True), self._shares.of_key(principal)
+        shares, key = self._shares, None
+        held = shares.of_endpoint(name, is_known=True)
+        if terms is not NO_TERMS:
+            if terms.timeout_s is not None or (terms.endpoint is not None and terms.endpoint != name):
+                return None
+            key = shares.of_key(terms.principal)
+        if held.max_body_bytes is not None and size > held.max_body_bytes:
+            return None
+        if shares.is_at_ease(held, key, size):
+            return held, key
+        models = len(self._router.table.endpoints)
+        return (held, key) if shares.refusal(held, key, size, terms.is_low, models) is None else None
 
     def enter(self, walk: Walk, held: Held, key: Held | None) -> None:
         """Count a walk in."""

@@ -118,15 +118,15 @@ class Scoring:
         if replica is None or replica.reader is None or size > replica.reader.most_bytes:
             self.start(request, exchange, endpoint) if detour is None else detour.start()
             return
-        held, key = entrance.counted(name, terms.principal)
+        counted = entrance.let_in(name, terms, size)
         if (
-            not entrance.is_plain(name, terms, held, key, size)
+            counted is None
             or (packed := replica.reader.read(request.body) if detour is None else detour.read(replica)) is None
         ):
             self.start(request, exchange, endpoint) if detour is None else detour.start()
             return
         walk = Walk(request, exchange, identity, self._timeout_s, endpoint)
-        entrance.enter(walk, held, key)
+        entrance.enter(walk, *counted)
         self._open[walk] = None
         exchange.on_leave = partial(self.abandon, walk)
         walk.rows = packed.rows

@@ -71,6 +71,19 @@ class Shares:
             held = self._keys[principal] = Held(self._max_per_key)
         return held
 
+    def is_at_ease(self, held: Held, key: Held | None, size: int) -> bool:
+        """Whether so little is held that nobody is refused, of whatever priority and model: a quick way to most answers.
+
+        Below half of the bounds any one model holds less than what is free.
+        """
+        low = self._low
+        return (
+            self.requests < low.requests
+            and self.body_bytes + size <= low.body_bytes
+            and held.max_requests is None
+            and key is None
+        )
+
     def refusal(self, held: Held, key: Held | None, size: int, is_low: bool, models: int) -> Refusal | None:
         """Why one more request is not taken, where there are so many models; None where it is."""
         requests, body_bytes = self.requests, self.body_bytes
