@@ -38,7 +38,18 @@ class Wish:
     tidings: Tidings | None = None
 
 
-class Observer(Protocol):
+class Ledger(Protocol):
+    """Where the marks of rollouts are written, and by whose clock they go."""
+
+    @property
+    def offset(self) -> Offset | None:
+        """How far the clock of that is from `registry.clock.ticks`; None before it was heard."""
+
+    def note(self, reference: StageRef | AliasRef, asked: Note, followed: str | None) -> None:
+        """Write a mark on a rollout of what is followed; called from other threads than it is read in, and may wait."""
+
+
+class Observer(Ledger, Protocol):
     """Says what a reference stands for; `registry.observe.RegistryObserver` does."""
 
     @property
@@ -50,13 +61,6 @@ class Observer(Protocol):
 
     def tidings(self, reference: ModelRef) -> Tidings | None:
         """What is said of how its traffic moves; asked before `resolve`, and raises as it."""
-
-    @property
-    def offset(self) -> Offset | None:
-        """How far the clock of that is from `registry.clock.ticks`; None before it was heard."""
-
-    def note(self, reference: StageRef | AliasRef, asked: Note, followed: str | None) -> None:
-        """Write a mark on a rollout of it; called from other threads than `resolve`, and may wait."""
 
     def close(self) -> None:
         """Ends what is under way; called from another thread than `resolve`."""
