@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from podium.domain.clocks import Offset
@@ -78,10 +79,13 @@ async def follow(
     poll_s: float,
     heard: Callable[[Wish], None],
     asked: Callable[[float], None] = lambda _: None,
+    *,
+    is_rolled_out: bool = True,
 ) -> None:
     """Ask again and again until cancelled, and say what was heard whenever it is another answer than before.
 
-    `asked` is called after each question, with the time (`registry.clock.ticks`) at which it began.
+    `asked` is called after each question, with the time (`registry.clock.ticks`) at which it began. Who takes no part in
+    rollouts does not ask for them: over REST that is a request more, each time.
 
     All asking is done on one thread that is not the event loop's: a registry on a slow disk holds up nothing.
     """
@@ -92,7 +96,7 @@ async def follow(
         while True:
             await asyncio.sleep(_pause_s(poll_s, observer, wish, random.random()))
             began_at = ticks()
-            newer = await loop.run_in_executor(thread, ask, observer, reference, wish)
+            newer = await loop.run_in_executor(thread, partial(ask, observer, reference, wish, is_rolled_out=is_rolled_out))
             if newer != wish:
                 wish = newer
                 heard(wish)
@@ -110,11 +114,12 @@ def _pause_s(poll_s: float, observer: Observer, wish: Wish, luck: float) -> floa
     return (poll_s if wish.is_up else max(poll_s, _DOWN_POLL_S)) * (0.8 + 0.4 * luck)
 
 
-def ask(observer: Observer, reference: ModelRef, before: Wish) -> Wish:
+def ask(observer: Observer, reference: ModelRef, before: Wish, *, is_rolled_out: bool = True) -> Wish:
     """Ask once, in a thread that may wait; what cannot be known leaves what was said before."""
     tidings = before.tidings
     try:
-        tidings = observer.tidings(reference)
+        if is_rolled_out:
+            tidings = observer.tidings(reference)
         return Wish(observer.resolve(reference), tidings=tidings)
     except NotFound as error:
         return Wish(None, error.message, tidings=tidings)
