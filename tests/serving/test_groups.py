@@ -381,6 +381,10 @@ def test_a_version_in_the_path_is_the_one_that_answers_while_several_have_traffi
         asked = server.soon(lambda path=f"/v2/models/iris/versions/{version}/infer": server.ask("POST", path, V2_BODY))
         worker.reply(worker.take(), outputs, content_type=CONTENT_TYPE)
         assert (asked.result().status, asked.result().json["model_version"]) == (200, version)
+        path = f"/v2/models/iris/versions/{version}/generate"
+        made = server.soon(lambda path=path: server.ask("POST", path, b'{"text_input": "a"}'))
+        worker.reply(worker.take(), b'{"text_output": "b"}')
+        assert (made.result().status, made.result().json["model_version"]) == (200, version)
 
     assert server.ask("POST", "/v2/models/iris/versions/3/infer", V2_BODY).status == 404
     server.publish({"1": (100, [1]), "2": (0, [2])})

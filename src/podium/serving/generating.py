@@ -60,7 +60,7 @@ class Generating:
             identity = self._id_of(request, arrival, name, version)
             if identity is not _REFUSED:
                 exchange = WayBack(arrival, partial(_whole, name, version, identity))
-                self._scoring.start(Request(inner, request.body), exchange, name)
+                self._scoring.start(Request(self._standing.bound(inner, name, version), request.body), exchange, name)
 
         return take
 
@@ -72,7 +72,7 @@ class Generating:
             identity = self._id_of(request, arrival, name, version)
             if identity is not _REFUSED:
                 events = Events(arrival, partial(_object_event, name, version, identity))
-                self._scoring.start(Request(inner, request.body), events, name, events)
+                self._scoring.start(Request(self._standing.bound(inner, name, version), request.body), events, name, events)
 
         return take
 
@@ -93,7 +93,7 @@ class Generating:
                 self._pages.answer(request, arrival, Response(400, error_body(error.message)))
                 return
             events = Events(arrival, partial(_tensors_event, asked, name, version))
-            self._scoring.start(Request(inner, body), events, name, events)
+            self._scoring.start(Request(self._standing.bound(inner, name, version), body), events, name, events)
 
         return take
 

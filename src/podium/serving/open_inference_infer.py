@@ -71,9 +71,7 @@ class Inferring:
                 except InvalidInput as error:
                     self._pages.answer(request, exchange, Response(400, error_body(error.message)))
                     return
-            if version is not None and self._standing.is_one_of_several(name):
-                bound = {**sent.headers, VERSION: version.encode("latin-1", "replace")}
-                sent = Head(head.method, head.path, head.query, bound)
+            sent = self._standing.bound(sent, name, version)
             start(Request(sent, body), WayBack(exchange, partial(told, shapes, asked, name, version)), name)
 
         def take_quickly(request: Request, exchange: Arrival) -> None:

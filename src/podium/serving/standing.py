@@ -9,14 +9,16 @@ from podium._version import __version__
 from podium.domain.open_inference import model_metadata
 from podium.serving.recording import Recorder
 from podium.serving.router import Router
+from podium.serving.ways import VERSION
 from podium.telemetry.exposition import CONTENT_TYPE, Family, Sample, expose, series_families
 from podium.telemetry.metrics import BUILD_INFO, LOG_LINES_DROPPED, QUEUED_ROWS, READY, SERIES_METRICS, SUPERVISOR_METRICS
 from podium.telemetry.slots import UNROUTED
 from podium.transport.messages import Tell
-from podium.web.messages import Response
+from podium.web.messages import Head, Response
 from podium.web.routes import detail
 
 _SUPERVISOR = {metric.name: metric for metric in SUPERVISOR_METRICS}
+_SEVERAL = 2
 
 
 class Standing:
@@ -72,9 +74,11 @@ class Standing:
         """The versions that have traffic of an endpoint now; not those that are loaded and dark."""
         return [target.version for target in self._router.table.endpoints.get(endpoint, ()) if target.weight]
 
-    def is_one_of_several(self, endpoint: str) -> bool:
-        """Whether an endpoint has more than one version loaded, so that a request for one of them has to say so."""
-        return len(self._router.table.endpoints.get(endpoint, ())) > 1
+    def bound(self, head: Head, endpoint: str, version: str | None) -> Head:
+        """The head of a request for one version: where several are loaded, bound to it as by `x-podium-version`."""
+        if not version or len(self._router.table.endpoints.get(endpoint, ())) < _SEVERAL:
+            return head
+        return Head(head.method, head.path, head.query, {**head.headers, VERSION: version.encode("latin-1", "replace")})
 
     def model_of(self, endpoint: str) -> Mapping[str, Any] | None:
         """What the supervisor says of the model that serves; None while none does."""

@@ -105,7 +105,8 @@ class Inference:
             asked = read_request(message)
         except PodiumError as error:
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, error.message) from error
-        self._scoring.start(Request(head, encode_tensors(asked.tensors, asked.params)), call, name, taker)
+        request = Request(self._standing.bound(head, name, version), encode_tensors(asked.tensors, asked.params))
+        self._scoring.start(request, call, name, taker)
         return asked
 
     def _made(self, message: Any, asked: Asked, response: Response) -> Any:
