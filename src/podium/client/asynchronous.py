@@ -6,6 +6,7 @@ import random
 import ssl
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from podium.client.calls import Answer, Place, ServedModel
@@ -31,14 +32,14 @@ class AsyncClient:
         timeout: Seconds for one call, with all its tries, where the call says no `deadline`.
         retries: How often a request is sent again, where that is safe. 0: never.
         connections: How many are open at most; further calls wait for one.
-        tls: Whom to trust, and the client's own certificate.
+        tls: The file of the authorities to trust; or a context.
 
     Attributes:
         url: As given.
         timeout: As given.
 
     Raises:
-        Misconfigured: The address is none, or has a password in it.
+        Misconfigured: The address is none, or has a password in it; or `tls` is no file of certificates.
         MissingDependency: httpx is not installed.
     """
 
@@ -50,7 +51,7 @@ class AsyncClient:
         timeout: float = _TIMEOUT_S,
         retries: int = 3,
         connections: int = 100,
-        tls: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | str | Path | None = None,
     ) -> None:
         self._place = Place.of(url, api_key if api_key is not None else os.environ.get(_API_KEY))
         self.url = self._place.url

@@ -5,6 +5,7 @@ import random
 import ssl
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from podium.client.calls import Answer, Place, ServedModel
@@ -30,14 +31,15 @@ class Client:
         timeout: Seconds for one call, with all its tries, where the call says no `deadline`.
         retries: How often a request is sent again, where that is safe; see `client/exchanges.py`. 0: never.
         connections: How many are open at most.
-        tls: Whom to trust, and the client's own certificate; by default the system's authorities are.
+        tls: The file of the authorities to trust, in PEM; or a context, which may hold the client's own certificate.
+            [default: the system's authorities]
 
     Attributes:
         url: As given.
         timeout: As given.
 
     Raises:
-        Misconfigured: The address is none, or has a password in it.
+        Misconfigured: The address is none, or has a password in it; or `tls` is no file of certificates.
         MissingDependency: httpx is not installed.
     """
 
@@ -49,7 +51,7 @@ class Client:
         timeout: float = _TIMEOUT_S,
         retries: int = 3,
         connections: int = 100,
-        tls: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | str | Path | None = None,
     ) -> None:
         self._place = Place.of(url, api_key if api_key is not None else os.environ.get(_API_KEY))
         self.url = self._place.url
