@@ -105,7 +105,7 @@ class Ways:
         known = self._versions.get(kind, {})
         if version not in known:
             known = {each: takes for each, takes in known.items() if takes} if len(known) < _MOST_VERSIONS else {}
-        self._versions[kind] = {**known, version: not was_refused}
+        self._versions[kind] = {**known, version: known.get(version, True) and not was_refused}
 
 
 def _version(received: Received) -> str:
