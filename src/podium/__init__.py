@@ -10,12 +10,24 @@ from podium._version import __version__
 if TYPE_CHECKING:
     from podium.api.packaging import infer_signature, load_model, log_model, save_model
     from podium.api.registering import Registry
+    from podium.api.rolling import Rollouts
     from podium.api.serving import Server, serve
 
-__all__ = ["Registry", "Server", "__version__", "infer_signature", "load_model", "log_model", "save_model", "serve"]
+__all__ = [
+    "Registry",
+    "Rollouts",
+    "Server",
+    "__version__",
+    "infer_signature",
+    "load_model",
+    "log_model",
+    "save_model",
+    "serve",
+]
 
 _HOMES = {
     "Registry": "podium.api.registering",
+    "Rollouts": "podium.api.rolling",
     "Server": "podium.api.serving",
     "infer_signature": "podium.api.packaging",
     "load_model": "podium.api.packaging",

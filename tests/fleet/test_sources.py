@@ -3,14 +3,18 @@
 import asyncio
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from podium.domain.references import StageRef, parse_reference
 from podium.domain.stages import Stage
 from podium.errors import NotFound, RegistryError
+from podium.fleet.beside import Beside
+from podium.fleet.site import BesideOrder, EndpointOrder
 from podium.fleet.sources import Wish, follow, follows
 from podium.registry.resolve import Resolved
+from podium.settings.model import ModelSettings
 
 REFERENCE = StageRef("tiny", Stage.PRODUCTION)
 
@@ -25,13 +29,14 @@ class Told:
     def __init__(self, *answers) -> None:
         self._answers = list(answers)
         self.threads: set[int] = set()
+        self.tidings_asked = 0
         self.was_closed = False
 
     is_remote = False
     offset = None
 
     def tidings(self, reference):
-        return None
+        self.tidings_asked += 1
 
     def resolve(self, reference):
         self.threads.add(threading.get_ident())
@@ -67,6 +72,29 @@ def heard(observer, count: int) -> list[Wish]:
 def test_another_answer_is_heard_once():
     """Only changes are said."""
     assert heard(Told(resolved(1), resolved(2), resolved(2), resolved(3)), 2) == [Wish(resolved(2)), Wish(resolved(3))]
+
+
+def test_the_parts_of_a_split_ask_for_no_rollouts():
+    """What is said of them is another request to a server of MLflow's, and a split would not use it."""
+    observer = Told(resolved(1), resolved(2))
+
+    async def scene() -> list[str]:
+        async with asyncio.TaskGroup() as tasks:
+            changes: asyncio.Queue[None] = asyncio.Queue()
+            site = SimpleNamespace(settings=SimpleNamespace(poll_s=0.001), tasks=tasks, tell=lambda _: None)
+            part = BesideOrder(REFERENCE, 10, False, Wish(resolved(1)), observer)
+            order = EndpointOrder("tiny", REFERENCE, Wish(resolved(1)), ModelSettings(), None, (part,))
+            beside = Beside(order, site, lambda: changes.put_nowait(None))
+            beside.start()
+            for _ in ("what was there", "what came"):
+                await asyncio.wait_for(changes.get(), 10)
+            beside.stop()
+            return [each.version for each in beside.parts]
+
+    assert asyncio.run(scene()) == ["2"]
+    assert observer.tidings_asked == 0
+    assert heard(endpoint := Told(resolved(1), resolved(2)), 1) == [Wish(resolved(2))]
+    assert endpoint.tidings_asked > 0
 
 
 def test_nothing_there_is_an_answer():

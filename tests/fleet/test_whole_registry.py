@@ -1,9 +1,13 @@
 """`--registry production`: models appear, change and disappear as the registry has them, by one observer for all."""
 
+import json
+import time
+
 import pytest
 from tinyhouse import Load, until
 
 from podium.api.registering import Registry
+from podium.api.rolling import Rollouts
 from podium.errors import InvalidInput, RegistryError
 from podium.registry.census import RegistryCensus, reference_maker
 from podium.settings.home import Home
@@ -64,12 +68,80 @@ def test_a_census_reads_all_models_at_once_and_only_when_something_changed(house
 
     found = census.take()
 
-    assert {name: each and each.label for name, each in found.items()} == {"a": "1", "b": "1", "c": None}
+    assert {name: each.resolved and each.resolved.label for name, each in found.items()} == {"a": "1", "b": "1", "c": None}
     registry.delete("a", force=True)
     assert sorted(census.take()) == ["b", "c"]
     (house.home / "registry.db").rename(house.home / "elsewhere.db")
     with pytest.raises(RegistryError):
         census.take()
+
+
+@pytest.mark.slow
+def test_a_model_of_a_whole_registry_is_rolled_out_and_pinned(house, registry):
+    """As one that was named: by steps, begun and finished by this server; a pin holds also what was loaded again."""
+    for number, name in ((4, "a"), (5, "b")):
+        registry.register(house.model(number), name)
+    steps = ("--steps", "40,100", "--interval", "1", "--tolerate", "predictions=any")
+    with house.serving("-p", "0", "--registry", "production", "--poll-interval", "0.1", uri=None) as server:
+        until(lambda: serving(server) == {"a": "1", "b": "1"}, "both serve")
+        with Load(server, 1, path="/models/a/invocations") as load:
+            assert house.command("rollout", "start", "a", "--to", "2", *steps).returncode == 0
+            waited = house.command("rollout", "status", "a", "--wait", "--timeout", "40", "--json")
+            until(lambda: load.versions()[-1] == 4, "version 2 has all of it")
+
+        assert house.command("pin", "b", "1", "--until", "1h", "--reason", "the audit").returncode == 0
+        until(lambda: server.status["endpoints"]["b"]["pin"] is not None, "b is held")
+        assert house.command("unload", "b").returncode == 0
+        registry.promote("b", 2)
+        assert house.command("load", "b").returncode == 0
+        until(lambda: (server.status["endpoints"].get("b") or {}).get("pin") is not None, "b is held again")
+        until(lambda: serving(server)["b"] == "1", "b serves what it is held at")
+        assert house.command("unpin", "b").returncode == 0
+        until(lambda: serving(server)["b"] == "2", "the registry counts again")
+        events = server.said()
+
+    told = json.loads(waited.stdout)
+    assert (told["state"], waited.returncode, load.failed) == ("finished", 0, [])
+    assert {"begin", "finish"} == {mark["kind"] for mark in told["marks"]}
+    assert {mark["by"].partition("@")[0] for mark in told["marks"]} == {"podium serve"}
+    assert set(load.versions()) == {1, 4}
+    assert "a: rollout of version 2 beside 1: 40 % of the traffic" in events
+
+
+def test_a_census_tells_of_rollouts_and_pins(house, registry):
+    """With the versions that they name, of the models that they are of; the same value while nothing changed."""
+    registry.register(house.model(4), "a")
+    census = RegistryCensus(Home(house.home), "production")
+    assert census.take()["a"].tidings.board.entries == ()
+
+    Rollouts(house.home).start("a", to=2)
+    Rollouts(house.home).pin("b", 1, time.time() + 60, "the audit")
+    found = census.take()
+
+    [entry] = found["a"].tidings.board.entries
+    assert (entry.rollout.candidate, found["a"].tidings.follows) == ("2", "production")
+    assert {number: each.version for number, each in found["a"].tidings.others.items()} == {"2": 2}
+    assert found["b"].tidings.board.pin.reason == "the audit"
+    assert (found["b"].tidings.board.entries, found["c"].tidings.board.pin) == ((), None)
+    assert census.offset is not None
+
+
+def test_a_census_hears_of_rollouts_in_a_side_file(house, registry):
+    """Whatever the registry's own tags say; a file that is damaged is told, and what it said before still counts."""
+    registry.register(house.model(4), "a")
+    side = house.folder / "rollouts.db"
+    census = RegistryCensus(Home(house.home), "production", side)
+    census.take()
+    Rollouts(house.home, store=side).start("a", to=2)
+    heard = census.take()["a"].tidings
+
+    side.write_bytes(b"no database at all" * 100)
+    later = census.take()["a"]
+
+    assert [entry.rollout.candidate for entry in heard.board.entries] == ["2"]
+    assert later.tidings.board == heard.board
+    assert str(side) in later.tidings.problem
+    assert later.resolved.version == 1
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,14 @@ CODE = {
         def predict(model_input):
             return model_input
     """,
+    "words": """
+        def predict(model_input):
+            return ["many" if x > 1 else "few" for x in model_input["x"]]
+    """,
+    "moody": """
+        def predict(model_input):
+            return [["yes", "no"] if x > 1 else "yes" for x in model_input["x"]]
+    """,
     "fails": """
         def predict(model_input):
             raise RuntimeError("a secret of the model's")
@@ -53,6 +61,8 @@ SIGNATURES: dict[str, tuple[Any, Any, Any]] = {
         None,
     ),
     "echo": (None, None, None),
+    "words": (columns(x="double"), None, None),
+    "moody": (columns(x="double"), None, None),
     "table": (_TABLE, _TABLE, None),
     "fails": ([tensor("x", "float64", -1, 1)], None, None),
     "scaled": (

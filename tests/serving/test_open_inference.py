@@ -15,7 +15,7 @@ import pyarrow
 import pyarrow.ipc
 import pytest
 import tritonclient.http as triton
-from open_inference_models import make_models
+from open_inference_models import CODE, make_models
 
 import podium
 
@@ -113,7 +113,7 @@ def test_a_models_metadata_are_its_signature(house):
     assert told["outputs"] == [{"name": "y", "datatype": "INT64", "shape": [-1]}]
     assert house.ask("GET", f"/v2/models/iris/versions/{version}").json == told
     assert house.ask("GET", f"/v2/models/iris/versions/{version}/ready").json == {"name": "iris", "ready": True}
-    assert house.ask("GET", "/v2/models").json == {"models": ["iris", "add", "echo", "table", "fails", "scaled"]}
+    assert house.ask("GET", "/v2/models").json == {"models": [*CODE]}
 
 
 @pytest.mark.parametrize(
@@ -289,6 +289,23 @@ def test_parameters_are_the_models_params(house):
 
     assert tripled["output"]["data"] == [3, 6]
     assert house.infer("scaled", {"inputs": [v], "parameters": {"factor": "x"}}).status == 400
+
+
+@pytest.mark.parametrize(("model", "more"), [("words", "many"), ("moody", '["yes", "no"]')])
+def test_lists_of_a_model_are_answered_as_tensors_each_time(house, model, more):
+    few = "few" if model == "words" else "yes"
+    for _ in range(3):
+        for values, words in (([0], [few]), ([0, 2], [few, more])):
+            x = {"name": "x", "shape": [len(values)], "datatype": "FP64", "data": values}
+            assert house.outputs(model, x)["output"]["data"] == words
+
+
+def test_many_rows_of_nothing_are_refused_and_end_no_process(house):
+    for rows in (1 << 40, 1 << 24):
+        answer = house.infer("echo", {"inputs": [{"name": "x", "shape": [rows, 0], "datatype": "FP64", "data": []}]})
+        assert (answer.status, "no elements" in answer.json["error"]) == (400, True)
+    x = {"name": "x", "shape": [3, 0], "datatype": "FP64", "data": []}
+    assert house.outputs("echo", x)["output"]["shape"] == [3, 0]
 
 
 def test_no_rows_are_answered_with_none(house):

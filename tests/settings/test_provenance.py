@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from podium.api.endpoint import SETTINGS, choose, server_of
+from podium.api.protection import OWNERS as PROTECTING
 from podium.errors import Misconfigured
 from podium.serving.settings import GatewaySettings
 from podium.settings.declared import Kind, settings_of
@@ -170,9 +171,10 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path):
 
 def test_every_field_that_is_no_setting_is_known_to_be_none():
     """A field that is added is declared, or named here with its reason."""
-    # Derived from others: what the gateways get; the gateway's copies of the server's settings.
-    derived = {"gateway_settings", "timeout_s", "drain_limit_s", "busy_wait_us", "access_log", "environments"}
-    for owner in (EndpointSettings, ServeSettings, ModelSettings, GatewaySettings):
+    # Derived from others: what the gateways get; the gateway's copies of the server's settings; values with their own.
+    derived = {"gateway_settings", "is_https", "timeout_s", "drain_limit_s", "busy_wait_us", "access_log", "environments"}
+    derived |= {"access", "clients", "every_model", "key_file", "models"}
+    for owner in (EndpointSettings, ServeSettings, ModelSettings, GatewaySettings, *PROTECTING):
         named = {setting.field for setting in settings_of(owner)} | derived
 
         assert {item.name for item in dataclasses.fields(owner)} - named == set()

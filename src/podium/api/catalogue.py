@@ -12,9 +12,9 @@ from podium.domain.references import FolderRef, ModelRef, parse_reference
 from podium.errors import InvalidReference, NotFound, RegistryError
 from podium.fleet.site import EndpointOrder, NotAllowed
 from podium.fleet.sources import Wish
-from podium.registry.census import RegistryCensus
+from podium.registry.census import Counted, RegistryCensus
 from podium.registry.observe import RegistryObserver
-from podium.registry.resolve import Resolved, resolve
+from podium.registry.resolve import resolve
 from podium.settings.home import Home
 from podium.settings.model import ModelSettings
 from podium.settings.provenance import MODEL_NAME
@@ -30,17 +30,23 @@ class RegisteredModels:
         which: As in `registry.census.RegistryCensus`.
         settings: Those of one model, by its public name.
         named: Public names that are taken.
+        side: The file where rollouts are kept; None keeps them in the registry.
     """
 
     def __init__(
-        self, home: Home, which: str, settings: Callable[[str], ModelSettings], named: Mapping[str, ModelRef]
+        self,
+        home: Home,
+        which: str,
+        settings: Callable[[str], ModelSettings],
+        named: Mapping[str, ModelRef],
+        side: Path | None = None,
     ) -> None:
         self._home = home
-        self._census = RegistryCensus(home, which)
+        self._census = RegistryCensus(home, which, side)
         self._settings = settings
         self._named = dict(named)
-        self._seen: Mapping[str, Resolved | None] | None = None
-        self._found: dict[str, Resolved | None] = {}
+        self._seen: Mapping[str, Counted] | None = None
+        self._found: dict[str, Counted] = {}
         self._registered: dict[str, str] = {}
 
     def first(self) -> tuple[EndpointOrder, ...]:
@@ -49,10 +55,10 @@ class RegisteredModels:
             found = self.take()
         except RegistryError:
             return ()
-        return tuple(self.order_of(name, resolved) for name, resolved in found.items() if resolved is not None)
+        return tuple(self.order_of(name, counted) for name, counted in found.items() if counted.resolved is not None)
 
-    def take(self) -> Mapping[str, Resolved | None]:
-        """By public name: the version that is to be served. Of two registered names that make one, the first has it.
+    def take(self) -> Mapping[str, Counted]:
+        """By public name: what is to be served, and how. Of two registered names that make one, the first has it.
 
         Raises:
             RegistryError: It cannot be read.
@@ -67,18 +73,20 @@ class RegisteredModels:
 
     def names(self) -> Sequence[str]:
         """Those that have a version, by the last look."""
-        return [name for name, resolved in self._found.items() if resolved is not None]
+        return [name for name, counted in self._found.items() if counted.resolved is not None]
 
     def reference(self, name: str) -> ModelRef | None:
         """What a public name stands for."""
         registered = self._registered.get(name)
         return None if registered is None else self._census.reference(registered)
 
-    def order_of(self, name: str, resolved: Resolved) -> EndpointOrder:
-        """How a model of it is served; whoever looks at the registry tells it of other versions."""
-        settings = self._settings(name)
+    def order_of(self, name: str, counted: Counted) -> EndpointOrder:
+        """How a model of it that has a version is served; whoever looks at the registry tells it of what is new."""
+        resolved, settings = counted.resolved, self._settings(name)
+        assert resolved is not None
         beside = beside_of(name, resolved.reference, settings, self._home)
-        return EndpointOrder(name, resolved.reference, Wish(resolved), settings, None, beside)
+        first = Wish(resolved, tidings=counted.tidings)
+        return EndpointOrder(name, resolved.reference, first, settings, None, beside, self._census)
 
 
 class ServerCatalogue:
@@ -139,14 +147,15 @@ class ServerCatalogue:
             reference = parse_reference(uri)
             if reference != known:
                 self._check(name, reference)
-        source = RegistryObserver(self._home, side=self._side) if reference != registered else None
+        if self._registered is not None and reference == registered:
+            return self._registered.order_of(name, Counted(resolve(reference, self._home)))
         settings = self._settings(name)
         return EndpointOrder(
             name,
             reference,
             Wish(resolve(reference, self._home)),
             settings,
-            source,
+            RegistryObserver(self._home, side=self._side),
             beside_of(name, reference, settings, self._home),
         )
 

@@ -152,7 +152,9 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
     )
     known = dict(zip(names, references, strict=True))
     which = chosen["serve.registry"]
-    registry = None if which is None else RegisteredModels(home, which, lambda name: _settings_of(name, chosen), known)
+    registry = None
+    if which is not None:
+        registry = RegisteredModels(home, which, lambda name: _settings_of(name, chosen), known, side)
     catalogue = ServerCatalogue(
         home, known, lambda name: _settings_of(name, chosen), chosen["serve.allow_load"], registry, side
     )

@@ -33,8 +33,8 @@ class Beside:
         """Listen to the sources from now on."""
         for number, order in enumerate(self._orders):
             if follows(order.reference):
-                hear = partial(self._hear, number)
-                following = follow(order.reference, order.first, order.source, self._site.settings.poll_s, hear)
+                poll_s, hear = self._site.settings.poll_s, partial(self._hear, number)
+                following = follow(order.reference, order.first, order.source, poll_s, hear, is_rolled_out=False)
                 self._following.append(self._site.tasks.create_task(following, name=f"source of {order.reference}"))
         self._heard()
 

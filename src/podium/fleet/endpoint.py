@@ -345,6 +345,10 @@ class Endpoint:
         seen = None if shadow is None else self._publisher.gateways.evidence(self.name, shadow.version)
         return Traffic(rules, self._beside.problems(), seen)
 
+    def asked(self, began_at: float) -> None:
+        """Its source was asked, as `fleet.rollouts.Desk.asked`."""
+        self._desk.asked(began_at)
+
     def hear(self, wish: Wish) -> None:
         """The source said something new."""
         self._desk.hear(wish)

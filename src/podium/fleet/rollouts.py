@@ -288,16 +288,16 @@ class Desk:
 
 def desk_of(order: EndpointOrder, site: Site, evidence: Callable[[str, str], Evidence]) -> Desk:
     """The desk of an endpoint; `evidence` says what is known of a version, by the endpoint's name and its label."""
-    source, reference = order.source, order.reference
+    ledger, reference = order.source or order.ledger, order.reference
 
     async def write(note: Note, followed: str | None) -> None:
-        assert source is not None
+        assert ledger is not None
         assert isinstance(reference, StageRef | AliasRef)
-        await asyncio.to_thread(source.note, reference, note, followed)
+        await asyncio.to_thread(ledger.note, reference, note, followed)
 
     return Desk(
         reference,
-        lambda: source.offset if source is not None else None,
+        lambda: ledger.offset if ledger is not None else None,
         write,
         lambda version: evidence(order.name, version),
         site.tell,

@@ -14,9 +14,9 @@ from podium.fleet.events import Event
 from podium.fleet.gpus import GpuBook
 from podium.fleet.logs import SERVER
 from podium.fleet.residency import Residency
-from podium.fleet.sources import Observer, Wish
+from podium.fleet.sources import Ledger, Observer, Wish
 from podium.fleet.turns import Turns
-from podium.registry.resolve import Resolved
+from podium.registry.census import Counted
 from podium.settings.home import Home
 from podium.settings.model import ModelSettings
 from podium.settings.serve import ServeSettings
@@ -61,6 +61,7 @@ class EndpointOrder:
         settings: The model's.
         source: Answers what the reference stands for; None where somebody else tells it.
         beside: The other versions of its split, and its shadow.
+        ledger: Where the marks of its rollouts are written, where somebody else than `source` tells of them.
     """
 
     name: str
@@ -69,6 +70,7 @@ class EndpointOrder:
     settings: ModelSettings
     source: Observer | None
     beside: tuple[BesideOrder, ...] = ()
+    ledger: Ledger | None = None
 
 
 class NotAllowed(PodiumError):
@@ -125,8 +127,8 @@ class ServerOrder:
     settings: ServeSettings
     shown: Mapping[str, Mapping[str, Any]]
     catalogue: Catalogue | None = None
-    take: Callable[[], Mapping[str, Resolved | None]] | None = None
-    order_of: Callable[[str, Resolved], EndpointOrder] | None = None
+    take: Callable[[], Mapping[str, Counted]] | None = None
+    order_of: Callable[[str, Counted], EndpointOrder] | None = None
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from podium.domain.clocks import Offset
@@ -38,7 +39,18 @@ class Wish:
     tidings: Tidings | None = None
 
 
-class Observer(Protocol):
+class Ledger(Protocol):
+    """Where the marks of rollouts are written, and by whose clock they go."""
+
+    @property
+    def offset(self) -> Offset | None:
+        """How far the clock of that is from `registry.clock.ticks`; None before it was heard."""
+
+    def note(self, reference: StageRef | AliasRef, asked: Note, followed: str | None) -> None:
+        """Write a mark on a rollout of what is followed; called from other threads than it is read in, and may wait."""
+
+
+class Observer(Ledger, Protocol):
     """Says what a reference stands for; `registry.observe.RegistryObserver` does."""
 
     @property
@@ -50,13 +62,6 @@ class Observer(Protocol):
 
     def tidings(self, reference: ModelRef) -> Tidings | None:
         """What is said of how its traffic moves; asked before `resolve`, and raises as it."""
-
-    @property
-    def offset(self) -> Offset | None:
-        """How far the clock of that is from `registry.clock.ticks`; None before it was heard."""
-
-    def note(self, reference: StageRef | AliasRef, asked: Note, followed: str | None) -> None:
-        """Write a mark on a rollout of it; called from other threads than `resolve`, and may wait."""
 
     def close(self) -> None:
         """Ends what is under way; called from another thread than `resolve`."""
@@ -74,10 +79,13 @@ async def follow(
     poll_s: float,
     heard: Callable[[Wish], None],
     asked: Callable[[float], None] = lambda _: None,
+    *,
+    is_rolled_out: bool = True,
 ) -> None:
     """Ask again and again until cancelled, and say what was heard whenever it is another answer than before.
 
-    `asked` is called after each question, with the time (`registry.clock.ticks`) at which it began.
+    `asked` is called after each question, with the time (`registry.clock.ticks`) at which it began. Who takes no part in
+    rollouts does not ask for them: over REST that is a request more, each time.
 
     All asking is done on one thread that is not the event loop's: a registry on a slow disk holds up nothing.
     """
@@ -88,7 +96,7 @@ async def follow(
         while True:
             await asyncio.sleep(_pause_s(poll_s, observer, wish, random.random()))
             began_at = ticks()
-            newer = await loop.run_in_executor(thread, ask, observer, reference, wish)
+            newer = await loop.run_in_executor(thread, partial(ask, observer, reference, wish, is_rolled_out=is_rolled_out))
             if newer != wish:
                 wish = newer
                 heard(wish)
@@ -106,11 +114,12 @@ def _pause_s(poll_s: float, observer: Observer, wish: Wish, luck: float) -> floa
     return (poll_s if wish.is_up else max(poll_s, _DOWN_POLL_S)) * (0.8 + 0.4 * luck)
 
 
-def ask(observer: Observer, reference: ModelRef, before: Wish) -> Wish:
+def ask(observer: Observer, reference: ModelRef, before: Wish, *, is_rolled_out: bool = True) -> Wish:
     """Ask once, in a thread that may wait; what cannot be known leaves what was said before."""
     tidings = before.tidings
     try:
-        tidings = observer.tidings(reference)
+        if is_rolled_out:
+            tidings = observer.tidings(reference)
         return Wish(observer.resolve(reference), tidings=tidings)
     except NotFound as error:
         return Wish(None, error.message, tidings=tidings)

@@ -9,11 +9,12 @@ from podium.fleet.events import Event
 from podium.fleet.roster import Roster
 from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.sources import Wish
-from podium.registry.resolve import Resolved
+from podium.registry.census import Counted
+from podium.registry.clock import ticks
 
-Take = Callable[[], Mapping[str, Resolved | None]]
-"""By public name: the version that is to be served; None where the model is registered and has none. In any thread."""
-OrderOf = Callable[[str, Resolved], EndpointOrder]
+Take = Callable[[], Mapping[str, Counted]]
+"""By public name: what the registry has of each model. In any thread."""
+OrderOf = Callable[[str, Counted], EndpointOrder]
 
 
 class WholeRegistry:
@@ -38,6 +39,7 @@ class WholeRegistry:
         self._named = named
         self._error: str | None = None
         self._mine: set[str] = set()
+        self._told: dict[str, tuple[EndpointOrder, Counted]] = {}
 
     def begin(self, orders: tuple[EndpointOrder, ...]) -> None:
         """Those that were there at the start are its business."""
@@ -47,52 +49,79 @@ class WholeRegistry:
         """Look again and again, until cancelled. All reading is done on one thread that is not the event loop's."""
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, thread_name_prefix="podium-registry")
-        before: Mapping[str, Resolved | None] | None = None
+        before: Mapping[str, Counted] | None = None
         try:
             while True:
                 await asyncio.sleep(self._site.settings.poll_s)
+                began_at = ticks()
                 try:
                     found = await loop.run_in_executor(thread, self._take)
                 except PodiumError as error:
                     self._say(error.message)
+                    self._asked(began_at)
                     continue
                 self._say(None)
                 # What was unloaded a moment ago is looked at again, though the registry has not changed.
                 if found is not before or self._is_behind(found):
                     self.apply(found)
                     before = found
+                self._asked(began_at)
         finally:
             thread.shutdown(wait=False, cancel_futures=True)
 
-    def apply(self, found: Mapping[str, Resolved | None]) -> None:
+    def apply(self, found: Mapping[str, Counted]) -> None:
         """Open, tell and close endpoints until they are as the registry has it; all changes become one routing table."""
         self._roster.hold()
         try:
-            for name, resolved in found.items():
+            for name, counted in found.items():
                 if name not in self._named:
-                    self._tell(name, resolved)
+                    self._tell(name, counted)
             for name in self._mine - found.keys():
                 self._mine.discard(name)
+                self._told.pop(name, None)
                 self._roster.close(name)
         finally:
             self._roster.go_on()
 
-    def _tell(self, name: str, resolved: Resolved | None) -> None:
+    def _tell(self, name: str, counted: Counted) -> None:
+        resolved = counted.resolved
         endpoint = self._roster.endpoints.get(name)
         if endpoint is None:
             if resolved is not None and name not in self._roster.dismissed:
                 self._mine.add(name)
-                self._roster.open(self._order_of(name, resolved))
+                order = self._order_of(name, counted)
+                self._roster.open(order)
+                self._told[name] = order, counted
             return
-        if endpoint.is_leaving or name not in self._mine:
+        order = endpoint.order
+        if endpoint.is_leaving or order.source is not None:
             return
-        wish = Wish(resolved, None if resolved is not None else f"{endpoint.order.reference} names no version any more.")
-        if wish != endpoint.wish:
-            endpoint.hear(wish)
+        self._mine.add(name)
+        # What it was told, not what it wants: a pin or a rollout may have made another version of it.
+        if not self._has_heard(name, order) or self._told[name][1] != counted:
+            error = None if resolved is not None else f"{order.reference} names no version any more."
+            endpoint.hear(Wish(resolved, error, tidings=counted.tidings))
+        self._told[name] = order, counted
 
-    def _is_behind(self, found: Mapping[str, Resolved | None]) -> bool:
-        known = self._roster.endpoints.keys() | self._roster.dismissed | self._named
-        return any(resolved is not None and name not in known for name, resolved in found.items())
+    def _asked(self, began_at: float) -> None:
+        """The registry was asked for all of them, and has answered or not."""
+        for name in self._mine & self._roster.endpoints.keys():
+            self._roster.endpoints[name].asked(began_at)
+
+    def _is_behind(self, found: Mapping[str, Counted]) -> bool:
+        """Whether somebody was loaded or unloaded meanwhile, who was told nothing, or something else."""
+        return any(self._is_news(name, counted) for name, counted in found.items() if name not in self._named)
+
+    def _is_news(self, name: str, counted: Counted) -> bool:
+        endpoint = self._roster.endpoints.get(name)
+        if endpoint is None:
+            return counted.resolved is not None and name not in self._roster.dismissed
+        order = endpoint.order
+        return order.source is None and not endpoint.is_leaving and not self._has_heard(name, order)
+
+    def _has_heard(self, name: str, order: EndpointOrder) -> bool:
+        """Whether the endpoint was told anything since it serves by this order."""
+        return name in self._told and self._told[name][0] is order
 
     def _say(self, error: str | None) -> None:
         if error != self._error:

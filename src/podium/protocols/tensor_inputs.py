@@ -42,6 +42,7 @@ NUMPY_OF: Mapping[str, "np.dtype[Any]"] = {
 
 # Text as a numpy array takes 4 bytes a character of the longest, for every value (`protocols/mlflow/arrays.py`).
 _WIDE_TEXT_BYTES = 16 * 2**20
+_MOST_EMPTY = 1 << 20  # rows of nothing: each may become an object, and no byte was sent for it
 _ONE_AXIS, _TWO_AXES = 1, 2
 
 
@@ -94,6 +95,9 @@ class TensorReader:
     def _data(self, tensors: list[Tensor]) -> Any:
         if not tensors:
             raise SchemaMismatch("The request has no inputs.")
+        for each in tensors:
+            if 0 in each.shape and math.prod(filter(None, each.shape)) > _MOST_EMPTY:
+                raise MalformedBody(f"Input {each.name!r} has no elements and more than {_MOST_EMPTY} rows of them.")
         names = [each.name for each in tensors]
         if len(set(names)) != len(names):
             twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]

@@ -1,18 +1,43 @@
-"""Every registered model at once: which version of each is to be served. One reading for all, however many there are."""
+"""Every registered model at once: which version of each is to be served, and what is said of rollouts and pins.
+
+One reading for all, however many there are.
+"""
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
+from podium.domain.canary import Board, versions_named
+from podium.domain.clocks import Offset, corrected
 from podium.domain.references import AliasRef, LatestRef, StageRef, VersionRef, check_alias
+from podium.domain.rollout_records import read_board
 from podium.domain.stages import Stage
-from podium.errors import NotFound, RegistryError
+from podium.errors import NotFound, PodiumError, RegistryError
+from podium.registry.clock import shown, ticks
 from podium.registry.contract import Reader
 from podium.registry.embedded import Resolved, resolve_in
+from podium.registry.observe_rollouts import Tidings, cannot_be_had, followed_by, write_mark
+from podium.registry.rollout_edits import Note
+from podium.registry.rollouts import SideBook, rollout_tags
 from podium.registry.snapshot import FileState, file_state, read_snapshot
 from podium.settings.home import Home
 
 _TIMEOUT_S = 2.0
-_NamedRef = VersionRef | StageRef | AliasRef | LatestRef
+_NamedRef = StageRef | AliasRef | LatestRef
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the registry has of one model.
+
+    Attributes:
+        resolved: The version that is to be served; None where none is behind the stage or the alias.
+        tidings: What is said of its rollouts and its pin.
+    """
+
+    resolved: Resolved | None
+    tidings: Tidings | None = None
 
 
 def reference_maker(which: str) -> Callable[[str], _NamedRef]:
@@ -34,45 +59,86 @@ class RegistryCensus:
     """Says again and again which versions podium's own registry has behind a stage or an alias, for all models.
 
     Asking costs a few `stat` calls while nothing changed. The registry that was seen first is the only one that counts. For
-    one thread at a time.
+    one thread at a time, but for `offset` and `note`.
 
     Args:
         home: PODIUM_HOME.
         which: `production`, `staging`, `latest`, `@ALIAS`.
+        side: The file where rollouts are kept; None keeps them in the registry.
+
+    Attributes:
+        offset: How far the clock by which rollouts go is from `clock.ticks`; None before the first reading.
     """
 
-    def __init__(self, home: Home, which: str) -> None:
+    def __init__(self, home: Home, which: str, side: Path | None = None) -> None:
         self.reference = reference_maker(which)
+        self.offset: Offset | None = None
         self._home = home
+        self._side_path = side
+        self._side = SideBook(side, lambda _name, _follows: None, _TIMEOUT_S) if side is not None else None
+        self._boards: Mapping[str, Board] = {}
+        self._problem: str | None = None
         self._registry_id: str | None = None
         self._state: FileState | None = None
-        self._found: Mapping[str, Resolved | None] = {}
+        self._found: Mapping[str, Counted] = {}
 
-    def take(self) -> Mapping[str, Resolved | None]:
-        """By registered name: the version, or None where the model has none behind this stage or alias.
+    def take(self) -> Mapping[str, Counted]:
+        """By registered name. The same value as before while nothing changed.
 
         A model whose files are gone has what it had before: that is no reason to hear nothing of the others.
 
         Raises:
-            RegistryError: The registry cannot be read.
+            RegistryError: The registry cannot be read. A side file that cannot be is a problem of the tidings.
         """
-        path = self._home.registry
+        path, asked_at = self._home.registry, ticks()
+        # Before the versions, as `observe_rollouts` says.
+        is_said_anew = self._hear_side()
         state = file_state(path)
-        if state == self._state:
-            return self._found
-        snapshot = read_snapshot(path, self._read, _TIMEOUT_S, self._registry_id)
-        self._registry_id, self._found = snapshot.registry_id, snapshot.value
-        # The state from before the reading, and only when a later change must show in it.
-        self._state = state if state.is_settled(time.time()) else None
+        if state != self._state or is_said_anew:
+            snapshot = read_snapshot(path, self._read, _TIMEOUT_S, self._registry_id)
+            self._registry_id, self._found = snapshot.registry_id, snapshot.value
+            # The state from before the reading, and only when a later change must show in it.
+            self._state = state if state.is_settled(time.time()) else None
+        self.offset = corrected(self.offset, shown(time.time(), asked_at))
         return self._found
 
-    def _read(self, reader: Reader) -> Mapping[str, Resolved | None]:
-        return {model.name: self._of(reader, model.name) for model in reader.models()}
+    def note(self, reference: StageRef | AliasRef, asked: Note, followed: str | None) -> None:
+        """As `registry.observe.RegistryObserver.note`; from any thread."""
+        write_mark(reference, asked, followed, self._home, self._side_path, None)
 
-    def _of(self, reader: Reader, name: str) -> Resolved | None:
+    def _hear_side(self) -> bool:
+        """Read the side file, where there is one; whether it says something new."""
+        if self._side is None:
+            return False
+        before = self._boards, self._problem
         try:
-            return resolve_in(reader, self.reference(name), self._home)
+            self._boards, self._problem = self._side.read_all(), None
+        except RegistryError as error:
+            self._problem = error.message
+        return before != (self._boards, self._problem)
+
+    def _read(self, reader: Reader) -> Mapping[str, Counted]:
+        return {model.name: self._of(reader, model.name, model.tags) for model in reader.models()}
+
+    def _of(self, reader: Reader, name: str, tags: Mapping[str, str]) -> Counted:
+        tidings = self._tidings(reader, name, tags)
+        try:
+            return Counted(resolve_in(reader, self.reference(name), self._home), tidings)
         except NotFound:
-            return None
+            return Counted(None, tidings)
         except RegistryError:
-            return self._found.get(name)
+            before = self._found.get(name)
+            return Counted(before.resolved if before is not None else None, tidings)
+
+    def _tidings(self, reader: Reader, name: str, tags: Mapping[str, str]) -> Tidings | None:
+        follows = followed_by(self.reference(name))
+        if follows is None:
+            return None
+        board = self._boards.get(name, Board()) if self._side is not None else read_board(rollout_tags(tags))
+        others, problem = {}, self._problem
+        for number in sorted(versions_named(board, follows)):
+            try:
+                others[number] = resolve_in(reader, VersionRef(name, int(number)), self._home)
+            except (PodiumError, ValueError) as error:
+                problem = cannot_be_had(number, error)
+        return Tidings(board, follows, others, problem)

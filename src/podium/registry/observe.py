@@ -1,9 +1,6 @@
 """Watching what a server serves, wherever it is registered: podium's own registry first, then MLflow's stores."""
 
-import os
-import socket
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 from podium.domain.clocks import Offset
@@ -14,9 +11,9 @@ from podium.registry.mlflow.chase import Fetcher
 from podium.registry.mlflow.contract import ModelRegistry
 from podium.registry.mlflow.observe import MlflowObserver
 from podium.registry.observe_embedded import EmbeddedObserver
-from podium.registry.observe_rollouts import RolloutWatch, Tidings, book_for, followed_by
+from podium.registry.observe_rollouts import RolloutWatch, Tidings, followed_by, write_mark
 from podium.registry.resolve import Places, not_found, resolve
-from podium.registry.rollout_edits import Note, note
+from podium.registry.rollout_edits import Note
 from podium.settings.home import Home
 from podium.settings.mlflow import MlflowSettings, read_mlflow_settings
 
@@ -101,16 +98,11 @@ class RegistryObserver:
         Raises:
             PodiumError: It cannot be written.
         """
-        follows = followed_by(reference)
-        assert follows is not None, "only what is followed is rolled out"
         registry = None
         if self._registry_of(reference) is not None:
             stores = Places(self._home, self._mlflow_settings()).stores(_WRITE_S, 1)
             registry = stores.registry if stores is not None else None
-        who = f"podium serve@{socket.gethostname()}/{os.getpid()}"
-        book = book_for(self._home, self._side, registry, who, lambda _name, _follows: followed)
-        signed = replace(asked, by=who)
-        book.change(reference.name, lambda page: note(signed, follows, reference.name, book.may_move, page))
+        write_mark(reference, asked, followed, self._home, self._side, registry)
 
     def close(self) -> None:
         """Forget what was read and end what is under way; from any thread."""

@@ -4,6 +4,8 @@ Before, so that what is followed is never older than what is said of it: a rollo
 of the stage, and a node that saw the end and not yet the move would go back to the old version for a moment.
 """
 
+import os
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +19,7 @@ from podium.errors import PodiumError
 from podium.registry.clock import shown, ticks
 from podium.registry.embedded import Resolved
 from podium.registry.mlflow.contract import ModelRegistry
+from podium.registry.rollout_edits import Note, note
 from podium.registry.rollouts import Book, EmbeddedBook, MlflowBook, SideBook, tags_in
 from podium.registry.snapshot import FileState, file_state, read_snapshot
 from podium.registry.sqlite import SqliteStore
@@ -92,8 +95,7 @@ class RolloutWatch:
             try:
                 others[number] = resolve(VersionRef(reference.name, int(number)))
             except (PodiumError, ValueError) as error:
-                message = error.message if isinstance(error, PodiumError) else f"{number} is no version's number"
-                problem = f"version {number} cannot be had: {message}"
+                problem = cannot_be_had(number, error)
         self._last[reference] = Tidings(board, follows, others, problem)
         return self._last[reference]
 
@@ -129,6 +131,41 @@ def followed_by(reference: ModelRef) -> str | None:
             return LATEST
         case _:
             return None
+
+
+def cannot_be_had(number: str, error: PodiumError | ValueError) -> str:
+    """Why a version that a rollout or a pin names is missing."""
+    message = error.message if isinstance(error, PodiumError) else f"{number} is no version's number"
+    return f"version {number} cannot be had: {message}"
+
+
+def write_mark(
+    reference: StageRef | AliasRef,
+    asked: Note,
+    followed: str | None,
+    home: Home,
+    side: Path | None,
+    registry: ModelRegistry | None,
+) -> None:
+    """Write a mark on a rollout, signed by this server; one that is there already stays. May wait.
+
+    Args:
+        reference: What the endpoint serves.
+        asked: The mark; who asks is added.
+        followed: The version that it stands for, as it was seen last.
+        home: PODIUM_HOME.
+        side: The file where rollouts are kept; None keeps them in the registry.
+        registry: MLflow's, where that is the one that answers; None for podium's own.
+
+    Raises:
+        PodiumError: It cannot be written.
+    """
+    follows = followed_by(reference)
+    assert follows is not None, "only what is followed is rolled out"
+    who = f"podium serve@{socket.gethostname()}/{os.getpid()}"
+    book = book_for(home, side, registry, who, lambda _name, _follows: followed)
+    signed = replace(asked, by=who)
+    book.change(reference.name, lambda page: note(signed, follows, reference.name, book.may_move, page))
 
 
 def book_for(

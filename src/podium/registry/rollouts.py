@@ -190,6 +190,16 @@ class SideBook:
             tags = self._tags(connection, name)
         return read_board(tags), shown(time.time(), asked_at)
 
+    def read_all(self) -> dict[str, Board]:
+        """What is written of every model, by name; nothing of those that it does not know. Raises RegistryError."""
+        if not self._path.exists():
+            return {}
+        tags: dict[str, dict[str, str]] = {}
+        with self._opened("BEGIN") as connection:
+            for name, key, value in connection.execute("SELECT model, key, value FROM tags"):
+                tags.setdefault(name, {})[key] = value
+        return {name: read_board(each) for name, each in tags.items()}
+
     def change(self, name: str, decide: Decide) -> None:
         with self._opened("BEGIN IMMEDIATE") as connection:
             tags = self._tags(connection, name)
@@ -234,7 +244,12 @@ def tags_in(reader: Reader, name: str) -> dict[str, str]:
     if model is None:
         known = ", ".join(each.name for each in reader.models()) or "none"
         raise NotFound(f"No registered model is named {name!r}; there are: {known}.")
-    return {key: value for key, value in model.tags.items() if key.startswith(PREFIX) or key == PIN_KEY}
+    return rollout_tags(model.tags)
+
+
+def rollout_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Those of a model's tags that are of rollouts and pins."""
+    return {key: value for key, value in tags.items() if key.startswith(PREFIX) or key == PIN_KEY}
 
 
 def stands_in(reader: Reader, name: str, follows: str) -> str | None:

@@ -306,6 +306,10 @@ class Scoring:
             self._shadowing.hear(replica, walk, reply)
             return
         walk.replica = None
+        if (body := walk.told_by(replica.version, reply)) is None:
+            self._route(walk)
+            self._release_dropped(replica)
+            return
         self._release(walk)
         self._router.learn_rows(replica, walk.body_size, reply.rows)
         headers = b"x-request-id: %s\r\n%s" % (walk.request_id.encode("latin-1"), replica.headers)
@@ -314,12 +318,11 @@ class Scoring:
         if reply.status in (429, 503):
             headers += b"retry-after: %d\r\n" % math.ceil(_RETRY_AFTER_S)
         status = reply.status if 200 <= reply.status <= 599 else 500
-        walk.exchange.answer(Response(status, reply.body, reply.content_type, headers))
-        self._close(walk, 200 if walk.taker is not None and status == 204 else status, len(reply.body), reply=reply)
+        walk.exchange.answer(Response(status, body, reply.content_type, headers))
+        self._close(walk, 200 if walk.taker is not None and status == 204 else status, len(body), reply=reply)
         if replica.shadow is not None and status == 200 and walk.taker is None:
             self._shadowing.offer(replica, walk, reply.body, reply.content_type)
-        if replica.is_dropped:
-            self._release_dropped(replica)
+        self._release_dropped(replica)
 
     def _on_answers(self, replica: Replica, walks: Sequence[Walk | None], answers: frames.Answers) -> None:
         opened, leave = self._open, self._entrance.leave
@@ -346,8 +349,7 @@ class Scoring:
         if replica.shadow is not None:
             self._shadowing.offer_all(replica, walks, answers.bodies)
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)
-        if replica.is_dropped:
-            self._release_dropped(replica)
+        self._release_dropped(replica)
 
     def _on_refused(self, replica: Replica, walk: Walk, reason: int) -> None:
         replica.is_draining |= reason == frames.DRAINING
@@ -358,8 +360,7 @@ class Scoring:
         if reason != frames.DRAINING:
             walk.avoid = (*walk.avoid, replica.id)
         self._route(walk)
-        if replica.is_dropped:
-            self._release_dropped(replica)
+        self._release_dropped(replica)
 
     def _fail(self, walk: Walk, error: PodiumError) -> None:
         if not self._release(walk):
@@ -389,12 +390,11 @@ class Scoring:
         self, walk: Walk, status: int, sent: int, reply: frames.Reply | None = None, error: str | None = None
     ) -> None:
         last = walk.last
-        series = UNROUTED if last is None else last.series
-        label = None if last is None else (last.endpoint, last.version)
+        series, label = (UNROUTED, None) if last is None else (last.series, (last.endpoint, last.version))
         self._recorder.record(walk, series, status, sent + walk.sent, label=label, reply=reply, error=error)
 
     def _release_dropped(self, replica: Replica) -> None:
-        if not replica.outstanding and not replica.is_closed:
+        if replica.is_dropped and not replica.outstanding and not replica.is_closed:
             replica.finish()
             self._router.replicas.pop(replica.id, None)
             self._on_released(replica.id)

@@ -10,6 +10,9 @@ from podium.transport import frames
 from podium.web.handling import Exchange, PartsTaker
 from podium.web.messages import Request
 
+_OK = 200
+_JSON = "application/json"
+
 if TYPE_CHECKING:
     from podium.protocols.mlflow.fast_packing import Packed
     from podium.serving.replica import Replica
@@ -90,6 +93,12 @@ class Walk:
     @property
     def body_size(self) -> int:
         return len(self.request.body)
+
+    def told_by(self, version: str, reply: frames.Reply) -> bytes | None:
+        """The body for the client; None where a detour's answer cannot be made, and the long way is to be taken."""
+        if self.detour is None or reply.status != _OK or reply.content_type != _JSON:
+            return reply.body
+        return self.detour.made_of(version, reply.body, self.rows) or None
 
     def as_frame(self, request: Request) -> bytes:
         """The request as a worker gets it; its own, or what its detour makes of it."""
