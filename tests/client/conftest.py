@@ -9,6 +9,6 @@ from models_asked import served
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A real one, with four models; `flowers` is the default."""
+    """A real one, with five models; `flowers` is the default."""
     with served(tmp_path_factory.mktemp("served"), max_body="1MiB", gateways=1) as running:
         yield running

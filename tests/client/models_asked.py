@@ -55,6 +55,15 @@ class Doubled(podium.pyfunc.PythonModel):
         return model_input * 2
 
 
+class Shown(podium.pyfunc.PythonModel):
+    """Tells each row with its numbers and their types."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        if isinstance(model_input, pd.DataFrame):
+            return np.array([f"{row} {list(model_input.dtypes)}" for row in model_input.to_numpy().tolist()])
+        return np.array([f"{row} {model_input.dtype}" for row in model_input.tolist()])
+
+
 def save_models(folder: Path) -> dict[str, str]:
     """Each model's folder by its name."""
     # No worker can import this module.
@@ -74,7 +83,8 @@ def save_models(folder: Path) -> dict[str, str]:
     podium.pyfunc.save_model(
         folder / "doubled", python_model=Doubled(), signature=podium.infer_signature(square, square), input_example=square
     )
-    return {name: str(folder / name) for name in ("flowers", "echo", "slow", "doubled")}
+    podium.pyfunc.save_model(folder / "shown", python_model=Shown())
+    return {name: str(folder / name) for name in ("flowers", "echo", "slow", "doubled", "shown")}
 
 
 @contextlib.contextmanager

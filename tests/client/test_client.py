@@ -107,7 +107,7 @@ def test_models_ready_and_metadata(client):
     """What the server has, and how it is."""
     models = client.models()
 
-    assert [each.name for each in models] == ["flowers", "echo", "slow", "doubled"]
+    assert [each.name for each in models] == ["flowers", "echo", "slow", "doubled", "shown"]
     assert models[0] == ServedModel("flowers", models[0].version, "serving", True)
     assert client.ready()
     assert client.ready("echo")

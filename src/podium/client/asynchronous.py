@@ -6,12 +6,16 @@ import random
 import ssl
 import time
 from collections.abc import Mapping
-from typing import Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from podium.client.calls import Answer, Place, ServedModel
-from podium.client.exchanges import Loss, Lost, Outcome, Patience, Pause, Received, Request, Send, asked
+from podium.client.exchanges import Loss, Lost, Outcome, Patience, Pause, Received, Request, Send, Steps, asked
 from podium.client.library import httpx_library, lost, pool_options, time_limits
 from podium.client.predicting import Call
+
+if TYPE_CHECKING:
+    from podium.client.binary import Ways
 
 _TIMEOUT_S = 60.0
 _API_KEY = "PODIUM_API_KEY"
@@ -28,14 +32,14 @@ class AsyncClient:
         timeout: Seconds for one call, with all its tries, where the call says no `deadline`.
         retries: How often a request is sent again, where that is safe. 0: never.
         connections: How many are open at most; further calls wait for one.
-        tls: Whom to trust, and the client's own certificate.
+        tls: The file of the authorities to trust; or a context.
 
     Attributes:
         url: As given.
         timeout: As given.
 
     Raises:
-        Misconfigured: The address is none, or has a password in it.
+        Misconfigured: The address is none, or has a password in it; or `tls` is no file of certificates.
         MissingDependency: httpx is not installed.
     """
 
@@ -47,12 +51,13 @@ class AsyncClient:
         timeout: float = _TIMEOUT_S,
         retries: int = 3,
         connections: int = 100,
-        tls: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | str | Path | None = None,
     ) -> None:
         self._place = Place.of(url, api_key if api_key is not None else os.environ.get(_API_KEY))
         self.url = self._place.url
         self.timeout = timeout
         self._patience = Patience(retries)
+        self._learned: Ways | None = None
         self._pool = httpx_library().AsyncClient(**pool_options(connections, tls))
 
     async def predict(
@@ -65,7 +70,8 @@ class AsyncClient:
     ) -> Any:
         """Ask for predictions; arguments, answer and errors are those of `Client.predict`."""
         call = Call(self._place, data, model, version, params)
-        return call.value_of(await self._ask(call.request(), deadline))
+        steps = call.steps(self._ways(), lambda request, spent_s: self._steps(request, deadline, spent_s))
+        return call.value_of(await self._run(steps))
 
     async def predict_raw(
         self,
@@ -112,9 +118,21 @@ class AsyncClient:
         outcome = await self._send(Send(request, request.headers, limit_s))
         return outcome if isinstance(outcome, Received) else None
 
-    async def _ask(self, request: Request, deadline: float | None) -> Received:
+    def _ways(self) -> "Ways | None":
+        if self._learned is None and self._patience.retries:
+            from podium.client.binary import Ways
+
+            self._learned = Ways()
+        return self._learned
+
+    def _steps(self, request: Request, deadline: float | None, spent_s: float = 0.0) -> Steps:
         limit_s = self.timeout if deadline is None else deadline
-        steps = asked(request, self.url, limit_s, self._patience, time.monotonic, random.random)
+        return asked(request, self.url, limit_s, self._patience, time.monotonic, random.random, spent_s)
+
+    async def _ask(self, request: Request, deadline: float | None) -> Received:
+        return await self._run(self._steps(request, deadline))
+
+    async def _run(self, steps: Steps) -> Received:
         outcome: Outcome | None = None
         while True:
             try:

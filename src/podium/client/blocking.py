@@ -5,12 +5,16 @@ import random
 import ssl
 import time
 from collections.abc import Mapping
-from typing import Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from podium.client.calls import Answer, Place, ServedModel
-from podium.client.exchanges import Loss, Lost, Outcome, Patience, Pause, Received, Request, Send, asked
+from podium.client.exchanges import Loss, Lost, Outcome, Patience, Pause, Received, Request, Send, Steps, asked
 from podium.client.library import httpx_library, lost, pool_options, time_limits
 from podium.client.predicting import Call
+
+if TYPE_CHECKING:
+    from podium.client.binary import Ways
 
 _TIMEOUT_S = 60.0
 _API_KEY = "PODIUM_API_KEY"
@@ -27,14 +31,15 @@ class Client:
         timeout: Seconds for one call, with all its tries, where the call says no `deadline`.
         retries: How often a request is sent again, where that is safe; see `client/exchanges.py`. 0: never.
         connections: How many are open at most.
-        tls: Whom to trust, and the client's own certificate; by default the system's authorities are.
+        tls: The file of the authorities to trust, in PEM; or a context, which may hold the client's own certificate.
+            [default: the system's authorities]
 
     Attributes:
         url: As given.
         timeout: As given.
 
     Raises:
-        Misconfigured: The address is none, or has a password in it.
+        Misconfigured: The address is none, or has a password in it; or `tls` is no file of certificates.
         MissingDependency: httpx is not installed.
     """
 
@@ -46,12 +51,13 @@ class Client:
         timeout: float = _TIMEOUT_S,
         retries: int = 3,
         connections: int = 100,
-        tls: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext | str | Path | None = None,
     ) -> None:
         self._place = Place.of(url, api_key if api_key is not None else os.environ.get(_API_KEY))
         self.url = self._place.url
         self.timeout = timeout
         self._patience = Patience(retries)
+        self._learned: Ways | None = None
         self._options = pool_options(connections, tls)
         self._open()
 
@@ -87,7 +93,8 @@ class Client:
             PodiumError: Whatever else the server answered. Each has the `request_id` by which the server's logs know it.
         """
         call = Call(self._place, data, model, version, params)
-        return call.value_of(self._ask(call.request(), deadline))
+        steps = call.steps(self._ways(), lambda request, spent_s: self._steps(request, deadline, spent_s))
+        return call.value_of(self._run(steps))
 
     def predict_raw(
         self,
@@ -166,9 +173,21 @@ class Client:
         outcome = self._send(Send(request, request.headers, limit_s))
         return outcome if isinstance(outcome, Received) else None
 
-    def _ask(self, request: Request, deadline: float | None) -> Received:
+    def _ways(self) -> "Ways | None":
+        if self._learned is None and self._patience.retries:
+            from podium.client.binary import Ways
+
+            self._learned = Ways()
+        return self._learned
+
+    def _steps(self, request: Request, deadline: float | None, spent_s: float = 0.0) -> Steps:
         limit_s = self.timeout if deadline is None else deadline
-        steps = asked(request, self.url, limit_s, self._patience, time.monotonic, random.random)
+        return asked(request, self.url, limit_s, self._patience, time.monotonic, random.random, spent_s)
+
+    def _ask(self, request: Request, deadline: float | None) -> Received:
+        return self._run(self._steps(request, deadline))
+
+    def _run(self, steps: Steps) -> Received:
         outcome: Outcome | None = None
         while True:
             try:

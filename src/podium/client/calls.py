@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from podium.client.exchanges import Received, Request
-from podium.errors import Misconfigured, NotFound, PodiumError, Unavailable
+from podium.errors import Misconfigured, NotFound, PermissionDenied, PodiumError, Unavailable
 
 VERSION_HEADER = "x-podium-version"
 _JSON = "application/json"
@@ -155,9 +155,15 @@ class Place:
 
         Raises:
             NotFound: The server has none, as MLflow's.
+            PermissionDenied: The key is for models only.
         """
         if received.status == 404:
             raise NotFound(f"{self.url} does not say which models it has; it may be MLflow's, whose one has no name.")
+        if received.status == 403:
+            raise PermissionDenied(
+                f"The key does not open the list of models of {self.url}, which needs the scope read. One of the scope "
+                "score:NAME opens predict, ready and metadata with model='NAME'."
+            )
         document = self.document(received)
         endpoints: Mapping[str, Any] = document.get("endpoints") or {}
         return [

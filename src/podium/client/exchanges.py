@@ -134,6 +134,7 @@ def asked(
     patience: Patience,
     clock: Callable[[], float],
     draw: Callable[[], float],
+    spent_s: float = 0.0,
 ) -> Steps:
     """Ask until there is an answer that stands, of whatever status.
 
@@ -144,13 +145,14 @@ def asked(
         patience: How often it is sent again.
         clock: Seconds, monotonic.
         draw: Evenly distributed in [0, 1).
+        spent_s: How much of `limit_s` is over already.
 
     Raises:
         DeadlineExceeded: The time is up. Where the server said when to come back and that is too late, its own answer
             is returned instead.
         Unavailable: The server cannot be reached, or broke off.
     """
-    deadline = clock() + limit_s
+    deadline = clock() + limit_s - spent_s
     outcome: Outcome = Lost(Loss.LATE, "no time at all")
     for again in range(patience.retries + 1):
         left_s = deadline - clock()

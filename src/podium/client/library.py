@@ -1,11 +1,12 @@
 """What both clients take of httpx: it is imported when the first client is made, and its errors are read here."""
 
 import ssl
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from podium.client.exchanges import Loss, Lost
-from podium.errors import MissingDependency
+from podium.errors import Misconfigured, MissingDependency
 
 _CONNECT_S = 10.0
 _MOST_KEPT = 20
@@ -24,10 +25,30 @@ def httpx_library() -> ModuleType:
     return httpx
 
 
-def pool_options(connections: int, tls: ssl.SSLContext | None) -> dict[str, Any]:
-    """What a pool of connections is made with: bounded, and following no redirect, which could lead a key elsewhere."""
+def pool_options(connections: int, tls: ssl.SSLContext | str | Path | None) -> dict[str, Any]:
+    """What a pool of connections is made with: bounded, and following no redirect, which could lead a key elsewhere.
+
+    Raises:
+        Misconfigured: The file of authorities is none.
+    """
     limits = httpx_library().Limits(max_connections=connections, max_keepalive_connections=min(connections, _MOST_KEPT))
-    return {"limits": limits, "follow_redirects": False, "verify": True if tls is None else tls}
+    return {"limits": limits, "follow_redirects": False, "verify": _trust(tls)}
+
+
+def _trust(tls: ssl.SSLContext | str | Path | None) -> ssl.SSLContext | bool:
+    """Whom to trust; the library's own list of authorities only where the system has none."""
+    if isinstance(tls, ssl.SSLContext):
+        return tls
+    if tls is None:
+        places = ssl.get_default_verify_paths()
+        is_there = bool(places.cafile or places.capath)
+        return ssl.create_default_context() if is_there else True
+    try:
+        return ssl.create_default_context(cafile=tls)
+    except OSError as error:
+        raise Misconfigured(
+            f"tls={str(tls)!r} is no file of authorities: {error.strerror or error}. Expected certificates in PEM."
+        ) from error
 
 
 def time_limits(limit_s: float) -> Any:
@@ -43,7 +64,7 @@ def lost(error: Exception, has_answer_begun: bool) -> Lost:
         case httpx.PoolTimeout():
             return Lost(Loss.LATE, "all connections of this client were busy")
         case httpx.ConnectError() if _is_distrust(error):
-            return Lost(Loss.UNTRUSTED, reason)
+            return Lost(Loss.UNTRUSTED, f"{reason}; a private authority's file is given as tls='ca.pem'")
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.ProxyError() | httpx.UnsupportedProtocol():
             return Lost(Loss.UNREACHED, reason)
         case httpx.TimeoutException():

@@ -1,12 +1,16 @@
 """One prediction that is asked for: its data as a request's body, and its answer as Python values."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from podium.client.calls import VERSION_HEADER, Answer, Place, error_in
-from podium.client.exchanges import Received, Request
+from podium.client.exchanges import Received, Request, Steps
 from podium.errors import PodiumError
+
+if TYPE_CHECKING:
+    from podium.client.binary import Ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,38 @@ class Call:
         from podium.client.values import request_of
 
         return self.place.request(path, request_of(self.data, self.params), version=version)
+
+    def steps(self, ways: "Ways | None", ask: Callable[[Request, float], Steps]) -> Steps:
+        """Ask for it as bytes, as JSON, or as both one after the other: what a caller gets is the answer to JSON.
+
+        Args:
+            ways: What the client knows of the server; None where a prediction must not run twice, and all is JSON.
+            ask: How one request is asked, and how many seconds of the call's time were spent before.
+
+        Raises:
+            InvalidInput, Misconfigured: As `request`.
+        """
+        from podium.client.binary import binary_of
+
+        binary = binary_of(self.data) if self.params is None else None
+        if binary is None or ways is None:
+            return (yield from ask(self.request(), 0.0))
+        begun, path, version = time.monotonic(), self.place.invocations(self.model), self.version
+        kind = (path, binary.kind)
+        body = binary.write() if ways.takes(kind) else None
+        if body is None:
+            received = yield from ask(self.request(), 0.0)
+            ways.learn(kind, received, was_refused=False)
+            return received
+        quick = self.place.request(path, body, binary.content_type, None if version is None else str(version))
+        received = yield from ask(quick, 0.0)
+        if ways.stands(kind, received):
+            return received
+        was_refused, plain = received.status != 200, self.request()
+        named = replace(plain, headers={**plain.headers, "x-request-id": quick.headers["x-request-id"]})
+        received = yield from ask(named, time.monotonic() - begun)
+        ways.learn(kind, received, was_refused)
+        return received
 
     def answer_of(self, received: Received) -> Answer:
         """The answer as it came.
