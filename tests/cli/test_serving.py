@@ -219,7 +219,8 @@ def test_status_json_has_the_names_that_its_docstring_promises(one):
 
     promised = (
         "schema id pid pid_started podium started_at host port url uri endpoint settings state wanted serving is_settled "
-        "wanted_failure source replicas replicas_wanted model failed gateways restarts swaps isolation default endpoints"
+        "wanted_failure source replicas replicas_wanted model failed gateways restarts swaps isolation default endpoints "
+        "rollout pin clock traffic grpc_address logs"
     )
     assert set(document) == set(promised.split())
     about_model = (

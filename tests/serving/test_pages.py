@@ -44,7 +44,7 @@ def test_the_version_is_bare_text(server):
         ("POST", "/ping", 405, {"detail": "Method Not Allowed"}),
         ("GET", "/nope", 404, {"detail": "Not Found"}),
         ("POST", "/", 404, {"detail": "Not Found"}),
-        ("GET", "/docs", 404, {"detail": "Not Found"}),
+        ("GET", "/redoc", 404, {"detail": "Not Found"}),
     ],
 )
 def test_other_paths_and_methods_get_mlflows_bodies(server, method, path, status, body):

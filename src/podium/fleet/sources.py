@@ -1,6 +1,7 @@
 """Where the wish comes from: a registry that is followed, or a folder or version that stands still."""
 
 import asyncio
+import dataclasses
 import random
 import time
 from collections.abc import Callable
@@ -119,7 +120,7 @@ def ask(observer: Observer, reference: ModelRef, before: Wish, *, is_rolled_out:
     tidings = before.tidings
     try:
         if is_rolled_out:
-            tidings = observer.tidings(reference)
+            tidings = _tidings(observer, reference, before.tidings)
         return Wish(observer.resolve(reference), tidings=tidings)
     except NotFound as error:
         return Wish(None, error.message, tidings=tidings)
@@ -128,6 +129,16 @@ def ask(observer: Observer, reference: ModelRef, before: Wish, *, is_rolled_out:
     except Exception as error:  # noqa: BLE001
         # Whatever is wrong with a source, what serves keeps serving.
         return _down(before, f"The registry cannot be read: {type(error).__name__}: {error}")
+
+
+def _tidings(observer: Observer, reference: ModelRef, before: Tidings | None) -> Tidings | None:
+    """What is said of rollouts; where that cannot be read, what was said before: whether a version is there is asked apart."""
+    try:
+        return observer.tidings(reference)
+    except NotFound:
+        raise
+    except PodiumError as error:
+        return None if before is None else dataclasses.replace(before, problem=error.message)
 
 
 def _down(before: Wish, reason: str) -> Wish:

@@ -3,6 +3,7 @@
 Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names stay; new ones may come.
 
     schema, id, pid, pid_started, podium, started_at          the server; pid_started is in clock ticks since boot
+    logs              whose name its own logs are under
     host, port, url   where it listens; grpc_address: HOST:PORT where it does for gRPC, or null
     settings          {"serve.port": {value, source}, …}: what was set, and by whom; values as people write them
     gateways          [{slot, pid}]

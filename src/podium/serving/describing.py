@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 
 from podium._version import __version__
-from podium.domain.api_description import describe
 from podium.serving.asking import Asking
 from podium.serving.docs_page import POLICY, page_of
 from podium.serving.pages import Finder, Pages, Paths
@@ -75,6 +74,9 @@ class Describing:
     def _made(self, models: Mapping[str, Mapping[str, Any]]) -> tuple[Response, Response]:
         table = self._router.table
         served = {name: models[name] for name in table.endpoints if name in models}
+        # It needs numpy for the bounds of types, which a gateway that describes nothing does without.
+        from podium.domain.api_description import describe  # noqa: PLC0415
+
         document = describe(served, table.default, __version__)
         page = Response(200, page_of(document).encode(), _HTML, POLICY)
         return Response(200, msgspec.json.encode(document) + b"\n"), page
