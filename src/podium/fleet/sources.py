@@ -132,7 +132,7 @@ def ask(observer: Observer, reference: ModelRef, before: Wish, *, is_rolled_out:
 
 
 def _tidings(observer: Observer, reference: ModelRef, before: Tidings | None) -> Tidings | None:
-    """What is said of rollouts; where that cannot be read, what was said before: whether a version is there is asked apart."""
+    """What is said of rollouts, or was said before where it cannot be read: which version is wanted is asked apart."""
     try:
         return observer.tidings(reference)
     except NotFound:
