@@ -119,3 +119,11 @@ def test_what_the_answer_is_to_be_is_said_with_the_content_type():
     kind, writer = without_answer(with_answer("text/csv", ARROW))
     assert (kind, type(writer)) == ("text/csv", ArrowWriter)
     assert without_answer("application/json; accept=other") == ("application/json; accept=other", None)
+
+
+def test_a_stream_that_unfolds_to_much_more_than_was_sent_is_refused():
+    """Columns of nulls take no bytes at all, however many rows they have."""
+    nulls = stream(a=pyarrow.nulls(50_000_000), b=pyarrow.nulls(50_000_000))
+
+    with pytest.raises(MalformedBody, match="unfolds to more than"):
+        read_arrow(nulls)

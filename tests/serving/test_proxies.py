@@ -66,6 +66,13 @@ def test_a_proxys_word_on_who_asks_is_taken_where_that_was_said(proxied):
         ("GET", "/authz/metrics", 200),
         ("DELETE", "/authz/models/iris", 403),
         ("POST", "/authz/v2/repository/models/iris/unload", 403),
+        # nginx asks with GET, whatever the client sent: it may have been any of the path's methods.
+        ("GET", "/authz/invocations", 200),
+        ("GET", "/authz/models/wine/invocations", 403),
+        ("GET", "/authz/v2/repository/models/iris/unload", 403),
+        ("GET", "/authz/models", 403),
+        ("GET", "/authz//metrics", 400),
+        ("GET", "/authz/x/../metrics", 400),
         ("GET", "/authz/somebody/elses/path", 200),
         ("GET", "/authz/authz/metrics", 200),
     ],

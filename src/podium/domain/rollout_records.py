@@ -181,8 +181,8 @@ def _pin(said: Mapping[str, Any]) -> Pin:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LATEST:
-        raise ValueError(f"{str(value)[:40]!r} is no number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST:
+        raise ValueError(f"{str(value)[:40]!r} is no number from 0")
     return float(value)
 
 

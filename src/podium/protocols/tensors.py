@@ -32,6 +32,9 @@ SIZES: Mapping[str, int] = {
 """Bytes of an element, by datatype; one of BYTES, which alone is not here, has its own."""
 
 BYTES = "BYTES"
+
+MOST_TENSORS = 4096
+"""Tensors of a request: more columns than any model's, and few enough to be looked at one by one."""
 _LENGTH = struct.Struct("<I")
 _MOST_ELEMENTS = 1 << 40
 

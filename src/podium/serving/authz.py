@@ -10,9 +10,13 @@ from podium.serving.guarding import Gate, Guard
 from podium.serving.pages import Finder, Pages, Taker
 from podium.web.handling import Arrival
 from podium.web.messages import Head, Request, Response, header_lines
-from podium.web.routes import Routes
+from podium.web.routes import Routes, detail
 
 PREFIX = "/authz"
+_METHOD = b"x-original-method"
+_MISREAD = frozenset({"", ".", ".."})
+_WHOLE = tuple(Need)
+"""From the least to the most."""
 
 
 def authz_taker(guard: Guard, head: Head, routes: Routes[Finder], pages: Pages) -> Taker:
@@ -20,10 +24,16 @@ def authz_taker(guard: Guard, head: Head, routes: Routes[Finder], pages: Pages) 
     # Some proxies hand on all that the client sent: who it says it is, is not asked of itself.
     kept = {name: value for name, value in head.headers.items() if name not in (PRINCIPAL, SCOPES)}
     head = Head(head.method, head.path, head.query, kept)
-    found = routes.find(head.method, head.path.removeprefix(PREFIX), head.query)
+    path = head.path.removeprefix(PREFIX)
+    if any(part in _MISREAD for part in path[1:].split("/")[:-1]) or path.endswith(("/.", "/..")):
+        # Whoever answers it may clean it up into a path that needs more.
+        return pages.taker(detail(400, "A path with an empty part, '.' or '..' is not judged."))
+    found = routes.methods_of(path)
     need, endpoint = Need.KNOWN, None
-    if not isinstance(found, Response):
-        need, endpoint = guard.need_of(head.method, found.path), found.named.get("name")
+    if found is not None:
+        route, named, methods = found
+        need = _need(guard, head, route, methods)
+        endpoint = named.get("name")
 
     def allow(request: Request, arrival: Arrival) -> None:
         who = guard.decide(need, endpoint, head.headers, arrival.peer).principal
@@ -31,3 +41,16 @@ def authz_taker(guard: Guard, head: Head, routes: Routes[Finder], pages: Pages) 
         pages.answer(request, arrival, Response(200, b"", headers=header_lines(*said)))
 
     return Gate(guard, head, need, endpoint, allow, pages)
+
+
+def _need(guard: Guard, head: Head, route: str, methods: tuple[str, ...]) -> Need:
+    """What the request needs that a proxy asks about: the most of all that its methods could mean.
+
+    nginx's auth_request asks with GET whatever the client sent, and may say that in X-Original-Method, which the client may
+    have said, too. So GET alone means any method that the path has.
+    """
+    said = head.headers.get(_METHOD, b"").decode("latin-1").upper()
+    asked = {method for method in (head.method, said) if method in methods}
+    is_clear = bool(asked) and (head.method != "GET" or bool(said))
+    needs = [guard.need_of(method, route) for method in (asked if is_clear else methods)]
+    return max(needs, key=_WHOLE.index)

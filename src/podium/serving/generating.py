@@ -21,6 +21,7 @@ from podium.web.handling import Arrival
 from podium.web.messages import Head, Request, Response
 
 _encode = msgspec.json.Encoder().encode
+_MOST_BYTES = 1 << 20  # more is no prompt, and would hold up everybody else while it is read
 
 
 def generating_paths(scoring: Scoring, standing: Standing, pages: Pages) -> Paths:
@@ -106,6 +107,10 @@ class Generating:
     def _id_of(self, request: Request, arrival: Arrival, name: str, version: str | None) -> Any:
         """What the client calls the request, None without; `_REFUSED` where it was answered already."""
         if self._refuses_version(request, arrival, name, version):
+            return _REFUSED
+        if len(request.body) > _MOST_BYTES:
+            text = f"The body has {len(request.body)} bytes; expected at most {_MOST_BYTES} where text is made."
+            self._pages.answer(request, arrival, Response(413, error_body(text)))
             return _REFUSED
         try:
             asked = msgspec.json.decode(request.body)

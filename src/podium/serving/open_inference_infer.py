@@ -97,7 +97,13 @@ class Inferring:
         header = said.decode("latin-1")
 
         def read(body: bytes | bytearray) -> Asked:
-            return read_mixed(body, header) if read_length(header) else read_raw(body, self._inputs_of(name))
+            length = read_length(header)
+            if length > _MOST_BYTES:
+                raise InvalidInput(
+                    f"The JSON part of a body with bytes has {length} bytes; expected at most {_MOST_BYTES}. "
+                    "Send the data as binary tensors, or all of it as JSON without Inference-Header-Content-Length."
+                )
+            return read_mixed(body, header) if length else read_raw(body, self._inputs_of(name))
 
         return read
 

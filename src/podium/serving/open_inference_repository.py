@@ -17,6 +17,9 @@ _INDEX_S = 30.0
 # Loading takes as long as it takes; a client that does not wait so long has closed its connection by then.
 _MOVE_S = 3600.0
 
+MOST_BYTES = 1 << 16
+"""Of a body that says what to load: it is read by the gateway, where everybody else waits meanwhile."""
+
 
 def repository_paths(asking: Asking, pages: Pages) -> Paths:
     """Where models are listed, loaded and unloaded."""
@@ -39,7 +42,7 @@ def _ask(
 ) -> None:
     told = _told(request.body)
     if told is None or not isinstance(told.get("parameters", {}), dict):
-        text = "The body is neither empty nor a JSON object, whose parameters are one, too."
+        text = "The body is neither empty nor a JSON object of at most 64 KiB, whose parameters are one, too."
         pages.answer(request, exchange, Response(400, error_body(text)))
         return
     if verb == "index":
@@ -54,7 +57,9 @@ def _ask(
 
 
 def _told(body: bytes | bytearray) -> dict[str, Any] | None:
-    """The body's object; an empty one for an empty body."""
+    """The body's object; an empty one for an empty body; None for what is none, or so large that others would wait."""
+    if len(body) > MOST_BYTES:
+        return None
     if not body.strip():
         return {}
     try:

@@ -12,6 +12,7 @@ import msgspec
 
 from podium.serving.asking import Asking
 from podium.serving.invocations import taker_of
+from podium.serving.open_inference_repository import MOST_BYTES
 from podium.serving.pages import Pages, Paths, Taker
 from podium.serving.router import Router
 from podium.serving.scoring import Scoring
@@ -70,7 +71,7 @@ class MultiModel:
     def load(self, request: Request, exchange: Exchange) -> None:
         """Load the model at `url` as `model_name`: 200, 409 where the name is taken, 507 without memory for it."""
         try:
-            body = msgspec.json.decode(request.body, type=dict[str, Any])
+            body = msgspec.json.decode(request.body[:MOST_BYTES], type=dict[str, Any])
             name, url = body["model_name"], body["url"]
         except (msgspec.MsgspecError, KeyError):
             name = url = None

@@ -63,6 +63,15 @@ class Routes(Generic[Answerer]):
             return Route(answerer, parts, route)
         return detail(405, "Method Not Allowed", header_lines(("allow", ", ".join(sorted(methods)))))
 
+    def methods_of(self, path: str) -> tuple[str, dict[str, str], tuple[str, ...]] | None:
+        """The route of a path as the table has it, its parts by name, and the methods that it takes; None without one."""
+        found = self._look(path)
+        if found is None:
+            return None
+        methods, parts, route = found
+        names = (text[1:-1] for text in _PART.findall(route))
+        return route, dict(zip(names, parts, strict=True)), tuple(methods)
+
     def _look(self, path: str) -> tuple[dict[str, Answerer], tuple[str, ...], str] | None:
         methods = self._table.get(path)
         if methods is not None:

@@ -21,6 +21,7 @@ from podium.protocols.tensors import Tensor
 
 _FIRST_SAFE_ARROW = (14, 0, 1)  # before, a stream could have Python's pickles read (CVE-2023-47248)
 _ONE_AXIS, _TWO_AXES = 1, 2
+_SURELY_FINE, _MOST_TIMES, _CELL_BYTES = 64 << 20, 64, 8
 
 
 def without_answer(content_type: str) -> "tuple[str, NpyWriter | ArrowWriter | None]":
@@ -72,9 +73,27 @@ def read_arrow(body: bytes | memoryview) -> Any:
     pyarrow = _pyarrow("A body of Arrow")
     try:
         with pyarrow.ipc.open_stream(pyarrow.py_buffer(body)) as stream:
-            return stream.read_all().to_pandas()
+            return _bounded(pyarrow, stream, len(body)).to_pandas()
     except (pyarrow.ArrowException, OSError, ValueError, TypeError, NotImplementedError) as error:
         raise MalformedBody("The body is no stream of Arrow's IPC format that can be read here.") from error
+
+
+def _bounded(pyarrow: Any, stream: Any, size: int) -> Any:
+    """The stream's table, given up where it unfolds to much more than was sent: compressed, or of columns without bytes.
+
+    Raises:
+        MalformedBody: It does.
+    """
+    most, bytes_, cells, batches = max(_SURELY_FINE, _MOST_TIMES * size), 0, 0, []
+    for batch in stream:
+        bytes_ += batch.get_total_buffer_size()
+        cells += batch.num_rows * max(batch.num_columns, 1)
+        if bytes_ > most or _CELL_BYTES * cells > most:
+            raise MalformedBody(
+                f"The stream of {size} bytes unfolds to more than {most}, {cells} cells so far. Send several requests."
+            )
+        batches.append(batch)
+    return pyarrow.Table.from_batches(batches, stream.schema)
 
 
 class NpyWriter:

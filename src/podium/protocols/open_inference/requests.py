@@ -18,7 +18,7 @@ import msgspec
 
 from podium.errors import MalformedBody
 from podium.protocols.open_inference.elements import pack
-from podium.protocols.tensors import BYTES, SIZES, Tensor, check_size, encode_tensors
+from podium.protocols.tensors import BYTES, MOST_TENSORS, SIZES, Tensor, check_size, encode_tensors
 
 HEADER = "inference-header-content-length"
 """Where the binary extension says how long the JSON is."""
@@ -187,6 +187,8 @@ def _no_constant(word: str) -> None:
 def _read(body: Body, rest: memoryview) -> Asked:
     if not body.inputs:
         raise MalformedBody("The request has no inputs.")
+    if len(body.inputs) > MOST_TENSORS:
+        raise MalformedBody(f"The request has {len(body.inputs)} inputs; expected at most {MOST_TENSORS}.")
     tensors, start = [], 0
     for each in body.inputs:
         size = (each.parameters or {}).get("binary_data_size")

@@ -15,7 +15,7 @@ from podium.web.messages import Head, Response
 
 _MOST_HEADS = 256
 _MOST_DETAIL = 1000  # characters: a client refuses trailing metadata of more than 8 KiB, and three bytes stand for one
-_FRAMING = ("grpc-", ":", "content-type", "user-agent", "te", "content-encoding")
+_FRAMING = frozenset({"content-type", "user-agent", "te", "content-encoding"})
 
 _CODES: Mapping[int, grpc.StatusCode] = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -134,7 +134,7 @@ class Heads:
         if found is None:
             headers = {b"content-type": CONTENT_TYPE.encode()}
             for name, value in key:
-                if not name.startswith(_FRAMING):
+                if name not in _FRAMING and not name.startswith(("grpc-", ":")):
                     raw, own = (
                         name.encode("latin-1"),
                         value if isinstance(value, bytes) else value.encode("latin-1", "replace"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from podium.errors import MalformedBody
 from podium.protocols.open_inference.requests import params_of
-from podium.protocols.tensors import BYTES, SIZES, Tensor, check_size, join_bytes, split_bytes
+from podium.protocols.tensors import BYTES, MOST_TENSORS, SIZES, Tensor, check_size, join_bytes, split_bytes
 
 _FIELDS: Mapping[str, tuple[str, int]] = {
     "BOOL": ("bool_contents", 1), "INT8": ("int_contents", 2), "INT16": ("int_contents", 2), "INT32": ("int_contents", 2),
@@ -28,6 +28,7 @@ FINAL = "triton_final_response"
 _ASKS_FOR_FINAL = "triton_enable_empty_final_response"
 _TRITONS = "triton_"  # a parameter of its server's, not of the model's
 _LENGTH_DELIMITED = 2
+_FEW_BYTES = 1 << 16
 _MOST_DIMENSIONS = 32  # numpy's, before its second version
 _DTYPES = {name: np.dtype(f"<{'u' if name[0] == 'U' else 'i'}{size}") for name, size in SIZES.items() if "INT" in name}
 
@@ -62,6 +63,8 @@ def read_request(message: Any) -> Asked:
         raise MalformedBody(
             f"The request has {len(inputs)} inputs and {len(raw)} raw_input_contents; expected one for each input."
         )
+    if len(inputs) > MOST_TENSORS:
+        raise MalformedBody(f"The request has {len(inputs)} inputs; expected at most {MOST_TENSORS}.")
     if len(inputs) > 1 and len({each.name for each in inputs}) != len(inputs):
         raise MalformedBody("Two inputs of the request have the same name.")
     tensors = [
@@ -103,8 +106,8 @@ def _read_raw(entry: Any, data: bytes) -> Tensor:
         )
     shape = tuple(entry.shape)
     _check(entry.name, entry.datatype, shape, len(data))
-    if entry.datatype == BYTES:
-        split_bytes(data, math.prod(shape))
+    if entry.datatype == BYTES and len(data) <= _FEW_BYTES:
+        split_bytes(data, math.prod(shape))  # of more the worker says what is wrong: here everybody else would wait
     return Tensor(entry.name, entry.datatype, shape, data)
 
 
