@@ -13,7 +13,6 @@ from podium.web.messages import Head, Request, Response, header_lines
 from podium.web.routes import Routes, detail
 
 PREFIX = "/authz"
-_METHOD = b"x-original-method"
 _MISREAD = frozenset({"", ".", ".."})
 _WHOLE = tuple(Need)
 """From the least to the most."""
@@ -32,7 +31,7 @@ def authz_taker(guard: Guard, head: Head, routes: Routes[Finder], pages: Pages) 
     need, endpoint = Need.KNOWN, None
     if found is not None:
         route, named, methods = found
-        need = _need(guard, head, route, methods)
+        need = _need(guard, head.method, route, methods)
         endpoint = named.get("name")
 
     def allow(request: Request, arrival: Arrival) -> None:
@@ -43,14 +42,11 @@ def authz_taker(guard: Guard, head: Head, routes: Routes[Finder], pages: Pages) 
     return Gate(guard, head, need, endpoint, allow, pages)
 
 
-def _need(guard: Guard, head: Head, route: str, methods: tuple[str, ...]) -> Need:
-    """What the request needs that a proxy asks about: the most of all that its methods could mean.
+def _need(guard: Guard, method: str, route: str, methods: tuple[str, ...]) -> Need:
+    """What the request needs that a proxy asks about.
 
-    nginx's auth_request asks with GET whatever the client sent, and may say that in X-Original-Method, which the client may
-    have said, too. So GET alone means any method that the path has.
+    nginx's auth_request asks with GET whatever the client sent, and no header that says more is surely the proxy's own: so
+    GET, and a method that the path has not, mean the most that any method of the path needs.
     """
-    said = head.headers.get(_METHOD, b"").decode("latin-1").upper()
-    asked = {method for method in (head.method, said) if method in methods}
-    is_clear = bool(asked) and (head.method != "GET" or bool(said))
-    needs = [guard.need_of(method, route) for method in (asked if is_clear else methods)]
-    return max(needs, key=_WHOLE.index)
+    meant = methods if method == "GET" or method not in methods else (method,)
+    return max((guard.need_of(each, route) for each in meant), key=_WHOLE.index)
