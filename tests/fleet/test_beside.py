@@ -20,6 +20,7 @@ from podium.api.endpoint import choose
 from podium.domain.references import parse_reference
 from podium.domain.rollout import Candidate
 from podium.errors import Misconfigured
+from podium.fleet.rollouts import Guidance
 from podium.fleet.site import EndpointOrder, ServerOrder
 from podium.fleet.sources import Wish
 from podium.fleet.supervisor import Supervisor
@@ -196,9 +197,15 @@ def test_a_canary_grows_to_everything_under_open_loop_load(two_versions, monkeyp
             subprocess.Popen, [*load, "--body", str(body), "--expect", str(expected), "--out", str(out)]
         )
         mine = supervisor.endpoints[NAME]
+        desk = mine._desk
+
+        def try_out(trial):
+            """What a rollout in the registry would have the desk say."""
+            desk.guide = lambda: Guidance(desk._wish.resolved, trial, candidate if trial else None)
+
         started = mine.crew.ready()[0].pid
         for percent in (5, 25, 100):
-            mine.try_out(Candidate("2", percent), candidate)
+            try_out(Candidate("2", percent))
             await later(lambda wanted=percent: given() == {"1": 100 - wanted, "2": wanted}, "its part")
             answered = sum(evidence().latency)
             await later(lambda more=answered: sum(evidence().latency) > more + 10, "it answers")
@@ -211,7 +218,7 @@ def test_a_canary_grows_to_everything_under_open_loop_load(two_versions, monkeyp
         assert started in [each.pid for each in mine.crew.ready()]
         house.promote(2)
         await later(lambda: supervisor.status["wanted"] == "2", "the supervisor has heard of it")
-        mine.try_out(None)
+        try_out(None)
         await later(lambda: supervisor.status["is_settled"] and supervisor.status["serving"] == "2", "2 is the stable one")
         assert [each.pid for each in mine.crew.ready()] == [before]
         assert os.getpriority(os.PRIO_PROCESS, before) == os.getpriority(os.PRIO_PROCESS, 0)
