@@ -50,6 +50,9 @@ class KeysKnown:
         if self._problem is not None:
             return Unavailable("The server cannot read its keys, and lets nobody in by one.", 5.0)
         key = self._ring.find(secret, now)
+        if key is None:  # perhaps made this moment: whoever has just been given it may use it at once
+            self.sweep(now)
+            key = self._ring.find(secret, now)
         if key is None:
             return Unauthenticated(UNKNOWN)
         return Principal(f"key:{key.id}", frozenset(key.scopes), key.expires, key.is_low)
