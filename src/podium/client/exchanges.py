@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 
+from podium.domain.terms import TIMEOUT
 from podium.errors import DeadlineExceeded, Unavailable
 
-TIMEOUT_HEADER = "x-podium-timeout-ms"
+TIMEOUT_HEADER = TIMEOUT.decode()
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 _AGAIN = frozenset({429, 503})

@@ -34,7 +34,6 @@ _WORDS = {
     507: "There is not enough memory for it.",
 }
 _SCORING = (400, 401, 403, 404, 413, 429, 500, 503)
-_ASKING = (400, 401, 403, 404, 409, 413, 429, 500, 501, 503, 504, 507)
 _ERROR: Json = {
     "type": "object",
     "required": ["error_code", "message"],

@@ -2,12 +2,7 @@
 
 import struct
 
-from podium.protocols.tensors import BYTES, Tensor
-
-_FORMATS = {
-    "BOOL": "?", "UINT8": "B", "INT8": "b", "UINT16": "<H", "INT16": "<h", "UINT32": "<I", "INT32": "<i", "UINT64": "<Q",
-    "INT64": "<q", "FP16": "<e", "FP32": "<f", "FP64": "<d",
-}  # fmt: skip
+from podium.protocols.tensors import BYTES, CODES, Tensor
 
 
 def first_element(tensor: Tensor) -> bool | int | float | bytes | None:
@@ -17,6 +12,6 @@ def first_element(tensor: Tensor) -> bool | int | float | bytes | None:
     if tensor.datatype == BYTES:
         (length,) = struct.unpack_from("<I", tensor.data)
         return bytes(tensor.data[4 : 4 + length])
-    (value,) = struct.unpack_from(_FORMATS[tensor.datatype], tensor.data)
+    (value,) = struct.unpack_from(f"<{CODES[tensor.datatype]}", tensor.data)
     assert isinstance(value, bool | int | float)
     return value

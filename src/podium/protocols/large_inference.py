@@ -14,14 +14,13 @@ from typing import Any
 
 from podium.errors import MalformedBody
 from podium.protocols.tensor_outputs import TensorWriter
-from podium.protocols.tensors import BYTES, CONTENT_TYPE, SIZES, Tensor, check_size, join_bytes
+from podium.protocols.tensors import BYTES, CONTENT_TYPE, MOST_AXES, SIZES, Tensor, check_size, join_bytes
 
 _CODES: Mapping[str, str] = {
     "BOOL": "?", "UINT8": "B", "UINT16": "H", "UINT32": "I", "UINT64": "Q", "INT8": "b", "INT16": "h", "INT32": "i",
     "INT64": "q", "FP16": "e", "FP32": "f", "FP64": "d",
 }  # fmt: skip
 _OWN = frozenset({"binary_data_output", "content_type", "headers", "priority", "timeout"})
-_MOST_AXES = 32
 _MOST = 1 << 40
 
 
@@ -108,8 +107,8 @@ def _tensor(entry: Any) -> Tensor:
     parameters = _parameters(f"Input {name!r}", entry.get("parameters"))
     if not isinstance(shape, list) or not all(type(size) is int and 0 <= size <= _MOST for size in shape):
         raise MalformedBody(f"Input {name!r}: shape is not a list of whole numbers from 0.")
-    if len(shape) > _MOST_AXES:
-        raise MalformedBody(f"Input {name!r} has {len(shape)} dimensions; at most {_MOST_AXES} are taken.")
+    if len(shape) > MOST_AXES:
+        raise MalformedBody(f"Input {name!r} has {len(shape)} dimensions; at most {MOST_AXES} are taken.")
     if not isinstance(datatype, str) or (datatype != BYTES and datatype not in SIZES):
         raise MalformedBody(f"Input {name!r}: {check_size(str(datatype), (), 0)}.")
     if not isinstance(entry.get("data"), list):

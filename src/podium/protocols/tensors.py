@@ -31,7 +31,16 @@ SIZES: Mapping[str, int] = {
 }  # fmt: skip
 """Bytes of an element, by datatype; one of BYTES, which alone is not here, has its own."""
 
+CODES: Mapping[str, str] = {
+    "BOOL": "?", "UINT8": "B", "UINT16": "H", "UINT32": "I", "UINT64": "Q", "INT8": "b", "INT16": "h", "INT32": "i",
+    "INT64": "q", "FP16": "e", "FP32": "f", "FP64": "d",
+}  # fmt: skip
+"""The letter of `struct` for each of these."""
+
 BYTES = "BYTES"
+
+MOST_AXES = 32
+"""Dimensions of a tensor: numpy's, before its second version."""
 
 MOST_TENSORS = 4096
 """Tensors of a request: more columns than any model's, and few enough to be looked at one by one."""

@@ -25,7 +25,7 @@ from podium.registry.clock import shown, ticks
 from podium.registry.contract import Action, Reader, RegistryStore, Writer
 from podium.registry.mlflow.contract import ModelRegistry, NotWritable
 from podium.registry.moves import stage_patch
-from podium.registry.snapshot import explain
+from podium.registry.snapshot import ReadOnlyRegistry, explain
 
 Stands = Callable[[str], str | None]
 """What a stage (`production`) or an alias (`@champion`) stands for now."""
@@ -114,10 +114,8 @@ class EmbeddedBook:
                     writer.apply(Action.TAG, name, {"tags": dict(edit.tags)})
                 if edit.moves is not None:
                     _move(writer, name, *edit.moves)
-        except RegistryError as error:
-            if "may only read" in error.message:
-                raise NotWritable(self.place, error.message) from error
-            raise
+        except ReadOnlyRegistry as error:
+            raise NotWritable(self.place, error.message) from error
 
 
 class MlflowBook:

@@ -151,6 +151,10 @@ def _attempt(path: Path, read: Callable[[Tables, str], T], timeout_s: float, *, 
         return _Outcome(None, damaged(path, error))
 
 
+class ReadOnlyRegistry(RegistryError):
+    """This user may read the registry and not write it."""
+
+
 def explain(error: sqlite3.Error, path: Path) -> RegistryError:
     """SQLite's error in podium's words: which file, what is wrong, what to do."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -160,7 +164,7 @@ def explain(error: sqlite3.Error, path: Path) -> RegistryError:
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
             return RegistryError(f"{path} cannot be opened: it is gone, or this user may not read it.")
         case sqlite3.SQLITE_READONLY:
-            return RegistryError(f"{path} cannot be written: this user may only read it.")
+            return ReadOnlyRegistry(f"{path} cannot be written: this user may only read it.")
         case sqlite3.SQLITE_FULL:
             return RegistryError(f"{path}: the disk is full; nothing was changed.")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:

@@ -6,13 +6,8 @@ from typing import Any
 
 import msgspec
 
-from podium.protocols.tensors import BYTES, Tensor, decode_tensors, split_bytes
+from podium.protocols.tensors import BYTES, CODES, Tensor, decode_tensors, split_bytes
 from podium.protocols.tensors import CONTENT_TYPE as TENSORS
-
-_FORMATS = {
-    "BOOL": "?", "UINT8": "B", "INT8": "b", "UINT16": "H", "INT16": "h", "UINT32": "I", "INT32": "i", "UINT64": "Q",
-    "INT64": "q", "FP16": "e", "FP32": "f", "FP64": "d",
-}  # fmt: skip
 
 
 def values_of(body: bytes, content_type: str) -> Any:
@@ -36,4 +31,4 @@ def _elements(tensor: Tensor) -> list[Any]:
         count *= size
     if tensor.datatype == BYTES:
         return split_bytes(tensor.data, count)
-    return list(struct.unpack(f"<{count}{_FORMATS[tensor.datatype]}", tensor.data))
+    return list(struct.unpack(f"<{count}{CODES[tensor.datatype]}", tensor.data))

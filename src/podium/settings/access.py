@@ -119,11 +119,6 @@ class AccessSettings:
         _ = self.scopes_by_name, self.scopes_by_grant
 
     @property
-    def asks_who(self) -> bool:
-        """Whether anybody is asked who they are."""
-        return self.asks_for_credentials or self.knows_certificates or self.trusts_identity
-
-    @property
     def networks(self) -> tuple[Network, ...]:
         """Those of trusted proxies.
 

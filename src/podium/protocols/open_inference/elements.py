@@ -20,16 +20,9 @@ from typing import Any
 import msgspec
 
 from podium.errors import MalformedBody
-from podium.protocols.tensors import BYTES, Tensor, join_bytes, split_bytes
+from podium.protocols.tensors import BYTES, CODES, MOST_AXES, Tensor, join_bytes, split_bytes
 
-CODES: Mapping[str, str] = {
-    "BOOL": "?", "UINT8": "B", "UINT16": "H", "UINT32": "I", "UINT64": "Q", "INT8": "b", "INT16": "h", "INT32": "i",
-    "INT64": "q", "FP16": "e", "FP32": "f", "FP64": "d",
-}  # fmt: skip
-"""The letter of `struct` for each datatype."""
-
-_MOST_AXES = 32
-_LOOK = 2 * _MOST_AXES
+_LOOK = 2 * MOST_AXES
 _SPACES = b" \t\r\n"
 _KINDS: Mapping[str, Any] = {"?": bool, "e": float, "f": float, "d": float, "": str}
 
@@ -55,8 +48,8 @@ def values_of(name: str, datatype: str, shape: Sequence[int], data: bytes) -> Se
     Raises:
         MalformedBody: Likewise.
     """
-    if len(shape) > _MOST_AXES:
-        raise MalformedBody(f"Input {name!r} has {len(shape)} dimensions; at most {_MOST_AXES} are taken.")
+    if len(shape) > MOST_AXES:
+        raise MalformedBody(f"Input {name!r} has {len(shape)} dimensions; at most {MOST_AXES} are taken.")
     depth = _depth(data)
     if depth not in (1, len(shape)):
         raise MalformedBody(
@@ -94,7 +87,7 @@ def _depth(data: bytes) -> int:
     """How many lists stand round the first element."""
     start = data[:_LOOK].translate(None, _SPACES)
     depth = len(start) - len(start.lstrip(b"["))
-    if depth > _MOST_AXES or (depth == len(start) and len(data) > _LOOK):
+    if depth > MOST_AXES or (depth == len(start) and len(data) > _LOOK):
         start = data.translate(None, _SPACES)
         depth = len(start) - len(start.lstrip(b"["))
     return depth

@@ -17,9 +17,9 @@ from podium.domain.open_inference import ARRAYS, COLUMNS
 from podium.domain.signature import DataType
 from podium.errors import MalformedBody
 from podium.protocols.mlflow.fast_packing import Packed, record_format
-from podium.protocols.open_inference.elements import CODES, pack, values_of
+from podium.protocols.open_inference.elements import pack, values_of
 from podium.protocols.open_inference.requests import Body, Input, decode_body
-from podium.protocols.tensors import BYTES, Tensor
+from podium.protocols.tensors import BYTES, CODES, Tensor
 
 _DATA = b'"data":'
 # An id that stands first, as clients write it, and holds no escape: what follows it begins like a request without one.

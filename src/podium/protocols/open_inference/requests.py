@@ -18,13 +18,12 @@ import msgspec
 
 from podium.errors import MalformedBody
 from podium.protocols.open_inference.elements import pack
-from podium.protocols.tensors import BYTES, MOST_TENSORS, SIZES, Tensor, check_size, encode_tensors
+from podium.protocols.tensors import BYTES, MOST_AXES, MOST_TENSORS, SIZES, Tensor, check_size, encode_tensors
 
 HEADER = "inference-header-content-length"
 """Where the binary extension says how long the JSON is."""
 
 _Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
-_MOST_AXES = 32
 _OWN = frozenset({"binary_data_output", "content_type", "headers", "priority", "timeout"})
 """Parameters of a request that are the protocol's or other servers', and no params of a model."""
 _UNSUPPORTED = ("classification", "shared_memory_region", "sequence_id")
@@ -253,8 +252,8 @@ def _checked(entry: Input, data: memoryview) -> Tensor:
 def _check_shape(entry: Input) -> None:
     """See that the datatype is known and the shape small enough to count with."""
     _check_supported(f"Input {entry.name!r}", entry.parameters or {})
-    if len(entry.shape) > _MOST_AXES:
-        raise MalformedBody(f"Input {entry.name!r} has {len(entry.shape)} dimensions; at most {_MOST_AXES} are taken.")
+    if len(entry.shape) > MOST_AXES:
+        raise MalformedBody(f"Input {entry.name!r} has {len(entry.shape)} dimensions; at most {MOST_AXES} are taken.")
     if entry.datatype != BYTES and entry.datatype not in SIZES:
         wrong = check_size(entry.datatype, (), 0)
         raise MalformedBody(f"Input {entry.name!r}: {wrong}.")

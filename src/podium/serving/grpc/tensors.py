@@ -12,7 +12,7 @@ import numpy as np
 
 from podium.errors import MalformedBody
 from podium.protocols.open_inference.requests import params_of
-from podium.protocols.tensors import BYTES, MOST_TENSORS, SIZES, Tensor, check_size, join_bytes, split_bytes
+from podium.protocols.tensors import BYTES, MOST_AXES, MOST_TENSORS, SIZES, Tensor, check_size, join_bytes, split_bytes
 
 _FIELDS: Mapping[str, tuple[str, int]] = {
     "BOOL": ("bool_contents", 1), "INT8": ("int_contents", 2), "INT16": ("int_contents", 2), "INT32": ("int_contents", 2),
@@ -29,7 +29,6 @@ _ASKS_FOR_FINAL = "triton_enable_empty_final_response"
 _TRITONS = "triton_"  # a parameter of its server's, not of the model's
 _LENGTH_DELIMITED = 2
 _FEW_BYTES = 1 << 16
-_MOST_DIMENSIONS = 32  # numpy's, before its second version
 _DTYPES = {name: np.dtype(f"<{'u' if name[0] == 'U' else 'i'}{size}") for name, size in SIZES.items() if "INT" in name}
 
 
@@ -139,8 +138,8 @@ def _read_typed(entry: Any) -> bytes:
 
 
 def _check(name: str, datatype: str, shape: tuple[int, ...], size: int | None) -> None:
-    if len(shape) > _MOST_DIMENSIONS:
-        raise MalformedBody(f"Input {name!r}: shape has {len(shape)} dimensions; the most are {_MOST_DIMENSIONS}.")
+    if len(shape) > MOST_AXES:
+        raise MalformedBody(f"Input {name!r}: shape has {len(shape)} dimensions; the most are {MOST_AXES}.")
     if size is None:
         count = math.prod(shape) if all(each >= 0 for each in shape) else 0
         size = count * SIZES.get(datatype, 4)
