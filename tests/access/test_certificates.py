@@ -7,7 +7,7 @@ import pytest
 from authority import Authority
 
 from podium.access.certificates import TlsFiles, context_of
-from podium.domain.access import names_of
+from podium.domain.clients.access import names_of
 from podium.errors import Misconfigured
 
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from podium.access.jwks import KeySet, check_source, read_keys
 from podium.access.tokens import Tokens, TokenTerms
-from podium.domain.access import Principal
+from podium.domain.clients.access import Principal
 from podium.errors import Misconfigured, Unauthenticated, Unavailable
 
 ISSUER, AUDIENCE = "https://issuer.example/", "podium"

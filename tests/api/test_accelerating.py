@@ -23,7 +23,7 @@ from podium.api.accelerating import Accelerated, accelerate, forget_conversions,
 from podium.api.registering import Registry
 from podium.artifacts.derived import MODEL, conversions_of
 from podium.artifacts.digest import digest_folder
-from podium.domain.input_plan import plan_for
+from podium.domain.inputs.plan import plan_for
 from podium.errors import LoadFailed
 from podium.models.assemble import Assembler
 from podium.models.infer import infer_signature

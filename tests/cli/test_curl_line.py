@@ -9,8 +9,8 @@ import pytest
 
 from podium.cli.serve import curl_line
 from podium.environments.choice import Environment
-from podium.fleet.copies import Prepared
-from podium.fleet.status import Served
+from podium.fleet.telling.status import Served
+from podium.fleet.workers.copies import Prepared
 
 URL = "http://127.0.0.1:1"
 

@@ -13,7 +13,7 @@ import pytest
 from models_asked import served
 
 from podium.domain.api_description import describe
-from podium.serving.docs_page import page_of
+from podium.serving.description.docs_page import page_of
 
 
 def get(url, path, method="GET"):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hypothesis import strategies as st
 
 from podium.domain.lifecycle import ReplicaState, advance
-from podium.domain.rollout import (
+from podium.domain.planning import (
     Desired,
     Drain,
     Failure,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from podium.domain.access import ANYBODY, NOBODY, Need, Principal, allows, is_scope, parse_scopes
+from podium.domain.clients.access import ANYBODY, NOBODY, Need, Principal, allows, is_scope, parse_scopes
 from podium.errors import InvalidInput
 
 OPEN, KNOWN, DESCRIBE, SCORE, READ, ADMIN = Need

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.domain.admission import Bounds, Refusal, admit, admit_share
+from podium.domain.clients.admission import Bounds, Refusal, admit, admit_share
 
 
 @pytest.mark.parametrize(

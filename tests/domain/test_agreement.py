@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from podium.domain.agreement import Agreement, agree
+from podium.domain.rollouts.agreement import Agreement, agree
 
 NAN = math.nan
 

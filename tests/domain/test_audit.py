@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from podium.domain import audit
-from podium.domain.advisories import Advisory, base_score, merged, score_of
-from podium.domain.audit_facts import (
+from podium.domain.audits import audit
+from podium.domain.audits.advisories import Advisory, base_score, merged, score_of
+from podium.domain.audits.facts import (
     Conflict,
     Drift,
     Facts,

@@ -2,7 +2,7 @@
 
 import random
 
-from podium.domain.clocks import DRIFT, Offset, Reading, corrected
+from podium.domain.rollouts.clocks import DRIFT, Offset, Reading, corrected
 from podium.registry.clock import dated
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from podium.domain.conversions import decoded, is_exact, loss, without_zone
+from podium.domain.inputs.conversions import decoded, is_exact, loss, without_zone
 from podium.domain.signature import AnyType, Column, DataType, Tensor
 
 FITS: list[tuple[str, list[Any]]] = [

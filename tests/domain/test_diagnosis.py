@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from podium.domain import diagnosis
-from podium.domain.diagnosis import Folder, Level, Library, RegistryFacts
+from podium.domain.audits import diagnosis
+from podium.domain.audits.diagnosis import Folder, Level, Library, RegistryFacts
 
 OK, WARNING, PROBLEM = Level.OK, Level.WARNING, Level.PROBLEM
 GIB, MIB = 1 << 30, 1 << 20

@@ -2,7 +2,7 @@
 
 import pytest
 
-from podium.domain.forwarding import FORWARDED, X_FORWARDED_FOR, client_of, is_within, parse_networks
+from podium.domain.clients.forwarding import FORWARDED, X_FORWARDED_FOR, client_of, is_within, parse_networks
 from podium.errors import InvalidInput
 
 TRUSTED = parse_networks(["10.0.0.0/8", "fd00::/8", "192.168.1.7"])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from podium.domain.input_plan import BrokenPlan, Field, InputPlan, plan_for
+from podium.domain.inputs.plan import BrokenPlan, Field, InputPlan, plan_for
 from podium.domain.signature import (
     AnyType,
     ArrayType,

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from podium.domain.evidence import LATENCY_BOUNDS_US, SKETCH_CELLS, Evidence
-from podium.domain.judging import Criterion, Opinion, Policy, Stratum, judge, log_excess
+from podium.domain.rollouts.evidence import LATENCY_BOUNDS_US, SKETCH_CELLS, Evidence
+from podium.domain.rollouts.judging import Criterion, Opinion, Policy, Stratum, judge, log_excess
 
 BOUNDS = np.array(LATENCY_BOUNDS_US)
 

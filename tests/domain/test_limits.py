@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.domain.limits import parse_rates, remaining, take
+from podium.domain.clients.rates import parse_rates, remaining, take
 from podium.errors import InvalidInput
 
 S = 1_000_000_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from podium.domain.load_order import Waiting, next_to_load
+from podium.domain.capacity.load_order import Waiting, next_to_load
 
 
 def waiting(text):

@@ -2,11 +2,11 @@
 
 import pytest
 
-from podium.domain.exported_graphs import foreign_parts, is_shape
-from podium.domain.keras_configs import foreign_objects
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
-from podium.domain.model_code import CodeNeed, entry_needs, line_needs, pickle_need, refuse
-from podium.domain.skops_types import foreign_types
+from podium.domain.model_files.code import CodeNeed, entry_needs, line_needs, pickle_need, refuse
+from podium.domain.model_files.exported_graphs import foreign_parts, is_shape
+from podium.domain.model_files.keras_configs import foreign_objects
+from podium.domain.model_files.skops_types import foreign_types
 from podium.errors import LoadFailed
 
 NO_CODE = LoadTerms(allows_code=False)

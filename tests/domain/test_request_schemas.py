@@ -5,7 +5,7 @@ import json
 import pytest
 
 from podium.domain.dialect import Dialect
-from podium.domain.request_schemas import csv_schema, instances_schema, invocation_schema, tensors_schema
+from podium.domain.inputs.request_schemas import csv_schema, instances_schema, invocation_schema, tensors_schema
 from podium.domain.signature import (
     ArrayType,
     Column,

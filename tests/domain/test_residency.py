@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podium.domain.residency import (
+from podium.domain.capacity.residency import (
     TYPICAL_BYTES,
     Admit,
     Evict,

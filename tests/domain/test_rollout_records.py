@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.domain.canary import Mark, MarkKind, Pin, Rollout
-from podium.domain.judging import Policy
-from podium.domain.rollout_records import (
+from podium.domain.rollouts.judging import Policy
+from podium.domain.rollouts.records import (
     PIN_KEY,
     check_interval,
     check_policy,
@@ -21,6 +20,7 @@ from podium.domain.rollout_records import (
     record_key,
     record_text,
 )
+from podium.domain.rollouts.schedule import Mark, MarkKind, Pin, Rollout
 from podium.errors import InvalidInput
 
 ROLLOUT = Rollout(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from podium.domain.saved_graphs import graph_needs
+from podium.domain.model_files.saved_graphs import graph_needs
 
 
 @pytest.mark.parametrize(

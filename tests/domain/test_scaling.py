@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from podium.domain.scaling import Called, Load, Policy, call_for, decide, remembered
+from podium.domain.capacity.scaling import Called, Load, Policy, call_for, decide, remembered
 
 POLICY = Policy(1, 8, target_latency_s=0.1)
 

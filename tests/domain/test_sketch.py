@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from podium.domain.evidence import SKETCH_CELLS
-from podium.domain.sketch import cell_of_number, cell_of_text
+from podium.domain.rollouts.evidence import SKETCH_CELLS
+from podium.domain.rollouts.sketch import cell_of_number, cell_of_text
 
 
 def counted(values):

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from podium.domain.unified import is_unified
+from podium.domain.inputs.unified import is_unified
 
 
 @pytest.mark.parametrize(

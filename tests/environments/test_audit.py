@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from podium.domain.audit_facts import Conflict, Drift, Place
+from podium.domain.audits.facts import Conflict, Drift, Place
 from podium.environments.audit import facts_of, facts_of_model
 from podium.environments.audit_installed import Installed, Package, ask, conflicts, drifts, reached
 from podium.errors import LoadFailed

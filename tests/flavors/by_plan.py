@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from podium.domain.input_plan import InputPlan, plan_for
+from podium.domain.inputs.plan import InputPlan, plan_for
 from podium.domain.signature import Signature
 from podium.flavors.contract import RowIndependence
 from podium.flavors.sklearn.flavor import LoadedEstimator

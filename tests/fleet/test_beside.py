@@ -17,10 +17,10 @@ from tinyhouse import NAME, PRODUCTION, Load, until
 
 from podium.api.beside import beside_of
 from podium.api.endpoint import choose
+from podium.domain.planning import Candidate
 from podium.domain.references import parse_reference
-from podium.domain.rollout import Candidate
 from podium.errors import Misconfigured
-from podium.fleet.rollouts import Guidance
+from podium.fleet.rollouts.desk import Guidance
 from podium.fleet.site import EndpointOrder, ServerOrder
 from podium.fleet.sources import Wish
 from podium.fleet.supervisor import Supervisor

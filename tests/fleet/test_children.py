@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tinyhouse import until
 
-from podium.fleet import children
-from podium.fleet.children import Child, spawn
+from podium.fleet.workers import children
+from podium.fleet.workers.children import Child, spawn
 from podium.transport.messages import Attach, Drain, Drained, Loading
 
 _PREAMBLE = """

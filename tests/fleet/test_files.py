@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from podium.domain.rollout import Failure
+from podium.domain.planning import Failure
 from podium.errors import Misconfigured
 from podium.fleet.journal import JournalKeeper
 from podium.fleet.logs import rotate
-from podium.fleet.orphans import reap_orphans
 from podium.fleet.ports import holder_of, listen
 from podium.fleet.runfiles import RunFolder, find_servers, sweep
-from podium.fleet.series import SeriesBook
+from podium.fleet.telling.series import SeriesBook
+from podium.fleet.workers.orphans import reap_orphans
 from podium.settings.home import Home
 from podium.telemetry.slots import Slots, create_slots
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from podium.fleet.gpus import GpuBook, visible_gpus
+from podium.fleet.workers.gpus import GpuBook, visible_gpus
 
 
 def machine(root: Path, nodes: list[str], listed: int | None) -> Path:

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from podium.fleet.causes import cause_of_death, signal_name
 from podium.fleet.machine import OomKills, available_memory, cpu_limit, oom_kills, resident_bytes, started_at
+from podium.fleet.workers.causes import cause_of_death, signal_name
 
 GIB = 1 << 30
 

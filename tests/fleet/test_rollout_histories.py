@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 from rollout_world import World, happen
 
-from podium.domain.canary import Board, MarkKind, Pin, State, newest, phase, versions_named
-from podium.domain.clocks import Reading, corrected
-from podium.domain.evidence import Evidence
 from podium.domain.lifecycle import ReplicaState
+from podium.domain.planning import Candidate, Desired, note_beside
 from podium.domain.references import StageRef
-from podium.domain.rollout import Candidate, Desired, note_beside
-from podium.domain.rollout_records import read_board
+from podium.domain.rollouts.clocks import Reading, corrected
+from podium.domain.rollouts.evidence import Evidence
+from podium.domain.rollouts.records import read_board
+from podium.domain.rollouts.schedule import Board, MarkKind, Pin, State, newest, phase, versions_named
 from podium.domain.stages import Stage
 from podium.errors import PodiumError, RegistryError
-from podium.fleet.rollouts import Desk, Standing
+from podium.fleet.rollouts.desk import Desk, Standing
 from podium.fleet.sources import Wish
 from podium.registry.observe_rollouts import Tidings
 from podium.registry.resolve import Resolved

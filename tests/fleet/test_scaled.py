@@ -3,9 +3,9 @@
 import pytest
 from tinyhouse import Load, until
 
-from podium.domain.scaling import Load as Said
-from podium.fleet.scaling import load_between
-from podium.fleet.use import Seen
+from podium.domain.capacity.scaling import Load as Said
+from podium.fleet.capacity.scaling import load_between
+from podium.fleet.capacity.use import Seen
 from podium.telemetry.metrics import CELLS, DURATION, PREDICT, QUEUE, REJECTED
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from podium.fleet.turns import Turns
+from podium.fleet.workers.turns import Turns
 
 
 def test_so_many_load_at_a_time_and_the_next_comes_when_one_is_ready():

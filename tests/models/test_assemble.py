@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from two_codecs import assert_same, columns, sides, tensors
 
-from podium.domain.input_plan import InputPlan
+from podium.domain.inputs.plan import InputPlan
 from podium.domain.signature import DataType, Signature, Tensor
 from podium.models.assemble import Assembler
 from podium.protocols.mlflow.encoding import encode

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from podium.domain.sketch import cell_of_number, cell_of_text
+from podium.domain.rollouts.sketch import cell_of_number, cell_of_text
 from podium.protocols.mlflow.encoding import encode
 from podium.protocols.mlflow.first_prediction import cell_of_answer
 from podium.protocols.tensors import CONTENT_TYPE, Tensor, encode_tensors, join_bytes

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.domain.input_plan import InputPlan, plan_for
+from podium.domain.inputs.plan import InputPlan, plan_for
 from podium.domain.signature import Signature
 from podium.models.assemble import Assembler
 from podium.protocols.mlflow.encoding import encode

@@ -10,7 +10,7 @@ import pandas
 from hypothesis import strategies as st
 
 from podium.domain.dialect import Dialect, Mode
-from podium.domain.input_plan import InputPlan, plan_for
+from podium.domain.inputs.plan import InputPlan, plan_for
 from podium.domain.signature import Column, ColumnSchema, DataType, Signature, Tensor, TensorSchema
 from podium.flavors.contract import RowIndependence
 from podium.models.assemble import Assembler

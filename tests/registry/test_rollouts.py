@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from podium.domain.canary import MarkKind, Pin, State, course, phase
 from podium.domain.references import parse_reference
+from podium.domain.rollouts.schedule import MarkKind, Pin, State, course, phase
 from podium.domain.stages import Stage
 from podium.errors import AlreadyExists, InvalidInput, InvalidReference, NotFound
 from podium.registry.contract import Action

@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from podium.domain.access import Peer
+from podium.domain.clients.access import Peer
 from podium.errors import InvalidInput
-from podium.serving.asgi_exchange import AsgiExchange
-from podium.serving.events import Events
+from podium.serving.asgi_host.exchange import AsgiExchange
+from podium.serving.open_inference.events import Events
 from podium.web.handling import NO_TERMS, Terms
 from podium.web.messages import Response
 

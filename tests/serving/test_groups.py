@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from podium.domain.input_plan import Field, InputPlan
+from podium.domain.inputs.plan import Field, InputPlan
 from podium.protocols.tensors import CONTENT_TYPE, Tensor, encode_tensors
 from podium.telemetry.metrics import BATCH_ROWS, CRASHES, PREDICT, QUEUE, REQUESTS, RETRIES, ROWS
 from podium.transport import frames

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from podium.protocols.tensors import CONTENT_TYPE, Tensor, encode_tensors, join_bytes
-from podium.serving.request_field import MOST_BYTES, field_of
+from podium.serving.walks.request_field import MOST_BYTES, field_of
 
 JSON = "application/json; charset=utf-8"
 

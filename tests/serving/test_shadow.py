@@ -2,7 +2,7 @@
 
 import pytest
 
-from podium.domain.input_plan import Field, InputPlan
+from podium.domain.inputs.plan import Field, InputPlan
 from podium.domain.traffic import Rules, Shadow
 from podium.telemetry.evidence import evidence_of
 from podium.telemetry.metrics import COMPARED, DIFFERENCE, REQUESTS, SHADOW_DURATION, SHADOW_REQUESTS

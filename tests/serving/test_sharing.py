@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from podium.errors import Misconfigured
-from podium.serving.sharing import PASSWORD_VARIABLE, check_store
+from podium.serving.guard.shared_rates import PASSWORD_VARIABLE, check_store
 
 
 class Redis:

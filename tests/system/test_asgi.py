@@ -133,11 +133,13 @@ def test_nothing_outlives_a_foreign_server_that_is_killed(server: Server, versio
 
 def test_a_gateway_that_is_taken_away_is_handed_over_again(server: Server, versions: Versions):
     """The process that stands in its place dies; the supervisor starts another, and requests go on."""
-    [before] = server.children("podium.serving.handover")
+    [before] = server.children("podium.serving.asgi_host.handover")
 
     os.kill(before, signal.SIGKILL)
 
-    wait_until(lambda: server.children("podium.serving.handover") not in ([], [before]), 30, "another stands there")
+    wait_until(
+        lambda: server.children("podium.serving.asgi_host.handover") not in ([], [before]), 30, "another stands there"
+    )
     wait_until(lambda: server.answers("/readyz"), 30, "it is ready again", server.has_ended)
     assert server.post(versions.body)[0] == 200
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from podium.domain.evidence import SKETCH_CELLS, Evidence
+from podium.domain.rollouts.evidence import SKETCH_CELLS, Evidence
 from podium.telemetry.evidence import evidence_of
 from podium.telemetry.metrics import (
     CELLS,

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from podium.artifacts.derived import Derived, keep
-from podium.domain.input_plan import plan_for
+from podium.domain.inputs.plan import plan_for
 from podium.errors import MissingDependency, PodiumError
 from podium.flavors.conversions import NotConverted, installed
 from podium.models.assemble import Assembler

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from podium.domain.input_plan import Field, InputPlan
+from podium.domain.inputs.plan import Field, InputPlan
 from podium.worker.parity import Pair, Proof, prove
 from podium.worker.proof_rows import Case, proof_cases
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from podium.domain.input_plan import InputPlan
+from podium.domain.inputs.plan import InputPlan
 from podium.protocols.mlflow.fast_reading import FastReader
 from podium.transport import frames
 from podium.transport.frames import ANSWERS, REFUSED, REPLY, Frame

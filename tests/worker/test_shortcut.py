@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from podium.domain.input_plan import InputPlan, plan_for
+from podium.domain.inputs.plan import InputPlan, plan_for
 from podium.domain.signature import Signature
 from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import RowIndependence

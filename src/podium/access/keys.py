@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from podium.domain.access import parse_scopes
+from podium.domain.clients.access import parse_scopes
 from podium.errors import InvalidInput, Misconfigured, NotFound
 from podium.settings.whole_files import write_whole
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from podium.access.jwks import KeySet
-from podium.domain.access import Principal, is_scope
+from podium.domain.clients.access import Principal, is_scope
 from podium.errors import PodiumError, Unauthenticated, Unavailable
 
 _MOST_KNOWN = 4096

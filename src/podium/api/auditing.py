@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from podium.api.environments import found_for
-from podium.domain.advisories import Advisory
-from podium.domain.audit import judge, listed
-from podium.domain.audit_facts import Facts, Finding, Place, Release, Severity, Unaudited
+from podium.domain.audits.advisories import Advisory
+from podium.domain.audits.audit import judge, listed
+from podium.domain.audits.facts import Facts, Finding, Place, Release, Severity, Unaudited
 from podium.domain.masking import masked
 from podium.domain.references import FolderRef, parse_reference
 from podium.environments import audit_advisories, audit_index

@@ -13,8 +13,8 @@ from podium.api.catalogue import CATALOGUE, NOTHING, RegisteredModels, ServerCat
 from podium.api.protection import OWNERS as PROTECTING
 from podium.api.protection import protection_of
 from podium.api.rolling import side_file
-from podium.domain.archives import archive_stem
 from podium.domain.masking import masked
+from podium.domain.model_files.archives import archive_stem
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import AliasRef, FolderRef, LatestRef, ModelRef, StageRef, VersionRef, parse_reference
 from podium.errors import Misconfigured, MissingDependency, NotFound, PodiumError

@@ -27,14 +27,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from podium.api.endpoint import choose
-from podium.domain import diagnosis
-from podium.domain.diagnosis import Finding, Folder, Library, RegistryFacts
+from podium.domain.audits import diagnosis
+from podium.domain.audits.diagnosis import Finding, Folder, Library, RegistryFacts
 from podium.environments.tools import find_uv
 from podium.errors import Misconfigured
-from podium.fleet.gpus import visible_gpus
-from podium.fleet.isolation import check_sandbox
 from podium.fleet.machine import available_memory, cpu_limit
 from podium.fleet.runfiles import RunningServer, find_dead, find_servers
+from podium.fleet.workers.gpus import visible_gpus
+from podium.fleet.workers.isolation import check_sandbox
 from podium.registry.migrations import SCHEMA
 from podium.registry.snapshot import file_state
 from podium.settings.home import Home

@@ -7,7 +7,7 @@ from typing import Any
 from podium.access.certificates import TlsFiles, context_of
 from podium.access.jwks import check_source
 from podium.errors import MissingDependency
-from podium.serving.sharing import check_store
+from podium.serving.guard.shared_rates import check_store
 from podium.settings.access import AccessSettings
 from podium.settings.home import Home
 from podium.settings.limits import ClientLimits, ModelLimits

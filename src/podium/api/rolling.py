@@ -20,9 +20,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from podium.api.registering import Registry, actor
-from podium.domain.canary import Board, Entry, Mark, MarkKind, Phase, Pin, Rollout, ordered, phase, why
-from podium.domain.judging import Policy
 from podium.domain.references import AliasRef, ModelRef, StageRef, VersionRef, check_alias, check_name
+from podium.domain.rollouts.judging import Policy
+from podium.domain.rollouts.schedule import Board, Entry, Mark, MarkKind, Phase, Pin, Rollout, ordered, phase, why
 from podium.domain.stages import Stage
 from podium.errors import InvalidInput, Misconfigured, NotFound
 from podium.registry.mlflow.contract import ModelRegistry

@@ -15,9 +15,9 @@ from typing import Any
 
 from podium.api.endpoint import SETTINGS, server_of
 from podium.errors import PodiumError
-from podium.fleet.events import Event
 from podium.fleet.site import ServerOrder
 from podium.fleet.supervisor import Supervisor
+from podium.fleet.telling.events import Event
 from podium.settings.home import find_home
 from podium.settings.provenance import Said, gather
 

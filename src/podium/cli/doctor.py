@@ -6,7 +6,7 @@ import click
 
 from podium.api.examining import examine
 from podium.cli.output import counted, print_json, shown
-from podium.domain.diagnosis import Level
+from podium.domain.audits.diagnosis import Level
 from podium.settings.home import find_home
 
 _MARKS = {Level.OK: "ok", Level.WARNING: "warning", Level.PROBLEM: "PROBLEM"}

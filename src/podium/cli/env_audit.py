@@ -9,8 +9,8 @@ from podium.cli.env_asking import JSON, MODEL, SETTINGS, asking, tell
 from podium.cli.mlflow_options import INSTALL_MLFLOW
 from podium.cli.output import print_json, shown
 from podium.cli.setting_options import setting_options
-from podium.domain.audit import counted_by_severity, is_reached
-from podium.domain.audit_facts import Kind, Severity
+from podium.domain.audits.audit import counted_by_severity, is_reached
+from podium.domain.audits.facts import Kind, Severity
 from podium.domain.masking import masked
 from podium.settings.environments import check_manager
 

@@ -13,8 +13,8 @@ from podium.api.rolling import Rollouts, RolloutStatus, rollout_json
 from podium.cli.main import OfferingGroup
 from podium.cli.models import VersionNumber
 from podium.cli.output import print_facts, print_json, print_table
-from podium.domain.canary import State
-from podium.domain.judging import Criterion, Policy
+from podium.domain.rollouts.judging import Criterion, Policy
+from podium.domain.rollouts.schedule import State
 from podium.errors import DeadlineExceeded, InvalidInput, PodiumError, RolledBack
 from podium.fleet.runfiles import find_servers
 

@@ -12,11 +12,11 @@ from podium.api.endpoint import SETTINGS, choose, server_of
 from podium.cli.output import counted, devices_of, print_table, shown
 from podium.cli.setting_options import said_by_flags, setting_options
 from podium.domain.masking import masked
-from podium.fleet.audits import notice_of
-from podium.fleet.events import Event
 from podium.fleet.site import Programs, ServerOrder
-from podium.fleet.status import Served
 from podium.fleet.supervisor import Supervisor
+from podium.fleet.telling.events import Event
+from podium.fleet.telling.status import Served
+from podium.fleet.workers.audits import notice_of
 from podium.settings.home import find_home
 
 _QUIET_S = 2.0
@@ -71,7 +71,7 @@ class Foreground:
     def __init__(self, order: ServerOrder, front: int | None = None) -> None:
         self._is_shown = False
         self._front = front
-        programs = None if front is None else Programs(gateway=("podium.serving.handover",), front=front)
+        programs = None if front is None else Programs(gateway=("podium.serving.asgi_host.handover",), front=front)
         self._supervisor = Supervisor(order, self._tell, programs)
 
     def run(self) -> None:

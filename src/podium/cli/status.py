@@ -1,6 +1,6 @@
 """`podium status`: what a running server serves, and how it is.
 
-`--json` prints the server's own document; its schema is described in `podium.fleet.status`.
+`--json` prints the server's own document; its schema is described in `podium.fleet.telling.status`.
 """
 
 import contextlib

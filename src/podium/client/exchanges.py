@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 
-from podium.domain.terms import TIMEOUT
+from podium.domain.clients.request_terms import TIMEOUT
 from podium.errors import DeadlineExceeded, Unavailable
 
 TIMEOUT_HEADER = TIMEOUT.decode()

@@ -10,9 +10,9 @@ import numpy as np
 
 from podium import errors
 from podium.client.exchanges import retry_after
-from podium.domain.conversions import leaves
 from podium.domain.frames import is_frame
-from podium.domain.unified import is_unified
+from podium.domain.inputs.conversions import leaves
+from podium.domain.inputs.unified import is_unified
 from podium.models.examples import body_of
 
 _FORMS = frozenset({"dataframe_split", "dataframe_records", "instances", "inputs"})

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from podium.domain.request_schemas import Json, csv_schema, instances_schema, invocation_schema, tensors_schema
+from podium.domain.inputs.request_schemas import Json, csv_schema, instances_schema, invocation_schema, tensors_schema
 from podium.domain.signature import Signature
 from podium.errors import PodiumError
 
@@ -53,7 +53,7 @@ def describe(models: Mapping[str, Mapping[str, Any]], default: str, version: str
     """The document.
 
     Args:
-        models: By name, as `fleet/describing.py` tells them.
+        models: By name, as `fleet/telling/describing.py` tells them.
         default: The model that `/invocations` is for.
         version: podium's.
     """

@@ -1,4 +1,4 @@
-"""What a model says of the Python that it needs, as facts for `domain/audit.py`; nothing is run and nobody is asked."""
+"""What a model says of the Python that it needs, as facts for `domain/audits/audit.py`; nothing runs, nobody is asked."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from podium.domain.audit import release_of
-from podium.domain.audit_facts import Facts, PickledFile, Place, Saved, Wanted
+from podium.domain.audits.audit import release_of
+from podium.domain.audits.facts import Facts, PickledFile, Place, Saved, Wanted
 from podium.environments.spec import NATIVE_LOADERS, overridden
 from podium.models.code_needs import code_needs
 from podium.models.requirements import Comparison, compared, located_requirements, names

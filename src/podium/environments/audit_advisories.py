@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from podium.artifacts.remote.wire import Access, Unreachable, Wire
-from podium.domain.advisories import Advisory, score_of
+from podium.domain.audits.advisories import Advisory, score_of
 from podium.domain.masking import masked
 from podium.errors import InvalidInput
 

@@ -19,7 +19,7 @@ from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sd
 from packaging.version import InvalidVersion, Version
 
 from podium.artifacts.remote.wire import Access, Unreachable, Wire
-from podium.domain.audit_facts import Release
+from podium.domain.audits.facts import Release
 from podium.domain.masking import masked
 from podium.environments.tools import of_pips_files
 

@@ -13,7 +13,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from podium.domain.audit_facts import Conflict, Drift
+from podium.domain.audits.facts import Conflict, Drift
 from podium.domain.worker_variables import kept_variables
 from podium.errors import LoadFailed
 from podium.models.requirements import applies, contains, parsed

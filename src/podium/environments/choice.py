@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
-from podium.domain.model_code import line_needs, refuse
+from podium.domain.model_files.code import line_needs, refuse
 from podium.environments.build import Built, build, existing, log_of
 from podium.environments.interpreters import find_interpreter
 from podium.environments.kept import Lease

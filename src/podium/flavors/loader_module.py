@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from podium.domain.model_code import CodeNeed, refuse
+from podium.domain.model_files.code import CodeNeed, refuse
 from podium.domain.signature import Signature
 from podium.errors import InvalidModel, LoadFailed
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.domain.load_terms import LoadTerms
-from podium.domain.model_code import CodeNeed, refuse
+from podium.domain.model_files.code import CodeNeed, refuse
 from podium.errors import InvalidModel, LoadFailed, MissingDependency
 from podium.flavors.mlflow_shims import stands_in_for
 from podium.flavors.python_model import FunctionPythonModel, ModelConfig, PythonModel, PythonModelContext, TypeHints

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from podium.domain.model_code import entry_needs, pickle_need
+from podium.domain.model_files.code import entry_needs, pickle_need
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.domain.frames import is_frame
-from podium.domain.model_code import pickle_need
+from podium.domain.model_files.code import pickle_need
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored

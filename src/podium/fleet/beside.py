@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from podium.domain.rollout import Candidate
+from podium.domain.planning import Candidate
 from podium.domain.traffic import Rules, Shadow
-from podium.fleet.events import Event
 from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.sources import Wish, follow, follows
+from podium.fleet.telling.events import Event
 from podium.registry.resolve import Resolved
 
 

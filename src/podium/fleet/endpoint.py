@@ -5,24 +5,24 @@ import contextlib
 import dataclasses
 import time
 
-from podium.domain.rollout import Candidate, Desired, is_hopeless, plan
+from podium.domain.planning import Candidate, Desired, is_hopeless, plan
 from podium.domain.traffic import Rules
 from podium.errors import LoadFailed
 from podium.fleet import logs
-from podium.fleet.actions import Crew
 from podium.fleet.beside import Beside
-from podium.fleet.copies import Copies
-from podium.fleet.events import Event
-from podium.fleet.isolation import World, check_isolation
 from podium.fleet.journal import JournalKeeper
 from podium.fleet.observer import observe
 from podium.fleet.publisher import Publisher
-from podium.fleet.rollouts import Standing, desk_of
+from podium.fleet.rollouts.desk import Standing, desk_of
 from podium.fleet.runfiles import EndpointFolder
 from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.sources import Wish, ask, follow, follows
-from podium.fleet.status import Served, Situation
-from podium.fleet.traffic_status import Traffic
+from podium.fleet.telling.events import Event
+from podium.fleet.telling.status import Served, Situation
+from podium.fleet.telling.traffic_status import Traffic
+from podium.fleet.workers.copies import Copies
+from podium.fleet.workers.crew import Crew
+from podium.fleet.workers.isolation import World, check_isolation
 from podium.registry.resolve import Resolved
 
 _MOST_ACTIONS = 1000

@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from podium.domain.evidence import Evidence
 from podium.domain.lifecycle import ReplicaState
-from podium.domain.rollout import Crashes, restart_at
+from podium.domain.planning import Crashes, restart_at
+from podium.domain.rollouts.evidence import Evidence
 from podium.domain.traffic import RoutingTable, table_to_json
 from podium.errors import Unavailable
 from podium.fleet.bell import Bell
-from podium.fleet.causes import Cause, cause_of_death
-from podium.fleet.children import Child, spawn
 from podium.fleet.logs import gateway_log
 from podium.fleet.machine import oom_kills
-from podium.fleet.replica import WorkerReplica
-from podium.fleet.series import SeriesBook
 from podium.fleet.site import Site
+from podium.fleet.telling.series import SeriesBook
+from podium.fleet.workers.causes import Cause, cause_of_death
+from podium.fleet.workers.children import Child, spawn
+from podium.fleet.workers.replica import WorkerReplica
 from podium.transport.messages import (
     Acknowledge,
     AddReplica,

@@ -4,7 +4,7 @@ import logging
 from dataclasses import asdict
 from typing import Any
 
-from podium.domain.rollout import Desired, Failure, Journal, note_beside, note_end, note_retried, note_settled, note_wanted
+from podium.domain.planning import Desired, Failure, Journal, note_beside, note_end, note_retried, note_settled, note_wanted
 from podium.fleet.runfiles import EndpointFolder
 
 _KEPT_FAILURES = 20

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from podium.domain.rollout import Journal, Observed, Replica
+from podium.domain.planning import Journal, Observed, Replica
 from podium.fleet.publisher import Publisher
-from podium.fleet.replica import WorkerReplica
+from podium.fleet.workers.replica import WorkerReplica
 
 
 def observe(

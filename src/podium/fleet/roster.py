@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from podium.fleet.endpoint import Endpoint
 from podium.fleet.publisher import Publisher
 from podium.fleet.runfiles import RunFolder
-from podium.fleet.series import SeriesBook
 from podium.fleet.site import EndpointOrder, Site
+from podium.fleet.telling.series import SeriesBook
 
 
 class Roster:

@@ -10,12 +10,12 @@ from podium.domain.references import ModelRef
 from podium.errors import PodiumError
 from podium.fleet.asks import Asks
 from podium.fleet.bell import Bell
-from podium.fleet.events import Event
-from podium.fleet.gpus import GpuBook
+from podium.fleet.capacity.residency import Residency
 from podium.fleet.logs import SERVER
-from podium.fleet.residency import Residency
 from podium.fleet.sources import Ledger, Observer, Wish
-from podium.fleet.turns import Turns
+from podium.fleet.telling.events import Event
+from podium.fleet.workers.gpus import GpuBook
+from podium.fleet.workers.turns import Turns
 from podium.registry.census import Counted
 from podium.settings.home import Home
 from podium.settings.model import ModelSettings

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from podium.domain.clocks import Offset
 from podium.domain.references import AliasRef, LatestRef, ModelRef, StageRef
+from podium.domain.rollouts.clocks import Offset
 from podium.errors import NotFound, PodiumError
 from podium.registry.clock import ticks
 from podium.registry.observe_rollouts import Tidings

@@ -17,28 +17,28 @@ from podium.domain.devices import DEFAULT_DEVICE
 from podium.errors import LoadFailed, PodiumError
 from podium.fleet import logs, ports, runfiles
 from podium.fleet.bell import Bell
-from podium.fleet.causes import Cause
-from podium.fleet.describing import Describing
+from podium.fleet.capacity.residency import Residency
+from podium.fleet.capacity.scaling import Scaler
+from podium.fleet.capacity.use import Use
 from podium.fleet.endpoint import Endpoint
-from podium.fleet.events import Event
 from podium.fleet.gateways import Gateways
-from podium.fleet.gpus import GpuBook, visible_gpus
-from podium.fleet.herald import Herald
-from podium.fleet.isolation import check_isolation
 from podium.fleet.loading import Loading
 from podium.fleet.machine import available_memory, cpu_limit, started_at
-from podium.fleet.orphans import reap_orphans
 from podium.fleet.publisher import Publisher
-from podium.fleet.residency import Residency
 from podium.fleet.roster import Roster
 from podium.fleet.runfiles import RunFolder
-from podium.fleet.scaling import Scaler
-from podium.fleet.series import SeriesBook
 from podium.fleet.site import Programs, ServerOrder, Site
-from podium.fleet.status import Overview
-from podium.fleet.turns import Turns
-from podium.fleet.use import Use
+from podium.fleet.telling.describing import Describing
+from podium.fleet.telling.events import Event
+from podium.fleet.telling.herald import Herald
+from podium.fleet.telling.series import SeriesBook
+from podium.fleet.telling.status import Overview
 from podium.fleet.whole_registry import WholeRegistry
+from podium.fleet.workers.causes import Cause
+from podium.fleet.workers.gpus import GpuBook, visible_gpus
+from podium.fleet.workers.isolation import check_isolation
+from podium.fleet.workers.orphans import reap_orphans
+from podium.fleet.workers.turns import Turns
 from podium.telemetry.slots import Slots, create_slots
 
 _TICK_S = 0.25
@@ -61,7 +61,7 @@ class Supervisor:
 
     Attributes:
         endpoints: By name, while it runs.
-        status: The document as it was told last; see `fleet/status.py`.
+        status: The document as it was told last; see `fleet/telling/status.py`.
     """
 
     def __init__(

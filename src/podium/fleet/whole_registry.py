@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from podium.errors import PodiumError
-from podium.fleet.events import Event
 from podium.fleet.roster import Roster
 from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.sources import Wish
+from podium.fleet.telling.events import Event
 from podium.registry.census import Counted
 from podium.registry.clock import ticks
 

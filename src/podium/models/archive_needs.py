@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from podium.domain.exported_graphs import foreign_parts
-from podium.domain.keras_configs import foreign_objects
-from podium.domain.model_code import CodeNeed, pickle_need
-from podium.domain.saved_graphs import graph_needs
-from podium.domain.zip_layout import TAIL_BYTES, is_unambiguous
+from podium.domain.model_files.code import CodeNeed, pickle_need
+from podium.domain.model_files.exported_graphs import foreign_parts
+from podium.domain.model_files.keras_configs import foreign_objects
+from podium.domain.model_files.saved_graphs import graph_needs
+from podium.domain.model_files.zip_layout import TAIL_BYTES, is_unambiguous
 
 _LARGEST_TEXT = 256 << 20
 _LARGEST_PICKLE = 64 << 20

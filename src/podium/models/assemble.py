@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.columns import COLUMNS, pandas_for
-from podium.domain.conversions import NUMPY_TYPES
-from podium.domain.input_plan import TEXT, InputPlan
+from podium.domain.inputs.columns import COLUMNS, pandas_for
+from podium.domain.inputs.conversions import NUMPY_TYPES
+from podium.domain.inputs.plan import TEXT, InputPlan
 from podium.domain.signature import DataType
 from podium.flavors.claims import Batch, Inputs
 

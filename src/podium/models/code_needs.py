@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from podium.domain.load_terms import LoadTerms
-from podium.domain.model_code import CodeNeed, entry_needs, pickle_need, pickles_allowed, refuse
-from podium.domain.skops_types import foreign_types
+from podium.domain.model_files.code import CodeNeed, entry_needs, pickle_need, pickles_allowed, refuse
+from podium.domain.model_files.skops_types import foreign_types
 from podium.models.archive_needs import pytorch_needs, tensorflow_needs
 
 _LARGEST_SCHEMA = 256 << 20

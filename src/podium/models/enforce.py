@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.columns import COLUMNS, conform_column, pandas_for
-from podium.domain.conversions import NUMPY_TYPES
 from podium.domain.dialect import COMPAT, Dialect
-from podium.domain.nested import conform_value
+from podium.domain.inputs.columns import COLUMNS, conform_column, pandas_for
+from podium.domain.inputs.conversions import NUMPY_TYPES
+from podium.domain.inputs.nested import conform_value
 from podium.domain.reasons import listed, reason
 from podium.domain.signature import (
     ArrayType,

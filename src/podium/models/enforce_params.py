@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from podium.domain.dialect import COMPAT, Dialect
-from podium.domain.nested import conform_value
+from podium.domain.inputs.nested import conform_value
 from podium.domain.reasons import Quotes, listed, reason
 from podium.domain.signature import DataType, ObjectType, Param
 from podium.errors import InvalidParams, SchemaMismatch

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.unified import is_unified
+from podium.domain.inputs.unified import is_unified
 from podium.errors import InvalidInput
 
 FILE, _SERVING_FILE = "input_example.json", "serving_input_example.json"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.nested import is_missing
+from podium.domain.inputs.nested import is_missing
 from podium.domain.signature import (
     AnyType,
     ArrayType,

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.columns import COLUMNS, pandas_for
-from podium.domain.conversions import NUMPY_TYPES, REAL, WHOLE, without_zone
+from podium.domain.inputs.columns import COLUMNS, pandas_for
+from podium.domain.inputs.conversions import NUMPY_TYPES, REAL, WHOLE, without_zone
 from podium.domain.reasons import listed
 from podium.domain.signature import (
     AnyType,

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.conversions import MOST_EXACT
 from podium.domain.dialect import Dialect
 from podium.domain.frames import is_frame, is_table
+from podium.domain.inputs.conversions import MOST_EXACT
 from podium.domain.signature import ColumnSchema, Signature
 from podium.errors import UnencodableOutput
 from podium.protocols.mlflow.encoding import encode

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from podium.domain.canary import Board, versions_named
-from podium.domain.clocks import Offset, corrected
 from podium.domain.references import AliasRef, LatestRef, StageRef, VersionRef, check_alias
-from podium.domain.rollout_records import read_board
+from podium.domain.rollouts.clocks import Offset, corrected
+from podium.domain.rollouts.records import read_board
+from podium.domain.rollouts.schedule import Board, versions_named
 from podium.domain.stages import Stage
 from podium.errors import NotFound, PodiumError, RegistryError
 from podium.registry.clock import shown, ticks

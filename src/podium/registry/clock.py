@@ -4,7 +4,7 @@ import time
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from podium.domain.clocks import Reading
+from podium.domain.rollouts.clocks import Reading
 
 
 def ticks() -> float:

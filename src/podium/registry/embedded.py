@@ -15,7 +15,7 @@ from podium.artifacts.digest import PREFIX, digest_folder
 from podium.artifacts.local import LocalArtifacts
 from podium.artifacts.remote.cache import Cache
 from podium.artifacts.remote.here import LocalArchive
-from podium.domain.archives import ARCHIVE_ENDINGS, archive_stem
+from podium.domain.model_files.archives import ARCHIVE_ENDINGS, archive_stem
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import (
     AliasRef,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from podium.domain.rollout_records import is_reserved
+from podium.domain.rollouts.records import is_reserved
 from podium.errors import InvalidInput, InvalidReference
 
 MAX_TAG_KEY = 250

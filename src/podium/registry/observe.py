@@ -3,8 +3,8 @@
 import threading
 from pathlib import Path
 
-from podium.domain.clocks import Offset
 from podium.domain.references import AliasRef, FolderRef, ModelRef, RemoteRef, RunRef, StageRef
+from podium.domain.rollouts.clocks import Offset
 from podium.errors import NotFound, RegistryError
 from podium.registry.embedded import Resolved
 from podium.registry.mlflow.chase import Fetcher

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from podium.domain.canary import Board, versions_named
-from podium.domain.clocks import Offset, Reading, corrected
 from podium.domain.references import AliasRef, LatestRef, ModelRef, StageRef, VersionRef
-from podium.domain.rollout_records import read_board
+from podium.domain.rollouts.clocks import Offset, Reading, corrected
+from podium.domain.rollouts.records import read_board
+from podium.domain.rollouts.schedule import Board, versions_named
 from podium.errors import PodiumError
 from podium.registry.clock import shown, ticks
 from podium.registry.embedded import Resolved

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from podium.domain.canary import Entry, Mark, MarkKind, Pin, Rollout, State, course, ending, newest, phase, rejection
-from podium.domain.judging import Policy
-from podium.domain.rollout_records import (
+from podium.domain.rollouts.judging import Policy
+from podium.domain.rollouts.records import (
     PIN_KEY,
     check_interval,
     check_policy,
@@ -20,6 +19,19 @@ from podium.domain.rollout_records import (
     pin_text,
     record_key,
     record_text,
+)
+from podium.domain.rollouts.schedule import (
+    Entry,
+    Mark,
+    MarkKind,
+    Pin,
+    Rollout,
+    State,
+    course,
+    ending,
+    newest,
+    phase,
+    rejection,
 )
 from podium.errors import AlreadyExists, InvalidInput, NotFound
 from podium.registry.rollouts import Edit, Page

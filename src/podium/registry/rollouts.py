@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from podium.domain.canary import Board
-from podium.domain.clocks import Reading
-from podium.domain.rollout_records import PIN_KEY, PREFIX, read_board
+from podium.domain.rollouts.clocks import Reading
+from podium.domain.rollouts.records import PIN_KEY, PREFIX, read_board
+from podium.domain.rollouts.schedule import Board
 from podium.domain.stages import Stage
 from podium.errors import NotFound, RegistryError
 from podium.registry.clock import shown, ticks

@@ -7,8 +7,8 @@ from podium.errors import BodyTooLarge, UnsupportedContentType
 from podium.protocols import tensors
 from podium.protocols.mlflow.content_types import form_of
 from podium.protocols.mlflow.problems import problem
-from podium.serving.authz import PREFIX, authz_taker
-from podium.serving.guarding import Guard, gate
+from podium.serving.guard.authz import PREFIX, authz_taker
+from podium.serving.guard.guard import Guard, gate
 from podium.serving.pages import Finder, Pages, Paths, Taker, in_words_of
 from podium.serving.recording import Recorder
 from podium.web.handling import Arrival, Exchange
@@ -29,6 +29,9 @@ class App:
         max_body_bytes: Named in the answer to a body that is larger.
         guard: Decides who may pass.
         has_authz: Whether `/authz/PATH` says of other requests whether they may.
+
+    Attributes:
+        paths: All of them, each with its methods.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class App:
         self._recorder = recorder
         self._max_body_bytes = max_body_bytes
         table = [entry for each in paths for entry in each.items()]
+        self.paths = [(path, frozenset(methods)) for path, methods in table]
         self._routes: Routes[Finder] = Routes(dict(table))
 
     def handle(self, request: Request, exchange: Arrival) -> None:

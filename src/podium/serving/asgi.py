@@ -12,8 +12,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from podium.serving.asgi_exchange import AsgiExchange
-from podium.serving.attachment import Attachment
+from podium.serving.asgi_host.attachment import Attachment
+from podium.serving.asgi_host.exchange import AsgiExchange
 from podium.serving.gateway import Gateway
 from podium.web.messages import Fault, Head, Request, Response, server_is_full
 from podium.web.routes import detail

@@ -7,15 +7,15 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from podium.domain.input_plan import InputPlan
+from podium.domain.inputs.plan import InputPlan
 from podium.errors import PodiumError
 from podium.protocols.mlflow.fast_reading import FastReader
 from podium.serving.asking import Asking
-from podium.serving.replica import Replica
-from podium.serving.router import Router, table_from_json
-from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
+from podium.serving.walks.replica import Replica
+from podium.serving.walks.router import Router, table_from_json
+from podium.serving.walks.scoring import Scoring
 from podium.transport.board import BoardReader
 from podium.transport.control import ControlSocket
 from podium.transport.messages import (

@@ -6,8 +6,8 @@ from functools import partial
 from podium.errors import UnsupportedContentType
 from podium.protocols.mlflow.content_types import Form, asked_for, form_of, with_answer
 from podium.serving.pages import Paths, Taker
-from podium.serving.scoring import Scoring
-from podium.serving.ways import VERSION
+from podium.serving.walks.scoring import Scoring
+from podium.serving.walks.ways import VERSION
 from podium.web.handling import Exchange
 from podium.web.messages import Head, Request
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from podium._version import __version__
 from podium.protocols.open_inference.problems import as_error, speaks
 from podium.serving.recording import Recorder
-from podium.serving.request_ids import RequestIds
 from podium.serving.standing import Standing
+from podium.serving.walks.request_ids import RequestIds
 from podium.web.handling import Arrival, Exchange
 from podium.web.messages import Head, Request, Response, header_lines
 

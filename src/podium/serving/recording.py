@@ -6,10 +6,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from podium.domain.agreement import Agreement
-from podium.domain.evidence import LATENCY_BOUNDS_US
+from podium.domain.rollouts.agreement import Agreement
+from podium.domain.rollouts.evidence import LATENCY_BOUNDS_US
 from podium.protocols.mlflow.first_prediction import cell_of_answer
-from podium.serving.walk import Walk
+from podium.serving.walks.walk import Walk
 from podium.telemetry.access import AccessLog, Entry
 from podium.telemetry.metrics import (
     BATCH_ROWS,

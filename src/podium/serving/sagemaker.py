@@ -12,10 +12,10 @@ import msgspec
 
 from podium.serving.asking import Asking
 from podium.serving.invocations import taker_of
-from podium.serving.open_inference_repository import MOST_BYTES
+from podium.serving.open_inference.repository import MOST_BYTES
 from podium.serving.pages import Pages, Paths, Taker
-from podium.serving.router import Router
-from podium.serving.scoring import Scoring
+from podium.serving.walks.router import Router
+from podium.serving.walks.scoring import Scoring
 from podium.transport.messages import Answer
 from podium.web.handling import Exchange
 from podium.web.messages import Head, Request, Response

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from podium.domain.admission import Bounds
+from podium.domain.clients.admission import Bounds
 from podium.errors import Misconfigured
 from podium.settings.access import AccessSettings
 from podium.settings.declared import Kind, declare

@@ -8,8 +8,8 @@ import msgspec
 from podium._version import __version__
 from podium.domain.open_inference import model_metadata
 from podium.serving.recording import Recorder
-from podium.serving.router import Router
-from podium.serving.ways import VERSION
+from podium.serving.walks.router import Router
+from podium.serving.walks.ways import VERSION
 from podium.telemetry.exposition import CONTENT_TYPE, Family, Sample, expose, series_families
 from podium.telemetry.metrics import BUILD_INFO, LOG_LINES_DROPPED, QUEUED_ROWS, READY, SERIES_METRICS, SUPERVISOR_METRICS
 from podium.telemetry.slots import UNROUTED

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from functools import partial
 
-from podium.domain.access import parse_scopes
-from podium.domain.forwarding import Network, parse_networks
+from podium.domain.clients.access import parse_scopes
+from podium.domain.clients.forwarding import Network, parse_networks
 from podium.errors import InvalidInput, Misconfigured
 from podium.settings.declared import Kind, declare
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
-from podium.domain.limits import Rate, parse_rates
+from podium.domain.clients.rates import Rate, parse_rates
 from podium.errors import InvalidInput, Misconfigured
 from podium.settings.declared import Kind, declare
 

@@ -3,9 +3,9 @@
     set 0: mark, time | mark, time | … 8 of them
     set 1: …
 
-A bucket is its mark (a keyed hash of whose it is) and the time at which it is full again (`domain/limits.py`). It stands
-in one of the eight places of its set. A time that is past means a full bucket, which is as good as none: its place is
-free for whoever comes. Where all eight are in use, the fullest makes room.
+A bucket is its mark (a keyed hash of whose it is) and the time at which it is full again (`domain/clients/rates.py`). It
+stands in one of the eight places of its set. A time that is past means a full bucket, which is as good as none: its
+place is free for whoever comes. Where all eight are in use, the fullest makes room.
 
 A cell is one aligned 8-byte store and nobody waits for anybody: two gateways that decide within the same microsecond may
 take the same token. That errs on the clients' side, by as many tokens as there are gateways, and does not add up.

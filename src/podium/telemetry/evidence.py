@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from podium.domain.evidence import SKETCH_CELLS, Evidence
+from podium.domain.rollouts.evidence import SKETCH_CELLS, Evidence
 from podium.telemetry.metrics import COMPARED, CRASHES, ERRORS, LATENCY, PREDICTIONS, REQUESTS, SHADOW_REQUESTS
 
 _GIVEN_UP = REQUESTS.cell("499")

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from podium.domain.evidence import LATENCY_BOUNDS_US, SKETCH_CELLS
+from podium.domain.rollouts.evidence import LATENCY_BOUNDS_US, SKETCH_CELLS
 
 
 class Kind(Enum):

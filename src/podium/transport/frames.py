@@ -98,7 +98,7 @@ class Rows(NamedTuple):
         counts: Rows of each; None where each has one.
         names: Their request ids, joined by line feeds.
         texts: A JSON list of strings, or nothing where the plan has no text.
-        block: Records, row by row (`domain/input_plan.py`).
+        block: Records, row by row (`domain/inputs/plan.py`).
     """
 
     first: int

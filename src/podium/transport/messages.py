@@ -226,7 +226,7 @@ class Tell:
     """What a gateway answers with when people and monitoring ask it.
 
     Args:
-        status: What `/status` shows; its schema stands in `fleet/status.py`.
+        status: What `/status` shows; its schema stands in `fleet/telling/status.py`.
         metrics: The supervisor's part of `/metrics`, by endpoint and for the server under the empty name: `{"name",
             "labels", "value"}`, names from `telemetry/metrics.py`.
         series: Labels of the metric series in `telemetry/slots.py`, by index; None: as before.

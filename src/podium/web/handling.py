@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from podium.domain.access import Peer
+from podium.domain.clients.access import Peer
 from podium.web.messages import Fault, Request, Response
 
 

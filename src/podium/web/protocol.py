@@ -14,7 +14,7 @@ from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
-from podium.domain.access import Peer, names_of
+from podium.domain.clients.access import Peer, names_of
 from podium.web.handling import NO_TERMS, Handler, Terms
 from podium.web.heads import KnownHeads
 from podium.web.limits import Limits

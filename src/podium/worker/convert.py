@@ -23,7 +23,7 @@ from podium.worker.parity import prove
 from podium.worker.priority import limit_threads
 
 if TYPE_CHECKING:
-    from podium.domain.input_plan import InputPlan
+    from podium.domain.inputs.plan import InputPlan
     from podium.flavors.conversions import Attempt, Converter
     from podium.models.predictor import Predictor
 
@@ -56,7 +56,7 @@ def conversions(order: dict[str, Any]) -> list[dict[str, Any]]:
     Raises:
         PodiumError: The model does not load, no converter is installed or takes it, or its inputs are no table.
     """
-    from podium.domain.input_plan import plan_for
+    from podium.domain.inputs.plan import plan_for
     from podium.domain.load_terms import LoadTerms
     from podium.flavors.contract import HasShortcut
     from podium.models.assemble import Batches

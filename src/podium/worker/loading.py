@@ -15,7 +15,7 @@ from typing import Any
 
 from podium.domain.causes import load_cause
 from podium.domain.devices import CPU
-from podium.domain.input_plan import plan_for
+from podium.domain.inputs.plan import plan_for
 from podium.errors import PodiumError
 from podium.flavors.contract import HasShortcut, OnDevice
 from podium.models.installed import installed_versions

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from podium.domain.input_plan import InputPlan
+from podium.domain.inputs.plan import InputPlan
 from podium.models.assemble import Assembler
 from podium.models.predictor import Predictor
 from podium.transport.frames import BrokenFrame, Rows

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.conversions import NUMPY_TYPES
-from podium.domain.input_plan import TEXT, InputPlan
+from podium.domain.inputs.conversions import NUMPY_TYPES
+from podium.domain.inputs.plan import TEXT, InputPlan
 from podium.domain.signature import DataType
 
 ROWS = 64

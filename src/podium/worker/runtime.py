@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.domain.devices import CPU
-from podium.domain.input_plan import InputPlan
+from podium.domain.inputs.plan import InputPlan
 from podium.domain.worth import is_worth_taking, told
 from podium.flavors.contract import OnDevice
 from podium.flavors.conversions import MOST

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from podium.domain.input_plan import InputPlan
+from podium.domain.inputs.plan import InputPlan
 from podium.flavors.claims import Claim
 from podium.flavors.contract import HasShortcut
 from podium.models.assemble import Assembler, Batches, takes_batches

@@ -15,8 +15,8 @@ from podium.artifacts.remote.proxy import ProxyFolder, is_proxy_url, proxy_url
 from podium.artifacts.remote.s3 import S3Folder
 from podium.artifacts.remote.web import WebArchive, WebFolder
 from podium.artifacts.remote.wire import Access, Wire
-from podium.domain.archives import archive_stem
 from podium.domain.masking import masked
+from podium.domain.model_files.archives import archive_stem
 from podium.errors import InvalidReference
 from podium.settings.mlflow import MlflowSettings
 

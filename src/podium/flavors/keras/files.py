@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.domain.load_terms import LoadTerms
-from podium.domain.model_code import CodeNeed, pickle_need
+from podium.domain.model_files.code import CodeNeed, pickle_need
 from podium.errors import InvalidModel, LoadFailed, MissingDependency
 from podium.flavors.folders import part_of
 from podium.flavors.pickles import check_allowed, load_pickle

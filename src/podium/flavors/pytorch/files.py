@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import Any
 
 from podium.domain.load_terms import LoadTerms
-from podium.domain.model_code import pickle_need, pickles_allowed
-from podium.domain.zip_layout import TAIL_BYTES, is_unambiguous
+from podium.domain.model_files.code import pickle_need, pickles_allowed
+from podium.domain.model_files.zip_layout import TAIL_BYTES, is_unambiguous
 from podium.errors import InvalidModel, LoadFailed, MissingDependency
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import install

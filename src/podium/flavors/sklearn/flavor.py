@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
-from podium.domain.model_code import CodeNeed, pickle_need
+from podium.domain.model_files.code import CodeNeed, pickle_need
+from podium.domain.model_files.skops_types import foreign_types, is_trusted_type
 from podium.domain.signature import Signature
-from podium.domain.skops_types import foreign_types, is_trusted_type
 from podium.errors import InvalidInput, InvalidModel, MissingDependency
 from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored

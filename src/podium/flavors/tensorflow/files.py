@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from podium.domain.load_terms import LoadTerms
-from podium.domain.model_code import refuse
-from podium.domain.saved_graphs import graph_needs
+from podium.domain.model_files.code import refuse
+from podium.domain.model_files.saved_graphs import graph_needs
 from podium.errors import InvalidModel, MissingDependency
 from podium.flavors.keras.files import place, quieten
 

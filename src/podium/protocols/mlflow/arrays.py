@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.conversions import NUMPY_TYPES, WHOLE, is_exact, without_zone
 from podium.domain.dialect import COMPAT, Dialect
-from podium.domain.nested import conform_value
+from podium.domain.inputs.conversions import NUMPY_TYPES, WHOLE, is_exact, without_zone
+from podium.domain.inputs.nested import conform_value
 from podium.domain.reasons import described, reason, scalar
 from podium.domain.signature import AnyType, ArrayType, Column, ColumnSchema, DataType, Schema, SparkVectorType, Tensor
 from podium.errors import MalformedBody, PodiumError, SchemaMismatch

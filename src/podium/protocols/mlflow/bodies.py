@@ -5,8 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from podium.domain.inputs.unified import is_unified
 from podium.domain.reasons import described, listed
-from podium.domain.unified import is_unified
 from podium.errors import InvalidInput, MalformedBody
 from podium.protocols.mlflow.content_types import PROTOCOL_CHANGE
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import astuple
 
-from podium.domain.input_plan import TEXT, Field, InputPlan
+from podium.domain.inputs.plan import TEXT, Field, InputPlan
 
 # Whole numbers up to here are exact in each type of float. Beyond, forms of MLflow's round differently from each other,
 # and a strict server refuses: the reference decides.

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from podium.domain.input_plan import InputPlan
+from podium.domain.inputs.plan import InputPlan
 from podium.protocols.mlflow.fast_packing import (
     NotMine,
     Packed,

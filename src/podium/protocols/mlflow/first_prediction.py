@@ -2,7 +2,7 @@
 
 import re
 
-from podium.domain.sketch import cell_of_number, cell_of_text
+from podium.domain.rollouts.sketch import cell_of_number, cell_of_text
 from podium.errors import MalformedBody
 from podium.protocols.first_element import first_element
 from podium.protocols.tensors import CONTENT_TYPE as TENSORS
@@ -14,7 +14,7 @@ _FIRST = re.compile(rb'\s*\{\s*"predictions"\s*:(?:[\[{\s]|"(?:[^"\\]|\\.)*"\s*:
 
 
 def cell_of_answer(body: bytes, content_type: str = "application/json") -> int | None:
-    """The cell of an answer's first value (`domain/sketch.py`); None where there is none to be seen.
+    """The cell of an answer's first value (`domain/rollouts/sketch.py`); None where there is none to be seen.
 
     Args:
         body: The answer's.

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.columns import pandas_for
-from podium.domain.conversions import NUMPY_TYPES, WHOLE, has_zone, is_exact
 from podium.domain.dialect import COMPAT, Dialect
-from podium.domain.nested import conform_value, is_missing
+from podium.domain.inputs.columns import pandas_for
+from podium.domain.inputs.conversions import NUMPY_TYPES, WHOLE, has_zone, is_exact
+from podium.domain.inputs.nested import conform_value, is_missing
 from podium.domain.reasons import described, listed, reason
 from podium.domain.signature import AnyType, Column, ColumnSchema, DataType, Schema, TensorSchema
 from podium.errors import MalformedBody, MissingDependency, PodiumError, SchemaMismatch

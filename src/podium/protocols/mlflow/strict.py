@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from podium.domain.conversions import loss
+from podium.domain.inputs.conversions import loss
 from podium.domain.reasons import listed
 from podium.domain.signature import Column, Schema, Tensor, TensorSchema
 from podium.errors import MalformedBody

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from podium.domain.input_plan import TEXT, InputPlan
+from podium.domain.inputs.plan import TEXT, InputPlan
 from podium.domain.open_inference import ARRAYS, COLUMNS
 from podium.domain.signature import DataType
 from podium.errors import MalformedBody

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from podium.domain.clocks import Reading
+from podium.domain.rollouts.clocks import Reading
 from podium.domain.stages import Stage
 from podium.errors import RegistryError
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from podium.domain.clocks import Reading
+from podium.domain.rollouts.clocks import Reading
 from podium.domain.stages import Stage
 from podium.errors import InvalidModel, RegistryError
 from podium.models.mlmodel import load_yaml, text_of

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from podium.artifacts.remote.wire import Unreachable, Wire
-from podium.domain.clocks import Reading
 from podium.domain.masking import masked
+from podium.domain.rollouts.clocks import Reading
 from podium.domain.stages import Stage
 from podium.registry.clock import dated, ticks
 from podium.registry.mlflow.contract import MlflowVersion, NotWritable

@@ -6,7 +6,7 @@ Queries select whole rows and look at what columns came: older schemas lack some
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from podium.domain.clocks import Reading
+from podium.domain.rollouts.clocks import Reading
 from podium.domain.stages import Stage
 from podium.errors import RegistryError
 from podium.registry.clock import shown, ticks

@@ -23,12 +23,12 @@ from podium.serving.grpc.keeping import Keeper
 from podium.serving.grpc.messages import SERVICE, Messages
 from podium.serving.grpc.service import Service
 from podium.serving.grpc.tls import credentials_of
-from podium.serving.guarding import Guard
-from podium.serving.protection import tls_files_of
+from podium.serving.guard.guard import Guard
+from podium.serving.guard.protection import tls_files_of
 from podium.serving.recording import Recorder
-from podium.serving.scoring import Scoring
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
+from podium.serving.walks.scoring import Scoring
 
 _FRAMING_BYTES = 1 << 20  # a message's own beside its tensors
 _STREAMS = 1024

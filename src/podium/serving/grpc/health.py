@@ -7,7 +7,7 @@ import grpc
 from grpc.aio import ServicerContext
 from grpc_health.v1 import health_pb2
 
-from podium.domain.access import Need
+from podium.domain.clients.access import Need
 from podium.serving.grpc.calls import Heads, Refused, say
 from podium.serving.grpc.keeping import Keeper
 from podium.serving.grpc.messages import SERVICE

@@ -10,7 +10,7 @@ import grpc
 from grpc.aio import AbortError
 from grpc.aio import ServicerContext as Context
 
-from podium.domain.access import Need
+from podium.domain.clients.access import Need
 from podium.errors import PodiumError
 from podium.protocols.tensors import decode_tensors, encode_tensors
 from podium.serving.grpc.calls import Call, Heads, Refused, address_of, refused_by, say
@@ -18,9 +18,9 @@ from podium.serving.grpc.keeping import Keeper
 from podium.serving.grpc.messages import SERVICE, STREAMED, Messages
 from podium.serving.grpc.streaming import Conversation, Part, PartsCall
 from podium.serving.grpc.tensors import FINAL, Asked, read_request, write_response
-from podium.serving.open_inference_infer import version_in
-from podium.serving.scoring import Scoring
+from podium.serving.open_inference.infer import version_in
 from podium.serving.standing import Standing
+from podium.serving.walks.scoring import Scoring
 from podium.web.messages import Head, Request, Response
 
 _log = logging.getLogger("podium.gateway")

@@ -6,13 +6,13 @@ from typing import Any
 from grpc.aio import ServicerContext
 from msgspec.structs import replace
 
-from podium.domain.access import Need, Peer
+from podium.domain.clients.access import Need, Peer
 from podium.protocols.mlflow.problems import problem
 from podium.serving.grpc.calls import Refused, address_of, code_of
 from podium.serving.grpc.messages import SERVICE
-from podium.serving.guarding import Guard, Refusal
+from podium.serving.guard.guard import Guard, Refusal
 from podium.serving.recording import Recorder
-from podium.serving.request_ids import RequestIds
+from podium.serving.walks.request_ids import RequestIds
 from podium.web.handling import NO_TERMS, Terms
 from podium.web.messages import Head
 
@@ -28,7 +28,7 @@ NEEDS: Mapping[str, Need] = {
     "RepositoryModelLoad": Need.ADMIN,
     "RepositoryModelUnload": Need.ADMIN,
 }
-"""What each method needs, as its path does over HTTP (`serving/needs.py`)."""
+"""What each method needs, as its path does over HTTP (`serving/guard/needs.py`)."""
 _STATUSES = (400, 401, 403, 404, 429, 501, 503, 504)
 
 

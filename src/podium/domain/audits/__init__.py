@@ -1,0 +1,1 @@
+"""What `podium doctor` and `podium env audit` make of what they see."""

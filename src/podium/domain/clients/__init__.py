@@ -1,0 +1,1 @@
+"""Who asks, what for, how often, and on what terms."""

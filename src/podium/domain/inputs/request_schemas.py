@@ -1,0 +1,381 @@
+"""What a model's signature takes, as JSON Schema (2020-12): the values of each column type, and the bodies made of them.
+
+The schemas say what the server takes and refuses by the signature, in the dialect that it speaks (`conversions.py` has the
+table): numbers as text and true for 1 where MLflow converts them, additional names where they are dropped. What JSON Schema
+cannot say is narrowed rather than widened, so that what a schema allows is never refused for its form: all columns in the
+signature's order, one row as a tensor request. Text is text, though MLflow passes on whatever is in such a column; null
+fits optional columns, though it becomes NaN in others. A model's own code may still refuse a value.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from podium.domain.inputs.conversions import MOST_EXACT, RULES
+from podium.domain.inputs.unified import FIELDS
+from podium.domain.open_inference import tensors_of
+from podium.domain.signature import (
+    ArrayType,
+    Column,
+    ColumnSchema,
+    ColumnType,
+    DataType,
+    MapType,
+    ObjectType,
+    Param,
+    Signature,
+    SparkVectorType,
+    Tensor,
+    TensorSchema,
+)
+
+Json = dict[str, Any]
+
+_FLOAT32_MAX = 3.4028234663852886e38
+_DIGITS = r"^[+-]?[0-9]{1,9}$"
+_NUMBER = r"^[+-]?[0-9]{1,15}(\.[0-9]{1,15})?([eE][+-]?[0-9])?$"
+_QUOTED = frozenset('",\r\n')
+_SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}/]")
+_CELLS: Mapping[DataType, str] = {
+    DataType.BOOLEAN: "(True|False)",
+    DataType.INTEGER: "-?[0-9]{1,9}",
+    DataType.LONG: "-?[0-9]{1,18}",
+    DataType.FLOAT: r"-?[0-9]{1,9}(\.[0-9]{1,9})?",
+    DataType.DOUBLE: r"-?[0-9]{1,15}(\.[0-9]{1,15})?",
+    DataType.STRING: "[A-Za-z][A-Za-z ]*",
+}
+_OWN_PARAMETERS: Json = dict.fromkeys(("classification", "shared_memory_region", "sequence_id"), False)
+_FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+_ANY_OF_THEM: dict[str, Json] = {
+    "dataframe_split": {"type": "object", "required": ["data"]},
+    "dataframe_records": {"type": "array", "items": {"type": "object"}},
+    "instances": {},
+    "inputs": {},
+}
+
+
+def invocation_schema(signature: Signature | None, is_strict: bool) -> Json:
+    """The JSON bodies of `/invocations`: an object with one of the input forms, and params beside it."""
+    forms = _forms(signature, is_strict)
+    beside = _params(signature, is_strict)
+    return {"anyOf": [_body(name, schema, beside, is_strict) for name, schema in forms.items()]}
+
+
+def instances_schema(signature: Signature | None, is_strict: bool) -> Json:
+    """The bodies of KServe's V1 protocol: `instances` alone of the forms."""
+    forms = _forms(signature, is_strict)
+    schema = forms.get("instances") or forms.get("inputs") or {}
+    inputs = None if signature is None or signature.is_from_type_hint else signature.inputs
+    if isinstance(inputs, ColumnSchema) and inputs.is_named:
+        schema = _rows_as_arrays(inputs, is_strict)
+    if isinstance(inputs, TensorSchema) and inputs.is_named:
+        values = {str(each.name): _nested(each.shape[1:], _element(each, is_strict)) for each in inputs.tensors}
+        row = {"type": "object", "required": list(values), "properties": values, "additionalProperties": False}
+        schema = {"type": "array", "minItems": 1, "items": row}
+    return _body("instances", schema, _params(signature, is_strict), is_strict)
+
+
+def _rows_as_arrays(schema: ColumnSchema, is_strict: bool) -> Json:
+    """Records that become an array for each name, whether the signature has it or not: each row must have the same."""
+    cells = {str(column.name): _cell(column, is_strict) for column in schema.columns}
+    # In arrays everything but a list becomes text.
+    cells |= {
+        str(c.name): {"not": {"type": "array"}} for c in schema.columns if c.type is DataType.STRING and not is_strict
+    }
+    required = [str(column.name) for column in schema.columns if column.required]
+    alone = {"type": "object", "required": required, "properties": cells, "additionalProperties": not is_strict}
+    without = {"type": "object", "required": required, "properties": {name: cells[name] for name in required}}
+    tables: list[Json] = [
+        {"maxItems": 1, "items": alone},
+        {"minItems": 2, "items": {**alone, "required": list(cells), "additionalProperties": False}},
+    ]
+    if len(required) < len(cells):
+        tables.append({"minItems": 2, "items": {**without, "additionalProperties": False}})
+    return {"type": "array", "minItems": 1, "anyOf": tables}
+
+
+def tensors_schema(signature: Signature | None) -> Json:
+    """The JSON bodies of the Open Inference Protocol: one row. Without a signature any tensors are taken."""
+    inputs = None if signature is None or signature.is_from_type_hint else signature.inputs
+    described = tensors_of(inputs, "input")
+    if inputs is None or not described:
+        tensors: Json = {"type": "array", "minItems": 1, "items": _tensor_object({"type": "string"}, {}, {"type": "array"})}
+    else:
+        entries: tuple[Column | Tensor, ...] = inputs.columns if isinstance(inputs, ColumnSchema) else inputs.tensors
+        each = [_one_row(told, entry) for told, entry in zip(described, entries, strict=True)]
+        needed = [at for at, entry in enumerate(entries, 1) if not isinstance(entry, Column) or entry.required]
+        tensors = {"type": "array", "prefixItems": each, "minItems": max(needed, default=0), "maxItems": len(each)}
+    outputs = tensors_of(signature.outputs if signature is not None else None, "output")
+    params = {param.name: _param(param) for param in (signature.params if signature is not None else None) or ()}
+    known = {"type": "object", "required": ["name"], "properties": {"name": {"enum": [each["name"] for each in outputs]}}}
+    properties = {
+        "inputs": tensors,
+        "id": {"type": ["string", "null"]},
+        "parameters": {"type": ["object", "null"], "properties": {**_OWN_PARAMETERS, **params}},
+        "outputs": {"type": ["array", "null"], **({"items": known} if outputs else {"maxItems": 0})},
+    }
+    return {"type": "object", "required": ["inputs"], "properties": properties}
+
+
+def csv_schema(signature: Signature | None) -> Json | None:
+    """A CSV body as text: a header with the signature's columns, then rows; None where there is no CSV for the model."""
+    inputs = None if signature is None else signature.inputs
+    if inputs is None:
+        return {"type": "string", "pattern": r"^[A-Za-z]+\n([0-9]+\n)+$"}
+    if not isinstance(inputs, ColumnSchema) or not inputs.is_named:
+        return None
+    names = [str(label) for label in inputs.labels]
+    cells = [_CELLS.get(column.type) if isinstance(column.type, DataType) else None for column in inputs.columns]
+    if None in cells or any(set(name) & _QUOTED or not name for name in names):
+        return None
+    header = ",".join(_SPECIAL.sub(r"\\\g<0>", name) for name in names)
+    row = ",".join(
+        str(cell) if column.required else f"({cell})?" for cell, column in zip(cells, inputs.columns, strict=True)
+    )
+    return {"type": "string", "pattern": f"^{header}\\n({row}\\n)+$"}
+
+
+def _body(form: str, schema: Json, beside: Json, is_strict: bool) -> Json:
+    others = [name for name in (*_FORMS, *FIELDS) if name != form]
+    return {
+        "title": form,
+        "type": "object",
+        "required": [form],
+        # A body with another form beside this one, or with a name of a unified body, is something else.
+        "properties": {form: schema, **beside, **dict.fromkeys(others, False)},
+        "additionalProperties": not is_strict,
+    }
+
+
+def _forms(signature: Signature | None, is_strict: bool) -> dict[str, Json]:
+    if signature is None or signature.inputs is None:
+        return dict(_ANY_OF_THEM)
+    if signature.is_from_type_hint:
+        return {"inputs": {"type": "array"}}
+    match signature.inputs:
+        case ColumnSchema():
+            return _of_columns(signature.inputs, is_strict)
+        case TensorSchema():
+            return _of_tensors(signature.inputs, is_strict)
+
+
+def _of_columns(schema: ColumnSchema, is_strict: bool) -> dict[str, Json]:
+    cells = [_cell(column, is_strict) for column in schema.columns]
+    row = {"type": "array", **_in_order(cells)}
+    rows = {"type": "array", "minItems": 1, "items": row}
+    if not schema.is_named:
+        return {"dataframe_split": _table({"data": rows}, ["data"]), "inputs": rows}
+    labels = schema.labels
+    split = _table({"columns": {"const": labels}, "data": rows}, ["columns", "data"])
+    required = [str(label) for label, column in zip(labels, schema.columns, strict=True) if column.required]
+    if any(not isinstance(label, str) for label in labels):
+        return {"dataframe_split": split}
+    record: Json = {"type": "object", "required": required, "properties": dict(zip(schema.names, cells, strict=True))}
+    loose = {**record, "additionalProperties": not is_strict}
+    return {"dataframe_split": split, "dataframe_records": {"type": "array", "minItems": 1, "items": loose}}
+
+
+def _table(properties: Json, required: list[str]) -> Json:
+    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
+
+
+def _in_order(schemas: list[Json]) -> Json:
+    """The items of a list of this length, in this order."""
+    size = {"minItems": len(schemas), "maxItems": len(schemas)}
+    if all(each == schemas[0] for each in schemas):
+        return {"items": schemas[0], **size}
+    return {"prefixItems": schemas, **size}
+
+
+def _of_tensors(schema: TensorSchema, is_strict: bool) -> dict[str, Json]:
+    if not schema.is_named:
+        tensor = schema.tensors[0]
+        whole = _nested(tensor.shape, _element(tensor, is_strict))
+        return {"inputs": whole, "instances": whole}
+    names = [str(tensor.name) for tensor in schema.tensors]
+    values = [_nested(tensor.shape, _element(tensor, is_strict)) for tensor in schema.tensors]
+    named = {"type": "object", "required": names, "properties": dict(zip(names, values, strict=True))}
+    return {"inputs": {**named, "additionalProperties": not is_strict}}
+
+
+def _nested(shape: Iterable[int], element: Json) -> Json:
+    schema = element
+    for size in reversed(tuple(shape)):
+        bounds = {"minItems": 1} if size < 0 else {"minItems": size, "maxItems": size}
+        schema = {"type": "array", "items": schema, **bounds}
+    return schema
+
+
+def _element(tensor: Tensor, is_strict: bool) -> Json:
+    kind = _kind_of(tensor.dtype)
+    if kind is None:
+        return {} if tensor.dtype == "object" else {"type": "string"}
+    if tensor.dtype.startswith(("int", "uint")):
+        return _whole(*_bounds(tensor.dtype), is_strict=is_strict)
+    return _scalar(kind, is_strict)
+
+
+def _kind_of(dtype: str) -> DataType | None:
+    if dtype == "bool":
+        return DataType.BOOLEAN
+    if dtype in {"float16", "float32", "float64"}:
+        return DataType.DOUBLE if dtype == "float64" else DataType.FLOAT
+    return DataType.LONG if dtype.startswith(("int", "uint")) else None
+
+
+def _bounds(dtype: str) -> tuple[int, int]:
+    bits = int("".join(filter(str.isdigit, dtype)) or "64")
+    return (0, 2**bits - 1) if dtype.startswith("uint") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+def _cell(column: Column, is_strict: bool) -> Json:
+    schema = _type(column.type, is_strict)
+    if column.required or not schema:
+        return schema
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _type(kind: ColumnType, is_strict: bool) -> Json:
+    match kind:
+        case DataType():
+            return _scalar(kind, is_strict)
+        case ArrayType(items):
+            return {"type": "array", "items": _inner(items)}
+        case SparkVectorType():
+            return {"type": "array", "items": {"type": "number"}}
+        case ObjectType() | MapType():
+            return _inner(kind)
+        case _:
+            return {}
+
+
+def _inner(kind: ColumnType) -> Json:
+    """Values inside of others are enforced and not converted, in either dialect."""
+    match kind:
+        case DataType():
+            return _scalar(kind, is_strict=True)
+        case ArrayType(items):
+            return {"type": "array", "items": _inner(items)}
+        case MapType(values):
+            return {"type": "object", "additionalProperties": _inner(values)}
+        case ObjectType(properties):
+            return {
+                "type": "object",
+                "required": [each.name for each in properties if each.required],
+                "properties": {each.name: _inner(each.type) for each in properties},
+                "additionalProperties": False,
+            }
+        case _:
+            return _type(kind, is_strict=True)
+
+
+def _scalar(kind: DataType, is_strict: bool) -> Json:
+    match kind:
+        case DataType.INTEGER | DataType.LONG:
+            return _whole(*(RULES[kind].whole or (0, 0)), is_strict=is_strict)
+        case DataType.FLOAT if is_strict:
+            bounds = {"minimum": -_FLOAT32_MAX, "maximum": _FLOAT32_MAX, "not": {"type": "integer"}}
+            whole = {"type": "integer", "minimum": -(2**24), "maximum": 2**24}
+            number: Json = {"anyOf": [whole, {"type": "number", **bounds}]}
+        case DataType.DOUBLE if is_strict:
+            # Beyond these all numbers are whole, and written as such they are refused.
+            number = {"type": "number", "minimum": -MOST_EXACT, "maximum": MOST_EXACT}
+        case DataType.FLOAT:
+            # Larger ones are taken, as infinity.
+            number = _DATA["FP32"]
+        case DataType.DOUBLE:
+            number = {"type": "number"}
+        case DataType.BOOLEAN:
+            return {"type": "boolean"} if is_strict else {}
+        case DataType.DATETIME:
+            return {"type": "string", "format": "date-time"}
+        case DataType.BINARY:
+            return {"type": "string", "contentEncoding": "base64"}
+        case DataType.STRING:
+            return {"type": "string"}
+    return number if is_strict else {"anyOf": [number, {"type": "boolean"}, {"type": "string", "pattern": _NUMBER}]}
+
+
+def _whole(least: int, most: int, *, is_strict: bool) -> Json:
+    if is_strict:
+        return {"type": "integer", "minimum": least, "maximum": most}
+    digits = _DIGITS if most >= 2**31 - 1 else r"^[0-9]{1,2}$"
+    number = {"type": "number", "minimum": least, "maximum": most}
+    return {"anyOf": [number, {"type": "boolean"}, {"type": "string", "pattern": digits}]}
+
+
+def _params(signature: Signature | None, is_strict: bool) -> Json:
+    params = signature.params if signature is not None else None
+    if params is None:
+        # A model without params gets none, whatever is said.
+        return {"params": {"type": ["object", "null"], "maxProperties": 0}} if is_strict else {}
+    properties = {param.name: _param(param) for param in params}
+    return {"params": {"type": ["object", "null"], "properties": properties, "additionalProperties": not is_strict}}
+
+
+_PARAMS: Mapping[DataType, Json] = {
+    DataType.BOOLEAN: {"type": ["boolean", "null"]},
+    DataType.INTEGER: {"type": ["integer", "null"]},
+    DataType.LONG: {"type": ["integer", "null"]},
+    DataType.FLOAT: {"type": ["number", "null"]},
+    DataType.DOUBLE: {"type": ["number", "null"]},
+    DataType.DATETIME: {"type": ["string", "null"], "format": "date-time"},
+}
+
+
+def _param(param: Param) -> Json:
+    kind = param.type
+    schema = _PARAMS.get(kind, {"type": ["string", "null"]}) if isinstance(kind, DataType) else _inner(kind)
+    if param.shape is not None:
+        schema = {"type": "array", "items": schema}
+    return {**schema, "default": param.default}
+
+
+def _one_row(told: Mapping[str, Any], entry: Column | Tensor) -> Json:
+    shape = [1 if size < 0 else size for size in told["shape"]]
+    count = 1
+    for size in shape:
+        count *= size
+    required = not isinstance(entry, Column) or entry.required
+    element = _DATA.get(told["datatype"], {"type": "string"})
+    if not required and told["datatype"].startswith("FP"):
+        element = {"anyOf": [element, {"type": "null"}]}
+    data = {"type": "array", "items": element, "minItems": count, "maxItems": count}
+    # The only tensor may be called as one likes, where the signature does not name it.
+    name = {"type": "string"} if entry.name is None and isinstance(entry, Tensor) else {"const": told["name"]}
+    schema = _tensor_object(name, {"const": told["datatype"]}, data)
+    schema["properties"]["shape"] = {"const": shape}
+    return schema if required else {**schema, "description": "May be left out."}
+
+
+def _tensor_object(name: Json, datatype: Json, data: Json) -> Json:
+    shape = {"type": "array", "items": {"type": "integer", "minimum": 0}}
+    return {
+        "type": "object",
+        "required": ["name", "shape", "datatype", "data"],
+        "properties": {
+            "name": name,
+            "shape": shape,
+            "datatype": datatype,
+            "data": data,
+            "parameters": {"type": ["object", "null"]},
+        },
+    }
+
+
+_DATA: Mapping[str, Json] = {
+    "BOOL": {"type": "boolean"},
+    # The first that are rounded to infinity.
+    "FP16": {"type": "number", "exclusiveMinimum": -65520, "exclusiveMaximum": 65520},
+    "FP32": {"type": "number", "exclusiveMinimum": -(2.0**128 - 2.0**103), "exclusiveMaximum": 2.0**128 - 2.0**103},
+    "FP64": {"type": "number"},
+    **{
+        f"{sign.upper()}INT{bits}": {"type": "integer", "minimum": low, "maximum": high}
+        for sign in ("", "u")
+        for bits in (8, 16, 32)
+        for low, high in [_bounds(f"{sign}int{bits}")]
+    },
+    # Bounds of 64 bits are read as floating point by many tools, and are others then.
+    "INT64": {"type": "integer", "format": "int64"},
+    "UINT64": {"type": "integer", "format": "uint64", "minimum": 0},
+}

@@ -1,0 +1,1 @@
+"""Rollouts as pure functions: the schedule, its records, and the judge."""

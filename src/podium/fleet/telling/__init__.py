@@ -1,0 +1,1 @@
+"""How things are: status, events, metrics, and what gateways describe."""

@@ -1,0 +1,66 @@
+"""What people and programs are told of an endpoint with several versions. Pure.
+
+traffic   null where one version has everything and no rule says more, else:
+versions   [{version, weight, replicas}], the one that serves first; weight in percent
+sticky     what keeps a client with one version (`header:x-user`), or null: each request by itself
+naming     whether requests may name the version that answers
+shadow     {version, percent, tolerance, compared, agreement_percent} or null; compared is rounded
+problems   what is named and is not there
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from podium.domain.rollouts.evidence import Evidence
+from podium.domain.traffic import Rules, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What is known of it beside the targets.
+
+    Args:
+        rules: Those in force.
+        problems: Why something that is named is not there.
+        shadow: What the shadow's counters say; None without a shadow.
+    """
+
+    rules: Rules
+    problems: Sequence[str] = ()
+    shadow: Evidence | None = None
+
+
+def traffic_status(traffic: Traffic | None, targets: Sequence[Target]) -> dict[str, Any] | None:
+    """The document's part."""
+    if traffic is None:
+        return None
+    rules = traffic.rules
+    return {
+        "versions": [
+            {"version": target.version, "weight": target.weight, "replicas": len(target.replicas)} for target in targets
+        ],
+        "sticky": None if rules.sticky is None else f"{rules.sticky.place.value}:{rules.sticky.name}",
+        "naming": rules.allows_naming,
+        "shadow": _shadow(rules, traffic.shadow),
+        "problems": list(traffic.problems),
+    }
+
+
+def _shadow(rules: Rules, seen: Evidence | None) -> dict[str, Any] | None:
+    if rules.shadow is None or seen is None:
+        return None
+    agreement = 100 * (1 - seen.disagreed / seen.compared) if seen.compared else None
+    return {
+        "version": rules.shadow.version,
+        "percent": rules.shadow.percent,
+        "tolerance": rules.shadow.tolerance,
+        # Rounded, so that the document does not change with each request.
+        "compared": _rounded(seen.compared),
+        "agreement_percent": None if agreement is None else round(agreement, 1),
+    }
+
+
+def _rounded(count: int) -> int:
+    digits = max(len(str(count)) - 2, 0)
+    return int(count // 10**digits * 10**digits)

@@ -1,0 +1,1 @@
+"""Processes beside models: what starts, isolates, watches and ends them."""

@@ -1,0 +1,236 @@
+"""The private copies of the versions that this server serves: made, verified and read before a worker sees them."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from podium.artifacts.copies import verified_copy
+from podium.artifacts.derived import hand_over
+from podium.artifacts.digest import digest_folder
+from podium.artifacts.signing import signature_of, verify_elsewhere
+from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
+from podium.domain.worker_variables import kept_variables, names_in
+from podium.environments.audit import ModelFacts, facts_of_model
+from podium.environments.choice import Asking, Environment, choose, root_of
+from podium.errors import PodiumError
+from podium.fleet.workers.isolation import OPEN, World, confine
+from podium.fleet.workers.shared_copies import share, shared_folder
+from podium.models.code_needs import check_code
+from podium.models.mlmodel import read_mlmodel
+from podium.models.requirements import names, read_requirements
+from podium.registry.resolve import Resolved
+from podium.settings.environments import EnvironmentOrder
+from podium.settings.home import Home
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A version that is ready to be loaded.
+
+    Args:
+        folder: The private copy.
+        digest: What the copy hashes to; `is_verified` says whether the registry's record was there to compare with.
+        mlmodel: The MLmodel file as JSON.
+        requirements: Requirement lines; `packages` are their names, and those of the libraries that wrote the model.
+        environment: The Python that its workers run in; held as long as the version is known.
+        home: podium's, of which its workers need nothing but the copy and the environment.
+        conversion: A private copy of its accepted conversion, beside the folder; or None.
+        audited: What the model says of the Python that it needs; None where that cannot be read.
+    """
+
+    folder: Path
+    digest: str
+    is_verified: bool
+    mlmodel: dict[str, Any]
+    requirements: list[str]
+    packages: list[str]
+    environment: Environment
+    home: Path | None = None
+    conversion: Path | None = None
+    audited: ModelFacts | None = None
+
+    @property
+    def python(self) -> str:
+        return self.environment.python
+
+
+class Copies:
+    """Prepares each version once, however many replicas wait for it, and removes it when nobody needs it any more.
+
+    Args:
+        root: Where the copies lie.
+        home: Keeps the environments that are built for versions.
+        order: Which environment.
+        tell: Called on the event loop's thread with lines for people.
+        verify_key: The public key that must have signed a model.
+        world: Where workers live: a model that is tried in its environment lives there too.
+        readers: Id of the group that workers of another user have: the copies are theirs to read, and lie where they can
+            be reached without podium's home.
+        terms: What is refused by them gets no environment: building one runs what its packages bring.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        home: Home,
+        order: EnvironmentOrder,
+        tell: Callable[[str], None],
+        terms: LoadTerms = DEFAULT_TERMS,
+        readers: int | None = None,
+        world: World = OPEN,
+        verify_key: str | None = None,
+    ) -> None:
+        self._root = root if readers is None else shared_folder()
+        self._readers = readers
+        self._world = world
+        self._verify_key = verify_key
+        self._home = home
+        self._order = order
+        self._tell = tell
+        self._terms = terms
+        self._is_closing = threading.Event()
+        self._known: dict[str, asyncio.Task[Prepared]] = {}
+        self._serial = 0
+
+    async def prepare(self, resolved: Resolved) -> Prepared:
+        """The private copy of a version, hashed again each time: a copy of days ago may be gone, or changed.
+
+        Raises:
+            DigestMismatch, InvalidModel, LoadFailed, NotFound, RegistryError, OSError: Nothing is left of the copy, and
+                the next call tries again.
+        """
+        task = self._known.get(resolved.label)
+        if task is not None and task.done() and (former := self.known(resolved.label)) is not None:
+            is_intact = await asyncio.to_thread(_is_intact, former)
+            if not is_intact and self._known.get(resolved.label) is task:
+                del self._known[resolved.label]
+                former.environment.release()
+                await asyncio.to_thread(_remove, former)
+            task = self._known.get(resolved.label)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            # A name of its own for each try: an earlier one may still be on its way out.
+            self._serial += 1
+            target = self._root / f"{resolved.label}-{self._serial}-{secrets.token_hex(8)}"
+            loop = asyncio.get_running_loop()
+
+            def tell(text: str) -> None:
+                loop.call_soon_threadsafe(self._tell, text)
+
+            task = asyncio.create_task(asyncio.to_thread(self._make, resolved, target, tell))
+            self._known[resolved.label] = task
+        return await asyncio.shield(task)
+
+    def known(self, version: str) -> Prepared | None:
+        """What was prepared, without waiting."""
+        task = self._known.get(version)
+        is_there = task is not None and task.done() and not task.cancelled() and task.exception() is None
+        return task.result() if task is not None and is_there else None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being prepared, with processes that are waited for by whoever prepares it."""
+        return any(not task.done() for task in self._known.values())
+
+    async def keep(self, versions: set[str]) -> None:
+        """Remove the copies of all other versions."""
+        for version in [version for version in self._known if version not in versions]:
+            prepared = self.known(version)
+            if self._known[version].done():
+                del self._known[version]
+            if prepared is not None:
+                prepared.environment.release()
+                await asyncio.to_thread(_remove, prepared)
+
+    async def close(self) -> None:
+        """Wait for copies in the making, end environments in the making; the run folder goes with all the rest."""
+        self._is_closing.set()
+        await asyncio.gather(*self._known.values(), return_exceptions=True)
+        if self._readers is not None:
+            shutil.rmtree(self._root, ignore_errors=True)
+
+    def _make(self, resolved: Resolved, target: Path, tell: Callable[[str], None]) -> Prepared:
+        def environment(folder: Path, mlmodel: dict[str, Any]) -> Environment:
+            if self._verify_key is not None:
+                verify_elsewhere(folder, signature_of(resolved.folder.absolute()), Path(self._verify_key))
+            check_code(folder, mlmodel, self._terms)
+            if self._readers is not None:
+                share(folder, self._readers)
+            root, world = root_of(self._order, self._home), replace(self._world, folder=folder, home=self._home.root)
+            stops, within = self._is_closing.is_set, partial(confine, world)
+            return choose(Asking(folder, mlmodel, self._order, root, tell, stops, None, self._terms, within))
+
+        prepared = _prepare(resolved, target, environment)
+        if missing := missing_variables(target, os.environ, self._world.variables):
+            names = ", ".join(missing)
+            tell(f"the model was saved with variables that its workers do not get: {names}; worker_env passes them")
+        return replace(prepared, home=self._home.root, conversion=self._conversion(prepared, tell))
+
+    def _conversion(self, prepared: Prepared, tell: Callable[[str], None]) -> Path | None:
+        """Where the worker may read its conversion; a model answers without one where it cannot be handed over."""
+        target = prepared.folder.with_name(f"{prepared.folder.name}-conversion")
+        try:
+            conversion = hand_over(self._home.derived, prepared.digest, target)
+            if conversion is not None and self._readers is not None:
+                share(conversion, self._readers)
+        except OSError as error:
+            shutil.rmtree(target, ignore_errors=True)
+            tell(f"the model's conversion is left alone, for it cannot be copied: {error.strerror or error}")
+            return None
+        return conversion
+
+
+def _remove(prepared: Prepared) -> None:
+    for folder in filter(None, (prepared.folder, prepared.conversion)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def missing_variables(folder: Path, environ: Mapping[str, str], named: tuple[str, ...]) -> list[str]:
+    """The variables that a model was saved with, that are set here and that its workers do not get."""
+    try:
+        text = (folder / "environment_variables.txt").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    kept = kept_variables(environ, named)
+    return [name for name in names_in(text) if name in environ and name not in kept]
+
+
+def _is_intact(prepared: Prepared) -> bool:
+    try:
+        return digest_folder(prepared.folder) == prepared.digest
+    except (PodiumError, OSError):
+        return False
+
+
+def _prepare(resolved: Resolved, target: Path, choose: Callable[[Path, dict[str, Any]], Environment]) -> Prepared:
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    digest = verified_copy(resolved.folder, target, resolved.digest)
+    try:
+        mlmodel = read_mlmodel(target)
+        requirements = read_requirements(target)
+        environment = choose(target, mlmodel)
+    except BaseException as error:
+        shutil.rmtree(target, ignore_errors=True)
+        # People know the folder that they named; the copy is gone when they look.
+        error.args = tuple(
+            each.replace(str(target), str(resolved.folder)) if isinstance(each, str) else each for each in error.args
+        )
+        raise
+    audited = _audited(target, mlmodel)
+    packages = list(dict.fromkeys([*names(requirements), *(audited.packages if audited is not None else [])]))
+    is_verified = resolved.digest is not None
+    return Prepared(target, digest, is_verified, mlmodel, requirements, packages, environment, audited=audited)
+
+
+def _audited(folder: Path, mlmodel: dict[str, Any]) -> ModelFacts | None:
+    try:
+        return facts_of_model(folder, mlmodel)
+    except (PodiumError, OSError, ValueError, TypeError, AttributeError):
+        # An odd MLmodel file: whether the model loads is the worker's to say, not an audit's.
+        return None

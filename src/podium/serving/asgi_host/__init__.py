@@ -1,0 +1,1 @@
+"""A gateway that lives in the process of somebody else's ASGI server."""

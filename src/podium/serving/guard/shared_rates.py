@@ -1,0 +1,112 @@
+"""Rates that several servers share through Redis, beside requests: none of them ever waits for it.
+
+Each gateway decides by its own server's buckets, and ten times a second tells Redis what it took and hears how far all
+servers together are; that is put into its bucket. What all let through beyond a limit is at most what comes within that
+tenth of a second. The clock is Redis' own.
+"""
+
+import asyncio
+import logging
+import os
+import re
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from podium.errors import Misconfigured
+from podium.serving.guard.limiter import Limit, Limiter
+from podium.telemetry.buckets import Buckets
+
+_log = logging.getLogger("podium.gateway")
+PASSWORD_VARIABLE = "PODIUM_REDIS_PASSWORD"  # noqa: S105  a variable's name
+_EACH_S = 0.1
+_TIMEOUT_S = 1.0
+_AGAIN_S = 1.0
+_PREFIX = "podium:rate:"
+
+# Takes so many microseconds of tokens from a bucket, and says for how long it is not full now. A bucket owes no more than
+# it could ever hold, so that whoever overran it is not locked out for longer than an empty one takes to be full twice.
+_SCRIPT = """
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+local full = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + tonumber(ARGV[1])
+full = math.min(full, now + 2 * tonumber(ARGV[2]))
+redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000) + 1)
+return string.format('%.0f', full - now)
+"""
+
+
+class Sharing:
+    """Keeps a limiter's buckets level with those of other servers.
+
+    Args:
+        url: `redis://HOST:PORT/NUMBER` or `rediss://…`, without a password: that is `PODIUM_REDIS_PASSWORD`.
+        limiter: Whose takings are told.
+        buckets: Where what all have taken is put.
+    """
+
+    def __init__(self, url: str, limiter: Limiter, buckets: Buckets) -> None:
+        self._url = url
+        self._limiter = limiter
+        self._buckets = buckets
+
+    async def run(self) -> None:
+        """Exchange until cancelled."""
+        import redis.asyncio  # noqa: PLC0415  an extra
+
+        client = redis.asyncio.Redis.from_url(
+            self._url,
+            password=os.environ.get(PASSWORD_VARIABLE) or None,
+            socket_timeout=_TIMEOUT_S,
+            socket_connect_timeout=_TIMEOUT_S,
+        )
+        script = client.register_script(_SCRIPT)
+        is_up = True
+        try:
+            while True:
+                try:
+                    await self._exchange(client, script)
+                except (redis.RedisError, OSError, ValueError) as error:
+                    if is_up:
+                        _log.error("rates are not shared: Redis does not answer: %s", type(error).__name__)
+                    is_up, self._limiter.is_alone = False, True
+                    await asyncio.sleep(_AGAIN_S)
+                    continue
+                if not is_up:
+                    _log.info("rates are shared again")
+                is_up, self._limiter.is_alone = True, False
+                await asyncio.sleep(_EACH_S)
+        finally:
+            await client.aclose()
+
+    async def _exchange(self, client: Any, script: Any) -> None:
+        taken = self._limiter.taken()
+        if not taken:
+            await client.ping()
+            return
+        async with client.pipeline(transaction=False) as pipeline:
+            for limit, count in taken:
+                rate = limit.rate
+                await script([_PREFIX + limit.name], [count * rate.step_ns // 1000, rate.depth_ns // 1000], client=pipeline)
+            ahead = await pipeline.execute()
+        now = time.monotonic_ns()
+        for (limit, _), ahead_us in zip(taken, ahead, strict=True):
+            self._raise(limit, now + int(ahead_us) * 1000)
+
+    def _raise(self, limit: Limit, full_at: int) -> None:
+        place = self._buckets.place_of(limit.mark)
+        if self._buckets.cells[place] < full_at:
+            self._buckets.cells[place] = full_at
+
+
+def check_store(url: str) -> None:
+    """See that a store's address can be used, and holds no password, which would stand in command lines.
+
+    Raises:
+        Misconfigured: It cannot.
+    """
+    found = urlsplit(url)
+    if found.scheme not in {"redis", "rediss"} or not found.hostname or not re.fullmatch(r"(/\d{0,4})?", found.path):
+        raise Misconfigured("rate_store is written redis://HOST:PORT/NUMBER, or rediss:// for TLS.")
+    if found.password is not None or "password" in found.query.lower():
+        raise Misconfigured(f"rate_store holds a password. Put it into the variable {PASSWORD_VARIABLE}.")

@@ -1,0 +1,135 @@
+"""What the walks of a gateway hold at a time: all together, for each model, and for each key where that is limited."""
+
+from collections.abc import Callable, Mapping
+
+from podium.domain.clients.admission import Bounds, Refusal, admit, admit_share
+from podium.errors import BodyTooLarge, Overloaded, PodiumError
+from podium.settings.limits import ModelLimits
+
+_RETRY_AFTER_S = 1.0
+_SPARE = 64
+
+
+class Held:
+    """What one model or one key holds now."""
+
+    __slots__ = ("body_bytes", "max_body_bytes", "max_requests", "requests")
+
+    def __init__(self, max_requests: int | None = None, max_body_bytes: int | None = None) -> None:
+        self.requests = 0
+        self.body_bytes = 0
+        self.max_requests = max_requests
+        self.max_body_bytes = max_body_bytes
+
+
+NOT_HELD = Held()
+"""Where nothing is counted yet."""
+
+
+class Shares:
+    """Counts what is held. Event loop's thread only.
+
+    Args:
+        bounds: Of all together.
+        every_model: Limits of a model that has none of its own.
+        models: Of each that has, by name.
+        max_per_key: Requests of one key at a time; None has no limit.
+    """
+
+    def __init__(
+        self, bounds: Bounds, every_model: ModelLimits, models: Mapping[str, ModelLimits], max_per_key: int | None
+    ) -> None:
+        self._bounds = bounds
+        self._low = Bounds(max(1, bounds.requests // 2), bounds.body_bytes // 2)
+        self._every_model = every_model
+        self._models = models
+        self._max_per_key = max_per_key
+        self._keys: dict[str, Held] = {}
+        self._endpoints: dict[str, Held] = {}
+        self._unknown = Held()
+        self.requests = 0
+        self.body_bytes = 0
+
+    def of_endpoint(self, name: str, is_known: bool) -> Held:
+        """What a model holds; all that are none are counted together."""
+        held = self._endpoints.get(name)
+        if held is None:
+            if not is_known:
+                return self._unknown
+            limits = self._models.get(name, self._every_model)
+            held = self._endpoints[name] = Held(limits.max_in_flight_per_model, limits.max_body_per_model)
+        return held
+
+    def of_key(self, principal: str) -> Held | None:
+        """What a key holds; None where nobody limits that."""
+        if self._max_per_key is None or not principal:
+            return None
+        held = self._keys.get(principal)
+        if held is None:
+            if len(self._keys) > _SPARE:
+                self._keys = {name: each for name, each in self._keys.items() if each.requests}
+            held = self._keys[principal] = Held(self._max_per_key)
+        return held
+
+    def is_at_ease(self, held: Held, key: Held | None, size: int) -> bool:
+        """Whether so little is held that nobody is refused, of whatever priority and model: a quick way to most answers.
+
+        Below half of the bounds any one model holds less than what is free.
+        """
+        low = self._low
+        return (
+            self.requests < low.requests
+            and self.body_bytes + size <= low.body_bytes
+            and held.max_requests is None
+            and key is None
+        )
+
+    def refusal(self, held: Held, key: Held | None, size: int, is_low: bool, models: int) -> Refusal | None:
+        """Why one more request is not taken, where there are so many models; None where it is."""
+        requests, body_bytes = self.requests, self.body_bytes
+        found = admit(requests, body_bytes, size, self._bounds)
+        if found is not None:
+            return found
+        if is_low and admit(requests, body_bytes, size, self._low) is not None:
+            return Refusal.LOW
+        if held.max_requests is not None and held.requests >= held.max_requests:
+            return Refusal.MODEL
+        if key is not None and key.requests >= (key.max_requests or 0):
+            return Refusal.KEY
+        if models > 1:
+            return admit_share(requests, body_bytes, held.requests, held.body_bytes, size, self._bounds)
+        return None
+
+    def enter(self, held: Held, key: Held | None, size: int) -> None:
+        """Count a request in."""
+        self.requests += 1
+        self.body_bytes += size
+        held.requests += 1
+        held.body_bytes += size
+        if key is not None:
+            key.requests += 1
+
+    def leave(self, held: Held, key: Held | None, size: int) -> None:
+        """Count it out again; exactly once."""
+        self.requests -= 1
+        self.body_bytes -= size
+        held.requests -= 1
+        held.body_bytes -= size
+        if key is not None:
+            key.requests -= 1
+
+    def keep(self, is_known: Callable[[str], bool], count: int) -> None:
+        """Forget what is none of the models that there are now and holds nothing."""
+        if len(self._endpoints) > count + _SPARE:
+            self._endpoints = {name: each for name, each in self._endpoints.items() if each.requests or is_known(name)}
+
+
+def error_of(refusal: Refusal) -> PodiumError:
+    """What a client is told."""
+    return Overloaded(f"The server is full: {refusal.value}. Try again.", _RETRY_AFTER_S)
+
+
+def too_large(held: Held, size: int) -> BodyTooLarge | None:
+    """The error for a body that is too large for its model; None where it is not."""
+    limit = held.max_body_bytes
+    return BodyTooLarge(limit) if limit is not None and size > limit else None

@@ -1,0 +1,115 @@
+"""One scoring request on its way through a gateway."""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from podium.domain.traffic import ANYWHERE
+from podium.serving.walks.shares import NOT_HELD, Held
+from podium.transport import frames
+from podium.web.handling import Exchange, PartsTaker
+from podium.web.messages import Request
+
+_OK = 200
+_JSON = "application/json"
+
+if TYPE_CHECKING:
+    from podium.protocols.mlflow.fast_packing import Packed
+    from podium.serving.walks.replica import Replica
+
+
+class Detour(Protocol):
+    """How a request of another protocol takes MLflow's quickest way: read as records, answered by MLflow's text."""
+
+    def read(self, replica: "Replica") -> "Packed | None":
+        """The request as records of the replica's plan; None where it has to go the long way."""
+
+    def start(self) -> None:
+        """Take the long way, from the start."""
+
+    def request(self) -> Request:
+        """The request as the long way has it, for when the quick one did not get there."""
+
+    def made_of(self, version: str, body: bytes, rows: int) -> bytes:
+        """The client's answer out of MLflow's; empty where it cannot be made, and the long way is to be taken."""
+
+
+class Walk:
+    """What is known of a request until its answer left.
+
+    Attributes:
+        started, deadline: Seconds, monotonic: the clock of a frame's deadline.
+        endpoint: Public name of the one it is for; None for the table's default.
+        client, principal: Who asks: the address, and as whom they are known; empty where nobody was asked.
+        replica, identity: Where it is outstanding; None while it waits.
+        last: The replica it was sent to last: what an error is counted for.
+        rows: Estimated; what it counts for on its replica.
+        attempts: How often it was sent.
+        avoid: Ids of replicas that were too full for it.
+        held, key: Where it is counted, of its model and of its key; as in `serving.shares`.
+        timer: Ends it, where its client waits for less than the server allows.
+        is_solo: It was in a batch that a worker died of: never merged again, and not sent a third time.
+        taker: The exchange, where it takes the answer in parts.
+        parts, sent: How many there were, and their bytes.
+        taken, told: How many the client took that the worker was not told of yet, and that it was told of.
+        detour: Of a request of another protocol that goes as records; None for all others.
+        way: Which version it wants; decided when it was taken.
+        packed: Its body, decoded, where a shadow may want it, too; else None.
+    """
+
+    __slots__ = (
+        "attempts", "avoid", "client", "deadline", "detour", "endpoint", "exchange", "held", "identity", "is_solo", "key",
+        "last", "packed", "parts", "principal", "replica", "request", "request_id", "rows", "sent", "started", "taken",
+        "taker", "timer", "told", "way",
+    )  # fmt: skip
+
+    def __init__(
+        self, request: Request, exchange: Exchange, request_id: str, timeout_s: float, endpoint: str | None = None
+    ) -> None:
+        self.request = request
+        self.exchange = exchange
+        self.request_id = request_id
+        self.client = exchange.client
+        self.principal = exchange.terms.principal
+        self.endpoint = endpoint
+        self.started = time.monotonic()
+        self.deadline = self.started + timeout_s
+        self.replica: Replica | None = None
+        self.last: Replica | None = None
+        self.identity = 0
+        self.rows = 1
+        self.attempts = 0
+        self.avoid: tuple[int, ...] = ()
+        self.is_solo = False
+        self.taker: PartsTaker | None = None
+        self.parts = self.sent = self.taken = self.told = 0
+        self.way = ANYWHERE
+        self.packed: Packed | None = None
+        self.detour: Detour | None = None
+        self.held = NOT_HELD
+        self.key: Held | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def body_size(self) -> int:
+        return len(self.request.body)
+
+    def told_by(self, version: str, reply: frames.Reply) -> bytes | None:
+        """The body for the client; None where a detour's answer cannot be made, and the long way is to be taken."""
+        if self.detour is None or reply.status != _OK or reply.content_type != _JSON:
+            return reply.body
+        return self.detour.made_of(version, reply.body, self.rows) or None
+
+    def as_frame(self, request: Request) -> bytes:
+        """The request as a worker gets it; its own, or what its detour makes of it."""
+        return frames.encode_request(
+            frames.Request(
+                id=self.identity,
+                body=request.body,  # type: ignore[arg-type]  # joined, never kept
+                content_type=request.header(b"content-type"),
+                request_id=self.request_id,
+                deadline_ns=int(self.deadline * 1e9),
+                is_solo=self.is_solo,
+                is_stream=self.taker is not None,
+            )
+        )
