@@ -26,7 +26,6 @@ from podium.serving.walks.entrance import Entrance
 from podium.serving.walks.lines import Lines
 from podium.serving.walks.parts import Parts
 from podium.serving.walks.replica import Replica
-from podium.serving.walks.request_ids import RequestIds
 from podium.serving.walks.router import Router
 from podium.serving.walks.shadowing import Shadowing
 from podium.serving.walks.waking import Waking
@@ -75,8 +74,9 @@ class Scoring:
         self._lines = Lines(router, settings.pending, settings.pending_s, waking, self._refuse)
         self._is_last_crew = False
         self._shadowing = Shadowing(loop, router, recorder, settings.timeout_s)
-        self.ids = RequestIds()
-        self._entrance = Entrance(settings, router, recorder, self.ids)
+        self._entrance = Entrance(settings, router, recorder)
+        self.naming = self._entrance.naming
+        self.ids = self.naming.plain
 
     @property
     def in_flight(self) -> int:
@@ -111,8 +111,7 @@ class Scoring:
         table = router.table
         name = table.default if endpoint is None else endpoint
         rules = table.rules.get(name)
-        identity = self.ids.new()
-        way = ANYWHERE if rules is None else way_of(rules, name, request, identity)
+        way = ANYWHERE if rules is None else way_of(rules, name, request, self.ids.new())
         replica = router.choose(name, way)
         size = len(request.body)
         if replica is None or replica.reader is None or size > replica.reader.most_bytes:
@@ -125,14 +124,13 @@ class Scoring:
         ):
             self.start(request, exchange, endpoint) if detour is None else detour.start()
             return
-        walk = Walk(request, exchange, identity, self._timeout_s, endpoint)
+        walk = Walk(request, exchange, replica.ids.new(), self._timeout_s, endpoint)
         entrance.enter(walk, *counted)
         self._open[walk] = None
         exchange.on_leave = partial(self.abandon, walk)
         walk.rows = packed.rows
         walk.replica = walk.last = replica
-        walk.attempts = 1
-        walk.way, walk.detour = way, detour
+        walk.attempts, walk.way, walk.detour = 1, way, detour
         if replica.shadow is not None:
             walk.packed = packed
         replica.gather(walk, packed)
@@ -150,6 +148,7 @@ class Scoring:
         if former is not None:
             self._lose_connection(former)  # the supervisor connects us anew
         self._router.replicas[replica.id] = replica
+        self.naming.name(replica)
         self._router.instruct(replica)
         replica.start(self._on_reply, self._on_answers, self._on_refused, self._parts.pass_on, self.lose)
         self.serve_waiting()
@@ -179,9 +178,8 @@ class Scoring:
         running = replica.running() if replica.outstanding else set()
         replica.close()
         self._router.replicas.pop(replica.id, None)
-        outstanding = list(replica.outstanding.items())
-        replica.outstanding.clear()
-        for identity, walk in outstanding:
+        outstanding, replica.outstanding = replica.outstanding, {}
+        for identity, walk in outstanding.items():
             walk.replica = None
             if walk not in self._open:
                 self._shadowing.lose(walk)
@@ -285,12 +283,13 @@ class Scoring:
         router = self._router
         endpoint = walk.endpoint or router.table.default
         rules = router.table.rules.get(endpoint)
-        if rules is not None and not walk.way.is_bound:
+        if rules is not None and not walk.way.is_bound and walk.last is None:
             walk.way = way_of(rules, endpoint, walk.request, walk.request_id)
         replica = router.choose(endpoint, walk.way, walk.avoid)
         if replica is None:
             return False
         walk.rows = router.estimate_rows(replica, len(walk.request.body))
+        walk.be_named_by(replica)
         walk.replica = walk.last = replica
         walk.attempts += 1
         if walk.attempts > 1:
@@ -311,6 +310,7 @@ class Scoring:
             self._release_dropped(replica)
             return
         self._release(walk)
+        self.naming.note(replica, walk)
         self._router.learn_rows(replica, walk.body_size, reply.rows)
         headers = b"x-request-id: %s\r\n%s" % (walk.request_id.encode("latin-1"), replica.headers)
         if replica.is_compared and reply.status == 200:
