@@ -115,7 +115,7 @@ class Scoring:
         way = ANYWHERE if rules is None else way_of(rules, name, request, identity)
         replica = router.choose(name, way)
         size = len(request.body)
-        if replica is None or replica.reader is None or size > replica.reader.most_bytes:
+        if replica is None or replica.reader is None or (detour is None and size > replica.reader.most_bytes):
             self.start(request, exchange, endpoint) if detour is None else detour.start()
             return
         counted = entrance.let_in(name, terms, size)
@@ -334,7 +334,7 @@ class Scoring:
                     self._shadowing.hear_planned(walk, body)
                 continue
             walk.replica = None
-            made = body if walk.detour is None else walk.detour.made_of(replica.version, body, walk.rows)
+            made = body if walk.detour is None else walk.detour.made_of(replica.version, body, walk.rows, answers.form)
             if not made:
                 self._route(walk)
                 continue
