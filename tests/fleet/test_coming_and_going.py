@@ -115,6 +115,8 @@ def test_models_are_loaded_and_unloaded_while_others_serve(house, folders):
         metrics = server.get("/metrics")[1]
         pages = [server.send("GET", path) for path in ("/models", "/models/m3", "/models/nope")]
         removed = server.send("DELETE", "/models/m3")[0], server.send("DELETE", "/models/m3")[0]
+        [gone_from_index] = [each for each in post(server, "/v2/repository/index")[1] if each["name"] == "m3"]
+        by_name = post(server, "/v2/repository/models/m3/load")[0]
     assert new.stdout.startswith("m3 serves version "), new.stderr
     assert (again[0], taken[0], answered) == (200, 409, (200, [3, answered[1][1]]))
     assert gone.stdout.startswith("m2 is unloaded"), gone.stderr
@@ -126,6 +128,11 @@ def test_models_are_loaded_and_unloaded_while_others_serve(house, folders):
     assert [status for status, _ in pages] == [200, 200, 404]
     assert json.loads(pages[1][1]) == {"modelName": "m3", "modelUrl": str(folders["m3"])}
     assert removed == (200, 404)
+    assert gone_from_index.pop("version") == again[1]["version"]
+    assert (gone_from_index, by_name) == (
+        {"name": "m3", "state": "UNAVAILABLE", "reason": "unloaded, as somebody asked"},
+        200,
+    )
 
 
 @pytest.mark.slow

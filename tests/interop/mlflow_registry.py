@@ -52,7 +52,13 @@ def main() -> None:
             client.create_registered_model(name)
         client.create_model_version(name, source)
 
-    commands = {each.__name__: each for each in (log, stage, alias, copy, register, save, point)}
+    def delete(name: str) -> None:
+        """A registered model with all of its versions."""
+        for version in client.search_model_versions(f"name = '{name}'"):
+            client.delete_model_version(name, version.version)
+        client.delete_registered_model(name)
+
+    commands = {each.__name__: each for each in (log, stage, alias, copy, register, save, point, delete)}
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         command, *arguments = json.loads(line)
