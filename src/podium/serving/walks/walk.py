@@ -2,10 +2,11 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from podium.domain.traffic import ANYWHERE
-from podium.serving.walks.shares import NOT_HELD, Held
+from podium.serving.walks.shares import NOWHERE
 from podium.transport import frames
 from podium.web.handling import Exchange, PartsTaker
 from podium.web.messages import Request
@@ -46,7 +47,9 @@ class Walk:
         rows: Estimated; what it counts for on its replica.
         attempts: How often it was sent.
         avoid: Ids of replicas that were too full for it.
-        held, key: Where it is counted, of its model and of its key; as in `serving.shares`.
+        body_size: Bytes.
+        place: Where it is counted; as in `shares`.
+        on_leave: Told when its client left.
         timer: Ends it, where its client waits for less than the server allows.
         is_solo: It was in a batch that a worker died of: never merged again, and not sent a third time.
         taker: The exchange, where it takes the answer in parts.
@@ -58,9 +61,9 @@ class Walk:
     """
 
     __slots__ = (
-        "attempts", "avoid", "client", "deadline", "detour", "endpoint", "exchange", "held", "identity", "is_solo", "key",
-        "last", "packed", "parts", "principal", "replica", "request", "request_id", "rows", "sent", "started", "taken",
-        "taker", "timer", "told", "way",
+        "attempts", "avoid", "body_size", "client", "deadline", "detour", "endpoint", "exchange", "identity", "is_solo",
+        "last", "on_leave", "packed", "parts", "place", "principal", "replica", "request", "request_id", "rows", "sent",
+        "started", "taken", "taker", "timer", "told", "way",
     )  # fmt: skip
 
     def __init__(
@@ -69,11 +72,12 @@ class Walk:
         self.request = request
         self.exchange = exchange
         self.request_id = request_id
+        self.body_size = len(request.body)
         self.client = exchange.client
         self.principal = exchange.terms.principal
         self.endpoint = endpoint
-        self.started = time.monotonic()
-        self.deadline = self.started + timeout_s
+        self.started = now = time.monotonic()
+        self.deadline = now + timeout_s
         self.replica: Replica | None = None
         self.last: Replica | None = None
         self.identity = 0
@@ -86,13 +90,14 @@ class Walk:
         self.way = ANYWHERE
         self.packed: Packed | None = None
         self.detour: Detour | None = None
-        self.held = NOT_HELD
-        self.key: Held | None = None
+        self.place = NOWHERE
+        self.on_leave: Callable[[Walk], None] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
-    @property
-    def body_size(self) -> int:
-        return len(self.request.body)
+    def leave(self) -> None:
+        """Its client has left."""
+        if self.on_leave is not None:
+            self.on_leave(self)
 
     def told_by(self, version: str, reply: frames.Reply) -> bytes | None:
         """The body for the client; None where a detour's answer cannot be made, and the long way is to be taken."""
