@@ -26,6 +26,7 @@ from podium.serving.walks.parts import Parts
 from podium.serving.walks.replica import Replica
 from podium.serving.walks.router import Router
 from podium.serving.walks.shadowing import Shadowing
+from podium.serving.walks.spare_time import SpareTime
 from podium.serving.walks.waking import Waking
 from podium.serving.walks.walk import Detour, Walk
 from podium.serving.walks.ways import way_of
@@ -72,7 +73,7 @@ class Scoring:
         self._leave = self._walks.abandon
         self._parts = Parts(self._open, settings.timeout_s, loop, self._walks.expire)
         self._is_last_crew = False
-        self._shadowing = Shadowing(loop, router, recorder, settings.timeout_s)
+        self._shadowing = Shadowing(loop, router, recorder, settings.timeout_s, SpareTime().since_last)
 
     @property
     def in_flight(self) -> int:
@@ -114,7 +115,7 @@ class Scoring:
         if (
             replica is None
             or (reader := replica.reader) is None
-            or size > reader.most_bytes
+            or (detour is None and size > reader.most_bytes)
             or (place := self._shares.let_in(name, exchange.terms, size, table.endpoints)) is None
             or (packed := reader.read(request.body) if detour is None else detour.read(replica)) is None
         ):
@@ -314,7 +315,7 @@ class Scoring:
                     self._shadowing.hear_planned(walk, body)
                 continue
             walk.replica = None
-            made = body if walk.detour is None else walk.detour.made_of(replica.version, body, walk.rows)
+            made = body if walk.detour is None else walk.detour.made_of(replica.version, body, walk.rows, answers.form)
             if not made:
                 self._route(walk)
                 continue
