@@ -3,7 +3,7 @@
 from podium.errors import NotFound, PermissionDenied, PodiumError
 from podium.serving.recording import Recorder
 from podium.serving.settings import GatewaySettings
-from podium.serving.walks.request_ids import RequestIds
+from podium.serving.walks.request_ids import Naming
 from podium.serving.walks.router import Router
 from podium.serving.walks.shares import Shares, error_of, too_large
 from podium.serving.walks.walk import Walk
@@ -20,17 +20,18 @@ class Entrance:
         settings: Limits and time-outs.
         router: The table in force.
         recorder: Counts refusals.
-        ids: Names requests.
 
     Attributes:
+        naming: Names requests.
         shares: Where they are counted.
     """
 
-    def __init__(self, settings: GatewaySettings, router: Router, recorder: Recorder, ids: RequestIds) -> None:
+    def __init__(self, settings: GatewaySettings, router: Router, recorder: Recorder) -> None:
+        self.naming = Naming(recorder.slots.served, recorder.slot, settings.feedback_window_s)
         self._timeout_s = settings.timeout_s
         self._router = router
         self._recorder = recorder
-        self._ids = ids
+        self._ids = self.naming.plain
         per_key = settings.clients.max_in_flight_per_key
         self.shares = Shares(settings.in_flight, settings.every_model, settings.models, per_key)
 
@@ -39,7 +40,9 @@ class Entrance:
         terms, table = exchange.terms, self._router.table
         name = table.default if endpoint is None else endpoint
         timeout_s = self._timeout_s if terms.timeout_s is None else min(terms.timeout_s, self._timeout_s)
-        walk = Walk(request, exchange, self._ids.of(request), timeout_s, endpoint)
+        given = self._ids.given(request)
+        walk = Walk(request, exchange, given or self._ids.new(), timeout_s, endpoint)
+        walk.is_foreign = given is not None
         shares, size = self.shares, walk.body_size
         place = shares.place_of(name, terms.principal, name in table.endpoints)
         error: PodiumError | None = too_large(place.held, size)
@@ -68,5 +71,6 @@ class Entrance:
 
     def sweep(self) -> None:
         """Forget models that are none any more."""
+        self.naming.sweep(self._router.replicas.values())
         endpoints = self._router.table.endpoints
         self.shares.keep(endpoints.__contains__, len(endpoints))

@@ -24,9 +24,9 @@ from podium.serving.walks.entrance import Entrance
 from podium.serving.walks.open_walks import RETRY_AFTER_S, OpenWalks
 from podium.serving.walks.parts import Parts
 from podium.serving.walks.replica import Replica
-from podium.serving.walks.request_ids import RequestIds
 from podium.serving.walks.router import Router
 from podium.serving.walks.shadowing import Shadowing
+from podium.serving.walks.spare_time import SpareTime
 from podium.serving.walks.waking import Waking
 from podium.serving.walks.walk import Detour, Walk
 from podium.serving.walks.ways import way_of
@@ -64,15 +64,16 @@ class Scoring:
         self._recorder = recorder
         self._on_lost = on_lost
         self._on_released = on_released
-        self.ids = RequestIds()
-        self._entrance = Entrance(settings, router, recorder, self.ids)
+        self._entrance = Entrance(settings, router, recorder)
+        self.naming = self._entrance.naming
+        self.ids = self.naming.plain
         self._shares = self._entrance.shares
         self._walks = OpenWalks(settings, router, recorder, self._entrance, waking, self._release_dropped)
         self._open, self._lines = self._walks.walks, self._walks.lines
         self._leave = self._walks.abandon
         self._parts = Parts(self._open, settings.timeout_s, loop, self._walks.expire)
         self._is_last_crew = False
-        self._shadowing = Shadowing(loop, router, recorder, settings.timeout_s)
+        self._shadowing = Shadowing(loop, router, recorder, settings.timeout_s, SpareTime().since_last)
 
     @property
     def in_flight(self) -> int:
@@ -108,20 +109,19 @@ class Scoring:
         table = router.table
         name = table.default if endpoint is None else endpoint
         rules = table.rules.get(name)
-        identity = self.ids.new()
-        way = ANYWHERE if rules is None else way_of(rules, name, request, identity)
+        way = ANYWHERE if rules is None else way_of(rules, name, request, self.ids.new())
         replica = router.choose(name, way)
         size = len(request.body)
         if (
             replica is None
             or (reader := replica.reader) is None
-            or size > reader.most_bytes
+            or (detour is None and size > reader.most_bytes)
             or (place := self._shares.let_in(name, exchange.terms, size, table.endpoints)) is None
             or (packed := reader.read(request.body) if detour is None else detour.read(replica)) is None
         ):
             self.start(request, exchange, endpoint) if detour is None else detour.start()
             return
-        walk = Walk(request, exchange, identity, self._timeout_s, endpoint)
+        walk = Walk(request, exchange, replica.ids.new(), self._timeout_s, endpoint)
         self._shares.enter(walk, place)
         self._open[walk] = None
         walk.on_leave = self._leave
@@ -144,6 +144,7 @@ class Scoring:
         former = self._router.replicas.get(replica.id)
         if former is not None:
             self._lose_connection(former)  # the supervisor connects us anew
+        self.naming.name(replica)
         self._router.connect(replica)
         replica.start(self._on_reply, self._on_answers, self._on_refused, self._parts.pass_on, self.lose)
         self.serve_waiting()
@@ -263,12 +264,13 @@ class Scoring:
         router = self._router
         endpoint = walk.endpoint or router.table.default
         rules = router.table.rules.get(endpoint)
-        if rules is not None and not walk.way.is_bound:
+        if rules is not None and not walk.way.is_bound and walk.last is None:
             walk.way = way_of(rules, endpoint, walk.request, walk.request_id)
         replica = router.choose(endpoint, walk.way, walk.avoid)
         if replica is None:
             return False
         walk.rows = router.estimate_rows(replica, len(walk.request.body))
+        walk.be_named_by(replica)
         walk.replica = walk.last = replica
         walk.attempts += 1
         if walk.attempts > 1:
@@ -289,6 +291,7 @@ class Scoring:
             self._release_dropped(replica)
             return
         self._walks.release(walk)
+        self.naming.note(replica, walk)
         self._router.learn_rows(replica, walk.body_size, reply.rows)
         headers = b"x-request-id: %s\r\n%s" % (walk.request_id.encode("latin-1"), replica.headers)
         if replica.is_compared and reply.status == 200:
@@ -312,7 +315,7 @@ class Scoring:
                     self._shadowing.hear_planned(walk, body)
                 continue
             walk.replica = None
-            made = body if walk.detour is None else walk.detour.made_of(replica.version, body, walk.rows)
+            made = body if walk.detour is None else walk.detour.made_of(replica.version, body, walk.rows, answers.form)
             if not made:
                 self._route(walk)
                 continue
