@@ -81,6 +81,30 @@ def test_a_sleeper_that_served_before_wakes_whatever_is_killed(house):
 
 
 @pytest.mark.slow
+def test_a_folder_that_is_edited_while_its_model_sleeps_is_never_served_under_another_label(house):
+    """Before it was ever loaded it fails, and says the way out; one that was loaded before wakes as what it was."""
+    folder = house.model(1)
+    code = folder / "code" / "tinymodel.py"
+    flags = ("--resident", "demand", "--sleep-after", "1")
+    with house.serving("-p", "0", "-m", f"a={folder}", *flags, uri=None) as server:
+        first = server.status["endpoints"]["a"]["wanted"]
+        code.write_text(code.read_text().replace("VERSION = 1", "VERSION = 2"))
+        refused = ask(server, "a")
+        failure = server.status["endpoints"]["a"]["wanted_failure"]["message"]
+        assert post(server, "/v2/repository/models/a/load")[0] == 200
+        taken = ask(server, "a")[1][0], server.status["endpoints"]["a"]["serving"]
+        until(lambda: state(server, "a") == "asleep" and not server.workers("a"), "it sleeps")
+        code.unlink()
+        woken = ask(server, "a")[1][0], server.status["endpoints"]["a"]["serving"]
+    assert refused[0] == 503
+    assert first in failure
+    assert "podium load NAME takes in what it holds now" in failure
+    assert taken[0] == 2
+    assert taken[1] != first
+    assert woken == taken
+
+
+@pytest.mark.slow
 def test_memory_is_promised_before_it_is_taken(house, folders):
     """All are asked for at once, and two fit by what the first one took: never more than the budget, nobody refused."""
     with house.serving("-p", "0", *named(folders, "--memory-budget", "400MiB"), uri=None) as server:

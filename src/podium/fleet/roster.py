@@ -9,7 +9,6 @@ from podium.fleet.runfiles import RunFolder
 from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.telling.series import SeriesBook
 
-
 _MOST_DISMISSED = 10_000
 
 
