@@ -1,8 +1,8 @@
 """Nodes on one registry, in memory: what happens to them at random, and the laws that they keep whatever does.
 
 A node is the real thing without processes: its desk, plan(), and a machine in memory that checks each action. Moves,
-rollouts, vetoes, pauses, pins, crashes of workers, gateways and whole servers, nodes that stop and come back, that sleep and
-wake, that nobody asks, clocks that differ, dates that are old, answers that are late or lost.
+rollouts, vetoes, pauses, pins, crashes of workers, gateways and whole servers, nodes that stop and come back, that sleep
+and wake, that nobody asks, clocks that differ, dates that are old, answers that are late or lost.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from podium.domain.references import StageRef
 from podium.domain.rollouts.clocks import Reading, corrected
 from podium.domain.rollouts.evidence import Evidence
 from podium.domain.rollouts.records import read_board
-from podium.domain.rollouts.schedule import Board, MarkKind, Pin, State, newest, phase, versions_named
+from podium.domain.rollouts.schedule import Board, MarkKind, Pin, newest, phase, versions_named
 from podium.domain.stages import Stage
 from podium.errors import PodiumError, RegistryError
 from podium.fleet.rollouts.desk import Desk, Standing
@@ -191,7 +191,9 @@ class Node(World):
         least = float(int(shown - self.stale_s)) if self.is_remote else shown
 
         def hear() -> None:
-            self.offset = corrected(self.offset, Reading(began_at, self.clock(), least, least + (2 if self.is_remote else 0)))
+            self.offset = corrected(
+                self.offset, Reading(began_at, self.clock(), least, least + (2 if self.is_remote else 0))
+            )
             others = {each: resolved(each) for each in versions_named(board, "production")}
             self.wish = Wish(resolved(live), tidings=Tidings(board, "production", others))
             self.heard(began_at)
@@ -271,32 +273,26 @@ def person(luck: random.Random, registry: Registry, number: int) -> None:
 def chaos(luck: random.Random, nodes: list[Node]) -> None:
     """Something befalls one node."""
     node = luck.choice(nodes)
-    deeds = ["stop", "go on", "cut off", "mend", "die", "load", "acknowledge", "drained", "gateway dies", "bad"]
-    match luck.choice([*deeds, "crash", "sleep", "wake", "traffic", "late", "stale"]):
-        case "stop":
-            node.is_stopped = True
-        case "go on":
-            node.is_stopped = False
-        case "cut off":
-            node.is_cut_off = True
-        case "mend":
-            node.is_cut_off = False
-        case "crash" if luck.random() < 0.5:
-            node.crash()
-        case "sleep":
-            node.is_asleep = True
-        case "wake":
-            node.is_asleep = False
-        case "traffic":
-            node.rate = luck.choice([0, 1, 100])
-        case "late":
-            node.late_s = luck.choice([0.0, 0.1, 0.3])
-        case "stale":
-            node.stale_s = luck.choice([0.0, 0.5, 0.99])
-        case "bad":
-            node.bad = {luck.choice(VERSIONS)} if luck.random() < 0.3 else set()
-        case event if event in deeds:
-            happen(node, event, luck.randrange(10))
+    changes = {
+        "stop": {"is_stopped": True},
+        "go on": {"is_stopped": False},
+        "cut off": {"is_cut_off": True},
+        "mend": {"is_cut_off": False},
+        "bad": {"bad": {luck.choice(VERSIONS)} if luck.random() < 0.3 else set()},
+        "sleep": {"is_asleep": True},
+        "wake": {"is_asleep": False},
+        "traffic": {"rate": luck.choice([0, 1, 100])},
+        "late": {"late_s": luck.choice([0.0, 0.1, 0.3])},
+        "stale": {"stale_s": luck.choice([0.0, 0.5, 0.99])},
+    }
+    event = luck.choice([*changes, "die", "load", "acknowledge", "drained", "gateway dies", "crash"])
+    if event == "crash":
+        node.crash()
+    elif event in changes:
+        for name, value in changes[event].items():
+            setattr(node, name, value)
+    else:
+        happen(node, event, luck.randrange(10))
 
 
 def is_near_a_step(registry: Registry) -> bool:
@@ -344,5 +340,3 @@ def check_no_flap(node: Node) -> None:
         if not history or history[-1] != wanted:
             assert wanted not in history, f"it wanted {wanted} again, after {history}"
             history.append(wanted)
-
-

@@ -44,7 +44,11 @@ def main() -> None:
         Path("quick.py").write_text(_QUICK.format(answer=answer))
         with mlflow.start_run():
             mlflow.pyfunc.log_model(
-                name="model", loader_module="quick", code_paths=["quick.py"], registered_model_name=name, pip_requirements=[]
+                name="model",
+                loader_module="quick",
+                code_paths=["quick.py"],
+                registered_model_name=name,
+                pip_requirements=[],
             )
 
     def stage(name: str, version: int, stage: str) -> None:
@@ -70,14 +74,8 @@ def main() -> None:
             client.create_registered_model(name)
         client.create_model_version(name, source)
 
-    def tags(name: str) -> dict[str, str]:
-        """A registered model's, as anybody sees them."""
-        return dict(client.get_registered_model(name).tags)
-
-    def tag(name: str, key: str, value: str) -> None:
-        client.set_registered_model_tag(name, key, value)
-
-    commands = {each.__name__: each for each in (log, quick, stage, alias, copy, register, save, point, tags, tag)}
+    commands = {each.__name__: each for each in (log, quick, stage, alias, copy, register, save, point)}
+    commands |= {"tags": lambda name: dict(client.get_registered_model(name).tags), "tag": client.set_registered_model_tag}
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         command, *arguments = json.loads(line)

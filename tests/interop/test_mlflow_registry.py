@@ -15,8 +15,8 @@ import pytest
 from driven import Podium, Server, free_port, wait_until
 
 from podium import Rollouts
-from podium.domain.rollouts.judging import Policy
 from podium.domain.references import parse_reference
+from podium.domain.rollouts.judging import Policy
 from podium.errors import AlreadyExists, NotFound, RegistryError
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve

@@ -1,4 +1,4 @@
-"""Rollouts under load: three bad candidates are rolled back by themselves, each for what it does, and a good one is promoted."""
+"""Rollouts under load: bad candidates are rolled back by themselves, each for what it does, and a good one is promoted."""
 
 import json
 import platform

@@ -234,7 +234,9 @@ def _show(found: RolloutStatus, as_json: bool, rollouts: Rollouts | None = None)
     for server in servers:
         seen = server["rollout"]
         if server["state"] == "asleep":
-            click.echo(f"\nserver {server['url']}: {shown(server['endpoint'])} sleeps; its next request loads both versions")
+            click.echo(
+                f"\nserver {server['url']}: {shown(server['endpoint'])} sleeps; its next request loads both versions"
+            )
             continue
         click.echo(f"\nserver {server['url']}: the candidate has {seen['share']} % here; {seen['verdict']['opinion']}")
         click.echo(f"  {shown(seen['verdict']['reason'])}")

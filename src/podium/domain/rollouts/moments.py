@@ -6,7 +6,7 @@ quarter of the time at most, or five looks; a candidate that is worse all the ti
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from podium.domain.rollouts.evidence import Evidence
 
@@ -28,7 +28,7 @@ class Moments:
 
     looks: int = 1
     full: tuple[Evidence, ...] = ()
-    last: Evidence = Evidence()
+    last: Evidence = field(default_factory=Evidence)
     seen: int = 0
 
     def and_then(self, more: Evidence) -> "Moments":

@@ -254,7 +254,7 @@ class Desk:
             told = {criterion.value: asdict(figure) for criterion, figure in self._verdict.figures.items()}
             return Note(MarkKind.VETO, reason=self._verdict.reason, evidence=told)
         weight, stable = standing.weight(candidate.version), self._guidance.resolved
-        # A candidate that still serves from a rollout that was undone a moment ago has nothing beside it to be held against.
+        # What still serves from a rollout that was undone a moment ago has nothing beside it to be held against.
         is_beside = weight is not None and stable is not None and standing.is_served_by(stable.label)
         if not phase.is_begun and phase.state is State.RUNNING and is_beside:
             return Note(MarkKind.BEGIN, reason="the candidate is loaded")
