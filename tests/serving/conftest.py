@@ -35,6 +35,14 @@ def until(condition: Callable[[], Any], what: str) -> Any:
     return value
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 class ScriptedWorker:
     """A worker's end of a data socket: the test takes requests and says what is answered."""
 
@@ -64,8 +72,9 @@ class ScriptedWorker:
         assert frame.kind == frames.ROWS
         return frames.decode_rows(frame.flags, frame.id, frame.payload)
 
-    def answer(self, group: frames.Rows, *bodies: bytes, is_first: bool = True) -> None:
-        self.sock.sendall(frames.encode_answers(frames.Answers(group.first, list(bodies), group.rows, 20, 100, is_first)))
+    def answer(self, group: frames.Rows, *bodies: bytes, is_first: bool = True, form: int = 0) -> None:
+        answers = frames.Answers(group.first, list(bodies), group.rows, 20, 100, is_first, form)
+        self.sock.sendall(frames.encode_answers(answers))
 
     def reply(self, request: frames.Request | int, body: bytes = b'{"predictions": [1]}', **changes: Any) -> None:
         identity = request if isinstance(request, int) else request.id
@@ -89,6 +98,7 @@ class ScriptedWorker:
         """Answer everything at once, in a thread, until the socket closes."""
 
         def work() -> None:
+            self.sock.settimeout(None)  # a test that asks nothing for long does not end it
             with contextlib.suppress(OSError, AssertionError):
                 while True:
                     frame = self.frame()
@@ -109,7 +119,15 @@ class ScriptedWorker:
 class Process:
     """One gateway process and the supervisor's end of its control socket."""
 
-    def __init__(self, listener: socket.socket, slots_fd: int, slot: int, settings: dict[str, Any], log: Path) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        slots_fd: int,
+        slot: int,
+        settings: dict[str, Any],
+        log: Path,
+        grpc: str | None = None,
+    ) -> None:
         ours, theirs = socket.socketpair()
         ours.settimeout(LIMIT_S)
         self.control = ControlSocket(ours)
@@ -122,6 +140,7 @@ class Process:
                     sys.executable, "-W", "error", "-m", "podium.serving",
                     "--control-fd", str(theirs.fileno()), "--listen-fd", str(listener.fileno()),
                     "--slots-fd", str(slots_fd), "--slot", str(slot), "--settings", json.dumps(settings),
+                    *([] if grpc is None else ["--grpc-address", grpc]),
                 ],
                 pass_fds=(theirs.fileno(), listener.fileno(), slots_fd),
                 stderr=stderr,
@@ -155,8 +174,9 @@ class Process:
 class Server:
     """A listening socket, counters, gateways and scripted workers."""
 
-    def __init__(self, folder: Path, gateways: int = 1, **settings: Any) -> None:
+    def __init__(self, folder: Path, gateways: int = 1, has_grpc: bool = False, **settings: Any) -> None:
         self.folder = folder
+        self.grpc = f"127.0.0.1:{free_port()}" if has_grpc else None
         self.settings = {"drain_linger_s": 0.05, "drain_limit_s": 5.0} | settings
         self.listener = socket.socket()
         self.listener.bind(("127.0.0.1", 0))
@@ -174,7 +194,7 @@ class Server:
         return self.gateways[0]
 
     def start(self, slot: int) -> Process:
-        return Process(self.listener, self.slots_fd, slot, self.settings, self.folder / f"gateway-{slot}.log")
+        return Process(self.listener, self.slots_fd, slot, self.settings, self.folder / f"gateway-{slot}.log", self.grpc)
 
     def add(
         self,

@@ -12,7 +12,7 @@ import click
 from podium.api.rolling import Rollouts, RolloutStatus, rollout_json
 from podium.cli.main import OfferingGroup
 from podium.cli.models import VersionNumber
-from podium.cli.output import print_facts, print_json, print_table, shown
+from podium.cli.output import print_facts, print_json, print_table, say
 from podium.domain.rollouts.judging import Criterion, Policy
 from podium.domain.rollouts.schedule import State
 from podium.errors import DeadlineExceeded, InvalidInput, PodiumError, RolledBack
@@ -114,7 +114,7 @@ def start(
     policy = _policy(tolerate, least_requests)
     begun = rollouts.start(name, to, steps, interval, stage=stage, alias=alias, policy=policy, again=again)
     _show(begun, as_json)
-    click.echo(f"Watch it: podium rollout status {shlex.quote(name)}", err=True)
+    say(f"Watch it: podium rollout status {shlex.quote(name)}", err=True)
 
 
 @rollout.command()
@@ -234,14 +234,12 @@ def _show(found: RolloutStatus, as_json: bool, rollouts: Rollouts | None = None)
     for server in servers:
         seen = server["rollout"]
         if server["state"] == "asleep":
-            click.echo(
-                f"\nserver {server['url']}: {shown(server['endpoint'])} sleeps; its next request loads both versions"
-            )
+            say(f"\nserver {server['url']}: {server['endpoint']} sleeps; its next request loads both versions")
             continue
-        click.echo(f"\nserver {server['url']}: the candidate has {seen['share']} % here; {seen['verdict']['opinion']}")
-        click.echo(f"  {shown(seen['verdict']['reason'])}")
+        say(f"\nserver {server['url']}: the candidate has {seen['share']} % here; {seen['verdict']['opinion']}")
+        say(f"  {seen['verdict']['reason']}")
         if seen["problem"]:
-            click.echo(f"  {shown(seen['problem'])}")
+            say(f"  {seen['problem']}")
 
 
 def _takes_over(found: RolloutStatus) -> str | None:
