@@ -8,6 +8,8 @@ from podium.domain.batching import BatchingMode
 from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
 from podium.domain.load_terms import PRECISIONS, LoadTerms
 from podium.domain.traffic import Sticky
+from podium.domain.worker_starts import AUTO as AUTO_START
+from podium.domain.worker_starts import WORKER_STARTS
 from podium.errors import Misconfigured
 from podium.settings.declared import Kind, declare
 from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, EnvironmentSettings, environment_order
@@ -42,6 +44,7 @@ class ModelSettings:
         env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
         worker_python: As `python` there.
         isolation, worker_user: As in `fleet.isolation.World`; `worker_env` are its `variables`.
+        worker_start: As in `domain.worker_starts.why_fresh`.
         verify_key: Path of the key that has signed every model which is loaded here.
         worker_memory: Bytes of resident memory.
         allow_code: As `allows_code` in `domain.load_terms.LoadTerms`.
@@ -137,6 +140,13 @@ class ModelSettings:
     worker_env: tuple[str, ...] = _model(
         (), "worker_env", Kind.NAMES, "More of the server's variables that workers get, by name.", default_text="none"
     )
+    worker_start: str = _model(
+        AUTO_START,
+        "worker_start",
+        Kind.WORD,
+        "Workers begin forked from a process that has their libraries, or in a fresh interpreter; auto: forked where safe.",
+        choices=WORKER_STARTS,
+    )
     verify_key: str | None = _model(
         None, "verify_key", Kind.TEXT, "A public key (PEM): only models that it verifies are loaded.", default_text="none"
     )
@@ -185,6 +195,8 @@ class ModelSettings:
             raise Misconfigured(f"batching = {self.batching!r}: must be one of {', '.join(BATCHING)}")
         if self.isolation not in ISOLATIONS:
             raise Misconfigured(f"isolation = {self.isolation!r}: must be one of {', '.join(ISOLATIONS)}")
+        if self.worker_start not in WORKER_STARTS:
+            raise Misconfigured(f"worker_start = {self.worker_start!r}: must be one of {', '.join(WORKER_STARTS)}")
         if ours := [name for name in self.worker_env if name.startswith("PODIUM_")]:
             raise Misconfigured(f"worker_env names {', '.join(ours)}: podium's own variables are never passed to workers")
         if self.runtime not in RUNTIMES:
