@@ -15,6 +15,7 @@ from podium.domain.batching import BatchPolicy
 from podium.domain.busy_wait import BusyWait
 from podium.domain.traffic import Shadow
 from podium.protocols.mlflow.fast_reading import FastReader, Packed
+from podium.serving.walks.request_ids import Ids
 from podium.serving.walks.walk import Walk
 from podium.serving.walks.ways import ROUTE, route_token
 from podium.transport.board import BoardReader
@@ -62,7 +63,10 @@ class Replica:
         headers: Lines that go with each answer.
         is_compared: What it predicts is counted, because versions are compared.
         shadow: Who gets copies of what it answers.
+        ids: Names of its requests.
     """
+
+    ids: Ids
 
     def __init__(
         self,
@@ -297,7 +301,7 @@ class Replica:
                     reply = decode_reply(frame.flags, frame.status, frame.id, frame.payload)
                     self._on_reply(self, self._answered(frame.id), reply)
                 elif frame.kind == ANSWERS:
-                    answers = decode_answers(frame.flags, frame.id, frame.payload)
+                    answers = decode_answers(frame.flags, frame.id, frame.payload, frame.status)
                     self._on_answers(self, self._all_answered(frame.id, len(answers.bodies)), answers)
                 elif frame.kind == REFUSED:
                     refused = self._answered(frame.id)
