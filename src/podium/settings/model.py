@@ -210,18 +210,14 @@ class ModelSettings:
             raise Misconfigured(f"load_timeout_s = {self.load_timeout_s}: must be more than 0 seconds")
         if not 0 <= self.gather_percent <= 100:
             raise Misconfigured(f"gather_percent = {self.gather_percent}: must be 0 (never wait) to 100")
-        if self.batching not in BATCHING:
-            raise Misconfigured(f"batching = {self.batching!r}: must be one of {', '.join(BATCHING)}")
-        if self.isolation not in ISOLATIONS:
-            raise Misconfigured(f"isolation = {self.isolation!r}: must be one of {', '.join(ISOLATIONS)}")
-        if self.worker_start not in WORKER_STARTS:
-            raise Misconfigured(f"worker_start = {self.worker_start!r}: must be one of {', '.join(WORKER_STARTS)}")
         if ours := [name for name in self.worker_env if name.startswith("PODIUM_")]:
             raise Misconfigured(f"worker_env names {', '.join(ours)}: podium's own variables are never passed to workers")
         if self.bandit and self.split:
             raise Misconfigured("bandit and split both say who has which part of the traffic; leave one of them out.")
-        if self.runtime not in RUNTIMES:
-            raise Misconfigured(f"runtime = {self.runtime!r}: must be one of {', '.join(RUNTIMES)}")
+        words = {"batching": BATCHING, "isolation": ISOLATIONS, "worker_start": WORKER_STARTS, "runtime": RUNTIMES}
+        for name, known in words.items():
+            if getattr(self, name) not in known:
+                raise Misconfigured(f"{name} = {getattr(self, name)!r}: must be one of {', '.join(known)}")
         if self.is_row_independent and self.batching == "off":
             raise Misconfigured("row_independent and batching off contradict each other; leave one of them out.")
         _ = self.dialect, self.terms, self.sticks_to  # refuse words that they do not know
