@@ -74,14 +74,9 @@ def main() -> None:
             client.create_registered_model(name)
         client.create_model_version(name, source)
 
-    def delete(name: str) -> None:
-        """A registered model with all of its versions."""
-        for version in client.search_model_versions(f"name = '{name}'"):
-            client.delete_model_version(name, version.version)
-        client.delete_registered_model(name)
-
-    commands = {each.__name__: each for each in (log, quick, stage, alias, copy, register, save, point, delete)}
+    commands = {each.__name__: each for each in (log, quick, stage, alias, copy, register, save, point)}
     commands |= {"tags": lambda name: dict(client.get_registered_model(name).tags), "tag": client.set_registered_model_tag}
+    commands |= {"delete": client.delete_registered_model}
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         command, *arguments = json.loads(line)
