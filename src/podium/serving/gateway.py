@@ -24,6 +24,7 @@ from podium.serving.app import App
 from podium.serving.asking import Asking
 from podium.serving.control import Control
 from podium.serving.description.pages import Describing
+from podium.serving.doors import Doors
 from podium.serving.feedback import Feedback
 from podium.serving.guard.protection import Protection
 from podium.serving.invocations import invocation_paths
@@ -136,13 +137,15 @@ class Gateway:
         server = await loop.create_server(self.connections.accept, sock=self._listener, backlog=_BACKLOG, **tls)
         if self._door is not None:
             await self._door.open()
-        self._control.start(self._settings, self._scoring, self._router, self.standing, self.asking)
+        doors = Doors(loop, self.connections.accept, lambda: self._protection.tls_arguments)
+        self._control.start(self._settings, self._scoring, self._router, self.standing, self.asking, doors)
         self._control.say(Started(os.getpid()))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sweep())
             sharing = tasks.create_task(self._protection.share())
             await self._drain_asked.wait()
             server.close()
+            await doors.close_all()
             await self._accept_rest(backlog)
             door = None if self._door is None else tasks.create_task(self._close_door(self._door))
             await self._finish()
