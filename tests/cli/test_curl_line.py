@@ -53,3 +53,10 @@ def test_a_long_example_is_in_a_file_that_is_there(tmp_path: Path, columns: int)
 def test_without_an_example_there_is_a_line_all_the_same(tmp_path: Path) -> None:
     """It asks whether the server lives."""
     assert curl_line(URL, served(tmp_path, None)) == f"curl {URL}/ping"
+
+
+def test_where_a_key_is_asked_for_the_line_takes_it_from_its_variable(tmp_path: Path) -> None:
+    """The key itself is in no command line."""
+    line = curl_line(URL, served(tmp_path, {"inputs": [1]}), wants_key=True)
+
+    assert '-H "Authorization: Bearer $PODIUM_API_KEY"' in line

@@ -22,6 +22,7 @@ from podium.settings.home import find_home
 _QUIET_S = 2.0
 _LONGEST_CURL = 300
 _MOST_SHOWN = 20
+_ASKS_WHO = ("access.require_keys", "access.jwks")
 
 
 class ServeCommand(click.Command):
@@ -180,11 +181,16 @@ def _of_one(status: dict[str, Any], served: Served | None, path: str = "/invocat
     ]
     is_wrong = any("input example did not score" in sentence for sentence in model["warnings"])
     trial = "Try it, with data that fit (the model's example does not score):" if is_wrong else "Try it:"
-    return [*lines, trial, f"  {curl_line(status['url'], served, path)}"]
+    return [*lines, trial, f"  {curl_line(status['url'], served, path, _wants_key(status))}"]
 
 
-def curl_line(url: str, served: Served, path: str = "/invocations") -> str:
-    """A command that a person can paste: the model's own example, in a file where it is long."""
+def _wants_key(status: dict[str, Any]) -> bool:
+    settings = status.get("settings", {})
+    return any(settings.get(name, {}).get("value") not in {None, "false", "none"} for name in _ASKS_WHO)
+
+
+def curl_line(url: str, served: Served, path: str = "/invocations", wants_key: bool = False) -> str:
+    """A command that a person can paste: the model's own example, in a file where it is long; a key from its variable."""
     from podium.models.examples import serving_example
 
     folder = served.prepared.folder
@@ -200,4 +206,5 @@ def curl_line(url: str, served: Served, path: str = "/invocations") -> str:
         except OSError:
             return f"curl {url}/ping"
         short = f"@{file.absolute()}"
-    return f"curl {url}{path} -H 'Content-Type: application/json' -d {shlex.quote(short)}"
+    opens = '-H "Authorization: Bearer $PODIUM_API_KEY" ' if wants_key else ""
+    return f"curl {url}{path} {opens}-H 'Content-Type: application/json' -d {shlex.quote(short)}"

@@ -64,7 +64,9 @@ def lost(error: Exception, has_answer_begun: bool) -> Lost:
         case httpx.PoolTimeout():
             return Lost(Loss.LATE, "all connections of this client were busy")
         case httpx.ConnectError() if _is_distrust(error):
-            return Lost(Loss.UNTRUSTED, f"{reason}; a private authority's file is given as tls='ca.pem'")
+            return Lost(
+                Loss.UNTRUSTED, f"{reason}; name the authority's file in the variable SSL_CERT_FILE, or as tls='ca.pem'"
+            )
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.ProxyError() | httpx.UnsupportedProtocol():
             return Lost(Loss.UNREACHED, reason)
         case httpx.TimeoutException():
