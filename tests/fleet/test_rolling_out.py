@@ -72,6 +72,35 @@ def test_a_bad_candidate_is_rolled_back_by_itself(house):
     assert server.said().count("starting version 2") == 1
 
 
+def test_a_candidate_whose_answers_people_do_not_like_is_rolled_back_by_itself(house):
+    """It answers like the other; only feedback by request id, sent to any gateway, tells them apart."""
+    house.register(1)
+    house.register(2)
+    house.promote(1)
+    with house.serving("--gateways", "2") as server:
+        house.command(*START, "--steps", "50,100", "--interval", "60", *ANY)
+        until(lambda: shares(server) == {"1": 50, "2": 50}, "the first share")
+
+        def use_and_tell():
+            """Every second answer of the stable version is liked, and every twentieth of the candidate's."""
+            reports = []
+            for number in range(40):
+                answer = server.score()
+                liked = number % (2 if answer.version == "1" else 20) == 0
+                reports.append({"request_id": answer.request_id, "reward": int(liked)})
+            status, told = server.send("POST", f"/models/{NAME}/feedback", reports)
+            assert (status, json.loads(told)["matched"]) == (200, 40)
+            return (server.status["rollout"] or {})["state"] == "rejected"
+
+        until(use_and_tell, "it is rejected")
+        until(lambda: server.status["traffic"] is None, "1 has all of it")
+        seen = server.status["rollout"]
+
+    assert (seen["verdict"]["criterion"], seen["reason"]) == ("quality", seen["verdict"]["reason"])
+    assert "Feedback calls" in seen["reason"]
+    assert seen["evidence"]["candidate"]["penalties"] > seen["evidence"]["candidate"]["rewards"] > 0
+
+
 def test_a_candidate_that_does_not_load_never_gets_a_request(house):
     """It is rejected with the cause."""
     house.register(1)

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 NAME = "tiny"
 PRODUCTION = f"models:/{NAME}/production"
@@ -176,6 +176,16 @@ class Server:
             answer = json.loads(response.read())
             return response.status, answer["predictions"][0] if response.status == 200 else answer
 
+    def score(self, **headers: str) -> "Scored":
+        """One row's answer, by whom, and what it is called."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            said = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request("POST", "/invocations", b'{"inputs": [[0]]}', {"Content-Type": "application/json", **said})
+            response = connection.getresponse()
+            response.read()
+            assert response.status == 200
+            return Scored(response.headers["x-podium-version"], response.headers["x-request-id"])
+
     def get(self, path: str) -> tuple[int, str]:
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
             connection.request("GET", path)
@@ -210,6 +220,13 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(10)
+
+
+class Scored(NamedTuple):
+    """What an answer says of itself."""
+
+    version: str
+    request_id: str
 
 
 class Load:

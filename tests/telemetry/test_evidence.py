@@ -14,6 +14,8 @@ from podium.telemetry.metrics import (
     LATENCY,
     PREDICTIONS,
     REQUESTS,
+    REWARD,
+    REWARD_SCALE,
     SHADOW_REQUESTS,
 )
 from podium.telemetry.slots import Slots, create_slots
@@ -70,3 +72,14 @@ def test_a_copy_without_an_answer_disagrees():
 
     assert (found.compared, found.disagreed) == (100, 10)
     assert found.rewards == Evidence().rewards
+
+
+def test_a_reward_between_is_a_part_of_a_good_answer_and_a_part_of_a_bad_one():
+    cells = [0] * CELLS
+    for reward in (0.0, 0.25, 1.0, 1.0):
+        cells[REWARD.bucket(round(reward * REWARD_SCALE))] += 1
+        cells[REWARD.sum] += round(reward * REWARD_SCALE)
+
+    found = evidence_of(cells)
+
+    assert (found.rewards, found.penalties) == (2.25, 1.75)

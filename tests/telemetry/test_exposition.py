@@ -15,6 +15,7 @@ from podium.telemetry.metrics import (
     DURATION,
     LATENCY,
     REQUESTS,
+    REWARD_SQUARES,
     ROWS,
     SERIES_METRICS,
     SUPERVISOR_METRICS,
@@ -121,7 +122,7 @@ def test_metrics_keep_prometheus_conventions(metric):
 
 
 def test_cells_do_not_overlap():
-    edges = [(metric.offset, metric.offset + metric.cells) for metric in (*SERIES_METRICS, LATENCY)]
+    edges = [(metric.offset, metric.offset + metric.cells) for metric in (*SERIES_METRICS, LATENCY, REWARD_SQUARES)]
 
     assert [start for start, _ in edges] == [0, *(end for _, end in edges[:-1])]
     assert edges[-1][1] == CELLS

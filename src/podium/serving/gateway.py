@@ -24,6 +24,7 @@ from podium.serving.app import App
 from podium.serving.asking import Asking
 from podium.serving.control import Control
 from podium.serving.description.pages import Describing
+from podium.serving.feedback import Feedback
 from podium.serving.guard.protection import Protection
 from podium.serving.invocations import invocation_paths
 from podium.serving.open_inference.generate import generating_paths
@@ -101,7 +102,10 @@ class Gateway:
         self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released, waking)
         self.standing = Standing(self._router, self._recorder)
         pages = Pages(self._scoring.ids, self._recorder)
+        parts = slots.served, self._recorder, self._router, pages
+        feedback = Feedback(loop, *parts, settings.feedback_window_s, self.standing.version_of)
         paths = [
+            feedback.paths(),
             invocation_paths(self._scoring),
             open_inference_paths(self._scoring, self.standing, pages),
             generating_paths(self._scoring, self.standing, pages),

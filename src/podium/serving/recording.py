@@ -19,9 +19,11 @@ from podium.telemetry.metrics import (
     DIFFERENCE,
     DURATION,
     ERRORS,
+    FEEDBACK,
     IN_FLIGHT,
     IN_FLIGHT_BYTES,
     KINDS,
+    LABELS,
     LATENCY,
     PREDICT,
     PREDICTIONS,
@@ -30,6 +32,9 @@ from podium.telemetry.metrics import (
     REJECTED,
     REQUESTS,
     RETRIES,
+    REWARD,
+    REWARD_SCALE,
+    REWARD_SQUARES,
     ROWS,
     SENT,
     SHADOW_DURATION,
@@ -61,7 +66,7 @@ class Recorder:
     def __init__(self, slots: Slots, slot: int, access: AccessLog | None) -> None:
         self.slots = slots
         self.access = access
-        self._slot = slot
+        self.slot = slot
         self._dropped = 0
         self._blocks = {UNROUTED: slots.block(slot, UNROUTED)}
 
@@ -250,10 +255,25 @@ class Recorder:
     def count_crashed(self, series: int) -> None:
         self._block(series)[CRASHES.offset] += 1
 
+    def count_report(self, series: int, result: str) -> None:
+        """Count a report on an answer by what became of it."""
+        self._block(series)[FEEDBACK.cell(result)] += 1
+
+    def count_reward(self, series: int, reward: float) -> None:
+        """Count what a report says an answer was worth, 0 to 1."""
+        cells, parts = self._block(series), round(reward * REWARD_SCALE)
+        cells[REWARD.bucket(parts)] += 1
+        cells[REWARD.sum] += parts
+        cells[REWARD_SQUARES.offset] += round(reward * reward * REWARD_SCALE)
+
+    def count_label(self, series: int) -> None:
+        """Count a report that says what an answer should have been."""
+        self._block(series)[LABELS.offset] += 1
+
     def publish_dropped(self) -> None:
         """Put the number of access log lines that this process could not write where every gateway can read it."""
         if self.access is not None and self.access.dropped != self._dropped:
-            self.slots.add_lines_dropped(self._slot, self.access.dropped - self._dropped)
+            self.slots.add_lines_dropped(self.slot, self.access.dropped - self._dropped)
             self._dropped = self.access.dropped
 
     def set_in_flight(self, in_flight: Iterable[tuple[int, int, int]]) -> None:
@@ -270,7 +290,7 @@ class Recorder:
         block = self._blocks.get(series)
         if block is None:
             # A series beyond the table is counted with what has none, rather than not at all.
-            block = self._blocks[series] = self.slots.block(self._slot, series if 0 <= series < SERIES else UNROUTED)
+            block = self._blocks[series] = self.slots.block(self.slot, series if 0 <= series < SERIES else UNROUTED)
         return block
 
 

@@ -40,6 +40,7 @@ class GatewaySettings:
         drain_limit_s: How long to drain when nobody says: the supervisor died, or SIGTERM came.
         access_log: File of the access log, shared by all gateways; None writes none.
         access_log_bytes, access_log_keep: Size at which it is put aside, and how many older ones stay.
+        feedback_window_s: For so long after an answer feedback on it is taken; 0: never.
         access: Who may ask for what.
         clients, every_model: What one client and one model may take.
         models: The same of models with limits of their own, by name.
@@ -75,6 +76,13 @@ class GatewaySettings:
     )
     access_log_keep: int = _limit(
         5, "access_log_keep", Kind.COUNT, "How many that were put aside stay.", table="serve", least=0
+    )
+    feedback_window_s: float = declare(
+        3600.0,
+        "feedback_window",
+        Kind.SECONDS,
+        "Seconds after an answer in which feedback on it is taken; 0 takes none.",
+        least=0,
     )
     access: AccessSettings = AccessSettings()  # noqa: RUF009
     clients: ClientLimits = ClientLimits()  # noqa: RUF009
@@ -134,5 +142,13 @@ class GatewaySettings:
 
 
 _MAY_BE_ZERO = frozenset(
-    {"busy_wait_us", "drain_linger_s", "drain_limit_s", "access_log_keep", "max_pending", "max_pending_bytes"}
+    {
+        "busy_wait_us",
+        "feedback_window_s",
+        "drain_linger_s",
+        "drain_limit_s",
+        "access_log_keep",
+        "max_pending",
+        "max_pending_bytes",
+    }
 )

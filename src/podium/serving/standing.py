@@ -66,6 +66,10 @@ class Standing:
         answers = table.endpoints[endpoint] or endpoint in table.asleep
         return Response(200 if answers and not self.is_draining else 503, b"\n")
 
+    def version_of(self, series: int) -> str | None:
+        """The version whose requests are counted in a series; None where nobody has said so."""
+        return self._series[series].get("version") if series < len(self._series) else None
+
     def names(self) -> list[str]:
         """The endpoints that are published."""
         return list(self._router.table.endpoints)

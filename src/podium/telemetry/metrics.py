@@ -79,12 +79,15 @@ REASONS = ("queue_full", "gateway_full", "waiting_full", "not_ready", "deadline"
 KINDS = ("client", "model", "timeout", "internal")
 SHADOWED = ("answered", "failed", "dropped")
 COMPARISONS = ("agreed", "disagreed")
+REPORTS = ("matched", "unmatched", "duplicate", "late", "invalid", "full")
+REWARD_SCALE = 1_000_000
 
 _DURATIONS_US = (
     100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
     10_000_000,
 )  # fmt: skip
 _DIFFERENCES_PPM = (0, 1, 100, 1_000, 10_000, 50_000, 100_000, 250_000, 500_000, 1_000_000)
+_REWARDS = tuple(tenth * REWARD_SCALE // 10 for tenth in range(11))
 _BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -136,12 +139,22 @@ SERIES_METRICS = _laid_out(
         scale=1_000_000,
         is_rare=True,
     ),
+    _counter("podium_feedback_total", "Reports on answers, by what became of them.", "result", REPORTS),
+    Metric(
+        "podium_feedback_reward",
+        Kind.HISTOGRAM,
+        "How good answers were, by those reports that say it, 0 to 1.",
+        bounds=_REWARDS,
+        scale=REWARD_SCALE,
+        is_rare=True,
+    ),
+    _counter("podium_feedback_labels_total", "Reports that say what an answer should have been."),
     Metric("podium_requests_in_flight", Kind.GAUGE, "Scoring requests that wait for their answer."),
     Metric("podium_request_body_bytes_in_flight", Kind.GAUGE, "Bytes of the bodies of the requests in flight."),
 )
 (
     REQUESTS, DURATION, QUEUE, PREDICT, BATCH_ROWS, ROWS, RECEIVED, SENT, REJECTED, RETRIES, CRASHES, ERRORS, PREDICTIONS,
-    SHADOW_REQUESTS, SHADOW_DURATION, COMPARED, DIFFERENCE, IN_FLIGHT, IN_FLIGHT_BYTES,
+    SHADOW_REQUESTS, SHADOW_DURATION, COMPARED, DIFFERENCE, FEEDBACK, REWARD, LABELS, IN_FLIGHT, IN_FLIGHT_BYTES,
 ) = SERIES_METRICS  # fmt: skip
 
 GAUGES = tuple(metric for metric in SERIES_METRICS if metric.kind is Kind.GAUGE)
@@ -154,7 +167,14 @@ LATENCY = Metric(
     scale=1_000_000,
     offset=SERIES_METRICS[-1].offset + SERIES_METRICS[-1].cells,
 )
-CELLS = LATENCY.offset + LATENCY.cells
+REWARD_SQUARES = Metric(
+    "feedback_reward_squares",
+    Kind.COUNTER,
+    "The sum of the rewards' squares: what a variance needs.",
+    scale=REWARD_SCALE,
+    offset=LATENCY.offset + LATENCY.cells,
+)
+CELLS = REWARD_SQUARES.offset + REWARD_SQUARES.cells
 
 # What the supervisor tells (`Tell.metrics`: name, labels, value). A name that is not here is not shown.
 SUPERVISOR_METRICS = (

@@ -1,7 +1,7 @@
 """Counters that outlive a process: a memfd of unsigned 64-bit cells, one region for each gateway slot.
 
     magic | gateways | series | cells of a block | seed … | for each gateway: a block of its own, then one for each series
-    | the token buckets of `telemetry/buckets.py`, which all gateways write
+    | the token buckets of `telemetry/buckets.py`, which all gateways write | who answered what: `telemetry/served.py`
 
 One process writes a region (the gateway in that slot), anyone reads; a cell is one aligned 8-byte store, so no lock is
 needed. A gateway that is started again goes on counting where the one before it ended: sums over all gateways are exact
@@ -16,10 +16,11 @@ import os
 from podium.errors import Misconfigured
 from podium.telemetry import buckets
 from podium.telemetry.metrics import CELLS, GAUGES
+from podium.telemetry.served import Served, cells_of
 
 SERIES = 1024  # versions that one server can count apart
 UNROUTED = SERIES  # the series of requests that reached no version; the supervisor never hands it out
-_MAGIC = 0x32544F4C53_4450
+_MAGIC = 0x33544F4C53_4450
 _HEAD = 8
 _BLOCK = 256  # cells, so that a block is whole cache lines
 _DROPPED, _OPENED = 0, 1  # in a gateway's own block: log lines dropped, series that may hold something
@@ -35,7 +36,7 @@ def create_slots(gateways: int) -> int:
     Memory is taken only by series that are written to: two kilobytes for each gateway.
     """
     descriptor = os.memfd_create("podium-slots", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(descriptor, 8 * (_HEAD + gateways * _REGION + buckets.CELLS))
+    os.ftruncate(descriptor, 8 * (_HEAD + gateways * _REGION + buckets.CELLS + cells_of(gateways, SERIES)))
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     with mmap.mmap(descriptor, 8 * _HEAD) as page, memoryview(page) as raw, raw.cast("Q") as cells:
         cells[0], cells[1], cells[2], cells[3] = _MAGIC, gateways, SERIES, _BLOCK
@@ -51,6 +52,7 @@ class Slots:
 
     Attributes:
         buckets: What all gateways limit rates by.
+        served: Which version answered which request.
 
     Raises:
         Misconfigured: The descriptor is not such a table, or one of another podium.
@@ -60,15 +62,18 @@ class Slots:
         size = os.fstat(descriptor).st_size
         if size < 8 * _HEAD:
             raise Misconfigured("the slots' descriptor is not a table of counters")
+        self._descriptor = os.dup(descriptor)
         self._map = mmap.mmap(descriptor, size)
         self.cells = memoryview(self._map).cast("Q")
         magic, self.gateways, series, block = self.cells[:4]
         end = _HEAD + self.gateways * _REGION
-        self._buckets = self.cells[end:]
-        if (magic, series, block) != (_MAGIC, SERIES, _BLOCK) or size != 8 * (end + buckets.CELLS):
+        rest = end + buckets.CELLS
+        self._buckets, self._served = self.cells[end:rest], self.cells[rest:]
+        if (magic, series, block) != (_MAGIC, SERIES, _BLOCK) or size != 8 * (rest + cells_of(self.gateways, SERIES)):
             self.close()
             raise Misconfigured("the slots' descriptor is not a table of counters of this podium")
         self.buckets = buckets.Buckets(self._buckets, self.cells[4])
+        self.served = Served(self._served, self.gateways, SERIES, self.cells[4], self._descriptor)
 
     def block(self, slot: int, series: int) -> memoryview:
         """The cells of a series, for the gateway in this slot to count in; nobody else asks for them.
@@ -113,9 +118,12 @@ class Slots:
             block = self._block(slot, series)
             if any(block):
                 block[:] = memoryview(bytes(8 * _BLOCK)).cast("Q")
+        self.served.outdate(series)
 
     def close(self) -> None:
+        os.close(self._descriptor)
         self._buckets.release()
-        self.cells.release()
         with contextlib.suppress(BufferError):  # somebody still holds a block; the map goes with the last of them
+            self._served.release()
+            self.cells.release()
             self._map.close()

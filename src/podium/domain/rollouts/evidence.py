@@ -25,7 +25,8 @@ class Evidence:
         predictions: Answers by what was predicted, in `SKETCH_CELLS` cells that are the same for all versions.
         compared: Answers that were set beside another version's answer to the same request (shadow); `disagreed` of them
             were not the same.
-        rewards, penalties: What feedback said of answers, good and bad.
+        rewards, penalties: What feedback said of answers, good and bad: the sum of rewards from 0 to 1, and of what each
+            lacked to 1.
     """
 
     requests: int = 0
@@ -34,8 +35,8 @@ class Evidence:
     predictions: tuple[int, ...] = ()
     compared: int = 0
     disagreed: int = 0
-    rewards: int = 0
-    penalties: int = 0
+    rewards: float = 0
+    penalties: float = 0
 
     def __add__(self, other: "Evidence") -> "Evidence":
         return _joined(self, other, 1)

@@ -16,6 +16,10 @@ criteria.
 Times change: so the evidence of each step of a rollout, in which both versions had their share of the same traffic, is a
 stratum with rates of its own under the claim. What the test assumes is that requests fall to the versions by chance, one by
 one: where a few heavy clients stick to a version, answers come in clumps and the figures promise too much.
+
+Rewards of feedback may lie between 0 and 1: then k is their sum. The likelihood of 0 or 1 with the same mean still makes an
+e-process, for r -> (q/p)^r ((1-q)/(1-p))^(1-r) is convex, hence at most its chord, whose mean is 1 (Hoeffding, JASA 58,
+1963, lemma 1; Waudby-Smith, Ramdas, JRSS B 86, 2024).
 """
 
 import math
@@ -126,12 +130,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Shares:
-    """Of n answers of each version k had some outcome, in one stratum."""
+    """Of n answers of each version k had some outcome, in one stratum; of rewards, k is a sum of parts."""
 
-    candidate: int
-    candidates: int
-    stable: int
-    stables: int
+    candidate: float
+    candidates: float
+    stable: float
+    stables: float
 
 
 def judge(strata: Sequence[Stratum], policy: Policy) -> Verdict:
@@ -157,7 +161,7 @@ def judge(strata: Sequence[Stratum], policy: Policy) -> Verdict:
     return Verdict(Opinion.UNKNOWN, None, f"After {answered} of its answers there is not enough evidence yet.", figures)
 
 
-def log_excess(strata: Sequence[tuple[int, int, int, int]], allowed: float, prior: tuple[float, float]) -> float:
+def log_excess(strata: Sequence[tuple[float, float, float, float]], allowed: float, prior: tuple[float, float]) -> float:
     """The logarithm of the evidence that an outcome is more frequent with the candidate than is allowed.
 
     Args:
@@ -230,7 +234,9 @@ def _worst(
     candidates, stables = sum(each.candidates for each in best), sum(each.stables for each in best)
     share_of_stable = sum(each.stable for each in best) / stables if stables else None
     average = _log_mean(logs, len(families))
-    return Figure(share_of_stable, sum(each.candidate for each in best) / candidates, candidates, _e_value(average), needed)
+    return Figure(
+        share_of_stable, sum(each.candidate for each in best) / candidates, round(candidates), _e_value(average), needed
+    )
 
 
 def _sane(seen: Evidence) -> Evidence:
@@ -304,11 +310,11 @@ def _is_beyond(shares: _Shares, allowed: float) -> bool:
     return shares.candidate / shares.candidates > stable + allowed
 
 
-def _log_mixtures(strata: Sequence[tuple[int, ...]], prior: tuple[float, float]) -> float:
+def _log_mixtures(strata: Sequence[tuple[float, ...]], prior: tuple[float, float]) -> float:
     return sum(_log_mixture(k_c, n_c, prior) + _log_mixture(k_s, n_s, prior) for k_c, n_c, k_s, n_s in strata)
 
 
-def _log_mixture(outcomes: int, answers: int, prior: tuple[float, float]) -> float:
+def _log_mixture(outcomes: float, answers: float, prior: tuple[float, float]) -> float:
     """The logarithm of the likelihood, averaged over all shares by the Beta distribution with parameters a and b."""
     a, b = prior
     return _log_beta(outcomes + a, answers - outcomes + b) - _log_beta(a, b)
@@ -333,12 +339,12 @@ def _log_best(shares: _Shares, allowed: float) -> float:
     return _log_likelihood(c.candidate, c.candidates, border + allowed) + _log_likelihood(c.stable, s, border)
 
 
-def _slope(outcomes: int, answers: int, share: float) -> float:
+def _slope(outcomes: float, answers: float, share: float) -> float:
     rising = outcomes / share if outcomes else 0.0
     return rising - ((answers - outcomes) / (1 - share) if answers > outcomes else 0.0)
 
 
-def _log_likelihood(outcomes: int, answers: int, share: float) -> float:
+def _log_likelihood(outcomes: float, answers: float, share: float) -> float:
     if not answers:
         return 0.0
     seen = outcomes * math.log(share) if outcomes else 0.0

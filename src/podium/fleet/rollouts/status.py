@@ -83,14 +83,14 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _evidence_json(seen: Evidence) -> dict[str, int]:
+def _evidence_json(seen: Evidence) -> dict[str, float]:
     return {
         "requests": seen.requests,
         "errors": seen.errors,
         "compared": seen.compared,
         "disagreed": seen.disagreed,
-        "rewards": seen.rewards,
-        "penalties": seen.penalties,
+        "rewards": round(seen.rewards, 3),
+        "penalties": round(seen.penalties, 3),
     }
 
 

@@ -37,6 +37,8 @@ NEEDS: Mapping[str, Need | Mapping[str, Need]] = {
     "/v2/models/{name}/ready": Need.DESCRIBE,
     "/v2/models/{name}/versions/{version}": Need.DESCRIBE,
     "/v2/models/{name}/versions/{version}/ready": Need.DESCRIBE,
+    # What answers were worth: whoever may ask a model may say it, and so move traffic.
+    "/models/{name}/feedback": Need.SCORE,
     # Predictions.
     "/invocations": Need.SCORE,
     "/models/{name}/invocations": Need.SCORE,

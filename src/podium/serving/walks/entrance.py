@@ -3,13 +3,13 @@
 from podium.errors import NotFound, PermissionDenied, PodiumError
 from podium.serving.recording import Recorder
 from podium.serving.settings import GatewaySettings
-from podium.serving.walks.request_ids import RequestIds
+from podium.serving.walks.request_ids import Naming
 from podium.serving.walks.router import Router
-from podium.serving.walks.shares import Held, Shares, error_of, too_large
+from podium.serving.walks.shares import Shares, error_of, too_large
 from podium.serving.walks.walk import Walk
 from podium.serving.walks.ways import VERSION, way_to
 from podium.telemetry.slots import UNROUTED
-from podium.web.handling import NO_TERMS, Exchange, Terms
+from podium.web.handling import Exchange
 from podium.web.messages import Request
 
 
@@ -20,31 +20,37 @@ class Entrance:
         settings: Limits and time-outs.
         router: The table in force.
         recorder: Counts refusals.
-        ids: Names requests.
+
+    Attributes:
+        naming: Names requests.
+        shares: Where they are counted.
     """
 
-    def __init__(self, settings: GatewaySettings, router: Router, recorder: Recorder, ids: RequestIds) -> None:
+    def __init__(self, settings: GatewaySettings, router: Router, recorder: Recorder) -> None:
+        self.naming = Naming(recorder.slots.served, recorder.slot, settings.feedback_window_s)
         self._timeout_s = settings.timeout_s
         self._router = router
         self._recorder = recorder
-        self._ids = ids
+        self._ids = self.naming.plain
         per_key = settings.clients.max_in_flight_per_key
-        self._shares = Shares(settings.in_flight, settings.every_model, settings.models, per_key)
+        self.shares = Shares(settings.in_flight, settings.every_model, settings.models, per_key)
 
     def admit(self, request: Request, exchange: Exchange, endpoint: str | None) -> tuple[Walk, PodiumError | None]:
         """A walk, which is counted in, and why it ends at once; None where it may begin."""
         terms, table = exchange.terms, self._router.table
         name = table.default if endpoint is None else endpoint
         timeout_s = self._timeout_s if terms.timeout_s is None else min(terms.timeout_s, self._timeout_s)
-        walk = Walk(request, exchange, self._ids.of(request), timeout_s, endpoint)
-        shares, size = self._shares, len(request.body)
-        held, key = shares.of_endpoint(name, name in table.endpoints), shares.of_key(terms.principal)
-        error: PodiumError | None = too_large(held, size)
+        given = self._ids.given(request)
+        walk = Walk(request, exchange, given or self._ids.new(), timeout_s, endpoint)
+        walk.is_foreign = given is not None
+        shares, size = self.shares, walk.body_size
+        place = shares.place_of(name, terms.principal, name in table.endpoints)
+        error: PodiumError | None = too_large(place.held, size)
         if terms.endpoint is not None and terms.endpoint != name:
             # Whoever let it pass had another model in mind: another path, another header.
             error = PermissionDenied(f"This request was let in for another model than {name}.")
         elif error is None:
-            refusal = shares.refusal(held, key, size, terms.is_low, len(table.endpoints))
+            refusal = shares.refusal(place, size, terms.is_low, len(table.endpoints))
             if refusal is not None:
                 self._recorder.count_rejected(UNROUTED, "gateway_full")
                 error = error_of(refusal)
@@ -54,39 +60,17 @@ class Entrance:
                 walk.way = way_to(named.decode("latin-1"), table, name)
             except (NotFound, PermissionDenied) as refused:
                 error = refused
-        self.enter(walk, held, key)
+        shares.enter(walk, place)
         return walk, error
-
-    def let_in(self, name: str, terms: Terms, size: int) -> tuple[Held, Held | None] | None:
-        """Where a request for a model that there is counts, if it may share a frame with others; None if it may not.
-
-        A frame has one deadline: that of its first request.
-        """
-        shares, key = self._shares, None
-        held = shares.of_endpoint(name, is_known=True)
-        if terms is not NO_TERMS:
-            if terms.timeout_s is not None or (terms.endpoint is not None and terms.endpoint != name):
-                return None
-            key = shares.of_key(terms.principal)
-        if held.max_body_bytes is not None and size > held.max_body_bytes:
-            return None
-        if shares.is_at_ease(held, key, size):
-            return held, key
-        models = len(self._router.table.endpoints)
-        return (held, key) if shares.refusal(held, key, size, terms.is_low, models) is None else None
-
-    def enter(self, walk: Walk, held: Held, key: Held | None) -> None:
-        """Count a walk in."""
-        walk.held, walk.key = held, key
-        self._shares.enter(held, key, walk.body_size)
 
     def leave(self, walk: Walk) -> None:
         """Count it out again; exactly once."""
-        self._shares.leave(walk.held, walk.key, walk.body_size)
+        self.shares.leave(walk)
         if walk.timer is not None:
             walk.timer.cancel()
 
     def sweep(self) -> None:
         """Forget models that are none any more."""
+        self.naming.sweep(self._router.replicas.values())
         endpoints = self._router.table.endpoints
-        self._shares.keep(endpoints.__contains__, len(endpoints))
+        self.shares.keep(endpoints.__contains__, len(endpoints))

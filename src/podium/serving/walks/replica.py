@@ -15,6 +15,7 @@ from podium.domain.batching import BatchPolicy
 from podium.domain.busy_wait import BusyWait
 from podium.domain.traffic import Shadow
 from podium.protocols.mlflow.fast_reading import FastReader, Packed
+from podium.serving.walks.request_ids import Ids
 from podium.serving.walks.walk import Walk
 from podium.serving.walks.ways import ROUTE, route_token
 from podium.transport.board import BoardReader
@@ -62,7 +63,10 @@ class Replica:
         headers: Lines that go with each answer.
         is_compared: What it predicts is counted, because versions are compared.
         shadow: Who gets copies of what it answers.
+        ids: Names of its requests.
     """
+
+    ids: Ids
 
     def __init__(
         self,

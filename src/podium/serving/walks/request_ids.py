@@ -1,28 +1,150 @@
-"""Names for requests, by which answers, logs and workers speak of them."""
+"""Names for requests, by which answers, logs and workers speak of them, and by which feedback finds who answered."""
 
 import os
 import re
+import time
+from collections.abc import Iterable
+from typing import Protocol
 
+from podium.telemetry.served import COUNT, STAMP_DIGITS, STAMPS_OF_WINDOW, Served
 from podium.web.messages import Request
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
+_MOST_IDS = 1 << 31
+_LEAST_MS = 1000
+
+
+class Ids(Protocol):
+    """Makes ids."""
+
+    def new(self) -> str:
+        """An id that nobody else has."""
+
+
+class Answering(Protocol):
+    """A replica, as far as its requests' names are concerned."""
+
+    endpoint: str
+    version: str
+    series: int
+    ids: Ids
+
+
+class Named(Protocol):
+    """A walk, as far as its name is concerned."""
+
+    request_id: str
+    is_foreign: bool
 
 
 class RequestIds:
     """Ids for requests that bring none: unlike those of every other process, and cheap."""
 
     def __init__(self) -> None:
-        self._prefix = os.urandom(8).hex()
+        self._prefix = os.urandom(STAMP_DIGITS // 2).hex()
         self._count = 0
 
     def of(self, request: Request) -> str:
         """The client's `X-Request-ID` where it is harmless in a log, else a new one."""
+        return self.given(request) or self.new()
+
+    @staticmethod
+    def given(request: Request) -> str | None:
+        """The client's `X-Request-ID`; None where it brings none that is harmless in a log."""
         theirs = request.header(b"x-request-id")
-        if theirs is not None and _SANE_ID.fullmatch(theirs):
-            return theirs
-        return self.new()
+        return theirs if theirs is not None and _SANE_ID.fullmatch(theirs) else None
 
     def new(self) -> str:
         """An id that nobody else has."""
         self._count += 1
         return f"{self._prefix}{self._count:08x}"
+
+
+class VersionIds:
+    """Ids that say which version answers, for as long as feedback on its answers is taken.
+
+    Args:
+        stamp, place: What they begin with, and where that is remembered.
+        generation: Of the version's series, when the stamp was made.
+        made_ms: When that was.
+    """
+
+    __slots__ = ("_place", "_stamp", "count", "generation", "made_ms")
+
+    def __init__(self, stamp: str, place: memoryview, generation: int, made_ms: int) -> None:
+        self.renew(stamp, place, generation, made_ms)
+
+    def renew(self, stamp: str, place: memoryview, generation: int, made_ms: int) -> None:
+        """Begin with another stamp from now on."""
+        self._stamp, self._place, self.generation, self.made_ms = stamp, place, generation, made_ms
+        self.count = 0
+
+    def refresh(self, now_ms: int) -> None:
+        """Be as of now: no id was made yet."""
+        Served.restamp(self._place, now_ms)
+        self.made_ms = now_ms
+
+    def new(self) -> str:
+        """An id that nobody else has."""
+        count = self.count = self.count + 1
+        self._place[COUNT] = count
+        return f"{self._stamp}{count:08x}"
+
+
+class Naming:
+    """Which ids the requests of each version get, and who answered those that brought their own.
+
+    Args:
+        served: Where that is remembered.
+        slot: This gateway's place in it.
+        window_s: Feedback is taken for so long; 0: never, and nothing is remembered.
+    """
+
+    def __init__(self, served: Served, slot: int, window_s: float) -> None:
+        self.plain = RequestIds()
+        self._served = served
+        self._slot = slot
+        self._window_ms = int(1000 * window_s)
+        self._stamp_ms = max(self._window_ms // STAMPS_OF_WINDOW, _LEAST_MS)
+        self._known: dict[tuple[str, str, int], VersionIds] = {}
+
+    def name(self, replica: Answering) -> None:
+        """Let a replica's requests have ids of its version."""
+        if not self._window_ms:
+            replica.ids = self.plain
+            return
+        key, now_ms = (replica.endpoint, replica.version, replica.series), _now_ms()
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = VersionIds(*self._stamp(key, now_ms))
+        elif known.generation != self._served.generation_of(replica.series):
+            known.renew(*self._stamp(key, now_ms))
+        replica.ids = known
+
+    def note(self, replica: Answering, answered: Named) -> None:
+        """Remember who answered a request, where its id does not say it."""
+        if answered.is_foreign and self._window_ms:
+            self._served.name(self._slot, replica.series, replica.endpoint, answered.request_id, _now_ms())
+
+    def sweep(self, replicas: Iterable[Answering]) -> None:
+        """Begin new stamps where it is time to. Call it several times a second."""
+        now_ms = _now_ms()
+        due = [key for key, ids in self._known.items() if now_ms - ids.made_ms > self._stamp_ms or ids.count > _MOST_IDS]
+        if not due:
+            return
+        living = {(replica.endpoint, replica.version, replica.series) for replica in replicas}
+        for key in due:
+            if key not in living:
+                del self._known[key]
+            elif self._known[key].count:
+                self._known[key].renew(*self._stamp(key, now_ms))
+            else:
+                self._known[key].refresh(now_ms)
+
+    def _stamp(self, key: tuple[str, str, int], now_ms: int) -> tuple[str, memoryview, int, int]:
+        endpoint, _, series = key
+        return *self._served.stamp(self._slot, series, endpoint, now_ms), self._served.generation_of(series), now_ms
+
+
+def _now_ms() -> int:
+    return int(time.monotonic() * 1000)

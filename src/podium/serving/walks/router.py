@@ -36,14 +36,34 @@ class Router:
     def __init__(self) -> None:
         self.table = RoutingTable(0, {}, "")
         self.replicas: dict[int, Replica] = {}
+        self._only: dict[str, Replica] = {}  # of endpoints where there is nothing to choose
         self._rows_per_byte: dict[int, float] = {}
 
     def publish(self, table: RoutingTable) -> None:
         """Route by this table from now on. A table older than the one in force changes nothing."""
         if table.epoch >= self.table.epoch:
             self.table = table
+            self._find_only()
             for replica in self.replicas.values():
                 self.instruct(replica)
+
+    def connect(self, replica: Replica) -> None:
+        """Know a replica from now on; it gets requests where the table names it."""
+        self.replicas[replica.id] = replica
+        self._find_only()
+        self.instruct(replica)
+
+    def forget(self, identity: int) -> None:
+        """A replica is gone."""
+        self.replicas.pop(identity, None)
+        self._find_only()
+
+    def _find_only(self) -> None:
+        self._only = {
+            name: self.replicas[targets[0].replicas[0]]
+            for name, targets in self.table.endpoints.items()
+            if len(targets) == 1 and len(targets[0].replicas) == 1 and targets[0].replicas[0] in self.replicas
+        }
 
     def instruct(self, replica: Replica) -> None:
         """Let a replica know what the table has its answers say and count, so that no request need ask."""
@@ -68,6 +88,9 @@ class Router:
             way: Where the request wants to go.
             avoid: Ids of replicas that have refused this request.
         """
+        only = self._only.get(endpoint)
+        if only is not None and not way.is_bound:
+            return only if only.has_room and only.id not in avoid else None
         targets = self.table.endpoints.get(endpoint)
         if not targets:
             return None

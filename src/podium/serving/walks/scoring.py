@@ -15,18 +15,15 @@ answer in parts whose worker dies is ended as failed.
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from podium.domain.traffic import ANYWHERE
-from podium.errors import DeadlineExceeded, NotFound, Overloaded, PodiumError, Unavailable, WorkerCrashed
-from podium.protocols.mlflow.problems import problem
-from podium.serving.recording import CLIENT_LEFT, Recorder
+from podium.errors import NotFound, Overloaded, PodiumError, Unavailable, WorkerCrashed
+from podium.serving.recording import Recorder
 from podium.serving.settings import GatewaySettings
 from podium.serving.walks.entrance import Entrance
-from podium.serving.walks.lines import Lines
+from podium.serving.walks.open_walks import RETRY_AFTER_S, OpenWalks
 from podium.serving.walks.parts import Parts
 from podium.serving.walks.replica import Replica
-from podium.serving.walks.request_ids import RequestIds
 from podium.serving.walks.router import Router
 from podium.serving.walks.shadowing import Shadowing
 from podium.serving.walks.waking import Waking
@@ -35,9 +32,7 @@ from podium.serving.walks.ways import way_of
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
 from podium.web.handling import Exchange, PartsTaker
-from podium.web.messages import JSON_ANSWER, Request, Response, header_lines
-
-_RETRY_AFTER_S = 1.0
+from podium.web.messages import JSON_ANSWER, Request, Response
 
 
 class Scoring:
@@ -63,20 +58,21 @@ class Scoring:
         waking: Waking | None = None,
     ) -> None:
         self._loop = loop
-        self._settings = settings
         self._timeout_s = settings.timeout_s
         self._router = router
         self._recorder = recorder
         self._on_lost = on_lost
         self._on_released = on_released
-        # Oldest first, hence soonest deadline first, but for those with a deadline of their own, which have timers.
-        self._open: dict[Walk, None] = {}
-        self._parts = Parts(self._open, settings.timeout_s, loop, self._expire)
-        self._lines = Lines(router, settings.pending, settings.pending_s, waking, self._refuse)
+        self._entrance = Entrance(settings, router, recorder)
+        self.naming = self._entrance.naming
+        self.ids = self.naming.plain
+        self._shares = self._entrance.shares
+        self._walks = OpenWalks(settings, router, recorder, self._entrance, waking, self._release_dropped)
+        self._open, self._lines = self._walks.walks, self._walks.lines
+        self._leave = self._walks.abandon
+        self._parts = Parts(self._open, settings.timeout_s, loop, self._walks.expire)
         self._is_last_crew = False
         self._shadowing = Shadowing(loop, router, recorder, settings.timeout_s)
-        self.ids = RequestIds()
-        self._entrance = Entrance(settings, router, recorder, self.ids)
 
     @property
     def in_flight(self) -> int:
@@ -95,52 +91,50 @@ class Scoring:
         walk, error = self._entrance.admit(request, exchange, endpoint)
         walk.taker = taker
         self._open[walk] = None
-        exchange.on_leave = partial(self.abandon, walk)
+        walk.on_leave = self._leave
+        exchange.on_leave = walk.leave
         if error is not None:
-            self._fail(walk, error)
+            self._walks.fail(walk, error)
             return
         if exchange.terms.timeout_s is not None:
-            walk.timer = self._loop.call_at(self._loop.time() + walk.deadline - walk.started, self._expire, walk)
+            walk.timer = self._loop.call_at(self._loop.time() + walk.deadline - walk.started, self._walks.expire, walk)
         self._route(walk)
 
     def start_json(
         self, request: Request, exchange: Exchange, endpoint: str | None = None, detour: Detour | None = None
     ) -> None:
         """As `start`, for a request whose head says JSON and brings no id: decoded here if it fits the model's plan."""
-        router, entrance, terms = self._router, self._entrance, exchange.terms
+        router = self._router
         table = router.table
         name = table.default if endpoint is None else endpoint
         rules = table.rules.get(name)
-        identity = self.ids.new()
-        way = ANYWHERE if rules is None else way_of(rules, name, request, identity)
+        way = ANYWHERE if rules is None else way_of(rules, name, request, self.ids.new())
         replica = router.choose(name, way)
         size = len(request.body)
-        if replica is None or replica.reader is None or size > replica.reader.most_bytes:
-            self.start(request, exchange, endpoint) if detour is None else detour.start()
-            return
-        counted = entrance.let_in(name, terms, size)
         if (
-            counted is None
-            or (packed := replica.reader.read(request.body) if detour is None else detour.read(replica)) is None
+            replica is None
+            or (reader := replica.reader) is None
+            or size > reader.most_bytes
+            or (place := self._shares.let_in(name, exchange.terms, size, table.endpoints)) is None
+            or (packed := reader.read(request.body) if detour is None else detour.read(replica)) is None
         ):
             self.start(request, exchange, endpoint) if detour is None else detour.start()
             return
-        walk = Walk(request, exchange, identity, self._timeout_s, endpoint)
-        entrance.enter(walk, *counted)
+        walk = Walk(request, exchange, replica.ids.new(), self._timeout_s, endpoint)
+        self._shares.enter(walk, place)
         self._open[walk] = None
-        exchange.on_leave = partial(self.abandon, walk)
+        walk.on_leave = self._leave
+        exchange.on_leave = walk.leave
         walk.rows = packed.rows
         walk.replica = walk.last = replica
         walk.attempts = 1
-        walk.way, walk.detour = way, detour
+        if rules is not None:
+            walk.way = way
+        if detour is not None:
+            walk.detour = detour
         if replica.shadow is not None:
             walk.packed = packed
         replica.gather(walk, packed)
-
-    def abandon(self, walk: Walk) -> None:
-        """Nobody waits for this request any more."""
-        if self._release(walk):
-            self._close(walk, CLIENT_LEFT, 0, error="CLIENT_LEFT")
 
     # ── from the workers
 
@@ -149,8 +143,8 @@ class Scoring:
         former = self._router.replicas.get(replica.id)
         if former is not None:
             self._lose_connection(former)  # the supervisor connects us anew
-        self._router.replicas[replica.id] = replica
-        self._router.instruct(replica)
+        self.naming.name(replica)
+        self._router.connect(replica)
         replica.start(self._on_reply, self._on_answers, self._on_refused, self._parts.pass_on, self.lose)
         self.serve_waiting()
 
@@ -178,7 +172,7 @@ class Scoring:
     def _lose_connection(self, replica: Replica) -> None:
         running = replica.running() if replica.outstanding else set()
         replica.close()
-        self._router.replicas.pop(replica.id, None)
+        self._router.forget(replica.id)
         outstanding = list(replica.outstanding.items())
         replica.outstanding.clear()
         for identity, walk in outstanding:
@@ -189,11 +183,11 @@ class Scoring:
             if identity in running:
                 self._recorder.count_crashed(replica.series)
             if walk.parts:
-                self._fail(walk, WorkerCrashed("The model's process ended in the middle of this answer."))
+                self._walks.fail(walk, WorkerCrashed("The model's process ended in the middle of this answer."))
                 continue
             if identity in running:
                 if walk.is_solo:
-                    self._fail(
+                    self._walks.fail(
                         walk,
                         WorkerCrashed("The model's process died while it ran this request, and again on a second try."),
                     )
@@ -210,10 +204,6 @@ class Scoring:
         for walk in self._lines.hopeless():
             self._route(walk)
 
-    def _refuse(self, walk: Walk, error: PodiumError) -> None:
-        self._recorder.count_rejected(UNROUTED, "not_ready")
-        self._fail(walk, error)
-
     def expect_no_replica(self) -> None:
         """No replica will be added any more: who finds none is refused, now and from now on."""
         self._is_last_crew = True
@@ -224,30 +214,16 @@ class Scoring:
 
     def sweep(self, now: float) -> None:
         """Give up whoever's time is over. `now` is `time.monotonic()`."""
-        expired = []
-        for walk in self._open:
-            if walk.deadline > now:
-                break
-            expired.append(walk)
-        for walk in expired:
-            self._expire(walk)
-        self._entrance.sweep()
-        for walk in self._lines.expired(now):
-            self._refuse(walk, Unavailable("No replica of the model is ready.", _RETRY_AFTER_S))
+        self._walks.sweep(now)
         self._shadowing.sweep(now)
         self._recorder.set_in_flight(
             (replica.series, len(replica.outstanding), sum(w.body_size for w in replica.outstanding.values()))
             for replica in self._router.replicas.values()
         )
 
-    def _expire(self, walk: Walk) -> None:
-        self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "deadline")
-        self._fail(walk, DeadlineExceeded(f"No answer within {walk.deadline - walk.started:g} s."))
-
     def fail_all(self, error: PodiumError) -> None:
         """Answer whoever still waits: the gateway ends."""
-        for walk in list(self._open):
-            self._fail(walk, error)
+        self._walks.fail_all(error)
 
     # ── steps
 
@@ -258,39 +234,42 @@ class Scoring:
         table = self._router.table
         endpoint = walk.endpoint or table.default
         if endpoint not in table.endpoints and table.epoch:
-            self._fail(walk, NotFound(f"No model is served here as {endpoint}. {table.listed}"))
+            self._walks.fail(walk, NotFound(f"No model is served here as {endpoint}. {table.listed}"))
             return
         if walk.way.is_bound:
             self._lines.wake(endpoint)
             self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "not_ready")
-            self._fail(walk, self._router.refusal_of(endpoint, walk.way))
+            self._walks.fail(walk, self._router.refusal_of(endpoint, walk.way))
             return
         if endpoint in table.hopeless:
-            self._refuse(walk, Unavailable("The model did not load; the server's status says why.", _RETRY_AFTER_S))
+            self._walks.refuse(walk, Unavailable("The model did not load; the server's status says why.", RETRY_AFTER_S))
             return
         if self._router.is_any_full(endpoint):
             self._recorder.count_rejected(UNROUTED if walk.last is None else walk.last.series, "queue_full")
-            self._fail(walk, Overloaded("The queues of all replicas of the model are full. Try again.", _RETRY_AFTER_S))
+            self._walks.fail(
+                walk, Overloaded("The queues of all replicas of the model are full. Try again.", RETRY_AFTER_S)
+            )
             return
         if self._is_last_crew:
-            self._refuse(walk, Unavailable("The server is shutting down.", _RETRY_AFTER_S))
+            self._walks.refuse(walk, Unavailable("The server is shutting down.", RETRY_AFTER_S))
             return
         walk.avoid = ()
         refusal = self._lines.join(walk)
         if refusal is not None:
             self._recorder.count_rejected(UNROUTED, "waiting_full")
-            self._fail(walk, Unavailable(f"No replica of the model is ready, and {refusal.value}.", _RETRY_AFTER_S))
+            self._walks.fail(walk, Unavailable(f"No replica of the model is ready, and {refusal.value}.", RETRY_AFTER_S))
 
     def _send(self, walk: Walk) -> bool:
         router = self._router
         endpoint = walk.endpoint or router.table.default
         rules = router.table.rules.get(endpoint)
-        if rules is not None and not walk.way.is_bound:
+        if rules is not None and not walk.way.is_bound and walk.last is None:
             walk.way = way_of(rules, endpoint, walk.request, walk.request_id)
         replica = router.choose(endpoint, walk.way, walk.avoid)
         if replica is None:
             return False
         walk.rows = router.estimate_rows(replica, len(walk.request.body))
+        walk.be_named_by(replica)
         walk.replica = walk.last = replica
         walk.attempts += 1
         if walk.attempts > 1:
@@ -310,22 +289,23 @@ class Scoring:
             self._route(walk)
             self._release_dropped(replica)
             return
-        self._release(walk)
+        self._walks.release(walk)
+        self.naming.note(replica, walk)
         self._router.learn_rows(replica, walk.body_size, reply.rows)
         headers = b"x-request-id: %s\r\n%s" % (walk.request_id.encode("latin-1"), replica.headers)
         if replica.is_compared and reply.status == 200:
             self._recorder.record_predictions(replica.series, reply.content_type, (reply.body,), (walk,))
         if reply.status in (429, 503):
-            headers += b"retry-after: %d\r\n" % math.ceil(_RETRY_AFTER_S)
+            headers += b"retry-after: %d\r\n" % math.ceil(RETRY_AFTER_S)
         status = reply.status if 200 <= reply.status <= 599 else 500
         walk.exchange.answer(Response(status, body, reply.content_type, headers))
-        self._close(walk, 200 if walk.taker is not None and status == 204 else status, len(body), reply=reply)
+        self._walks.close(walk, 200 if walk.taker is not None and status == 204 else status, len(body), reply=reply)
         if replica.shadow is not None and status == 200 and walk.taker is None:
             self._shadowing.offer(replica, walk, reply.body, reply.content_type)
         self._release_dropped(replica)
 
     def _on_answers(self, replica: Replica, walks: Sequence[Walk | None], answers: frames.Answers) -> None:
-        opened, leave = self._open, self._entrance.leave
+        opened, leave = self._open, self._shares.leave
         answered: list[tuple[Walk, int]] = []
         lines = replica.headers
         for walk, body in zip(walks, answers.bodies, strict=True):
@@ -362,39 +342,8 @@ class Scoring:
         self._route(walk)
         self._release_dropped(replica)
 
-    def _fail(self, walk: Walk, error: PodiumError) -> None:
-        if not self._release(walk):
-            return
-        found = problem(error, walk.request_id)
-        headers = b"x-request-id: %s\r\n" % walk.request_id.encode("latin-1")
-        if found.retry_after_s is not None:
-            headers += header_lines(("retry-after", str(math.ceil(found.retry_after_s))))
-        walk.exchange.answer(Response(found.status, found.body, found.content_type, headers))
-        self._close(walk, found.status, len(found.body), error=error.code)
-
-    def _release(self, walk: Walk) -> bool:
-        """Take a request out of wherever it is; whether it was still open."""
-        if walk not in self._open:
-            return False
-        del self._open[walk]
-        self._entrance.leave(walk)
-        self._lines.leave(walk)
-        replica, walk.replica = walk.replica, None
-        if replica is not None:
-            replica.cancel(walk.identity)
-            if replica.is_dropped:
-                self._release_dropped(replica)
-        return True
-
-    def _close(
-        self, walk: Walk, status: int, sent: int, reply: frames.Reply | None = None, error: str | None = None
-    ) -> None:
-        last = walk.last
-        series, label = (UNROUTED, None) if last is None else (last.series, (last.endpoint, last.version))
-        self._recorder.record(walk, series, status, sent + walk.sent, label=label, reply=reply, error=error)
-
     def _release_dropped(self, replica: Replica) -> None:
         if replica.is_dropped and not replica.outstanding and not replica.is_closed:
             replica.finish()
-            self._router.replicas.pop(replica.id, None)
+            self._router.forget(replica.id)
             self._on_released(replica.id)

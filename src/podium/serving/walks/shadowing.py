@@ -44,6 +44,7 @@ class Copy(Walk):
 
     def __init__(self, walk: Walk, channel: "Channel", shadow: Shadow, answer: bytes, content_type: str) -> None:
         self.request = walk.request
+        self.body_size = walk.body_size
         self.is_foreign = walk.detour is not None
         self.request_id = walk.request_id
         self.endpoint = walk.endpoint
@@ -62,7 +63,7 @@ class Copy(Walk):
 
     @property
     def size(self) -> int:
-        return len(self.request.body) + len(self.answer)
+        return self.body_size + len(self.answer)
 
 
 class Channel:

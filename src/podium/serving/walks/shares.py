@@ -1,28 +1,51 @@
 """What the walks of a gateway hold at a time: all together, for each model, and for each key where that is limited."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
+from typing import NamedTuple, Protocol
 
 from podium.domain.clients.admission import Bounds, Refusal, admit, admit_share
 from podium.errors import BodyTooLarge, Overloaded, PodiumError
 from podium.settings.limits import ModelLimits
+from podium.web.handling import NO_TERMS, Terms
 
 _RETRY_AFTER_S = 1.0
 _SPARE = 64
 
 
 class Held:
-    """What one model or one key holds now."""
+    """What one model or one key holds now.
 
-    __slots__ = ("body_bytes", "max_body_bytes", "max_requests", "requests")
+    Attributes:
+        is_bounded: It has a limit of its own.
+        alone: A model's place where no key is counted.
+    """
+
+    __slots__ = ("alone", "body_bytes", "is_bounded", "max_body_bytes", "max_requests", "requests")
 
     def __init__(self, max_requests: int | None = None, max_body_bytes: int | None = None) -> None:
         self.requests = 0
         self.body_bytes = 0
         self.max_requests = max_requests
         self.max_body_bytes = max_body_bytes
+        self.is_bounded = max_requests is not None or max_body_bytes is not None
+        self.alone = Place(self, None)
 
 
-NOT_HELD = Held()
+class Place(NamedTuple):
+    """Where a request is counted: with its model and, where that is limited, with its key."""
+
+    held: Held
+    key: Held | None
+
+
+class Counted(Protocol):
+    """A walk, as far as it is counted."""
+
+    body_size: int
+    place: Place
+
+
+NOWHERE = Held().alone
 """Where nothing is counted yet."""
 
 
@@ -41,6 +64,7 @@ class Shares:
     ) -> None:
         self._bounds = bounds
         self._low = Bounds(max(1, bounds.requests // 2), bounds.body_bytes // 2)
+        self._low_requests, self._low_bytes = self._low.requests, self._low.body_bytes
         self._every_model = every_model
         self._models = models
         self._max_per_key = max_per_key
@@ -50,20 +74,18 @@ class Shares:
         self.requests = 0
         self.body_bytes = 0
 
-    def of_endpoint(self, name: str, is_known: bool) -> Held:
-        """What a model holds; all that are none are counted together."""
+    def place_of(self, name: str, principal: str, is_known: bool) -> Place:
+        """Where a request counts: for its model and, where that is limited, for its key; unknown models count together."""
         held = self._endpoints.get(name)
         if held is None:
-            if not is_known:
-                return self._unknown
-            limits = self._models.get(name, self._every_model)
-            held = self._endpoints[name] = Held(limits.max_in_flight_per_model, limits.max_body_per_model)
-        return held
+            if is_known:
+                limits = self._models.get(name, self._every_model)
+                held = self._endpoints[name] = Held(limits.max_in_flight_per_model, limits.max_body_per_model)
+            else:
+                held = self._unknown
+        return held.alone if self._max_per_key is None or not principal else Place(held, self._of_key(principal))
 
-    def of_key(self, principal: str) -> Held | None:
-        """What a key holds; None where nobody limits that."""
-        if self._max_per_key is None or not principal:
-            return None
+    def _of_key(self, principal: str) -> Held:
         held = self._keys.get(principal)
         if held is None:
             if len(self._keys) > _SPARE:
@@ -71,22 +93,29 @@ class Shares:
             held = self._keys[principal] = Held(self._max_per_key)
         return held
 
-    def is_at_ease(self, held: Held, key: Held | None, size: int) -> bool:
-        """Whether so little is held that nobody is refused, of whatever priority and model: a quick way to most answers.
+    def let_in(self, name: str, terms: Terms, size: int, models: Sized) -> Place | None:
+        """Where a request for one of the models counts, if it may share a frame with others; None if it may not.
 
-        Below half of the bounds any one model holds less than what is free.
+        A frame has one deadline: that of its first request. So little is held most of the time that nobody is refused, of
+        whatever priority and model: below half of the bounds any one model holds less than what is free.
         """
-        low = self._low
-        return (
-            self.requests < low.requests
-            and self.body_bytes + size <= low.body_bytes
-            and held.max_requests is None
-            and key is None
-        )
+        if terms is not NO_TERMS and (
+            terms.timeout_s is not None or (terms.endpoint is not None and terms.endpoint != name)
+        ):
+            return None
+        held = self._endpoints.get(name)
+        is_at_ease = self.requests < self._low_requests and self.body_bytes + size <= self._low_bytes
+        if is_at_ease and held is not None and not held.is_bounded and (self._max_per_key is None or terms is NO_TERMS):
+            return held.alone
+        place = self.place_of(name, terms.principal, is_known=True)
+        if too_large(place.held, size) or self.refusal(place, size, terms.is_low, len(models)) is not None:
+            return None
+        return place
 
-    def refusal(self, held: Held, key: Held | None, size: int, is_low: bool, models: int) -> Refusal | None:
+    def refusal(self, place: Place, size: int, is_low: bool, models: int) -> Refusal | None:
         """Why one more request is not taken, where there are so many models; None where it is."""
         requests, body_bytes = self.requests, self.body_bytes
+        held, key = place
         found = admit(requests, body_bytes, size, self._bounds)
         if found is not None:
             return found
@@ -100,8 +129,11 @@ class Shares:
             return admit_share(requests, body_bytes, held.requests, held.body_bytes, size, self._bounds)
         return None
 
-    def enter(self, held: Held, key: Held | None, size: int) -> None:
-        """Count a request in."""
+    def enter(self, walk: Counted, place: Place) -> None:
+        """Count a walk in."""
+        walk.place = place
+        held, key = place
+        size = walk.body_size
         self.requests += 1
         self.body_bytes += size
         held.requests += 1
@@ -109,8 +141,10 @@ class Shares:
         if key is not None:
             key.requests += 1
 
-    def leave(self, held: Held, key: Held | None, size: int) -> None:
+    def leave(self, walk: Counted) -> None:
         """Count it out again; exactly once."""
+        held, key = walk.place
+        size = walk.body_size
         self.requests -= 1
         self.body_bytes -= size
         held.requests -= 1

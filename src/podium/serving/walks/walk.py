@@ -2,10 +2,11 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from podium.domain.traffic import ANYWHERE
-from podium.serving.walks.shares import NOT_HELD, Held
+from podium.serving.walks.shares import NOWHERE
 from podium.transport import frames
 from podium.web.handling import Exchange, PartsTaker
 from podium.web.messages import Request
@@ -46,8 +47,11 @@ class Walk:
         rows: Estimated; what it counts for on its replica.
         attempts: How often it was sent.
         avoid: Ids of replicas that were too full for it.
-        held, key: Where it is counted, of its model and of its key; as in `serving.shares`.
+        body_size: Bytes.
+        place: Where it is counted; as in `shares`.
+        on_leave: Told when its client left.
         timer: Ends it, where its client waits for less than the server allows.
+        is_foreign: Its id does not say which version answers: the client's own, or of another version.
         is_solo: It was in a batch that a worker died of: never merged again, and not sent a third time.
         taker: The exchange, where it takes the answer in parts.
         parts, sent: How many there were, and their bytes.
@@ -58,9 +62,10 @@ class Walk:
     """
 
     __slots__ = (
-        "attempts", "avoid", "client", "deadline", "detour", "endpoint", "exchange", "held", "identity", "is_solo", "key",
-        "last", "packed", "parts", "principal", "replica", "request", "request_id", "rows", "sent", "started", "taken",
-        "taker", "timer", "told", "way",
+        "attempts", "avoid", "body_size", "client", "deadline", "detour", "endpoint", "exchange", "identity", "is_foreign",
+        "is_solo", "last", "on_leave", "packed", "parts", "place", "principal", "replica", "request", "request_id", "rows",
+        "sent",
+        "started", "taken", "taker", "timer", "told", "way",
     )  # fmt: skip
 
     def __init__(
@@ -69,30 +74,40 @@ class Walk:
         self.request = request
         self.exchange = exchange
         self.request_id = request_id
+        self.body_size = len(request.body)
         self.client = exchange.client
         self.principal = exchange.terms.principal
         self.endpoint = endpoint
-        self.started = time.monotonic()
-        self.deadline = self.started + timeout_s
+        self.started = now = time.monotonic()
+        self.deadline = now + timeout_s
         self.replica: Replica | None = None
         self.last: Replica | None = None
         self.identity = 0
         self.rows = 1
         self.attempts = 0
         self.avoid: tuple[int, ...] = ()
-        self.is_solo = False
+        self.is_foreign = self.is_solo = False
         self.taker: PartsTaker | None = None
         self.parts = self.sent = self.taken = self.told = 0
         self.way = ANYWHERE
         self.packed: Packed | None = None
         self.detour: Detour | None = None
-        self.held = NOT_HELD
-        self.key: Held | None = None
+        self.place = NOWHERE
+        self.on_leave: Callable[[Walk], None] | None = None
         self.timer: asyncio.TimerHandle | None = None
 
-    @property
-    def body_size(self) -> int:
-        return len(self.request.body)
+    def leave(self) -> None:
+        """Its client has left."""
+        if self.on_leave is not None:
+            self.on_leave(self)
+
+    def be_named_by(self, replica: "Replica") -> None:
+        """Have an id that says which version answers, where nobody has heard of another one yet."""
+        if self.last is None:
+            if not self.is_foreign:
+                self.request_id = replica.ids.new()
+        elif self.last.series != replica.series:
+            self.is_foreign = True
 
     def told_by(self, version: str, reply: frames.Reply) -> bytes | None:
         """The body for the client; None where a detour's answer cannot be made, and the long way is to be taken."""
