@@ -176,7 +176,7 @@ def _array(value: Any, nan: str | None) -> Any:
 def _columns(data: Any) -> Any:
     """A dict with arrays or Series among its values as a dict of arrays; anything else as it is."""
     pandas = sys.modules.get("pandas")
-    series: tuple[type, ...] = () if pandas is None else (pandas.Series,)
+    series: tuple[Any, ...] = () if pandas is None else (pandas.Series,)
     if not isinstance(data, Mapping) or not any(isinstance(each, (np.ndarray, *series)) for each in data.values()):
         return data
     return {name: each.to_numpy() if isinstance(each, series) else _array_of(name, each) for name, each in data.items()}
