@@ -9,16 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from podium.domain.dialect import COMPAT
 from podium.domain.inputs.plan import InputPlan, plan_for
 from podium.domain.signature import Signature
+from podium.errors import MalformedBody, UnencodableOutput
 from podium.models.assemble import Assembler
-from podium.protocols.mlflow.encoding import encode
-from podium.protocols.open_inference.quick_reading import Form, QuickReader
+from podium.protocols.open_inference.elements import unpack
+from podium.protocols.open_inference.quick_answers import Form
+from podium.protocols.open_inference.quick_reading import QuickReader
+from podium.protocols.open_inference.records import RecordMaker
 from podium.protocols.open_inference.requests import Asked, read_json
 from podium.protocols.open_inference.responses import write
 from podium.protocols.tensor_inputs import TensorReader
 from podium.protocols.tensor_outputs import TensorWriter
-from podium.protocols.tensors import decode_tensors
+from podium.protocols.tensors import Tensor, decode_tensors
+from podium.transport.frames import ANSWERS, FrameReader, Rows, decode_answers
+from podium.worker.planned import Group
+from podium.worker.reply import NO_PREDICTION, answer_groups
 
 
 def columns(**kinds: str) -> list[dict[str, Any]]:
@@ -172,47 +179,173 @@ def test_what_does_not_fit_goes_the_long_way(body: str):
 NUMBERS = st.floats(width=32) | st.sampled_from([0.0, -0.0, 1e300, 1e-300])
 
 
-@given(
-    st.lists(NUMBERS, min_size=1, max_size=4),
-    st.sampled_from(["f8", "f4", "f2", "i8", "u1", "?", "U"]),
-    st.integers(0, 2),
-    st.none() | st.text(max_size=3),
-)
-def test_an_answer_made_of_mlflows_text_says_what_the_long_way_says(values: Any, dtype: str, width: int, identity: Any):
-    with np.errstate(all="ignore"):
-        array = np.nan_to_num(np.array(values)).astype(dtype) if dtype in ("i8", "u1") else np.array(values).astype(dtype)
-    if width:
-        array = np.stack([array] * width, axis=1)
-    outputs, _ = decode_tensors(TensorWriter(None).write(array))
-    form = Form.of("m", "1", len(array), outputs)
-    assert form is not None
+@st.composite
+def predictions(draw: st.DrawFn) -> Any:
+    """What a model may return: arrays of every type, often of numbers that look alike as text, and other things."""
+    rows, width = draw(st.integers(1, 4)), draw(st.sampled_from([None, None, 1, 2]))
+    shape = (rows,) if width is None else (rows, width)
+    dtype = draw(
+        st.sampled_from(["f8", "f4", "f2", ">f8", "g", "i8", "i4", "u1", "u8", "?", "U", "S", "O", "M8[D]", "m8[s]", "c16"])
+    )
+    count = int(np.prod(shape))
+    if dtype in ("U", "S", "O"):
+        kinds = {"S": st.just(b"abc"), "U": st.text(max_size=3) | st.just("\U0001f600")}
+        either = st.text(max_size=3) | st.none() | st.integers(0, 3) | st.just(b"abc") | st.just("\ud800")
+        values = draw(st.lists(kinds.get(dtype, either), min_size=count, max_size=count))
+        array = np.empty(count, object)
+        array[:] = values
+        array = (array if dtype == "O" else array.astype(dtype)).reshape(shape)
+    elif dtype[0] in "fg>" or dtype == "c16":
+        with np.errstate(all="ignore"):
+            array = np.array(draw(st.lists(NUMBERS, min_size=count, max_size=count))).astype(dtype).reshape(shape)
+    else:
+        values = draw(st.lists(st.integers(0, 3), min_size=count, max_size=count))
+        array = np.array(values, "i8").astype(dtype).reshape(shape)
+    match draw(st.sampled_from(["array", "array", "array", "list", "frame", "series", "dict", "transposed"])):
+        case "list":
+            return array.tolist()
+        case "frame":
+            return pd.DataFrame(array.tolist(), dtype=object)
+        case "series":
+            return pd.Series(array.tolist(), dtype=object)
+        case "dict":
+            return {"output": array}
+        case "transposed":
+            return array.T
+    return array
 
-    made = form.spliced(encode(array), len(array), b"" if identity is None else json.dumps(identity).encode())
 
-    if made is None:
-        assert (dtype, width > 0) == ("U", True)
+class Taken:
+    """Stands for a gateway's link: keeps what a worker sends it."""
+
+    is_open = True
+    serial = 1
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def send(self, frame: bytes) -> None:
+        self.sent.append(frame)
+
+
+def answered(output: Any, sizes: list[int]) -> tuple[list[bytes], int] | None:
+    """What a worker answers to planned requests of so many rows, in one frame; None where it does otherwise."""
+    link = Taken()
+    rows = Rows(1, 0, len(sizes), sum(sizes), tuple(sizes), b"", b"", memoryview(b""))
+    try:
+        answer_groups([Group(link, rows, 0)], output, NO_PREDICTION, COMPAT)  # type: ignore[arg-type]
+    except Exception:
+        return None
+    frames = [frame for data in link.sent for frame in FrameReader().feed(data)]
+    if [frame.kind for frame in frames] != [ANSWERS]:
+        return None
+    found = decode_answers(frames[0].flags, frames[0].id, frames[0].payload, frames[0].status)
+    return found.bodies, found.form
+
+
+@given(predictions(), predictions(), st.none() | st.text(max_size=3))
+def test_an_answer_that_is_made_quickly_says_what_the_long_way_says(first: Any, later: Any, identity: Any):
+    """Whatever a model returned before: another type, another shape, what looks alike as text."""
+    writer = TensorWriter(None)
+    try:
+        shown, _ = decode_tensors(writer.write(first))
+    except UnencodableOutput:
         return
-    assert json.loads(made, parse_constant=pytest.fail) == json.loads(write(Asked([], id=identity), "m", "1", outputs).body)
+    rows = len(later)
+    form, found = Form.of("m", "1", shown[0].shape[0], shown), answered(later, [rows])
+    if form is None or found is None:
+        return
+    (body,), number = found
+    asked = Asked([], id=identity)
+
+    made = form.spliced(body, rows, b"" if identity is None else json.dumps(identity).encode(), number)
+    output = form.output(body, rows, number)
+
+    if made is not None or output is not None:
+        expected, _ = decode_tensors(writer.write(later))
+        if made is not None:
+            assert json.loads(write(asked, "m", "1", expected).body) == json.loads(made, parse_constant=pytest.fail)
+        if output is not None:
+            (other,) = expected
+            assert (other.name, other.datatype, other.shape) == (output.name, output.datatype, output.shape)
+            assert json.dumps(unpack(other)) == json.dumps(unpack(output))
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "f2", "i8", "i4", "u1", "?", "U"])
+@pytest.mark.parametrize("shape", [(3,), (3, 1), (3, 2)])
+def test_an_answer_like_the_first_is_made_quickly(dtype: str, shape: tuple[int, ...]):
+    array = np.arange(int(np.prod(shape))).reshape(shape).astype(dtype)
+    form = Form.of("m", "1", 3, decode_tensors(TensorWriter(None).write(array))[0])
+    found = answered(array, [1, 2])
+    assert form is not None
+    assert found is not None
+    bodies, number = found
+
+    outputs = [form.output(body, rows, number) for body, rows in zip(bodies, [1, 2], strict=True)]
+
+    assert [unpack(each) for each in outputs if each] == [array[:1].ravel().tolist(), array[1:].ravel().tolist()]
+    assert form.spliced(bodies[0], 1, b"", number) is not None
+
+
+@given(asked())
+def test_tensors_that_become_records_are_read_as_the_long_way_reads_them(given_request: tuple[str, bytes]):
+    kind, body = given_request
+    plan = plan_for(signature_of(kind))
+    assert isinstance(plan, InputPlan)
+    try:
+        tensors = read_json(body).tensors
+    except MalformedBody:
+        return
+
+    packed = RecordMaker(plan).of(tensors)
+
+    if packed is not None:
+        data = Assembler(plan).assemble(packed.rows, bytes(packed.block), packed.texts)
+        expected = TensorReader(signature_of(kind)).of(list(tensors))
+        if isinstance(data, pd.DataFrame):
+            pd.testing.assert_frame_equal(data, expected[list(data.columns)], check_dtype=plan.texts_per_row == 0)
+        else:
+            for mine, other in zip(_arrays(data), _arrays(expected), strict=True):
+                assert (mine.dtype, mine.shape, mine.tobytes()) == (other.dtype, other.shape, other.tobytes())
+
+
+@pytest.mark.parametrize("kind", sorted(SIGNATURES))
+def test_tensors_that_fit_become_records(kind: str):
+    values = {"FP64": 1.5, "FP32": 1.5, "INT64": 7, "INT32": 7, "UINT8": 7, "BOOL": True, "BYTES": "é"}
+    inputs = [
+        {"name": name, "shape": [2, *tail], "datatype": datatype, "data": [values[datatype]] * 2 * int(np.prod(tail))}
+        for name, datatype, tail in INPUTS[kind]
+    ]
+    plan = plan_for(signature_of(kind))
+    assert isinstance(plan, InputPlan)
+
+    packed = RecordMaker(plan).of(read_json(json.dumps({"inputs": inputs}).encode()).tensors)
+
+    assert packed is not None
+    assert (packed.rows, len(packed.block)) == (2, 2 * plan.record_bytes)
 
 
 @pytest.mark.parametrize(
-    ("first", "later"),
+    "unfit",
     [
-        (np.array([1]), np.array([1.5])),
-        (np.array([1.5]), np.array([1])),
-        (np.array([1]), np.array(["1"])),
-        (np.array(["a"]), np.array([1])),
-        (np.array([1.5]), {"a": np.array([1.5])}),
-        (np.array([1.5]), pd.DataFrame({"a": [1.5]})),
-        (np.array([[1.5, 2.5]]), np.array([[1.5, 2.5, 3.5]])),
-        (np.array([1]), np.array([True])),
-        (np.array([1.5]), [1.5, [2.5]]),
-        (np.array([1.5]), None),
+        Tensor("t", "FP64", (1, 3), bytes(24)),
+        Tensor("t", "FP32", (1, 2), bytes(8)),
+        Tensor("t", "FP64", (0, 2), b""),
+        Tensor("a", "FP64", (1, 2), bytes(16)),
+        Tensor("t", "FP64", (), bytes(8)),
     ],
 )
-def test_an_answer_unlike_the_first_is_left_to_the_long_way(first: Any, later: Any):
-    outputs, _ = decode_tensors(TensorWriter(None).write(first))
-    form = Form.of("m", "1", 1, outputs)
-    assert form is not None
+def test_tensors_that_do_not_fit_go_the_long_way(unfit: Tensor):
+    plan = plan_for(signature_of("columns of one type"))
+    assert isinstance(plan, InputPlan)
 
-    assert form.spliced(encode(later), 1, b"") is None
+    assert RecordMaker(plan).of([unfit]) is None
+
+
+def test_a_byte_that_is_no_truth_value_goes_the_long_way():
+    plan = plan_for(Signature.from_dict({"inputs": json.dumps([tensor("x", "bool", -1)]), "outputs": None, "params": None}))
+    assert isinstance(plan, InputPlan)
+
+    found = [RecordMaker(plan).of([Tensor("x", "BOOL", (1,), byte)]) is None for byte in (b"\0", b"\1", b"\2")]
+
+    assert found == [False, False, True]

@@ -64,8 +64,9 @@ class ScriptedWorker:
         assert frame.kind == frames.ROWS
         return frames.decode_rows(frame.flags, frame.id, frame.payload)
 
-    def answer(self, group: frames.Rows, *bodies: bytes, is_first: bool = True) -> None:
-        self.sock.sendall(frames.encode_answers(frames.Answers(group.first, list(bodies), group.rows, 20, 100, is_first)))
+    def answer(self, group: frames.Rows, *bodies: bytes, is_first: bool = True, form: int = 0) -> None:
+        answers = frames.Answers(group.first, list(bodies), group.rows, 20, 100, is_first, form)
+        self.sock.sendall(frames.encode_answers(answers))
 
     def reply(self, request: frames.Request | int, body: bytes = b'{"predictions": [1]}', **changes: Any) -> None:
         identity = request if isinstance(request, int) else request.id

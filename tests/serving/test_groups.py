@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from podium.domain.inputs.plan import Field, InputPlan
-from podium.protocols.tensors import CONTENT_TYPE, Tensor, encode_tensors
+from podium.protocols.tensors import CONTENT_TYPE, Tensor, encode_tensors, form_number
 from podium.telemetry.metrics import BATCH_ROWS, CRASHES, PREDICT, QUEUE, REQUESTS, RETRIES, ROWS
 from podium.transport import frames
 from podium.transport.messages import ReplicaLost, ReplicaReleased
@@ -311,16 +311,18 @@ def test_a_second_request_of_the_open_inference_protocol_goes_as_records(start):
     second = ask()
     group = worker.take_group()
     assert bytes(group.block) == struct.pack("<2d", 1, 2)
-    worker.answer(group, b'{"predictions": [7]}')
+    worker.answer(group, b'{"predictions": [7]}', form=form_number("INT64", 1))
 
     assert second.result().json == first.result().json
     assert second.result().headers["x-podium-version"] == "1"
 
-    unlike = ask()
-    worker.answer(worker.take_group(), b'{"predictions": [7.5]}')
-    again = worker.take()
-    worker.reply(again, encode_tensors([Tensor("y", "FP64", (1,), struct.pack("<d", 7.5))]), content_type=CONTENT_TYPE)
-    assert unlike.result().json["outputs"] == [{"name": "y", "datatype": "FP64", "shape": [1], "data": [7.5]}]
+    for _ in range(3):  # and then it is believed that they look otherwise now
+        unlike = ask()
+        worker.answer(worker.take_group(), b'{"predictions": [7.5]}', form=form_number("FP64", 1))
+        again = worker.take()
+        outputs = encode_tensors([Tensor("y", "FP64", (1,), struct.pack("<d", 7.5))])
+        worker.reply(again, outputs, content_type=CONTENT_TYPE)
+        assert unlike.result().json["outputs"] == [{"name": "y", "datatype": "FP64", "shape": [1], "data": [7.5]}]
 
     after = ask()
     request = worker.take()
@@ -390,3 +392,30 @@ def test_a_version_in_the_path_is_the_one_that_answers_while_several_have_traffi
     server.publish({"1": (100, [1]), "2": (0, [2])})
     dark = server.ask("POST", "/v2/models/iris/versions/2/infer", V2_BODY)
     assert (dark.status, "no traffic" in dark.json["error"]) == (403, True)
+
+
+@pytest.mark.parametrize("is_binary", [False, True])
+def test_bytes_go_as_records_too_and_come_back_as_they_are_wanted(start, is_binary):
+    server = start()
+    worker = server.add(1, plan=PAIRS)
+    server.publish()
+    data = struct.pack("<4d", 1, 2, 3, 4)
+    entry = {"name": "x", "shape": [2, 2], "datatype": "FP64", "parameters": {"binary_data_size": len(data)}}
+    text = json.dumps({"id": "7", "inputs": [entry], "parameters": {"binary_data_output": is_binary}}).encode()
+
+    def ask():
+        headers = {"Inference-Header-Content-Length": str(len(text))}
+        return server.soon(lambda: server.ask("POST", "/v2/models/iris/infer", text + data, headers))
+
+    first = ask()
+    outputs = encode_tensors([Tensor("y", "FP32", (2,), struct.pack("<2f", 0.5, 0.1))])
+    worker.reply(worker.take(), outputs, content_type=CONTENT_TYPE)
+    second = ask()
+    group = worker.take_group()
+    worker.answer(group, b'{"predictions": [0.5, 0.10000000149011612]}', form=form_number("FP32", 1))
+
+    assert (bytes(group.block), group.rows) == (data, 2)
+    assert second.result().body == first.result().body
+    assert second.result().status == 200
+    name = "Inference-Header-Content-Length"
+    assert second.result().headers.get(name) == first.result().headers.get(name)

@@ -24,12 +24,13 @@ from podium.domain.signature import ColumnSchema, Signature
 from podium.errors import UnencodableOutput
 from podium.protocols.mlflow.encoding import encode
 from podium.protocols.tensor_inputs import NUMPY_OF
-from podium.protocols.tensors import BYTES, CONTENT_TYPE, Tensor, encode_tensors, join_bytes
+from podium.protocols.tensors import BYTES, CONTENT_TYPE, Tensor, encode_tensors, form_number, join_bytes
 
 UNNAMED = "output"
 """What an only output without a name is called, and columns without one begin with."""
 
 _DATATYPES: Mapping[str, str] = {dtype.str.lstrip("<|"): name for name, dtype in NUMPY_OF.items()}
+_FORMS = {(dtype, axes): form_number(name, axes) for name, dtype in NUMPY_OF.items() for axes in (1, 2)}
 _AS_NULL = Dialect(nan="null")
 _TWO_AXES = 2
 _MISSING = ("NaTType", "NAType")
@@ -188,6 +189,19 @@ def tensor_of(name: str, array: "np.ndarray[Any, Any]") -> Tensor:
     else:
         cells = array.ravel().tolist()
     return Tensor(name, BYTES, array.shape, join_bytes(map(_cell, cells)))
+
+
+def form_of(output: Any) -> int:
+    """The number of what `tensor_of` would make of an output, 0 where its text in JSON would not say the same."""
+    if type(output) is not np.ndarray:
+        return 0
+    found = _FORMS.get((output.dtype, output.ndim))
+    if found is None:
+        kind = output.dtype.kind
+        if kind == "U" or (kind == "O" and set(map(type, output.ravel().tolist())) == {str}):
+            return form_number(BYTES, output.ndim)
+        return 0
+    return found
 
 
 def _moment(text: str) -> str:

@@ -39,6 +39,11 @@ CODES: Mapping[str, str] = {
 
 BYTES = "BYTES"
 
+FORMS: Sequence[tuple[str, int]] = tuple((datatype, axes) for axes in (1, 2) for datatype in (*CODES, BYTES))
+"""What an answer of MLflow's protocol may have been cut from, datatype and number of axes: `form_number` counts from 1."""
+
+_FORM_NUMBERS = {form: number for number, form in enumerate(FORMS, 1)}
+
 MOST_AXES = 32
 """Dimensions of a tensor: numpy's, before its second version."""
 
@@ -112,6 +117,11 @@ def check_size(datatype: str, shape: Sequence[Any], size: int) -> str | None:
         return None if size >= _LENGTH.size * count else f"{size} bytes are too few for {count} elements of BYTES"
     expected = count * SIZES[datatype]
     return None if size == expected else f"{datatype} of shape {list(shape)} takes {expected} bytes, got {size}"
+
+
+def form_number(datatype: str, axes: int) -> int:
+    """What the two sides call an array of this datatype with so many axes; 0 where they have no number for it."""
+    return _FORM_NUMBERS.get((datatype, axes), 0)
 
 
 def join_bytes(elements: Iterable[bytes]) -> bytes:

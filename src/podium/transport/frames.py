@@ -13,7 +13,8 @@
              request, u32 each, unless every request has one row | block: many requests that a gateway decoded by the
              model's input plan; id is the first's, the others follow it; names are their request ids, line by line
     ANSWERS  requests u32 | batch rows u32 | queued_us u32 | predict_us u32 | bodies, line by line (JSON has no raw line
-             feed): the answers with status 200 to a whole ROWS frame, in its order; flags as REPLY
+             feed): the answers with status 200 to a whole ROWS frame, in its order; flags as REPLY; status: what kind of
+             array all of them were cut from (`protocols/tensors.py`), 0 for anything else
     CHUNK    content type length u16 | content type | body: a part of the answer to a request with STREAM; after the last
              comes a REPLY, with status 204 where all went well
     MORE     no payload; status: how many CHUNKs more the gateway takes for this request
@@ -112,7 +113,7 @@ class Rows(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """The answers to a whole ROWS frame."""
+    """The answers to a whole ROWS frame; `form` is the number of what they were cut from, 0 for what has none."""
 
     first: int
     bodies: list[bytes]
@@ -120,6 +121,7 @@ class Answers(NamedTuple):
     queued_us: int
     predict_us: int
     is_first_of_batch: bool
+    form: int = 0
 
 
 def encode_request(request: Request) -> bytes:
@@ -274,7 +276,7 @@ def encode_answers(answers: Answers) -> bytes:
         _ANSWERS.size + len(joined),
         ANSWERS,
         FIRST_OF_BATCH if answers.is_first_of_batch else 0,
-        200,
+        answers.form,
         answers.first,
         len(answers.bodies),
         answers.batch_rows,
@@ -284,7 +286,7 @@ def encode_answers(answers: Answers) -> bytes:
     return head + joined
 
 
-def decode_answers(flags: int, first: int, payload: memoryview) -> Answers:
+def decode_answers(flags: int, first: int, payload: memoryview, form: int = 0) -> Answers:
     """Read an ANSWERS frame's payload.
 
     Raises:
@@ -296,7 +298,7 @@ def decode_answers(flags: int, first: int, payload: memoryview) -> Answers:
     bodies = bytes(payload[_ANSWERS.size :]).split(b"\n")
     if len(bodies) != requests:
         raise BrokenFrame(f"an ANSWERS frame announces {requests} bodies and holds {len(bodies)}")
-    return Answers(first, bodies, batch_rows, queued_us, predict_us, bool(flags & FIRST_OF_BATCH))
+    return Answers(first, bodies, batch_rows, queued_us, predict_us, bool(flags & FIRST_OF_BATCH), form)
 
 
 def encode_chunk(identity: int, content_type: str, body: bytes) -> bytes:

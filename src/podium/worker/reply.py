@@ -11,6 +11,7 @@ from podium.errors import InvalidInput, PredictFailed, UnencodableOutput
 from podium.protocols.mlflow.codec import encode
 from podium.protocols.mlflow.pieces import encode_pieces
 from podium.protocols.mlflow.problems import problem
+from podium.protocols.tensor_outputs import form_of
 from podium.protocols.tensors import CONTENT_TYPE as TENSORS
 from podium.transport.frames import DEFAULT_LIMIT, Answers, Reply, encode_answers, encode_reply
 from podium.worker.inbox import Job
@@ -60,7 +61,7 @@ def answer_groups(groups: Sequence[Group], output: Any, cost: Cost, dialect: Dia
     if bodies is None or sum(map(len, bodies)) > DEFAULT_LIMIT - _FRAME_ROOM or _must_be_rewritten(bodies, dialect):
         _answer_each(groups, output, sizes, cost, dialect)
         return
-    start = 0
+    start, form = 0, form_of(output)
     for group in groups:
         stop = start + group.requests
         group.link.send(
@@ -72,6 +73,7 @@ def answer_groups(groups: Sequence[Group], output: Any, cost: Cost, dialect: Dia
                     (cost.started_ns - group.arrived_ns) // 1000,
                     cost.predict_ns // 1000,
                     cost.is_first,
+                    form,
                 )
             )
         )

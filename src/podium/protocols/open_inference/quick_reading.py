@@ -1,4 +1,4 @@
-"""JSON requests of inference that fit a model's input plan exactly, as its records; and answers made of MLflow's text.
+"""JSON requests of inference that fit a model's input plan exactly, as its records.
 
 As `protocols/mlflow/fast_reading.py` it takes a part of what the long way takes, and there says the same: whatever it
 does not take goes the long way, as tensors. A body is cut at a head that was seen before, everything up to `"data":`.
@@ -6,20 +6,19 @@ does not take goes the long way, as tensors. A body is cut at a head that was se
 
 import re
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain, starmap
 from typing import Any, NamedTuple
 
 import msgspec
 
-from podium.domain.inputs.plan import TEXT, InputPlan
-from podium.domain.open_inference import ARRAYS, COLUMNS
-from podium.domain.signature import DataType
+from podium.domain.inputs.plan import InputPlan
 from podium.errors import MalformedBody
 from podium.protocols.mlflow.fast_packing import Packed, record_format
 from podium.protocols.open_inference.elements import pack, values_of
+from podium.protocols.open_inference.records import datatypes_of
 from podium.protocols.open_inference.requests import Body, Input, decode_body
-from podium.protocols.tensors import BYTES, CODES, Tensor
+from podium.protocols.tensors import BYTES, CODES
 
 _DATA = b'"data":'
 # An id that stands first, as clients write it, and holds no escape: what follows it begins like a request without one.
@@ -60,8 +59,7 @@ class QuickReader:
 
     def __init__(self, plan: InputPlan) -> None:
         self._plan = plan
-        names = COLUMNS if plan.kind == "columns" else ARRAYS
-        self._datatypes = {str(field.name): _datatype(names, field.type) for field in plan.fields}
+        self._datatypes = datatypes_of(plan)
         kinds = set(self._datatypes.values())
         # What one tensor may hold by itself: all columns of one type, or the only tensor there is.
         self._only = kinds.pop() if len(kinds) == 1 and (plan.kind == "columns" or len(plan.fields) == 1) else BYTES
@@ -75,7 +73,7 @@ class QuickReader:
             if type(body) is not bytes:
                 body = bytes(body)
             end = body.find(_DATA, 0, _LONGEST_HEAD)
-            named = _ID.match(body)
+            named = _ID.match(body) if body.startswith(b'{"id"') else None
             start = 1 if named is None else named.end()
             known = self._heads.get(body[start:end])
             if known is not None and body.endswith(_END):
@@ -166,82 +164,3 @@ def _cut(known: _Known, data: bytes) -> Packed | None:
         values = known.decode(data)
     # struct refuses another number of values, and what a datatype cannot hold.
     return _new(Packed, (known.rows, known.pack(*values), []))
-
-
-def _datatype(names: Mapping[Any, str], kind: str) -> str:
-    if names is COLUMNS:
-        return BYTES if kind == TEXT else COLUMNS[DataType(kind)]
-    return names[kind]
-
-
-# ── answers
-
-_BEFORE, _AFTER = b'{"predictions": [', b"]}"
-_DIGITS = b"0123456789-, []"
-_REAL = b"0123456789-+.e, []NaInfity"
-_WORDS = b"truefals, []"
-_texts = msgspec.json.Decoder(list[str]).decode
-_LETTERS: Mapping[str, bytes] = {"BOOL": _WORDS, "FP16": _REAL, "FP32": _REAL, "FP64": _REAL}
-
-
-_FLAT = b'],"data":['
-
-
-def _are_texts(data: bytes, rows: int) -> bool:
-    try:
-        return len(_texts(b"[%s]" % data)) == rows
-    except msgspec.DecodeError:
-        return False
-
-
-class Form:
-    """What a model's only output looks like, as an answer of the long way showed: then MLflow's text is made into it.
-
-    Args:
-        model: As clients know it.
-        version: Of what answers.
-        output: That it answered once: its name, datatype, and all sizes but the first are what they always are.
-    """
-
-    __slots__ = ("_begin", "_between", "_datatype", "_end", "_letters", "_width")
-
-    def __init__(self, model: str, version: str, output: Tensor) -> None:
-        encode = msgspec.json.encode
-        self._begin = b'{"model_name":%s,"model_version":%s' % (encode(model), encode(version))
-        self._between = b',"outputs":[{"name":%s,"datatype":"%s","shape":[' % (
-            encode(output.name),
-            output.datatype.encode(),
-        )
-        tail = output.shape[1:]
-        self._end = b"".join(b",%d" % size for size in tail) + _FLAT
-        self._width = tail[0] if tail else 1
-        self._datatype = output.datatype
-        self._letters = _LETTERS.get(output.datatype, _DIGITS)
-
-    @classmethod
-    def of(cls, model: str, version: str, rows: int, outputs: Sequence[Tensor]) -> "Form | None":
-        """The form of such answers; None where MLflow's text cannot be made into them."""
-        if len(outputs) != 1 or not 1 <= len(outputs[0].shape) <= _TWO_AXES or outputs[0].shape[0] != rows or not rows:
-            return None
-        return cls(model, version, outputs[0])
-
-    def spliced(self, body: bytes, rows: int, identity: bytes) -> bytes | None:
-        """An answer of MLflow's protocol in this one's form; None where it is not what it was said to be."""
-        if not (body.startswith(_BEFORE) and body.endswith(_AFTER)):
-            return None
-        data = body[len(_BEFORE) : -len(_AFTER)]
-        if self._datatype == BYTES:
-            if self._end != _FLAT or not _are_texts(data, rows):
-                return None
-        else:
-            if data.translate(None, self._letters) or data.count(b",") + 1 != rows * self._width:
-                return None
-            if self._letters is _REAL:
-                if not (b"." in data or b"e" in data or b"a" in data or b"I" in data):
-                    return None  # whole numbers, where floats have a point
-                if b"N" in data or b"I" in data:
-                    data = data.replace(b"-Infinity", b"null").replace(b"Infinity", b"null").replace(b"NaN", b"null")
-            if b"[" in data:
-                data = data.translate(None, b"[]")
-        named = self._begin if not identity else b'%s,"id":%s' % (self._begin, identity)
-        return b"%s%s%d%s%s]}]}" % (named, self._between, rows, self._end, data)

@@ -2,7 +2,7 @@
 
 long    the body becomes tensors, which take the walk of every scoring request; those that come back become the answer
 quick   the body becomes records of the model's input plan, and the answer is made of MLflow's text; taken where the
-body fits the plan, and an answer of the long way has shown what those of this version look like
+        body fits the plan, and an answer of the long way has shown what those of this version look like
 """
 
 import logging
@@ -13,7 +13,9 @@ from typing import Any
 from podium.errors import InvalidInput
 from podium.protocols.mlflow.fast_packing import Packed
 from podium.protocols.open_inference.problems import as_error, error_body
-from podium.protocols.open_inference.quick_reading import Form, QuickReader
+from podium.protocols.open_inference.quick_answers import Form
+from podium.protocols.open_inference.quick_reading import QuickReader
+from podium.protocols.open_inference.records import RecordMaker
 from podium.protocols.open_inference.requests import HEADER, Asked, read_json, read_length, read_mixed, read_raw
 from podium.protocols.open_inference.responses import write
 from podium.protocols.tensors import CONTENT_TYPE, LARGE_TYPE, Tensor, decode_tensors
@@ -30,11 +32,14 @@ _log = logging.getLogger("podium.gateway")
 _VERSION = b"x-podium-version: "
 _LENGTH = HEADER.encode()
 _MOST_BYTES = 1 << 20  # more JSON is left to the worker: here it would hold up everybody else
+_FEW_BYTES = 1 << 16
+_MOST_VALUES = 1 << 16
 _MOST_VERSIONS = 64
 _MOST_REPLICAS = 1024
 _MOST_MODELS = 4096
 # What a head says that only the long way looks at.
-_SLOW = frozenset({_LENGTH, VERSION, b"x-request-id", b"content-encoding"})
+_SLOW = frozenset({VERSION, b"x-request-id", b"content-encoding"})
+_MOST_MISSES = 3
 
 
 class Inferring:
@@ -60,17 +65,18 @@ class Inferring:
         large = Head(head.method, head.path, head.query, {**headers, b"content-type": LARGE_TYPE.encode()})
         start, start_json, shapes, known = self._scoring.start, self._scoring.start_json, self.shapes, self.shapes.models
 
-        def take(request: Request, exchange: Arrival) -> None:
+        def take(request: Request, exchange: Arrival, asked: Asked | None = None) -> None:
             if version is not None and not self._is_there(request, exchange, name, version):
                 return
-            asked, body, sent = None, request.body, large
-            if read is not read_json or len(body) <= _MOST_BYTES:
+            body, sent = request.body, large
+            if asked is None and (read is not read_json or not is_costly(body)):
                 try:
                     asked = read(body)
-                    body, sent = asked.body(), inner
                 except InvalidInput as error:
                     self._pages.answer(request, exchange, Response(400, error_body(error.message)))
                     return
+            if asked is not None:
+                body, sent = asked.body(), inner
             sent = self._standing.bound(sent, name, version)
             start(Request(sent, body), WayBack(exchange, partial(told, shapes, asked, name, version)), name)
 
@@ -78,7 +84,7 @@ class Inferring:
             if name not in known:
                 take(request, exchange)
                 return
-            detour = Detour(self, request, exchange, inner, name, take)
+            detour = Detour(self.shapes, request, exchange, inner, name, read, take)
             start_json(request, detour, name, detour)
 
         return take_quickly if version is None and _SLOW.isdisjoint(head.headers) else take
@@ -113,64 +119,98 @@ class Inferring:
 
 
 class Detour(WayBack):
-    """A request that goes as records, and its client's exchange: a `serving.walk.Detour`.
+    """A request that goes as records, and its client's exchange: a `serving.walks.walk.Detour`.
 
     Args:
-        inferring: Knows what answers look like.
+        shapes: Know what answers look like.
         request: As the client sent it.
         exchange: The client's.
         inner: The head for the long way.
         name: The model's.
-        take: Takes the request on the long way.
+        read: Reads bodies like this one.
+        take: Takes the request on the long way; what was read of it is not read again.
     """
 
-    __slots__ = ("_form", "_id", "_inferring", "_inner", "_name", "_request", "_take")
+    __slots__ = ("_asked", "_form", "_id", "_inner", "_json_bytes", "_name", "_read", "_request", "_shapes", "_take")
 
     def __init__(
-        self, inferring: Inferring, request: Request, exchange: Arrival, inner: Head, name: str, take: Taker
+        self,
+        shapes: "Shapes",
+        request: Request,
+        exchange: Arrival,
+        inner: Head,
+        name: str,
+        read: Callable[[bytes | bytearray], Asked],
+        take: Callable[[Request, Arrival, Asked | None], None],
     ) -> None:
         self.client = exchange.client
         self.terms = exchange.terms
         self._exchange = exchange
-        self._inferring = inferring
+        self._shapes = shapes
         self._request = request
         self._inner = inner
         self._name = name
+        self._read = read
         self._take = take
         self._id = b""
+        self._asked: Asked | None = None
+        self._json_bytes: int | None = None
 
     def read(self, replica: Replica) -> Packed | None:
-        known = self._inferring.shapes.of(replica, self._name)
+        known = self._shapes.of(replica, self._name)
         if known is None:
             return None
-        self._form, reader = known
-        found = reader.read(self._request.body)
-        if found is None:
-            return None
-        packed, self._id = found
-        return packed
+        self._form, reader, records = known
+        body = self._request.body
+        if self._read is read_json:
+            if is_costly(body):
+                return None
+            found = reader.read(body)
+            if found is not None:
+                packed, self._id = found
+                return packed
+        try:
+            self._asked = asked = self._read(body)
+        except InvalidInput:
+            return None  # the long way says what is wrong
+        return None if asked.params else records.of(asked.tensors)
 
     def start(self) -> None:
-        self._take(self._request, self._exchange)
+        self._take(self._request, self._exchange, self._asked)
 
     def request(self) -> Request:
-        return Request(self._inner, read_json(self._request.body).body())
+        return Request(self._inner, (self._asked or self._read(self._request.body)).body())
 
-    def made_of(self, version: str, body: bytes, rows: int) -> bytes:
-        made = self._form.spliced(body, rows, self._id)
+    def made_of(self, version: str, body: bytes, rows: int, form: int) -> bytes:
+        known, asked = self._form, self._asked
+        if asked is None:
+            made = known.spliced(body, rows, self._id, form)
+        else:
+            output = known.output(body, rows, form)
+            made = None
+            if output is not None:
+                try:
+                    made, self._json_bytes = write(asked, self._name, version, [output])
+                except InvalidInput:
+                    return b""  # of what was asked for; the long way says so
         if made is None:
-            self._inferring.shapes.distrust(self._name, version)
-        return made or b""
+            self._shapes.doubt(self._name, version, known)
+            return b""
+        known.misses = 0
+        return made
 
     def answer(self, response: Response) -> None:
         if response.status != 200:
             response = Response(response.status, as_error(response.body), headers=response.headers)
         elif response.content_type == CONTENT_TYPE:
-            response = told(self._inferring.shapes, read_json(self._request.body), self._name, None, response)
+            asked = self._asked or read_json(self._request.body)
+            response = told(self._shapes, asked, self._name, None, response)
+        elif self._json_bytes is not None:
+            response = _mixed(response.body, self._json_bytes, response.headers)
         self._exchange.answer(response)
 
     def answer_raw(self, data: bytes) -> bool:
-        return self._exchange.answer_raw(data)
+        return self._json_bytes is None and self._exchange.answer_raw(data)
 
 
 class Shapes:
@@ -182,10 +222,10 @@ class Shapes:
 
     def __init__(self) -> None:
         self.models: dict[str, dict[str, Form | None]] = {}
-        self._of_replicas: dict[int, tuple[Form, QuickReader]] = {}
+        self._of_replicas: dict[int, tuple[Form, QuickReader, RecordMaker]] = {}
 
-    def of(self, replica: Replica, model: str) -> tuple[Form, QuickReader] | None:
-        """What a replica's answers look like, and who reads its requests; None where they go the long way."""
+    def of(self, replica: Replica, model: str) -> tuple[Form, QuickReader, RecordMaker] | None:
+        """What a replica's answers look like, and who makes records of its requests; None where they go the long way."""
         known = self._of_replicas.get(replica.id)
         if known is None:
             form = self.models.get(model, {}).get(replica.version)
@@ -193,24 +233,27 @@ class Shapes:
                 return None
             if len(self._of_replicas) >= _MOST_REPLICAS:
                 self._of_replicas.clear()
-            known = self._of_replicas[replica.id] = (form, QuickReader(replica.reader.plan))
+            plan = replica.reader.plan
+            known = self._of_replicas[replica.id] = (form, QuickReader(plan), RecordMaker(plan))
         return known
 
-    def learn(self, model: str, version: str, asked: Asked, outputs: Sequence[Tensor]) -> None:
-        """Take in what a version answered; its first answer is what counts."""
+    def learn(self, model: str, version: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
+        """Take in what a version answered to these inputs; its first answer is what counts."""
         if len(self.models) >= _MOST_MODELS and model not in self.models:
             self.models.clear()
         forms = self.models.setdefault(model, {})
         if version not in forms:
             while len(forms) >= _MOST_VERSIONS:
                 del forms[next(iter(forms))]
-            shape = asked.tensors[0].shape
+            shape = inputs[0].shape
             forms[version] = Form.of(model, version, shape[0] if shape else 0, outputs)
 
-    def distrust(self, model: str, version: str) -> None:
-        """Answers of this version do not look like the first one: from now on all go the long way."""
-        self.models.setdefault(model, {})[version] = None
-        self._of_replicas.clear()
+    def doubt(self, model: str, version: str, form: Form) -> None:
+        """An answer was not of this form; of several, one after another, no more is expected: all go the long way."""
+        form.misses += 1
+        if form.misses >= _MOST_MISSES:
+            self.models.setdefault(model, {})[version] = None
+            self._of_replicas.clear()
 
 
 def told(shapes: Shapes, asked: Asked | None, name: str, wanted: str | None, response: Response) -> Response:
@@ -243,12 +286,22 @@ def _written(shapes: Shapes, asked: Asked | None, name: str, wanted: str | None,
     if asked is None:
         asked = Asked((), id=about["id"], wanted=about["outputs"], is_binary=about["is_binary"])
     else:
-        shapes.learn(name, version, asked, outputs)
+        shapes.learn(name, version, asked.tensors, outputs)
     body, json_bytes = write(asked, name, version, outputs)
     if json_bytes is None:
         return Response(200, body, headers=response.headers)
+    return _mixed(body, json_bytes, response.headers)
+
+
+def _mixed(body: bytes, json_bytes: int, headers: bytes) -> Response:
     length = header_lines(("Inference-Header-Content-Length", str(json_bytes)))
-    return Response(200, body, "application/octet-stream", response.headers + length)
+    return Response(200, body, "application/octet-stream", headers + length)
+
+
+def is_costly(body: bytes | bytearray) -> bool:
+    """Whether to decode so much JSON would hold up everybody else of a gateway."""
+    size = len(body)
+    return size > _FEW_BYTES and (size > _MOST_BYTES or body.count(b",") > _MOST_VALUES)
 
 
 def version_in(headers: bytes) -> str:

@@ -301,7 +301,7 @@ class Replica:
                     reply = decode_reply(frame.flags, frame.status, frame.id, frame.payload)
                     self._on_reply(self, self._answered(frame.id), reply)
                 elif frame.kind == ANSWERS:
-                    answers = decode_answers(frame.flags, frame.id, frame.payload)
+                    answers = decode_answers(frame.flags, frame.id, frame.payload, frame.status)
                     self._on_answers(self, self._all_answered(frame.id, len(answers.bodies)), answers)
                 elif frame.kind == REFUSED:
                     refused = self._answered(frame.id)

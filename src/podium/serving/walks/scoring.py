@@ -114,7 +114,7 @@ class Scoring:
         if (
             replica is None
             or (reader := replica.reader) is None
-            or size > reader.most_bytes
+            or (detour is None and size > reader.most_bytes)
             or (place := self._shares.let_in(name, exchange.terms, size, table.endpoints)) is None
             or (packed := reader.read(request.body) if detour is None else detour.read(replica)) is None
         ):
@@ -314,7 +314,7 @@ class Scoring:
                     self._shadowing.hear_planned(walk, body)
                 continue
             walk.replica = None
-            made = body if walk.detour is None else walk.detour.made_of(replica.version, body, walk.rows)
+            made = body if walk.detour is None else walk.detour.made_of(replica.version, body, walk.rows, answers.form)
             if not made:
                 self._route(walk)
                 continue

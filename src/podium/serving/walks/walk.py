@@ -31,8 +31,11 @@ class Detour(Protocol):
     def request(self) -> Request:
         """The request as the long way has it, for when the quick one did not get there."""
 
-    def made_of(self, version: str, body: bytes, rows: int) -> bytes:
-        """The client's answer out of MLflow's; empty where it cannot be made, and the long way is to be taken."""
+    def made_of(self, version: str, body: bytes, rows: int, form: int) -> bytes:
+        """The client's answer out of MLflow's; empty where it cannot be made, and the long way is to be taken.
+
+        `form` is the number of what the answer was cut from, as in `transport.frames.Answers`.
+        """
 
 
 class Walk:
@@ -113,7 +116,7 @@ class Walk:
         """The body for the client; None where a detour's answer cannot be made, and the long way is to be taken."""
         if self.detour is None or reply.status != _OK or reply.content_type != _JSON:
             return reply.body
-        return self.detour.made_of(version, reply.body, self.rows) or None
+        return self.detour.made_of(version, reply.body, self.rows, 0) or None
 
     def as_frame(self, request: Request) -> bytes:
         """The request as a worker gets it; its own, or what its detour makes of it."""

@@ -1,0 +1,124 @@
+"""Answers of the Open Inference Protocol made of MLflow's text.
+
+The worker says of each such text which kind of array it was cut from (`protocols/tensors.py`): text alone does not tell
+FP32 from FP64, nor a date from a label. What an output is called, the first answer of the long way has shown.
+"""
+
+import json
+import struct
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from podium.protocols.tensors import BYTES, CODES, Tensor, form_number, join_bytes
+
+_BEFORE, _AFTER = b'{"predictions": [', b"]}"
+_HALF = b"\\ud"  # of a surrogate pair, perhaps without the other half
+_TWO_AXES = 2
+_REALS = frozenset({"FP16", "FP32", "FP64"})
+_KINDS = {"BOOL": bool, BYTES: str, **dict.fromkeys(_REALS, float)}
+_encode = msgspec.json.encode
+
+
+class Form:
+    """What a model's only output looks like, as an answer of the long way showed.
+
+    Args:
+        model: As clients know it.
+        version: Of what answers.
+        output: That it answered once: its name, datatype, and all sizes but the first are what an answer must have.
+
+    Attributes:
+        misses: How many answers of late were otherwise.
+    """
+
+    __slots__ = (
+        "_axes", "_begin", "_between", "_datatype", "_decode", "_end", "_is_real", "_is_text", "_name", "_number", "_width",
+        "misses",
+    )  # fmt: skip
+
+    def __init__(self, model: str, version: str, output: Tensor) -> None:
+        self._begin = b'{"model_name":%s,"model_version":%s' % (_encode(model), _encode(version))
+        self._between = b',"outputs":[{"name":%s,"datatype":"%s","shape":[' % (
+            _encode(output.name),
+            output.datatype.encode(),
+        )
+        tail = output.shape[1:]
+        self._end = b"".join(b",%d" % size for size in tail) + b'],"data":['
+        self._width = tail[0] if tail else 1
+        self._name, self._datatype, self._axes = output.name, output.datatype, len(output.shape)
+        self._number = form_number(output.datatype, self._axes)
+        self._is_real, self._is_text = output.datatype in _REALS, output.datatype == BYTES
+        kind: Any = _KINDS.get(output.datatype, int)
+        self._decode = msgspec.json.Decoder(list[kind] if self._axes == 1 else list[list[kind]]).decode
+        self.misses = 0
+
+    @classmethod
+    def of(cls, model: str, version: str, rows: int, outputs: Sequence[Tensor]) -> "Form | None":
+        """The form of such answers; None where MLflow's text cannot be made into them."""
+        if len(outputs) != 1 or not 1 <= len(outputs[0].shape) <= _TWO_AXES or outputs[0].shape[0] != rows or not rows:
+            return None
+        return cls(model, version, outputs[0])
+
+    def spliced(self, body: bytes, rows: int, identity: bytes, number: int) -> bytes | None:
+        """An answer of MLflow's protocol in this one's form; None where it is not what it was said to be.
+
+        Args:
+            body: MLflow's.
+            rows: Of the request.
+            identity: To be echoed, as JSON; empty for none.
+            number: What the worker says that it was cut from.
+        """
+        if number != self._number or not (body.startswith(_BEFORE) and body.endswith(_AFTER)):
+            return None
+        data = body[len(_BEFORE) : -len(_AFTER)]
+        if self._is_text:
+            if _HALF in data or self._axes != 1:
+                values = self._values(body, rows)
+                if values is None:
+                    return None
+                data = _encode(values)[1:-1]
+        elif data.count(b",") + 1 != rows * self._width:
+            return None
+        else:
+            if self._is_real and (b"N" in data or b"I" in data):
+                data = data.replace(b"-Infinity", b"null").replace(b"Infinity", b"null").replace(b"NaN", b"null")
+            if self._axes == _TWO_AXES:
+                data = data.translate(None, b"[]")
+        named = self._begin if not identity else b'%s,"id":%s' % (self._begin, identity)
+        return b"%s%s%d%s%s]}]}" % (named, self._between, rows, self._end, data)
+
+    def output(self, body: bytes, rows: int, number: int) -> Tensor | None:
+        """An answer of MLflow's protocol as the tensor that it was; None likewise."""
+        if number != self._number or not (body.startswith(_BEFORE) and body.endswith(_AFTER)):
+            return None
+        values = self._values(body, rows)
+        if values is None:
+            return None
+        shape = (rows,) if self._axes == 1 else (rows, self._width)
+        if self._is_text:
+            return Tensor(self._name, BYTES, shape, join_bytes([text.encode() for text in values]))
+        try:
+            data = struct.pack(f"<{len(values)}{CODES[self._datatype]}", *values)
+        except (struct.error, OverflowError):
+            return None
+        return Tensor(self._name, self._datatype, shape, data)
+
+    def _values(self, body: bytes, rows: int) -> Sequence[Any] | None:
+        """The elements, flat."""
+        text = body[len(_BEFORE) - 1 : -1]
+        try:
+            values = self._decode(text)
+        except msgspec.DecodeError:
+            if not self._is_real or not (b"N" in text or b"I" in text):
+                return None
+            values = json.loads(text)
+        if len(values) != rows:
+            return None
+        if self._axes == 1:
+            return values
+        if any(len(row) != self._width for row in values):
+            return None
+        return [*chain.from_iterable(values)]
