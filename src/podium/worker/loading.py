@@ -104,6 +104,7 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
         runtime=_runtime(predictor, planned),
         proof=_proof(planned),
         device=predictor.loaded.use() if isinstance(predictor.loaded, OnDevice) else CPU,
+        is_streaming=predictor.is_streaming,
     )
     return LoadedModel(predictor, verdict, planned, ready)
 
