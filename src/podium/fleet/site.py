@@ -14,6 +14,7 @@ from podium.fleet.capacity.residency import Residency
 from podium.fleet.logs import SERVER
 from podium.fleet.sources import Ledger, Observer, Wish
 from podium.fleet.telling.events import Event
+from podium.fleet.workers.forks import Forks
 from podium.fleet.workers.gpus import GpuBook
 from podium.fleet.workers.turns import Turns
 from podium.registry.census import Counted
@@ -39,6 +40,7 @@ class BesideOrder:
         reference: Which; a stage or an alias is followed.
         percent: Of the traffic, or of the requests that a shadow gets copies of.
         is_shadow: Whether it gets copies, and no traffic.
+        is_arm: Whether feedback says how much of the traffic it gets.
         first: What it stands for now.
         source: Answers what it stands for.
     """
@@ -48,6 +50,7 @@ class BesideOrder:
     is_shadow: bool
     first: Wish
     source: Observer
+    is_arm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class EndpointOrder:
         first: What it stands for now.
         settings: The model's.
         source: Answers what the reference stands for; None where somebody else tells it.
-        beside: The other versions of its split, and its shadow.
+        beside: The other versions of its split or bandit, and its shadow.
         ledger: Where the marks of its rollouts are written, where somebody else than `source` tells of them.
     """
 
@@ -154,6 +157,7 @@ class Site:
         asks: What gateways may ask for.
         residency: Who is in memory, and who may come.
         turns: Who loads now.
+        forks: The fork servers.
     """
 
     home: Home
@@ -168,4 +172,5 @@ class Site:
     gpus: GpuBook
     residency: Residency
     turns: Turns
+    forks: Forks
     asks: Asks = field(default_factory=Asks)
