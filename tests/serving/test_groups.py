@@ -419,3 +419,47 @@ def test_bytes_go_as_records_too_and_come_back_as_they_are_wanted(start, is_bina
     assert second.result().status == 200
     name = "Inference-Header-Content-Length"
     assert second.result().headers.get(name) == first.result().headers.get(name)
+
+
+def test_what_fails_on_the_quick_way_fails_in_the_words_of_the_long_one(start):
+    server = start()
+    worker = server.add(1, plan=PAIRS)
+    server.publish()
+
+    def ask():
+        return server.soon(lambda: server.ask("POST", "/v2/models/iris/infer", V2_BODY))
+
+    first = ask()
+    outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))])
+    worker.reply(worker.take(), outputs, content_type=CONTENT_TYPE)
+    assert first.result().status == 200
+    fails = ask()
+    worker.reply(worker.take_group().first, b'{"error_code": "BAD_REQUEST", "message": "the model fails"}', status=400)
+    worker.reply(worker.take(), b'{"error_code": "INTERNAL_ERROR", "message": "the model fails"}', status=500)
+
+    assert (fails.result().status, fails.result().json) == (500, {"error": "the model fails"})
+
+
+def test_many_rows_that_came_as_bytes_are_answered_with_tensors(start):
+    server = start()
+    worker = server.add(1, plan=PAIRS)
+    server.publish()
+    rows = 500
+    data = struct.pack(f"<{2 * rows}d", *range(2 * rows))
+    entry = {"name": "x", "shape": [rows, 2], "datatype": "FP64", "parameters": {"binary_data_size": len(data)}}
+    text = json.dumps({"inputs": [entry], "parameters": {"binary_data_output": True}}).encode()
+
+    def ask():
+        headers = {"Inference-Header-Content-Length": str(len(text))}
+        return server.soon(lambda: server.ask("POST", "/v2/models/iris/infer", text + data, headers))
+
+    outputs = encode_tensors([Tensor("y", "FP64", (rows,), bytes(8 * rows))])
+    first = ask()
+    worker.reply(worker.take(), outputs, content_type=CONTENT_TYPE)
+    second = ask()
+    group = worker.take_group()
+    worker.reply(group.first, outputs, content_type=CONTENT_TYPE)
+
+    assert group.wants_tensors
+    assert bytes(group.block) == data
+    assert second.result().body == first.result().body

@@ -11,7 +11,8 @@
     REFUSED  reason u8 as flags (`DRAINING`, `QUEUE_FULL`): nothing was started, so the request may go elsewhere
     ROWS     deadline_ns i64 | requests u32 | rows u32 | names length u32 | texts length u32 | names | texts | rows of each
              request, u32 each, unless every request has one row | block: many requests that a gateway decoded by the
-             model's input plan; id is the first's, the others follow it; names are their request ids, line by line
+             model's input plan; id is the first's, the others follow it; names are their request ids, line by line;
+             flags: RAGGED, TENSORS where an only request is to be answered by a REPLY with tensors
     ANSWERS  requests u32 | batch rows u32 | queued_us u32 | predict_us u32 | bodies, line by line (JSON has no raw line
              feed): the answers with status 200 to a whole ROWS frame, in its order; flags as REPLY; status: what kind of
              array all of them were cut from (`protocols/tensors.py`), 0 for anything else
@@ -46,7 +47,7 @@ REQUEST, CANCEL, REPLY, REFUSED, ROWS, ANSWERS, CHUNK, MORE = 1, 2, 3, 4, 5, 6, 
 SOLO, STREAM = 1, 2  # flags of REQUEST
 WINDOW = 16
 """How many CHUNKs of one request may be under way before the gateway says MORE."""
-RAGGED = 1  # a flag of ROWS: the rows of each request are told
+RAGGED, TENSORS = 1, 2  # flags of ROWS; the first: the rows of each request are told
 FIRST_OF_BATCH, FAULT = 1, 4  # flags of REPLY
 DRAINING, QUEUE_FULL = 1, 2  # the flags of REFUSED
 
@@ -100,6 +101,7 @@ class Rows(NamedTuple):
         names: Their request ids, joined by line feeds.
         texts: A JSON list of strings, or nothing where the plan has no text.
         block: Records, row by row (`domain/inputs/plan.py`).
+        wants_tensors: Its only request is to be answered with tensors.
     """
 
     first: int
@@ -110,6 +112,7 @@ class Rows(NamedTuple):
     names: bytes
     texts: bytes
     block: memoryview
+    wants_tensors: bool = False
 
 
 class Answers(NamedTuple):
@@ -214,7 +217,14 @@ def decode_reply(flags: int, status: int, identity: int, payload: bytes | memory
 
 
 def encode_rows(
-    first: int, deadline_ns: int, counts: Sequence[int], rows: int, names: bytes, texts: bytes, blocks: Sequence[bytes]
+    first: int,
+    deadline_ns: int,
+    counts: Sequence[int],
+    rows: int,
+    names: bytes,
+    texts: bytes,
+    blocks: Sequence[bytes],
+    wants_tensors: bool = False,
 ) -> bytes:
     """One ROWS frame.
 
@@ -226,13 +236,23 @@ def encode_rows(
         counts: Rows of each request.
         rows: Their sum.
         blocks: The records of each request.
+        wants_tensors: As in `Rows`.
     """
     requests = len(counts)
     ragged = b"" if rows == requests and 0 not in counts else struct.pack(f"<{requests}I", *counts)
     block = b"".join(blocks)
     size = _ROWS.size + len(names) + len(texts) + len(ragged) + len(block)
     head = _ROWS_FRAME.pack(
-        size, ROWS, RAGGED if ragged else 0, 0, first, deadline_ns, requests, rows, len(names), len(texts)
+        size,
+        ROWS,
+        (RAGGED if ragged else 0) | wants_tensors << 1,
+        0,
+        first,
+        deadline_ns,
+        requests,
+        rows,
+        len(names),
+        len(texts),
     )
     return b"".join((head, names, texts, ragged, block))
 
@@ -257,6 +277,8 @@ def decode_rows(flags: int, first: int, payload: memoryview) -> Rows:
         counts = struct.unpack_from(f"<{requests}I", payload, counts_start)
     if (requests if counts is None else sum(counts)) != rows:
         raise BrokenFrame("a ROWS frame's requests have other rows than it says")
+    if flags & TENSORS and requests > 1:
+        raise BrokenFrame("a ROWS frame of several requests asks for tensors")
     return Rows(
         first,
         deadline_ns,
@@ -266,6 +288,7 @@ def decode_rows(flags: int, first: int, payload: memoryview) -> Rows:
         bytes(payload[_ROWS.size : texts_start]),
         bytes(payload[texts_start:counts_start]),
         payload[start:],
+        bool(flags & TENSORS),
     )
 
 

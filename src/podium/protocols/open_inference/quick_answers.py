@@ -17,6 +17,7 @@ from podium.protocols.tensors import BYTES, CODES, Tensor, form_number, join_byt
 _BEFORE, _AFTER = b'{"predictions": [', b"]}"
 _HALF = b"\\ud"  # of a surrogate pair, perhaps without the other half
 _TWO_AXES = 2
+_MOST_BYTES = 1 << 20  # of more the worker makes the client's answer: here everybody else would wait
 _REALS = frozenset({"FP16", "FP32", "FP64"})
 _KINDS = {"BOOL": bool, BYTES: str, **dict.fromkeys(_REALS, float)}
 _encode = msgspec.json.encode
@@ -71,7 +72,7 @@ class Form:
             identity: To be echoed, as JSON; empty for none.
             number: What the worker says that it was cut from.
         """
-        if number != self._number or not (body.startswith(_BEFORE) and body.endswith(_AFTER)):
+        if number != self._number or not self._fits(body):
             return None
         data = body[len(_BEFORE) : -len(_AFTER)]
         if self._is_text:
@@ -92,7 +93,7 @@ class Form:
 
     def output(self, body: bytes, rows: int, number: int) -> Tensor | None:
         """An answer of MLflow's protocol as the tensor that it was; None likewise."""
-        if number != self._number or not (body.startswith(_BEFORE) and body.endswith(_AFTER)):
+        if number != self._number or not self._fits(body):
             return None
         values = self._values(body, rows)
         if values is None:
@@ -105,6 +106,9 @@ class Form:
         except (struct.error, OverflowError):
             return None
         return Tensor(self._name, self._datatype, shape, data)
+
+    def _fits(self, body: bytes) -> bool:
+        return body.startswith(_BEFORE) and body.endswith(_AFTER) and len(body) <= _MOST_BYTES
 
     def _values(self, body: bytes, rows: int) -> Sequence[Any] | None:
         """The elements, flat."""

@@ -227,6 +227,7 @@ class Replica:
             "\n".join([walk.request_id for walk in group]).encode("latin-1"),
             _texts_of(packed),
             [part.block for part in packed],
+            self._gathered > _ALONE_ROWS and len(group) == 1 and first.detour is not None and first.detour.wants_tensors,
         )
         group.clear()
         packed.clear()
