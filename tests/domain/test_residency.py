@@ -85,6 +85,14 @@ def test_what_never_fits_is_refused_with_the_reason(needed, present, limits, say
     assert says in decision.reason
 
 
+def test_what_is_only_promised_to_those_that_stay_is_waited_for():
+    """They load, and may take less than was thought: nobody is refused for good by a guess."""
+    loading = Resident("a", 160, 1.0, is_busy=True, is_pinned=True, measured_bytes=30)
+
+    assert make_room(60, [loading], room(budget=200)) == Wait()
+    assert isinstance(make_room(171, [loading], room(budget=200)), Refuse)
+
+
 def test_another_worker_of_a_resident_takes_no_place():
     """Only its memory counts."""
     assert make_room(10, residents("a:50@1busy"), room(most=1), is_new=False) == Admit()

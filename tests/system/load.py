@@ -59,7 +59,7 @@ class Sample:
         return self.status == 200 and self.is_right
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One keep-alive HTTP/1.1 connection that carries one request at a time."""
 
     def __init__(self, serial: int) -> None:
@@ -107,7 +107,7 @@ class Generator:
         self._host, self._port = host, port
         self._expected = expected
         self._timeout_s = timeout_s
-        self._idle: list[_Connection] = []
+        self._idle: list[Connection] = []
         self._serials = 0
         self._free = asyncio.Semaphore(_MAX_CONNECTIONS)
         head = f"POST /invocations HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
@@ -129,7 +129,7 @@ class Generator:
 
     async def _one(self, due: float) -> Sample:
         sent: float | None = None
-        connection: _Connection | None = None
+        connection: Connection | None = None
         try:
             async with asyncio.timeout(self._timeout_s), self._free:
                 connection = await self._connect()
@@ -147,14 +147,14 @@ class Generator:
         version = headers.get("x-podium-version")
         return Sample(due, sent, done, status, version, self._is_right(version, body), served_by=connection.serial)
 
-    async def _connect(self) -> _Connection:
+    async def _connect(self) -> Connection:
         while self._idle:
             connection = self._idle.pop()
             if connection.is_open:
                 return connection
         self._serials += 1
         serial = self._serials
-        _, made = await asyncio.get_running_loop().create_connection(lambda: _Connection(serial), self._host, self._port)
+        _, made = await asyncio.get_running_loop().create_connection(lambda: Connection(serial), self._host, self._port)
         return made
 
     def _is_right(self, version: str | None, body: bytes) -> bool:
@@ -182,7 +182,12 @@ def percentile(values: Iterable[float], share: float) -> float:
 
 def read_samples(path: Path) -> list[Sample]:
     """The samples that a run wrote."""
-    return [Sample(**json.loads(line)) for line in path.read_text().splitlines()]
+    return [Sample(**each) for each in read_lines(path)]
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """A file of JSON lines."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ class Resident:
         is_busy: Requests are in flight, or it loads.
         is_pinned: It is to stay, whatever comes.
         is_leaving: It is on its way out, and its memory comes back by itself.
+        measured_bytes: What of `held_bytes` is no promise, which may turn out to be less; None: all of it.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Resident:
     is_busy: bool = False
     is_pinned: bool = False
     is_leaving: bool = False
+    measured_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,8 @@ class _Short:
 
 def _never(needed_bytes: int, residents: Sequence[Resident], room: Room, *, is_new: bool) -> str | None:
     pinned = [each for each in residents if each.is_pinned]
-    held = sum(each.held_bytes for each in pinned)
+    # What is only promised to one that loads may be less in the end: that is to be waited for, and no verdict.
+    held = sum(each.held_bytes if each.measured_bytes is None else each.measured_bytes for each in pinned)
     beside = f", of which {_size(held)} are held by models that always stay" if held else ""
     if room.budget_bytes is not None and needed_bytes and needed_bytes + held > room.budget_bytes:
         return f"It needs about {_size(needed_bytes)}, and the memory budget is {_size(room.budget_bytes)}{beside}."

@@ -50,6 +50,7 @@ class Residency:
         self._use = use
         self._promised: dict[str, int] = {}
         self._expected: dict[int, int] = {}
+        self._guessed: dict[int, int] = {}
         self._sizes: dict[tuple[str, str], int] = {}
         self._held: dict[int, int] = {}
         self._looked_at = 0.0
@@ -120,7 +121,7 @@ class Residency:
         endpoint = self._endpoints.get(replica.endpoint)
         if endpoint is None or not self._is_bounded:
             return None
-        each = await self._estimate(endpoint, replica.version)
+        each = await self._estimate(endpoint, replica.version, replica)
         promised = self._promised.pop(replica.endpoint, None)
         if promised is not None:
             if promised > each:
@@ -145,12 +146,16 @@ class Residency:
     ) -> Cause | None:
         """Wait for room and take it at once; one after the other, for two would evict for the same room.
 
-        Where all are busy nobody is held up: whoever needs less may fit meanwhile.
+        Where all are busy nobody is held up: whoever needs less may fit meanwhile. A worker of what is awake does not
+        fail for memory that is only promised to others which load: they may take less.
         """
-        bell = self._site.bell
+        bell, clock = self._site.bell, asyncio.get_running_loop().time
+        longest = clock() + max(limit_s, endpoint.order.settings.load_timeout_s)
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(limit_s) as limit:
                 while is_wanted():
+                    if not is_new and self._is_more_known_soon():
+                        limit.reschedule(min(clock() + limit_s, longest))
                     async with self._turn:
                         while is_wanted():
                             match self._decide(endpoint, needed, is_new=is_new):
@@ -215,6 +220,7 @@ class Residency:
     def forget(self, replica: "WorkerReplica") -> None:
         """A worker has ended."""
         self._expected.pop(replica.id, None)
+        self._guessed.pop(replica.id, None)
         self._held.pop(replica.id, None)
 
     # ── what is
@@ -255,17 +261,33 @@ class Residency:
                 self._held[replica.id] = held
                 if replica.state is ReplicaState.READY and held:
                     self._sizes[endpoint.name, replica.version] = held
+                    self._guessed.pop(replica.id, None)
+        self._guess_again()
+
+    def _guess_again(self) -> None:
+        """What others turned out to take is a better guess of those that still load."""
+        sizes = list(self._sizes.values())
+        for replica, files in self._guessed.items() if sizes else ():
+            if replica in self._expected:
+                self._expected[replica] = min(self._expected[replica], estimate(None, sizes, files))
+
+    def _is_more_known_soon(self) -> bool:
+        """Whether somebody loads, with memory that was promised before it was known how much it takes."""
+        replicas = (replica for endpoint in self._endpoints.values() for replica in endpoint.crew.replicas.values())
+        return any(replica.state is ReplicaState.STARTING and replica.id in self._expected for replica in replicas)
 
     def _residents(self) -> list[Resident]:
         now = time.monotonic()
         found = []
         for endpoint in self._endpoints.values():
-            held = self._promised.get(endpoint.name, 0) + sum(map(self._held_by, endpoint.crew.replicas.values()))
-            if endpoint.crew.replicas or held:
+            replicas = endpoint.crew.replicas.values()
+            held = self._promised.get(endpoint.name, 0) + sum(map(self._held_by, replicas))
+            if replicas or held:
                 is_leaving = endpoint.is_asleep or endpoint.is_leaving
                 is_busy = self._is_busy(endpoint, now)
                 last = self._use.last(endpoint.name)
-                found.append(Resident(endpoint.name, held, last, is_busy, endpoint.is_pinned, is_leaving))
+                measured = min(held, sum(self._held.get(replica.id, 0) for replica in replicas))
+                found.append(Resident(endpoint.name, held, last, is_busy, endpoint.is_pinned, is_leaving, measured))
         return found
 
     def _held_by(self, replica: "WorkerReplica") -> int:
@@ -291,8 +313,10 @@ class Residency:
                 promised += self._held_by(replica) - self._held.get(replica.id, 0)
         return Room(settings.memory_budget, settings.max_resident, self._site.memory() - promised)
 
-    async def _estimate(self, endpoint: "Endpoint", version: str | None = None) -> int:
-        """What one worker of an endpoint will probably take."""
+    async def _estimate(
+        self, endpoint: "Endpoint", version: str | None = None, replica: "WorkerReplica | None" = None
+    ) -> int:
+        """What one worker of an endpoint will probably take; for this replica, if there is one, guessed anew later."""
         if self._site.settings.memory_budget is None:
             return 0
         label = version or endpoint.settled or endpoint.wanted
@@ -301,6 +325,8 @@ class Residency:
             return known
         resolved = endpoint.crew.versions.get(label or "")
         files = await asyncio.to_thread(_files_bytes, resolved.folder) if resolved is not None else 0
+        if replica is not None:
+            self._guessed[replica.id] = files
         return estimate(None, list(self._sizes.values()), files)
 
 
