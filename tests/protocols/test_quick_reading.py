@@ -23,7 +23,8 @@ from podium.protocols.open_inference.responses import write
 from podium.protocols.tensor_inputs import TensorReader
 from podium.protocols.tensor_outputs import TensorWriter
 from podium.protocols.tensors import Tensor, decode_tensors
-from podium.transport.frames import ANSWERS, FrameReader, Rows, decode_answers
+from podium.transport.frame_reader import FrameReader
+from podium.transport.frames import ANSWERS, Rows, decode_answers
 from podium.worker.planned import Group
 from podium.worker.reply import NO_PREDICTION, answer_groups
 

@@ -13,7 +13,8 @@ from podium.domain.inputs.plan import InputPlan
 from podium.protocols.mlflow.fast_reading import FastReader
 from podium.protocols.tensors import decode_tensors
 from podium.transport import frames
-from podium.transport.frames import ANSWERS, REFUSED, REPLY, Frame
+from podium.transport.frame_reader import Frame
+from podium.transport.frames import ANSWERS, REFUSED, REPLY
 from podium.transport.messages import Ready
 
 Eventually = Callable[[Callable[[], bool], str], None]

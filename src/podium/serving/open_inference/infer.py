@@ -11,6 +11,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from podium.errors import InvalidInput
 from podium.protocols.mlflow.fast_packing import Packed
 from podium.protocols.open_inference.problems import as_error, error_body
@@ -169,11 +171,19 @@ class Detour(WayBack):
             self._asked = asked = self._read(body)
         except InvalidInput:
             return None  # the long way says what is wrong
-        return None if asked.params else records.of(asked.tensors)
+        if asked.params:
+            return None
+        if asked.id is not None:
+            self._id = msgspec.json.encode(asked.id)
+        return records.of(asked.tensors)
+
+    @property
+    def says_fields(self) -> bool:
+        return self._read is read_json
 
     @property
     def wants_tensors(self) -> bool:
-        return self._asked is not None
+        return self._asked is not None and self._asked.is_binary
 
     def start(self) -> None:
         self._take(self._request, self._exchange, self._asked)
@@ -183,7 +193,7 @@ class Detour(WayBack):
 
     def made_of(self, version: str, body: bytes, rows: int, form: int) -> bytes:
         known, asked = self._form, self._asked
-        if asked is None:
+        if asked is None or (asked.wanted is None and not asked.is_binary):
             made = known.spliced(body, rows, self._id, form)
         else:
             output = known.output(body, rows, form)

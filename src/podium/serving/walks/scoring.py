@@ -28,7 +28,7 @@ from podium.serving.walks.router import Router
 from podium.serving.walks.shadowing import Shadowing
 from podium.serving.walks.waking import Waking
 from podium.serving.walks.walk import Detour, Walk
-from podium.serving.walks.ways import way_of
+from podium.serving.walks.ways import needs_fields, way_of
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
 from podium.web.handling import Exchange, PartsTaker
@@ -108,6 +108,9 @@ class Scoring:
         table = router.table
         name = table.default if endpoint is None else endpoint
         rules = table.rules.get(name)
+        if detour is not None and needs_fields(rules) and not detour.says_fields:
+            detour.start()
+            return
         way = ANYWHERE if rules is None else way_of(rules, name, request, self.ids.new())
         replica = router.choose(name, way)
         size = len(request.body)
