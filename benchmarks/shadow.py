@@ -1,53 +1,44 @@
-"""What a shadow costs a client: the latency of requests without one and with every request copied, in turns.
+"""What a shadow that gets every request costs the clients of the version beside it: p99, paired and judged by a test.
 
-    python benchmarks/shadow.py [--rounds 3] [--seconds 6] [--rate 300] [--json]
+    python benchmarks/shadow.py [--rounds 20] [--seconds 2] [--rate 300] [--json]
 
-Serves one model twice, from a home of its own: alone, and with another version as its shadow at 100 percent. Each round
-sends open-loop load to the one and then to the other, so that what else the machine does falls on both. Exits 1 if a
-request failed, or the median of the rounds' p99 with the shadow is beyond the spread of those without.
+Two servers of one model stand ready: one alone, one with another version as its shadow at 100 percent. Each round sends
+open-loop load (latency counts from when a request was due) to the one alone, to the shadowed one and to the one alone
+again, the order changing from round to round, so that what else the machine does falls on all. Each round gives one ratio
+of p99 shadowed to alone, and one of alone to alone again, which is what noise does by itself.
+
+"Unchanged within noise" is false here, and the exit status 1, if a sign test finds at 5 % that shadowed is the slower one
+in more rounds than chance would have it, or if the median ratio is above 1.10, or if a request failed, or if fewer than
+99 % of the requests were copied, for then nothing was measured.
 """
 
 import argparse
+import asyncio
+import gc
 import json
+import math
 import statistics
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "system"))
 
-from driven import Podium, Server, Versions, loading, wait_until  # noqa: E402  the path comes first
+from driven import Podium, Server, Versions, wait_until  # noqa: E402  the path comes first
 from judging import bad  # noqa: E402
-from load import Sample, percentile  # noqa: E402
+from load import Generator, Sample, percentile  # noqa: E402
 from training import register  # noqa: E402
 
-_WARM_UP_S = 1.0
-
-
-def measure(server: Server, versions: Versions, seconds: float, rate: float) -> list[Sample]:
-    """One turn."""
-    with loading(server, versions, seconds, rate) as load:
-        samples = load.samples()
-    return [sample for sample in samples if sample.due > samples[0].due + _WARM_UP_S or sample in bad([sample])]
-
-
-def copied(server: Server) -> int:
-    """How many copies were answered."""
-    page = server.get("/metrics")[2].decode()
-    found = [line for line in page.splitlines() if line.startswith("podium_shadow_requests_total") and "answered" in line]
-    return sum(int(line.rpartition(" ")[2]) for line in found)
+_TURNS = ("alone", "shadowed", "again")
+_WARM_UP_S = 0.3
+_MOST_RATIO, _LEAST_CHANCE, _LEAST_COPIED = 1.10, 0.05, 0.99
 
 
 def main() -> int:
     """Run, print, judge."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--rate", type=float, default=300.0)
-    parser.add_argument("--json", action="store_true")
-    chosen = parser.parse_args()
-    rounds: dict[str, list[list[Sample]]] = {"alone": [], "shadowed": []}
+    chosen = _arguments()
     with tempfile.TemporaryDirectory(prefix="podium-shadow-") as folder:
         podium = Podium(Path(folder))
         try:
@@ -55,29 +46,111 @@ def main() -> int:
             alone = podium.serve(versions.uri, "-w", "1", "--gateways", "1")
             shadowed = podium.serve(versions.uri, "-w", "1", "--gateways", "1", "--shadow", "2")
             wait_until(lambda: b'"weight":0' in shadowed.get("/status")[2], 60, "the shadow is loaded")
-            for _ in range(chosen.rounds):
-                rounds["alone"].append(measure(alone, versions, chosen.seconds, chosen.rate))
-                rounds["shadowed"].append(measure(shadowed, versions, chosen.seconds, chosen.rate))
-            copies = copied(shadowed)
+            servers = {"alone": alone, "shadowed": shadowed, "again": alone}
+            turns = asyncio.run(_measure(servers, versions, chosen))
+            answered, dropped = (_copies(shadowed, result) for result in ("answered", "dropped"))
         finally:
             podium.end()
-    found: dict[str, object] = {"copies_answered": copies}
-    failed = 0
-    for name, turns in rounds.items():
-        failed += sum(len(bad(samples)) for samples in turns)
-        found[f"{name}_requests"] = sum(map(len, turns))
-        for share in (0.5, 0.99):
-            found[f"{name}_p{share * 100:.0f}_ms"] = [
-                round(1e3 * percentile((sample.latency_s for sample in samples), share), 3) for samples in turns
-            ]
-    found["failed"] = failed
-    plain, with_shadow = found["alone_p99_ms"], found["shadowed_p99_ms"]
-    assert isinstance(plain, list)
-    assert isinstance(with_shadow, list)
-    is_within = statistics.median(with_shadow) <= max(plain)
-    found["is_within_noise"] = is_within
-    print(json.dumps(found) if chosen.json else "\n".join(f"{name:20}{value}" for name, value in found.items()))
-    return int(failed > 0 or not is_within)
+    failed = sum(len(bad(turn)) for each in turns.values() for turn in each)
+    p50, p99 = _percentiles(turns, 0.5), _percentiles(turns, 0.99)
+    ratios = _ratios(p99, "shadowed")
+    verdicts = list(_judged(failed, answered, dropped, ratios))
+    if chosen.json:
+        print(json.dumps({"p50_ms": p50, "p99_ms": p99, "verdicts": verdicts}))
+    else:
+        print(f"{chosen.rounds} rounds, turns of {chosen.seconds:g} s at {chosen.rate:g} requests/s, medians of the turns")
+        print(f"{'':10}{'p50 ms':>8}{'p99 ms':>8}")
+        for name in _TURNS:
+            print(f"{name:10}{statistics.median(p50[name]):8.2f}{statistics.median(p99[name]):8.2f}")
+        print(_said("shadowed / alone", ratios))
+        print(_said("again / alone", _ratios(p99, "again")))
+        print("\n" + "\n".join(f"{'met   ' if is_met else 'MISSED'}  {text}" for text, is_met in verdicts))
+    return int(not all(is_met for _, is_met in verdicts))
+
+
+def _percentiles(turns: dict[str, list[list[Sample]]], share: float) -> dict[str, list[float]]:
+    """Milliseconds, of each turn."""
+    return {
+        name: [1e3 * percentile((one.latency_s for one in turn), share) for turn in each] for name, each in turns.items()
+    }
+
+
+def _ratios(p99: dict[str, list[float]], name: str) -> list[float]:
+    return [one / plain for one, plain in zip(p99[name], p99["alone"], strict=True)]
+
+
+def _said(what: str, ratios: Sequence[float]) -> str:
+    (low, high), slower = interval(ratios), sum(ratio > 1 for ratio in ratios)
+    middle = statistics.median(ratios)
+    return f"p99 {what:18}{middle:.3f}, 95 % interval {low:.3f} to {high:.3f}, slower in {slower} of {len(ratios)}"
+
+
+def _judged(failed: int, answered: int, dropped: int, ratios: Sequence[float]) -> Iterator[tuple[str, bool]]:
+    yield f"requests that failed: {failed}, wanted 0", failed == 0
+    copied = answered / max(answered + dropped, 1)
+    yield f"requests copied: {copied:.1%}, wanted {_LEAST_COPIED:.0%}", copied >= _LEAST_COPIED
+    chance, middle = sign_test(ratios), statistics.median(ratios)
+    yield f"chance of so many slower rounds by luck: {chance:.3f}, wanted {_LEAST_CHANCE}", chance >= _LEAST_CHANCE
+    yield f"median ratio of p99: {middle:.3f}, wanted {_MOST_RATIO} at most", middle <= _MOST_RATIO
+
+
+def sign_test(ratios: Sequence[float]) -> float:
+    """How probable it is that at least so many ratios are above 1 if each were so by the toss of a coin."""
+    decided = [ratio for ratio in ratios if ratio != 1]
+    above = sum(ratio > 1 for ratio in decided)
+    return sum(math.comb(len(decided), count) for count in range(above, len(decided) + 1)) / 2 ** len(decided)
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Between which two of these the median lies with 95 percent, whatever their distribution; of few the outermost."""
+    ordered, count = sorted(values), len(values)
+    outside, rank = 0.5**count, 0
+    while 2 * (outside + math.comb(count, rank + 1) * 0.5**count) <= 0.05:
+        rank += 1
+        outside += math.comb(count, rank) * 0.5**count
+    return ordered[rank], ordered[count - 1 - rank]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each turn")
+    parser.add_argument("--rate", type=float, default=300.0)
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+async def _measure(
+    servers: dict[str, Server], versions: Versions, chosen: argparse.Namespace
+) -> dict[str, list[list[Sample]]]:
+    """All turns of all rounds, each without its beginning; the collector is off while requests are under way."""
+    body, never = json.dumps(versions.body).encode(), asyncio.Event()
+    generators = {
+        name: Generator("127.0.0.1", server.port, body, versions.expected, 10.0)
+        for name, server in servers.items()
+        if name != "again"
+    }
+    generators["again"] = generators["alone"]
+    turns: dict[str, list[list[Sample]]] = {name: [] for name in _TURNS}
+    gc.disable()
+    for number in range(-1, chosen.rounds):
+        for name in _TURNS[number % 3 :] + _TURNS[: number % 3]:
+            samples = await generators[name].run(chosen.rate, chosen.seconds, never)
+            if number >= 0:  # the first round warms up
+                turns[name].append(_settled(samples))
+        gc.collect()
+    return turns
+
+
+def _settled(samples: list[Sample]) -> list[Sample]:
+    return [sample for sample in samples if sample.due > samples[0].due + _WARM_UP_S or not sample.is_good]
+
+
+def _copies(server: Server, result: str) -> int:
+    """How many copies ended so."""
+    page = server.get("/metrics")[2].decode()
+    found = [line for line in page.splitlines() if line.startswith("podium_shadow_requests_total") and result in line]
+    return sum(int(line.rpartition(" ")[2]) for line in found)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,26 @@
 """Copies for a shadow: made after the answer, bounded, compared, and never anybody else's trouble."""
 
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 from podium.domain.inputs.plan import Field, InputPlan
+from podium.domain.rollouts.copying import LEAST
 from podium.domain.traffic import Rules, Shadow
+from podium.serving.recording import Recorder
+from podium.serving.walks.router import Router
+from podium.serving.walks.shadowing import Shadowing
+from podium.serving.walks.spare_time import SpareTime
+from podium.serving.walks.walk import Walk
 from podium.telemetry.evidence import evidence_of
 from podium.telemetry.metrics import COMPARED, DIFFERENCE, REQUESTS, SHADOW_DURATION, SHADOW_REQUESTS
+from podium.telemetry.slots import UNROUTED, Slots, create_slots
 from podium.transport import frames
+from podium.web.handling import NO_TERMS
+from podium.web.messages import Head, Request
 
 ONE = b'{"predictions": [1.0]}'
 
@@ -169,3 +183,46 @@ def test_a_shadow_that_is_taken_away_is_released_at_once(start):
 
     assert server.gateway.message().replica == 2
     assert server.score().status == 200
+
+
+class Turns:
+    """An event loop that keeps what is to be called."""
+
+    def call_soon(self, *call):
+        pass
+
+
+def test_a_busy_gateway_makes_only_a_few_copies():
+    """What it has no time for beside its clients is dropped and counted; with time again, more are made again."""
+    slots_fd = create_slots(1)
+    slots = Slots(slots_fd)
+    spare = 0.0
+    shadowing = Shadowing(Turns(), Router(), Recorder(slots, 0, None), 1.0, lambda: spare)
+    replica = SimpleNamespace(endpoint="iris", version="1", shadow=Shadow("2"), reader=None)
+    exchange = SimpleNamespace(client="", terms=NO_TERMS)
+
+    def dropped_of(count):
+        before = slots.totals(UNROUTED)[SHADOW_REQUESTS.cell("dropped")]
+        for _ in range(count):
+            walk = Walk(Request(Head("POST", "/invocations"), b"{}"), exchange, "id", 1.0)
+            shadowing.offer(replica, walk, ONE)
+        return slots.totals(UNROUTED)[SHADOW_REQUESTS.cell("dropped")] - before
+
+    assert dropped_of(4 * LEAST) == 0
+    shadowing.sweep(0.0)
+    assert dropped_of(4 * LEAST) == 2 * LEAST
+    shadowing.sweep(0.0)
+    assert dropped_of(4 * LEAST) == 3 * LEAST
+    spare = 1.0
+    shadowing.sweep(0.0)
+    assert dropped_of(4 * LEAST) == 2 * LEAST
+    os.close(slots_fd)
+
+
+def test_a_thread_that_runs_has_less_time_to_spare_than_one_that_waits():
+    spare = SpareTime()
+    sum(number * number for number in range(3_000_000))
+    ran = spare.since_last()
+    subprocess.run([sys.executable, "-c", "import json"], check=True, timeout=60)
+
+    assert spare.since_last() > ran

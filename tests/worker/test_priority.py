@@ -87,3 +87,47 @@ def test_no_thread_at_all_is_one() -> None:
     limit_threads(0, environ)
 
     assert environ["OMP_NUM_THREADS"] == "1"
+
+
+def test_who_gives_way_gets_everything_back() -> None:
+    """Idle scheduling for a process that may come back from it, batch scheduling for any other; both in every thread."""
+    script = """
+import json, os, threading
+from podium.worker.priority import give_way
+
+def policies():
+    return sorted({os.sched_getscheduler(int(name)) for name in os.listdir("/proc/self/task")})
+
+go = threading.Event()
+thread = threading.Thread(target=go.wait)
+thread.start()
+seen = []
+for is_on in (True, False, True, False):
+    give_way(is_on)
+    seen.append(policies())
+go.set()
+thread.join()
+if not os.geteuid():
+    import resource
+    resource.setrlimit(resource.RLIMIT_NICE, (0, 0))
+    os.setuid(65534)
+    for is_on in (True, False):
+        give_way(is_on)
+        seen.append(policies())
+print(json.dumps(seen))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    seen = json.loads(done.stdout)
+
+    assert seen[0] in ([os.SCHED_IDLE], [os.SCHED_BATCH])
+    assert seen[:4] == [seen[0], [os.SCHED_OTHER]] * 2
+    if os.geteuid() == 0:
+        assert seen[4:] == [[os.SCHED_BATCH], [os.SCHED_OTHER]]

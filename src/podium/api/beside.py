@@ -1,4 +1,4 @@
-"""Which other versions run beside a model's own: what a split and a shadow name, looked up."""
+"""Which other versions run beside a model's own: what a split, a bandit and a shadow name, looked up."""
 
 import re
 
@@ -20,21 +20,22 @@ def beside_of(name: str, reference: ModelRef, settings: ModelSettings, home: Hom
     Raises:
         Misconfigured: The model has no versions, or a name is none of its versions, stages or aliases.
     """
-    wanted = [("split", word, percent, False) for word, percent in settings.split]
+    wanted = [("split", word, percent) for word, percent in settings.split]
+    wanted += [("bandit", word.strip(), 0) for words in settings.bandit for word in words.split(",") if word.strip()]
     if settings.shadow is not None:
-        wanted.append(("shadow", settings.shadow, settings.shadow_percent, True))
+        wanted.append(("shadow", settings.shadow, settings.shadow_percent))
     orders = []
-    for key, word, percent, is_shadow in wanted:
-        other = _other(name, key, word, reference)
-        orders.append(BesideOrder(other, percent, is_shadow, _first(other, home), RegistryObserver(home)))
+    for key, word, percent in wanted:
+        other, source = _other(name, key, word, reference), RegistryObserver(home)
+        orders.append(BesideOrder(other, percent, key == "shadow", _first(other, home), source, key == "bandit"))
     return tuple(orders)
 
 
 def _other(name: str, key: str, word: str, reference: ModelRef) -> ModelRef:
     if not isinstance(reference, VersionRef | StageRef | LatestRef | AliasRef):
         raise Misconfigured(
-            f"{key} = {word} of {name}: {reference} has no other versions. A split and a shadow need a registered model, "
-            "models:/NAME/STAGE."
+            f"{key} = {word} of {name}: {reference} has no other versions. "
+            "A split, a bandit and a shadow need a registered model, models:/NAME/STAGE."
         )
     text = word if word.startswith("models:") else f"models:/{reference.name}{'' if word.startswith('@') else '/'}{word}"
     try:

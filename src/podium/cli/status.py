@@ -147,9 +147,17 @@ def _traffic(traffic: dict[str, Any] | None) -> dict[str, str]:
         if shadow["agreement_percent"] is not None:
             agreed = f"{shadow['agreement_percent']} % of {shadow['compared']} answers agree"
         told["shadow"] = f"version {shadow['version']}, {shadow['percent']} % of the requests: {agreed}"
+    if traffic["bandit"]:
+        told["bandit"] = "; ".join(_arm(version, arm) for version, arm in traffic["bandit"].items())
     if traffic["problems"]:
         told["not there"] = "; ".join(traffic["problems"])
     return told
+
+
+def _arm(version: str, arm: dict[str, Any]) -> str:
+    """What feedback says of one version."""
+    heard = f"mean reward {arm['mean']:g} of {arm['rated']}" if arm["rated"] else "no feedback yet"
+    return f"version {version}: {heard}, best with {100 * arm['chance']:.0f} %"
 
 
 def rollout_line(facts: dict[str, Any]) -> str | None:

@@ -1,27 +1,34 @@
-"""The versions that run beside an endpoint's own because a split or a shadow names them: followed as their aliases move."""
+"""The versions that run beside an endpoint's own because a split, a bandit or a shadow names them: aliases are followed."""
 
 import asyncio
 from collections.abc import Callable
 from functools import partial
 
 from podium.domain.planning import Candidate
+from podium.domain.rollouts.evidence import Evidence
 from podium.domain.traffic import Rules, Shadow
-from podium.fleet.site import EndpointOrder, Site
+from podium.fleet.bandit import Bandit, Standings
+from podium.fleet.site import BesideOrder, EndpointOrder, Site
 from podium.fleet.sources import Wish, follow, follows
 from podium.fleet.telling.events import Event
 from podium.registry.resolve import Resolved
 
 
 class Beside:
-    """What the sources of a split and a shadow said last. The part of one that names nothing now is the stable one's.
+    """What the sources of a split, a bandit and a shadow said last. The part of what is not there is the stable one's.
 
     Args:
         order: The endpoint's.
         site: The server's; events are told there.
         heard: Called after each change.
+        evidence: What is known of a version, by the endpoint's name and its label.
     """
 
-    def __init__(self, order: EndpointOrder, site: Site, heard: Callable[[], None]) -> None:
+    def __init__(
+        self, order: EndpointOrder, site: Site, heard: Callable[[], None], evidence: Callable[[str, str], Evidence]
+    ) -> None:
+        has_arms = any(each.is_arm for each in order.beside)
+        self._bandit = Bandit(order.settings, partial(evidence, order.name)) if has_arms else None
         self._settings = order.settings
         self._site = site
         self._heard = heard
@@ -52,11 +59,37 @@ class Beside:
     @property
     def parts(self) -> tuple[Candidate, ...]:
         """Who takes which part of the traffic; a shadow takes none."""
-        return tuple(
-            Candidate(wish.resolved.label, 0 if order.is_shadow else order.percent)
-            for order, wish in zip(self._orders, self._wishes, strict=True)
-            if wish.resolved is not None
-        )
+        learnt = {} if self._bandit is None else dict(self._bandit.standings.percents)
+        parts = []
+        for label, order in self._named():
+            # Two names of a bandit may stand for one version: it is one arm.
+            percent = learnt.pop(label, 0) if order.is_arm else order.percent
+            parts.append(Candidate(label, 0 if order.is_shadow else percent))
+        return tuple(parts)
+
+    def learn(self, serving: str | None, *, is_held: bool) -> None:
+        """Let feedback say who takes which part; while it is held, that stays as it is.
+
+        Args:
+            serving: The version that serves; without one there is nobody to compare with.
+            is_held: Somebody else says it now: a rollout.
+        """
+        if self._bandit is None or serving is None:
+            return
+        if self._bandit.look([serving, *(label for label, order in self._named() if order.is_arm)], is_held=is_held):
+            told = ", ".join(f"{percent} % version {label}" for label, percent in self._bandit.standings.percents.items())
+            self._site.tell(Event("bandit", f"by feedback: {told}", serving))
+            self._heard()
+
+    @property
+    def standings(self) -> Standings | None:
+        """How the arms of the bandit are; None where none is asked for."""
+        return None if self._bandit is None else self._bandit.standings
+
+    def _named(self) -> list[tuple[str, BesideOrder]]:
+        """What is there of what is named, as the labels of versions."""
+        pairs = zip(self._orders, self._wishes, strict=True)
+        return [(wish.resolved.label, order) for order, wish in pairs if wish.resolved is not None]
 
     def rules(self, candidate: Candidate | None) -> Rules | None:
         """What the routing table says of the endpoint's requests; None where there is nothing to say."""

@@ -74,7 +74,7 @@ class Endpoint:
         self.crew = Crew(order, self._site, publisher, self.copies, self._keeper)
         self._following: asyncio.Task[None] | None = None
         self._candidate: Candidate | None = None
-        self._beside = Beside(order, self._site, self._note_beside)
+        self._beside = Beside(order, self._site, self._note_beside, publisher.gateways.evidence)
         self._desk = desk_of(order, self._site, publisher.gateways.evidence)
         self._refreshing = asyncio.Lock()
         self._resting: Situation | None = None
@@ -106,7 +106,7 @@ class Endpoint:
         self._order = order
         self._desk = desk_of(order, self._site, self._publisher.gateways.evidence)
         self.crew.refer(order)
-        self._beside = Beside(order, self._site, self._note_beside)
+        self._beside = Beside(order, self._site, self._note_beside, self._publisher.gateways.evidence)
         self.hear(order.first)
         self._follow()
         self._beside.start()
@@ -272,6 +272,7 @@ class Endpoint:
         if guidance.resolved != self._wish.resolved:
             self._want(dataclasses.replace(self._wish, resolved=guidance.resolved))
         self.try_out(guidance.candidate, guidance.tried)
+        self._beside.learn(self.serving, is_held=self._candidate is not None)
         if not self.is_leaving:
             self._publisher.rule(self.name, self._rules())
         for _ in range(_MOST_ACTIONS):
@@ -343,7 +344,7 @@ class Endpoint:
             return None
         shadow = rules.shadow
         seen = None if shadow is None else self._publisher.gateways.evidence(self.name, shadow.version)
-        return Traffic(rules, self._beside.problems(), seen)
+        return Traffic(rules, self._beside.problems(), seen, self._beside.standings)
 
     def asked(self, began_at: float) -> None:
         """Its source was asked, as `fleet.rollouts.Desk.asked`."""

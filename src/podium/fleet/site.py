@@ -39,6 +39,7 @@ class BesideOrder:
         reference: Which; a stage or an alias is followed.
         percent: Of the traffic, or of the requests that a shadow gets copies of.
         is_shadow: Whether it gets copies, and no traffic.
+        is_arm: Whether feedback says how much of the traffic it gets.
         first: What it stands for now.
         source: Answers what it stands for.
     """
@@ -48,6 +49,7 @@ class BesideOrder:
     is_shadow: bool
     first: Wish
     source: Observer
+    is_arm: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class EndpointOrder:
         first: What it stands for now.
         settings: The model's.
         source: Answers what the reference stands for; None where somebody else tells it.
-        beside: The other versions of its split, and its shadow.
+        beside: The other versions of its split or bandit, and its shadow.
         ledger: Where the marks of its rollouts are written, where somebody else than `source` tells of them.
     """
 

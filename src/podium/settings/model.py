@@ -46,6 +46,8 @@ class ModelSettings:
         worker_memory: Bytes of resident memory.
         allow_code: As `allows_code` in `domain.load_terms.LoadTerms`.
         split: Names of other versions, stages or aliases of the same model, with percents of the traffic.
+        bandit: Names like those of `split`, whose parts follow feedback; `bandit_floor` as in `domain.bandit.shares`,
+            `bandit_half_life_s` as in `domain.bandit.Arm.aged`.
         sticky: As `domain.traffic.Sticky.parse` reads it.
         version_header: As `allows_naming` in `domain.traffic.Rules`.
         shadow: A version, stage or alias of the same model; its percent and tolerance as in `domain.traffic.Shadow`.
@@ -150,6 +152,23 @@ class ModelSettings:
         "Other versions, stages or @aliases that take these percents of the traffic.",
         default_text="none",
     )
+    bandit: tuple[str, ...] = _model(
+        (),
+        "bandit",
+        Kind.TEXTS,
+        "Another version, stage or @alias whose part of the traffic follows feedback; once for each.",
+        default_text="none",
+    )
+    bandit_floor: int = _model(
+        5, "bandit_floor", Kind.COUNT, "Percent that each version of a bandit has at least.", least=0, most=50
+    )
+    bandit_half_life_s: float | None = _model(
+        None,
+        "bandit_half_life",
+        Kind.SECONDS,
+        "Seconds after which feedback counts half in a bandit.",
+        default_text="feedback counts for ever",
+    )
     sticky: str | None = _model(
         None,
         "sticky",
@@ -187,6 +206,8 @@ class ModelSettings:
             raise Misconfigured(f"isolation = {self.isolation!r}: must be one of {', '.join(ISOLATIONS)}")
         if ours := [name for name in self.worker_env if name.startswith("PODIUM_")]:
             raise Misconfigured(f"worker_env names {', '.join(ours)}: podium's own variables are never passed to workers")
+        if self.bandit and self.split:
+            raise Misconfigured("bandit and split both say who has which part of the traffic; leave one of them out.")
         if self.runtime not in RUNTIMES:
             raise Misconfigured(f"runtime = {self.runtime!r}: must be one of {', '.join(RUNTIMES)}")
         if self.is_row_independent and self.batching == "off":

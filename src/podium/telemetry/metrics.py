@@ -187,6 +187,7 @@ SUPERVISOR_METRICS = (
     Metric("podium_model_memory_bytes", Kind.GAUGE, "Resident memory of a worker when it became ready."),
     Metric("podium_model_info", Kind.GAUGE, "Always 1; the labels say what is served."),
     Metric("podium_traffic_share", Kind.GAUGE, "Share of the endpoint's traffic, 0 to 1."),
+    Metric("podium_bandit_chance_ratio", Kind.GAUGE, "Probability that this version's answers are the best, by feedback."),
     Metric("podium_environment_mismatches", Kind.GAUGE, "Requirements of the model that are not met."),
     Metric("podium_environment_findings", Kind.GAUGE, "What the audit at load found, by severity."),
     Metric("podium_rollout_state", Kind.GAUGE, "1 for the state of the last rollout, 0 for the others."),

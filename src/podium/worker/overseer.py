@@ -45,7 +45,6 @@ class Overseer(threading.Thread):
         self._signals, self._signalled = socket.socketpair()
         self._deadline: float | None = None
         self._is_serving = False
-        self._niceness = os.getpriority(os.PRIO_PROCESS, 0)
         self._lock = threading.Lock()
 
     def listen_to_signals(self) -> None:
@@ -135,7 +134,7 @@ class Overseer(threading.Thread):
             case Attach(serial) if len(descriptors) == 1:
                 self._mailbox.put(AttachLink(socket.socket(fileno=descriptors.pop()), serial))
             case GiveWay(is_on):
-                give_way(is_on, self._niceness)
+                give_way(is_on)
             case Drain(limit_s):
                 self._drain(limit_s, "the supervisor asked")
             case _:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import resource
+import threading
 from collections.abc import Callable, Iterator, MutableMapping
 
 _THREAD_VARIABLES = (
@@ -41,11 +42,31 @@ def low_priority(threads: int) -> contextlib.AbstractContextManager[None]:
     return nice(niceness) if can_restore(niceness) else in_batches(threads)
 
 
-def give_way(is_on: bool, niceness: int) -> None:
-    """The lowest priority for all threads, or this one again; nothing where it could not be taken back."""
-    if can_restore(niceness):
+def give_way(is_on: bool) -> None:
+    """Let all others have the processor first, with all threads, or no more.
+
+    Idle scheduling where that can be taken back: whoever else wakes runs at once, wherever this process runs. Else batch
+    scheduling, which needs no right: it never interrupts anybody who runs.
+    """
+    policy = os.SCHED_OTHER if not is_on else os.SCHED_IDLE if _returns_from_idle() else os.SCHED_BATCH
+    with contextlib.suppress(OSError):
+        _for_each_thread(lambda thread: os.sched_setscheduler(thread, policy, os.sched_param(0)))
+
+
+def _returns_from_idle() -> bool:
+    """Tried by a thread that ends: what a process may do is not what it seems to have the right for in every container."""
+    found = []
+
+    def attempt() -> None:
         with contextlib.suppress(OSError):
-            _for_each_thread(lambda thread: os.setpriority(os.PRIO_PROCESS, thread, _LOWEST if is_on else niceness))
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+            found.append(True)
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+    return bool(found)
 
 
 @contextlib.contextmanager

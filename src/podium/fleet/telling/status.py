@@ -248,6 +248,9 @@ def _endpoint_metrics(situation: Situation) -> list[dict[str, Any]]:
     entries += [_metric(name, {**own, **labels}, amount) for name, labels, amount in told]
     for target in situation.targets:
         entries += _target_metrics(target, own, situation.served.get(target.version))
+    standings = situation.traffic.bandit if situation.traffic is not None else None
+    for version, chance in () if standings is None else standings.chances.items():
+        entries.append(_metric("podium_bandit_chance_ratio", {**own, "version": version}, round(chance, 3)))
     return entries
 
 

@@ -5,6 +5,8 @@ versions   [{version, weight, replicas}], the one that serves first; weight in p
 sticky     what keeps a client with one version (`header:x-user`), or null: each request by itself
 naming     whether requests may name the version that answers
 shadow     {version, percent, tolerance, compared, agreement_percent} or null; compared is rounded
+bandit     {version: {percent, chance, mean, rated}} or null: its arms, the probability that each is the best, their mean
+    reward or null, and on how many answers that rests, rounded
 problems   what is named and is not there
 """
 
@@ -14,6 +16,7 @@ from typing import Any
 
 from podium.domain.rollouts.evidence import Evidence
 from podium.domain.traffic import Rules, Target
+from podium.fleet.bandit import Standings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +27,13 @@ class Traffic:
         rules: Those in force.
         problems: Why something that is named is not there.
         shadow: What the shadow's counters say; None without a shadow.
+        bandit: How the arms are; None without a bandit.
     """
 
     rules: Rules
     problems: Sequence[str] = ()
     shadow: Evidence | None = None
+    bandit: Standings | None = None
 
 
 def traffic_status(traffic: Traffic | None, targets: Sequence[Target]) -> dict[str, Any] | None:
@@ -43,7 +48,20 @@ def traffic_status(traffic: Traffic | None, targets: Sequence[Target]) -> dict[s
         "sticky": None if rules.sticky is None else f"{rules.sticky.place.value}:{rules.sticky.name}",
         "naming": rules.allows_naming,
         "shadow": _shadow(rules, traffic.shadow),
+        "bandit": None if traffic.bandit is None else _arms(traffic.bandit),
         "problems": list(traffic.problems),
+    }
+
+
+def _arms(standings: Standings) -> dict[str, dict[str, Any]]:
+    return {
+        version: {
+            "percent": standings.percents[version],
+            "chance": round(standings.chances[version], 2),
+            "mean": None if arm.mean is None else round(arm.mean, 2),
+            "rated": _rounded(round(arm.rated)),
+        }
+        for version, arm in standings.arms.items()
     }
 
 

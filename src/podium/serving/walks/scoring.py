@@ -26,6 +26,7 @@ from podium.serving.walks.parts import Parts
 from podium.serving.walks.replica import Replica
 from podium.serving.walks.router import Router
 from podium.serving.walks.shadowing import Shadowing
+from podium.serving.walks.spare_time import SpareTime
 from podium.serving.walks.waking import Waking
 from podium.serving.walks.walk import Detour, Walk
 from podium.serving.walks.ways import needs_fields, way_of
@@ -72,7 +73,7 @@ class Scoring:
         self._leave = self._walks.abandon
         self._parts = Parts(self._open, settings.timeout_s, loop, self._walks.expire)
         self._is_last_crew = False
-        self._shadowing = Shadowing(loop, router, recorder, settings.timeout_s)
+        self._shadowing = Shadowing(loop, router, recorder, settings.timeout_s, SpareTime().since_last)
 
     @property
     def in_flight(self) -> int:

@@ -1,7 +1,8 @@
 """Copies of requests for a version that nobody waits for, and what its answers are beside those that clients got.
 
 A copy is made after the client's answer left. It waits in a bounded queue of its shadow and is sent in the event loop's
-next turn, a few at a time; what finds the queue full is dropped and counted. Whatever becomes of it (an error, a worker
+next turn, a few at a time; what finds the queue full is dropped and counted, and so is what a busy gateway has no time for
+(`domain/rollouts/copying.py`), for a copy would make the next client wait. Whatever becomes of it (an error, a worker
 that dies or hangs, an answer that differs) becomes a count, and nothing else.
 """
 
@@ -9,9 +10,10 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from podium.domain.rollouts.agreement import Agreement, agree
+from podium.domain.rollouts.copying import MOST, next_pace
 from podium.domain.traffic import Shadow, Way
 from podium.errors import MalformedBody
 from podium.protocols.mlflow.fast_reading import FastReader
@@ -87,9 +89,17 @@ class Shadowing:
         router: Tables and replicas.
         recorder: Counts.
         timeout_s: From a copy's sending to its answer.
+        spare: Says which part of the time since it was last asked the event loop's thread had to spare.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, router: Router, recorder: Recorder, timeout_s: float) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        router: Router,
+        recorder: Recorder,
+        timeout_s: float,
+        spare: Callable[[], float],
+    ) -> None:
         self._loop = loop
         self._router = router
         self._recorder = recorder
@@ -99,6 +109,8 @@ class Shadowing:
         self._bytes = 0
         self._ready: dict[Channel, None] = {}  # those where something waits and may be sent
         self._is_due = False
+        self._spare = spare
+        self._pace, self._begun = MOST, 0
 
     def offer(self, replica: Replica, walk: Walk, answer: bytes, content_type: str = "application/json") -> None:
         """A request was answered with 200 by a replica whose version has a shadow: perhaps that gets a copy."""
@@ -106,10 +118,12 @@ class Shadowing:
         if shadow is None or walk.way.is_bound or (shadow.percent < 100 and random.random() * 100 >= shadow.percent):
             return
         channel = self._channel(replica.endpoint, shadow.version)
-        copy = Copy(walk, channel, shadow, answer, content_type)
-        if len(channel.waiting) >= _MOST_WAITING or self._bytes + copy.size > _MOST_BYTES:
+        size = walk.body_size + len(answer)
+        if self._begun >= self._pace or len(channel.waiting) >= _MOST_WAITING or self._bytes + size > _MOST_BYTES:
             self._recorder.record_copy(channel.series, "dropped")
             return
+        copy = Copy(walk, channel, shadow, answer, content_type)
+        self._begun += 1
         self._bytes += copy.size
         channel.waiting.append(copy)
         self._plan(channel)
@@ -150,7 +164,9 @@ class Shadowing:
             self.refuse(copy)
 
     def sweep(self, now: float) -> None:
-        """Give up what has waited for too long. `now` is `time.monotonic()`."""
+        """Give up what has waited for too long, and see how many copies there is time for. `now` is `time.monotonic()`."""
+        if self._channels:
+            self._pace, self._begun = next_pace(self._pace, self._begun, self._spare()), 0
         for copy in [copy for copy in self._sent if copy.deadline <= now]:
             replica = copy.replica
             if replica is not None:
