@@ -2,9 +2,9 @@
 
     python benchmarks/open_inference.py [--seconds 2] [--rounds 3] [--json FILE]
 
-One gateway, one worker, and a logistic regression of 30 float32 (scikit-learn), which both ways of 1,000 rows ask in the same
-way and which takes little of either: predict() would hide what the protocols cost. Single rows come over 64 connections,
-1,000 rows over 4. The processor time of a request is the server's alone (/proc), and says the same on a machine that
+One gateway, one worker, and a logistic regression of 30 float32 (scikit-learn): JSON and bytes ask it in the same way, and
+it takes little of either, for else predict() would hide what they cost. Single rows come over 64 connections, 1,000 over 4.
+The processor time of a request is the server's alone (/proc), and says the same on a machine that
 others use, too. The last lines say whether the figures that are wanted were reached, as medians over the rounds.
 """
 

@@ -14,7 +14,7 @@ import msgspec
 
 from podium.protocols.tensors import BYTES, CODES, Tensor, form_number, join_bytes
 
-_BEFORE, _AFTER = b'{"predictions": [', b"]}"
+_BEFORE = b'{"predictions": ['
 _HALF = b"\\ud"  # of a surrogate pair, perhaps without the other half
 _TWO_AXES = 2
 _MOST_BYTES = 1 << 20  # of more the worker makes the client's answer: here everybody else would wait
@@ -36,8 +36,8 @@ class Form:
     """
 
     __slots__ = (
-        "_axes", "_begin", "_between", "_datatype", "_decode", "_end", "_is_real", "_is_text", "_name", "_number", "_width",
-        "misses",
+        "_axes", "_begin", "_between", "_datatype", "_decode", "_end", "_is_real", "_is_text", "_lone", "_name", "_number",
+        "_width", "misses",
     )  # fmt: skip
 
     def __init__(self, model: str, version: str, output: Tensor) -> None:
@@ -48,6 +48,7 @@ class Form:
         )
         tail = output.shape[1:]
         self._end = b"".join(b",%d" % size for size in tail) + b'],"data":['
+        self._lone = b"%s%s1%s" % (self._begin, self._between, self._end)
         self._width = tail[0] if tail else 1
         self._name, self._datatype, self._axes = output.name, output.datatype, len(output.shape)
         self._number = form_number(output.datatype, self._axes)
@@ -72,9 +73,9 @@ class Form:
             identity: To be echoed, as JSON; empty for none.
             number: What the worker says that it was cut from.
         """
-        if number != self._number or not self._fits(body):
+        if number != self._number or not body.startswith(_BEFORE) or len(body) > _MOST_BYTES:
             return None
-        data = body[len(_BEFORE) : -len(_AFTER)]
+        data = body[17:-2]  # what stands before and after it is always so long
         if self._is_text:
             if _HALF in data or self._axes != 1:
                 values = self._values(body, rows)
@@ -88,12 +89,14 @@ class Form:
                 data = data.replace(b"-Infinity", b"null").replace(b"Infinity", b"null").replace(b"NaN", b"null")
             if self._axes == _TWO_AXES:
                 data = data.translate(None, b"[]")
+        if rows == 1 and not identity:
+            return b"%s%s]}]}" % (self._lone, data)
         named = self._begin if not identity else b'%s,"id":%s' % (self._begin, identity)
         return b"%s%s%d%s%s]}]}" % (named, self._between, rows, self._end, data)
 
     def output(self, body: bytes, rows: int, number: int) -> Tensor | None:
         """An answer of MLflow's protocol as the tensor that it was; None likewise."""
-        if number != self._number or not self._fits(body):
+        if number != self._number or not body.startswith(_BEFORE) or len(body) > _MOST_BYTES:
             return None
         values = self._values(body, rows)
         if values is None:
@@ -106,9 +109,6 @@ class Form:
         except (struct.error, OverflowError):
             return None
         return Tensor(self._name, self._datatype, shape, data)
-
-    def _fits(self, body: bytes) -> bool:
-        return body.startswith(_BEFORE) and body.endswith(_AFTER) and len(body) <= _MOST_BYTES
 
     def _values(self, body: bytes, rows: int) -> Sequence[Any] | None:
         """The elements, flat."""

@@ -8,6 +8,7 @@ from podium.protocols.tensors import encode_tensors
 from podium.serving.grpc.calls import Call
 from podium.serving.grpc.tensors import Asked
 from podium.serving.walks.replica import Replica
+from podium.web.handling import Exchange
 from podium.web.messages import Head, Request, Response
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class QuickCall(Call):
         self._inference = inference
         self._message = message
         self.is_made = False
+
+    @property
+    def answers_to(self) -> Exchange:
+        return self
 
     @property
     def says_fields(self) -> bool:

@@ -26,14 +26,14 @@ from podium.serving.standing import Standing
 from podium.serving.walks.replica import Replica
 from podium.serving.walks.scoring import Scoring
 from podium.serving.walks.ways import VERSION
-from podium.web.handling import Arrival
+from podium.web.handling import Arrival, Exchange
 from podium.web.messages import Head, Request, Response, header_lines
 
 _log = logging.getLogger("podium.gateway")
 _VERSION = b"x-podium-version: "
 _LENGTH = HEADER.encode()
 _MOST_BYTES = 1 << 20  # more JSON is left to the worker: here it would hold up everybody else
-_FEW_BYTES = 1 << 16
+FEW_BYTES = 1 << 16
 _MOST_VALUES = 1 << 16
 _LOOKS, _LOOK_BYTES = 16, 256
 # What a head says that only the long way looks at.
@@ -129,7 +129,9 @@ class Detour(WayBack):
         take: Takes the request on the long way; what was read of it is not read again.
     """
 
-    __slots__ = ("_asked", "_form", "_id", "_inner", "_json_bytes", "_name", "_read", "_request", "_shapes", "_take")
+    __slots__ = (
+        "_asked", "_form", "_id", "_inner", "_json_bytes", "_name", "_read", "_request", "_shapes", "_take", "answers_to",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -144,6 +146,7 @@ class Detour(WayBack):
         self.client = exchange.client
         self.terms = exchange.terms
         self._exchange = exchange
+        self.answers_to: Exchange = exchange
         self._shapes = shapes
         self._request = request
         self._inner = inner
@@ -161,7 +164,7 @@ class Detour(WayBack):
         self._form, reader, records = known
         body = self._request.body
         if self._read is read_json:
-            if is_costly(body):
+            if len(body) > FEW_BYTES and is_costly(body):
                 return None
             found = reader.read(body)
             if found is not None:
@@ -201,12 +204,14 @@ class Detour(WayBack):
             if output is not None:
                 try:
                     made, self._json_bytes = write(asked, self._name, version, [output])
+                    self.answers_to = self  # which says how much of it is JSON
                 except InvalidInput:
                     return b""  # of what was asked for; the long way says so
         if made is None:
             self._shapes.doubt(self._name, version, known)
             return b""
-        known.misses = 0
+        if known.misses:
+            known.misses = 0
         return made
 
     def answer(self, response: Response) -> None:
@@ -268,7 +273,7 @@ def _mixed(body: bytes, json_bytes: int, headers: bytes) -> Response:
 def is_costly(body: bytes | bytearray) -> bool:
     """Whether to decode so much JSON would hold up everybody else of a gateway."""
     size = len(body)
-    if size <= _FEW_BYTES:
+    if size <= FEW_BYTES:
         return False
     # Counted where nobody can foresee it: to count all of them takes a fifth of what reading does.
     step = size // _LOOKS

@@ -318,13 +318,17 @@ class Scoring:
                     self._shadowing.hear_planned(walk, body)
                 continue
             walk.replica = None
-            made = body if walk.detour is None else walk.detour.made_of(replica.version, body, walk.rows, answers.form)
-            if not made:
+            detour, exchange = walk.detour, walk.exchange
+            if detour is None:
+                made = body
+            elif made := detour.made_of(replica.version, body, walk.rows, answers.form):
+                exchange = detour.answers_to
+            else:
                 self._route(walk)
                 continue
             del opened[walk]
             leave(walk)
-            exchange, size, name = walk.exchange, len(made), walk.request_id.encode("latin-1")
+            size, name = len(made), walk.request_id.encode("latin-1")
             answered.append((walk, size))
             if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, made)):
                 exchange.answer(Response(200, made, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))

@@ -23,6 +23,10 @@ class Detour(Protocol):
     """How a request of another protocol takes MLflow's quickest way: read as records, answered by MLflow's text."""
 
     @property
+    def answers_to(self) -> Exchange:
+        """Who takes the answer that `made_of` made."""
+
+    @property
     def says_fields(self) -> bool:
         """Whether the request's body, as it came, says each field that it says on the long way."""
 
