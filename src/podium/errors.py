@@ -135,9 +135,18 @@ class AlreadyExists(PodiumError):
 
 
 class Unauthenticated(PodiumError):
-    """Nobody is known by the key, token or certificate that came along, or none did. It never says which part was wrong."""
+    """Nobody is known by the key, token or certificate that came along, or none did. It never says which part was wrong.
+
+    Args:
+        message: For the client.
+        why: What was wrong, for the server's own log; never a secret, nor what the client wrote unless it is harmless.
+    """
 
     code = "UNAUTHENTICATED"
+
+    def __init__(self, message: str, why: str = "") -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class PermissionDenied(PodiumError):

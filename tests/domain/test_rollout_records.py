@@ -116,3 +116,26 @@ def test_limits_that_cannot_be_kept_are_refused():
         check_policy(Policy(latency=0.5))
     with pytest.raises(InvalidInput, match="--interval 600"):
         check_interval(0)
+
+
+def test_of_more_tags_than_anybody_needs_the_newest_are_read():
+    """Whoever may write tags must not hold up every server that reads them."""
+    text = record_text(ROLLOUT)
+    tags = {record_key(f"2026{number:05}-x"): text for number in range(20_000)}
+
+    board = read_board(tags)
+
+    assert len(board.entries) == 5_000
+    assert board.entries[-1].rollout.id == "202619999-x"
+    assert board.problems == ("20000 tags of rollouts: the 5000 newest are read; remove those of old rollouts",)
+
+
+@pytest.mark.parametrize("at", [-1, -1e300, 1e12, float("nan"), float("inf"), True, "1", None, 10**400])
+def test_no_time_that_a_clock_cannot_show_is_understood(at):
+    tags = written() | {mark_key(ROLLOUT.id, MarkKind.FINISH): json.dumps({"at": at, "by": "x"})}
+    tags |= {PIN_KEY: json.dumps({"version": "1", "until": at, "reason": "", "by": "x", "at": 0})}
+
+    board = read_board(tags)
+
+    assert (board.pin, len(board.problems)) == (None, 2)
+    assert MarkKind.FINISH not in {mark.kind for mark in board.entries[0].marks}

@@ -36,6 +36,14 @@ def until(condition: Callable[[], Any], what: str) -> Any:
     return value
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 class ScriptedWorker:
     """A worker's end of a data socket: the test takes requests and says what is answered."""
 
@@ -91,6 +99,7 @@ class ScriptedWorker:
         """Answer everything at once, in a thread, until the socket closes."""
 
         def work() -> None:
+            self.sock.settimeout(None)  # a test that asks nothing for long does not end it
             with contextlib.suppress(OSError, AssertionError):
                 while True:
                     frame = self.frame()
@@ -111,7 +120,15 @@ class ScriptedWorker:
 class Process:
     """One gateway process and the supervisor's end of its control socket."""
 
-    def __init__(self, listener: socket.socket, slots_fd: int, slot: int, settings: dict[str, Any], log: Path) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        slots_fd: int,
+        slot: int,
+        settings: dict[str, Any],
+        log: Path,
+        grpc: str | None = None,
+    ) -> None:
         ours, theirs = socket.socketpair()
         ours.settimeout(LIMIT_S)
         self.control = ControlSocket(ours)
@@ -124,6 +141,7 @@ class Process:
                     sys.executable, "-W", "error", "-m", "podium.serving",
                     "--control-fd", str(theirs.fileno()), "--listen-fd", str(listener.fileno()),
                     "--slots-fd", str(slots_fd), "--slot", str(slot), "--settings", json.dumps(settings),
+                    *([] if grpc is None else ["--grpc-address", grpc]),
                 ],
                 pass_fds=(theirs.fileno(), listener.fileno(), slots_fd),
                 stderr=stderr,
@@ -157,8 +175,9 @@ class Process:
 class Server:
     """A listening socket, counters, gateways and scripted workers."""
 
-    def __init__(self, folder: Path, gateways: int = 1, **settings: Any) -> None:
+    def __init__(self, folder: Path, gateways: int = 1, has_grpc: bool = False, **settings: Any) -> None:
         self.folder = folder
+        self.grpc = f"127.0.0.1:{free_port()}" if has_grpc else None
         self.settings = {"drain_linger_s": 0.05, "drain_limit_s": 5.0} | settings
         self.listener = socket.socket()
         self.listener.bind(("127.0.0.1", 0))
@@ -176,7 +195,7 @@ class Server:
         return self.gateways[0]
 
     def start(self, slot: int) -> Process:
-        return Process(self.listener, self.slots_fd, slot, self.settings, self.folder / f"gateway-{slot}.log")
+        return Process(self.listener, self.slots_fd, slot, self.settings, self.folder / f"gateway-{slot}.log", self.grpc)
 
     def add(
         self,

@@ -208,6 +208,16 @@ class KeyRing:
         is_same = hmac.compare_digest(digest_of(presented), key.digest if key is not None else "0" * 64)
         return key if key is not None and is_same and key.id not in self._revoked and key.is_valid(now) else None
 
+    def why_not(self, presented: str, now: float) -> str:
+        """Why somebody's key opens nothing, for the server's own log: it names the key by its id."""
+        found = _KEY.fullmatch(presented)
+        key = self._keys.get(found[1]) if found else None
+        if found is None or key is None:
+            return f"no key has the id {found[1]}" if found else "no key"
+        if not hmac.compare_digest(digest_of(presented), key.digest):
+            return f"another secret than that of key {key.id}"
+        return f"key {key.id} is {'revoked' if key.id in self._revoked else key.state(now)}"
+
 
 def digest_of(secret: str) -> str:
     """What is kept of a key."""

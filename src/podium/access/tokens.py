@@ -83,7 +83,7 @@ class Tokens:
         import jwt
 
         if len(token) > _LONGEST or not token.isascii():
-            return Unauthenticated(UNKNOWN)
+            return Unauthenticated(UNKNOWN, "too long for a token, or none")
         if self._keys.is_empty:
             return Unavailable("The server has no keys to prove tokens by, and lets nobody in by one.", _RETRY_S)
         terms = self._terms
@@ -92,7 +92,7 @@ class Tokens:
             algorithm, kid = header.get("alg"), header.get("kid")
             key = self._keys.find(kid)
             if key is None or algorithm not in terms.algorithms or algorithm not in key.algorithms or "crit" in header:
-                return Unauthenticated(UNKNOWN)
+                return Unauthenticated(UNKNOWN, "the token names a key or an algorithm that is not believed")
             claims = jwt.decode(
                 token,
                 key.key,
@@ -103,8 +103,8 @@ class Tokens:
                 options={"require": ["exp", "iss", "aud"]},
             )
             ends = float(claims["exp"]) + terms.leeway_s
-        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError):
-            return Unauthenticated(UNKNOWN)
+        except (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            return Unauthenticated(UNKNOWN, f"the token proves nothing: {type(error).__name__}")
         subject = claims.get("sub") or claims.get("client_id") or claims.get("azp") or ""
         return Principal(f"token:{_printable(str(subject))}", _scopes_of(claims, terms), ends)
 

@@ -11,7 +11,7 @@ from podium.bench.client import OpenLoop
 from podium.bench.figures import SHARES, Heard, as_json, generator_doubt, in_words, misses
 from podium.bench.plan import Objective, Phase, parse_seconds, phases
 from podium.bench.requests import Address, Body, find_address, json_body, read_bodies
-from podium.cli.output import print_json, print_table, shown
+from podium.cli.output import print_json, print_table, say
 from podium.domain.references import parse_reference
 from podium.errors import Misconfigured, NotFound, PodiumError
 from podium.fleet.runfiles import find_servers
@@ -186,13 +186,13 @@ def _print(
         causes = [f"{count} answered {status}" for status, count in sorted(one.statuses.items()) if not 200 <= status < 300]
         causes += [f"{count}: {reason}" for reason, count in one.failures.items()]
         if causes:
-            click.echo(shown(f"{one.phase.name}: {'; '.join(causes)}"))
+            say(f"{one.phase.name}: {'; '.join(causes)}")
     if doubt:
-        click.echo(f"! {doubt}", err=True)
+        say(f"! {doubt}", err=True)
     else:
-        click.echo(f"the generator used {100 * cpu_share:.0f} % of a processor and kept to its schedule", err=True)
+        say(f"the generator used {100 * cpu_share:.0f} % of a processor and kept to its schedule", err=True)
     for sentence in missed:
-        click.echo(f"missed: {sentence}")
+        say(f"missed: {sentence}")
     if not missed and objective.limits:
         wanted = ", ".join(f"p{100 * share:g} <= {in_words(limit)}" for share, limit in objective.limits)
-        click.echo(f"met: {wanted}")
+        say(f"met: {wanted}")

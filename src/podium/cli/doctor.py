@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 
 from podium.api.examining import examine
-from podium.cli.output import counted, print_json, shown
+from podium.cli.output import counted, print_json, say
 from podium.domain.audits.diagnosis import Level
 from podium.settings.home import find_home
 
@@ -29,12 +29,10 @@ def doctor(context: click.Context, timeout: float, as_json: bool) -> None:
     else:
         width = max(len(finding.check) for finding in findings)
         for finding in findings:
-            click.echo(shown(f"{_MARKS[finding.level]:<8} {finding.check:<{width}}  {finding.fact}"))
+            say(f"{_MARKS[finding.level]:<8} {finding.check:<{width}}  {finding.fact}")
             if finding.remedy is not None:
-                click.echo(shown(f"{'':<8} {'':<{width}}  → {finding.remedy}"))
+                say(f"{'':<8} {'':<{width}}  → {finding.remedy}")
         warnings = sum(finding.level is Level.WARNING for finding in findings)
-        click.echo(
-            f"{counted(len(findings), 'check')}, {counted(problems, 'problem')}, {counted(warnings, 'warning')}", err=True
-        )
+        say(f"{counted(len(findings), 'check')}, {counted(problems, 'problem')}, {counted(warnings, 'warning')}", err=True)
     if problems:
         context.exit(1)

@@ -10,7 +10,7 @@ import click
 
 from podium.cli.env_asking import JSON, asking, chosen, for_a_model
 from podium.cli.env_audit import audit
-from podium.cli.output import counted, print_facts, print_json, print_table, shown
+from podium.cli.output import counted, print_facts, print_json, print_table, say
 from podium.settings.environments import environment_order
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def build(model: str, env_manager: str, install_mlflow: bool, is_json: bool, **_
             }
         )
         return
-    click.echo(shown(environment.reason), err=True)
-    click.echo(environment.python)
+    say(environment.reason, err=True)
+    say(environment.python)
 
 
 @env.command("list")
@@ -99,7 +99,7 @@ def show(what: str, is_json: bool) -> None:
         }
     )
     for line in found.packages:
-        click.echo(f"  {shown(line)}")
+        say(f"  {line}")
 
 
 @env.command()
@@ -121,14 +121,14 @@ def prune(days: float | None, unused: bool, dry_run: bool, is_json: bool) -> Non
         print_json(dataclasses.asdict(pruned) | {"size_bytes": pruned.size_bytes, "is_dry": dry_run})
         return
     for each in pruned.environments:
-        click.echo(f"{each.key}  {_size(each.size_bytes)}, last used {_ago(each.used_at)}")
+        say(f"{each.key}  {_size(each.size_bytes)}, last used {_ago(each.used_at)}")
     for key in pruned.remnants:
-        click.echo(f"{key}  left by a build that died")
+        say(f"{key}  left by a build that died")
     done = "would be removed" if dry_run else "removed"
     in_use = f"; {counted(len(pruned.in_use), 'environment')} in use" if pruned.in_use else ""
     if not pruned.environments and not unused and days is None:
         in_use += "; --unused or --older-than removes what fits into --env-cache-size"
-    click.echo(f"{counted(len(pruned.environments), 'environment')} {done}, {_size(pruned.size_bytes)}{in_use}", err=True)
+    say(f"{counted(len(pruned.environments), 'environment')} {done}, {_size(pruned.size_bytes)}{in_use}", err=True)
 
 
 @env.command()
@@ -145,8 +145,8 @@ def lock(model: str, env_manager: str, install_mlflow: bool, is_json: bool, **_g
     if is_json:
         print_json({"path": str(locked.path), "packages": list(locked.packages), "as_of": locked.as_of})
         return
-    click.echo(f"{counted(len(locked.packages), 'package')}, each file by its digest", err=True)
-    click.echo(locked.path)
+    say(f"{counted(len(locked.packages), 'package')}, each file by its digest", err=True)
+    say(locked.path)
 
 
 @env.command()
@@ -165,11 +165,11 @@ def export(model: str, env_manager: str, install_mlflow: bool, output: str | Non
 
     ordered = asking(model, env_manager, install_mlflow)
     if tar is not None:
-        click.echo(f"{tar}: {counted(wheels(ordered, Path(tar)), 'wheel')}", err=True)
+        say(f"{tar}: {counted(wheels(ordered, Path(tar)), 'wheel')}", err=True)
     elif output is not None:
         write_whole(Path(output).absolute(), requirements(ordered).encode())
     else:
-        click.echo(requirements(ordered), nl=False)
+        say(requirements(ordered), nl=False)
 
 
 def _root() -> Path:

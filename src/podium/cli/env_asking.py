@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from podium.cli.mlflow_options import INSTALL_MLFLOW
-from podium.cli.output import shown
+from podium.cli.output import say
 from podium.cli.setting_options import said_by_flags, setting_options
 from podium.settings.declared import settings_of
 from podium.settings.environments import EnvironmentSettings, check_manager, environment_order
@@ -66,4 +66,4 @@ def chosen() -> "Chosen":
 
 def tell(text: str) -> None:
     """A line for people, on stderr."""
-    click.echo(shown(text), err=True)
+    say(text, err=True)

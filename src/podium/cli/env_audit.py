@@ -7,7 +7,7 @@ import click
 
 from podium.cli.env_asking import JSON, MODEL, SETTINGS, asking, tell
 from podium.cli.mlflow_options import INSTALL_MLFLOW
-from podium.cli.output import print_json, shown
+from podium.cli.output import print_json, say
 from podium.cli.setting_options import setting_options
 from podium.domain.audits.audit import counted_by_severity, is_reached
 from podium.domain.audits.facts import Kind, Severity
@@ -121,17 +121,17 @@ def document(done: "Audit", model: str, version: str) -> dict[str, Any]:
 def _print(done: "Audit", model: str) -> None:
     place = done.subject.place
     python = f"Python {place.version}, {place.python}" if place.python else "no Python"
-    click.echo(shown(f"{masked(model)}: {python}: {done.subject.reason}"), err=True)
+    say(f"{masked(model)}: {python}: {done.subject.reason}", err=True)
     width = max((len(finding.package or "") for finding in done.findings), default=0)
     for finding in done.findings:
         package = finding.package or ""
-        click.echo(shown(f"{finding.severity:<8}  {finding.kind:<11}  {package:<{width}}  {finding.fact}"))
+        say(f"{finding.severity:<8}  {finding.kind:<11}  {package:<{width}}  {finding.fact}")
         margin = f"{'':<8}  {'':<11}  {'':<{width}}  "
         if finding.kind is not Kind.PINNED:
-            click.echo(shown(f"{margin}at {finding.where}"))
+            say(f"{margin}at {finding.where}")
         if finding.remedy is not None:
-            click.echo(shown(f"{margin}→ {finding.remedy}"))
+            say(f"{margin}→ {finding.remedy}")
     counts = ", ".join(f"{count} {severity}" for severity, count in counted_by_severity(done.findings).items() if count)
     missed = [what for what, is_done in done.audited.items() if not is_done]
     verdict = "clean" if done.is_clean else f"NOT audited, or not wholly: {'; '.join(missed)}" if missed else "not clean"
-    click.echo(f"{done.packages} packages: {counts or 'nothing found'}; {verdict}", err=True)
+    say(f"{done.packages} packages: {counts or 'nothing found'}; {verdict}", err=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from podium.cli.output import print_json, print_table, shown
+from podium.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from podium.access.keys import Key
@@ -43,9 +43,9 @@ def create(scopes: tuple[str, ...], name: str, expires: str | None, is_low: bool
     if is_json:
         print_json({"key": secret, **_facts(key)})
         return
-    click.echo(secret)
+    say(secret)
     until = "for ever" if key.expires is None else f"until {_day(key.expires)}"
-    click.echo(shown(f"id {key.id}, {', '.join(key.scopes)}, {until}. It is not shown again."), err=True)
+    say(f"id {key.id}, {', '.join(key.scopes)}, {until}. It is not shown again.", err=True)
 
 
 @keys.command("list")
@@ -77,7 +77,7 @@ def revoke(identity: str, is_json: bool) -> None:
     if is_json:
         print_json(_facts(key))
         return
-    click.echo(shown(f"revoked {key.id}{f' ({key.name})' if key.name else ''}"))
+    say(f"revoked {key.id}{f' ({key.name})' if key.name else ''}")
 
 
 def _facts(key: "Key") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import click
 
 from podium.api import moving
+from podium.cli.output import say
 from podium.cli.servers import the_server
 from podium.settings.home import find_home
 
@@ -21,7 +22,7 @@ def load(model: str, port: int | None, timeout: float) -> None:
     """
     server = the_server(find_home(), port)
     told = moving.load(str(server.facts["url"]), model, timeout)
-    click.echo(f"{told['name']} serves version {told['version']} ({server.facts['url']})")
+    say(f"{told['name']} serves version {told['version']} ({server.facts['url']})")
 
 
 @click.command()
@@ -35,4 +36,4 @@ def unload(name: str, port: int | None, timeout: float) -> None:
     """
     server = the_server(find_home(), port)
     moving.unload(str(server.facts["url"]), name, timeout)
-    click.echo(f"{name} is unloaded ({server.facts['url']})")
+    say(f"{name} is unloaded ({server.facts['url']})")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from podium.cli.output import shown as harmless
+from podium.cli.output import say
 from podium.cli.servers import the_server
 from podium.errors import NotFound
 from podium.fleet.logs import SERVER
@@ -41,7 +41,7 @@ def logs(name: str | None, follow: bool, lines: int, access: bool) -> None:
                 shown = tails[path].more()
             for line in shown:
                 subject = path.stem if len(folders) == 1 else f"{path.parent.name}/{path.stem}"
-                click.echo(harmless(line if access else f"{subject}: {line}"))
+                say(line if access else f"{subject}: {line}")
         if not follow:
             return
         is_first = False

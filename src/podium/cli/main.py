@@ -7,7 +7,7 @@ import sys
 import click
 
 from podium._version import __version__
-from podium.cli.output import shown
+from podium.cli.output import say
 from podium.domain.nearest import did_you_mean
 from podium.errors import InvalidInput, Misconfigured, PodiumError
 
@@ -96,10 +96,10 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (InvalidInput, Misconfigured) as error:
-        click.echo(shown(f"error: {error.message}"), err=True)
+        say(f"error: {error.message}", err=True)
         sys.exit(EXIT_ASKED_WRONGLY)
     except PodiumError as error:
-        click.echo(shown(f"error: {error.message}"), err=True)
+        say(f"error: {error.message}", err=True)
         sys.exit(EXIT_FAILED)
     except BrokenPipeError:
         sys.stderr.close()
@@ -107,5 +107,5 @@ def main() -> None:
     except OSError as error:
         # A full disk, a folder of somebody else's: what the system says of which file, and what may be done.
         said = f"{error.filename or 'the system says'}: {error.strerror or error}"
-        click.echo(shown(f"error: {said}{_WAYS_OUT.get(error.errno or 0, '')}"), err=True)
+        say(f"error: {said}{_WAYS_OUT.get(error.errno or 0, '')}", err=True)
         sys.exit(EXIT_FAILED)

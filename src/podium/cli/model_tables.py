@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from podium.cli.output import print_facts, print_json, print_table
+from podium.cli.output import print_facts, print_json, print_table, say
 from podium.domain.stages import Stage
 from podium.domain.worth import told
 from podium.fleet.runfiles import find_servers
@@ -73,7 +71,7 @@ def show_model(model: RegisteredModel, versions: Sequence[Version], as_json: boo
         print_json({**model_json(model), "versions": [version_json(version) for version in versions]})
         return
     show_facts(model_json(model))
-    click.echo()
+    say()
     _version_table(versions)
     if versions and not any(version.stage is Stage.PRODUCTION for version in versions):
         next_command(f"podium models promote {shlex.quote(model.name)} {versions[-1].version}")
@@ -162,11 +160,11 @@ def show_move(moved: Moved, as_json: bool) -> None:
         print_json({**version_json(version), **document, "warning": moved.warning})
     else:
         is_now = "is now in" if moved.is_change else "was already in"
-        click.echo(f"{version.name} version {version.version} {is_now} {version.stage.value}.")
+        say(f"{version.name} version {version.version} {is_now} {version.stage.value}.")
         if moved.archived:
-            click.echo(f"Archived: {', '.join(map(str, moved.archived))}.")
+            say(f"Archived: {', '.join(map(str, moved.archived))}.")
     if moved.warning:
-        click.echo(f"warning: {moved.warning}", err=True)
+        say(f"warning: {moved.warning}", err=True)
     elif not as_json and version.stage.is_exclusive:
         next_command(_after_move(f"models:/{version.name}/{version.stage.value.lower()}"))
 
@@ -190,7 +188,7 @@ def show_validation(found: Resolved, report: Mapping[str, Any], as_json: bool) -
     is_valid, log = report["is_valid"], report["log"]
     left_out = {"is_valid", "log", "message", "step"}
     said = "valid." if report["has_example"] else "it loads. It has no input example, so that nothing was scored."
-    click.echo(f"{model}: " + (said if is_valid else f"failed at step {report['step']}: {report['message']}"))
+    say(f"{model}: " + (said if is_valid else f"failed at step {report['step']}: {report['message']}"))
     facts = {name: value for name, value in report.items() if name not in left_out and value not in (None, False, ())}
     print_facts({name: "; ".join(value) if isinstance(value, tuple) else value for name, value in facts.items()})
     if is_valid and found.name is None:
@@ -198,7 +196,7 @@ def show_validation(found: Resolved, report: Mapping[str, Any], as_json: bool) -
     elif is_valid and found.stage is not Stage.PRODUCTION:
         next_command(f"podium models promote {shlex.quote(found.name or '')} {found.version}")
     elif log:
-        click.echo(log, err=True)
+        say(log, err=True)
 
 
 def show_changes(changes: Sequence[Change], as_json: bool) -> None:
@@ -220,12 +218,12 @@ def done(facts: Mapping[str, Any], said: str, as_json: bool) -> None:
     if as_json:
         print_json(dict(facts))
     else:
-        click.echo(said)
+        say(said)
 
 
 def next_command(command: str) -> None:
     """Tell people what they are likely to type next."""
-    click.echo(f"Next: {command}", err=True)
+    say(f"Next: {command}", err=True)
 
 
 def _version_table(versions: Sequence[Version]) -> None:

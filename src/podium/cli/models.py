@@ -22,7 +22,7 @@ from podium.cli.model_tables import (
     show_versions,
     version_json,
 )
-from podium.cli.output import print_json, print_table
+from podium.cli.output import print_json, print_table, say
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
@@ -95,8 +95,8 @@ def register(model: str, name: str, description: str, tags: tuple[str, ...], as_
     if as_json:
         print_json(version_json(version))
         return
-    click.echo(version.version)
-    click.echo(f"{name} version {version.version} is registered ({version.digest[:19]}…), in no stage yet.", err=True)
+    say(version.version)
+    say(f"{name} version {version.version} is registered ({version.digest[:19]}…), in no stage yet.", err=True)
     next_command(f"podium models promote {shlex.quote(name)} {version.version}")
 
 

@@ -7,7 +7,7 @@ import click
 
 from podium.cli.mlflow_options import ALLOW_CODE, ENV_MANAGER, order_of
 from podium.cli.model_tables import conversion_json
-from podium.cli.output import print_json, print_table, shown
+from podium.cli.output import print_json, print_table, say
 from podium.domain.worth import told
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def accelerate(
         if as_json:
             print_json({"removed": count})
         else:
-            click.echo(f"{count} removed.")
+            say(f"{count} removed.")
         return
     if is_shown:
         _print(known_conversions(found, registry.home), as_json)
@@ -96,13 +96,13 @@ def _print(done: "Accelerated", as_json: bool) -> None:
     print_table(["CONVERSION", "FORM", "PRECISION", "RESULT", "ROWS", "LARGEST"], rows)
     for each in done.conversions:
         if each.is_accepted:
-            click.echo(f"{each.key}: {told(each.proof.get('speed'))}", err=True)
+            say(f"{each.key}: {told(each.proof.get('speed'))}", err=True)
             continue
-        click.echo(f"{each.key}: {shown(str(each.proof.get('reason')))}", err=True)
+        say(f"{each.key}: {each.proof.get('reason')}", err=True)
         counterexample = each.proof.get("counterexample")
         if counterexample:
-            click.echo(f"  {shown(json.dumps(counterexample, ensure_ascii=False))}", err=True)
+            say(f"  {json.dumps(counterexample, ensure_ascii=False)}", err=True)
 
 
 def _tell(text: str) -> None:
-    click.echo(text, err=True)
+    say(text, err=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from podium.cli.main import EXIT_FAILED
-from podium.cli.output import print_table, shown
+from podium.cli.output import print_table, say
 from podium.errors import InvalidInput
 
 _TYPES = {".csv": "text/csv", ".parquet": "application/vnd.apache.parquet", ".json": "application/json"}
@@ -44,9 +44,9 @@ def compare(
     print_table(["REQUEST", "DIFFERS IN", "", "WHY"], rows)
     unintended = [(each, what) for each in compared for what in each.differences if what.intended is None]
     for each, what in unintended:
-        click.echo(shown(f"{each.request.kind}: {what.what}\n  mlflow  {what.theirs}\n  podium  {what.ours}"))
+        say(f"{each.request.kind}: {what.what}\n  mlflow  {what.theirs}\n  podium  {what.ours}")
     summary = f"{len(compared)} requests, {len(rows)} differences, {len(unintended)} of them not intended"
-    click.echo(f"{summary} (with {other})", err=True)
+    say(f"{summary} (with {other})", err=True)
     if unintended:
         raise SystemExit(EXIT_FAILED)
 

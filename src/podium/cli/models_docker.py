@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from podium.cli.mlflow_options import ENV_MANAGER, INSTALL_MLFLOW, order_of
+from podium.cli.output import say
 
 if TYPE_CHECKING:
     from podium.deploy.context import Wanted
@@ -68,7 +69,7 @@ def generate_dockerfile(
     order = order_of(env_manager, install_mlflow=install_mlflow)
     target = Path(output_directory)
     image = write_image_folder(uri, target, order, Registry().home, wanted)
-    click.echo(f"Wrote {target} (Python {image.python}). Next: docker build -t NAME {target}", err=True)
+    say(f"Wrote {target} (Python {image.python}). Next: docker build -t NAME {target}", err=True)
 
 
 @click.command("build-docker")
@@ -105,8 +106,8 @@ def build_docker(
 
     wanted = _wanted(endpoint, base, base_image, is_mounted, install_java, mlflow_home)
     order = order_of(env_manager, install_mlflow=install_mlflow)
-    build_image(uri, name, order, Registry().home, wanted, engine, lambda text: click.echo(text, err=True))
-    click.echo(f"Built {name}. Next: docker run --rm -p 5000:8080 {name}", err=True)
+    build_image(uri, name, order, Registry().home, wanted, engine, lambda text: say(text, err=True))
+    say(f"Built {name}. Next: docker run --rm -p 5000:8080 {name}", err=True)
 
 
 def _wanted(

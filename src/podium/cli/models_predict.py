@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from podium.cli.mlflow_options import ALLOW_CODE, ENV_MANAGER, INSTALL_MLFLOW, MODEL_URI, order_of
+from podium.cli.output import say
 from podium.errors import InvalidInput, Misconfigured
 
 _LONGEST_S = 600.0
@@ -94,12 +95,12 @@ def prepare_env(uri: str, env_manager: str, install_mlflow: bool, allow_code: bo
     registry = Registry()
     order = order_of(env_manager, install_mlflow=install_mlflow)
     prepared = prepare(registry.resolve(uri), order, registry.home, _tell, allow_code=allow_code)
-    click.echo(prepared.reason, err=True)
-    click.echo(prepared.python)
+    say(prepared.reason, err=True)
+    say(prepared.python)
 
 
 def _tell(text: str) -> None:
-    click.echo(text, err=True)
+    say(text, err=True)
 
 
 def _variable(text: str) -> tuple[str, str]:

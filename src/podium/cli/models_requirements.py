@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from podium.cli.mlflow_options import MODEL_URI
+from podium.cli.output import say
 from podium.errors import InvalidInput
 
 
@@ -39,7 +40,7 @@ def update_pip_requirements(uri: str, operation: str, requirements: tuple[str, .
     else:
         lines, unknown = remove_requirements(folder, requirements)
     for name in unknown:
-        click.echo(f'"{name}" not found in requirements, ignoring', err=True)
-    click.echo(f"Successfully updated the requirements for the model at {uri}!", err=True)
+        say(f'"{name}" not found in requirements, ignoring', err=True)
+    say(f"Successfully updated the requirements for the model at {uri}!", err=True)
     for line in lines:
-        click.echo(line)
+        say(line)

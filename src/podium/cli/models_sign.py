@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from podium.cli.output import say
+
 PASSWORD = "PODIUM_SIGNING_PASSWORD"  # noqa: S105 - the name of a variable
 
 
@@ -18,7 +20,7 @@ def sign(uri: str, key: str, ask_password: bool) -> None:
     from podium.artifacts.signing import sign as make
 
     password = click.prompt("Password of the key", hide_input=True, err=True) if ask_password else os.environ.get(PASSWORD)
-    click.echo(make(Registry().resolve(uri).folder, Path(key), password or None))
+    say(make(Registry().resolve(uri).folder, Path(key), password or None))
 
 
 @click.command()
@@ -32,4 +34,4 @@ def verify(uri: str, key: str) -> None:
 
     folder = Registry().resolve(uri).folder.absolute()
     check(folder, signature_of(folder), Path(key))
-    click.echo(f"{uri} is what was signed.", err=True)
+    say(f"{uri} is what was signed.", err=True)

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import click
 
-from podium.cli.output import counted, print_json, print_table, shown
+from podium.cli.output import counted, print_json, print_table, say
 
 
 @click.group()
@@ -31,7 +31,7 @@ def list_plugins(as_json: bool) -> None:
     )
     for each in found:
         if each.fault is not None:
-            click.echo(shown(f"{each.name}: {each.fault}"), err=True)
+            say(f"{each.name}: {each.fault}", err=True)
 
 
 @plugins.command("check")
@@ -51,13 +51,13 @@ def check(context: click.Context, name: str, as_json: bool) -> None:
         outcomes.append(outcome)
         if not as_json:
             about = "" if outcome.sample is None else f" [{outcome.sample}]"
-            click.echo(shown(f"{'ok' if outcome.failure is None else 'FAILED':<7} {outcome.law}{about}"))
+            say(f"{'ok' if outcome.failure is None else 'FAILED':<7} {outcome.law}{about}")
             if outcome.failure is not None:
-                click.echo(shown(f"{'':<7} → {outcome.failure}"))
+                say(f"{'':<7} → {outcome.failure}")
     failed = sum(outcome.failure is not None for outcome in outcomes)
     if as_json:
         print_json({"name": name, "is_conforming": not failed, "outcomes": [asdict(each) for each in outcomes]})
     else:
-        click.echo(f"{counted(len(outcomes), 'check')}, {failed} failed", err=True)
+        say(f"{counted(len(outcomes), 'check')}, {failed} failed", err=True)
     if failed:
         context.exit(1)

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from podium.cli.output import counted
+from podium.cli.output import counted, say
 from podium.errors import InvalidInput
 
 EXIT_BAD_ROWS = 3
@@ -79,9 +79,9 @@ def predict(
     said = f"{counted(done.end.row, 'row')}, {done.bad_rows} of them bad"
     if len(done.versions) > 1:
         said += f"; answered by several versions: {', '.join(done.versions)}"
-    click.echo(said, err=True)
+    say(said, err=True)
     if done.bad_rows:
-        click.echo(f"the bad rows stand in {output}.bad.jsonl", err=True)
+        say(f"the bad rows stand in {output}.bad.jsonl", err=True)
         click.get_current_context().exit(EXIT_BAD_ROWS)
 
 

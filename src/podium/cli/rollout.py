@@ -12,7 +12,7 @@ import click
 from podium.api.rolling import Rollouts, RolloutStatus, rollout_json
 from podium.cli.main import OfferingGroup
 from podium.cli.models import VersionNumber
-from podium.cli.output import print_facts, print_json, print_table
+from podium.cli.output import print_facts, print_json, print_table, say
 from podium.domain.rollouts.judging import Criterion, Policy
 from podium.domain.rollouts.schedule import State
 from podium.errors import DeadlineExceeded, InvalidInput, PodiumError, RolledBack
@@ -104,7 +104,7 @@ def start(
     rollouts = Rollouts(store=rollout_store)
     begun = rollouts.start(name, to, steps, interval, stage=stage, alias=alias, policy=_policy(tolerate), again=again)
     _show(begun, as_json)
-    click.echo(f"Watch it: podium rollout status {shlex.quote(name)}", err=True)
+    say(f"Watch it: podium rollout status {shlex.quote(name)}", err=True)
 
 
 @rollout.command()
@@ -222,8 +222,8 @@ def _show(found: RolloutStatus, as_json: bool, rollouts: Rollouts | None = None)
     )
     for server in servers:
         seen = server["rollout"]
-        click.echo(f"\nserver {server['url']}: the candidate has {seen['share']} % here; {seen['verdict']['opinion']}")
-        click.echo(f"  {seen['verdict']['reason']}")
+        say(f"\nserver {server['url']}: the candidate has {seen['share']} % here; {seen['verdict']['opinion']}")
+        say(f"  {seen['verdict']['reason']}")
 
 
 def _servers(rollouts: Rollouts, found: RolloutStatus) -> list[dict[str, Any]]:

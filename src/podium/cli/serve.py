@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from podium.api.endpoint import SETTINGS, choose, server_of
-from podium.cli.output import counted, devices_of, print_table, shown
+from podium.cli.output import counted, devices_of, print_table, say
 from podium.cli.setting_options import said_by_flags, setting_options
 from podium.domain.masking import masked
 from podium.fleet.site import Programs, ServerOrder
@@ -109,7 +109,7 @@ class Foreground:
                     step = f"{subject}loading version {status['wanted']}: {doing}"
                     if said.get(name) != step or sys.stderr.isatty():
                         said[name] = step
-                        click.echo(f"{step}, {waited_s:.0f} s", err=True)
+                        say(f"{step}, {waited_s:.0f} s", err=True)
 
     def _tell(self, event: Event) -> None:
         is_one = len(self._supervisor.endpoints) == 1
@@ -117,15 +117,15 @@ class Foreground:
             self._is_shown = True
             served = {name: endpoint.served for name, endpoint in self._supervisor.endpoints.items()}
             for line in banner(self._supervisor.status, served):
-                click.echo(shown(line))
+                say(line)
             sys.stdout.flush()
         elif event.kind == "load_failed" and not self._is_shown and is_one:
             pass  # The error that ends the command says it.
         elif event.kind == "stopping" and not self._is_shown:
-            click.echo("stopping: nothing was served yet", err=True)
+            say("stopping: nothing was served yet", err=True)
         elif event.kind not in {"loading", "serving"} or self._is_shown:
             subject = f"{event.endpoint}: " if event.endpoint and not is_one else ""
-            click.echo(f"{'! ' if event.is_problem else ''}{subject}{shown(event.text)}", err=True)
+            say(f"{'! ' if event.is_problem else ''}{subject}{event.text}", err=True)
 
 
 def banner(status: dict[str, Any], served: Mapping[str, Served | None]) -> list[str]:

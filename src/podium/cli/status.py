@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from podium.cli.output import devices_of, print_facts, print_json, print_table, shown
+from podium.cli.output import devices_of, print_facts, print_json, print_table, say
 from podium.cli.servers import the_server
 from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
@@ -72,7 +72,7 @@ def show_all(server: RunningServer) -> None:
             "pid": facts["pid"],
         }
     )
-    click.echo("")
+    say("")
     rows = []
     for name, each in server.endpoints.items():
         ready = sum(replica["state"] == "ready" for replica in each["replicas"])
@@ -84,9 +84,9 @@ def show_all(server: RunningServer) -> None:
     for name, each in server.endpoints.items():
         failure = each["wanted_failure"]
         if failure is not None or each["source"]["error"]:
-            click.echo(f"\n{name}: {shown(failure['message'] if failure else each['source']['error'])}")
+            say(f"\n{name}: {failure['message'] if failure else each['source']['error']}")
     if rows:
-        click.echo(f"\nmore of one of them: podium status {rows[0][0]}")
+        say(f"\nmore of one of them: podium status {rows[0][0]}")
 
 
 def show(facts: dict[str, Any]) -> None:
@@ -128,7 +128,7 @@ def show(facts: dict[str, Any]) -> None:
         }
     )
     if facts["failed"]:
-        click.echo("\nversions that did not load:")
+        say("\nversions that did not load:")
         rows = [
             (entry["version"], entry["cause"], "until another is wanted" if entry["is_vetoed"] else "no", entry["message"])
             for entry in facts["failed"]
@@ -242,7 +242,7 @@ def _wait_for(
         if now - said_at > _SAY_S:
             said_at = now
             doing = f"{facts['state']}, serving {facts['serving'] or 'nothing'}"
-            click.echo(f"{subject}waiting for version {wanted}: {doing}", err=True)
+            say(f"{subject}waiting for version {wanted}: {doing}", err=True)
         time.sleep(_LOOK_S)
         newer = next((other for other in find_servers(home) if other.id == server.id), None)
         if newer is None:

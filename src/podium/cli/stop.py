@@ -6,6 +6,7 @@ import time
 
 import click
 
+from podium.cli.output import say
 from podium.cli.servers import the_server
 from podium.errors import Unavailable
 from podium.fleet.machine import started_at
@@ -37,6 +38,6 @@ def stop(port: int | None, timeout: float) -> None:
             )
         if now - said_at > _SAY_S:
             said_at = now
-            click.echo(f"server {pid} finishes its requests in flight", err=True)
+            say(f"server {pid} finishes its requests in flight", err=True)
         time.sleep(_LOOK_S)
-    click.echo(f"stopped {', '.join(server.endpoints)} ({server.facts['url']})")
+    say(f"stopped {', '.join(server.endpoints)} ({server.facts['url']})")

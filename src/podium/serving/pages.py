@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from podium._version import __version__
 from podium.protocols.open_inference.problems import as_error, speaks
 from podium.serving.recording import Recorder
@@ -12,6 +14,7 @@ from podium.web.handling import Arrival, Exchange
 from podium.web.messages import Head, Request, Response, header_lines
 
 _QUIET = re.compile(r"/(ping|health|livez|readyz|metrics|status|version|(v2/)?models/[^/]+/ready|v2/health/(live|ready))")
+_LONGEST = 300  # characters
 _LOUD = frozenset({401, 403, 405, 429})
 
 Taker = Callable[[Request, Arrival], None]
@@ -46,9 +49,21 @@ class Pages:
         """Gives every request this answer."""
         return lambda request, exchange: self.answer(request, exchange, response)
 
-    def answer(self, request: Request, exchange: Exchange, response: Response, identity: str | None = None) -> None:
-        """Answer a request, under its own id or the one that the answer names already, and write it down."""
+    def answer(
+        self, request: Request, exchange: Exchange, response: Response, identity: str | None = None, error: str = ""
+    ) -> None:
+        """Answer a request and write it down.
+
+        Args:
+            request: The request.
+            exchange: Its way back.
+            response: The answer.
+            identity: The id that the answer names already; else the request's own.
+            error: What is written down of an error; else what the answer says.
+        """
         response = in_words_of(request.path, response)
+        if response.status >= 400 and not error:
+            error = _said_by(response)
         identity = identity or self.ids.of(request)
         headers = header_lines(("x-request-id", identity)) + response.headers
         principal = exchange.terms.principal
@@ -56,7 +71,7 @@ class Pages:
         if response.status in _LOUD or not _QUIET.fullmatch(request.path):
             sent = len(response.body)
             self._recorder.record_refused(
-                response.status, identity, request.method, request.path, exchange.client, sent, "", principal
+                response.status, identity, request.method, request.path, exchange.client, sent, error, principal
             )
 
     def of_standing(self, standing: Standing) -> Paths:
@@ -72,6 +87,14 @@ class Pages:
             "/status": page(standing.status),
             "/metrics": page(standing.metrics),
         }
+
+
+def _said_by(response: Response) -> str:
+    """The sentence of an error's body, in whichever shape it is."""
+    try:
+        return str(msgspec.json.decode(as_error(response.body))["error"])[:_LONGEST]
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        return ""
 
 
 def in_words_of(path: str, response: Response) -> Response:

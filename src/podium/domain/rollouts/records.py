@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
+from functools import lru_cache
 from typing import Any
 
 from podium.domain.rollouts.judging import Policy
@@ -24,11 +25,14 @@ _KEY = re.compile(r"([0-9a-z][0-9a-z\-]*)(?:\.([a-z]+)(?:-([0-9]{1,4}))?)?")
 _FOLLOWS = re.compile(r"production|staging|archived|none|@[\w\-]{1,255}")
 _VERSION = re.compile(r"[\w.\-]{1,100}")
 _MOST_CHARACTERS = 20_000
+_MOST_TAGS = 5_000
+_MOST_KEPT, _LONGEST_KEPT = 8_192, 4_000
 _MOST_STEPS = 100
 _SHORTEST_S = 0.01
 _LATEST = 1e11
 _LONGEST_S = 10 * 365 * 86400.0
 _SHOWN = 2000
+_NONSENSE = (ValueError, TypeError, KeyError, OverflowError, RecursionError)
 
 
 def record_key(rollout_id: str) -> str:
@@ -67,28 +71,54 @@ def pin_text(pin: Pin) -> str:
 
 
 def read_board(tags: Mapping[str, str]) -> Board:
-    """What the tags of a model say; what is not understood is a problem and nothing else."""
+    """What the tags of a model say; what is not understood is a problem and nothing else.
+
+    Of more tags than a thousand rollouts have, the newest are read, by their ids, which begin with the date.
+    """
     problems: list[str] = []
     records: dict[str, Rollout] = {}
     marks: dict[str, list[Mark]] = {}
     pin: Pin | None = None
-    for key, text in sorted(tags.items()):
+    ours = sorted(key for key in tags if key.startswith(PREFIX))
+    if len(ours) > _MOST_TAGS:
+        problems.append(f"{len(ours)} tags of rollouts: the {_MOST_TAGS} newest are read; remove those of old rollouts")
+    for key in ours[-_MOST_TAGS:]:
+        text = tags[key]
+        rollout_id, said = (_kept if len(text) <= _LONGEST_KEPT else _understood)(key, text)
+        match said:
+            case Rollout():
+                records[rollout_id] = said
+            case Mark():
+                marks.setdefault(rollout_id, []).append(said)
+            case problem:
+                problems.append(problem)
+    if PIN_KEY in tags:
         try:
-            if key == PIN_KEY:
-                pin = _pin(_loaded(text))
-            elif key.startswith(PREFIX):
-                found = _KEY.fullmatch(key.removeprefix(PREFIX))
-                if found is None:
-                    raise ValueError("no such key is written by podium")
-                if found[2] is None:
-                    records[found[1]] = _record(_loaded(text), found[1])
-                else:
-                    marks.setdefault(found[1], []).append(_mark(_loaded(text), MarkKind(found[2])))
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
-            problems.append(f"tag {key[:100]} is not understood and moves nothing: {error}")
+            pin = _pin(_loaded(tags[PIN_KEY]))
+        except _NONSENSE as error:
+            problems.append(_not_understood(PIN_KEY, error))
     problems += [f"tag {PREFIX}{lost}.… marks a rollout that has no record" for lost in sorted(marks.keys() - records)]
     entries = tuple(Entry(rollout, tuple(marks.get(each, ()))) for each, rollout in records.items())
     return Board(entries, pin, tuple(problems[:20]))
+
+
+def _understood(key: str, text: str) -> tuple[str, Rollout | Mark | str]:
+    """Of which rollout a tag is, and what it says, or why it says nothing."""
+    found = _KEY.fullmatch(key.removeprefix(PREFIX))
+    try:
+        if found is None:
+            raise ValueError("no such key is written by podium")
+        said = _loaded(text)
+        return found[1], _record(said, found[1]) if found[2] is None else _mark(said, MarkKind(found[2]))
+    except _NONSENSE as error:
+        return "", _not_understood(key, error)
+
+
+_kept = lru_cache(maxsize=_MOST_KEPT)(_understood)  # tags are written once and read with every poll
+
+
+def _not_understood(key: str, error: Exception) -> str:
+    return f"tag {key[:100]} is not understood and moves nothing: {str(error)[:200]}"
 
 
 def next_number(marks: Iterable[Mark], kind: MarkKind) -> int:

@@ -9,6 +9,7 @@ the worker by a parameter of the content type, which says nothing that a client 
 
 import io
 import math
+import struct
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,12 @@ import numpy as np
 from podium.domain.frames import is_frame, is_table
 from podium.errors import MalformedBody, MissingDependency, UnencodableOutput
 from podium.protocols.mlflow.content_types import ARROW, NPY, split_answer
+from podium.protocols.mlflow.unfolding import CELL_BYTES, arrow_batch_size, arrow_cells, check_unfolded
 from podium.protocols.tensor_outputs import tensor_of
 from podium.protocols.tensors import Tensor
 
 _FIRST_SAFE_ARROW = (14, 0, 1)  # before, a stream could have Python's pickles read (CVE-2023-47248)
 _ONE_AXIS, _TWO_AXES = 1, 2
-_SURELY_FINE, _MOST_TIMES, _CELL_BYTES = 64 << 20, 64, 8
 
 
 def without_answer(content_type: str) -> "tuple[str, NpyWriter | ArrowWriter | None]":
@@ -71,27 +72,40 @@ def read_arrow(body: bytes | memoryview) -> Any:
         MissingDependency: pyarrow is not installed where the model runs, or an old one that is not safe.
     """
     pyarrow = _pyarrow("A body of Arrow")
+    source = pyarrow.py_buffer(body)
     try:
-        with pyarrow.ipc.open_stream(pyarrow.py_buffer(body)) as stream:
+        _check_messages(pyarrow, source)
+        with pyarrow.ipc.open_stream(source) as stream:
             return _bounded(pyarrow, stream, len(body)).to_pandas()
-    except (pyarrow.ArrowException, OSError, ValueError, TypeError, NotImplementedError) as error:
+    except (pyarrow.ArrowException, struct.error, OSError, ValueError, TypeError, NotImplementedError) as error:
         raise MalformedBody("The body is no stream of Arrow's IPC format that can be read here.") from error
 
 
+def _check_messages(pyarrow: Any, source: Any) -> None:
+    """See that the stream's buffers unfold to no more than they may, before one of them is decompressed.
+
+    Raises:
+        MalformedBody: They unfold to more.
+    """
+    total = 0
+    for message in pyarrow.ipc.MessageReader.open_stream(source):
+        total += arrow_batch_size(message)
+        check_unfolded("stream", source.size, total)
+
+
 def _bounded(pyarrow: Any, stream: Any, size: int) -> Any:
-    """The stream's table, given up where it unfolds to much more than was sent: compressed, or of columns without bytes.
+    """The stream's table, every offset of which was seen to stay within its buffers, given up where it has too many cells.
 
     Raises:
         MalformedBody: It does.
+        ArrowException: It lies about where its values are: pyarrow would read whatever lies there.
     """
-    most, bytes_, cells, batches = max(_SURELY_FINE, _MOST_TIMES * size), 0, 0, []
+    bytes_, cells, batches = 0, 0, []
     for batch in stream:
         bytes_ += batch.get_total_buffer_size()
-        cells += batch.num_rows * max(batch.num_columns, 1)
-        if bytes_ > most or _CELL_BYTES * cells > most:
-            raise MalformedBody(
-                f"The stream of {size} bytes unfolds to more than {most}, {cells} cells so far. Send several requests."
-            )
+        cells += batch.num_rows + sum(arrow_cells(column) for column in batch.columns)
+        check_unfolded("stream", size, max(bytes_, CELL_BYTES * cells))
+        batch.validate(full=True)
         batches.append(batch)
     return pyarrow.Table.from_batches(batches, stream.schema)
 

@@ -20,6 +20,7 @@ from podium.domain.inputs.nested import conform_value, is_missing
 from podium.domain.reasons import described, listed, reason
 from podium.domain.signature import AnyType, Column, ColumnSchema, DataType, Schema, TensorSchema
 from podium.errors import MalformedBody, MissingDependency, PodiumError, SchemaMismatch
+from podium.protocols.mlflow.unfolding import check_parquet
 
 _SPLIT_FIELDS = {"columns", "data", "index"}
 
@@ -184,7 +185,10 @@ def read_parquet(body: bytes) -> Any:
     except ImportError as error:
         raise MissingDependency("pyarrow", "A Parquet request", "parquet") from error
     try:
+        check_parquet(body)
         return pandas.read_parquet(io.BytesIO(body))
+    except MalformedBody:
+        raise
     except Exception as error:
         raise MalformedBody(
             "Failed to parse input as a Pandas DataFrame. Ensure that the input is a valid Parquet Pandas DataFrame "

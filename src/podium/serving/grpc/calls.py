@@ -17,6 +17,7 @@ from podium.web.messages import Head, Response
 _MOST_HEADS = 256
 _MOST_DETAIL = 1000  # characters: a client refuses trailing metadata of more than 8 KiB, and three bytes stand for one
 _SLOW = frozenset({VERSION, b"x-request-id"})
+_MOST_TOLD = 300
 _FRAMING = frozenset({"content-type", "user-agent", "te", "content-encoding"})
 
 _CODES: Mapping[int, grpc.StatusCode] = {
@@ -39,10 +40,27 @@ _CODES: Mapping[int, grpc.StatusCode] = {
 
 
 class Refused(Exception):
-    """A call is answered with a status and a sentence instead of a message."""
+    """A call is answered with a status and a sentence instead of a message.
 
-    def __init__(self, code: grpc.StatusCode, detail: str, trailing: tuple[tuple[str, str], ...] = ()) -> None:
+    Args:
+        code: gRPC's status.
+        detail: For the client.
+        trailing: Metadata that goes with it.
+        told: For the log; else as the client hears it.
+        principal: Who is refused.
+    """
+
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        detail: str,
+        trailing: tuple[tuple[str, str], ...] = (),
+        told: str = "",
+        principal: str = "",
+    ) -> None:
         super().__init__(detail)
+        self.told = told or detail[:_MOST_TOLD]
+        self.principal = principal
         self.code = code
         self.detail = detail if len(detail) <= _MOST_DETAIL else f"{detail[:_MOST_DETAIL]} …"
         self.trailing = trailing

@@ -16,6 +16,8 @@ from grpc_reflection.v1alpha import reflection
 from podium.errors import Unavailable
 from podium.serving.asking import Asking
 from podium.serving.grpc import health
+from podium.serving.grpc.describing import NAME as REFLECTION
+from podium.serving.grpc.describing import add_description
 from podium.serving.grpc.health import NAME as HEALTH
 from podium.serving.grpc.health import Health
 from podium.serving.grpc.inference import Inference
@@ -32,6 +34,7 @@ from podium.serving.walks.scoring import Scoring
 
 _FRAMING_BYTES = 1 << 20  # a message's own beside its tensors
 _STREAMS = 1024
+_IDLE_MS = 600_000
 _QUIET_MS = 60_000
 _UNANSWERED_MS = 20_000
 _NEAREST_PINGS_MS = 5_000
@@ -47,6 +50,7 @@ class Door:
         inference: Of these, those that score; its streams are ended when it closes.
         health: Says who is ready.
         messages: The protocol's.
+        keeper: Lets calls pass.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Door:
         inference: Inference,
         health: Health,
         messages: Messages,
+        keeper: Keeper,
     ) -> None:
         self._address = address
         files = tls_files_of(settings.access)
@@ -66,8 +71,8 @@ class Door:
         self._server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=settings.max_in_flight)
         self._add(SERVICE, service.handlers())
         self._add(HEALTH, health.handlers())
-        names = (SERVICE, HEALTH, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server, pool=_described(messages))
+        names = (SERVICE, HEALTH, REFLECTION)
+        add_description(self._server, names, _described(messages), keeper)
 
     async def open(self) -> None:
         """Take calls from now on.
@@ -113,7 +118,7 @@ def make_door(
     messages, keeper = Messages(), Keeper(guard, recorder, scoring.ids, settings.timeout_s)
     inference = Inference(messages, scoring, standing, keeper, settings.send_s)
     service = Service(messages, inference, standing, asking, keeper)
-    return Door(settings, address, service, inference, Health(standing, keeper), messages)
+    return Door(settings, address, service, inference, Health(standing, keeper), messages, keeper)
 
 
 def _described(messages: Messages) -> Any:
@@ -131,6 +136,8 @@ def _options(settings: GatewaySettings) -> list[tuple[str, int]]:
         ("grpc.max_metadata_size", settings.max_header_bytes),
         ("grpc.max_concurrent_streams", _STREAMS),
         # A client that is gone without a word, and one that asks whether we are there more often than gRPC likes.
+        ("grpc.server_handshake_timeout_ms", int(settings.head_s * 1000)),
+        ("grpc.max_connection_idle_ms", _IDLE_MS),
         ("grpc.keepalive_time_ms", _QUIET_MS),
         ("grpc.keepalive_timeout_ms", _UNANSWERED_MS),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -62,24 +62,25 @@ class Health:
         status = self._standing.readiness_of(service).status
         return _Response.SERVICE_UNKNOWN if status == 404 else _SERVING if status == 200 else _NOT_SERVING
 
-    async def _admit(self, request: Any, context: ServicerContext) -> None:
+    async def _admit(self, method: str, request: Any, context: ServicerContext) -> None:
         """Let everybody ask of the server, and of a model who may know of it."""
         if request.service not in _OF_ALL:
             try:
                 head = self._heads.of(context.invocation_metadata())
                 self._keeper.admit(Need.DESCRIBE, request.service, head, context)
             except Refused as refused:
+                self._keeper.write_down(f"/{NAME}/{method}", context, refused)
                 await refused.tell(context)
 
     async def _check(self, request: Any, context: ServicerContext) -> Any:
-        await self._admit(request, context)
+        await self._admit("Check", request, context)
         status = self._status(request.service)
         if status == _Response.SERVICE_UNKNOWN:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"No model is served here as {request.service[:200]}.")
         return _Response(status=status)
 
     async def _watch(self, request: Any, context: ServicerContext) -> None:
-        await self._admit(request, context)
+        await self._admit("Watch", request, context)
         if len(self._watchers) >= _MOST_WATCHERS:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "As many watch this server's health as it lets.")
         woken = asyncio.Event()

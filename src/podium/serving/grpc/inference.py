@@ -96,11 +96,14 @@ class Inference:
         Raises:
             Refused: It is not even begun.
         """
-        if message is None:
-            raise UNREADABLE
-        name, version = message.model_name, message.model_version
+        name, version = ("", "") if message is None else (message.model_name, message.model_version)
         if not name:
-            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "Which model? Give model_name.")
+            self._keeper.admit(Need.KNOWN, None, head, context)
+            raise (
+                UNREADABLE
+                if message is None
+                else Refused(grpc.StatusCode.INVALID_ARGUMENT, "Which model? Give model_name.")
+            )
         call.terms = self._keeper.admit(Need.SCORE, name, head, context)
         absence = self._standing.absence_of(name, version) if version else None
         if absence is not None:

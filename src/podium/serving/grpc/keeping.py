@@ -51,8 +51,16 @@ class Keeper:
     def write_down(self, method: str, context: ServicerContext, refused: Refused) -> None:
         """Keep a call that never became a scoring request."""
         status = next((status for status in _STATUSES if code_of(status) is refused.code), 500)
-        path, client = f"/{SERVICE}/{method}", address_of(context.peer())
-        self._recorder.record_refused(status, self._ids.new(), "POST", path, client, 0, refused.code.name)
+        path = method if method.startswith("/") else f"/{SERVICE}/{method}"
+        client, error = (
+            self.client_of(context),
+            refused.told if refused.told.startswith(refused.code.name) else f"{refused.code.name}: {refused.told}",
+        )
+        self._recorder.record_refused(status, self._ids.new(), "POST", path, client, 0, error, refused.principal)
+
+    def client_of(self, context: ServicerContext) -> str:
+        """The address of whoever calls, for logs."""
+        return address_of(context.peer())
 
     def admit(self, need: Need, endpoint: str | None, head: Head, context: ServicerContext) -> Terms:
         """The terms of a call, with its deadline.
@@ -65,7 +73,8 @@ class Keeper:
             found = self._guard.check(need, endpoint, head.headers, _peer_of(context))
             if isinstance(found, Refusal):
                 trailing = tuple((name.lower(), value) for name, value in found.headers)
-                raise Refused(code_of(problem(found.error).status), found.error.message, trailing)
+                code = code_of(problem(found.error).status)
+                raise Refused(code, found.error.message, trailing, found.told, found.principal)
             terms = found
         remaining = context.time_remaining()
         if remaining is None or remaining >= self._timeout_s:

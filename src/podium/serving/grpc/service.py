@@ -83,9 +83,10 @@ class Service:
 
         async def answer(request: Any, context: Context) -> Any:
             try:
+                # Who is unknown does not even hear that a message cannot be read.
+                self._keeper.admit(NEEDS[name], _model_of(request), heads.of(context.invocation_metadata()), context)
                 if request is None:
                     raise UNREADABLE
-                self._keeper.admit(NEEDS[name], _model_of(request), heads.of(context.invocation_metadata()), context)
                 return await method(request, context)
             except Refused as refused:
                 self._keeper.write_down(name, context, refused)

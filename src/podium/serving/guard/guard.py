@@ -41,10 +41,17 @@ class Refusal:
     Args:
         error: `Unauthenticated` (401), `PermissionDenied` (403), `Overloaded` (429) or `Unavailable` (503).
         headers: Names and values for the answer, such as WWW-Authenticate and Retry-After.
+        principal: Who is refused; empty where nobody knows.
     """
 
     error: PodiumError
     headers: tuple[tuple[str, str], ...] = ()
+    principal: str = ""
+
+    @property
+    def told(self) -> str:
+        """Why, for the log: more than the client hears, and no secret."""
+        return f"{self.error.code}: {getattr(self.error, 'why', '') or self.error.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +178,12 @@ class Guard:
         if not allows(found, need, name):
             if found is NOBODY:
                 return Decision(found, name, self._unknown(Unauthenticated("This needs a key, a token or a certificate.")))
-            return Decision(found, name, Refusal(PermissionDenied(_denied(need, name))))
+            return Decision(found, name, Refusal(PermissionDenied(_denied(need, name)), (), found.name))
         try:
             let_in_for = None if not self._ways else name if need is Need.SCORE else ""
             terms = Terms(found.name, let_in_for, timeout_s_of(headers), found.is_low or is_low_of(headers))
         except InvalidInput as error:
-            return Decision(found, name, Refusal(error))
+            return Decision(found, name, Refusal(error, (), found.name))
         limits = self._limiter.limits_of(found, name if need is Need.SCORE else "")
         return Decision(found, name, None, limits, terms)
 
@@ -195,10 +202,11 @@ class Guard:
         if not limits:
             return decision.refusal or decision.terms
         if self._limiter.is_refusing:
-            return Refusal(Unavailable("Rates cannot be counted now; nobody passes whose requests are limited.", 5.0))
+            told = "Rates cannot be counted now; nobody passes whose requests are limited."
+            return Refusal(Unavailable(told, 5.0), (), decision.principal.name)
         lines = self._limiter.take(limits)
         if isinstance(lines, Shortage):
-            return Refusal(lines.error, lines.headers)
+            return Refusal(lines.error, lines.headers, decision.principal.name)
         if decision.refusal is not None:
             return decision.refusal
         terms = decision.terms
@@ -262,9 +270,9 @@ class Gate:
             request = Request(self._stripped, request.body)
         terms = guard.pass_by(decision, arrival.client)
         if isinstance(terms, Refusal):
-            arrival.terms = Terms(decision.principal.name, lines=self._lines)
+            arrival.terms = Terms(terms.principal, lines=self._lines)
             identity = self._pages.ids.of(request)
-            self._pages.answer(request, arrival, refused(terms, self._head.path, identity), identity)
+            self._pages.answer(request, arrival, refused(terms, self._head.path, identity), identity, terms.told)
             return
         arrival.terms = replace(terms, lines=terms.lines + self._lines) if self._lines else terms
         self._taker(request, arrival)

@@ -54,7 +54,7 @@ class KeysKnown:
             self.sweep(now)
             key = self._ring.find(secret, now)
         if key is None:
-            return Unauthenticated(UNKNOWN)
+            return Unauthenticated(UNKNOWN, self._ring.why_not(secret, now))
         return Principal(f"key:{key.id}", frozenset(key.scopes), key.expires, key.is_low)
 
     def _look(self) -> tuple[int, ...] | None:
@@ -118,7 +118,9 @@ class CredentialsKnown:
             return found
         # A key says that it is one: no token is ever looked up as a key, no key read as a token.
         way = self._keys if looks_like_key(found) else self._tokens
-        return Unauthenticated(UNKNOWN) if way is None else way.identify(found, now)
+        if way is None:
+            return Unauthenticated(UNKNOWN, f"no {'key' if self._keys is None else 'token'} is taken here")
+        return way.identify(found, now)
 
 
 class CertificatesKnown:
