@@ -1,6 +1,7 @@
 """What a model returned as named tensors, whatever it returned.
 
-    an array            one tensor, of its own datatype and shape; a single value has shape [1]
+    an array            one tensor, of its own datatype and shape; a single value has shape [1], and what the signature
+                        declares as a column shape [rows, 1]
     a frame, a series   a tensor of shape [rows, 1] for each column
     a dict              a tensor for each value, by its key
     a list              as numpy makes an array of it; objects with the same keys as a frame of them
@@ -39,12 +40,13 @@ _MISSING = ("NaTType", "NAType")
 class TensorWriter:
     """Writes bodies of `protocols/tensors.py` for one signature."""
 
-    __slots__ = ("_names",)
+    __slots__ = ("_has_columns", "_names")
 
     content_type = CONTENT_TYPE
 
     def __init__(self, signature: Signature | None) -> None:
         schema = None if signature is None else signature.outputs
+        self._has_columns = isinstance(schema, ColumnSchema)
         if schema is None:
             self._names = [UNNAMED]
         elif isinstance(schema, ColumnSchema):
@@ -54,8 +56,21 @@ class TensorWriter:
         else:
             self._names = [each.name or UNNAMED for each in schema.tensors]
 
+    def form_of(self, output: Any) -> int:
+        """The number of what is written of an array, 0 where its text in JSON would not say the same."""
+        if type(output) is not np.ndarray:
+            return 0
+        axes = 2 if self._has_columns and output.ndim == 1 else output.ndim
+        found = _FORMS.get((output.dtype, axes))
+        if found is None:
+            kind = output.dtype.kind
+            if kind == "U" or (kind == "O" and set(map(type, output.ravel().tolist())) == {str}):
+                return form_number(BYTES, axes)
+            return 0
+        return found
+
     def write(self, output: Any, params: Mapping[str, Any] | None = None) -> bytes:
-        """The body for a prediction; `params` go with it as they are.
+        """The body for a prediction; `params` go with it as they are, and as `form` what `form_of` says.
 
         Raises:
             UnencodableOutput: A part of it has no form in JSON either, or two parts have one name.
@@ -64,16 +79,19 @@ class TensorWriter:
         names = [each.name for each in tensors]
         if len(set(names)) != len(names):
             raise UnencodableOutput("The model returned several outputs of one name.")
-        return encode_tensors(tensors, params)
+        form = self.form_of(output)
+        return encode_tensors(tensors, {**(params or {}), "form": form} if form else params)
 
     def _tensors(self, output: Any) -> list[Tensor]:
         if is_table(output):
             return self._of_frame(output)
         if isinstance(output, Mapping):
-            return [_of_values(str(name), value) for name, value in output.items()]
+            return [_of_values(str(name), value, self._has_columns) for name, value in output.items()]
         if isinstance(output, list | tuple) and (records := _records(output)) is not None:
             return [_of_values(name, values, is_column=True) for name, values in records.items()]
         array = _as_array(output)
+        if self._has_columns and array.ndim == 1:
+            array = array.reshape(-1, 1)
         if len(self._names) > 1 and array.ndim == _TWO_AXES and array.shape[1] == len(self._names):
             return [tensor_of(name, array[:, i : i + 1]) for i, name in enumerate(self._names)]
         return [tensor_of(self._names[0] if len(self._names) == 1 else UNNAMED, array)]
@@ -189,19 +207,6 @@ def tensor_of(name: str, array: "np.ndarray[Any, Any]") -> Tensor:
     else:
         cells = array.ravel().tolist()
     return Tensor(name, BYTES, array.shape, join_bytes(map(_cell, cells)))
-
-
-def form_of(output: Any) -> int:
-    """The number of what `tensor_of` would make of an output, 0 where its text in JSON would not say the same."""
-    if type(output) is not np.ndarray:
-        return 0
-    found = _FORMS.get((output.dtype, output.ndim))
-    if found is None:
-        kind = output.dtype.kind
-        if kind == "U" or (kind == "O" and set(map(type, output.ravel().tolist())) == {str}):
-            return form_number(BYTES, output.ndim)
-        return 0
-    return found
 
 
 def _moment(text: str) -> str:

@@ -92,6 +92,7 @@ class PlannedInput:
         self._record_bytes = plan.record_bytes  # the plan counts them anew each time
         self._words = plan.texts_per_row
         self._writer = TensorWriter(predictor.signature)
+        self.form_of = self._writer.form_of
         self._assembler = Assembler(plan)
         self.shortcut = find_way(predictor, plan, self._assembler, example, ways)
 

@@ -115,7 +115,7 @@ class Runner:
             for job in lone:
                 answer(job, output, cost, self._predictor.dialect)
             if not lone:
-                answer_groups(groups, output, cost, self._predictor.dialect)
+                answer_groups(groups, output, cost, self._predictor.dialect, planned.form_of(output))
         except RowsDiffer as error:
             self._distrust(error)
             return [[job] for job in reversed(planned.singles(groups))]

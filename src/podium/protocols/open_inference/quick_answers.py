@@ -30,17 +30,18 @@ class Form:
         model: As clients know it.
         version: Of what answers.
         output: That it answered once: its name, datatype, and all sizes but the first are what an answer must have.
+        number: What the worker says that this one was cut from.
 
     Attributes:
         misses: How many answers of late were otherwise.
     """
 
     __slots__ = (
-        "_axes", "_begin", "_between", "_datatype", "_decode", "_end", "_is_real", "_is_text", "_lone", "_name", "_number",
-        "_width", "misses",
+        "_axes", "_begin", "_between", "_datatype", "_decode", "_decode_rows", "_end", "_is_real", "_is_text", "_lone",
+        "_name", "_number", "_width", "misses",
     )  # fmt: skip
 
-    def __init__(self, model: str, version: str, output: Tensor) -> None:
+    def __init__(self, model: str, version: str, output: Tensor, number: int) -> None:
         self._begin = b'{"model_name":%s,"model_version":%s' % (_encode(model), _encode(version))
         self._between = b',"outputs":[{"name":%s,"datatype":"%s","shape":[' % (
             _encode(output.name),
@@ -51,18 +52,21 @@ class Form:
         self._lone = b"%s%s1%s" % (self._begin, self._between, self._end)
         self._width = tail[0] if tail else 1
         self._name, self._datatype, self._axes = output.name, output.datatype, len(output.shape)
-        self._number = form_number(output.datatype, self._axes)
+        self._number = number
         self._is_real, self._is_text = output.datatype in _REALS, output.datatype == BYTES
         kind: Any = _KINDS.get(output.datatype, int)
-        self._decode = msgspec.json.Decoder(list[kind] if self._axes == 1 else list[list[kind]]).decode
+        self._decode = msgspec.json.Decoder(list[kind]).decode
+        self._decode_rows = msgspec.json.Decoder(list[list[kind]]).decode
         self.misses = 0
 
     @classmethod
-    def of(cls, model: str, version: str, rows: int, outputs: Sequence[Tensor]) -> "Form | None":
+    def of(cls, model: str, version: str, rows: int, outputs: Sequence[Tensor], number: int) -> "Form | None":
         """The form of such answers; None where MLflow's text cannot be made into them."""
-        if len(outputs) != 1 or not 1 <= len(outputs[0].shape) <= _TWO_AXES or outputs[0].shape[0] != rows or not rows:
+        if len(outputs) != 1 or not rows or outputs[0].shape[:1] != (rows,):
             return None
-        return cls(model, version, outputs[0])
+        if not number or form_number(outputs[0].datatype, len(outputs[0].shape)) != number:
+            return None
+        return cls(model, version, outputs[0], number)
 
     def spliced(self, body: bytes, rows: int, identity: bytes, number: int) -> bytes | None:
         """An answer of MLflow's protocol in this one's form; None where it is not what it was said to be.
@@ -111,18 +115,19 @@ class Form:
         return Tensor(self._name, self._datatype, shape, data)
 
     def _values(self, body: bytes, rows: int) -> Sequence[Any] | None:
-        """The elements, flat."""
+        """The elements, flat. What the signature declares as a column is one list, though its tensor has two axes."""
         text = body[len(_BEFORE) - 1 : -1]
+        is_nested = text.startswith(b"[[")
         try:
-            values = self._decode(text)
+            values = self._decode_rows(text) if is_nested else self._decode(text)
         except msgspec.DecodeError:
             if not self._is_real or not (b"N" in text or b"I" in text):
                 return None
             values = json.loads(text)
         if len(values) != rows:
             return None
-        if self._axes == 1:
-            return values
-        if any(len(row) != self._width for row in values):
+        if not is_nested:
+            return values if self._width == 1 else None
+        if self._axes == 1 or any(len(row) != self._width for row in values):
             return None
         return [*chain.from_iterable(values)]

@@ -141,9 +141,9 @@ class Inference:
         if wanted and wanted != version:
             text = f"Version {wanted} of {message.model_name} takes no requests now; version {version} does."
             raise Refused(grpc.StatusCode.UNAVAILABLE, text)
-        tensors, _ = decode_tensors(response.body)
+        tensors, about = decode_tensors(response.body)
         if learns:
-            self.shapes.learn(message.model_name, version, asked.tensors, tensors)
+            self.shapes.learn(message.model_name, version, asked.tensors, tensors, about)
         if asked.outputs:
             by_name = {each.name: each for each in tensors}
             unknown = [name for name in asked.outputs if name not in by_name]

@@ -258,7 +258,7 @@ def _written(shapes: Shapes, asked: Asked | None, name: str, wanted: str | None,
     if asked is None:
         asked = Asked((), id=about["id"], wanted=about["outputs"], is_binary=about["is_binary"])
     else:
-        shapes.learn(name, version, asked.tensors, outputs)
+        shapes.learn(name, version, asked.tensors, outputs, about)
     body, json_bytes = write(asked, name, version, outputs)
     if json_bytes is None:
         return Response(200, body, headers=response.headers)

@@ -1,6 +1,7 @@
 """What is known of models' answers: who may take MLflow's quick way in the Open Inference Protocol, over HTTP or gRPC."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from podium.protocols.open_inference.quick_answers import Form
 from podium.protocols.open_inference.quick_reading import QuickReader
@@ -38,8 +39,10 @@ class Shapes:
             known = self._of_replicas[replica.id] = (form, QuickReader(plan), RecordMaker(plan))
         return known
 
-    def learn(self, model: str, version: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
-        """Take in what a version answered to these inputs; its first answer is what counts."""
+    def learn(
+        self, model: str, version: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], about: Mapping[str, Any] | None
+    ) -> None:
+        """Take in what a version answered to these inputs, and what its worker says about it; the first answer counts."""
         if len(self.models) >= _MOST_MODELS and model not in self.models:
             self.models.clear()
         forms = self.models.setdefault(model, {})
@@ -47,7 +50,8 @@ class Shapes:
             while len(forms) >= _MOST_VERSIONS:
                 del forms[next(iter(forms))]
             shape = inputs[0].shape
-            forms[version] = Form.of(model, version, shape[0] if shape else 0, outputs)
+            number = (about or {}).get("form", 0)
+            forms[version] = Form.of(model, version, shape[0] if shape else 0, outputs, number)
 
     def doubt(self, model: str, version: str, form: Form) -> None:
         """An answer was not of this form; of several, one after another, no more is expected: all go the long way."""
