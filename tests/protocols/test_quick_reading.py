@@ -245,7 +245,7 @@ def answered(output: Any, sizes: list[int], signature: Signature | None = None) 
     return found.bodies, found.form
 
 
-DECLARED = [None, [tensor("y", "float64", -1)], columns(y="double"), columns(y="string", z="double")]
+DECLARED = [None, [tensor("y", "float64", -1)], columns(y="double"), [{"type": "double"}], columns(y="string", z="double")]
 
 
 @given(predictions(), predictions(), st.none() | st.text(max_size=3), st.sampled_from(DECLARED))

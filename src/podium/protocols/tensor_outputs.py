@@ -1,13 +1,13 @@
 """What a model returned as named tensors, whatever it returned.
 
-    an array            one tensor, of its own datatype and shape; a single value has shape [1], and what the signature
-                        declares as a column shape [rows, 1]
+    an array            one tensor, of its own datatype and shape; a single value has shape [1]
     a frame, a series   a tensor of shape [rows, 1] for each column
     a dict              a tensor for each value, by its key
     a list              as numpy makes an array of it; objects with the same keys as a frame of them
     anything else       BYTES: text as it is, other values as JSON text
 
-Text is UTF-8; what is missing is the empty text, and NaN among numbers. Dates and times are ISO 8601 text. An output is
+What the signature declares as columns has the shape [rows, 1], or [rows] where it is one without a name, whatever it came
+in. Text is UTF-8; what is missing is the empty text, and NaN among numbers. Dates and times are ISO 8601 text. An output is
 called as the signature calls it, `output` where it gives no name.
 """
 
@@ -40,13 +40,15 @@ _MISSING = ("NaTType", "NAType")
 class TensorWriter:
     """Writes bodies of `protocols/tensors.py` for one signature."""
 
-    __slots__ = ("_has_columns", "_names")
+    __slots__ = ("_column_axes", "_names")
 
     content_type = CONTENT_TYPE
 
     def __init__(self, signature: Signature | None) -> None:
         schema = None if signature is None else signature.outputs
-        self._has_columns = isinstance(schema, ColumnSchema)
+        self._column_axes = 0
+        if isinstance(schema, ColumnSchema):
+            self._column_axes = 1 if len(schema.columns) == 1 and schema.columns[0].name is None else _TWO_AXES
         if schema is None:
             self._names = [UNNAMED]
         elif isinstance(schema, ColumnSchema):
@@ -60,7 +62,7 @@ class TensorWriter:
         """The number of what is written of an array, 0 where its text in JSON would not say the same."""
         if type(output) is not np.ndarray:
             return 0
-        axes = 2 if self._has_columns and output.ndim == 1 else output.ndim
+        axes = len(self._declared(output.shape))
         found = _FORMS.get((output.dtype, axes))
         if found is None:
             kind = output.dtype.kind
@@ -76,22 +78,28 @@ class TensorWriter:
             UnencodableOutput: A part of it has no form in JSON either, or two parts have one name.
         """
         tensors = self._tensors(output)
+        if self._column_axes:
+            tensors = [Tensor(each.name, each.datatype, self._declared(each.shape), each.data) for each in tensors]
         names = [each.name for each in tensors]
         if len(set(names)) != len(names):
             raise UnencodableOutput("The model returned several outputs of one name.")
         form = self.form_of(output)
         return encode_tensors(tensors, {**(params or {}), "form": form} if form else params)
 
+    def _declared(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of an output, as it is declared."""
+        if self._column_axes == _TWO_AXES and len(shape) == 1:
+            return (*shape, 1)
+        return shape[:1] if self._column_axes == 1 and shape[1:] == (1,) else shape
+
     def _tensors(self, output: Any) -> list[Tensor]:
         if is_table(output):
             return self._of_frame(output)
         if isinstance(output, Mapping):
-            return [_of_values(str(name), value, self._has_columns) for name, value in output.items()]
+            return [_of_values(str(name), value) for name, value in output.items()]
         if isinstance(output, list | tuple) and (records := _records(output)) is not None:
             return [_of_values(name, values, is_column=True) for name, values in records.items()]
         array = _as_array(output)
-        if self._has_columns and array.ndim == 1:
-            array = array.reshape(-1, 1)
         if len(self._names) > 1 and array.ndim == _TWO_AXES and array.shape[1] == len(self._names):
             return [tensor_of(name, array[:, i : i + 1]) for i, name in enumerate(self._names)]
         return [tensor_of(self._names[0] if len(self._names) == 1 else UNNAMED, array)]

@@ -81,7 +81,7 @@ class Form:
             return None
         data = body[17:-2]  # what stands before and after it is always so long
         if self._is_text:
-            if _HALF in data or self._axes != 1:
+            if _HALF in data or self._axes != 1 or data.startswith(b"["):
                 values = self._values(body, rows)
                 if values is None:
                     return None
@@ -91,7 +91,7 @@ class Form:
         else:
             if self._is_real and (b"N" in data or b"I" in data):
                 data = data.replace(b"-Infinity", b"null").replace(b"Infinity", b"null").replace(b"NaN", b"null")
-            if self._axes == _TWO_AXES:
+            if data.startswith(b"["):
                 data = data.translate(None, b"[]")
         if rows == 1 and not identity:
             return b"%s%s]}]}" % (self._lone, data)
@@ -115,7 +115,7 @@ class Form:
         return Tensor(self._name, self._datatype, shape, data)
 
     def _values(self, body: bytes, rows: int) -> Sequence[Any] | None:
-        """The elements, flat. What the signature declares as a column is one list, though its tensor has two axes."""
+        """The elements, flat. A declared column may be a list or a list of lists, whatever its shape is."""
         text = body[len(_BEFORE) - 1 : -1]
         is_nested = text.startswith(b"[[")
         try:
@@ -128,6 +128,6 @@ class Form:
             return None
         if not is_nested:
             return values if self._width == 1 else None
-        if self._axes == 1 or any(len(row) != self._width for row in values):
+        if any(len(row) != self._width for row in values):
             return None
         return [*chain.from_iterable(values)]
