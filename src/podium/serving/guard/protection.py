@@ -9,7 +9,7 @@ from podium.access.jwks import KeySet
 from podium.access.tokens import Tokens, TokenTerms
 from podium.serving.guard.cors import Cors
 from podium.serving.guard.guard import Guard, Identifying
-from podium.serving.guard.known import CertificatesKnown, CredentialsKnown, KeysKnown
+from podium.serving.guard.known import CertificatesKnown, CredentialsKnown, KeysKnown, OwnerKnown
 from podium.serving.guard.limiter import Limiter
 from podium.serving.guard.proxies import Proxies, ProxiesKnown
 from podium.serving.guard.shared_rates import Sharing
@@ -81,6 +81,8 @@ def ways_of(access: AccessSettings, proxies: Proxies) -> list[Identifying]:
     if access.asks_for_credentials:
         keys = KeysKnown(Path(access.key_file)) if access.requires_keys else None
         ways.append(CredentialsKnown(keys, tokens_of(access)))
+    if access.owner_digest is not None and access.asks_anybody:
+        ways.insert(0, OwnerKnown(access.owner_digest))
     if access.knows_certificates:
         ways.append(CertificatesKnown(access.scopes_by_name))
     return ways
