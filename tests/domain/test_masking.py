@@ -49,7 +49,7 @@ def test_a_reference_shows_no_secret():
         ("s3://***@b: 'u:pw@b' is no bucket", "s3://***@b: '***@b' is no bucket"),
         ("u:pw@127.0.0.1/m is not there", "***@127.0.0.1/m is not there"),
         ("https://h/m?token=pw&v=1 is gone", "https://h/m?token=***&v=*** is gone"),
-        ("models:/fraud@champion at 12:30, runs:/a/b@c and a@b.c", "models:/fraud@champion at 12:30, runs:/a/b@c and a@b.c"),
+        ("models:/fraud@champion at 12:30, runs:/a/b@c, a@b.c", "models:/fraud@champion at 12:30, runs:/a/b@c, a@b.c"),
     ],
 )  # fmt: skip
 def test_a_sentence_is_shown_without_the_passwords_in_it(text: str, shown: str):
