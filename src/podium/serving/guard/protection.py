@@ -2,7 +2,6 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 from podium.access.certificates import Certificates, TlsFiles
 from podium.access.jwks import KeySet
@@ -17,6 +16,7 @@ from podium.serving.settings import GatewaySettings
 from podium.serving.walks.router import Router
 from podium.settings.access import AccessSettings
 from podium.telemetry.buckets import Buckets
+from podium.web.handshakes import HandshakeBounds
 
 
 class Protection:
@@ -48,11 +48,9 @@ class Protection:
         self.guard = Guard(ways, lambda: router.table.default, limiter, proxies, cors, opened)
 
     @property
-    def tls_arguments(self) -> dict[str, Any]:
-        """For asyncio's `create_server` and its like; empty without TLS."""
-        if self.certificates is None:
-            return {}
-        return {"ssl": self.certificates.context, "ssl_handshake_timeout": self._handshake_s}
+    def handshake_bounds(self) -> HandshakeBounds:
+        """On TLS handshakes that are not finished."""
+        return HandshakeBounds(self._handshake_s)
 
     async def share(self) -> None:
         """Keep rates level with other servers', where there are such, until cancelled."""
