@@ -71,6 +71,8 @@ def test_what_is_written_is_read_again():
         ("candidate", "7/../8"),
         ("started_at", None),
         ("policy", {"alpha": 1.0}),
+        ("policy", {"alpha": None}),
+        ("policy", {"least_requests": None}),
         ("policy", {"shell": "rm"}),
         ("model", ["x"]),
     ],

@@ -2,10 +2,11 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
-from podium.domain.rollouts.judging import Criterion, Figure, Opinion, Verdict
+from podium.domain.rollouts.judging import Criterion, Figure, Opinion, Policy, Verdict
 from podium.domain.rollouts.schedule import (
     Board,
     Course,
@@ -150,8 +151,9 @@ def test_a_rejection_is_remembered_until_the_version_was_tried_again():
     assert rejection(Board((rejected,)), "production", "8") is None
 
 
-SOFTLY = Verdict(Opinion.UNKNOWN, figures={Criterion.ERRORS: Figure(0.0, 0.02, 700, 90.0, 500.0)})
-UNKNOWN = Verdict(Opinion.UNKNOWN, figures={Criterion.ERRORS: Figure(0.0, 0.0, 3, 0.0, 500.0)})
+SOFTLY = Verdict(Opinion.UNKNOWN, figures={Criterion.ERRORS: Figure(0.0, 0.02, 700, 90.0, 500.0)}, answered=700)
+UNKNOWN = Verdict(Opinion.UNKNOWN, figures={Criterion.ERRORS: Figure(0.0, 0.0, 20, 0.0, 500.0)}, answered=20)
+UNSEEN = Verdict(Opinion.UNKNOWN, answered=19)
 
 
 @pytest.mark.parametrize(
@@ -160,3 +162,11 @@ UNKNOWN = Verdict(Opinion.UNKNOWN, figures={Criterion.ERRORS: Figure(0.0, 0.0, 3
 )
 def test_what_speaks_softly_against_a_candidate_holds_its_end_back_for_a_while(verdict, now, expected):
     assert may_finish(ROLLOUT, phase(ROLLOUT, marks("begin@110"), now), verdict) is expected
+
+
+def test_a_candidate_that_nobody_asked_takes_over_only_where_that_was_said():
+    """However long its steps are over: where the model slept meanwhile, nothing is known of it."""
+    by_the_clock = replace(ROLLOUT, policy=Policy(least_requests=0))
+
+    assert not may_finish(ROLLOUT, phase(ROLLOUT, marks("begin@110"), 1e6), UNSEEN)
+    assert may_finish(by_the_clock, phase(by_the_clock, marks("begin@110"), 140), Verdict(Opinion.UNKNOWN))

@@ -1,308 +1,46 @@
-"""Nodes on one registry in thousands of random histories: they agree, nobody loses the stable version, nothing flaps.
+"""Nodes on one registry in thousands of random histories: they agree, nobody loses the stable version, nothing flaps."""
 
-A node is the real thing without processes: its desk, plan(), and a machine in memory that checks each action. Moves,
-rollouts, vetoes, pauses, pins, crashes, gateways that die, nodes that stop and come back, clocks that differ.
-"""
-
-import contextlib
 import os
 import random
-from dataclasses import dataclass, field
-from pathlib import Path
 
-import pytest
-from rollout_world import World, happen
+from rollout_nodes import Node, Registry, calm_down, chaos, check_agreement, check_no_flap, person
 
-from podium.domain.lifecycle import ReplicaState
-from podium.domain.planning import Candidate, Desired, note_beside
-from podium.domain.references import StageRef
-from podium.domain.rollouts.clocks import Reading, corrected
-from podium.domain.rollouts.evidence import Evidence
-from podium.domain.rollouts.records import read_board
-from podium.domain.rollouts.schedule import Board, MarkKind, Pin, State, newest, phase, versions_named
-from podium.domain.stages import Stage
-from podium.errors import PodiumError, RegistryError
-from podium.fleet.rollouts.desk import Desk, Standing
-from podium.fleet.sources import Wish
-from podium.registry.observe_rollouts import Tidings
-from podium.registry.resolve import Resolved
-from podium.registry.rollout_edits import Beginning, Note, begin, note, pin, unpin
-from podium.registry.rollouts import Edit, Page
-
-REFERENCE = StageRef("tiny", Stage.PRODUCTION)
-VERSIONS = ["1", "2", "3", "4"]  # 4 never loads: see rollout_world
-INTERVAL_S = 10.0
+from podium.domain.rollouts.schedule import MarkKind, State, newest, phase
+from podium.registry.rollout_edits import Beginning, Note, begin
 
 
-def resolved(version: str) -> Resolved:
-    return Resolved(REFERENCE, "tiny", int(version), version, Stage.PRODUCTION, None, Path("/nowhere"))
-
-
-@dataclass
-class Registry:
-    """Tags, a stage and a clock; `has_moves` is podium's own, without it is MLflow's, which only takes tags."""
-
-    has_moves: bool
-    now: float = 1_000_000.0
-    live: str = "1"
-    tags: dict[str, str] = field(default_factory=dict)
-    read: Board | None = None
-
-    def board(self) -> Board:
-        if self.read is None:
-            self.read = read_board(self.tags)
-        return self.read
-
-    def change(self, decide) -> None:
-        edit = decide(Page(self.board(), dict(self.tags), self.now, lambda _: self.live))
-        for key, value in edit.tags.items():
-            if value is None:
-                del self.tags[key]
-            else:
-                assert key not in self.tags or key == "podium.pin", "written once"
-                self.tags[key] = value
-        self.read = None
-        if edit.moves is not None:
-            assert self.has_moves
-            self.live = edit.moves[1]
-
-    def note(self, asked: Note) -> None:
-        self.change(lambda page: note(asked, "production", "tiny", self.has_moves, page))
-
-
-@dataclass
-class Node(World):
-    """One server. Its own clock began at some other time, and the registry's shows whole seconds where it is remote."""
-
-    registry: Registry | None = None
-    began_at: float = 0.0
-    is_remote: bool = False
-    is_stopped: bool = False
-    is_cut_off: bool = False
-    candidate: Candidate | None = None
-    wish: Wish = field(default_factory=lambda: Wish(None))
-    offset: object = None
-    bad: set[str] = field(default_factory=set)
-    guided: list = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.counted = {}
-        self.desk = Desk(
-            REFERENCE, lambda: self.offset, self.write, self.evidence, lambda _: None, lambda: None, self.drive, self.clock
-        )
-
-    def clock(self) -> float:
-        return self.registry.now - self.began_at
-
-    async def write(self, asked: Note, _followed) -> None:
-        if self.is_cut_off:
-            raise RegistryError("nobody answers")
-        self.registry.note(Note(asked.kind, f"node {self.began_at}", asked.reason, asked.evidence, asked.rollout_id))
-
-    def drive(self, coroutine) -> None:
-        with pytest.raises(StopIteration):
-            coroutine.send(None)
-
-    def evidence(self, version: str) -> Evidence:
-        served = int(self.clock() * 100)
-        before, errors = self.counted.get(version, (served, 0))
-        errors += (served - before) // 2 if version in self.bad else 0
-        self.counted[version] = (served, errors)
-        return Evidence(served, errors)
-
-    def desired(self) -> Desired:
-        return Desired(self.wanted, self.replicas, self.candidate)
-
-    # The candidate's part of these laws stands in tests/domain/test_rollout_beside_histories.py.
-
-    def _check_start(self, version, desired) -> None:
-        assert version not in self.journal.vetoed or version == self.journal.stable
-
-    def _check_settle(self, version) -> None:
-        assert all(routed[0].version == version and routed[0].replicas for _, routed in self.gateways)
-
-    def _check_publish(self, targets, desired) -> None:
-        assert sum(target.weight for target in targets) == (100 if targets else 0)
-        for target in targets:
-            assert all(self.processes[i].state is ReplicaState.READY for i in target.replicas)
-            assert target.replicas or target.weight == 0
-        if not any(target.weight for target in targets):
-            ready = {p.version for p in self.processes.values() if p.state is ReplicaState.READY}
-            assert not ready & {self.journal.stable, self.wanted}, "who serves, or should, is ready and gets nothing"
-
-    # What a server does.
-
-    def poll(self) -> None:
-        """One look at the registry, of which nothing is known when it is cut off."""
-        if self.is_stopped:
-            return
-        began_at = self.clock()
-        if self.is_cut_off:
-            self.wish = Wish(self.wish.resolved, "down", is_up=False, tidings=self.wish.tidings)
-        else:
-            board, shown = self.registry.board(), self.registry.now
-            least = float(int(shown)) if self.is_remote else shown
-            reading = Reading(began_at, began_at, least, least + 1 if self.is_remote else least)
-            self.offset = corrected(self.offset, reading)
-            others = {each: resolved(each) for each in versions_named(board, "production")}
-            self.wish = Wish(resolved(self.registry.live), tidings=Tidings(board, "production", others))
-        self.desk.hear(self.wish)
-        self.desk.asked(began_at + 1e-6)
-
-    def run(self, steps: int = 8) -> None:
-        """What the loop does at each tick."""
-        if self.is_stopped:
-            return
-        self.now = self.clock()
-        guidance = self.desk.guide()
-        if guidance.resolved is not None and guidance.resolved.label != self.wanted:
-            self.want(guidance.resolved.label)
-        if guidance.candidate != self.candidate:
-            self.candidate = guidance.candidate
-            self.journal = note_beside(self.journal, self.desired())
-        for _ in range(steps):
-            if not self.step():
-                break
-        acknowledged = all(epoch == self.epoch for epoch, _ in self.gateways)
-        self.desk.tick(Standing(self.targets, acknowledged, self.journal))
-        tidings = self.wish.tidings
-        known = (self.wish.resolved, tidings.board if tidings else None, self.desk.pin() is None)
-        self.guided.append((known, (self.wanted, self.candidate)))
-
-    def settle(self) -> None:
-        """Processes and gateways do what they were asked for."""
-        for gateway in range(len(self.gateways)):
-            self.acknowledge(gateway)
-        for identity in self.alive(ReplicaState.STARTING):
-            self.load(identity)
-        for identity in self.alive(ReplicaState.DRAINING):
-            self.drained(identity)
-
-    def weights(self) -> dict[str, int]:
-        return {target.version: target.weight for target in self.targets if target.weight}
-
-
-def person(luck: random.Random, registry: Registry, number: int) -> None:
-    """Somebody does something, or is told why not."""
-    candidate = luck.choice(VERSIONS)
-    steps = luck.choice([(5, 25, 100), (50, 100), (100,)])
-    is_again = luck.random() < 0.5
-
-    def start(page: Page) -> Edit:
-        return begin(
-            Beginning(
-                f"r{len(page.tags)}-{number}", "tiny", "production", candidate, steps, INTERVAL_S, "ann", is_again=is_again
-            ),
-            page,
-        )
-
-    deeds = [
-        lambda: registry.change(start),
-        lambda: registry.change(lambda page: pin(Pin(candidate, registry.now + 15, "a test", "ann", 0.0), page)),
-        lambda: registry.change(lambda page: unpin("tiny", page)),
-        lambda: setattr(registry, "live", candidate),
-        *(lambda kind=kind: registry.note(Note(kind, "ann", "a wish")) for kind in
-          (MarkKind.PAUSE, MarkKind.RESUME, MarkKind.FINISH, MarkKind.UNDO, MarkKind.VETO)),
-    ]  # fmt: skip
-    with contextlib.suppress(PodiumError):
-        luck.choices(deeds, weights=[10, 1, 1, 1, 2, 3, 1, 1, 1])[0]()
-
-
-def chaos(luck: random.Random, nodes: list[Node]) -> None:
-    """Something befalls one node."""
-    node = luck.choice(nodes)
-    match luck.choice(["stop", "go on", "cut off", "mend", "die", "load", "acknowledge", "drained", "gateway dies", "bad"]):
-        case "stop":
-            node.is_stopped = True
-        case "go on":
-            node.is_stopped = False
-        case "cut off":
-            node.is_cut_off = True
-        case "mend":
-            node.is_cut_off = False
-        case "bad":
-            node.bad = {luck.choice(VERSIONS)} if luck.random() < 0.3 else set()
-        case event:
-            happen(node, event, luck.randrange(10))
-
-
-def is_near_a_step(registry: Registry) -> bool:
-    """Whether clocks that are a second apart may disagree about the step."""
-    entry = newest(registry.board().entries, "production")
-    if entry is None:
-        return False
-    at = [phase(entry.rollout, entry.marks, registry.now + late) for late in (-1.1, 1.1)]
-    pinned = registry.board().pin
-    return at[0].percent != at[1].percent or (pinned is not None and abs(pinned.until - registry.now) < 1.1)
-
-
-def calm_down(registry: Registry, nodes: list[Node]) -> None:
-    """Everybody runs, everything answers, for three seconds and one more after the last mark was written."""
+def history(seed: int) -> set[State]:
+    """Some hundred events on three nodes, which agree within three seconds at its pauses; how its rollouts ended."""
+    luck = random.Random(seed)
+    registry = Registry(has_moves=luck.random() < 0.5)
+    nodes = [
+        Node(1 + seed % 2, registry=registry, began_at=luck.uniform(0, 9e5), is_remote=not registry.has_moves)
+        for _ in range(3)
+    ]
+    calm_down(registry, nodes)
+    for number in range(25):
+        for _ in range(luck.randrange(1, 6)):
+            person(luck, registry, number) if luck.random() < 0.35 else chaos(luck, nodes)
+            registry.now += luck.choice([0.0, 0.1, 0.25, 1.0, 6.0])
+            for node in nodes:
+                if luck.random() < 0.7:
+                    node.poll()
+                node.run(luck.randrange(1, 4))
+                if luck.random() < 0.7:
+                    node.settle()
+        if luck.random() < 0.4:
+            calm_down(registry, nodes)
+            check_agreement(registry, nodes)
     for node in nodes:
-        node.is_stopped = node.is_cut_off = False
-        node.bad = set()
-    rounds, written = 12, len(registry.tags)
-    while rounds:
-        rounds -= 1
-        registry.now += 0.25
-        for node in nodes:
-            node.poll()
-            node.run()
-            node.settle()
-        if len(registry.tags) != written:
-            rounds, written = max(rounds, 4), len(registry.tags)
-
-
-def check_agreement(registry: Registry, nodes: list[Node]) -> None:
-    """All who could load what is wanted send the same shares to the same versions."""
-    if is_near_a_step(registry):
-        return
-    able = [node for node in nodes if not node.journal.vetoed and not node.journal.crashes]
-    assert len({(node.wanted, node.candidate) for node in able}) <= 1
-    assert len({tuple(sorted(node.weights().items())) for node in able}) <= 1
-
-
-def check_no_flap(node: Node) -> None:
-    """While it hears nothing new, what a node wants never comes back to what it was."""
-    knew, history = None, []
-    for known, wanted in node.guided:
-        if known != knew:
-            knew, history = known, []
-        if not history or history[-1] != wanted:
-            assert wanted not in history, f"it wanted {wanted} again, after {history}"
-            history.append(wanted)
+        check_no_flap(node)
+    return {phase(entry.rollout, entry.marks, registry.now).state for entry in registry.board().entries}
 
 
 def test_nodes_agree_and_nothing_is_lost():
-    """Each history has some hundred events on three nodes; at its pauses the nodes have agreed within three seconds.
-
-    PODIUM_TEST_HISTORIES says how many there are.
-    """
-    ends = set()
+    """What may happen stands in rollout_nodes.py. PODIUM_TEST_HISTORIES says how many histories there are."""
+    ends: set[State] = set()
     for seed in range(int(os.environ.get("PODIUM_TEST_HISTORIES", "12"))):
-        luck = random.Random(seed)
-        registry = Registry(has_moves=luck.random() < 0.5)
-        nodes = [
-            Node(1 + seed % 2, registry=registry, began_at=luck.uniform(0, 9e5), is_remote=not registry.has_moves)
-            for _ in range(3)
-        ]
-        calm_down(registry, nodes)
-        for number in range(25):
-            for _ in range(luck.randrange(1, 6)):
-                person(luck, registry, number) if luck.random() < 0.35 else chaos(luck, nodes)
-                registry.now += luck.choice([0.0, 0.1, 0.25, 1.0, 6.0])
-                for node in nodes:
-                    if luck.random() < 0.7:
-                        node.poll()
-                    node.run(luck.randrange(1, 4))
-                    if luck.random() < 0.7:
-                        node.settle()
-            if luck.random() < 0.4:
-                calm_down(registry, nodes)
-                check_agreement(registry, nodes)
-        for node in nodes:
-            check_no_flap(node)
-        ends |= {phase(entry.rollout, entry.marks, registry.now).state for entry in registry.board().entries}
+        ends |= history(seed)
 
     assert {State.FINISHED, State.REJECTED, State.UNDONE, State.SUPERSEDED} <= ends
 
@@ -363,8 +101,69 @@ def test_a_veto_counts_here_although_the_registry_cannot_be_written():
     assert node.weights() == {"1": 100}
     assert node.desk.status()["problem"] == "nobody answers"
 
-    calm_down(registry, [node])
+    for _ in range(3):  # It is tried again ever less often.
+        calm_down(registry, [node])
     [entry] = registry.board().entries
     [veto] = [mark for mark in entry.marks if mark.kind is MarkKind.VETO]
     assert "errors" in veto.reason
     assert veto.evidence["errors"]["candidate"] > 0.1
+
+
+def test_a_sleeping_model_begins_with_whoever_wakes_it_and_nobody_promotes_what_nobody_asked():
+    """The first step begins when both are loaded; it ends with twenty answers, however long the steps are over."""
+    registry = Registry(has_moves=True)
+    node = Node(1, registry=registry, began_at=5.0, rate=0)
+    calm_down(registry, [node])
+    node.is_asleep = True
+    wait(registry, node, 5)
+    registry.change(lambda page: begin(Beginning("a", "tiny", "production", "2", (5, 100), 10.0, "ann"), page))
+    wait(registry, node, 60)
+    [entry] = registry.board().entries
+    assert (node.weights(), entry.marks) == ({}, ())
+
+    node.is_asleep = False
+    wait(registry, node, 5)
+    assert node.weights() == {"1": 95, "2": 5}
+    node.is_asleep = True
+    wait(registry, node, 60)
+    node.is_asleep = False
+    wait(registry, node, 60)
+    assert (node.weights(), registry.live) == ({"2": 100}, "1")
+
+    node.rate = 100
+    wait(registry, node, 5)
+    assert (node.weights(), registry.live) == ({"2": 100}, "2")
+
+
+def test_a_rollout_that_is_started_right_after_one_was_undone_waits_for_the_stable_version():
+    """Both are heard of at once, while the former candidate still has all of the traffic."""
+    registry = Registry(has_moves=False)
+    node = Node(1, registry=registry, began_at=5.0)
+    calm_down(registry, [node])
+    registry.change(lambda page: begin(Beginning("a", "tiny", "production", "2", (50, 100), 0.5, "ann"), page))
+    wait(registry, node, 10)
+    assert node.weights() == {"2": 100}
+
+    registry.note(Note(MarkKind.UNDO, "ann", "too red"))
+    registry.change(lambda page: begin(Beginning("b", "tiny", "production", "2", (50, 100), 0.5, "ann"), page))
+    for _ in range(40):  # Version 1 takes ten seconds to load.
+        registry.now += 0.25
+        node.poll()
+        node.run()
+        for gateway in range(2):
+            node.acknowledge(gateway)
+    assert node.weights() == {"2": 100}
+    assert newest(registry.board().entries, "production").marks == ()
+
+    node.settle()
+    node.run()
+    assert node.weights() == {"1": 100}
+
+
+def wait(registry: Registry, node: Node, seconds: int) -> None:
+    """Let time pass, in which nothing fails."""
+    for _ in range(4 * seconds):
+        registry.now += 0.25
+        node.poll()
+        node.run()
+        node.settle()

@@ -14,8 +14,13 @@ from typing import Any
 import pytest
 from driven import Podium, Server, free_port, wait_until
 
+from podium import Rollouts
 from podium.domain.references import parse_reference
-from podium.errors import NotFound, RegistryError
+from podium.domain.rollouts.judging import Policy
+from podium.domain.stages import Stage
+from podium.errors import AlreadyExists, NotFound, RegistryError
+from podium.registry.mlflow.stores import open_stores
+from podium.registry.mlflow_census import MlflowCensus
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
 from podium.settings.home import Home
@@ -31,6 +36,8 @@ _SCRIPT = Path(__file__).with_name("mlflow_registry.py")
 # From the move until the supervisor wants it. How long the worker then takes to load is the machine's affair.
 _HEARD_S = 2.0
 _LIVE_S = 20.0
+_COMES_S = 90.0
+_ROLLED_S = 60.0
 
 
 class Mlflow:
@@ -169,6 +176,26 @@ def moves_to(server: Server, version: int) -> None:
     assert when - moved < _HEARD_S
 
 
+def rollout_tags(mlflow: Mlflow, name: str) -> dict[str, Any]:
+    """What MLflow's client reads of the newest rollout: the record under the empty key, marks by their kind."""
+    tags = {key.removeprefix("podium.rollout."): json.loads(value) for key, value in mlflow.do("tags", name).items()}
+    newest = max(key.partition(".")[0] for key in tags)
+    return {key.partition(".")[2]: value for key, value in tags.items() if key.partition(".")[0] == newest}
+
+
+def told(podium: Podium) -> dict[str, Any]:
+    """What `podium status` reads, without the time that a command takes."""
+    facts: dict[str, Any] = json.loads(next(podium.home.glob("run/[!.]*/server.json")).read_text())
+    return facts
+
+
+def shares(podium: Podium) -> dict[str, int]:
+    """Who has which part of the traffic, by version."""
+    status = told(podium)
+    parts = (status["traffic"] or {}).get("versions")
+    return {each["version"]: each["weight"] for each in parts} if parts else {status["serving"]: 100}
+
+
 @pytest.mark.parametrize(
     ("text", "version"),
     [
@@ -272,6 +299,49 @@ def test_an_alias_is_followed(mlflow, podium):
     assert server.stop() == 0
 
 
+@pytest.mark.parametrize("follows", [{"alias": "champion"}, {"stage": "production"}], ids=["alias", "stage"])
+def test_a_rollout_lives_in_the_tags_of_a_registered_model(mlflow, podium, monkeypatch, follows):
+    """Begun and finished by the server that takes part, seen by MlflowClient; a veto that only MLflow was told counts."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow.uri)
+    [(kind, where)] = follows.items()
+    name = f"rolled-by-{kind}"
+    mlflow.do("quick", name, 1.0)
+    mlflow.do("quick", name, 2.0)
+    mlflow.do("alias", name, where, 1) if kind == "alias" else mlflow.do("stage", name, 1, "Production")
+    rollouts, policy = Rollouts(podium.home), Policy(predictions=None, least_requests=0)
+    reference = f"models:/{name}@{where}" if kind == "alias" else f"models:/{name}/{where}"
+    server = podium.serve(reference, "--poll-interval", "0.1", "--gateways", "1")
+    assert prediction(server) == 1.0
+
+    rollouts.start(name, to=2, steps=[50, 100], interval_s=1, **follows, policy=policy)
+    wait_until(lambda: rollouts.status(name, **follows).state == "finished", _ROLLED_S, "it is finished")
+    wait_until(lambda: shares(podium) == {"2": 100}, _ROLLED_S, "the candidate has all of it")
+
+    first = rollout_tags(mlflow, name)
+    assert sorted(first) == ["", "begin", "finish"]
+    assert (first[""]["candidate"], first[""]["stable"]) == ("2", "1")
+    assert first[""]["follows"] == ("@champion" if kind == "alias" else "production")
+    assert first["begin"]["by"].startswith("podium serve@")
+    assert first["finish"]["is_moved"] is False
+
+    # Both within one second of the server's clock, and heard of with one look.
+    rollouts.undo(name, "too red", **follows)
+    begun = rollouts.start(name, to=2, steps=[50, 100], **follows, policy=policy, again=True)
+    assert (begun.state, begun.rollout.stable) == ("running", "1")
+    wait_until(lambda: shares(podium) == {"1": 50, "2": 50}, _ROLLED_S, "the first step")
+    veto = {"at": rollouts.status(name, **follows).now, "by": "a monitor", "reason": "the fraud team saw it"}
+    mlflow.do("tag", name, f"podium.rollout.{begun.rollout.id}.veto", json.dumps(veto))
+
+    wait_until(lambda: shares(podium) == {"1": 100}, _ROLLED_S, "the candidate has no traffic")
+    wait_until(lambda: told(podium)["is_settled"], _ROLLED_S, "and every gateway knows")
+    seen = told(podium)["rollout"]
+    assert (seen["state"], seen["reason"], prediction(server)) == ("rejected", "the fraud team saw it", 1.0)
+    assert [each.state for each in rollouts.history(name)] == ["undone", "rejected"]
+    with pytest.raises(AlreadyExists, match="the fraud team saw it"):
+        rollouts.start(name, to=2, **follows)
+    assert server.stop() == 0
+
+
 def test_a_database_in_the_current_folder_is_found_and_followed(tmp_path):
     """`./mlflow.db` with `./mlruns`, as MLflow makes them where nothing is configured; nothing is written beside them."""
     podium = Podium(tmp_path)
@@ -309,3 +379,52 @@ def test_an_observer_that_never_saw_the_server_says_it_is_down(home):
 
     with pytest.raises(RegistryError, match="cannot be reached"):
         observer.resolve(parse_reference("models:/fraud/production"))
+
+
+def test_a_list_of_all_models_says_the_same_over_rest_and_from_the_database(mlflow, home):
+    """Stages, aliases and tags of each, by one request; what a version's own question says, the list says too."""
+    mlflow.do("copy", "fraud", 1, "listed")
+    mlflow.do("alias", "listed", "champion", 1)
+    served = open_stores(settings(mlflow.uri), timeout_s=20, retries=0).registry
+    stored = open_stores(settings(mlflow.database), timeout_s=20, retries=0).registry
+    over_rest, from_database = ({each.name: each for each in store.listed()[0]} for store in (served, stored))
+
+    assert over_rest.keys() == from_database.keys() >= {"fraud", "listed"}
+    for name, listed in over_rest.items():
+        other = from_database[name]
+        assert (listed.aliases, listed.tags, listed.created_ms) == (other.aliases, other.tags, other.created_ms)
+        assert {each.number: each.stage for each in listed.latest} == {each.number: each.stage for each in other.latest}
+    live = served.highest("fraud", Stage.PRODUCTION)
+    assert live in over_rest["fraud"].latest
+    census = MlflowCensus(home, "@champion", settings(mlflow.uri))
+    assert {"fraud", "listed"} <= {name for name, each in census.gather(60).items() if each.resolved is not None}
+
+
+def test_a_whole_registry_is_served_as_it_is_there(mlflow, podium):
+    """Models appear and move and, deleted, go; while the server hangs, everything goes on."""
+    mlflow.do("stage", "fraud", 1, "Production")
+    server = podium.serve(None, "--registry", "mlflow:production", "--poll-interval", "0.2")
+
+    def answer(name: str) -> object:
+        try:
+            status, _, body = server.post({"inputs": [[0.0]]}, f"/models/{name}/invocations")
+        except TimeoutError:
+            return None  # It still waits for its model, on a machine that has much else to do.
+        return json.loads(body)["predictions"][0] if status == 200 else status
+
+    assert (answer("fraud"), answer("later")) == (1.0, 404)
+    mlflow.do("copy", "fraud", 1, "later")
+    mlflow.do("stage", "later", 1, "Production")
+    wait_until(lambda: answer("later") == 1.0, _COMES_S, "a new model appears")
+    mlflow.do("copy", "fraud", 2, "later")
+    mlflow.do("stage", "later", 2, "Production")
+    wait_until(lambda: answer("later") == 2.0, _COMES_S, "its stage moves")
+    mlflow.suspend(is_suspended=True)
+    wait_until(lambda: "the registry does not answer" in server.said(), _COMES_S, "the outage is told")
+    assert (answer("fraud"), answer("later")) == (1.0, 2.0)
+    mlflow.suspend(is_suspended=False)
+    wait_until(lambda: "the registry answers again" in server.said(), _COMES_S, "its end is told")
+    mlflow.do("delete", "later")
+    wait_until(lambda: answer("later") == 404, _COMES_S, "what was deleted goes")
+    assert answer("fraud") == 1.0
+    assert server.stop() == 0

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from podium.domain.references import parse_reference
-from podium.domain.rollouts.schedule import MarkKind, Pin, State, course, phase
+from podium.domain.rollouts.schedule import MarkKind, Pin, State, course, newest, phase
 from podium.domain.stages import Stage
 from podium.errors import AlreadyExists, InvalidInput, InvalidReference, NotFound
 from podium.registry.contract import Action
@@ -198,6 +198,19 @@ def test_pausing_is_noted_as_often_as_it_happens(book, time_):
 
     assert state(book).state is State.PAUSED
     assert len(book.read("fraud")[0].entries[0].marks) == 4
+
+
+def test_what_is_written_at_once_is_in_order(book):
+    """The clock of a remote registry shows whole seconds: what comes later counts later all the same."""
+    start(book)
+    for kind in (MarkKind.BEGIN, MarkKind.PAUSE, MarkKind.RESUME, MarkKind.PAUSE, MarkKind.RESUME, MarkKind.PAUSE):
+        mark(book, kind)
+    held = state(book).state
+    mark(book, MarkKind.UNDO)
+    start(book, "3", "0-begun-at-the-same-second")
+
+    assert held is State.PAUSED
+    assert newest(book.read("fraud")[0].entries, "production").rollout.candidate == "3"
 
 
 def test_a_person_is_told_why_a_mark_makes_no_sense(book):

@@ -22,10 +22,12 @@ import pytest
 from podium.transport import frames
 from podium.transport.board import BoardReader, create_board
 from podium.transport.control import ControlSocket
+from podium.transport.fork_messages import Fork, Forked, Preload, Preloaded
 from podium.transport.frames import Frame, FrameReader, Reply, Request
 from podium.transport.messages import Attach, Drain, Load, LoadError, Message, Ready
 
 PATIENCE_S = 60.0
+MARK = "PODIUM_CHILD"
 SOURCE = str(Path(__file__).parents[2] / "src")
 
 
@@ -92,18 +94,21 @@ class Worker:
         self._inbox: list[Message] = []
         self._serials = itertools.count(1)
         self._gateways: list[Gateway] = []
-        descriptors = ["--control-fd", str(theirs.fileno()), "--board-fd", str(self.board_descriptor)]
         with log.open("ab") as errors:
-            self.process = subprocess.Popen(
-                [python, "-m", "podium.worker", *descriptors],
-                pass_fds=(theirs.fileno(), self.board_descriptor),
-                env={**os.environ, "PYTHONPATH": SOURCE},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-            )
+            self.process = self.begin(python, theirs.fileno(), self.board_descriptor, errors.fileno())
         theirs.close()
         ours.settimeout(PATIENCE_S)
+
+    def begin(self, python: str, control: int, board: int, log: int) -> Any:
+        """Its process."""
+        return subprocess.Popen(
+            [python, "-m", "podium.worker", "--control-fd", str(control), "--board-fd", str(board)],
+            pass_fds=(control, board),
+            env={**os.environ, "PYTHONPATH": SOURCE},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+        )
 
     @property
     def log(self) -> str:
@@ -157,6 +162,70 @@ class Worker:
         self.control.close()
         self.board.close()
         os.close(self.board_descriptor)
+
+
+class Process:
+    """A process that is nobody's child here."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._pidfd = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        """None while it lives."""
+        return 0 if select.select([self._pidfd], [], [], 0)[0] else None
+
+    def wait(self, limit_s: float = PATIENCE_S) -> int:
+        """Until its end; its status is its parent's to know."""
+        assert select.select([self._pidfd], [], [], limit_s)[0], "it did not end"
+        return 0
+
+    def send_signal(self, number: int) -> None:
+        """Whatever has its number meanwhile is safe from it."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, number)
+
+
+class ForkServer:
+    """A fork server, and the end of its socket that is the supervisor's."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log = folder / "forks.log"
+        self.sock, theirs = socket.socketpair()
+        self.control = ControlSocket(self.sock)
+        path = os.pathsep.join([SOURCE, str(folder)])
+        with self._log.open("ab") as errors, theirs:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "podium.worker.forking", "--control-fd", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                env={**os.environ, "PYTHONPATH": path, MARK: "0123456789abcdef", "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                start_new_session=True,
+            )
+        self.sock.settimeout(PATIENCE_S)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def say(self, message: Message, descriptors: tuple[int, ...] = ()) -> Message | None:
+        """The answer."""
+        self.control.send(message, descriptors)
+        heard = self.control.receive()
+        while heard == []:
+            heard = self.control.receive()
+        return None if heard is None else heard[0][0]
+
+    def ready(self, *modules: str) -> None:
+        said = self.say(Preload(list(modules)))
+        assert isinstance(said, Preloaded), (said, self.log)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.control.close()
 
 
 @dataclass
@@ -271,6 +340,31 @@ def held(workshop: Workshop) -> Callable[..., Held]:
 def workshop(tmp_path: Path) -> Iterator[Workshop]:
     with contextlib.ExitStack() as workers:
         yield Workshop(tmp_path, workers)
+
+
+@pytest.fixture
+def forks(tmp_path: Path) -> Iterator[ForkServer]:
+    with contextlib.closing(ForkServer(tmp_path)) as server:
+        yield server
+
+
+@pytest.fixture
+def forked(workshop: Workshop, forks: ForkServer) -> Callable[..., Worker]:
+    """A worker of a model, forked."""
+
+    class ForkedWorker(Worker):
+        def begin(self, python: str, control: int, board: int, log: int) -> Any:
+            del python
+            said = forks.say(Fork(f"{MARK}=fedcba9876543210"), (control, board, log))
+            assert isinstance(said, Forked), (said, forks.log)
+            return Process(said.pid)
+
+    def made(model: tuple[Path, dict[str, Any]]) -> Worker:
+        worker = ForkedWorker(*model, workshop.folder / f"log-{next(workshop.numbers)}")
+        workshop.workers.callback(worker.close)
+        return worker
+
+    return made
 
 
 @pytest.fixture

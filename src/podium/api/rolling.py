@@ -284,6 +284,7 @@ def rollout_json(status: RolloutStatus) -> dict[str, Any]:
         "started_at": record.started_at,
         "started_by": record.started_by,
         "is_begun": now_at.is_begun,
+        "is_due": now_at.is_due,
         "next_step_at": now_at.next_step_at,
         "now": status.now,
         "place": status.place,

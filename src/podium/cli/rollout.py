@@ -81,6 +81,13 @@ def rollout() -> None:
     metavar="WHAT=LIMIT",
     help="errors=0.01, latency=3, predictions=0.2, disagreement=0.1, quality=0.1; =any does not judge by it.",
 )
+@click.option(
+    "--least-requests",
+    type=click.IntRange(0, 10**9),
+    default=20,
+    show_default=True,
+    help="Answers of the candidate before it is judged and may take over; with 0 the steps alone decide.",
+)
 @click.option("--again", is_flag=True, help="Although the version was rejected before.")
 @of_what
 @_json
@@ -90,6 +97,7 @@ def start(
     steps: tuple[int, ...],
     interval: float,
     tolerate: tuple[str, ...],
+    least_requests: int,
     again: bool,
     stage: str | None,
     alias: str | None,
@@ -98,11 +106,13 @@ def start(
 ) -> None:
     """Give version --to of NAME its first share of the traffic, and more with each step.
 
-    It is watched all the time, and goes back to nothing if it is worse than what served before. After the last step it is
-    what the stage or the alias stands for.
+    It is watched all the time, and goes back to nothing if it is worse than what served before. After the last step, once
+    it has answered --least-requests, it is what the stage or the alias stands for. Where the model sleeps, its next
+    request loads both versions and begins the first step.
     """
     rollouts = Rollouts(store=rollout_store)
-    begun = rollouts.start(name, to, steps, interval, stage=stage, alias=alias, policy=_policy(tolerate), again=again)
+    policy = _policy(tolerate, least_requests)
+    begun = rollouts.start(name, to, steps, interval, stage=stage, alias=alias, policy=policy, again=again)
     _show(begun, as_json)
     say(f"Watch it: podium rollout status {shlex.quote(name)}", err=True)
 
@@ -211,6 +221,7 @@ def _show(found: RolloutStatus, as_json: bool, rollouts: Rollouts | None = None)
             "share": f"{found.percent} % of the traffic",
             "steps": f"{', '.join(map(str, record.steps))} %, {record.interval_s:g} s each",
             "next step": None if step is None else f"in {max(0.0, step - found.now):.0f} s",
+            "takes over": _takes_over(found),
             "reason": found.reason or None,
             "pinned": None
             if pinned is None
@@ -222,8 +233,21 @@ def _show(found: RolloutStatus, as_json: bool, rollouts: Rollouts | None = None)
     )
     for server in servers:
         seen = server["rollout"]
+        if server["state"] == "asleep":
+            say(f"\nserver {server['url']}: {server['endpoint']} sleeps; its next request loads both versions")
+            continue
         say(f"\nserver {server['url']}: the candidate has {seen['share']} % here; {seen['verdict']['opinion']}")
         say(f"  {seen['verdict']['reason']}")
+        if seen["problem"]:
+            say(f"  {seen['problem']}")
+
+
+def _takes_over(found: RolloutStatus) -> str | None:
+    """What a rollout waits for whose steps are over."""
+    if not found.phase.is_due or found.phase.state.is_over:
+        return None
+    least = found.rollout.policy.least_requests
+    return f"once a server has {least} answers of its, and nothing speaks against it" if least else "now"
 
 
 def _servers(rollouts: Rollouts, found: RolloutStatus) -> list[dict[str, Any]]:
@@ -233,11 +257,11 @@ def _servers(rollouts: Rollouts, found: RolloutStatus) -> list[dict[str, Any]]:
         for name, each in server.endpoints.items():
             told = each.get("rollout")
             if told is not None and told["id"] == found.rollout.id:
-                said.append({"url": server.facts["url"], "endpoint": name, "rollout": told})
+                said.append({"url": server.facts["url"], "endpoint": name, "state": each["state"], "rollout": told})
     return said
 
 
-def _policy(tolerated: tuple[str, ...]) -> Policy:
+def _policy(tolerated: tuple[str, ...], least_requests: int) -> Policy:
     said: dict[str, float | None] = {}
     for each in tolerated:
         name, mark, text = each.partition("=")
@@ -248,7 +272,7 @@ def _policy(tolerated: tuple[str, ...]) -> Policy:
             said[name] = None if text == "any" else float(text)
         except ValueError:
             raise InvalidInput(f"--tolerate {each}: {text!r} is no number; or write {name}=any") from None
-    return Policy(**said)  # type: ignore[arg-type]
+    return Policy(**said, least_requests=least_requests)  # type: ignore[arg-type]
 
 
 def _clock(seconds: float) -> str:

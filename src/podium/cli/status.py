@@ -116,6 +116,7 @@ def show(facts: dict[str, Any]) -> None:
             "batching": model and f"{'on' if model['batching']['is_on'] else 'off'}: {model['batching']['reason']}",
             "runtime": model and model["runtime"],
             "device": devices_of(facts["replicas"]),
+            "started": starts_of(facts["replicas"]),
             "from": source["place"],
             "rollout": rollout_line(facts),
             "pinned": pin_line(facts),
@@ -134,6 +135,12 @@ def show(facts: dict[str, Any]) -> None:
             for entry in facts["failed"]
         ]
         print_table(("version", "cause", "vetoed", "message"), rows)
+
+
+def starts_of(replicas: list[dict[str, Any]]) -> str | None:
+    """How the workers' processes came to be; None where there are none."""
+    said = (each["start"]["said"] for each in replicas if each.get("start"))
+    return "; ".join(dict.fromkeys(said)) or None
 
 
 def _traffic(traffic: dict[str, Any] | None) -> dict[str, str]:

@@ -157,3 +157,23 @@ class Flavor(Protocol):
 
     def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         """What is known of the rows' independence."""
+
+
+@runtime_checkable
+class Preloadable(Protocol):
+    """A flavor whose libraries may be imported before the process forks off that will hold the model.
+
+    Importing them starts no thread and opens no device; a fork server looks whether that holds.
+    """
+
+    def preloads(self, flavors: Mapping[str, Mapping[str, Any]], *, has_gpu: bool) -> tuple[str, ...] | None:
+        """The modules that loading imports whatever the model is; they are the library's, never the model's own.
+
+        `MODULE:FUNCTION` is a function of podium's that imports them, to be called.
+
+        Args:
+            flavors: MLmodel's whole map.
+            has_gpu: Whether the model may compute on a GPU.
+
+        Returns: None where its processes are better begun afresh.
+        """

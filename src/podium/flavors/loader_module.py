@@ -105,3 +105,8 @@ class LoaderModuleFlavor:
     def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         del signature
         return RowIndependence(False, f"a {type(loaded.native).__name__} that podium cannot see through")
+
+    def preloads(self, flavors: Mapping[str, Mapping[str, Any]], *, has_gpu: bool) -> tuple[str, ...] | None:
+        """See `flavors.contract.Preloadable`."""
+        del flavors, has_gpu
+        return ()

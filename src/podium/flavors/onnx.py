@@ -163,6 +163,11 @@ class OnnxFlavor:
             return RowIndependence(False, "the graph has an input without dimensions")
         return RowIndependence(True, "the graph's first dimension varies")
 
+    def preloads(self, flavors: Mapping[str, Mapping[str, Any]], *, has_gpu: bool) -> tuple[str, ...] | None:
+        """See `flavors.contract.Preloadable`."""
+        del flavors, has_gpu
+        return ()  # onnxruntime may start a thread when it is imported
+
 
 def model_file(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> Path:
     """The .onnx file that MLmodel names.

@@ -169,6 +169,11 @@ class PythonFunctionFlavor:
         name = getattr(code, "__name__", type(code).__name__)
         return RowIndependence(False, f"{name} is Python code, which nobody can see through")
 
+    def preloads(self, flavors: Mapping[str, Mapping[str, Any]], *, has_gpu: bool) -> tuple[str, ...] | None:
+        """See `flavors.contract.Preloadable`."""
+        del flavors, has_gpu
+        return ("pandas", "cloudpickle")
+
 
 def _pickle(model: Any, folder: Path, compression: str | None) -> tuple[dict[str, Any], frozenset[str]]:
     import cloudpickle

@@ -127,6 +127,11 @@ class StatsmodelsFlavor:
         doubt = _doubt(getattr(model, "formula", None))
         return RowIndependence(doubt is None, doubt or f"statsmodels' {kind.__name__} answers row by row")
 
+    def preloads(self, flavors: Mapping[str, Mapping[str, Any]], *, has_gpu: bool) -> tuple[str, ...] | None:
+        """See `flavors.contract.Preloadable`."""
+        del flavors, has_gpu
+        return ("pandas", "statsmodels.api")
+
 
 def load_results(stored: Stored) -> Any:
     """The results themselves.

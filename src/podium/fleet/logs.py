@@ -30,6 +30,11 @@ def worker_log(folder: Path, version: str) -> Path:
     return folder / f"worker-{version}.log"
 
 
+def forks_log(folder: Path) -> Path:
+    """All fork servers write to one file."""
+    return folder / "forks.log"
+
+
 def access_log(folder: Path) -> Path:
     """Written and rotated by the gateways."""
     return folder / "access.log"

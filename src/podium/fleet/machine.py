@@ -59,8 +59,14 @@ def oom_kills(root: Path = _ROOT) -> OomKills:
     return OomKills(group, int(machine[1]) if machine else 0)
 
 
-def resident_bytes(pid: int, root: Path = _ROOT) -> int:
-    """Resident memory of a process and of all that it started, such as the worker in a sandbox; 0 when it is gone."""
+def resident_bytes(pid: int, root: Path = _ROOT, *, is_alone: bool = False) -> int:
+    """Resident memory of a process and of all that it started, such as the worker in a sandbox; 0 when it is gone.
+
+    Args:
+        pid: The process.
+        root: Of the file system that is looked into.
+        is_alone: Whether what it started is left out.
+    """
     total, pending, seen = 0, [pid], set()
     while pending:
         number = pending.pop()
@@ -69,6 +75,8 @@ def resident_bytes(pid: int, root: Path = _ROOT) -> int:
         seen.add(number)
         fields = _text(root / f"proc/{number}/statm").split()
         total += int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 1 else 0
+        if is_alone:
+            break
         pending += map(int, _text(root / f"proc/{number}/task/{number}/children").split())
     return total
 

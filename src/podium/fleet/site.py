@@ -14,6 +14,7 @@ from podium.fleet.capacity.residency import Residency
 from podium.fleet.logs import SERVER
 from podium.fleet.sources import Ledger, Observer, Wish
 from podium.fleet.telling.events import Event
+from podium.fleet.workers.forks import Forks
 from podium.fleet.workers.gpus import GpuBook
 from podium.fleet.workers.turns import Turns
 from podium.registry.census import Counted
@@ -156,6 +157,7 @@ class Site:
         asks: What gateways may ask for.
         residency: Who is in memory, and who may come.
         turns: Who loads now.
+        forks: The fork servers.
     """
 
     home: Home
@@ -170,4 +172,5 @@ class Site:
     gpus: GpuBook
     residency: Residency
     turns: Turns
+    forks: Forks
     asks: Asks = field(default_factory=Asks)

@@ -35,6 +35,7 @@ from podium.fleet.telling.series import SeriesBook
 from podium.fleet.telling.status import Overview
 from podium.fleet.whole_registry import WholeRegistry
 from podium.fleet.workers.causes import Cause
+from podium.fleet.workers.forks import Forks
 from podium.fleet.workers.gpus import GpuBook, visible_gpus
 from podium.fleet.workers.isolation import check_isolation
 from podium.fleet.workers.orphans import reap_orphans
@@ -92,6 +93,7 @@ class Supervisor:
         self._publisher: Publisher
         self._roster: Roster
         self._residency: Residency
+        self._forks: Forks
         self._herald: Herald | None = None
         self._may_grow = order.catalogue is not None and order.catalogue.may_grow
 
@@ -148,6 +150,7 @@ class Supervisor:
         try:
             async with asyncio.TaskGroup() as tasks:
                 next_id = itertools.count(1).__next__
+                self._forks = Forks(logs.forks_log(folder), tasks.create_task)
                 use = Use(series)
                 site = Site(
                     self._order.home,
@@ -162,6 +165,7 @@ class Supervisor:
                     GpuBook(visible_gpus(), os.environ.get(DEFAULT_DEVICE, "")),
                     Residency(use),
                     Turns(self._order.settings.max_loading),
+                    self._forks,
                 )
                 self._gateways = Gateways(site, sockets, slots, series, self._gateway_died, self._grpc_address)
                 self._herald = Herald(self._folder, self._gateways, series)
@@ -244,6 +248,7 @@ class Supervisor:
         for endpoint in self.endpoints.values():
             endpoint.crew.kill_all()
         await self._bell.until(lambda: self._is_empty and not self._gateways.pids(), _MARGIN_S)
+        await self._forks.close()
 
     @property
     def _is_empty(self) -> bool:
@@ -262,13 +267,14 @@ class Supervisor:
                 self._gateways.check_deadlines(now)
                 for replica in [replica for endpoint in endpoints for replica in endpoint.crew.ready()]:
                     replica.check_hang(time.monotonic_ns())
+                    await replica.weigh()
                     replica.check_memory()
             before = now
             self._gateways.reconnect(now)
             # What builds an environment is a child of ours too, and has its own who waits for it.
-            if not any(endpoint.copies.is_busy for endpoint in endpoints):
+            if not self._forks.is_forking and not any(endpoint.copies.is_busy for endpoint in endpoints):
                 workers = {replica.pid or 0 for endpoint in endpoints for replica in endpoint.crew.replicas.values()}
-                reap_orphans(workers | set(self._gateways.pids().values()))
+                reap_orphans(workers | set(self._gateways.pids().values()) | self._forks.pids)
             self._residency.keep_house(now)
             scaler.keep_house(now)
             await self._roster.keep_house()

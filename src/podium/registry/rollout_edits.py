@@ -36,6 +36,8 @@ from podium.domain.rollouts.schedule import (
 from podium.errors import AlreadyExists, InvalidInput, NotFound
 from podium.registry.rollouts import Edit, Page
 
+_STEP_S = 0.001
+
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
@@ -102,9 +104,11 @@ def begin(asked: Beginning, page: Page) -> Edit:
             f"Version {asked.candidate} was rejected: {veto.reason or 'no reason was given'} It is not tried again by "
             "itself; to try it all the same, add --again."
         )
+    before = newest(page.board.entries, asked.follows)
+    at = _after([before.rollout.started_at] if before is not None else [], page.now)
     record = Rollout(
         asked.id, asked.model, asked.follows, stands_for, now.version or stands_for, asked.candidate, steps, interval_s,
-        page.now, asked.by, asked.policy,
+        at, asked.by, asked.policy,
     )  # fmt: skip
     return Edit({record_key(asked.id): record_text(record)})
 
@@ -123,7 +127,7 @@ def note(asked: Note, follows: str, model: str, may_move: bool, page: Page) -> E
     key = mark_key(entry.rollout.id, asked.kind, next_number(entry.marks, asked.kind))
     if key in page.tags:
         return Edit()
-    mark = Mark(asked.kind, page.now, asked.by, asked.reason, evidence=asked.evidence)
+    mark = Mark(asked.kind, _after_marks(entry, page.now), asked.by, asked.reason, evidence=asked.evidence)
     stands_for, record = page.stands(follows), entry.rollout
     if asked.kind is MarkKind.FINISH:
         if stands_for not in {record.stands_for, record.candidate}:
@@ -183,7 +187,8 @@ def pin(asked: Pin, page: Page) -> Edit:
         entry = newest(page.board.entries, follows)
         if entry is not None and phase(entry.rollout, entry.marks, page.now).state is State.RUNNING:
             # Its clock would else go on while nobody gives it traffic.
-            mark = Mark(MarkKind.PAUSE, page.now, asked.by, f"pinned to version {asked.version}: {asked.reason}")
+            why = f"pinned to version {asked.version}: {asked.reason}"
+            mark = Mark(MarkKind.PAUSE, _after_marks(entry, page.now), asked.by, why)
             tags[mark_key(entry.rollout.id, mark.kind, next_number(entry.marks, mark.kind))] = mark_text(mark)
     return Edit(tags)
 
@@ -212,6 +217,20 @@ def _may(kind: MarkKind, entry: Entry, state: State) -> bool:
             return True
         case _:
             return not state.is_over
+
+
+def _after_marks(entry: Entry, now: float) -> float:
+    return _after([mark.at for mark in entry.marks], now)
+
+
+def _after(earlier: Sequence[float], now: float) -> float:
+    """The time of what is written now, which comes after what is there already.
+
+    The clock of a remote registry shows whole seconds, two of its processes not the same: by it alone, what happens at once
+    would happen at the same time, or the other way round.
+    """
+    last = max(earlier, default=0.0)
+    return now if now > last else last + _STEP_S
 
 
 def _where(model: str, follows: str) -> str:

@@ -13,6 +13,7 @@ from podium.serving.walks.walk import Walk
 from podium.telemetry.access import AccessLog, Entry
 from podium.telemetry.metrics import (
     BATCH_ROWS,
+    CACHE,
     CODES,
     COMPARED,
     CRASHES,
@@ -42,6 +43,7 @@ from podium.telemetry.metrics import (
 )
 from podium.telemetry.slots import SERIES, UNROUTED, Slots
 from podium.transport.frames import Answers, Reply
+from podium.web.messages import Request
 
 _CODE_CELLS = {int(code): REQUESTS.cell(code) for code in CODES if code.isdigit()}
 _OK = REQUESTS.cell("200")
@@ -245,6 +247,30 @@ class Recorder:
                     principal=principal or None,
                 )
             )
+
+    def record_hit(
+        self,
+        series: int,
+        label: tuple[str, str],
+        request: Request,
+        request_id: str,
+        client: str,
+        sent: int,
+        principal: str,
+    ) -> None:
+        """Count and write down a request whose answer was kept: it is none of the version's answers."""
+        self._block(series)[CACHE.cell("hit")] += 1
+        if self.access is not None:
+            self.access.add(
+                Entry(
+                    datetime.now(UTC), request_id, client, request.method, request.path, 200, len(request.body), sent, 0.0,
+                    None, None, None, None, label[0], label[1], 0, None, principal or None,
+                )
+            )  # fmt: skip
+
+    def count_miss(self, series: int) -> None:
+        """Count a request whose answer was looked for and not kept."""
+        self._block(series)[CACHE.cell("miss")] += 1
 
     def count_rejected(self, series: int, reason: str) -> None:
         self._block(series)[REJECTED.cell(reason)] += 1

@@ -8,6 +8,8 @@ from podium.domain.batching import BatchingMode
 from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
 from podium.domain.load_terms import PRECISIONS, LoadTerms
 from podium.domain.traffic import Sticky
+from podium.domain.worker_starts import AUTO as AUTO_START
+from podium.domain.worker_starts import WORKER_STARTS
 from podium.errors import Misconfigured
 from podium.settings.declared import Kind, declare
 from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, EnvironmentSettings, environment_order
@@ -28,6 +30,7 @@ class ModelSettings:
     Args:
         replicas: Worker processes for the version that serves, at the start.
         min_workers, max_workers, target_latency_s: As in `domain.scaling.Policy`; None: as many as `replicas`.
+        scale_up_after_s, scale_down_after_s: As `up_after_s` and `down_after_s` there.
         resident: Whether its workers run before anybody asks, and stay: `always`, `demand`, or `auto`.
         sleep_after_s: Without a request for so long it sleeps, and wakes for the next; None: never.
         batching: A `domain.batching.BatchingMode`.
@@ -42,6 +45,7 @@ class ModelSettings:
         env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
         worker_python: As `python` there.
         isolation, worker_user: As in `fleet.isolation.World`; `worker_env` are its `variables`.
+        worker_start: As in `domain.worker_starts.why_fresh`.
         verify_key: Path of the key that has signed every model which is loaded here.
         worker_memory: Bytes of resident memory.
         allow_code: As `allows_code` in `domain.load_terms.LoadTerms`.
@@ -67,6 +71,12 @@ class ModelSettings:
         Kind.SECONDS,
         "Seconds that 95 of 100 requests may take before more replicas start.",
         default_text="none",
+    )
+    scale_up_after_s: float = _model(
+        5.0, "scale_up_after", Kind.SECONDS, "Seconds for which more replicas must be called for before there are more."
+    )
+    scale_down_after_s: float = _model(
+        60.0, "scale_down_after", Kind.SECONDS, "Seconds for which fewer replicas would have done before there are fewer."
     )
     resident: str = _model(
         "auto",
@@ -139,6 +149,13 @@ class ModelSettings:
     worker_env: tuple[str, ...] = _model(
         (), "worker_env", Kind.NAMES, "More of the server's variables that workers get, by name.", default_text="none"
     )
+    worker_start: str = _model(
+        AUTO_START,
+        "worker_start",
+        Kind.WORD,
+        "Workers begin forked from a process that has their libraries, or in a fresh interpreter; auto: forked where safe.",
+        choices=WORKER_STARTS,
+    )
     verify_key: str | None = _model(
         None, "verify_key", Kind.TEXT, "A public key (PEM): only models that it verifies are loaded.", default_text="none"
     )
@@ -200,16 +217,14 @@ class ModelSettings:
             raise Misconfigured(f"load_timeout_s = {self.load_timeout_s}: must be more than 0 seconds")
         if not 0 <= self.gather_percent <= 100:
             raise Misconfigured(f"gather_percent = {self.gather_percent}: must be 0 (never wait) to 100")
-        if self.batching not in BATCHING:
-            raise Misconfigured(f"batching = {self.batching!r}: must be one of {', '.join(BATCHING)}")
-        if self.isolation not in ISOLATIONS:
-            raise Misconfigured(f"isolation = {self.isolation!r}: must be one of {', '.join(ISOLATIONS)}")
         if ours := [name for name in self.worker_env if name.startswith("PODIUM_")]:
             raise Misconfigured(f"worker_env names {', '.join(ours)}: podium's own variables are never passed to workers")
         if self.bandit and self.split:
             raise Misconfigured("bandit and split both say who has which part of the traffic; leave one of them out.")
-        if self.runtime not in RUNTIMES:
-            raise Misconfigured(f"runtime = {self.runtime!r}: must be one of {', '.join(RUNTIMES)}")
+        words = {"batching": BATCHING, "isolation": ISOLATIONS, "worker_start": WORKER_STARTS, "runtime": RUNTIMES}
+        for name, known in words.items():
+            if getattr(self, name) not in known:
+                raise Misconfigured(f"{name} = {getattr(self, name)!r}: must be one of {', '.join(known)}")
         if self.is_row_independent and self.batching == "off":
             raise Misconfigured("row_independent and batching off contradict each other; leave one of them out.")
         _ = self.dialect, self.terms, self.sticks_to  # refuse words that they do not know

@@ -4,6 +4,7 @@
     worker → supervisor   Loading, Ready, LoadError, Drained
     supervisor → gateway  AddReplica (+ data socket, board), Publish, DropReplica, Drain, Tell, Answer
     gateway → supervisor  Started, Acknowledge, ReplicaLost, ReplicaReleased, Drained, Ask
+    a fork server's       stand in `transport/fork_messages.py`
 
 End-of-file says the rest: the supervisor sees a child's death, and a child its supervisor's, by its socket closing.
 """
@@ -18,6 +19,7 @@ from podium.domain.devices import CPU, DeviceUse
 from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.errors import Misconfigured, PodiumError
+from podium.transport.fork_messages import Fork, Forked, Preload, Preloaded, Unforkable
 
 
 class BrokenMessage(PodiumError):
@@ -321,15 +323,10 @@ class ReplicaReleased:
 Message = (
     Load | Attach | GiveWay | Drain | Loading | Ready | LoadError | Drained
     | AddReplica | Publish | DropReplica | Tell | Answer | Ask | Started | Acknowledge | ReplicaLost | ReplicaReleased
+    | Preload | Fork | Preloaded | Forked | Unforkable
 )  # fmt: skip
 
-_KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (
-        Load, Attach, GiveWay, Drain, Loading, Ready, LoadError, Drained,
-        AddReplica, Publish, DropReplica, Tell, Answer, Ask, Started, Acknowledge, ReplicaLost, ReplicaReleased,
-    )
-}  # fmt: skip
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)}
 
 _NESTED: dict[type[Any], dict[str, type[Any]]] = {
     Load: {"dialect": Dialect, "terms": LoadTerms},

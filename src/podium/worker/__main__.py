@@ -1,5 +1,6 @@
 """A worker: one model in one process, started by the supervisor as `python -m podium.worker --control-fd N --board-fd M`.
 
+Or forked off by a fork server (`forking.py`), which has the libraries already; then it begins at `work`.
 Imports only what no numeric library hides behind, until the Load message has said how many threads those may start.
 Exit status: 0 drained, 2 started wrongly, 3 the model did not load, 4 a drain took longer than its limit.
 """
@@ -10,6 +11,7 @@ import contextlib
 import os
 import socket
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -38,6 +40,17 @@ def main(arguments: Sequence[str]) -> NoReturn:
         parser.error(f"the descriptors are not a socket and a board: {error}")
     for descriptor in (options.control_fd, options.board_fd):
         os.set_inheritable(descriptor, False)
+    work(control_socket, board)
+
+
+def work(control_socket: socket.socket, board: BoardWriter, warned: Sequence[warnings.WarningMessage] = ()) -> NoReturn:
+    """Hear what to load, load it, serve it, leave.
+
+    Args:
+        control_socket: To the supervisor.
+        board: Where it is told what runs.
+        warned: What was warned of when this process's libraries were imported, where that was before.
+    """
     control_socket.setblocking(True)
     control = ControlSocket(control_socket)
     order, early = _first_order(control)
@@ -49,7 +62,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     overseer.guard_forks()
     overseer.obey_early(early)
     overseer.start()
-    _serve(order, control, board, mailbox, overseer)
+    _serve(order, control, board, mailbox, overseer, warned)
     _leave(0)
 
 
@@ -71,7 +84,14 @@ def _first_order(control: ControlSocket) -> tuple[Load, list[tuple[Message, list
     return first, rest
 
 
-def _serve(order: Load, control: ControlSocket, board: BoardWriter, mailbox: Mailbox, overseer: Overseer) -> None:
+def _serve(
+    order: Load,
+    control: ControlSocket,
+    board: BoardWriter,
+    mailbox: Mailbox,
+    overseer: Overseer,
+    warned: Sequence[warnings.WarningMessage],
+) -> None:
     with low_priority(order.threads) if order.is_low_priority else contextlib.nullcontext():
         # Here, not above: these import numpy, which must find its threads limited.
         from podium.domain.batching import BatchPolicy
@@ -79,7 +99,7 @@ def _serve(order: Load, control: ControlSocket, board: BoardWriter, mailbox: Mai
         from podium.worker.loop import Loop
         from podium.worker.runner import Runner
 
-        loaded = load(order, lambda message: _tell(control, message))
+        loaded = load(order, lambda message: _tell(control, message), warned)
     if isinstance(loaded, LoadError):
         _tell(control, loaded)
         _leave(EXIT_LOAD_FAILED)

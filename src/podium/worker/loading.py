@@ -52,7 +52,9 @@ class _Example:
     failure: str | None = None
 
 
-def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadError:
+def load(
+    order: Load, tell: Callable[[Message], None], warned: Sequence[warnings.WarningMessage] = ()
+) -> LoadedModel | LoadError:
     """Import, load, score the input example, probe.
 
     An input example that does not score is a warning, not an error: examples grow stale while models are well, and the
@@ -61,6 +63,7 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
     Args:
         order: What to load.
         tell: Sends a step's message.
+        warned: What was warned of before.
     """
     begun = time.monotonic()
     folder = Path(order.path)
@@ -99,7 +102,7 @@ def load(order: Load, tell: Callable[[Message], None]) -> LoadedModel | LoadErro
         example=example.text,
         load_s=round(time.monotonic() - begun, 3),
         rss_bytes=resident_bytes(),
-        warnings=said + _sentences(caught),
+        warnings=said + _sentences([*warned, *caught]),
         plan=None if planned is None else planned.plan.to_json(),
         runtime=_runtime(predictor, planned),
         proof=_proof(planned),

@@ -60,7 +60,8 @@ class Policy:
         predictions: By how much the share of any sort of prediction may differ.
         disagreement: Which share of answers may differ from the stable version's to the same request (shadow).
         quality: By how much its share of answers that feedback called bad may be larger.
-        least_requests: Before the candidate answered so many it is not rejected.
+        least_requests: Before the candidate answered so many it is neither rejected nor takes over. With 0 the schedule
+            alone decides when it takes over.
     """
 
     alpha: float = 0.01
@@ -115,12 +116,14 @@ class Verdict:
         criterion: By which it is worse; None unless it is.
         reason: One sentence for people.
         figures: Of each criterion that has any evidence.
+        answered: How many answers of the candidate's it rests on.
     """
 
     opinion: Opinion
     criterion: Criterion | None = None
     reason: str = ""
     figures: dict[Criterion, Figure] = field(default_factory=dict)
+    answered: int = 0
 
     @property
     def is_suspicious(self) -> bool:
@@ -155,10 +158,12 @@ def judge(strata: Sequence[Stratum], policy: Policy) -> Verdict:
     if answered >= policy.least_requests:
         for criterion, figure in figures.items():
             if figure.e_value >= figure.needed:
-                return Verdict(Opinion.WORSE, criterion, _reason(criterion, figure, policy), figures)
+                return Verdict(Opinion.WORSE, criterion, _reason(criterion, figure, policy), figures, answered)
     if answered >= policy.least_requests and _is_fine(strata):
-        return Verdict(Opinion.FINE, None, "Nothing speaks against it, and its errors are shown to be few.", figures)
-    return Verdict(Opinion.UNKNOWN, None, f"After {answered} of its answers there is not enough evidence yet.", figures)
+        reason = "Nothing speaks against it, and its errors are shown to be few."
+        return Verdict(Opinion.FINE, None, reason, figures, answered)
+    reason = f"After {answered} of its answers there is not enough evidence yet."
+    return Verdict(Opinion.UNKNOWN, None, reason, figures, answered)
 
 
 def log_excess(strata: Sequence[tuple[float, float, float, float]], allowed: float, prior: tuple[float, float]) -> float:

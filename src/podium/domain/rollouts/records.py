@@ -153,7 +153,9 @@ def check_policy(policy: Policy) -> Policy:
     """Return the policy. Raises InvalidInput when a limit makes no sense."""
     for name in (each.name for each in fields(policy)):
         value = getattr(policy, name)
-        least, most = {"latency": (1.0, 100.0), "least_requests": (1, 10**9), "alpha": (1e-9, 0.5)}.get(name, (0.0, 1.0))
+        least, most = {"latency": (1.0, 100.0), "least_requests": (0, 10**9), "alpha": (1e-9, 0.5)}.get(name, (0.0, 1.0))
+        if value is None and name in {"alpha", "least_requests"}:
+            raise InvalidInput(f"{name} cannot be left out; expected {least:g} to {most:g}.")
         if value is not None and not least <= value <= most:
             raise InvalidInput(f"tolerance {name} is {value:g}; expected {least:g} to {most:g}.")
     return policy

@@ -225,12 +225,15 @@ def phase(record: Rollout, marks: Sequence[Mark], now: float) -> Phase:
 
 
 def may_finish(record: Rollout, at: Phase, verdict: Verdict) -> bool:
-    """Whether the candidate takes over now: all steps are over, and nothing speaks against it, or not for that long.
+    """Whether the candidate takes over now: all steps are over, it was seen to answer, and nothing speaks against it.
 
     Where something speaks against it and not loudly enough yet, it keeps all of the traffic and is looked at for up to as
-    long again as the steps lasted: it is rejected meanwhile, or what spoke against it was chance.
+    long again as the steps lasted: it is rejected meanwhile, or what spoke against it was chance. Where nobody asked for
+    it yet nothing is known: it keeps what it has, and is judged, until it answered as often as the policy says.
     """
-    return at.is_due and (not verdict.is_suspicious or at.overdue_s >= record.lasts_s)
+    if not at.is_due or verdict.answered < record.policy.least_requests:
+        return False
+    return not verdict.is_suspicious or at.overdue_s >= record.lasts_s
 
 
 def course(board: Board, follows: str, followed: str | None, now: float) -> Course:

@@ -122,6 +122,11 @@ class CatBoostFlavor:
         del signature
         return RowIndependence(True, f"CatBoost's {type(loaded.native).__name__} answers row by row")
 
+    def preloads(self, flavors: Mapping[str, Mapping[str, Any]], *, has_gpu: bool) -> tuple[str, ...] | None:
+        """See `flavors.contract.Preloadable`."""
+        del flavors
+        return None if has_gpu else ("pandas", "catboost")
+
 
 def load_model(stored: Stored) -> Any:
     """The model itself.

@@ -184,6 +184,11 @@ class LightGBMFlavor:
             return RowIndependence(False, f"{kind.__module__}.{kind.__name__} is not one of LightGBM's own classes")
         return RowIndependence(True, f"LightGBM's {kind.__name__} answers row by row")
 
+    def preloads(self, flavors: Mapping[str, Mapping[str, Any]], *, has_gpu: bool) -> tuple[str, ...] | None:
+        """See `flavors.contract.Preloadable`."""
+        del flavors
+        return None if has_gpu else ("pandas", "lightgbm")
+
 
 def load_model(stored: Stored) -> Any:
     """The Booster or estimator itself. An absent serialization_format means cloudpickle, as in files of MLflow 2.

@@ -128,6 +128,11 @@ class PytorchFlavor:
             return RowIndependence(True, "a Sequential of layers that answer row by row")
         return RowIndependence(False, doubt)
 
+    def preloads(self, flavors: Mapping[str, Mapping[str, Any]], *, has_gpu: bool) -> tuple[str, ...] | None:
+        """See `flavors.contract.Preloadable`."""
+        del flavors
+        return None if has_gpu else ("torch",)
+
 
 def load_module(folder: Path, flavors: Mapping[str, Mapping[str, Any]], device: str | None = None) -> Any:
     """The module itself; None as device leaves it where it was saved from, or takes the CPU where there is no GPU.

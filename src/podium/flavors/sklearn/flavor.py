@@ -30,6 +30,9 @@ _FORMATS = (SKOPS, CLOUDPICKLE, PICKLE)
 FILES = {SKOPS: "model.skops", CLOUDPICKLE: "model.pkl", PICKLE: "model.pkl"}
 # Whose types a model's author trusts by having made the model of them.
 TRUSTED_PACKAGES = ("sklearn", "numpy", "scipy")
+# What reading a file of either kind imports: skops looks through all of scikit-learn, a pickle names what it holds.
+_BY_SKOPS = ("podium.flavors.sklearn.skops_library:skops_io",)
+_BY_PICKLES = ("sklearn.ensemble", "sklearn.linear_model", "sklearn.pipeline", "sklearn.preprocessing")
 _PREDICT_FNS = ("predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba", "score")
 
 
@@ -121,6 +124,12 @@ class SklearnFlavor:
     def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         del signature
         return rows_of(loaded.native, loaded.method if isinstance(loaded, LoadedEstimator) else "predict")
+
+    def preloads(self, flavors: Mapping[str, Mapping[str, Any]], *, has_gpu: bool) -> tuple[str, ...] | None:
+        """See `flavors.contract.Preloadable`."""
+        del has_gpu
+        is_skops = (flavors.get("sklearn") or {}).get("serialization_format") == SKOPS
+        return ("pandas", *_BY_SKOPS) if is_skops else ("pandas", *_BY_PICKLES)
 
 
 def load_estimator(folder: Path, flavors: Mapping[str, Mapping[str, Any]], terms: LoadTerms = DEFAULT_TERMS) -> Any:

@@ -178,6 +178,11 @@ class XGBoostFlavor:
             return RowIndependence(False, f"{kind.__module__}.{kind.__name__} is not one of XGBoost's own classes")
         return RowIndependence(True, f"XGBoost's {kind.__name__} answers row by row")
 
+    def preloads(self, flavors: Mapping[str, Mapping[str, Any]], *, has_gpu: bool) -> tuple[str, ...] | None:
+        """See `flavors.contract.Preloadable`."""
+        del flavors
+        return None if has_gpu else ("pandas", "xgboost")
+
 
 def load_model(stored: Stored) -> Any:
     """The Booster or estimator itself, computing where the terms say.

@@ -311,7 +311,9 @@ class Residency:
         for endpoint in self._endpoints.values():
             for replica in endpoint.crew.replicas.values():
                 promised += self._held_by(replica) - self._held.get(replica.id, 0)
-        return Room(settings.memory_budget, settings.max_resident, self._site.memory() - promised)
+        # What forked workers share is held once, and by nobody who could be sent to sleep.
+        budget = None if settings.memory_budget is None else max(settings.memory_budget - self._site.forks.held_bytes, 0)
+        return Room(budget, settings.max_resident, self._site.memory() - promised)
 
     async def _estimate(
         self, endpoint: "Endpoint", version: str | None = None, replica: "WorkerReplica | None" = None

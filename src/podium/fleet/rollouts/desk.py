@@ -25,6 +25,7 @@ from podium.registry.rollout_edits import Note
 
 _JUDGE_S = 1.0
 _STOPPED_S = 2.0
+_SET_BACK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,10 @@ class Standing:
     targets: tuple[Target, ...]
     is_acknowledged: bool
     journal: Journal
+
+    def is_served_by(self, version: str) -> bool:
+        """Whether a version serves, and whoever else is there is beside it."""
+        return bool(self.targets and self.targets[0].version == version and self.targets[0].replicas)
 
     def weight(self, version: str) -> int | None:
         """A version's share here; None where it is not ready, or not known to every gateway."""
@@ -203,7 +208,10 @@ class Desk:
             return self._frozen[0]
         offset = self._offset()
         if offset is not None:
-            self._now = offset.now(now)
+            said = offset.now(now)
+            # What is known of it becomes more exact: by less than this it only seems to go back, and no share does.
+            is_later = self._now is None or said > self._now or said < self._now - _SET_BACK_S
+            self._now = said if is_later else self._now
         return self._now
 
     def _found(self, version: str | None) -> Resolved | None:
@@ -245,8 +253,10 @@ class Desk:
         if self._verdict.opinion is Opinion.WORSE and standing.weight(candidate.version):
             told = {criterion.value: asdict(figure) for criterion, figure in self._verdict.figures.items()}
             return Note(MarkKind.VETO, reason=self._verdict.reason, evidence=told)
-        weight = standing.weight(candidate.version)
-        if not phase.is_begun and phase.state is State.RUNNING and weight is not None:
+        weight, stable = standing.weight(candidate.version), self._guidance.resolved
+        # What still serves from a rollout that was undone a moment ago has nothing beside it to be held against.
+        is_beside = weight is not None and stable is not None and standing.is_served_by(stable.label)
+        if not phase.is_begun and phase.state is State.RUNNING and is_beside:
             return Note(MarkKind.BEGIN, reason="the candidate is loaded")
         if weight == 100 and may_finish(rollout, phase, self._verdict):
             return Note(MarkKind.FINISH, reason=f"100 % for {rollout.interval_s:g} s without a veto")

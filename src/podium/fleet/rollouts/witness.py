@@ -1,7 +1,14 @@
 """What was seen of a rollout's two versions while their shares stood still: the evidence that they are judged by."""
 
+from dataclasses import replace
+
 from podium.domain.rollouts.evidence import Evidence
 from podium.domain.rollouts.judging import Stratum
+from podium.domain.rollouts.moments import Moments
+
+WARMING = 50
+"""So many answers of a candidate's are not held against it for being slow: caches are empty, code is not compiled yet."""
+_ALL = 100
 
 
 class Witness:
@@ -12,9 +19,13 @@ class Witness:
         self._weight: int | None = None
         self._strata: list[tuple[int, Stratum]] = []
         self._before = Stratum(Evidence(), Evidence())
+        self._first = Evidence()
+        self._warm: Stratum | None = None
+        self._alone = Moments()
+        self._seen = Evidence()
 
     def see(self, rollout_id: str, versions: tuple[str, str], weight: int | None, now: Stratum) -> list[Stratum]:
-        """The strata so far.
+        """The strata so far. To be called once a second, and when the share changes.
 
         Args:
             rollout_id: Of which rollout; another one begins anew.
@@ -23,29 +34,45 @@ class Witness:
             now: All that was ever counted of both.
         """
         key = (rollout_id, *versions)
-        if key != self._key:
+        is_new = key != self._key
+        if is_new:
+            self._first, self._warm = now.candidate, None
+        now = self._without_the_cold(now)
+        if is_new:
             # With all the traffic at once nothing is beside it: what the stable version did before must do.
-            self._key, self._weight, self._strata = key, weight, []
-            self._before = Stratum(Evidence() if weight == 100 else now.stable, now.candidate)
+            self._key, self._weight, self._strata, self._alone = key, weight, [], Moments()
+            self._before = Stratum(Evidence() if weight == _ALL else now.stable, now.candidate)
         elif weight != self._weight:
             self._close(now)
             self._weight = weight
-        strata = list(self._strata) if not self._weight else _joined(self._strata, self._weight, self._since(now))
+        elif weight == _ALL:
+            self._alone = self._alone.and_then(now.candidate - self._seen)
+        self._seen = now.candidate
+        strata = list(self._strata) if not self._weight else self._with(self._weight, now)
         return [stratum for _, stratum in strata]
 
+    def _without_the_cold(self, now: Stratum) -> Stratum:
+        """Without the latencies of both from before the candidate was warm."""
+        if self._warm is None and now.candidate.requests - self._first.requests >= WARMING:
+            self._warm = now
+        warm = self._warm or now
+        stable, candidate = now.stable - warm.stable, now.candidate - warm.candidate
+        return Stratum(replace(now.stable, latency=stable.latency), replace(now.candidate, latency=candidate.latency))
+
     def _close(self, now: Stratum) -> None:
+        if self._weight == _ALL:
+            self._alone = self._alone.and_then(now.candidate - self._seen)
         if self._weight:
-            self._strata = _joined(self._strata, self._weight, self._since(now))
+            self._strata = self._with(self._weight, now)
         self._before = now
 
-    def _since(self, now: Stratum) -> Stratum:
-        return Stratum(now.stable - self._before.stable, now.candidate - self._before.candidate)
-
-
-def _joined(strata: list[tuple[int, Stratum]], weight: int, stratum: Stratum) -> list[tuple[int, Stratum]]:
-    """With another stratum; one of the same share goes on."""
-    if strata and strata[-1][0] == weight:
-        last = strata[-1][1]
-        stratum = Stratum(last.stable + stratum.stable, last.candidate + stratum.candidate)
-        strata = strata[:-1]
-    return [*strata, (weight, stratum)]
+    def _with(self, weight: int, now: Stratum) -> list[tuple[int, Stratum]]:
+        """With the stratum that goes on; one of the same share as the last is the same."""
+        strata, stable, candidate = self._strata, now.stable - self._before.stable, now.candidate - self._before.candidate
+        if strata and strata[-1][0] == weight:
+            stable, candidate = strata[-1][1].stable + stable, strata[-1][1].candidate + candidate
+            strata = strata[:-1]
+        if weight == _ALL:
+            beside = sum((each.candidate for _, each in strata), Evidence())
+            candidate = self._alone.without_the_worst(beside)
+        return [*strata, (weight, Stratum(stable, candidate))]

@@ -18,8 +18,9 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
     is_settled        what is wanted serves, with all its replicas, in every gateway
     wanted_failure    {version, cause, message, at} when what is wanted did not load, else null
     source            {is_up, error, is_followed}: whether the registry answers, why not, whether it is asked at all
-    replicas          [{id, version, state, step, pid, rss_bytes, max_batch_rows, device: {device, name, used_bytes,
-                      total_bytes} or null}]; replicas_wanted
+    replicas          [{id, version, state, step, pid, start: {is_forked, said}, rss_bytes, max_batch_rows,
+                      device: {device, name, used_bytes, total_bytes} or null}]; replicas_wanted; of a forked one rss_bytes
+                      is what it shares with nobody
     model             of what serves (asleep: served last), or null: {version, digest, is_verified, flavor, python,
                       executable, batching: {is_on, reason}, runtime, proof, requirements: {are_met, mismatches},
                       warnings, load_s, inputs, outputs: [{name, datatype, shape}], audit: {counts, findings}}; the
@@ -54,6 +55,7 @@ from podium.fleet.sources import Wish
 from podium.fleet.telling.traffic_status import Traffic, traffic_status
 from podium.fleet.workers.copies import Prepared
 from podium.fleet.workers.replica import WorkerReplica
+from podium.fleet.workers.starting import Origin
 from podium.models.requirements import mismatches, python_mismatches
 from podium.transport.messages import Ready
 
@@ -315,11 +317,16 @@ def _replica(replica: WorkerReplica) -> dict[str, Any]:
         "state": replica.state.value,
         "step": replica.step if replica.state is ReplicaState.STARTING else None,
         "pid": replica.pid,
+        "start": _start(replica.origin),
         # Sizes are rounded, so that the document does not change all the time.
         "rss_bytes": _rounded(replica.rss_bytes),
         "max_batch_rows": replica.row_cap or None,
         "device": _device(replica.device),
     }
+
+
+def _start(origin: Origin | None) -> dict[str, Any] | None:
+    return None if origin is None else {"is_forked": origin.is_forked, "said": origin.said}
 
 
 def _device(use: DeviceUse | None) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from podium.fleet.workers.isolation import World, enclose
 from podium.fleet.workers.orphans import MARK, end_marked
@@ -22,6 +23,20 @@ _SIGNALLED = 128
 _LONGEST_FIRST_SEND_S = 60.0
 
 
+class Process(Protocol):
+    """What a child's owner needs of it beside its sockets: `subprocess.Popen`, or what stands for it."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    def wait(self) -> int:
+        """Wait for its end and reap it; the exit status, negative for a signal."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
 class Child:
     """A process of ours. Its owner reads `receive` until None, then awaits `ended`, then calls `close`.
 
@@ -29,7 +44,7 @@ class Child:
     order; and whatever the child started itself goes with it, by its process group or by the mark in its environment.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], sock: socket.socket, mark: str, is_wrapped: bool = False) -> None:
+    def __init__(self, process: Process, sock: socket.socket, mark: str, is_wrapped: bool = False) -> None:
         self.pid = process.pid
         self._mark = mark
         self._is_wrapped = is_wrapped
@@ -183,7 +198,7 @@ def spawn(
         command = [*child_command(module, python), "--control-fd", str(theirs.fileno()), *flags]
         environ = child_environ(python) if world is None else child_environ(python, world.environ())
         start = enclose(command, environ, world or World(), python)
-        output = subprocess.DEVNULL if log is None else _open_log(log)
+        output = subprocess.DEVNULL if log is None else open_log(log)
         try:
             process = subprocess.Popen(
                 start.command,
@@ -207,7 +222,8 @@ def spawn(
     return Child(process, ours, mark, start.is_wrapped)
 
 
-def _open_log(path: Path) -> int:
+def open_log(path: Path) -> int:
+    """The file that a child prints to, made where it is not there; the caller closes it."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 

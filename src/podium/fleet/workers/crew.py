@@ -116,7 +116,12 @@ class Crew:
             environ=self._site.gpus.environ(placement),
         )
         replica = WorkerReplica(
-            assignment, self._site.settings, self._copies.prepare, lambda: self._make_room(replica), self._changed
+            assignment,
+            self._site.settings,
+            self._copies.prepare,
+            lambda: self._make_room(replica),
+            self._changed,
+            self._site.forks,
         )
         self.replicas[identity] = replica
         verb = "restarting" if is_restart else "starting"

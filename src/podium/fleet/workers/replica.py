@@ -18,9 +18,12 @@ from podium.domain.planning import Failure
 from podium.errors import PodiumError
 from podium.fleet.machine import OomKills, oom_kills, resident_bytes
 from podium.fleet.workers.causes import Cause, cause_of_death
-from podium.fleet.workers.children import Child, spawn
+from podium.fleet.workers.children import Child
 from podium.fleet.workers.copies import Prepared
+from podium.fleet.workers.forks import Forks
+from podium.fleet.workers.holding import Holding
 from podium.fleet.workers.isolation import USER, World
+from podium.fleet.workers.starting import Beginning, Origin, begin
 from podium.registry.resolve import Resolved
 from podium.settings.model import ModelSettings
 from podium.settings.serve import ServeSettings
@@ -69,6 +72,7 @@ class WorkerReplica:
         prepare: Gives the private copy, or raises.
         make_room: Awaited before the process starts; says what is short, or None.
         changed: Called after each change of state or step.
+        forks: The server's.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class WorkerReplica:
         prepare: Callable[[Resolved], Awaitable[Prepared]],
         make_room: Callable[[], Awaitable[Cause | None]],
         changed: Callable[["WorkerReplica"], None],
+        forks: Forks,
     ) -> None:
         self.id = assignment.id
         self.endpoint = assignment.endpoint
@@ -90,11 +95,14 @@ class WorkerReplica:
         self.failure: Failure | None = None
         self.prepared: Prepared | None = None
         self.board: int | None = None
+        self.origin: Origin | None = None
+        self._holding: Holding | None = None
         self._assignment = assignment
         self._settings = settings
         self._prepare = prepare
         self._make_room = make_room
         self._changed = changed
+        self._forks = forks
         self._reader: BoardReader | None = None
         self._child: Child | None = None
         self._cause: Cause | None = None
@@ -114,8 +122,10 @@ class WorkerReplica:
 
     @property
     def rss_bytes(self) -> int:
-        """Resident memory now; 0 without a process."""
-        return resident_bytes(self.pid) if self.pid else 0
+        """Resident memory now, but for what a forked worker shares; 0 without a process."""
+        if not self.pid:
+            return 0
+        return resident_bytes(self.pid) if self._holding is None else self._holding.own_bytes
 
     @property
     def row_cap(self) -> int:
@@ -196,6 +206,11 @@ class WorkerReplica:
                 Cause("hang", f"It was busy with one batch for more than {self._settings.hang_s:g} s and was killed.")
             )
 
+    async def weigh(self) -> None:
+        """Look again what is its own, where that may have changed much; about every second."""
+        if self._holding is not None and self.pid and self._holding.is_stale:
+            await asyncio.to_thread(self._holding.refresh)
+
     def check_memory(self) -> None:
         """Kill a worker that holds more memory than it may."""
         if self._assignment.settings.worker_memory is not None:
@@ -229,9 +244,14 @@ class WorkerReplica:
             conversion=self.prepared.conversion,
             more=self._assignment.environ,
         )
-        board, log = {"--board-fd": self.board}, self._assignment.log
-        self._child = spawn(self._assignment.module, board, log, self.prepared.python, world)
         self.step = "start"
+        begun = await begin(self._beginning(self.prepared, world), self.board, self._forks, self._or_woken)
+        if begun is None:
+            return
+        self._child, self.origin = begun
+        self._holding = Holding(self._child.pid) if self.origin.is_forked else None
+        if self._wake.is_set():
+            self._child.kill()
         is_told = await self._child.send_large(
             Load(
                 path=str(self.prepared.folder),
@@ -257,6 +277,10 @@ class WorkerReplica:
         )
         if is_told:
             self._changed(self)
+
+    def _beginning(self, prepared: Prepared, world: World) -> Beginning:
+        order, settings = self._assignment, self._assignment.settings
+        return Beginning(order.module, settings, prepared.mlmodel, prepared.python, world, order.log, order.is_beside)
 
     async def _or_woken(self, work: Awaitable[_Result]) -> _Result | None:
         """The work's result, or None when this replica is to end first; the work itself goes on for others."""
@@ -293,6 +317,8 @@ class WorkerReplica:
                 self.step = step
                 self._changed(self)
             case Ready() if self.state is ReplicaState.STARTING and not self.is_abandoned:
+                if self._holding is not None:
+                    message = dataclasses.replace(message, rss_bytes=self.rss_bytes)
                 if self._is_too_large(message.rss_bytes):
                     return
                 self.ready, self.ready_at = message, time.monotonic()

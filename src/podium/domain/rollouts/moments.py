@@ -1,0 +1,87 @@
+"""What a candidate answered while nothing was beside it, by moments: a bad one may be everybody's.
+
+With all of the traffic a candidate is held against what the stable version did before. Where what both depend on fails for
+some seconds, or the machine is slow for some, that would be the candidate's fault. So what stands out is left out there, a
+quarter of the time at most, or five looks; a candidate that is worse all the time does not stand out from itself.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from podium.domain.rollouts.evidence import Evidence
+
+_MOST = 64
+_FORGIVEN = 4
+_LEAST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Evidence by time; adding it up gives all of it.
+
+    Args:
+        looks: How many looks make one moment; it doubles when there would be too many.
+        full: Moments that are over, oldest first.
+        last: The one that goes on, after so many looks.
+        seen: Looks in `last`.
+    """
+
+    looks: int = 1
+    full: tuple[Evidence, ...] = ()
+    last: Evidence = field(default_factory=Evidence)
+    seen: int = 0
+
+    def and_then(self, more: Evidence) -> "Moments":
+        """With what was answered since the last look."""
+        last, seen = self.last + more, self.seen + 1
+        if seen < self.looks:
+            return replace(self, last=last, seen=seen)
+        full = (*self.full, last)
+        if len(full) < _MOST:
+            return replace(self, full=full, last=Evidence(), seen=0)
+        pairs = tuple(one + other for one, other in zip(full[::2], full[1::2], strict=True))
+        return Moments(2 * self.looks, pairs)
+
+    def without_the_worst(self, before: Evidence) -> Evidence:
+        """All of it but what stands out among the worst moments, from the others and from what was seen before.
+
+        Of errors and of latencies for itself.
+        """
+        moments = [*self.full, *((self.last,) if self.seen else ())]
+        forgiven = max(-(-len(moments) // _FORGIVEN), -(-_LEAST // self.looks))
+        counts = _kept(moments, before, _failing, _fails, forgiven)
+        times = _kept(moments, before, _slowness, _is_slow, forgiven)
+        return replace(counts, latency=times.latency)
+
+
+def _kept(
+    moments: Iterable[Evidence],
+    before: Evidence,
+    badness: Callable[[Evidence], float],
+    stands_out: Callable[[Evidence, Evidence], bool],
+    forgiven: int,
+) -> Evidence:
+    by_badness = sorted(moments, key=badness, reverse=True)
+    rest = sum(by_badness[forgiven:], Evidence())
+    usual = before + rest
+    return sum((each for each in by_badness[:forgiven] if not stands_out(each, usual)), rest)
+
+
+def _failing(moment: Evidence) -> float:
+    return moment.errors / moment.requests if moment.requests else 0.0
+
+
+def _fails(moment: Evidence, usual: Evidence) -> bool:
+    """Whether it has three times the errors that are to be expected by what is usual, and not by chance."""
+    return moment.errors > 3 * (moment.requests * _failing(usual) + 1)
+
+
+def _slowness(moment: Evidence) -> float:
+    """The mean cell: answers' latencies, on a logarithmic scale."""
+    answers = sum(moment.latency)
+    return sum(cell * count for cell, count in enumerate(moment.latency)) / answers if answers else 0.0
+
+
+def _is_slow(moment: Evidence, usual: Evidence) -> bool:
+    """Whether its answers took half as long again as is usual."""
+    return _slowness(moment) > _slowness(usual) + 1
