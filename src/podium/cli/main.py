@@ -8,6 +8,7 @@ import click
 
 from podium._version import __version__
 from podium.cli.output import say
+from podium.domain.masking import without_passwords
 from podium.domain.nearest import did_you_mean
 from podium.errors import InvalidInput, Misconfigured, PodiumError
 
@@ -96,10 +97,10 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (InvalidInput, Misconfigured) as error:
-        say(f"error: {error.message}", err=True)
+        say(f"error: {without_passwords(error.message)}", err=True)
         sys.exit(EXIT_ASKED_WRONGLY)
     except PodiumError as error:
-        say(f"error: {error.message}", err=True)
+        say(f"error: {without_passwords(error.message)}", err=True)
         sys.exit(EXIT_FAILED)
     except BrokenPipeError:
         sys.stderr.close()
@@ -107,5 +108,5 @@ def main() -> None:
     except OSError as error:
         # A full disk, a folder of somebody else's: what the system says of which file, and what may be done.
         said = f"{error.filename or 'the system says'}: {error.strerror or error}"
-        say(f"error: {said}{_WAYS_OUT.get(error.errno or 0, '')}", err=True)
+        say(f"error: {without_passwords(said)}{_WAYS_OUT.get(error.errno or 0, '')}", err=True)
         sys.exit(EXIT_FAILED)

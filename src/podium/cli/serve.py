@@ -22,7 +22,6 @@ from podium.settings.home import find_home
 _QUIET_S = 2.0
 _LONGEST_CURL = 300
 _MOST_SHOWN = 20
-_ASKS_WHO = ("access.require_keys", "access.jwks")
 
 
 class ServeCommand(click.Command):
@@ -153,7 +152,8 @@ def _of_grpc(status: dict[str, Any]) -> list[str]:
 def _of_one(status: dict[str, Any], served: Served | None, path: str = "/invocations") -> list[str]:
     model = status["model"]
     if status["state"] == "asleep":
-        return [f"{status['uri']} sleeps, and is loaded when it is asked. Try it:", f"  curl {status['url']}{path}"]
+        line = f"  curl {status['url']}{path}{credential_of(status)}"
+        return [f"{status['uri']} sleeps, and is loaded when it is asked. Try it:", line]
     if model is None or served is None:
         failure = status["wanted_failure"]
         return [f"{status['uri']} is not served: {failure['message'] if failure else status['source']['error']}"]
@@ -181,16 +181,19 @@ def _of_one(status: dict[str, Any], served: Served | None, path: str = "/invocat
     ]
     is_wrong = any("input example did not score" in sentence for sentence in model["warnings"])
     trial = "Try it, with data that fit (the model's example does not score):" if is_wrong else "Try it:"
-    return [*lines, trial, f"  {curl_line(status['url'], served, path, _wants_key(status))}"]
+    return [*lines, trial, f"  {curl_line(status['url'], served, path, credential_of(status))}"]
 
 
-def _wants_key(status: dict[str, Any]) -> bool:
+def credential_of(status: Mapping[str, Any]) -> str:
+    """What a request needs of a server that asks who asks, for curl; a variable, as no key is known here."""
     settings = status.get("settings", {})
-    return any(settings.get(name, {}).get("value") not in {None, "false", "none"} for name in _ASKS_WHO)
+    if settings.get("access.require_keys", {}).get("value") == "true":
+        return ' -H "X-API-Key: $PODIUM_API_KEY"'
+    return ' -H "Authorization: Bearer $TOKEN"' if settings.get("access.jwks", {}).get("value", "none") != "none" else ""
 
 
-def curl_line(url: str, served: Served, path: str = "/invocations", wants_key: bool = False) -> str:
-    """A command that a person can paste: the model's own example, in a file where it is long; a key from its variable."""
+def curl_line(url: str, served: Served, path: str = "/invocations", credential: str = "") -> str:
+    """A command that a person can paste: the model's own example, in a file where it is long."""
     from podium.models.examples import serving_example
 
     folder = served.prepared.folder
@@ -206,5 +209,4 @@ def curl_line(url: str, served: Served, path: str = "/invocations", wants_key: b
         except OSError:
             return f"curl {url}/ping"
         short = f"@{file.absolute()}"
-    opens = '-H "Authorization: Bearer $PODIUM_API_KEY" ' if wants_key else ""
-    return f"curl {url}{path} {opens}-H 'Content-Type: application/json' -d {shlex.quote(short)}"
+    return f"curl {url}{path}{credential} -H 'Content-Type: application/json' -d {shlex.quote(short)}"

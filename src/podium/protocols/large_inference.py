@@ -127,10 +127,7 @@ def _pack(name: str, datatype: str, shape: list[int], data: list[Any], is_base64
     if datatype == BYTES:
         if not kinds <= {str}:
             raise _unfit(name, datatype)
-        try:
-            return join_bytes([base64.b64decode(text, validate=True) if is_base64 else text.encode() for text in values])
-        except ValueError:
-            raise MalformedBody(f"Input {name!r}: a text is no {'base64' if is_base64 else 'UTF-8'}.") from None
+        return _texts(name, values, is_base64)
     if datatype not in _CODES:
         raise MalformedBody(f"Input {name!r}: {datatype} has no form in JSON; send it as bytes, with binary_data_size.")
     code = _CODES[datatype]
@@ -150,6 +147,13 @@ def _pack(name: str, datatype: str, shape: list[int], data: list[Any], is_base64
         return struct.pack(f"<{count}{code}", *values)
     except (struct.error, OverflowError):
         raise MalformedBody(f"Input {name!r}: a value is out of the range of {datatype}.") from None
+
+
+def _texts(name: str, values: list[str], is_base64: bool) -> bytes:
+    try:
+        return join_bytes([base64.b64decode(text, validate=True) if is_base64 else text.encode() for text in values])
+    except ValueError:
+        raise MalformedBody(f"Input {name!r}: a text is no {'base64' if is_base64 else 'UTF-8'}.") from None
 
 
 def _whole(name: str, datatype: str, values: list[Any], kinds: set[type]) -> list[int]:
