@@ -15,6 +15,7 @@ from podium.fleet.sources import Wish
 from podium.registry.census import Counted, RegistryCensus
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
+from podium.registry.rollout_sides import Side
 from podium.settings.home import Home
 from podium.settings.model import ModelSettings
 from podium.settings.provenance import MODEL_NAME
@@ -30,7 +31,7 @@ class RegisteredModels:
         which: As in `registry.census.RegistryCensus`.
         settings: Those of one model, by its public name.
         named: Public names that are taken.
-        side: The file where rollouts are kept; None keeps them in the registry.
+        side: Where rollouts are kept; None keeps them in the registry.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class RegisteredModels:
         which: str,
         settings: Callable[[str], ModelSettings],
         named: Mapping[str, ModelRef],
-        side: Path | None = None,
+        side: Side | None = None,
     ) -> None:
         self._home = home
         self._census = RegistryCensus(home, which, side)
@@ -98,7 +99,7 @@ class ServerCatalogue:
         settings: Those of one model, by its name.
         allowed: `none`, `catalogue`, `any`, or a folder: what may be loaded.
         registered: The models of a registry that is served whole.
-        side: The file where rollouts are kept; None keeps them in the registry.
+        side: Where rollouts are kept; None keeps them in the registry.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class ServerCatalogue:
         settings: Callable[[str], ModelSettings],
         allowed: str = CATALOGUE,
         registered: RegisteredModels | None = None,
-        side: Path | None = None,
+        side: Side | None = None,
     ) -> None:
         self._side = side
         self._home = home
