@@ -101,7 +101,7 @@ def changes(history):
     return sum(before != after for before, after in itertools.pairwise(counts))
 
 
-@pytest.mark.parametrize("demand", [0.1, 0.65, 0.75, 1.3, 2.1, 3.5, 5.0])
+@pytest.mark.parametrize("demand", [0.1, 0.65, 0.7, 0.75, 1.3, 1.4, 2.1, 3.5, 5.0])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_steady_load_comes_to_rest(demand, seed):
     """With a fifth of noise: some changes at the start, none after ten minutes, and nobody waits for long."""

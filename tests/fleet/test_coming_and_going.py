@@ -81,6 +81,30 @@ def test_a_sleeper_that_served_before_wakes_whatever_is_killed(house):
 
 
 @pytest.mark.slow
+def test_a_folder_that_is_edited_while_its_model_sleeps_is_never_served_under_another_label(house):
+    """Before it was ever loaded it fails, and says the way out; one that was loaded before wakes as what it was."""
+    folder = house.model(1)
+    code = folder / "code" / "tinymodel.py"
+    flags = ("--resident", "demand", "--sleep-after", "1")
+    with house.serving("-p", "0", "-m", f"a={folder}", *flags, uri=None) as server:
+        first = server.status["endpoints"]["a"]["wanted"]
+        code.write_text(code.read_text().replace("VERSION = 1", "VERSION = 2"))
+        refused = ask(server, "a")
+        failure = server.status["endpoints"]["a"]["wanted_failure"]["message"]
+        assert post(server, "/v2/repository/models/a/load")[0] == 200
+        taken = ask(server, "a")[1][0], server.status["endpoints"]["a"]["serving"]
+        until(lambda: state(server, "a") == "asleep" and not server.workers("a"), "it sleeps")
+        code.unlink()
+        woken = ask(server, "a")[1][0], server.status["endpoints"]["a"]["serving"]
+    assert refused[0] == 503
+    assert first in failure
+    assert "podium load NAME takes in what it holds now" in failure
+    assert taken[0] == 2
+    assert taken[1] != first
+    assert woken == taken
+
+
+@pytest.mark.slow
 def test_memory_is_promised_before_it_is_taken(house, folders):
     """All are asked for at once, and two fit by what the first one took: never more than the budget, nobody refused."""
     with house.serving("-p", "0", *named(folders, "--memory-budget", "400MiB"), uri=None) as server:
@@ -115,6 +139,8 @@ def test_models_are_loaded_and_unloaded_while_others_serve(house, folders):
         metrics = server.get("/metrics")[1]
         pages = [server.send("GET", path) for path in ("/models", "/models/m3", "/models/nope")]
         removed = server.send("DELETE", "/models/m3")[0], server.send("DELETE", "/models/m3")[0]
+        [gone_from_index] = [each for each in post(server, "/v2/repository/index")[1] if each["name"] == "m3"]
+        by_name = post(server, "/v2/repository/models/m3/load")[0]
     assert new.stdout.startswith("m3 serves version "), new.stderr
     assert (again[0], taken[0], answered) == (200, 409, (200, [3, answered[1][1]]))
     assert gone.stdout.startswith("m2 is unloaded"), gone.stderr
@@ -126,6 +152,11 @@ def test_models_are_loaded_and_unloaded_while_others_serve(house, folders):
     assert [status for status, _ in pages] == [200, 200, 404]
     assert json.loads(pages[1][1]) == {"modelName": "m3", "modelUrl": str(folders["m3"])}
     assert removed == (200, 404)
+    assert gone_from_index.pop("version") == again[1]["version"]
+    assert (gone_from_index, by_name) == (
+        {"name": "m3", "state": "UNAVAILABLE", "reason": "unloaded, as somebody asked"},
+        200,
+    )
 
 
 @pytest.mark.slow

@@ -37,16 +37,20 @@ def test_what_the_counters_say_of_two_seconds(grown, expected):
 
 
 @pytest.mark.slow
-def test_a_busy_model_gets_another_worker(house):
-    """One worker, up to two; four clients that never pause. Nobody else's request is lost on the way."""
+def test_a_busy_model_gets_another_worker_and_gives_it_back(house):
+    """One worker, up to two; four clients that never pause, then one. Nobody's request is lost on the way."""
     (house.folder / "podium.toml").write_text(
-        f'[serve]\nport = 0\n[models.a]\nuri = "{house.model(1)}"\nmax_workers = 2\n[models.b]\nuri = "{house.model(2)}"\n'
+        f'[serve]\nport = 0\n[models.a]\nuri = "{house.model(1)}"\nmax_workers = 2\n'
+        f'scale_up_after = 2\nscale_down_after = 3\n[models.b]\nuri = "{house.model(2)}"\n'
     )
     with house.serving(uri=None) as server:
-        with Load(server, 4, 30, path="/models/a/invocations") as busy, Load(server, 1, path="/models/b/invocations") as b:
-            until(lambda: len(server.workers("a")) == 2, "a second worker")
-            asked = len(busy.answers)
-            until(lambda: len({pid for _, (_, pid) in busy.answers[asked:]}) == 2, "both answer")
-        assert (busy.failed, b.failed) == ([], [])
+        with Load(server, 1, path="/models/a/invocations") as idle, Load(server, 1, path="/models/b/invocations") as b:
+            with Load(server, 4, 30, path="/models/a/invocations") as busy:
+                until(lambda: len(server.workers("a")) == 2, "a second worker")
+                asked = len(busy.answers)
+                until(lambda: len({pid for _, (_, pid) in busy.answers[asked:]}) == 2, "both answer")
+            until(lambda: len(server.workers("a")) == 1, "one is enough again")
+        assert (busy.failed, idle.failed, b.failed) == ([], [], [])
         assert "a: 1 -> 2 replicas: " in server.said()
+        assert "a: 2 -> 1 replicas: " in server.said()
         assert len(server.workers("b")) == 1

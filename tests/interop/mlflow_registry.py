@@ -76,6 +76,7 @@ def main() -> None:
 
     commands = {each.__name__: each for each in (log, quick, stage, alias, copy, register, save, point)}
     commands |= {"tags": lambda name: dict(client.get_registered_model(name).tags), "tag": client.set_registered_model_tag}
+    commands |= {"delete": client.delete_registered_model}
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         command, *arguments = json.loads(line)

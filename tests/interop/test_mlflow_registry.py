@@ -17,7 +17,10 @@ from driven import Podium, Server, free_port, wait_until
 from podium import Rollouts
 from podium.domain.references import parse_reference
 from podium.domain.rollouts.judging import Policy
+from podium.domain.stages import Stage
 from podium.errors import AlreadyExists, NotFound, RegistryError
+from podium.registry.mlflow.stores import open_stores
+from podium.registry.mlflow_census import MlflowCensus
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
 from podium.settings.home import Home
@@ -33,6 +36,7 @@ _SCRIPT = Path(__file__).with_name("mlflow_registry.py")
 # From the move until the supervisor wants it. How long the worker then takes to load is the machine's affair.
 _HEARD_S = 2.0
 _LIVE_S = 20.0
+_COMES_S = 90.0
 _ROLLED_S = 60.0
 
 
@@ -375,3 +379,52 @@ def test_an_observer_that_never_saw_the_server_says_it_is_down(home):
 
     with pytest.raises(RegistryError, match="cannot be reached"):
         observer.resolve(parse_reference("models:/fraud/production"))
+
+
+def test_a_list_of_all_models_says_the_same_over_rest_and_from_the_database(mlflow, home):
+    """Stages, aliases and tags of each, by one request; what a version's own question says, the list says too."""
+    mlflow.do("copy", "fraud", 1, "listed")
+    mlflow.do("alias", "listed", "champion", 1)
+    served = open_stores(settings(mlflow.uri), timeout_s=20, retries=0).registry
+    stored = open_stores(settings(mlflow.database), timeout_s=20, retries=0).registry
+    over_rest, from_database = ({each.name: each for each in store.listed()[0]} for store in (served, stored))
+
+    assert over_rest.keys() == from_database.keys() >= {"fraud", "listed"}
+    for name, listed in over_rest.items():
+        other = from_database[name]
+        assert (listed.aliases, listed.tags, listed.created_ms) == (other.aliases, other.tags, other.created_ms)
+        assert {each.number: each.stage for each in listed.latest} == {each.number: each.stage for each in other.latest}
+    live = served.highest("fraud", Stage.PRODUCTION)
+    assert live in over_rest["fraud"].latest
+    census = MlflowCensus(home, "@champion", settings(mlflow.uri))
+    assert {"fraud", "listed"} <= {name for name, each in census.gather(60).items() if each.resolved is not None}
+
+
+def test_a_whole_registry_is_served_as_it_is_there(mlflow, podium):
+    """Models appear and move and, deleted, go; while the server hangs, everything goes on."""
+    mlflow.do("stage", "fraud", 1, "Production")
+    server = podium.serve(None, "--registry", "mlflow:production", "--poll-interval", "0.2")
+
+    def answer(name: str) -> object:
+        try:
+            status, _, body = server.post({"inputs": [[0.0]]}, f"/models/{name}/invocations")
+        except TimeoutError:
+            return None  # It still waits for its model, on a machine that has much else to do.
+        return json.loads(body)["predictions"][0] if status == 200 else status
+
+    assert (answer("fraud"), answer("later")) == (1.0, 404)
+    mlflow.do("copy", "fraud", 1, "later")
+    mlflow.do("stage", "later", 1, "Production")
+    wait_until(lambda: answer("later") == 1.0, _COMES_S, "a new model appears")
+    mlflow.do("copy", "fraud", 2, "later")
+    mlflow.do("stage", "later", 2, "Production")
+    wait_until(lambda: answer("later") == 2.0, _COMES_S, "its stage moves")
+    mlflow.suspend(is_suspended=True)
+    wait_until(lambda: "the registry does not answer" in server.said(), _COMES_S, "the outage is told")
+    assert (answer("fraud"), answer("later")) == (1.0, 2.0)
+    mlflow.suspend(is_suspended=False)
+    wait_until(lambda: "the registry answers again" in server.said(), _COMES_S, "its end is told")
+    mlflow.do("delete", "later")
+    wait_until(lambda: answer("later") == 404, _COMES_S, "what was deleted goes")
+    assert answer("fraud") == 1.0
+    assert server.stop() == 0

@@ -13,22 +13,29 @@ from podium.errors import InvalidReference, NotFound, RegistryError
 from podium.fleet.site import EndpointOrder, NotAllowed
 from podium.fleet.sources import Wish
 from podium.registry.census import Counted, RegistryCensus
+from podium.registry.mlflow_census import MlflowCensus
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
 from podium.registry.rollout_sides import Side
 from podium.settings.home import Home
+from podium.settings.mlflow import read_mlflow_settings
 from podium.settings.model import ModelSettings
 from podium.settings.provenance import MODEL_NAME
 
 NOTHING, CATALOGUE, ANYTHING = "none", "catalogue", "any"
+_MLFLOW = "mlflow:"
+_GATHER_S = 600.0
 
 
 class RegisteredModels:
-    """Every model of podium's registry that has a version behind a stage or an alias.
+    """Every model of a registry that has a version behind a stage or an alias.
+
+    The registry is podium's own; MLflow's where `which` begins with `mlflow:`, or where podium has none here and MLflow's
+    variables name one.
 
     Args:
         home: PODIUM_HOME.
-        which: As in `registry.census.RegistryCensus`.
+        which: As in `registry.census.RegistryCensus`, perhaps after `mlflow:`.
         settings: Those of one model, by its public name.
         named: Public names that are taken.
         side: Where rollouts are kept; None keeps them in the registry.
@@ -43,7 +50,7 @@ class RegisteredModels:
         side: Side | None = None,
     ) -> None:
         self._home = home
-        self._census = RegistryCensus(home, which, side)
+        self._census = _census(home, which, side)
         self._settings = settings
         self._named = dict(named)
         self._seen: Mapping[str, Counted] | None = None
@@ -51,10 +58,18 @@ class RegisteredModels:
         self._registered: dict[str, str] = {}
 
     def first(self) -> tuple[EndpointOrder, ...]:
-        """Those that are there now; none where there is no registry yet."""
+        """Those that are there now; none where there is no registry of podium's yet. Waits for files that are elsewhere.
+
+        Raises:
+            RegistryError: MLflow's cannot be read.
+        """
+        if isinstance(self._census, MlflowCensus):
+            self._census.gather(_GATHER_S)
         try:
             found = self.take()
         except RegistryError:
+            if isinstance(self._census, MlflowCensus):
+                raise
             return ()
         return tuple(self.order_of(name, counted) for name, counted in found.items() if counted.resolved is not None)
 
@@ -172,6 +187,17 @@ class ServerCatalogue:
         root = Path(self._allowed).expanduser().resolve()
         if not isinstance(reference, FolderRef) or not _is_within(reference.path, root):
             raise NotAllowed(f"{name} may not be loaded from {shown}: this server loads what lies in {self._allowed}.")
+
+
+def _census(home: Home, which: str, side: Path | None) -> RegistryCensus | MlflowCensus:
+    if not which.startswith(_MLFLOW):
+        if home.registry.exists():
+            return RegistryCensus(home, which, side)
+        settings = read_mlflow_settings()
+        if settings.tracking_uri is None and settings.registry_uri is None:
+            return RegistryCensus(home, which, side)
+        return MlflowCensus(home, which, settings, side)
+    return MlflowCensus(home, which.removeprefix(_MLFLOW), read_mlflow_settings(), side)
 
 
 def safe_name(name: str) -> str:

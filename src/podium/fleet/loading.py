@@ -69,12 +69,18 @@ class Loading:
         With `ready` those that answer.
         """
         entries = [_entry(endpoint) for endpoint in self._roster.endpoints.values()]
-        absent = sorted(set(self._catalogue.names()) - self._roster.endpoints.keys())
-        unloaded = [{"name": name, "version": "", "state": "UNAVAILABLE", "reason": "not loaded"} for name in absent]
-        models = [*entries, *unloaded]
+        absent = sorted({*self._catalogue.names(), *self._roster.dismissed} - self._roster.endpoints.keys())
+        models = [*entries, *map(self._absent, absent)]
         if arguments.get("ready") is True:
             models = [each for each in models if each["state"] == "READY"]
         reply(200, {"models": models})
+
+    def _absent(self, name: str) -> dict[str, Any]:
+        """What is said of a model that is not served, and could be."""
+        gone = self._roster.dismissed.get(name)
+        if gone is None:
+            return {"name": name, "version": "", "state": "UNAVAILABLE", "reason": "not loaded"}
+        return {"name": name, "version": gone.version, "state": "UNAVAILABLE", "reason": "unloaded, as somebody asked"}
 
     def _work(self, doing: Coroutine[Any, Any, _Said], reply: Reply) -> None:
         refusal = self._catalogue.forbid()
@@ -106,7 +112,9 @@ class Loading:
         if endpoint is not None and uri in {None, str(endpoint.order.reference)}:
             await endpoint.refresh()
         else:
-            loop = asyncio.get_running_loop()
+            loop, gone = asyncio.get_running_loop(), self._roster.dismissed.get(name)
+            if uri is None and gone is not None and name not in self._catalogue.names():
+                uri = gone.uri
             order = await loop.run_in_executor(self._threads, self._catalogue.order, name, uri)
             await bell.until(lambda: name not in self._roster.endpoints or self._present(name) is not None, _LONGEST_S)
             endpoint = self._present(name)

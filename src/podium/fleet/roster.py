@@ -1,12 +1,23 @@
 """The endpoints of a server: who is there, who comes, who goes."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from podium.fleet.endpoint import Endpoint
 from podium.fleet.publisher import Publisher
 from podium.fleet.runfiles import RunFolder
 from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.telling.series import SeriesBook
+
+_MOST_DISMISSED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Dismissed:
+    """What was unloaded: the version that served last, and what it was."""
+
+    version: str
+    uri: str
 
 
 class Roster:
@@ -20,7 +31,7 @@ class Roster:
 
     Attributes:
         endpoints: By name, also those that are leaving.
-        dismissed: Names that somebody unloaded; loaded again they are no more.
+        dismissed: By name, what somebody unloaded; loaded again it is no more.
     """
 
     def __init__(self, site: Site, publisher: Publisher, folder: RunFolder, series: SeriesBook) -> None:
@@ -30,7 +41,7 @@ class Roster:
         self._folder = folder
         self._series = series
         self._clearing: set[str] = set()
-        self.dismissed: set[str] = set()
+        self.dismissed: dict[str, Dismissed] = {}
 
     @property
     def staying(self) -> Mapping[str, Endpoint]:
@@ -50,7 +61,7 @@ class Roster:
         endpoint = Endpoint(order, self._site, self._publisher, self._folder.endpoint(order.name))
         endpoint.is_asleep = endpoint.is_on_demand if is_asleep is None else is_asleep
         self.endpoints[order.name] = endpoint
-        self.dismissed.discard(order.name)
+        self.dismissed.pop(order.name, None)
         endpoint.start()
         return endpoint
 
@@ -62,7 +73,12 @@ class Roster:
 
     def dismiss(self, name: str) -> None:
         """Close an endpoint because somebody wants it gone, whatever its registry says."""
-        self.dismissed.add(name)
+        endpoint = self.endpoints.get(name)
+        if endpoint is not None:
+            version = endpoint.serving or endpoint.settled or endpoint.wanted or ""
+            self.dismissed[name] = Dismissed(version, str(endpoint.order.reference))
+        while len(self.dismissed) > _MOST_DISMISSED:
+            del self.dismissed[next(iter(self.dismissed))]
         self.close(name)
 
     def hold(self) -> None:

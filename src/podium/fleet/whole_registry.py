@@ -12,6 +12,8 @@ from podium.fleet.telling.events import Event
 from podium.registry.census import Counted
 from podium.registry.clock import ticks
 
+_REST = 4
+"""A look at a registry elsewhere is work for it too: a pause is at least so many times what the look took."""
 Take = Callable[[], Mapping[str, Counted]]
 """By public name: what the registry has of each model. In any thread."""
 OrderOf = Callable[[str, Counted], EndpointOrder]
@@ -50,9 +52,10 @@ class WholeRegistry:
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, thread_name_prefix="podium-registry")
         before: Mapping[str, Counted] | None = None
+        took_s = 0.0
         try:
             while True:
-                await asyncio.sleep(self._site.settings.poll_s)
+                await asyncio.sleep(max(self._site.settings.poll_s, _REST * took_s))
                 began_at = ticks()
                 try:
                     found = await loop.run_in_executor(thread, self._take)
@@ -60,6 +63,8 @@ class WholeRegistry:
                     self._say(error.message)
                     self._asked(began_at)
                     continue
+                finally:
+                    took_s = ticks() - began_at
                 self._say(None)
                 # What was unloaded a moment ago is looked at again, though the registry has not changed.
                 if found is not before or self._is_behind(found):

@@ -24,7 +24,8 @@ from podium.registry.snapshot import FileState, file_state, read_snapshot
 from podium.settings.home import Home
 
 _TIMEOUT_S = 2.0
-_NamedRef = StageRef | AliasRef | LatestRef
+NamedRef = StageRef | AliasRef | LatestRef
+"""What may stand for one version of a registered model today and another tomorrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Counted:
     tidings: Tidings | None = None
 
 
-def reference_maker(which: str) -> Callable[[str], _NamedRef]:
+def reference_maker(which: str) -> Callable[[str], NamedRef]:
     """What `production`, `@champion` or `latest` makes of a registered model's name.
 
     Raises:

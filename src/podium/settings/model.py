@@ -30,6 +30,7 @@ class ModelSettings:
     Args:
         replicas: Worker processes for the version that serves, at the start.
         min_workers, max_workers, target_latency_s: As in `domain.scaling.Policy`; None: as many as `replicas`.
+        scale_up_after_s, scale_down_after_s: As `up_after_s` and `down_after_s` there.
         resident: Whether its workers run before anybody asks, and stay: `always`, `demand`, or `auto`.
         sleep_after_s: Without a request for so long it sleeps, and wakes for the next; None: never.
         batching: A `domain.batching.BatchingMode`.
@@ -70,6 +71,12 @@ class ModelSettings:
         Kind.SECONDS,
         "Seconds that 95 of 100 requests may take before more replicas start.",
         default_text="none",
+    )
+    scale_up_after_s: float = _model(
+        5.0, "scale_up_after", Kind.SECONDS, "Seconds for which more replicas must be called for before there are more."
+    )
+    scale_down_after_s: float = _model(
+        60.0, "scale_down_after", Kind.SECONDS, "Seconds for which fewer replicas would have done before there are fewer."
     )
     resident: str = _model(
         "auto",

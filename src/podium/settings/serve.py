@@ -41,7 +41,7 @@ class EndpointSettings:
         None,
         "registry",
         Kind.TEXT,
-        "Serve every model of podium's registry that has such a version: production, staging, latest or @ALIAS.",
+        "Serve every model of a registry that has such a version: production, staging, latest, @ALIAS; mlflow:production …",
         default_text="none",
     )
     allow_load: str = declare(

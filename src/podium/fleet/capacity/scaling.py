@@ -53,7 +53,8 @@ class Scaler:
 
     def _judge(self, endpoint: Endpoint, watch: _Watch, seen: Seen, now: float) -> _Watch:
         settings, workers = endpoint.order.settings, endpoint.replicas
-        policy = Policy(settings.least, settings.most, settings.target_latency_s)
+        windows = settings.scale_up_after_s, settings.scale_down_after_s
+        policy = Policy(settings.least, settings.most, settings.target_latency_s, *windows)
         load = load_between(watch.seen, seen, workers)
         called = remembered(watch.called, Called(now, call_for(load, workers, policy)), policy)
         wanted = decide(called, workers, now, policy, self._room(endpoint))

@@ -19,13 +19,13 @@ from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.domain.worker_variables import kept_variables, names_in
 from podium.environments.audit import ModelFacts, facts_of_model
 from podium.environments.choice import Asking, Environment, choose, root_of
-from podium.errors import PodiumError
+from podium.errors import DigestMismatch, PodiumError
 from podium.fleet.workers.isolation import OPEN, World, confine
 from podium.fleet.workers.shared_copies import share, shared_folder
 from podium.models.code_needs import check_code
 from podium.models.mlmodel import read_mlmodel
 from podium.models.requirements import names, read_requirements
-from podium.registry.resolve import Resolved
+from podium.registry.embedded import Resolved, label_of
 from podium.settings.environments import EnvironmentOrder
 from podium.settings.home import Home
 
@@ -212,6 +212,7 @@ def _prepare(resolved: Resolved, target: Path, choose: Callable[[Path, dict[str,
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     digest = verified_copy(resolved.folder, target, resolved.digest)
     try:
+        _check_label(resolved, digest)
         mlmodel = read_mlmodel(target)
         requirements = read_requirements(target)
         environment = choose(target, mlmodel)
@@ -226,6 +227,16 @@ def _prepare(resolved: Resolved, target: Path, choose: Callable[[Path, dict[str,
     packages = list(dict.fromkeys([*names(requirements), *(audited.packages if audited is not None else [])]))
     is_verified = resolved.digest is not None
     return Prepared(target, digest, is_verified, mlmodel, requirements, packages, environment, audited=audited)
+
+
+def _check_label(resolved: Resolved, digest: str) -> None:
+    """What is called by its content is that content still, however long ago it was looked at: a sleeper's may be edited."""
+    if resolved.version is None and resolved.digest is None and label_of(digest) != resolved.label:
+        raise DigestMismatch(
+            f"{resolved.folder} is not what it was when this server looked at it.\n  expected version {resolved.label}\n"
+            f"  got      version {label_of(digest)}\nSomebody changed the folder, or is changing it now; nothing of it was "
+            "loaded. podium load NAME takes in what it holds now."
+        )
 
 
 def _audited(folder: Path, mlmodel: dict[str, Any]) -> ModelFacts | None:

@@ -4,7 +4,7 @@ A store answers from what is there now. What it cannot answer is a RegistryError
 is down, a page of HTML, a database without its tables. NotFound means that it was asked and said so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,6 +43,25 @@ class MlflowVersion:
         return bool(self.source)
 
 
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A registered model as a list of all has it.
+
+    Attributes:
+        name: Its name.
+        created_ms: Tells it from another of that name, made after it was deleted.
+        latest: The version with the highest number of each stage.
+        aliases: With the number of each one's version.
+        tags: Its own, not those of its versions.
+    """
+
+    name: str
+    created_ms: int
+    latest: tuple[MlflowVersion, ...]
+    aliases: Mapping[str, int]
+    tags: Mapping[str, str]
+
+
 class ModelRegistry(Protocol):
     """Registered models. `place` is what people call it, without a secret."""
 
@@ -61,6 +80,13 @@ class ModelRegistry(Protocol):
 
     def names(self) -> Sequence[str] | None:
         """Registered models, the first few hundred; None if it does not say."""
+
+    def listed(self) -> tuple[Sequence[ListedModel], Reading]:
+        """All registered models, and the store's clock.
+
+        Raises:
+            RegistryError: It cannot be read to its end.
+        """
 
     def versions(self, name: str) -> Sequence[MlflowVersion] | None:
         """All versions, ascending; None when no model has the name."""

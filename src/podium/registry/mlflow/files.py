@@ -15,7 +15,7 @@ from podium.domain.stages import Stage
 from podium.errors import InvalidModel, RegistryError
 from podium.models.mlmodel import load_yaml, text_of
 from podium.registry.clock import shown, ticks
-from podium.registry.mlflow.contract import MlflowVersion, NotWritable
+from podium.registry.mlflow.contract import ListedModel, MlflowVersion, NotWritable
 
 _META = "meta.yaml"
 _MOST = 10_000
@@ -47,6 +47,18 @@ class FileStore:
 
     def names(self) -> Sequence[str] | None:
         return [folder.name for folder in self._folders(self._models) if (folder / _META).is_file()]
+
+    def listed(self) -> tuple[Sequence[ListedModel], Reading]:
+        asked_at, models = ticks(), []
+        if not self._root.is_dir():
+            raise RegistryError(f"There is no folder {self.place}.")
+        for name in self.names() or ():
+            meta = self._read(self._models / name / _META) or {}
+            latest = {version.stage: version for version in self.versions(name) or ()}
+            created_ms = int(meta.get("creation_timestamp") or 0)
+            tags = self.tags(name)[0] or {}
+            models.append(ListedModel(name, created_ms, tuple(latest.values()), self.aliases(name), tags))
+        return models, shown(time.time(), asked_at)
 
     def versions(self, name: str) -> Sequence[MlflowVersion] | None:
         folder = self._model(name)

@@ -52,7 +52,7 @@ def look(stores: Stores, reference: ModelRef) -> Found:
             version = _ask(stores.registry, reference)
             if version is None:
                 raise _not_found(stores.registry, reference)
-            return _of_version(stores.registry, version)
+            return found_version(stores.registry, version)
         case _:
             raise AssertionError("folders and addresses are in no registry")
 
@@ -87,7 +87,12 @@ def _tracking(stores: Stores, reference: str) -> Tracking:
     return stores.tracking
 
 
-def _of_version(registry: ModelRegistry, version: MlflowVersion) -> Found:
+def found_version(registry: ModelRegistry, version: MlflowVersion) -> Found:
+    """What stands there, of a version that is known.
+
+    Raises:
+        RegistryError: It names no files.
+    """
     if not version.is_ready:
         raise RegistryError(f"{registry.place}: version {version.number} of {version.name!r} names no files.")
     made = f"{version.name}/{version.number}/{version.created_ms}"

@@ -18,7 +18,7 @@ from podium.registry.mlflow.stores import Stores
 _PATIENCE_S = 0.3
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
-_MOST_KNOWN = 1000
+_MOST_KNOWN = 20_000
 
 
 @dataclass(slots=True)
@@ -61,8 +61,20 @@ class MlflowObserver:
 
     def resolve(self, reference: ModelRef) -> Resolved:
         """What a reference stands for now; raises as `look`, and RegistryError while there is nothing to answer with."""
-        found = look(self._stores, reference)
-        folder = self._folder_of(found)
+        return self.answer(reference, look(self._stores, reference))
+
+    def answer(self, reference: ModelRef, found: Found, patience_s: float = _PATIENCE_S) -> Resolved:
+        """What was found for a reference, once its files are here, and until then the one before it.
+
+        Args:
+            reference: Whose answer it is.
+            found: What it stands for now.
+            patience_s: For how long a download that is under way is waited for.
+
+        Raises:
+            RegistryError: There is nothing to answer with yet. Whatever else keeps files from being fetched.
+        """
+        folder = self._folder_of(found, patience_s)
         if folder is None:
             if reference not in self._answers:
                 raise RegistryError(f"{reference} is being fetched.")
@@ -71,13 +83,22 @@ class MlflowObserver:
         self._answers[reference] = answer
         return answer
 
+    def knows(self, found: Found) -> bool:
+        """Whether its files were sent for before."""
+        return found.identity in self._fetches
+
+    @property
+    def fetching(self) -> int:
+        """How many downloads are under way."""
+        return sum(not fetch.done.is_set() for fetch in self._fetches.values())
+
     def close(self) -> None:
         """End what is under way, from any thread. A download goes on from there next time."""
         self._stores.abort()
         self._fetching.abort()
         self._remotes.abort()
 
-    def _folder_of(self, found: Found) -> Path | None:
+    def _folder_of(self, found: Found, patience_s: float) -> Path | None:
         """The files, if they are here; else they are sent for.
 
         Raises:
@@ -88,7 +109,7 @@ class MlflowObserver:
             fetch = self._start(found, _Fetch())
         elif fetch.error is not None and time.monotonic() >= fetch.again_at:
             fetch = self._start(found, _Fetch(failures=fetch.failures))
-        fetch.done.wait(_PATIENCE_S)
+        fetch.done.wait(patience_s)
         if fetch.error is not None:
             raise fetch.error
         return fetch.folder

@@ -11,11 +11,12 @@ from podium.domain.masking import masked
 from podium.domain.rollouts.clocks import Reading
 from podium.domain.stages import Stage
 from podium.registry.clock import dated, ticks
-from podium.registry.mlflow.contract import MlflowVersion, NotWritable
+from podium.registry.mlflow.contract import ListedModel, MlflowVersion, NotWritable
 
 _API = "/api/2.0/mlflow/"
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
 _MOST_NAMES = 500
+_MOST_PAGES = 40
 _SHOWN = 200
 _ABSENT = "RESOURCE_DOES_NOT_EXIST"
 
@@ -67,6 +68,19 @@ class RestStore:
         answer = self._ask("GET", "registered-models/search", {"max_results": str(_MOST_NAMES)})
         return [str(each.get("name")) for each in self._items(answer, "registered_models")]
 
+    def listed(self) -> tuple[Sequence[ListedModel], Reading]:
+        asked_at, models, token = ticks(), list[ListedModel](), ""
+        for _ in range(_MOST_PAGES):
+            asked = {"max_results": str(_MOST_NAMES), **({"page_token": token} if token else {})}
+            answer = self._ask("GET", "registered-models/search", asked)
+            if answer is None:
+                raise self._odd("no list of models")
+            models += [self._listed(each) for each in self._items(answer, "registered_models")]
+            token = str(answer.get("next_page_token") or "")
+            if not token:
+                return models, dated(self._wire.date, asked_at, ticks())
+        raise Unreachable(f"{self.place} lists more than {_MOST_PAGES * _MOST_NAMES} models; podium serves no more whole.")
+
     def versions(self, name: str) -> Sequence[MlflowVersion] | None:
         if self._model(name) is None:
             return None
@@ -76,9 +90,7 @@ class RestStore:
         return sorted(versions, key=lambda version: version.number)
 
     def aliases(self, name: str) -> dict[str, int]:
-        model = self._model(name) or {}
-        pairs = [(str(each.get("alias")), str(each.get("version"))) for each in self._items(model, "aliases")]
-        return {alias: int(version) for alias, version in pairs if version.isdecimal()}
+        return self._aliases(self._model(name) or {})
 
     def tags(self, name: str) -> tuple[dict[str, str] | None, Reading]:
         asked_at = ticks()
@@ -86,7 +98,7 @@ class RestStore:
         reading = dated(self._wire.date, asked_at, ticks())
         if model is None:
             return None, reading
-        return {str(tag.get("key")): str(tag.get("value", "")) for tag in self._items(model, "tags")}, reading
+        return self._tags(model), reading
 
     def set_tag(self, name: str, key: str, value: str | None) -> None:
         try:
@@ -129,6 +141,23 @@ class RestStore:
         model = self._map(answer.get("registered_model"))
         self._text(model, "name")
         return model
+
+    def _listed(self, model: Mapping[str, Any]) -> ListedModel:
+        created = str(model.get("creation_timestamp", 0))
+        return ListedModel(
+            self._text(model, "name"),
+            int(created) if created.isdecimal() and len(created) < 20 else 0,
+            tuple(self._version(each) for each in self._items(model, "latest_versions")),
+            self._aliases(model),
+            self._tags(model),
+        )
+
+    def _aliases(self, model: Mapping[str, Any]) -> dict[str, int]:
+        pairs = [(str(each.get("alias")), str(each.get("version"))) for each in self._items(model, "aliases")]
+        return {alias: int(version) for alias, version in pairs if version.isdecimal()}
+
+    def _tags(self, model: Mapping[str, Any]) -> dict[str, str]:
+        return {str(tag.get("key")): str(tag.get("value", "")) for tag in self._items(model, "tags")}
 
     def _logged_uri(self, model: Any) -> str:
         return self._text(self._map(self._map(model).get("info")), "artifact_uri")

@@ -10,7 +10,7 @@ from podium.domain.rollouts.clocks import Reading
 from podium.domain.stages import Stage
 from podium.errors import RegistryError
 from podium.registry.clock import shown, ticks
-from podium.registry.mlflow.contract import MlflowVersion, NotWritable
+from podium.registry.mlflow.contract import ListedModel, MlflowVersion, NotWritable
 from podium.registry.mlflow.rows import Row, SqlPlace
 
 _WORKSPACE = "default"
@@ -40,6 +40,28 @@ class SqlStore:
 
     def names(self) -> Sequence[str] | None:
         return sorted(str(row["name"]) for row in self._rows("SELECT * FROM registered_models", {}))
+
+    def listed(self) -> tuple[Sequence[ListedModel], Reading]:
+        asked_at = ticks()
+        latest: dict[str, dict[Stage | None, MlflowVersion]] = {}
+        for row in self._rows("SELECT * FROM model_versions", {}):
+            if row.get("current_stage") != "Deleted_Internal":
+                version = self._version(row)
+                of_stage = latest.setdefault(version.name, {})
+                if version.stage not in of_stage or of_stage[version.stage].number < version.number:
+                    of_stage[version.stage] = version
+        aliases: dict[str, dict[str, int]] = {}
+        for row in self._rows("SELECT * FROM registered_model_aliases", {}):
+            aliases.setdefault(str(row["name"]), {})[str(row["alias"])] = int(row["version"])
+        tags: dict[str, dict[str, str]] = {}
+        for row in self._rows("SELECT * FROM registered_model_tags", {}):
+            tags.setdefault(str(row["name"]), {})[str(row["key"])] = str(row.get("value") or "")
+        models = []
+        for row in self._rows("SELECT * FROM registered_models", {}):
+            name, created_ms = str(row["name"]), int(row.get("creation_time") or 0)
+            versions = tuple(latest.get(name, {}).values())
+            models.append(ListedModel(name, created_ms, versions, aliases.get(name, {}), tags.get(name, {})))
+        return models, shown(self._database.now(), asked_at)
 
     def versions(self, name: str) -> Sequence[MlflowVersion] | None:
         if not self._rows("SELECT * FROM registered_models WHERE name = :name", {"name": name}):
