@@ -189,7 +189,7 @@ class ServerCatalogue:
             raise NotAllowed(f"{name} may not be loaded from {shown}: this server loads what lies in {self._allowed}.")
 
 
-def _census(home: Home, which: str, side: Path | None) -> RegistryCensus | MlflowCensus:
+def _census(home: Home, which: str, side: Side | None) -> RegistryCensus | MlflowCensus:
     if not which.startswith(_MLFLOW):
         if home.registry.exists():
             return RegistryCensus(home, which, side)
