@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podium.errors import Unavailable
+from podium.serving.answer_cache import AnswerCaches
 from podium.serving.app import App
 from podium.serving.asking import Asking
 from podium.serving.control import Control
@@ -104,14 +105,15 @@ class Gateway:
         pages = Pages(self._scoring.ids, self._recorder)
         parts = slots.served, self._recorder, self._router, pages
         feedback = Feedback(loop, *parts, settings.feedback_window_s, self.standing.version_of)
+        over = AnswerCaches(settings, self._router, self._scoring.naming, self._recorder).over
         paths = [
             feedback.paths(),
-            invocation_paths(self._scoring),
-            open_inference_paths(self._scoring, self.standing, pages),
+            over(invocation_paths(self._scoring)),
+            over(open_inference_paths(self._scoring, self.standing, pages)),
             generating_paths(self._scoring, self.standing, pages),
-            v1_paths(self._scoring, self.standing, pages),
+            over(v1_paths(self._scoring, self.standing, pages)),
             repository_paths(self.asking, pages),
-            sagemaker_paths(self._scoring, self._router, pages, self.asking, settings.max_body_bytes),
+            over(sagemaker_paths(self._scoring, self._router, pages, self.asking, settings.max_body_bytes)),
             pages.of_standing(self.standing),
             Describing(self.asking, pages, self._router, self.standing).paths(),
         ]
