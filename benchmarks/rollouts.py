@@ -198,7 +198,7 @@ def run(chosen: argparse.Namespace) -> Iterator[tuple[str, list[End]]]:
 
 
 def main() -> int:
-    """Simulate and print; 1 where more than 2 % of some A/A were rolled back, or a bad one was not in calm or usual traffic."""
+    """Simulate and print; 1 where more than 2 % of some A/A were rolled back, or some bad one was not in usual traffic."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=200, help="A/A rollouts of each kind; of bad ones a quarter")
     parser.add_argument("--rate", type=float, default=300.0, help="requests a second")
