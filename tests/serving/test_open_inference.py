@@ -472,6 +472,31 @@ def test_bytes_that_are_no_text_come_back_as_bytes_or_not_at_all(house):
     assert (refused.status, "binary_data" in refused.error, data) == (400, True, odd)
 
 
+def test_bfloat16_is_taken_as_bytes_alone(house):
+    """As the upper half of FP32, which is what comes back: numpy has no such type."""
+    numbers = np.array([1.5, -2.0, 3.1415927], "<f4")
+    data = (numbers.view("<u4") >> 16).astype("<u2").tobytes()
+    entry = {"name": "x", "shape": [3], "datatype": "BF16", "parameters": {"binary_data_size": len(data)}}
+
+    answer = house.mixed("echo", {"inputs": [entry]}, data)
+    refused = house.infer("echo", {"inputs": [{"name": "x", "shape": [1], "datatype": "BF16", "data": [1.5]}]})
+
+    (output,) = answer.json["outputs"]
+    assert (output["datatype"], output["data"]) == ("FP32", [1.5, -2.0, 3.140625])
+    assert (refused.status, "BF16" in refused.error) == (400, True)
+
+
+def test_what_is_declared_as_a_column_is_answered_as_its_metadata_say(house):
+    """Whatever the model makes of it, a list or an array, and on the quick way as well."""
+    (declared,) = house.ask("GET", "/v2/models/marks").json["outputs"]
+    body = {"inputs": [{"name": "x", "shape": [2, 1], "datatype": "FP64", "data": [1.0, 2.0]}]}
+
+    answers = [house.infer("marks", body).json["outputs"] for _ in range(3)]
+
+    assert declared == {"name": "mark", "datatype": "FP64", "shape": [-1, 1]}
+    assert answers == [[{"name": "mark", "datatype": "FP64", "shape": [2, 1], "data": [2.0, 4.0]}]] * 3
+
+
 def test_half_precision_is_exact_in_bytes(house):
     values = np.array([1.5, np.nan, np.inf, 6.1e-5], "<f2").tobytes()
     entry = {"name": "v", "shape": [4], "datatype": "FP16", "parameters": {"binary_data_size": 8}}
@@ -586,6 +611,28 @@ def test_v1_is_answered_with_predictions_or_an_error(house):
     assert house.ask("POST", "/v1/models/nobody:predict", {"instances": []}).status == 404
     assert house.ask("GET", "/v1/models").json["models"][0] == "iris"
     assert house.ask("GET", "/v1/models/iris").json == {"name": "iris", "ready": True}
+
+
+def test_v1_takes_rows_without_names_in_the_order_of_the_columns(house):
+    def ask(**body):
+        return house.ask("POST", "/v1/models/table:predict", body)
+
+    row = {"f": 0.5, "n": 7, "t": "[é]", "b": True}
+    plain = ask(instances=[list(row.values())] * 2)
+    named = ask(instances=[row] * 2)
+    short = ask(instances=[[0.5, 7]])
+
+    assert (plain.status, plain.json) == (named.status, named.json) == (200, {"predictions": [row] * 2})
+    assert ask(instances=[list(row.values())], signature_name="serving_default").json == {"predictions": [row]}
+    assert (short.status, "f, n, t, b" in short.error) == (400, True)
+    assert ask(instances=[[*row.values(), 1]]).status == 400
+    assert ask(instances=[[]]).status == 400
+
+
+def test_whether_it_lives_is_told_where_v1s_clients_ask(house):
+    answer = house.ask("GET", "/")
+
+    assert (answer.status, answer.json) == (200, {"status": "alive"})
 
 
 # ── bodies that need no reading as text

@@ -131,6 +131,8 @@ def _pack(name: str, datatype: str, shape: list[int], data: list[Any], is_base64
             return join_bytes([base64.b64decode(text, validate=True) if is_base64 else text.encode() for text in values])
         except ValueError:
             raise MalformedBody(f"Input {name!r}: a text is no {'base64' if is_base64 else 'UTF-8'}.") from None
+    if datatype not in _CODES:
+        raise MalformedBody(f"Input {name!r}: {datatype} has no form in JSON; send it as bytes, with binary_data_size.")
     code = _CODES[datatype]
     if code in "efd":
         if not kinds <= {int, float, type(None)}:

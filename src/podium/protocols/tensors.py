@@ -27,7 +27,7 @@ GENERATE_TYPE = "application/x-podium-generate"
 
 SIZES: Mapping[str, int] = {
     "BOOL": 1, "UINT8": 1, "UINT16": 2, "UINT32": 4, "UINT64": 8, "INT8": 1, "INT16": 2, "INT32": 4, "INT64": 8,
-    "FP16": 2, "FP32": 4, "FP64": 8,
+    "FP16": 2, "BF16": 2, "FP32": 4, "FP64": 8,
 }  # fmt: skip
 """Bytes of an element, by datatype; one of BYTES, which alone is not here, has its own."""
 
@@ -35,7 +35,7 @@ CODES: Mapping[str, str] = {
     "BOOL": "?", "UINT8": "B", "UINT16": "H", "UINT32": "I", "UINT64": "Q", "INT8": "b", "INT16": "h", "INT32": "i",
     "INT64": "q", "FP16": "e", "FP32": "f", "FP64": "d",
 }  # fmt: skip
-"""The letter of `struct` for each of these."""
+"""The letter of `struct` for each of these that it knows: BF16 is taken as bytes alone, and never written."""
 
 BYTES = "BYTES"
 

@@ -33,6 +33,8 @@ def pack(name: str, datatype: str, shape: Sequence[int], data: bytes, is_base64:
     Raises:
         MalformedBody: Names the input, and says what is expected; never quotes an element.
     """
+    if datatype == "BF16":
+        raise MalformedBody(f"Input {name!r}: BF16 has no form in JSON; send it as bytes, with binary_data_size.")
     values = values_of(name, datatype, shape, data)
     if datatype == BYTES:
         return join_bytes([_from_base64(name, text) if is_base64 else _utf8(name, text) for text in values])
