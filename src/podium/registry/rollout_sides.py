@@ -144,7 +144,7 @@ class SideFile:
             raise explain(error, self._path) from error
 
 
-class SideDatabase:
+class SidePostgresql:
     """A table in a PostgreSQL database, made by the first write; its clock is the database's.
 
     Each change is one serializable transaction: of two that decide on the same at once, one decides again.
@@ -266,7 +266,7 @@ def side_of(said: Path | str, timeout_s: float = 5.0) -> Side:
     text = str(said)
     parts = urlsplit(text)
     if _POSTGRESQL.match(text) and "://" in text:
-        return SideDatabase(text, timeout_s)
+        return SidePostgresql(text, timeout_s)
     if parts.scheme == "sqlite":
         text = unquote(parts.path.removeprefix("/"))
     elif "://" in text:
