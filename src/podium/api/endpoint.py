@@ -109,11 +109,16 @@ def models_named(chosen: Chosen) -> list[Named]:
     return [Named(named[0].uri, given)]
 
 
-def server_of(chosen: Chosen, home: Home) -> ServerOrder:
+def server_of(chosen: Chosen, home: Home, owner_digest: str | None = None) -> ServerOrder:
     """What is to be served, looked up.
 
     The one model of a server must be there. Of several, one that is not does not keep the others from being served: what
     follows a stage or an alias is served once it is there.
+
+    Args:
+        chosen: What was said.
+        home: PODIUM_HOME.
+        owner_digest: As in `AccessSettings`.
 
     Raises:
         Misconfigured: Settings contradict each other, no model is named, or two are called the same.
@@ -166,7 +171,7 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
     order = ServerOrder(home, endpoints, default, settings, chosen.shown(), catalogue)
     if registry is not None:
         order = dataclasses.replace(order, take=registry.take, order_of=registry.order_of)
-    return dataclasses.replace(order, settings=_with_gateways(chosen, order))
+    return dataclasses.replace(order, settings=_with_gateways(chosen, order, owner_digest))
 
 
 def _may_grow(chosen: Chosen) -> bool:
@@ -195,8 +200,9 @@ def _check_grpc(chosen: Chosen) -> None:
             raise MissingDependency(library, f"serve.grpc_port ({chosen.source('serve.grpc_port')})", "grpc")
 
 
-def _with_gateways(chosen: Chosen, order: ServerOrder) -> ServeSettings:
+def _with_gateways(chosen: Chosen, order: ServerOrder, owner_digest: str | None) -> ServeSettings:
     protection = protection_of(chosen, order.home, [each.name for each in order.endpoints])
+    protection["access"] = dataclasses.replace(protection["access"], owner_digest=owner_digest)
     gateway = GatewaySettings(
         **chosen.fields(GatewaySettings),
         timeout_s=chosen["serve.timeout"],

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from podium.domain.nearest import did_you_mean
 from podium.domain.references import AliasRef, LatestRef, StageRef, VersionRef, check_alias
 from podium.domain.rollouts.clocks import Offset, corrected
 from podium.domain.rollouts.records import read_board
 from podium.domain.rollouts.schedule import Board, versions_named
 from podium.domain.stages import Stage
-from podium.errors import NotFound, PodiumError, RegistryError
+from podium.errors import InvalidInput, NotFound, PodiumError, RegistryError
 from podium.registry.clock import shown, ticks
 from podium.registry.contract import Reader
 from podium.registry.embedded import Resolved, resolve_in
@@ -52,7 +53,13 @@ def reference_maker(which: str) -> Callable[[str], NamedRef]:
         return lambda name: AliasRef(name, alias)
     if which.lower() == "latest":
         return LatestRef
-    stage = Stage.parse(which)
+    try:
+        stage = Stage.parse(which)
+    except InvalidInput:
+        near = did_you_mean(which.lower(), ("production", "staging", "latest"))
+        raise InvalidInput(
+            f"serve.registry (--registry) is {which!r}; expected production, staging, latest or @ALIAS.{near}"
+        ) from None
     return lambda name: StageRef(name, stage)
 
 
