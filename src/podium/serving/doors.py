@@ -8,11 +8,16 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
-_BACKLOG = 4096
 _log = logging.getLogger("podium.gateway")
+
+
+class Closes(Protocol):
+    """Accepts connections until it is closed."""
+
+    def close(self) -> None: ...
 
 
 class Doors:
@@ -20,19 +25,12 @@ class Doors:
 
     Args:
         loop: The event loop.
-        accept: Makes the protocol of a connection.
-        tls: What servers are made with beside that.
+        listen: Accepts a socket's connections until what it gives is closed.
     """
 
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        accept: Callable[[], asyncio.Protocol],
-        tls: Callable[[], Mapping[str, Any]],
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, listen: Callable[[socket.socket], Awaitable[Closes]]) -> None:
         self._loop = loop
-        self._accept = accept
-        self._tls = tls
+        self._listen = listen
         self._open: dict[int, asyncio.Task[None]] = {}
 
     def open(self, slot: int, listener: socket.socket) -> None:
@@ -56,7 +54,7 @@ class Doors:
     async def _keep(self, listener: socket.socket) -> None:
         with contextlib.closing(listener):
             try:
-                server = await self._loop.create_server(self._accept, sock=listener, backlog=_BACKLOG, **self._tls())
+                server = await self._listen(listener)
             except OSError as error:
                 _log.warning("connections of another gateway cannot be accepted: %s", error)
                 return
