@@ -3,9 +3,8 @@
     supervisor → worker   Load, Attach (+ data socket), GiveWay, Drain
     worker → supervisor   Loading, Ready, LoadError, Drained
     supervisor → gateway  AddReplica (+ data socket, board), Publish, DropReplica, Drain, Tell, Answer
-    and, of one another   StandIn (+ listening socket), StandBack: `transport/door_messages.py`
     gateway → supervisor  Started, Acknowledge, ReplicaLost, ReplicaReleased, Drained, Ask
-    a fork server's       stand in `transport/fork_messages.py`
+    a fork server's       stand in `transport/fork_messages.py`, what gateways hear of one another in `door_messages.py`
 
 End-of-file says the rest: the supervisor sees a child's death, and a child its supervisor's, by its socket closing.
 """
