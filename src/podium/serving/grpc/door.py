@@ -115,7 +115,7 @@ def make_door(
     guard: Guard | None,
 ) -> Door:
     """The door of a gateway, not yet open."""
-    messages, keeper = Messages(), Keeper(guard, recorder, scoring.ids)
+    messages, keeper = Messages(), Keeper(guard, recorder, scoring.ids, settings.timeout_s)
     inference = Inference(messages, scoring, standing, keeper, settings.send_s)
     service = Service(messages, inference, standing, asking, keeper)
     return Door(settings, address, service, inference, Health(standing, keeper), messages, keeper)

@@ -73,9 +73,9 @@ class Service:
         return made | {STREAMED: self._handler(STREAMED, inference.converse)}
 
     def _handler(self, name: str, method: Method) -> Any:
-        taken, given = (getattr(self._messages, each) for each in METHODS[name])
+        taken = getattr(self._messages, METHODS[name][0])
         make = grpc.stream_stream_rpc_method_handler if name == STREAMED else grpc.unary_unary_rpc_method_handler
-        return make(method, partial(_parse, taken), given.SerializeToString)
+        return make(method, partial(_parse, taken), _serialized)
 
     def _recorded(self, name: str, method: Method) -> Method:
         """The method, its errors told as statuses; what goes wrong is written down."""
@@ -189,6 +189,12 @@ def _parse(kind: Any, data: bytes) -> Any:
         return kind.FromString(data)
     except DecodeError:
         return None
+
+
+def _serialized(message: Any) -> bytes:
+    """The message's bytes; one that is bytes already is whole."""
+    made: bytes = message if type(message) is bytes else message.SerializeToString()
+    return made
 
 
 def _model_of(request: Any) -> str | None:

@@ -10,6 +10,7 @@ from podium.domain.clients.access import Need
 
 NEEDS: Mapping[str, Need | Mapping[str, Need]] = {
     # Whether it lives and takes traffic: orchestrators and balancers ask, and have no key.
+    "/": Need.OPEN,
     "/ping": Need.OPEN,
     "/health": Need.OPEN,
     "/livez": Need.OPEN,
