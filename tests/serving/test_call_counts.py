@@ -29,6 +29,7 @@ from podium.serving.walks.scoring import Scoring
 from podium.telemetry.slots import Slots, create_slots
 from podium.transport import frames
 from podium.transport.board import BoardReader, create_board
+from podium.transport.frame_reader import FrameReader
 from podium.web.limits import Limits
 from podium.web.protocol import Connections
 
@@ -95,7 +96,7 @@ class Gateway:
         pages = Pages(scoring.ids, recorder)
         app = App([invocation_paths(scoring)], pages, recorder, chosen.max_body_bytes, guard)
         connections = Connections(self.loop, app, Limits())
-        self._reader = frames.FrameReader()
+        self._reader = FrameReader()
         self.clients = [(connections.accept(), Client()) for _ in range(CONNECTIONS)]
         for connection, client in self.clients:
             connection.connection_made(client)
