@@ -12,7 +12,6 @@ from podium.api.beside import beside_of
 from podium.api.catalogue import CATALOGUE, NOTHING, RegisteredModels, ServerCatalogue, safe_name
 from podium.api.protection import OWNERS as PROTECTING
 from podium.api.protection import protection_of
-from podium.api.rolling import side_file
 from podium.domain.masking import masked
 from podium.domain.model_files.archives import archive_stem
 from podium.domain.nearest import did_you_mean
@@ -24,6 +23,7 @@ from podium.fleet.site import EndpointOrder, ServerOrder
 from podium.fleet.sources import Wish
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
+from podium.registry.rollout_sides import side_of
 from podium.serving.settings import GatewaySettings
 from podium.settings.config_file import find_config, from_config
 from podium.settings.declared import settings_of
@@ -34,6 +34,7 @@ from podium.settings.provenance import MODELS_NAMED, NAME_AND_URI, URI, Chosen, 
 from podium.settings.serve import EndpointSettings, ServeSettings
 
 _MULTI_MODEL, _SAGEMAKER_MODELS = "SAGEMAKER_MULTI_MODEL", "/opt/ml/models"
+_SIDE_S = 2.0
 _GRPC = {"grpc": "grpcio", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
 SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings, *PROTECTING)
 
@@ -134,7 +135,7 @@ def server_of(chosen: Chosen, home: Home, owner_digest: str | None = None) -> Se
     _refuse_clashes(names, named, chosen)
     models = {name: _settings_of(name, chosen) for name in names}
     default = _default_of(chosen, names)
-    side = side_file(chosen["serve.rollout_store"]) if chosen["serve.rollout_store"] else None
+    side = side_of(chosen["serve.rollout_store"], _SIDE_S) if chosen["serve.rollout_store"] else None
     wishes, errors = [], []
     for reference in references:
         try:

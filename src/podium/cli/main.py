@@ -22,7 +22,7 @@ _WAYS_OUT = {
 _COMMANDS = {
     "doctor": ("podium.cli.doctor", "doctor", "Say what is wrong with this machine, and how to put it right."),
     "bench": ("podium.cli.bench", "bench", "Measure an endpoint: so many requests a second, answered in time?"),
-    "env": ("podium.cli.env", "env", "Build, list, lock and remove the Pythons that models run in."),
+    "env": ("podium.cli.env", "env", "Build, audit, lock and remove the Pythons that models run in."),
     "keys": ("podium.cli.keys", "keys", "Make, list and revoke the API keys of a server."),
     "load": ("podium.cli.load", "load", "Have a running server load a model, or another under its name."),
     "logs": ("podium.cli.logs", "logs", "Print what an endpoint's processes wrote."),

@@ -116,7 +116,7 @@ class Gateway:
             repository_paths(self.asking, pages),
             over(sagemaker_paths(self._scoring, self._router, pages, self.asking, settings.max_body_bytes)),
             pages.of_standing(self.standing),
-            Describing(self.asking, pages, self._router, self.standing).paths(),
+            Describing(self.asking, pages, self._router, self.standing, settings.access.credentials).paths(),
         ]
         self._protection = Protection(settings, self._router, slots.buckets)
         self.guard = self._protection.guard

@@ -143,6 +143,12 @@ class AccessSettings:
         return self.requires_keys or self.jwks is not None
 
     @property
+    def credentials(self) -> tuple[str, ...]:
+        """What a client shows, any one of it, in the words of the API's description; nothing where everybody may ask."""
+        asked = ("key",) if self.asks_for_credentials else ()
+        return (*asked, "certificate") if self.knows_certificates else asked
+
+    @property
     def knows_certificates(self) -> bool:
         """Whether a client's certificate says who it is; else it only opens the connection."""
         return self.tls_client_ca is not None and (bool(self.tls_identities) or not self.asks_for_credentials)

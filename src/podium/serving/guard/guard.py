@@ -34,6 +34,7 @@ V = TypeVar("V")
 
 _NEVER = float("inf")
 _MOST_DECISIONS = 1024  # of one head: of as many clients' certificates, or addresses
+_NOBODY = "This needs a key, a token or a certificate; a key or a token is sent as the header Authorization: Bearer KEY."
 _SAID = frozenset({TIMEOUT, PRIORITY, b"origin"})
 
 
@@ -181,7 +182,7 @@ class Guard:
             self._ends = min(self._ends, found.ends)
         if not allows(found, need, name):
             if found is NOBODY:
-                return Decision(found, name, self._unknown(Unauthenticated("This needs a key, a token or a certificate.")))
+                return Decision(found, name, self._unknown(Unauthenticated(_NOBODY)))
             return Decision(found, name, Refusal(PermissionDenied(_denied(need, name)), (), found.name))
         try:
             let_in_for = None if not self._ways else name if need is Need.SCORE else ""
