@@ -90,7 +90,9 @@ def _is_sound(tensor: Tensor) -> bool:
     """Whether all of it means what the long way would take it for, and so much of it may be looked at here."""
     if tensor.datatype == BYTES:
         return len(tensor.data) <= _MOST_TEXT
-    return tensor.datatype != "BOOL" or not bytes(tensor.data).translate(None, _TRUTHS)
+    if tensor.datatype == "BOOL":
+        return len(tensor.data) <= _MOST_TEXT and not bytes(tensor.data).translate(None, _TRUTHS)
+    return True
 
 
 def _rows_of(tensor: Tensor, size: int) -> list[bytes | bytearray | memoryview]:
