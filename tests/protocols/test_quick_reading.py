@@ -359,3 +359,22 @@ def test_a_byte_that_is_no_truth_value_goes_the_long_way():
     found = [RecordMaker(plan).of([Tensor("x", "BOOL", (1,), byte)]) is None for byte in (b"\0", b"\1", b"\2")]
 
     assert found == [False, False, True]
+
+
+@pytest.mark.parametrize("datatype", ["FP32", "FP64"])
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])
+def test_a_record_holds_no_number_that_is_not_finite(datatype, odd):
+    """A shortcut that was proven on finite numbers would answer where the model refuses; the model is asked itself."""
+    kind = "float64" if datatype == "FP64" else "float32"
+    plan = plan_for(
+        Signature.from_dict({"inputs": json.dumps([tensor("x", kind, -1, 2)]), "outputs": None, "params": None})
+    )
+    assert isinstance(plan, InputPlan)
+
+    taken, left = (
+        RecordMaker(plan).of([Tensor("x", datatype, (1, 2), np.array([[1.5, value]], kind).tobytes())])
+        for value in (-1e30, odd)
+    )
+
+    assert taken is not None
+    assert left is None

@@ -59,6 +59,8 @@ MOST_TENSORS = 4096
 """Tensors of a request: more columns than any model's, and few enough to be looked at one by one."""
 _LENGTH = struct.Struct("<I")
 _MOST_ELEMENTS = 1 << 40
+MOST_EXACT = 2**53
+"""From here on neighbouring whole numbers share a floating point number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,3 +179,14 @@ def split_bytes(data: bytes | bytearray | memoryview, count: int) -> list[bytes]
     if start != len(view):
         raise MalformedBody(f"BYTES data have {len(view) - start} bytes after their {count} elements.")
     return elements
+
+
+def whole_numbers(values: Sequence[int | float]) -> list[int]:
+    """The same numbers as integers.
+
+    Raises:
+        ValueError: One is not whole, or so large that its neighbours have the same floating point number.
+    """
+    if any(type(each) is float and not (each.is_integer() and -MOST_EXACT < each < MOST_EXACT) for each in values):
+        raise ValueError(f"Expected whole numbers; those with a point below {MOST_EXACT}")
+    return [int(each) for each in values]

@@ -123,8 +123,13 @@ class Naming:
 
     def note(self, replica: Answering, answered: Named) -> None:
         """Remember who answered a request, where its id does not say it."""
-        if answered.is_foreign and self._window_ms:
-            self._served.name(self._slot, replica.series, replica.endpoint, answered.request_id, _now_ms())
+        if answered.is_foreign:
+            self.note_given(replica, answered.request_id)
+
+    def note_given(self, replica: Answering, request_id: str) -> None:
+        """Remember who answered a request that brought its own id."""
+        if self._window_ms:
+            self._served.name(self._slot, replica.series, replica.endpoint, request_id, _now_ms())
 
     def sweep(self, replicas: Iterable[Answering]) -> None:
         """Begin new stamps where it is time to. Call it several times a second."""
