@@ -5,7 +5,8 @@ on, and a keyed digest of its body. Only whole answers with status 200 are kept,
 gateway; the one that was asked for least lately goes first. Who may ask, and how often, was decided before.
 
 A request with `Cache-Control: no-cache` is answered by the model, and its answer kept; with `no-store` neither is one
-looked up nor kept. Requests that name a version, streams and gRPC calls always go to the model.
+looked up nor kept. Requests that name a version, bodies of more than a megabyte, streams and gRPC calls always go to the
+model.
 """
 
 import hashlib
@@ -42,6 +43,7 @@ CACHED_PATHS = frozenset(
 _TOLD = (b"content-type", b"accept", b"content-encoding", b"inference-header-content-length")
 _OVERHEAD_BYTES = 400  # of an entry's objects in memory, beside its texts
 _LARGEST_PART = 8
+_MOST_BODY_BYTES = 1 << 20  # a digest of more would hold up everybody else
 _HIT, _MISS = b"x-podium-cache: hit\r\nage: %d\r\n", b"x-podium-cache: miss\r\n"
 _OURS = (b"x-request-id:", b"x-podium-")
 _CONTROL = b"cache-control"
@@ -180,7 +182,7 @@ class AnswerCaches:
         name = table.default if endpoint is None else endpoint
         # Who was let in for another model is refused where that is always done.
         is_other = terms.endpoint is not None and terms.endpoint != name
-        cache = None if is_other else self._cache_of(name)
+        cache = None if is_other or len(request.body) > _MOST_BODY_BYTES else self._cache_of(name)
         replica = None if cache is None else self._replica(name, request)
         if cache is None or replica is None:
             taker(request, exchange)
@@ -191,7 +193,7 @@ class AnswerCaches:
             self._give(found, replica, request, exchange)
             return
         self._recorder.count_miss(replica.series)
-        taker(request, WayBack(exchange, partial(_keep, cache, told, digest)))
+        taker(request, WayBack(exchange, partial(_keep, cache, told, digest, replica)))
 
     def _digest(self, data: bytes | bytearray) -> bytes:
         # With a key: nobody can look for two bodies that have the same.
@@ -222,12 +224,18 @@ class AnswerCaches:
         self._recorder.record_hit(replica.series, label, request, identity, exchange.client, len(found.body), principal)
 
 
-def _keep(cache: AnswerCache, told: bytes, digest: bytes, response: Response) -> Response:
-    """What the client gets; kept where it may be given again."""
-    if response.status == 200 and (version := version_in(response.headers)):
-        lines = b"".join(line for line in response.headers.splitlines(keepends=True) if not line.lower().startswith(_OURS))
-        kept = Kept(bytes(response.body), response.content_type, lines, time.monotonic())
-        cache.keep((version, told, digest), kept)
+def _keep(cache: AnswerCache, told: bytes, digest: bytes, replica: Replica, response: Response) -> Response:
+    """What the client gets; kept where it may be given again. `replica` is the one that was expected to answer."""
+    if response.status == 200:
+        version, lines = replica.version, response.headers.partition(b"\r\n")[2]
+        if lines == replica.headers:
+            lines = b""  # as nearly always: nothing but its name and who answers
+        else:
+            version = version_in(response.headers)
+            every = response.headers.splitlines(keepends=True)
+            lines = b"".join(line for line in every if not line.lower().startswith(_OURS))
+        if version:
+            cache.keep((version, told, digest), Kept(bytes(response.body), response.content_type, lines, time.monotonic()))
     return Response(response.status, response.body, response.content_type, response.headers + _MISS)
 
 
