@@ -211,7 +211,7 @@ class Gateway:
         # Nobody else needs the library.
         from podium.serving.grpc.door import make_door  # noqa: PLC0415
 
-        parts = self._scoring, self.standing, self.asking, self._recorder, self.guard
+        parts = self._scoring, self.standing, self.asking, self._recorder, self.guard, self.app.routes
         return make_door(self._settings, address, *parts)
 
     async def _close_door(self, door: "Door") -> None:
