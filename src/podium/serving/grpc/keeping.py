@@ -16,19 +16,6 @@ from podium.serving.walks.request_ids import RequestIds
 from podium.web.handling import NO_TERMS, Terms
 from podium.web.messages import Head
 
-NEEDS: Mapping[str, Need] = {
-    "ServerLive": Need.OPEN,
-    "ServerReady": Need.OPEN,
-    "ServerMetadata": Need.KNOWN,
-    "ModelReady": Need.DESCRIBE,
-    "ModelMetadata": Need.DESCRIBE,
-    "ModelInfer": Need.SCORE,
-    "ModelStreamInfer": Need.SCORE,
-    "RepositoryIndex": Need.READ,
-    "RepositoryModelLoad": Need.ADMIN,
-    "RepositoryModelUnload": Need.ADMIN,
-}
-"""What each method needs, as its path does over HTTP (`serving/guard/needs.py`)."""
 _STATUSES = (400, 401, 403, 404, 429, 501, 503, 504)
 
 

@@ -18,9 +18,10 @@ from podium.errors import MalformedBody
 from podium.serving.asking import Asking
 from podium.serving.grpc.calls import Heads, Refused, code_of, refused_by
 from podium.serving.grpc.inference import UNREADABLE, Inference
-from podium.serving.grpc.keeping import NEEDS, Keeper
+from podium.serving.grpc.keeping import Keeper
 from podium.serving.grpc.large import LARGE, bytes_of, read_large
 from podium.serving.grpc.messages import METHODS, SERVICE, STREAMED, Messages
+from podium.serving.guard.needs import METHOD_NEEDS
 from podium.serving.standing import Standing
 from podium.transport.messages import Answer
 
@@ -77,7 +78,7 @@ class Service:
     def _handler(self, name: str, method: Method) -> Any:
         taken = getattr(self._messages, METHODS[name][0])
         make = grpc.stream_stream_rpc_method_handler if name == STREAMED else grpc.unary_unary_rpc_method_handler
-        return make(method, partial(_parse, taken), bytes_of)
+        return make(method, partial(parse, taken), bytes_of)
 
     def _recorded(self, name: str, method: Method) -> Method:
         """The method, its errors told as statuses; what goes wrong is written down."""
@@ -86,7 +87,7 @@ class Service:
         async def answer(request: Any, context: Context) -> Any:
             try:
                 # Who is unknown does not even hear that a message cannot be read.
-                self._keeper.admit(NEEDS[name], _model_of(request), heads.of(context.invocation_metadata()), context)
+                self._keeper.admit(METHOD_NEEDS[name], _model_of(request), heads.of(context.invocation_metadata()), context)
                 if request is None:
                     raise UNREADABLE
                 return await method(request, context)
@@ -185,7 +186,7 @@ class Service:
         return answer.body
 
 
-def _parse(kind: Any, data: bytes) -> Any:
+def parse(kind: Any, data: bytes) -> Any:
     """The message, or None for bytes that are none: what a parser raises would reach the client, and say less."""
     try:
         if len(data) > LARGE and kind.DESCRIPTOR.name == "ModelInferRequest":

@@ -251,14 +251,26 @@ class Gate:
         endpoint: The model that their path names; None where it names none.
         taker: Takes those that may pass.
         pages: Answers those that may not.
+        asks_for_others: Whose certificate comes with them is not who is asked about.
     """
 
     __slots__ = (
-        "_decisions", "_endpoint", "_epoch", "_guard", "_head", "_lines", "_need", "_pages", "_passages", "_stripped",
-        "_taker",
+        "_asks_for_others", "_decisions", "_endpoint", "_epoch", "_guard", "_head", "_lines", "_need", "_pages",
+        "_passages", "_stripped", "_taker",
     )  # fmt: skip
 
-    def __init__(self, guard: Guard, head: Head, need: Need, endpoint: str | None, taker: Taker, pages: Pages) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        head: Head,
+        need: Need,
+        endpoint: str | None,
+        taker: Taker,
+        pages: Pages,
+        *,
+        asks_for_others: bool = False,
+    ) -> None:
+        self._asks_for_others = asks_for_others
         self._guard = guard
         self._head = head
         self._need = need
@@ -274,6 +286,8 @@ class Gate:
     def __call__(self, request: Request, arrival: Arrival) -> None:
         """Let a request pass, or answer it with why not."""
         guard, peer = self._guard, arrival.peer
+        if self._asks_for_others:
+            peer = without_names(peer)
         if self._epoch != guard.epoch:
             self._epoch = guard.epoch
             self._decisions.clear()
@@ -329,6 +343,11 @@ def _keep(known: dict[K, V], key: K, value: V) -> None:
     if len(known) >= _MOST_DECISIONS:
         known.clear()
     known[key] = value
+
+
+def without_names(peer: Peer) -> Peer:
+    """A proxy that asks about a request: where it is, and not who it is by its own certificate."""
+    return Peer(peer.address, (), peer.is_encrypted)
 
 
 def refused(refusal: Refusal, path: str, request_id: str) -> Response:

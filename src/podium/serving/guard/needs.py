@@ -60,6 +60,22 @@ SWITCHED = {"version": "/version", "status": "/status", "metrics": "/metrics", "
 """Pages that a setting opens to everybody, by the word for each."""
 
 
+METHOD_NEEDS: Mapping[str, Need] = {
+    "ServerLive": Need.OPEN,
+    "ServerReady": Need.OPEN,
+    "ServerMetadata": Need.KNOWN,
+    "ModelReady": Need.DESCRIBE,
+    "ModelMetadata": Need.DESCRIBE,
+    "ModelInfer": Need.SCORE,
+    "ModelStreamInfer": Need.SCORE,
+    "RepositoryIndex": Need.READ,
+    "RepositoryModelLoad": Need.ADMIN,
+    "RepositoryModelUnload": Need.ADMIN,
+}
+"""What each method needs, as its path does over HTTP."""
+METHODS_PREFIX = "/inference.GRPCInferenceService/"
+
+
 def need_of(method: str, path: str, opened: frozenset[str] = frozenset()) -> Need:
     """What a request needs.
 
