@@ -95,6 +95,8 @@ def page(
     for status, given in (more or {}).items():
         responses[str(status)] = {"description": WORDS[status], "content": given}
     operation: Json = {"tags": [tag], "summary": summary, "responses": responses}
+    if error is None:
+        operation["security"] = []
     if parameters:
         operation["parameters"] = list(parameters)
     return {"get": operation, "head": {**operation, "summary": f"{summary}: the head alone"}}

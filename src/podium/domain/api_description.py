@@ -93,7 +93,9 @@ def _paths_of(name: str, facts: Mapping[str, Any], *, is_default: bool) -> Json:
     table = csv_schema(signature)
     body["content"] |= {CSV: {"schema": table}} if table is not None else {}
     body["content"] |= {PARQUET: {}}
-    score = {"tags": [name], "requestBody": body, "responses": responses_of(_PREDICTIONS, SCORING, MLFLOW)}
+    # Without a signature a body may be a unified one, which is answered with the prediction alone.
+    told: Json = _PREDICTIONS if signature is not None and signature.inputs is not None else {}
+    score = {"tags": [name], "requestBody": body, "responses": responses_of(told, SCORING, MLFLOW)}
     infer = {"tags": [name], "requestBody": _json_body(tensors_schema(signature), None)}
     segment = _escaped(name)
     paths: Json = {
@@ -122,7 +124,7 @@ def _paths_of(name: str, facts: Mapping[str, Any], *, is_default: bool) -> Json:
                 "tags": [name],
                 "summary": f"Predict with {name}, as KServe's V1 protocol",
                 "requestBody": _json_body(instances_schema(signature, is_strict), None),
-                "responses": responses_of(_PREDICTIONS, SCORING, V2),
+                "responses": responses_of(told, SCORING, V2),
             }
         },
     }

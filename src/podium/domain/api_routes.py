@@ -36,7 +36,7 @@ _REPORT: Json = {
     "properties": {"request_id": _ID, "reward": _REWARD, "label": {}, "ground_truth": {}},
     "additionalProperties": False,
 }
-_REPORTS: Json = {"anyOf": [_REPORT, {"type": "array", "items": _REPORT, "minItems": 1}]}
+_REPORTS: Json = {"anyOf": [_REPORT, {"type": "array", "items": _REPORT}]}
 # Of the URIs that are taken, those that a registered version has.
 _URI: Json = {"type": "string", "pattern": "^models:/[A-Za-z0-9_-]{1,64}/([1-9][0-9]{0,6}|production|staging|latest)$"}
 _ADDRESS: Json = {

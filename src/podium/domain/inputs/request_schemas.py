@@ -45,8 +45,6 @@ _CELLS: Mapping[DataType, str] = {
     DataType.DOUBLE: r"-?[0-9]{1,15}(\.[0-9]{1,15})?",
     DataType.STRING: "[A-Za-z][A-Za-z ]*",
 }
-# Of names beside the signature's: lists in them become arrays, too, which must have one shape.
-_PLAIN: Json = {"not": {"type": "array"}}
 _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _ANY_OF_THEM: dict[str, Json] = {
     "dataframe_split": {"type": "object", "required": ["data"]},
@@ -60,6 +58,9 @@ def invocation_schema(signature: Signature | None, is_strict: bool) -> Json:
     """The JSON bodies of `/invocations`: an object with one of the input forms, and params beside it."""
     forms = _forms(signature, is_strict)
     beside = _params(signature, is_strict)
+    if signature is None or signature.inputs is None:
+        # A unified body is taken as well: it is the input as it stands.
+        return {"anyOf": [{"type": "object", "required": [name], "properties": beside} for name in forms]}
     return {"anyOf": [_body(name, schema, beside, is_strict) for name, schema in forms.items()]}
 
 
@@ -89,7 +90,7 @@ def _rows_as_arrays(schema: ColumnSchema, is_strict: bool) -> Json:
         "type": "object",
         "required": required,
         "properties": cells,
-        "additionalProperties": False if is_strict else _PLAIN,
+        "additionalProperties": not is_strict,
     }
     without = {"type": "object", "required": required, "properties": {name: cells[name] for name in required}}
     tables: list[Json] = [

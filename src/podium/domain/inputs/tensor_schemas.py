@@ -90,11 +90,12 @@ def _tensor_object(name: Json, datatype: Json, data: Json) -> Json:
     }
 
 
-_ANY_TENSOR = [
-    _tensor_object(
-        {"type": "string"}, {"const": datatype}, {"type": "array", "items": element, "minItems": 1, "maxItems": 1}
-    )
-    for datatype, element in {**DATA_ELEMENTS, "BYTES": {"type": "string"}}.items()
-]
-for _each in _ANY_TENSOR:
-    _each["properties"]["shape"] = {"const": [1]}
+def _any_tensor(datatype: str, element: Json) -> Json:
+    values = {"anyOf": [element, {"type": "null"}]} if datatype.startswith("FP") else element
+    data = {"type": "array", "items": values, "minItems": 1, "maxItems": 1}
+    schema = _tensor_object({"type": "string"}, {"const": datatype}, data)
+    schema["properties"]["shape"] = {"const": [1]}
+    return schema
+
+
+_ANY_TENSOR = [_any_tensor(*each) for each in {**DATA_ELEMENTS, "BYTES": {"type": "string"}}.items()]
