@@ -96,7 +96,7 @@ def furnish(podium: Podium) -> None:
     } | dict.fromkeys(COLD, 'resident = "demand"')
     # Those that stay, three workers more for swaps and scaling, and two and a half cold ones.
     budget = (len(QUIET) + len(MOVED) + 4 + 4) * each + 5 * (each + _COLD_MIB) // 2
-    bounds = f"pending_timeout = 90\ntimeout = 120\ndrain_timeout = 5\nmemory_budget = '{budget}MiB'"
+    bounds = f"timeout = 120\ndrain_timeout = 5\nmemory_budget = '{budget}MiB'\n[limits]\npending_timeout = 90"
     lines = [f"[serve]\ngateways = 2\ngrpc_port = 0\n{bounds}"]
     for name, uri in (uris | {name: str(path) for name, path in made.items()}).items():
         lines.append(f'[models.{name}]\nuri = "{uri}"\n' + own.get(name, 'resident = "always"'))
