@@ -90,7 +90,7 @@ def furnish(podium: Podium) -> None:
     made["broken"] = write_model(folder / "broken", loading="raise OSError('this model never loads')")
     made |= {name: write_model(folder / name, ballast=_COLD_MIB) for name in COLD}
     own = {
-        "scaled": 'resident = "always"\nmin_workers = 1\nmax_workers = 3\nbatching = "off"',
+        "scaled": 'resident = "always"\nmin_workers = 1\nmax_workers = 3\nscale_up_after = 2\nbatching = "off"',
         "flooded": 'resident = "always"\nmax_queue_rows = 16\nbatching = "off"',
         "sleeper": 'resident = "demand"\nsleep_after = 2',
     } | dict.fromkeys(COLD, 'resident = "demand"')
@@ -231,7 +231,7 @@ def rolls_out(stage: Stage) -> None:
 
 def scales(stage: Stage) -> None:
     """Up under load; down after it (which takes a minute)."""
-    seconds = 8 if stage.is_short else 20
+    seconds = 10 if stage.is_short else 20
     most = [1]
 
     def look() -> None:
