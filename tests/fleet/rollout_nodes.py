@@ -300,12 +300,13 @@ def chaos(luck: random.Random, nodes: list[Node]) -> None:
 
 def is_near_a_step(registry: Registry) -> bool:
     """Whether clocks that are a second apart may disagree about the step."""
-    entry = newest(registry.board().entries, "production")
+    entry, pinned = newest(registry.board().entries, "production"), registry.board().pin
+    if pinned is not None and abs(pinned.until - registry.now) < 1.1:
+        return True
     if entry is None:
         return False
     at = [phase(entry.rollout, entry.marks, registry.now + late) for late in (-1.1, 1.1)]
-    pinned = registry.board().pin
-    return at[0].percent != at[1].percent or (pinned is not None and abs(pinned.until - registry.now) < 1.1)
+    return at[0].percent != at[1].percent
 
 
 def calm_down(registry: Registry, nodes: list[Node]) -> None:
