@@ -209,13 +209,21 @@ class Supervisor:
 
     async def _steer(self) -> None:
         """Make what runs equal to what is wanted, until the server is to stop."""
+        steered: dict[str, tuple[object, ...]] = {}
+        ticked_at = 0.0
         while not self._is_stopping:
-            for endpoint in self.endpoints.values():
-                if not endpoint.is_at_rest:
+            if time.monotonic() - ticked_at >= _TICK_S:
+                # Whatever rings moves those that it happened to; time alone moves an endpoint at a tick.
+                ticked_at, steered = time.monotonic(), {}
+            self._publisher.hold()
+            for name, endpoint in self.endpoints.items():
+                if not endpoint.is_at_rest and (name not in steered or endpoint.standing != steered[name]):
                     endpoint.steer()
+                    steered[name] = endpoint.standing
             hopeless = {name for name, endpoint in self.endpoints.items() if endpoint.is_hopeless}
             asleep = {name for name, endpoint in self.endpoints.items() if endpoint.is_asleep} - hopeless
             self._publisher.judge(frozenset(hopeless), frozenset(asleep))
+            self._publisher.go_on()
             self._publish_status()
             if len(hopeless) == len(self.endpoints) and not self._may_grow and not self._is_announced:
                 self._failure = _why(self.endpoints.values())
@@ -225,10 +233,12 @@ class Supervisor:
 
     def _announce(self) -> None:
         """Say once that the server is ready: it is decided of every endpoint whether it serves."""
+        if self._is_announced:
+            return
         is_ready = self._publisher.is_ready and all(
             endpoint.has_settled or endpoint.is_hopeless or endpoint.is_asleep for endpoint in self.endpoints.values()
         )
-        if is_ready and not self._is_announced:
+        if is_ready:
             self._is_announced = True
             self._tell(Event("ready", f"the server is ready at {self._identity['url']}"))
 
