@@ -242,7 +242,8 @@ class Endpoint:
     @property
     def is_hopeless(self) -> bool:
         """Whether nothing ever served, and nothing will until something else is wanted."""
-        return is_hopeless(Desired(self.wanted, 0), self._keeper.journal)
+        journal = self._keeper.journal  # Looked into first: this is asked of a thousand at every turn.
+        return (self.wanted is None or bool(journal.vetoed)) and is_hopeless(Desired(self.wanted, 0), journal)
 
     @property
     def has_settled(self) -> bool:
