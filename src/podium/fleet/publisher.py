@@ -110,10 +110,10 @@ class Publisher:
         if self.is_held:
             return
         self._epoch += 1
-        outlooks = [
+        outlooks = (
             Outlook(bool(targets) or name in self._asleep, name in self._hopeless)
             for name, targets in self._targets.items()
-        ]
+        )
         can_serve = is_ready(outlooks, self._was_ready, may_be_empty=self._may_be_empty)
         self._was_ready = self._was_ready or can_serve
         self.is_ready = can_serve and not self._is_withdrawn

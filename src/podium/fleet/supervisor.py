@@ -28,6 +28,7 @@ from podium.fleet.publisher import Publisher
 from podium.fleet.roster import Roster
 from podium.fleet.runfiles import RunFolder
 from podium.fleet.site import Programs, ServerOrder, Site
+from podium.fleet.steering import Steering
 from podium.fleet.telling.describing import Describing
 from podium.fleet.telling.events import Event
 from podium.fleet.telling.herald import Herald
@@ -209,23 +210,11 @@ class Supervisor:
 
     async def _steer(self) -> None:
         """Make what runs equal to what is wanted, until the server is to stop."""
-        steered: dict[str, tuple[object, ...]] = {}
-        ticked_at = 0.0
+        steering = Steering(self.endpoints, self._publisher)
         while not self._is_stopping:
-            if time.monotonic() - ticked_at >= _TICK_S:
-                # Whatever rings moves those that it happened to; time alone moves an endpoint at a tick.
-                ticked_at, steered = time.monotonic(), {}
-            self._publisher.hold()
-            for name, endpoint in self.endpoints.items():
-                if not endpoint.is_at_rest and (name not in steered or endpoint.standing != steered[name]):
-                    endpoint.steer()
-                    steered[name] = endpoint.standing
-            hopeless = {name for name, endpoint in self.endpoints.items() if endpoint.is_hopeless}
-            asleep = {name for name, endpoint in self.endpoints.items() if endpoint.is_asleep} - hopeless
-            self._publisher.judge(frozenset(hopeless), frozenset(asleep))
-            self._publisher.go_on()
+            steering.turn(time.monotonic())
             self._publish_status()
-            if len(hopeless) == len(self.endpoints) and not self._may_grow and not self._is_announced:
+            if len(steering.hopeless) == len(self.endpoints) and not self._may_grow and not self._is_announced:
                 self._failure = _why(self.endpoints.values())
                 return
             self._announce()
