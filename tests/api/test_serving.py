@@ -1,17 +1,21 @@
 """`podium.serve`: from an object or a URI to predictions, and to no process at all."""
 
 import asyncio
+import http.client
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from authority import Authority
 from tinyhouse import NAME, PRODUCTION, House, until
 
 import podium
@@ -58,6 +62,31 @@ def test_a_fitted_estimator_is_served_as_it_predicts_here(house):
     assert settings["limits.max_body"]["value"] == "1MiB"
     # The fixture looks for what is left: here is what it would find.
     assert all(module in running for module in ("podium.api.tethered", "podium.serving", "podium.worker"))
+
+
+def test_a_server_that_requires_keys_knows_whoever_holds_it(house, tmp_path):
+    """By a key that is in no file, command line, variable or log; over TLS too, where its own certificate is believed."""
+    authority = Authority(tmp_path)
+    certificate, key = authority.pair("server")
+
+    tls = {"tls_cert": str(certificate), "tls_key": str(key)}
+    with podium.serve(doubled, input_example=FRAME, require_keys=True, gateways=1, **tls) as server:
+        answer = server.predict(FRAME)
+        state = server.status()["endpoints"]
+        secret = server._key
+        seen = [Path(f"/proc/{pid}/{what}").read_bytes() for pid in house.processes() for what in ("cmdline", "environ")]
+        strangers = http.client.HTTPSConnection(
+            "127.0.0.1", int(server.url.rpartition(":")[2]), context=ssl._create_unverified_context()
+        )
+        strangers.request("POST", "/invocations", b"{}", {"Content-Type": "application/json"})
+        refused = strangers.getresponse().status
+        strangers.close()
+        assert secret not in repr(server)
+
+    kept = [path.read_bytes() for path in house.home.rglob("*") if path.is_file()]
+    assert (answer["twice"].tolist(), len(state), refused) == ([2.0, 5.0], 1, 401)
+    assert not house.home.joinpath("keys.json").exists()
+    assert not any(secret.encode() in each for each in [*seen, *kept])
 
 
 def test_a_frame_answers_a_frame_and_missing_values_pass_both_ways(house):

@@ -78,3 +78,14 @@ def test_a_file_that_is_not_there_is_asked_wrongly(tmp_path):
     """Its name is in the message."""
     with pytest.raises(Misconfigured, match=r"nowhere\.json"):
         read_bodies(tmp_path / "nowhere.json")
+
+
+def test_a_key_goes_along_unless_it_would_be_more_than_a_header():
+    """One line of the head; a line break in it would begin another."""
+    address = find_address("http://127.0.0.1:1/invocations", is_remote_allowed=False)
+
+    head, _, _ = address.request(Body("text/csv", b"a\n1\n"), "pk.1").partition(b"\r\n\r\n")
+
+    assert b"Authorization: Bearer pk.1" in head.split(b"\r\n")
+    with pytest.raises(Misconfigured, match="PODIUM_API_KEY"):
+        address.request(Body("text/csv", b""), "a\r\nb: c")

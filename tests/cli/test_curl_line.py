@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from podium.cli.serve import curl_line
+from podium.cli.serve import credential_of, curl_line
 from podium.environments.choice import Environment
 from podium.fleet.telling.status import Served
 from podium.fleet.workers.copies import Prepared
@@ -48,6 +48,21 @@ def test_a_long_example_is_in_a_file_that_is_there(tmp_path: Path, columns: int)
     assert file.is_absolute()
     assert model.prepared.folder not in file.parents
     assert json.loads(file.read_text()) == body
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"access.require_keys": {"value": "true"}, "access.jwks": {"value": "k.json"}}, "X-API-Key: $PODIUM_API_KEY"),
+        ({"access.require_keys": {"value": "false"}, "access.jwks": {"value": "k.json"}}, "Authorization: Bearer $TOKEN"),
+    ],
+)
+def test_a_server_that_asks_who_asks_shows_where_the_key_goes(tmp_path: Path, settings: Any, word: str) -> None:
+    """As a variable that the shell fills in: no key is known to the server."""
+    line = curl_line(URL, served(tmp_path, [1]), credential=credential_of({"settings": settings}))
+
+    assert f'-H "{word}"' in line
+    assert credential_of({"settings": {"access.require_keys": {"value": "false"}}}) == ""
 
 
 def test_without_an_example_there_is_a_line_all_the_same(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ REFUSALS = [
     (("rollout", "start", "fraud", "--to", "2", "--tolerate", "speed=3"), "--tolerate errors=0.01"),
     (("rollout", "start", "fraud", "--to", "2", "--tolerate", "errors=few"), "errors=any"),
     (("rollout", "start", "fraud", "--to", "2", "--tolerate", "errors=7"), "expected 0 to 1"),
-    (("rollout", "start", "fraud", "--to", "2", "--rollout-store", "postgresql://x/y"), "sqlite:///PATH"),
+    (("rollout", "start", "fraud", "--to", "2", "--rollout-store", "mysql://x/y"), "postgresql://USER"),
     (("rollout", "start", "fraud", "--to", "2", "--rollout-store", "/no/such/folder/x.db"), "no folder"),
     (("pin", "fraud", "1", "--until", "tomorrow", "--reason", "x"), "2h for two hours"),
     (("pin", "fraud", "1", "--until", "2001-01-01", "--reason", "x"), "over already"),

@@ -286,6 +286,23 @@ def test_one_client_is_for_all_threads_and_for_forked_children(server):
     assert answers == [expected] * 9
 
 
+def test_a_call_that_is_cancelled_gives_its_connection_up(server):
+    """The only one of this client; whoever waits for it until then is told so at its deadline."""
+
+    async def calls():
+        async with AsyncClient(server.url, connections=1, retries=0) as client:
+            long = asyncio.create_task(client.predict([{"seconds": 3.0}], model="slow"))
+            await asyncio.sleep(0)
+            with pytest.raises(errors.DeadlineExceeded, match=r"did not answer within 0\.3 s"):
+                await client.predict(X.head(1), deadline=0.3)
+            long.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await long
+            return await client.predict(X.head(1), deadline=10)
+
+    assert asyncio.run(calls()).tolist() == [0]
+
+
 def test_importing_the_client_imports_no_library():
     """Not even making one imports numpy or pandas."""
     script = (

@@ -128,13 +128,14 @@ def test_a_model_that_says_little_is_described_as_far_as_it_goes(facts):
 def test_schemathesis_finds_nothing(tmp_path):
     """All checks of its own: statuses, types, schemas, what is taken and what is refused, methods.
 
-    But for whole numbers that it writes as 1.0, which INT64 tensors refuse: JSON Schema calls them integers.
+    But what unloads a model is left out, after which there would be nothing to ask.
     """
-    command = [os.path.join(os.path.dirname(sys.executable), "st"), "run", "--max-examples", "10", "--seed", "1", "-w", "1"]
+    command = [os.path.join(os.path.dirname(sys.executable), "st"), "run", "--max-examples", "3", "--seed", "1", "-w", "1"]
+    command += ["--exclude-path-regex", "/unload$", "--exclude-method", "DELETE"]
 
     with served(tmp_path, "flowers", "echo", "doubled", gateways=1) as server:
         done = subprocess.run(
-            [*command, "--exclude-path", "/v2/models/echo/infer", "--no-color", f"{server.url}/openapi.json"],
+            [*command, "--no-color", f"{server.url}/openapi.json"],
             capture_output=True, text=True, check=False, cwd=tmp_path,
         )  # fmt: skip
 

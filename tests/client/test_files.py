@@ -1,5 +1,6 @@
 """Whole files by a real server: each row once, in order, whatever the rows hold and whatever ends the run."""
 
+import contextlib
 import csv
 import json
 import os
@@ -271,6 +272,48 @@ def test_a_run_that_is_killed_is_gone_on_with(server, tmp_path):
     ]
     assert [each["row"] for each in bad(output)] == [6, 20_001]
     assert sorted(os.listdir(tmp_path)) == ["out.csv", "out.csv.bad.jsonl", "rows.csv"]
+
+
+def test_rows_come_through_a_pipe_and_answers_leave_through_one(server):
+    """In the input's format, after the last row; the bad ones stand in standard error, and no file is left."""
+    rows = "id,name,amount\n1,a,1.5\nx,b,2.5\n3,c,\n"
+
+    done = subprocess.run(
+        command(server, "-", "-", "--input-format", "csv", "-n", "echo"),
+        input=rows, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (3, "id,name,amount,times\n1,a,1.5,1\n,,,\n3,c,,1\n"), done.stderr
+    fault, told = done.stderr.splitlines()
+    assert (json.loads(fault)["row"], told) == (2, "3 rows, 1 of them bad")
+
+
+def test_rows_of_a_pipe_are_known_again_by_their_content(server, tmp_path):
+    """A run that was ended goes on when the same rows come again, in a file that is another one each time."""
+    output = tmp_path / "out.csv"
+    for name, most, kind in (("a", 0, errors.TooManyBadRows), ("b", 1, None)):
+        source = tmp_path / name
+        source.write_text("id,name,amount\n1,n,1.0\nx,n,1.0\n")
+        order = FileOrder(source, output, "csv", "csv", "echo", batch_rows=1, parallel=1, max_errors=most, is_piped=True)
+        told: list[Told] = []
+        with contextlib.nullcontext() if kind is None else pytest.raises(kind):
+            score_file(server.url, order, told.append)
+
+    assert [each.rows for each in told] == [2]
+    assert len(written(output)) == 2
+
+
+def test_what_a_killed_run_had_begun_to_write_is_cleared(server, tmp_path):
+    """Its drafts, and nobody else's."""
+    source, output = tmp_path / "rows.csv", tmp_path / "out.csv"
+    ROWS.head(3).to_csv(source, index=False)
+    drafts = [".out.csv.0123abcd.part", ".out.csv.journal.0123abcd.part", ".other.csv.0123abcd.part", ".out.csv.old"]
+    for name in drafts:
+        (tmp_path / name).touch()
+
+    score_file(server.url, FileOrder(source, output, "csv", "csv"), lambda _: None)
+
+    assert sorted(os.listdir(tmp_path)) == [".other.csv.0123abcd.part", ".out.csv.old", "out.csv", "rows.csv"]
 
 
 def progress_of(journal):

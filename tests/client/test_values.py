@@ -23,6 +23,9 @@ from podium.protocols.mlflow.problems import problem
         (np.array([[1, 2]]), {"k": 1}, {"inputs": [[1, 2]], "params": {"k": 1}}),
         (np.array([1.0, np.nan]), None, {"inputs": [1.0, None]}),
         ({"a": np.array([1]), "b": np.array([2.0])}, None, {"inputs": {"a": [1], "b": [2.0]}}),
+        ({"a": np.array([1.5]), "b": ["x"], "c": pd.Series([True])}, None,
+         {"inputs": {"a": [1.5], "b": ["x"], "c": [True]}}),
+        ({"a": np.array([1.5, 2]), "b": ["x", None]}, None, {"inputs": {"a": [1.5, 2.0], "b": ["x", None]}}),
         ([np.float32(0.5), {"x": np.int64(3)}], None, {"inputs": [0.5, {"x": 3}]}),
         ({"inputs": np.array([1])}, {"k": 2}, {"inputs": [1], "params": {"k": 2}}),
         ({"instances": [1], "other": 2}, None, {"inputs": {"instances": [1], "other": 2}}),
@@ -38,6 +41,10 @@ def test_what_has_no_form_is_refused_by_its_type():
     """Not its content."""
     with pytest.raises(errors.InvalidInput, match="a set has no form in JSON"):
         request_of([{1, 2}], None)
+    with pytest.raises(errors.InvalidInput, match="of the type object; expected a DataFrame"):
+        request_of(object(), None)
+    with pytest.raises(errors.InvalidInput, match="'b' has rows of different lengths"):
+        request_of({"a": np.array([1]), "b": [[1], [1, 2]]}, None)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.domain.clients.rates import parse_rates, remaining, take
+from podium.domain.clients.rates import parse_rates, take
 from podium.errors import InvalidInput
 
 S = 1_000_000_000
@@ -41,6 +41,12 @@ def test_what_is_no_rate_is_refused(text):
         parse_rates(text)
 
 
+def take_one(full_at, now, rate=TEN):
+    """Of one bucket: when it is full again, and how long there is none."""
+    afters, _, _, wait_ns = take([full_at], now, [rate.pace])
+    return (full_at if wait_ns else afters[0]), wait_ns
+
+
 # Full again at, now, full again after, wait: in tenths of a second, which is one token's time.
 @pytest.mark.parametrize(
     ("full_at", "now", "after", "wait"),
@@ -58,7 +64,7 @@ def test_three_tokens_may_be_taken_at_once_and_one_each_tenth_of_a_second(full_a
     """The truth table of 10/s burst 3."""
     step = S // 10
 
-    assert take(full_at * step, now * step, TEN) == (after * step, wait * step)
+    assert take_one(full_at * step, now * step) == (after * step, wait * step)
 
 
 @given(st.lists(st.integers(0, 3 * S), max_size=60))
@@ -67,7 +73,7 @@ def test_no_window_holds_more_than_the_burst_and_what_came_back(pauses):
     now, full_at, passed = 10 * S, 0, []
     for pause in pauses:
         now += pause // 10
-        full_at, wait_ns = take(full_at, now, TEN)
+        full_at, wait_ns = take_one(full_at, now)
         if not wait_ns:
             passed.append(now)
 
@@ -78,16 +84,27 @@ def test_no_window_holds_more_than_the_burst_and_what_came_back(pauses):
 
 @given(st.integers(0, 10 * S), st.integers(0, 10 * S))
 def test_as_many_may_be_taken_as_remain_and_not_one_more(full_at, now):
-    left = remaining(full_at, now, TEN)
+    _, _, tokens, wait_ns = take([full_at], now, [TEN.pace])
+    left = 0 if wait_ns else 1 + tokens
 
     for _ in range(left):
-        full_at, wait_ns = take(full_at, now, TEN)
+        full_at, wait_ns = take_one(full_at, now)
         assert not wait_ns
-    assert take(full_at, now, TEN)[1] > 0
+    assert take_one(full_at, now)[1] > 0
 
 
 def test_who_waits_as_long_as_is_said_gets_a_token():
-    full_at, wait_ns = take(103 * S // 10, 10 * S, TEN)
+    full_at, wait_ns = take_one(103 * S // 10, 10 * S)
 
     assert wait_ns
-    assert take(full_at, 10 * S + wait_ns, TEN)[1] == 0
+    assert take_one(full_at, 10 * S + wait_ns)[1] == 0
+
+
+def test_a_token_is_taken_of_each_bucket_or_of_none():
+    """The scarcest is named, and of several equally scarce ones the first; an empty one says how long it is empty."""
+    step, two = S // 10, parse_rates("20/s burst 2")[0]
+    assert TEN.burst == 3
+
+    assert take([0, 0], S, [TEN.pace, two.pace]) == ([S + step, S + step // 2], 1, 1, 0)
+    assert take([0, 0], S, [TEN.pace, TEN.pace]) == ([S + step, S + step], 0, 2, 0)
+    assert take([0, S + 2 * (step // 2)], S, [TEN.pace, two.pace]) == ([], 1, 0, step // 2)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.domain.masking import masked
+from podium.domain.masking import masked, without_passwords
 from podium.domain.references import RemoteRef
 
 
@@ -37,3 +37,20 @@ def test_a_reference_shows_no_secret():
     reference = RemoteRef("https://ann:hush@host/model?sig=hush")
 
     assert "hush" not in f"{reference} {reference!r}"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no model http://u:pw@h/m.", "no model http://***@h/m."),
+        ("Not a URI: models://u:p/w@x. Write models:/N@A", "Not a URI: models://***@x. Write models:/N@A"),
+        ("There is no folder x=http://u:pw@h/m\n  searched x=http:/u:pw@h/m: not there",
+         "There is no folder x=http://***@h/m\n  searched x=http:/***@h/m: not there"),
+        ("s3://***@b: 'u:pw@b' is no bucket", "s3://***@b: '***@b' is no bucket"),
+        ("u:pw@127.0.0.1/m is not there", "***@127.0.0.1/m is not there"),
+        ("https://h/m?token=pw&v=1 is gone", "https://h/m?token=***&v=*** is gone"),
+        ("models:/fraud@champion at 12:30, runs:/a/b@c, a@b.c", "models:/fraud@champion at 12:30, runs:/a/b@c, a@b.c"),
+    ],
+)  # fmt: skip
+def test_a_sentence_is_shown_without_the_passwords_in_it(text: str, shown: str):
+    assert without_passwords(text) == shown

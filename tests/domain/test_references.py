@@ -63,6 +63,12 @@ def test_each_form_means_what_it_means_in_mlflow(text, expected):
     assert parse_reference(text) == expected
 
 
+def test_a_stage_that_there_is_not_is_refused_with_the_one_that_was_meant():
+    """With the place, in MLflow's words."""
+    with pytest.raises(InvalidReference, match=r"models:/a/prodction: .*Value must be one of None, .* mean 'production'"):
+        parse_reference("models:/a/prodction")
+
+
 @pytest.mark.parametrize(
     "text",
     [

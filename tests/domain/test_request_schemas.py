@@ -5,7 +5,8 @@ import json
 import pytest
 
 from podium.domain.dialect import Dialect
-from podium.domain.inputs.request_schemas import csv_schema, instances_schema, invocation_schema, tensors_schema
+from podium.domain.inputs.request_schemas import csv_schema, instances_schema, invocation_schema
+from podium.domain.inputs.tensor_schemas import tensors_schema
 from podium.domain.signature import (
     ArrayType,
     Column,

@@ -10,6 +10,7 @@ from podium.api.registering import Registry
 from podium.api.rolling import Rollouts
 from podium.errors import InvalidInput, RegistryError
 from podium.registry.census import RegistryCensus, reference_maker
+from podium.registry.rollout_sides import SideFile
 from podium.settings.home import Home
 
 
@@ -130,7 +131,7 @@ def test_a_census_hears_of_rollouts_in_a_side_file(house, registry):
     """Whatever the registry's own tags say; a file that is damaged is told, and what it said before still counts."""
     registry.register(house.model(4), "a")
     side = house.folder / "rollouts.db"
-    census = RegistryCensus(Home(house.home), "production", side)
+    census = RegistryCensus(Home(house.home), "production", SideFile(side))
     census.take()
     Rollouts(house.home, store=side).start("a", to=2)
     heard = census.take()["a"].tidings

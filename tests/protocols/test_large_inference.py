@@ -1,6 +1,7 @@
 """The worker reads large JSON requests as the gateway reads small ones."""
 
 import json
+import struct
 from typing import Any
 
 import pytest
@@ -79,3 +80,25 @@ def test_both_read_the_same_or_both_refuse(inputs: Any, more: Any):
 def test_what_is_hostile_is_refused(body: bytes):
     with pytest.raises(MalformedBody):
         read_large(body)
+
+
+@pytest.mark.parametrize(
+    ("data", "taken"),
+    [
+        ("[1.0, 2e0]", [1, 2]),
+        ("[-3, 4.0]", [-3, 4]),
+        ("[1.5, 2]", None),
+        ("[9007199254740993.0, 1.0]", None),
+        ("[true, 1.0]", None),
+    ],
+)
+def test_a_whole_number_may_be_written_with_a_point(data, taken):
+    """As JSON has it, here and in the gateway; what is not whole, or cannot be told from its neighbours, is refused."""
+    body = f'{{"inputs": [{{"name": "x", "shape": [2], "datatype": "INT64", "data": {data}}}]}}'.encode()
+
+    for read in (lambda: read_json(body).tensors, lambda: read_large(body)[0]):
+        if taken is None:
+            with pytest.raises(MalformedBody):
+                read()
+        else:
+            assert list(struct.unpack("<2q", read()[0].data)) == taken

@@ -15,7 +15,8 @@ from podium.registry.contract import Action
 from podium.registry.mlflow.contract import NotWritable
 from podium.registry.observe import RegistryObserver
 from podium.registry.rollout_edits import Beginning, Note, begin, check_note, note, pin, unpin
-from podium.registry.rollouts import EmbeddedBook, SideBook
+from podium.registry.rollout_sides import SideBook, SideFile
+from podium.registry.rollouts import EmbeddedBook
 from podium.registry.sqlite import SqliteStore
 
 LIVE = parse_reference("models:/fraud/production")
@@ -271,7 +272,7 @@ def test_a_registry_that_may_only_be_read_offers_a_side_file(book, home, tmp_pat
     """And the side file keeps the same rollouts, but moves nothing."""
     with pytest.raises(NotWritable, match="--rollout-store FILE"):
         start(EmbeddedBook(ReadOnly(home.registry, "bob")))
-    side = SideBook(tmp_path / "side.db", lambda _name, _follows: "1")
+    side = SideBook(SideFile(tmp_path / "side.db"), lambda _name, _follows: "1")
     start(side)
     mark(side, MarkKind.FINISH)
 
@@ -322,9 +323,9 @@ def test_a_side_file_that_cannot_be_read_changes_nothing(fraud, home, tmp_path):
     """What was known goes on, and the status says why it is no news."""
     fraud.transition("fraud", 1, Stage.PRODUCTION)
     path = tmp_path / "side.db"
-    side = SideBook(path, lambda _name, _follows: "1")
+    side = SideBook(SideFile(path), lambda _name, _follows: "1")
     start(side)
-    observer = RegistryObserver(home, side=path)
+    observer = RegistryObserver(home, side=SideFile(path))
     known = observer.tidings(LIVE)
     path.write_bytes(b"no database")
 

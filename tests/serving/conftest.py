@@ -20,6 +20,7 @@ from podium.telemetry.slots import Slots, create_slots
 from podium.transport import frames
 from podium.transport.board import BoardWriter, create_board
 from podium.transport.control import ControlSocket
+from podium.transport.frame_reader import Frame, FrameReader
 from podium.transport.messages import Acknowledge, AddReplica, Drain, DropReplica, Publish, Started, Tell
 
 LIMIT_S = 20.0
@@ -52,10 +53,10 @@ class ScriptedWorker:
         self.sock.settimeout(LIMIT_S)
         self.board_fd = create_board()
         self.board = BoardWriter(self.board_fd)
-        self._reader = frames.FrameReader()
-        self._frames: list[frames.Frame] = []
+        self._reader = FrameReader()
+        self._frames: list[Frame] = []
 
-    def frame(self) -> frames.Frame:
+    def frame(self) -> Frame:
         while not self._frames:
             data = self.sock.recv(1 << 18)
             assert data, "the gateway closed the data socket"

@@ -27,6 +27,10 @@ CODE = {
         def predict(model_input):
             return ["many" if x > 1 else "few" for x in model_input["x"]]
     """,
+    "marks": """
+        def predict(model_input):
+            return 2 * model_input["x"].to_numpy()
+    """,
     "moody": """
         def predict(model_input):
             return [["yes", "no"] if x > 1 else "yes" for x in model_input["x"]]
@@ -62,6 +66,7 @@ SIGNATURES: dict[str, tuple[Any, Any, Any]] = {
     ),
     "echo": (None, None, None),
     "words": (columns(x="double"), None, None),
+    "marks": (columns(x="double"), columns(mark="double"), None),
     "moody": (columns(x="double"), None, None),
     "table": (_TABLE, _TABLE, None),
     "fails": ([tensor("x", "float64", -1, 1)], None, None),

@@ -21,10 +21,9 @@ def exact(*names: str) -> dict:
     return {"patterns": [{"exact": name} for name in names]}
 
 
-def configuration(port: int, upstream: int) -> dict:
-    """A listener whose every request is asked of podium first, and then handed to it."""
-    authz = {
-        "@type": f"{TYPE}.http.ext_authz.v3.ExtAuthz",
+def by_http(upstream: int) -> dict:
+    """Ask podium by HTTP."""
+    return {
         "http_service": {
             "server_uri": {"uri": f"http://127.0.0.1:{upstream}", "cluster": "podium", "timeout": "5s"},
             "path_prefix": "/authz",
@@ -35,6 +34,21 @@ def configuration(port: int, upstream: int) -> dict:
             },
         },
     }
+
+
+BY_GRPC = {"grpc_service": {"envoy_grpc": {"cluster_name": "judge"}, "timeout": "5s"}, "transport_api_version": "V3"}
+
+
+def cluster(name: str, port: int) -> dict:
+    """Podium at one of its ports."""
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    load = {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}]}
+    return {"name": name, "type": "STATIC", "connect_timeout": "2s", "load_assignment": load}
+
+
+def configuration(port: int, upstream: int, judge: int, asking: dict) -> dict:
+    """A listener whose every request is asked of podium first, and then handed to it."""
+    authz = {"@type": f"{TYPE}.http.ext_authz.v3.ExtAuthz", **asking}
     manager = {
         "@type": f"{TYPE}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "in",
@@ -50,21 +64,17 @@ def configuration(port: int, upstream: int) -> dict:
         ],
     }
     address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-    to_podium = {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": upstream}}}}
-    endpoints = [{"lb_endpoints": [to_podium]}]
-    cluster = {
-        "name": "podium",
-        "type": "STATIC",
-        "connect_timeout": "2s",
-        "load_assignment": {"cluster_name": "podium", "endpoints": endpoints},
-    }
+    options = {"explicit_http_config": {"http2_protocol_options": {}}}
+    http2 = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    by_http2 = {http2: {"@type": f"type.googleapis.com/{http2}", **options}}
+    clusters = [cluster("podium", upstream), cluster("judge", judge) | {"typed_extension_protocol_options": by_http2}]
     filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]
     listener = {"name": "in", "address": address, "filter_chains": [{"filters": filters}]}
-    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+    return {"static_resources": {"listeners": [listener], "clusters": clusters}}
 
 
-@pytest.fixture
-def envoy(start, tmp_path: Path):
+@pytest.fixture(params=["HTTP", "gRPC"])
+def envoy(request, start, tmp_path: Path):
     """Port of an Envoy before a gateway that trusts it, and a key that may score iris."""
     binary = Path(pytest.importorskip("envoy").__file__).parent / "_bin" / "envoy"
     keys = KeyFile(tmp_path / "keys.json")
@@ -73,14 +83,16 @@ def envoy(start, tmp_path: Path):
         "requires_keys": True, "key_file": str(keys.path), "has_authz": True, "trusted_proxies": ["127.0.0.1"],
         "trusts_identity": True,
     }  # fmt: skip
-    server = start(access=access)
+    server = start(has_grpc=True, access=access)
     server.add(1).serve()
     server.publish()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    judge = int(server.grpc.rpartition(":")[2])
+    asking = BY_GRPC if request.param == "gRPC" else by_http(server.port)
     file = tmp_path / "envoy.json"
-    file.write_text(json.dumps(configuration(port, server.port)))
+    file.write_text(json.dumps(configuration(port, server.port, judge, asking)))
     command = [str(binary), "-c", str(file), "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "error"]
     process = subprocess.Popen(command)
     try:

@@ -115,6 +115,24 @@ def test_a_clients_own_id_is_known_and_one_that_is_reused_counts_once(server):
     assert (results(first), results(second)) == (["matched"], ["duplicate"])
 
 
+def test_an_id_that_was_given_out_stays_that_answers_whoever_brings_it_again(server):
+    """Else anybody could have another version rewarded for it."""
+    one, two = served_by_each(server)
+    for _ in range(6):
+        server.score(X_Request_ID=one)
+        server.score(X_Request_ID=two)
+
+    told = report(server, {"request_id": one, "reward": 1}, {"request_id": two, "reward": 1})[1]
+
+    assert [item["version"] for item in told["items"]] == ["1", "2"]
+
+
+def test_nothing_of_a_report_that_cannot_be_read_comes_back_but_a_short_id(server):
+    told = report(server, {"request_id": "a" * 1000, "reward": 1}, {"request_id": ["b"]}, {"request_id": "c"})[1]
+
+    assert [item["request_id"] for item in told["items"]] == [None, None, "c"]
+
+
 def test_counters_are_shown_by_version(server):
     one, _ = served_by_each(server)
     report(server, {"request_id": one, "reward": 1})
@@ -141,6 +159,29 @@ def test_what_a_gateway_answered_is_known_after_its_death(start):
 
     assert results(told) == ["duplicate", "matched"]
     assert evidence_of(server.counted()).rewards == 2
+
+
+def test_a_request_that_another_version_answers_in_the_end_is_that_ones(start):
+    """Its worker dies while it runs: the id was made for the version that did not answer."""
+    server = start()
+    one, two = server.add(1, version="1", series=0), server.add(2, version="2", series=1)
+    server.publish({"1": (99, [1]), "2": (1, [2])})
+    soon = server.score_soon()
+    request = one.take()
+    one.announce(request)
+    one.die()
+    again = two.take()
+    two.reply(again)
+    answer = soon.result()
+
+    told = report(server, {"request_id": answer.headers["x-request-id"], "reward": 1})[1]
+
+    assert (request.request_id, answer.headers["x-podium-version"]) == (answer.headers["x-request-id"], "2")
+    assert (results(told), evidence_of(server.counted(0)).rewards, evidence_of(server.counted(1)).rewards) == (
+        ["matched"],
+        0,
+        1,
+    )
 
 
 def test_a_server_without_a_window_takes_none_and_a_short_one_is_over_soon(start, until):

@@ -299,7 +299,7 @@ def test_a_second_request_of_the_open_inference_protocol_goes_as_records(start):
     server = start()
     worker = server.add(1, plan=PAIRS)
     server.publish()
-    outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))])
+    outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))], {"form": form_number("INT64", 1)})
 
     def ask(body=V2_BODY):
         return server.soon(lambda: server.ask("POST", "/v2/models/iris/infer", body))
@@ -335,7 +335,7 @@ def test_records_of_the_open_inference_protocol_that_a_worker_died_of_go_as_tens
     worker = server.add(1, plan=PAIRS)
     server.publish()
     first = server.soon(lambda: server.ask("POST", "/v2/models/iris/infer", V2_BODY))
-    outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))])
+    outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))], {"form": form_number("INT64", 1)})
     worker.reply(worker.take(), outputs, content_type=CONTENT_TYPE)
     assert first.result().status == 200
     second = server.soon(lambda: server.ask("POST", "/v2/models/iris/infer", V2_BODY))
@@ -358,7 +358,7 @@ def test_a_client_of_the_open_inference_protocol_that_leaves_is_forgotten(start,
     server.publish()
     if is_quick:
         first = server.soon(lambda: server.ask("POST", "/v2/models/iris/infer", V2_BODY))
-        outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))])
+        outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))], {"form": form_number("INT64", 1)})
         worker.reply(worker.take(), outputs, content_type=CONTENT_TYPE)
         assert first.result().status == 200
     client = server.connect()
@@ -377,7 +377,7 @@ def test_a_version_in_the_path_is_the_one_that_answers_while_several_have_traffi
     server = start()
     first, second = server.add(1), server.add(2, version="2")
     server.publish({"1": (95, [1]), "2": (5, [2])})
-    outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))])
+    outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))], {"form": form_number("INT64", 1)})
 
     for version, worker in (("1", first), ("2", second)) * 5:
         asked = server.soon(lambda path=f"/v2/models/iris/versions/{version}/infer": server.ask("POST", path, V2_BODY))
@@ -408,14 +408,61 @@ def test_bytes_go_as_records_too_and_come_back_as_they_are_wanted(start, is_bina
         return server.soon(lambda: server.ask("POST", "/v2/models/iris/infer", text + data, headers))
 
     first = ask()
-    outputs = encode_tensors([Tensor("y", "FP32", (2,), struct.pack("<2f", 0.5, 0.1))])
+    outputs = encode_tensors([Tensor("y", "FP32", (2,), struct.pack("<2f", 0.5, 0.1))], {"form": form_number("FP32", 1)})
     worker.reply(worker.take(), outputs, content_type=CONTENT_TYPE)
     second = ask()
     group = worker.take_group()
     worker.answer(group, b'{"predictions": [0.5, 0.10000000149011612]}', form=form_number("FP32", 1))
 
     assert (bytes(group.block), group.rows) == (data, 2)
-    assert second.result().body == first.result().body
+    if is_binary:
+        assert second.result().body == first.result().body
+    else:
+        assert second.result().json == first.result().json
     assert second.result().status == 200
     name = "Inference-Header-Content-Length"
     assert second.result().headers.get(name) == first.result().headers.get(name)
+
+
+def test_what_fails_on_the_quick_way_fails_in_the_words_of_the_long_one(start):
+    server = start()
+    worker = server.add(1, plan=PAIRS)
+    server.publish()
+
+    def ask():
+        return server.soon(lambda: server.ask("POST", "/v2/models/iris/infer", V2_BODY))
+
+    first = ask()
+    outputs = encode_tensors([Tensor("y", "INT64", (1,), struct.pack("<q", 7))], {"form": form_number("INT64", 1)})
+    worker.reply(worker.take(), outputs, content_type=CONTENT_TYPE)
+    assert first.result().status == 200
+    fails = ask()
+    worker.reply(worker.take_group().first, b'{"error_code": "BAD_REQUEST", "message": "the model fails"}', status=400)
+    worker.reply(worker.take(), b'{"error_code": "INTERNAL_ERROR", "message": "the model fails"}', status=500)
+
+    assert (fails.result().status, fails.result().json) == (500, {"error": "the model fails"})
+
+
+def test_many_rows_that_came_as_bytes_are_answered_with_tensors(start):
+    server = start()
+    worker = server.add(1, plan=PAIRS)
+    server.publish()
+    rows = 500
+    data = struct.pack(f"<{2 * rows}d", *range(2 * rows))
+    entry = {"name": "x", "shape": [rows, 2], "datatype": "FP64", "parameters": {"binary_data_size": len(data)}}
+    text = json.dumps({"inputs": [entry], "parameters": {"binary_data_output": True}}).encode()
+
+    def ask():
+        headers = {"Inference-Header-Content-Length": str(len(text))}
+        return server.soon(lambda: server.ask("POST", "/v2/models/iris/infer", text + data, headers))
+
+    outputs = encode_tensors([Tensor("y", "FP64", (rows,), bytes(8 * rows))], {"form": form_number("FP64", 1)})
+    first = ask()
+    worker.reply(worker.take(), outputs, content_type=CONTENT_TYPE)
+    second = ask()
+    group = worker.take_group()
+    worker.reply(group.first, outputs, content_type=CONTENT_TYPE)
+
+    assert group.wants_tensors
+    assert bytes(group.block) == data
+    assert second.result().body == first.result().body

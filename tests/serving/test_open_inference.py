@@ -15,67 +15,10 @@ import pyarrow
 import pyarrow.ipc
 import pytest
 import tritonclient.http as triton
+from open_inference_asking import HEADER, Asked, House, X, Y
 from open_inference_models import CODE, make_models
 
 import podium
-
-HEADER = "Inference-Header-Content-Length"
-X = {"name": "x", "shape": [1, 4], "datatype": "FP64", "data": [5.1, 3.5, 1.4, 0.2]}
-Y = {"name": "y", "datatype": "INT64", "shape": [1], "data": [0]}
-
-
-class Asked:
-    """An answer."""
-
-    def __init__(self, response: http.client.HTTPResponse) -> None:
-        self.status = response.status
-        self.headers = response.headers
-        self.body = response.read()
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body, parse_constant=_refuse)
-
-    @property
-    def error(self) -> str:
-        """The sentence of an error, which is all that its body has beside the request's id."""
-        told = self.json
-        assert set(told) <= {"error", "request_id"}, told
-        assert isinstance(told["error"], str)
-        return told["error"]
-
-
-def _refuse(word: str) -> None:
-    raise AssertionError(f"{word} is no JSON")
-
-
-class House:
-    """A server and one connection to it, which stays."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self._connection = http.client.HTTPConnection(address, timeout=30)
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Asked:
-        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        self._connection.request(method, path, data, headers or {})
-        return Asked(self._connection.getresponse())
-
-    def infer(self, model: str, body: Any, headers: dict[str, str] | None = None) -> Asked:
-        return self.ask("POST", f"/v2/models/{model}/infer", body, headers)
-
-    def outputs(self, model: str, *inputs: Any, **more: Any) -> Any:
-        answer = self.infer(model, {"inputs": list(inputs), **more})
-        assert answer.status == 200, answer.body
-        return {each["name"]: each for each in answer.json["outputs"]}
-
-    def mixed(self, model: str, told: Any, *parts: bytes, header: str | None = None) -> Asked:
-        """Ask with the binary extension."""
-        text = json.dumps(told).encode()
-        return self.infer(model, text + b"".join(parts), {HEADER: str(len(text)) if header is None else header})
 
 
 @pytest.fixture(scope="module")
@@ -472,6 +415,31 @@ def test_bytes_that_are_no_text_come_back_as_bytes_or_not_at_all(house):
     assert (refused.status, "binary_data" in refused.error, data) == (400, True, odd)
 
 
+def test_bfloat16_is_taken_as_bytes_alone(house):
+    """As the upper half of FP32, which is what comes back: numpy has no such type."""
+    numbers = np.array([1.5, -2.0, 3.1415927], "<f4")
+    data = (numbers.view("<u4") >> 16).astype("<u2").tobytes()
+    entry = {"name": "x", "shape": [3], "datatype": "BF16", "parameters": {"binary_data_size": len(data)}}
+
+    answer = house.mixed("echo", {"inputs": [entry]}, data)
+    refused = house.infer("echo", {"inputs": [{"name": "x", "shape": [1], "datatype": "BF16", "data": [1.5]}]})
+
+    (output,) = answer.json["outputs"]
+    assert (output["datatype"], output["data"]) == ("FP32", [1.5, -2.0, 3.140625])
+    assert (refused.status, "BF16" in refused.error) == (400, True)
+
+
+def test_what_is_declared_as_a_column_is_answered_as_its_metadata_say(house):
+    """Whatever the model makes of it, a list or an array, and on the quick way as well."""
+    (declared,) = house.ask("GET", "/v2/models/marks").json["outputs"]
+    body = {"inputs": [{"name": "x", "shape": [2, 1], "datatype": "FP64", "data": [1.0, 2.0]}]}
+
+    answers = [house.infer("marks", body).json["outputs"] for _ in range(3)]
+
+    assert declared == {"name": "mark", "datatype": "FP64", "shape": [-1, 1]}
+    assert answers == [[{"name": "mark", "datatype": "FP64", "shape": [2, 1], "data": [2.0, 4.0]}]] * 3
+
+
 def test_half_precision_is_exact_in_bytes(house):
     values = np.array([1.5, np.nan, np.inf, 6.1e-5], "<f2").tobytes()
     entry = {"name": "v", "shape": [4], "datatype": "FP16", "parameters": {"binary_data_size": 8}}
@@ -586,6 +554,28 @@ def test_v1_is_answered_with_predictions_or_an_error(house):
     assert house.ask("POST", "/v1/models/nobody:predict", {"instances": []}).status == 404
     assert house.ask("GET", "/v1/models").json["models"][0] == "iris"
     assert house.ask("GET", "/v1/models/iris").json == {"name": "iris", "ready": True}
+
+
+def test_v1_takes_rows_without_names_in_the_order_of_the_columns(house):
+    def ask(**body):
+        return house.ask("POST", "/v1/models/table:predict", body)
+
+    row = {"f": 0.5, "n": 7, "t": "[é]", "b": True}
+    plain = ask(instances=[list(row.values())] * 2)
+    named = ask(instances=[row] * 2)
+    short = ask(instances=[[0.5, 7]])
+
+    assert (plain.status, plain.json) == (named.status, named.json) == (200, {"predictions": [row] * 2})
+    assert ask(instances=[list(row.values())], signature_name="serving_default").json == {"predictions": [row]}
+    assert (short.status, "f, n, t, b" in short.error) == (400, True)
+    assert ask(instances=[[*row.values(), 1]]).status == 400
+    assert ask(instances=[[]]).status == 400
+
+
+def test_whether_it_lives_is_told_where_v1s_clients_ask(house):
+    answer = house.ask("GET", "/")
+
+    assert (answer.status, answer.json) == (200, {"status": "alive"})
 
 
 # ── bodies that need no reading as text

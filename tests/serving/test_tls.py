@@ -62,7 +62,7 @@ def files(authority) -> dict[str, str]:
 def mutual(start_shared, authority, files):
     """Asks each client for a certificate; `billing` may score, `monitor` read."""
     names = ["URI:spiffe://test/billing=score:iris", "CN:monitor=read"]
-    return serving(start_shared, files | {"tls_client_ca": str(authority.file), "tls_identities": names})
+    return serving(start_shared, files | {"tls_client_ca": str(authority.file), "tls_identities": names, "has_authz": True})
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,12 @@ def test_a_certificate_says_what_its_holder_may(mutual, authority, billing):
     assert scored(mutual, billing) == (200, BODY)
     assert [scored(mutual, each)[0] for each in (monitor, stranger, spoofing)] == [403] * 3
     assert scored(mutual, stranger, "/ping", "GET")[0] == 200
+
+
+def test_a_proxy_that_asks_is_not_the_one_that_is_asked_about(mutual, billing):
+    """Its own certificate opens nothing for its clients."""
+    assert scored(mutual, billing) == (200, BODY)
+    assert scored(mutual, billing, "/authz/invocations")[0] == 401
 
 
 def test_without_a_certificate_or_with_anothers_there_is_no_connection(mutual, authority, tmp_path):

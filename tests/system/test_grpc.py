@@ -217,3 +217,48 @@ def test_a_port_that_somebody_has_is_told_before_anything_starts(server: Server,
     assert done.returncode != 0
     assert "is taken" in done.stderr
     assert "--grpc-port" in done.stderr
+
+
+_ROWS = """
+import numpy as np, podium.pyfunc
+class Sums(podium.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        total = model_input.sum(axis=1)
+        return total.astype("f4") if total[0] < 100 else total > 0
+podium.pyfunc.save_model("sums", python_model=Sums(), input_example=np.ones((2, 3)))
+"""
+
+
+def test_rows_of_many_callers_go_together_and_each_gets_its_own(tmp_path_factory: pytest.TempPathFactory):
+    """From the second answer on they share frames; whoever wants numbers in fields gets them there, with their datatype."""
+    podium = Podium(tmp_path_factory.mktemp("grpc-rows"))
+    podium.python(_ROWS)
+    server = podium.serve(str(podium.folder / "sums"), "--grpc-port", "0")
+    method = "/inference.GRPCInferenceService/ModelInfer"
+
+    def message(number: float, is_raw: bool) -> bytes:
+        made = wire.ModelInferRequest(model_name="sums", id=f"{number}")
+        entry = made.inputs.add(name="x", datatype="FP64", shape=[1, 3])
+        if is_raw:
+            made.raw_input_contents.append(np.array([number, 1.0, 1.0]).tobytes())
+        else:
+            entry.contents.fp64_contents.extend([number, 1.0, 1.0])
+        return made.SerializeToString()
+
+    try:
+        with grpc.insecure_channel(str(server.status()["grpc_address"])) as channel:
+            infer = channel.unary_unary(method, None, wire.ModelInferResponse.FromString)
+            for is_raw in (True, False):
+                calls = [(number, infer.future(message(number, is_raw), timeout=60)) for number in range(40)]
+                for number, call in calls:
+                    answer = call.result()
+                    (output,) = answer.outputs
+                    raw = b"".join(answer.raw_output_contents)
+                    found = np.frombuffer(raw, "<f4").tolist() if is_raw else list(output.contents.fp32_contents)
+                    told = (answer.id, answer.model_name, output.datatype, list(output.shape), found)
+                    assert told == (str(number), "sums", "FP32", [1], [number + 2.0])
+            other = infer(message(200, False), timeout=60)
+            assert (other.outputs[0].datatype, list(other.outputs[0].contents.bool_contents)) == ("BOOL", [True])
+    finally:
+        assert server.stop() == 0
+        podium.end()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podium.transport import frames
+from podium.transport.frame_reader import FrameReader
 from podium.transport.frames import (
     CHUNK,
     HEADER,
@@ -15,7 +16,6 @@ from podium.transport.frames import (
     ROWS,
     Answers,
     BrokenFrame,
-    FrameReader,
     Reply,
     Request,
     decode_answers,

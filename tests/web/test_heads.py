@@ -54,6 +54,19 @@ def test_a_head_that_came_twice_is_read_without_the_parser():
     assert request.headers == {b"host": b"x", b"content-length": b"2"}
 
 
+def test_what_only_begins_like_the_last_request_is_looked_at_again():
+    """Two requests in one piece, one whose body is not all there, another head: each as from the parser."""
+    other = LINE + b"Content-Length: 3\r\n\r\n"
+    heads = heads_of(KNOWN + b"ab", other + b"abc")
+    reader = RequestReader(LIMITS, heads)
+    assert reader.recall(KNOWN + b"ab") is not None
+
+    assert reader.recall(KNOWN + b"ab" + KNOWN + b"cd") is None
+    assert reader.recall(KNOWN + b"a") is None
+    assert reader.recall(b"") is None
+    assert [reader.recall(data).body for data in (other + b"xyz", KNOWN + b"cd", KNOWN + b"ef")] == [b"xyz", b"cd", b"ef"]
+
+
 def test_requests_with_one_head_share_what_the_handler_keeps_with_it():
     reader = RequestReader(LIMITS, heads_of(KNOWN + b"ab"))
     first, second = reader.recall(KNOWN + b"cd"), reader.recall(KNOWN + b"ef")

@@ -23,7 +23,8 @@ from podium.transport import frames
 from podium.transport.board import BoardReader, create_board
 from podium.transport.control import ControlSocket
 from podium.transport.fork_messages import Fork, Forked, Preload, Preloaded
-from podium.transport.frames import Frame, FrameReader, Reply, Request
+from podium.transport.frame_reader import Frame, FrameReader
+from podium.transport.frames import Reply, Request
 from podium.transport.messages import Attach, Drain, Load, LoadError, Message, Ready
 
 PATIENCE_S = 60.0

@@ -11,8 +11,10 @@ import pytest
 
 from podium.domain.inputs.plan import InputPlan
 from podium.protocols.mlflow.fast_reading import FastReader
+from podium.protocols.tensors import decode_tensors
 from podium.transport import frames
-from podium.transport.frames import ANSWERS, REFUSED, REPLY, Frame
+from podium.transport.frame_reader import Frame
+from podium.transport.frames import ANSWERS, REFUSED, REPLY
 from podium.transport.messages import Ready
 
 Eventually = Callable[[Callable[[], bool], str], None]
@@ -49,7 +51,7 @@ class Held:
         blocking = self.gateway.send({"inputs": [[-1.0, 0.0]]})
         eventually(lambda: self.worker.board.running() == [(1, blocking)], "the first request runs")
 
-    def send(self, bodies: Sequence[Any], deadline_ns: int = 0) -> list[int]:
+    def send(self, bodies: Sequence[Any], deadline_ns: int = 0, wants_tensors: bool = False) -> list[int]:
         """One group; the ids of its requests."""
         packed = [self.reader.read(json.dumps(body).encode()) for body in bodies]
         ids = [next(self.gateway.ids) for _ in bodies]
@@ -65,6 +67,7 @@ class Held:
                 "\n".join(f"r-{identity}" for identity in ids).encode(),
                 json.dumps(texts).encode() if texts else b"",
                 [part.block for part in taken],
+                wants_tensors,
             )
         )
         return ids
@@ -119,6 +122,17 @@ def test_groups_that_queued_run_in_one_call(held: Any, eventually: Eventually) -
     assert [body for answer in answers for body in answer.bodies] == [
         predictions(rows)[1] for rows in ([[2.0, 2.0]], [[4.0, 2.0], [6.0, 2.0]], [[8.0, 2.0]])
     ]
+
+
+def test_a_request_by_itself_is_answered_with_tensors_where_it_wants_them(held: Any) -> None:
+    at = held()
+
+    ids = at.send([{"inputs": [[float(i), 1.0] for i in range(300)]}], wants_tensors=True)
+    status, body = at.answers(ids)[ids[0]]
+
+    (output,), _ = decode_tensors(body)
+    assert (status, output.datatype, output.shape) == (200, "FP64", (300, 2))
+    assert np.frombuffer(output.data).reshape(300, 2).tolist() == [[2.0 * i, 2.0] for i in range(300)]
 
 
 def test_a_group_answers_what_its_requests_answer_raw(workshop: Any) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.api.environments import asking_for
+from podium.api.sessions import ask_once
 from podium.artifacts.derived import Derived, conversions_of, keep, remove_conversions
 from podium.artifacts.digest import digest_folder
 from podium.domain.worker_variables import kept_variables
@@ -20,7 +20,6 @@ from podium.errors import DeadlineExceeded, DigestMismatch, LoadFailed, WorkerCr
 from podium.registry.resolve import Resolved
 from podium.settings.environments import EnvironmentOrder
 from podium.settings.home import Home
-from podium.settings.source_tree import child_command, child_environ
 
 # The last step alone first, for what stands before it is exact then; double precision first: linear models need it, and
 # trees, which compare single precision, refute it.
@@ -125,23 +124,21 @@ def _where(environment: Environment) -> str:
 
 
 def _run(python: str, asked: dict[str, Any], place: str, timeout_s: float) -> dict[str, Any]:
+    """Ask the converting process; nothing that it started outlives it.
+
+    Raises:
+        DeadlineExceeded: It was not done in time.
+        WorkerCrashed: It ended without a report.
+    """
+    order = json.dumps(asked).encode() + b"\n"
     try:
-        done = subprocess.run(
-            child_command(["podium.worker.convert"], python),
-            input=json.dumps(asked) + "\n",
-            stdout=subprocess.PIPE,
-            cwd=place,
-            env=child_environ(python, kept_variables(os.environ)),
-            timeout=timeout_s,
-            text=True,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
+        status, out = ask_once(python, ["podium.worker.convert"], order, place, kept_variables(os.environ), timeout_s)
+    except TimeoutError as error:
         raise DeadlineExceeded(f"The model was not converted within {timeout_s:g} s.") from error
     try:
-        report: dict[str, Any] = json.loads(done.stdout)
+        report: dict[str, Any] = json.loads(out)
     except ValueError as error:
         raise WorkerCrashed(
-            f"The converting process exited with status {done.returncode} and no report; what it said stands above."
+            f"The converting process exited with status {status} and no report; what it said stands above."
         ) from error
     return report

@@ -16,6 +16,7 @@ from podium.registry.census import Counted, RegistryCensus
 from podium.registry.mlflow_census import MlflowCensus
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
+from podium.registry.rollout_sides import Side
 from podium.settings.home import Home
 from podium.settings.mlflow import read_mlflow_settings
 from podium.settings.model import ModelSettings
@@ -37,7 +38,7 @@ class RegisteredModels:
         which: As in `registry.census.RegistryCensus`, perhaps after `mlflow:`.
         settings: Those of one model, by its public name.
         named: Public names that are taken.
-        side: The file where rollouts are kept; None keeps them in the registry.
+        side: Where rollouts are kept; None keeps them in the registry.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class RegisteredModels:
         which: str,
         settings: Callable[[str], ModelSettings],
         named: Mapping[str, ModelRef],
-        side: Path | None = None,
+        side: Side | None = None,
     ) -> None:
         self._home = home
         self._census = _census(home, which, side)
@@ -113,7 +114,7 @@ class ServerCatalogue:
         settings: Those of one model, by its name.
         allowed: `none`, `catalogue`, `any`, or a folder: what may be loaded.
         registered: The models of a registry that is served whole.
-        side: The file where rollouts are kept; None keeps them in the registry.
+        side: Where rollouts are kept; None keeps them in the registry.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class ServerCatalogue:
         settings: Callable[[str], ModelSettings],
         allowed: str = CATALOGUE,
         registered: RegisteredModels | None = None,
-        side: Path | None = None,
+        side: Side | None = None,
     ) -> None:
         self._side = side
         self._home = home
@@ -188,7 +189,7 @@ class ServerCatalogue:
             raise NotAllowed(f"{name} may not be loaded from {shown}: this server loads what lies in {self._allowed}.")
 
 
-def _census(home: Home, which: str, side: Path | None) -> RegistryCensus | MlflowCensus:
+def _census(home: Home, which: str, side: Side | None) -> RegistryCensus | MlflowCensus:
     if not which.startswith(_MLFLOW):
         if home.registry.exists():
             return RegistryCensus(home, which, side)

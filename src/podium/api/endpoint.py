@@ -12,7 +12,6 @@ from podium.api.beside import beside_of
 from podium.api.catalogue import CATALOGUE, NOTHING, RegisteredModels, ServerCatalogue, safe_name
 from podium.api.protection import OWNERS as PROTECTING
 from podium.api.protection import protection_of
-from podium.api.rolling import side_file
 from podium.domain.masking import masked
 from podium.domain.model_files.archives import archive_stem
 from podium.domain.nearest import did_you_mean
@@ -24,6 +23,7 @@ from podium.fleet.site import EndpointOrder, ServerOrder
 from podium.fleet.sources import Wish
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
+from podium.registry.rollout_sides import side_of
 from podium.serving.settings import GatewaySettings
 from podium.settings.config_file import find_config, from_config
 from podium.settings.declared import settings_of
@@ -34,6 +34,7 @@ from podium.settings.provenance import MODELS_NAMED, NAME_AND_URI, URI, Chosen, 
 from podium.settings.serve import EndpointSettings, ServeSettings
 
 _MULTI_MODEL, _SAGEMAKER_MODELS = "SAGEMAKER_MULTI_MODEL", "/opt/ml/models"
+_SIDE_S = 2.0
 _GRPC = {"grpc": "grpcio", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
 SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings, *PROTECTING)
 
@@ -108,11 +109,16 @@ def models_named(chosen: Chosen) -> list[Named]:
     return [Named(named[0].uri, given)]
 
 
-def server_of(chosen: Chosen, home: Home) -> ServerOrder:
+def server_of(chosen: Chosen, home: Home, owner_digest: str | None = None) -> ServerOrder:
     """What is to be served, looked up.
 
     The one model of a server must be there. Of several, one that is not does not keep the others from being served: what
     follows a stage or an alias is served once it is there.
+
+    Args:
+        chosen: What was said.
+        home: PODIUM_HOME.
+        owner_digest: As in `AccessSettings`.
 
     Raises:
         Misconfigured: Settings contradict each other, no model is named, or two are called the same.
@@ -129,7 +135,7 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
     _refuse_clashes(names, named, chosen)
     models = {name: _settings_of(name, chosen) for name in names}
     default = _default_of(chosen, names)
-    side = side_file(chosen["serve.rollout_store"]) if chosen["serve.rollout_store"] else None
+    side = side_of(chosen["serve.rollout_store"], _SIDE_S) if chosen["serve.rollout_store"] else None
     wishes, errors = [], []
     for reference in references:
         try:
@@ -165,7 +171,7 @@ def server_of(chosen: Chosen, home: Home) -> ServerOrder:
     order = ServerOrder(home, endpoints, default, settings, chosen.shown(), catalogue)
     if registry is not None:
         order = dataclasses.replace(order, take=registry.take, order_of=registry.order_of)
-    return dataclasses.replace(order, settings=_with_gateways(chosen, order))
+    return dataclasses.replace(order, settings=_with_gateways(chosen, order, owner_digest))
 
 
 def _may_grow(chosen: Chosen) -> bool:
@@ -194,8 +200,9 @@ def _check_grpc(chosen: Chosen) -> None:
             raise MissingDependency(library, f"serve.grpc_port ({chosen.source('serve.grpc_port')})", "grpc")
 
 
-def _with_gateways(chosen: Chosen, order: ServerOrder) -> ServeSettings:
+def _with_gateways(chosen: Chosen, order: ServerOrder, owner_digest: str | None) -> ServeSettings:
     protection = protection_of(chosen, order.home, [each.name for each in order.endpoints])
+    protection["access"] = dataclasses.replace(protection["access"], owner_digest=owner_digest)
     gateway = GatewaySettings(
         **chosen.fields(GatewaySettings),
         timeout_s=chosen["serve.timeout"],

@@ -1,22 +1,20 @@
 """Scoring one request offline: in a process of its own, in the model's own environment, within a time."""
 
-import contextlib
 import json
 import os
 import signal
-import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from podium.api.environments import asking_for
+from podium.api.sessions import ask_once
 from podium.domain.worker_variables import kept_variables
 from podium.environments.choice import choose
 from podium.errors import DeadlineExceeded, ModelError, WorkerCrashed
 from podium.registry.resolve import Resolved
 from podium.settings.environments import EnvironmentOrder
 from podium.settings.home import Home
-from podium.settings.source_tree import child_command, child_environ
 
 CONTENT_TYPES = {"json": "application/json", "csv": "text/csv"}
 
@@ -66,47 +64,19 @@ def predict(
 
 
 def _score(python: str, asked: dict[str, Any], body: bytes, environ: Mapping[str, str], timeout_s: float) -> bytes:
-    watched, held = os.pipe()
-    # A folder of its own as working directory: modules that only lie beside the caller must not be found.
-    with contextlib.ExitStack() as stack:
-        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="podium-predict-"))
-        stack.callback(os.close, held)
+    with tempfile.TemporaryDirectory(prefix="podium-predict-") as place:
+        order = json.dumps(asked).encode() + b"\n" + body
         try:
-            process = subprocess.Popen(
-                child_command(["podium.worker.score", "--owner-fd", str(watched)], python),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                cwd=place,
-                env=child_environ(python, environ),
-                pass_fds=(watched,),
-                start_new_session=True,
-            )
-        finally:
-            os.close(watched)
-        try:
-            out, _ = process.communicate(json.dumps(asked).encode() + b"\n" + body, timeout=timeout_s)
-        except subprocess.TimeoutExpired as error:
+            status, out = ask_once(python, ["podium.worker.score"], order, place, environ, timeout_s)
+        except TimeoutError as error:
             raise DeadlineExceeded(f"The model neither answered nor failed within {timeout_s:g} s.") from error
-        finally:
-            _end(process)
     head, newline, answer = out.partition(b"\n")
     if not newline:
-        raise WorkerCrashed(_death(process.returncode))
+        raise WorkerCrashed(_death(status))
     failure = json.loads(head)["error"]
     if failure is not None:
         raise ModelError(failure)
     return answer
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """The process and whatever it started; it leads a session of its own."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()
 
 
 def _death(status: int) -> str:

@@ -17,18 +17,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from podium.api.registering import Registry, actor
 from podium.domain.references import AliasRef, ModelRef, StageRef, VersionRef, check_alias, check_name
 from podium.domain.rollouts.judging import Policy
 from podium.domain.rollouts.schedule import Board, Entry, Mark, MarkKind, Phase, Pin, Rollout, ordered, phase, why
 from podium.domain.stages import Stage
-from podium.errors import InvalidInput, Misconfigured, NotFound
+from podium.errors import InvalidInput, NotFound
 from podium.registry.mlflow.contract import ModelRegistry
 from podium.registry.observe_rollouts import book_for
 from podium.registry.resolve import Places, Resolved
 from podium.registry.rollout_edits import Beginning, Note, begin, check_note, find, note, pin, unpin
+from podium.registry.rollout_sides import side_of
 from podium.registry.rollouts import Book, Edit, Page
 from podium.settings.home import Home, find_home
 from podium.settings.mlflow import read_mlflow_settings
@@ -80,8 +80,8 @@ class Rollouts:
 
     Args:
         home: PODIUM_HOME, unless told.
-        store: A file where rollouts are kept, not in the registry; PODIUM_SERVE_ROLLOUT_STORE, unless told. Every server
-            must be told the same.
+        store: A file or a PostgreSQL database (`postgresql://`) where rollouts are kept, not in the registry;
+            PODIUM_SERVE_ROLLOUT_STORE, unless told. Every server must be told the same.
 
     Raises, from any method:
         NotFound: There is no such model, version or rollout; says what there is.
@@ -93,7 +93,7 @@ class Rollouts:
     def __init__(self, home: Home | Path | str | None = None, store: Path | str | None = None) -> None:
         self.home = Home(Path(home).expanduser().absolute()) if isinstance(home, Path | str) else home or find_home()
         said = store if store is not None else os.environ.get(STORE_VARIABLE)
-        self._side = side_file(said) if said else None
+        self._side = side_of(said) if said else None
 
     def start(
         self,
@@ -226,24 +226,6 @@ class Rollouts:
                 [f"{self.home.registry}: there is no registry", f"MLflow: not asked; {places.settings.why}"],
             )
         return stores.registry
-
-
-def side_file(said: Path | str) -> Path:
-    """The file that a `--rollout-store` names: a path, or sqlite:///PATH.
-
-    Raises:
-        Misconfigured: It names something else.
-    """
-    text = str(said)
-    parts = urlsplit(text)
-    if parts.scheme == "sqlite":
-        text = unquote(parts.path.removeprefix("/"))
-    elif "://" in text:
-        raise Misconfigured(f"The rollout store {parts.scheme}://… cannot be used; write a file's path or sqlite:///PATH.")
-    path = Path(text).expanduser().absolute()
-    if not path.parent.is_dir():
-        raise Misconfigured(f"The rollout store {path} cannot be made: there is no folder {path.parent}.")
-    return path
 
 
 def follows_of(stage: str | None, alias: str | None) -> str:

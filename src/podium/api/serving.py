@@ -15,6 +15,7 @@ import http.client
 import inspect
 import json
 import os
+import secrets
 import select
 import shutil
 import signal
@@ -31,6 +32,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
+from podium.access.certificates import context_for
+from podium.access.keys import digest_of
 from podium.api.endpoint import SETTINGS, choose
 from podium.api.packaging import save_model
 from podium.client.values import answer_of, error_of, made_again, request_of
@@ -56,8 +59,10 @@ class Server:
         models: The names of what it serves; `predict` asks the first one where none is named.
     """
 
-    def __init__(self, process: "subprocess.Popen[bytes]", chosen: Chosen, status: Mapping[str, Any]) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", chosen: Chosen, status: Mapping[str, Any], key: str) -> None:
         self.url: str = status["url"]
+        self._key = key
+        self._certificate: str | None = chosen["access.tls_cert"]
         self.pid = process.pid
         self._owner = os.getpid()
         self._process = process
@@ -128,9 +133,15 @@ class Server:
 
     def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, dict[str, str], bytes]:
         place = urllib.parse.urlsplit(self.url)
-        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=self._timeout_s)
+        host, port = place.hostname or "", place.port
+        if self._certificate is None:
+            connection = http.client.HTTPConnection(host, port, timeout=self._timeout_s)
+        else:
+            context = context_for(self._certificate)
+            connection = http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=context)
+        headers = {"X-API-Key": self._key} | ({} if body is None else {"Content-Type": "application/json"})
         try:
-            connection.request(method, path, body, {"Content-Type": "application/json"} if body is not None else {})
+            connection.request(method, path, body, headers)
             response = connection.getresponse()
             return response.status, {name.lower(): text for name, text in response.getheaders()}, response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -275,7 +286,9 @@ def _start(chosen: Chosen, temporary: Path, *, is_own: bool) -> Server:
             )
         try:
             said = [(each.path, each.raw, each.source) for each in chosen.said()]
-            order = {"owner": os.getpid(), "said": said, "remove": str(temporary)}
+            # The key itself stays in this process: no file, no command line and no log ever has it.
+            key = secrets.token_urlsafe(32)
+            order = {"owner": os.getpid(), "said": said, "remove": str(temporary), "owner_digest": digest_of(key)}
             ours.sendall(json.dumps(order).encode() + b"\n")
             heard = _hear(ours, 2 * chosen["serve.load_timeout"] + _START_S)
             if heard is None:
@@ -286,7 +299,7 @@ def _start(chosen: Chosen, temporary: Path, *, is_own: bool) -> Server:
                 if endpoint["state"] == "failed":
                     failure = endpoint["wanted_failure"] or {"message": endpoint["source"]["error"]}
                     warnings.warn(f"{name} is not served: {failure['message']}", RuntimeWarning, stacklevel=3)
-            return Server(process, chosen, heard["serving"])
+            return Server(process, chosen, heard["serving"], key)
         except BaseException:
             _end(os.getpid(), process, _STOP_S)
             raise

@@ -87,7 +87,7 @@ def main() -> None:
         order = json.loads(lines.readline(_LONGEST_ORDER))
     try:
         chosen = gather(SETTINGS, [Said(*each) for each in order["said"]])
-        asyncio.run(Tethered(server_of(chosen, find_home()), order["owner"], sock).run())
+        asyncio.run(Tethered(server_of(chosen, find_home(), order["owner_digest"]), order["owner"], sock).run())
     except PodiumError as error:
         _say(sock, {"failed": type(error).__name__, "message": error.message, "facts": vars(error)})
         sys.exit(1)

@@ -34,12 +34,19 @@ class Address:
     path: str
     is_https: bool
 
-    def request(self, body: Body) -> bytes:
-        """The whole request, ready to send."""
+    def request(self, body: Body, api_key: str | None = None) -> bytes:
+        """The whole request, ready to send, with the key that opens the server.
+
+        Raises:
+            Misconfigured: The key holds what no header may.
+        """
+        if api_key and not (api_key.isascii() and api_key.isprintable()):
+            raise Misconfigured("PODIUM_API_KEY holds other characters than a header may have.")
         name = f"[{self.host}]" if ":" in self.host else self.host
+        opens = "" if not api_key else f"Authorization: Bearer {api_key}\r\n"
         head = (
             f"POST {self.path} HTTP/1.1\r\nHost: {name}:{self.port}\r\nUser-Agent: podium-bench\r\nAccept: */*\r\n"
-            f"Content-Type: {body.content_type}\r\nContent-Length: {len(body.payload)}\r\n\r\n"
+            f"Content-Type: {body.content_type}\r\nContent-Length: {len(body.payload)}\r\n{opens}\r\n"
         )
         return head.encode("ascii") + body.payload
 

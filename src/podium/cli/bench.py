@@ -1,12 +1,14 @@
 """`podium bench`: whether an endpoint answers so many requests a second in time."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from podium.api.moving import API_KEY
 from podium.bench.client import OpenLoop
 from podium.bench.figures import SHARES, Heard, as_json, generator_doubt, in_words, misses
 from podium.bench.plan import Objective, Phase, parse_seconds, phases
@@ -52,6 +54,8 @@ def bench(
     URI is http(s)://HOST:PORT/PATH, or the models:/ URI of a server that runs here. The loop is open: a request leaves when
     it is due, whatever the server does, and its time counts from then, so that no pause hides.
 
+    A key for the server is read from the variable PODIUM_API_KEY.
+
     Exits with 0 when what is wanted holds in each phase, with 1 when not.
     """
     home = find_home()
@@ -89,7 +93,9 @@ def bench(
 def _measure(
     address: Address, planned: Sequence[Phase], bodies: Sequence[Body], connections: int, timeout_s: float
 ) -> tuple[list[Heard], float]:
-    loop = OpenLoop(address, planned, [address.request(body) for body in bodies], connections, timeout_s)
+    key = os.environ.get(API_KEY)
+    requests = [address.request(body, key) for body in bodies]
+    loop = OpenLoop(address, planned, requests, connections, timeout_s)
     try:
         import uvloop
     except ImportError:

@@ -8,6 +8,7 @@ import click
 
 from podium._version import __version__
 from podium.cli.output import say
+from podium.domain.masking import without_passwords
 from podium.domain.nearest import did_you_mean
 from podium.errors import InvalidInput, Misconfigured, PodiumError
 
@@ -21,7 +22,7 @@ _WAYS_OUT = {
 _COMMANDS = {
     "doctor": ("podium.cli.doctor", "doctor", "Say what is wrong with this machine, and how to put it right."),
     "bench": ("podium.cli.bench", "bench", "Measure an endpoint: so many requests a second, answered in time?"),
-    "env": ("podium.cli.env", "env", "Build, list, lock and remove the Pythons that models run in."),
+    "env": ("podium.cli.env", "env", "Build, audit, lock and remove the Pythons that models run in."),
     "keys": ("podium.cli.keys", "keys", "Make, list and revoke the API keys of a server."),
     "load": ("podium.cli.load", "load", "Have a running server load a model, or another under its name."),
     "logs": ("podium.cli.logs", "logs", "Print what an endpoint's processes wrote."),
@@ -96,10 +97,10 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (InvalidInput, Misconfigured) as error:
-        say(f"error: {error.message}", err=True)
+        say(f"error: {without_passwords(error.message)}", err=True)
         sys.exit(EXIT_ASKED_WRONGLY)
     except PodiumError as error:
-        say(f"error: {error.message}", err=True)
+        say(f"error: {without_passwords(error.message)}", err=True)
         sys.exit(EXIT_FAILED)
     except BrokenPipeError:
         sys.stderr.close()
@@ -107,5 +108,5 @@ def main() -> None:
     except OSError as error:
         # A full disk, a folder of somebody else's: what the system says of which file, and what may be done.
         said = f"{error.filename or 'the system says'}: {error.strerror or error}"
-        say(f"error: {said}{_WAYS_OUT.get(error.errno or 0, '')}", err=True)
+        say(f"error: {without_passwords(said)}{_WAYS_OUT.get(error.errno or 0, '')}", err=True)
         sys.exit(EXIT_FAILED)

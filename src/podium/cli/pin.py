@@ -12,7 +12,9 @@ from podium.cli.models import VersionNumber
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _FOR = re.compile(r"\+?(\d{1,6}(?:\.\d+)?)([smhd])")
-_store = click.option("--rollout-store", metavar="FILE", help="Where pins are kept instead of in the registry.")
+_store = click.option(
+    "--rollout-store", metavar="FILE|URL", help="A file or postgresql://… where pins are kept, not in the registry."
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 

@@ -24,8 +24,23 @@ _BAR = 30
     "-m", "--model-uri", metavar="URI", help="A model instead, as for `podium serve`: a server is started for it."
 )
 @click.option("-n", "--name", "model", metavar="NAME", help="Which of the server's models. [default: its default one]")
-@click.option("-i", "--input", "source", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The rows.")
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Where answers go.")
+@click.option(
+    "-i",
+    "--input",
+    "source",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The rows; - reads standard input.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Where answers go; - writes to standard output.",
+)
 @click.option("--input-format", type=click.Choice(["csv", "jsonl", "parquet"]), help="Else the file's name says it.")
 @click.option("--output-format", type=click.Choice(["csv", "jsonl", "parquet"]), help="Likewise.")
 @click.option("--keep", multiple=True, metavar="COLUMN", help="A column of the input that goes along; may be repeated.")
@@ -60,35 +75,48 @@ def predict(
     again after it was ended, by whatever, the command goes on where it was. A key for the server is read from the
     variable PODIUM_API_KEY.
 
+    With -i - say --input-format; with -o - answers have the input's format, if no other is said, and come when all of them
+    are there, bad rows go to standard error, and a run that was ended begins anew.
+
     Exit codes: 0 every row is scored, 3 all but those in OUTPUT.bad.jsonl, 1 it ended before the end, 2 asked wrongly.
     """
+    from podium.client.files.pipes import PIPE, as_files
     from podium.client.files.scoring import FileOrder, score_file
 
     if (url is None) == (model_uri is None):
         raise click.UsageError("Name a server (-u http://HOST:PORT) or a model (-m URI), and not both.")
-    order = FileOrder(
-        source,
-        output,
-        input_format or _format_of(source, "--input-format"),
-        output_format or _format_of(output, "--output-format"),
-        params=_params(params_text),
-        **{**options, "keep": tuple(options["keep"])},
-    )
-    with _server(url, model_uri) as address, _bar() as tell:
-        done = score_file(address, order, tell)
+    form = input_format or _format_of(source, "--input-format")
+    output_form = output_format or (form if output == PIPE else _format_of(output, "--output-format"))
+    streams = (sys.stdin.buffer, sys.stdout.buffer, sys.stderr.buffer)
+    named = {"params": _params(params_text), **options, "keep": tuple(options["keep"]), "is_piped": source == PIPE}
+    with as_files(source, output, *streams) as places, _server(url, model_uri) as address, _bar() as tell:
+        order = FileOrder(places.source, places.output, form, output_form, **named)
+        try:
+            done = score_file(address, order, tell)
+        except KeyboardInterrupt:
+            is_kept = output != PIPE and _journal_of(output).exists()
+            say("ended; " + ("the same command goes on where it was" if is_kept else "nothing is kept"), err=True)
+            raise
     said = f"{counted(done.end.row, 'row')}, {done.bad_rows} of them bad"
     if len(done.versions) > 1:
         said += f"; answered by several versions: {', '.join(done.versions)}"
     say(said, err=True)
     if done.bad_rows:
-        say(f"the bad rows stand in {output}.bad.jsonl", err=True)
+        if output != PIPE:
+            say(f"the bad rows stand in {output}.bad.jsonl", err=True)
         click.get_current_context().exit(EXIT_BAD_ROWS)
+
+
+def _journal_of(output: Path) -> Path:
+    return output.with_name(output.name + ".journal")
 
 
 def _format_of(path: Path, option: str) -> str:
     from podium.client.files.scoring import FORMATS
 
     found = FORMATS.get(path.suffix.lower())
+    if found is None and str(path) == "-":
+        raise InvalidInput(f"A pipe has no name that says what it holds; say {option} csv, jsonl or parquet.")
     if found is None:
         raise InvalidInput(
             f"{path}: the name says neither CSV, JSON lines nor Parquet ({', '.join(FORMATS)}); say {option}."

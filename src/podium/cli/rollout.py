@@ -45,8 +45,8 @@ def of_what(function: _Function) -> _Function:
     for option in (
         click.option(
             "--rollout-store",
-            metavar="FILE",
-            help="Where rollouts are kept, not in the registry, as every server was told. [PODIUM_SERVE_ROLLOUT_STORE]",
+            metavar="FILE|URL",
+            help="A file or postgresql://… where rollouts are kept, as servers were told. [PODIUM_SERVE_ROLLOUT_STORE]",
         ),
         click.option("--alias", metavar="ALIAS", help="Of the endpoints that follow models:/NAME@ALIAS."),
         click.option("--stage", metavar="STAGE", help="Of the endpoints that follow this stage.  [default: production]"),
@@ -191,7 +191,9 @@ def undo(name: str, stage: str | None, alias: str | None, rollout_store: str | N
 
 @rollout.command()
 @click.argument("name")
-@click.option("--rollout-store", metavar="FILE", help="Where rollouts are kept instead of in the registry.")
+@click.option(
+    "--rollout-store", metavar="FILE|URL", help="A file or postgresql://… where rollouts are kept, not in the registry."
+)
 @_json
 def history(name: str, rollout_store: str | None, as_json: bool) -> None:
     """Print every rollout of NAME, oldest first, with what was noted on each."""

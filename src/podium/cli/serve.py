@@ -152,7 +152,8 @@ def _of_grpc(status: dict[str, Any]) -> list[str]:
 def _of_one(status: dict[str, Any], served: Served | None, path: str = "/invocations") -> list[str]:
     model = status["model"]
     if status["state"] == "asleep":
-        return [f"{status['uri']} sleeps, and is loaded when it is asked. Try it:", f"  curl {status['url']}{path}"]
+        line = f"  curl {status['url']}{path}{credential_of(status)}"
+        return [f"{status['uri']} sleeps, and is loaded when it is asked. Try it:", line]
     if model is None or served is None:
         failure = status["wanted_failure"]
         return [f"{status['uri']} is not served: {failure['message'] if failure else status['source']['error']}"]
@@ -180,10 +181,18 @@ def _of_one(status: dict[str, Any], served: Served | None, path: str = "/invocat
     ]
     is_wrong = any("input example did not score" in sentence for sentence in model["warnings"])
     trial = "Try it, with data that fit (the model's example does not score):" if is_wrong else "Try it:"
-    return [*lines, trial, f"  {curl_line(status['url'], served, path)}"]
+    return [*lines, trial, f"  {curl_line(status['url'], served, path, credential_of(status))}"]
 
 
-def curl_line(url: str, served: Served, path: str = "/invocations") -> str:
+def credential_of(status: Mapping[str, Any]) -> str:
+    """What a request needs of a server that asks who asks, for curl; a variable, as no key is known here."""
+    settings = status.get("settings", {})
+    if settings.get("access.require_keys", {}).get("value") == "true":
+        return ' -H "X-API-Key: $PODIUM_API_KEY"'
+    return ' -H "Authorization: Bearer $TOKEN"' if settings.get("access.jwks", {}).get("value", "none") != "none" else ""
+
+
+def curl_line(url: str, served: Served, path: str = "/invocations", credential: str = "") -> str:
     """A command that a person can paste: the model's own example, in a file where it is long."""
     from podium.models.examples import serving_example
 
@@ -200,4 +209,4 @@ def curl_line(url: str, served: Served, path: str = "/invocations") -> str:
         except OSError:
             return f"curl {url}/ping"
         short = f"@{file.absolute()}"
-    return f"curl {url}{path} -H 'Content-Type: application/json' -d {shlex.quote(short)}"
+    return f"curl {url}{path}{credential} -H 'Content-Type: application/json' -d {shlex.quote(short)}"

@@ -154,8 +154,8 @@ def _traffic(traffic: dict[str, Any] | None) -> dict[str, str]:
         if shadow["agreement_percent"] is not None:
             agreed = f"{shadow['agreement_percent']} % of {shadow['compared']} answers agree"
         told["shadow"] = f"version {shadow['version']}, {shadow['percent']} % of the requests: {agreed}"
-    if traffic["bandit"]:
-        told["bandit"] = "; ".join(_arm(version, arm) for version, arm in traffic["bandit"].items())
+    if arms := traffic.get("bandit"):
+        told["bandit"] = "; ".join(_arm(version, arm) for version, arm in arms.items())
     if traffic["problems"]:
         told["not there"] = "; ".join(traffic["problems"])
     return told

@@ -10,6 +10,7 @@ from podium.errors import Misconfigured, MissingDependency
 
 _CONNECT_S = 10.0
 _MOST_KEPT = 20
+_WAY_TO_TRUST = "name the file of a private authority in the variable SSL_CERT_FILE, or as tls='ca.pem'"
 
 
 def httpx_library() -> ModuleType:
@@ -64,7 +65,7 @@ def lost(error: Exception, has_answer_begun: bool) -> Lost:
         case httpx.PoolTimeout():
             return Lost(Loss.LATE, "all connections of this client were busy")
         case httpx.ConnectError() if _is_distrust(error):
-            return Lost(Loss.UNTRUSTED, f"{reason}; a private authority's file is given as tls='ca.pem'")
+            return Lost(Loss.UNTRUSTED, f"{reason}; {_WAY_TO_TRUST}")
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.ProxyError() | httpx.UnsupportedProtocol():
             return Lost(Loss.UNREACHED, reason)
         case httpx.TimeoutException():

@@ -59,7 +59,7 @@ def request_of(data: Any, params: Mapping[str, Any] | None) -> bytes:
         InvalidInput: It has no form in JSON.
     """
     is_request = isinstance(data, Mapping) and len(_FORMS & data.keys()) == 1 and data.keys() <= _FORMS | _BESIDE
-    body = dict(data) if is_request else (_plain_table(data) or body_of(_without_series(data)))
+    body = dict(data) if is_request else (_plain_table(data) or body_of(_columns(data)))
     if params is not None:
         body = {**body, **(params if is_unified(body) else {"params": dict(params)})}
     try:
@@ -112,6 +112,8 @@ def error_of(status: int, body: bytes, headers: Mapping[str, str]) -> errors.Pod
         kind = errors.SchemaMismatch
     kind = next((named for start, named in _BY_TEXT.items() if message.startswith(start)), kind)
     wait_s = retry_after(headers)
+    if kind is errors.Unauthenticated:
+        message += " This client takes a key as api_key, or from the variable PODIUM_API_KEY."
     facts: dict[str, Any] = {}
     if kind in _WAITING:
         facts = {"retry_after_s": 1.0 if wait_s is None else wait_s}
@@ -171,12 +173,24 @@ def _array(value: Any, nan: str | None) -> Any:
         return value
 
 
-def _without_series(data: Any) -> Any:
-    """A dict of columns as a dict of arrays."""
+def _columns(data: Any) -> Any:
+    """A dict with arrays or Series among its values as a dict of arrays; anything else as it is."""
     pandas = sys.modules.get("pandas")
-    if pandas is None or not isinstance(data, Mapping):
+    series: tuple[Any, ...] = () if pandas is None else (pandas.Series,)
+    if not isinstance(data, Mapping) or not any(isinstance(each, (np.ndarray, *series)) for each in data.values()):
         return data
-    return {name: each.to_numpy() if isinstance(each, pandas.Series) else each for name, each in data.items()}
+    return {name: each.to_numpy() if isinstance(each, series) else _array_of(name, each) for name, each in data.items()}
+
+
+def _array_of(name: str, column: Any) -> Any:
+    if isinstance(column, np.ndarray) or not isinstance(column, list | tuple):
+        return column
+    try:
+        return np.array(column, dtype=object if any(each is None for each in leaves(column)) else None)
+    except ValueError:
+        raise errors.InvalidInput(
+            f"The input {name!r} has rows of different lengths; expected an array, or lists."
+        ) from None
 
 
 def _plain_table(data: Any) -> dict[str, Any] | None:

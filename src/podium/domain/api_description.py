@@ -1,61 +1,73 @@
 """A server's OpenAPI 3.1 document, made from what its models' signatures say. Pure: facts in, document out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from podium.domain.inputs.request_schemas import Json, csv_schema, instances_schema, invocation_schema, tensors_schema
+from podium.domain.api_answers import (
+    CSV,
+    DETAIL,
+    ERROR,
+    EVENTS,
+    JSON,
+    MLFLOW,
+    PARQUET,
+    PROBLEM,
+    SCORING,
+    V2,
+    Json,
+    responses_of,
+)
+from podium.domain.api_routes import paths_of_names, paths_of_server
+from podium.domain.inputs.request_schemas import csv_schema, instances_schema, invocation_schema
+from podium.domain.inputs.tensor_schemas import generate_schema, tensors_schema
 from podium.domain.signature import Signature
 from podium.errors import PodiumError
 
-_JSON, _TEXT, _CSV, _PARQUET = "application/json", "text/plain; charset=utf-8", "text/csv", "application/vnd.apache.parquet"
-_METRICS = "text/plain; version=0.0.4; charset=utf-8"
 _ABOUT = (
     "Requests are checked against each model's signature; what JSON Schema cannot say is said in words. "
     "`x-request-id` names a request in the server's logs, and is made up where it is missing; `x-podium-timeout-ms` says "
     "how long the client waits. Bodies may be compressed with gzip. Columns may come in any order in `dataframe_split`, "
     "and others than the signature's are ignored unless the server is strict."
 )
-_WORDS = {
-    200: "A prediction.",
-    400: "The body cannot be read, does not fit the signature, or the model's own code raised on it.",
-    401: "The server wants to know who asks.",
-    403: "Who asks may not do this.",
-    404: "No such model, or no such version of it.",
-    405: "Not with this method.",
-    409: "Not in the state that it is in.",
-    413: "The body is larger than the server takes.",
-    415: "A Content-Type or Content-Encoding that nobody reads here.",
-    429: "A queue is full, or a limit is reached; Retry-After says when to come back.",
-    500: "The worker died twice while it ran this request, or podium is at fault.",
-    501: "This server does not know how to do it.",
-    503: "Nothing is ready to answer; Retry-After says when to come back.",
-    504: "The time ran out. The body is MLflow's sentence.",
-    507: "There is not enough memory for it.",
+_BROKEN = "What goes wrong after the first has an event of its own: an object with `error`."
+_SCHEMES: Mapping[str, Json] = {
+    "key": {"type": "http", "scheme": "bearer", "description": "An API key, or a token."},
+    "certificate": {"type": "mutualTLS"},
 }
-_SCORING = (400, 401, 403, 404, 413, 429, 500, 503)
-_ERROR: Json = {
+_PREDICTIONS: Json = {"type": "object", "required": ["predictions"], "properties": {"predictions": {}}}
+_TENSORS: Json = {
     "type": "object",
-    "required": ["error_code", "message"],
+    "required": ["model_name", "outputs"],
     "properties": {
-        "error_code": {"type": "string"},
-        "message": {"type": "string"},
-        "error_class": {"type": "string"},
-        "sqlstate": {"type": "string"},
-        "request_id": {"type": "string"},
+        "model_name": {"type": "string"},
+        "model_version": {"type": "string"},
+        "id": {"type": "string"},
+        "outputs": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "shape", "datatype", "data"],
+                "properties": {
+                    "name": {"type": "string"},
+                    "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+                    "datatype": {"type": "string"},
+                    "data": {"type": "array"},
+                },
+            },
+        },
     },
 }
-_DETAIL: Json = {"type": "object", "required": ["detail"], "properties": {"detail": {"type": "string"}}}
-_PROBLEM: Json = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
 
 
-def describe(models: Mapping[str, Mapping[str, Any]], default: str, version: str) -> Json:
+def describe(models: Mapping[str, Mapping[str, Any]], default: str, version: str, credentials: Sequence[str] = ()) -> Json:
     """The document.
 
     Args:
         models: By name, as `fleet/telling/describing.py` tells them.
         default: The model that `/invocations` is for.
         version: podium's.
+        credentials: What the server asks for, any one of it: `key`, `certificate`; nothing where everybody may ask.
     """
     paths: Json = {}
     for name, facts in models.items():
@@ -64,12 +76,12 @@ def describe(models: Mapping[str, Mapping[str, Any]], default: str, version: str
         "openapi": "3.1.0",
         "info": {"title": "podium", "version": version, "description": _ABOUT},
         "tags": [{"name": name} for name in (*models, "models", "server")],
-        "paths": {**paths, **_paths_of_names(list(models)), **_PATHS_OF_SERVER},
+        "paths": {**paths, **paths_of_names(list(models), _versions(models)), **paths_of_server()},
         "components": {
-            "schemas": {"Error": _ERROR, "Detail": _DETAIL, "Problem": _PROBLEM},
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "schemas": {"Error": ERROR, "Detail": DETAIL, "Problem": PROBLEM},
+            "securitySchemes": dict(_SCHEMES),
         },
-        "security": [{}, {"key": []}],
+        "security": [{each: []} for each in credentials] or [{}, {"key": []}],
     }
 
 
@@ -79,19 +91,32 @@ def _paths_of(name: str, facts: Mapping[str, Any], *, is_default: bool) -> Json:
     words = _about(name, facts, signature)
     body = _json_body(invocation_schema(signature, is_strict), example)
     table = csv_schema(signature)
-    body["content"] |= {_CSV: {"schema": table}} if table is not None else {}
-    body["content"] |= {_PARQUET: {}}
-    score = {"tags": [name], "requestBody": body, "responses": _responses(_PREDICTIONS, _SCORING, _MLFLOW)}
+    body["content"] |= {CSV: {"schema": table}} if table is not None else {}
+    body["content"] |= {PARQUET: {}}
+    # Without a signature a body may be a unified one, which is answered with the prediction alone.
+    told: Json = _PREDICTIONS if signature is not None and signature.inputs is not None else {}
+    score = {"tags": [name], "requestBody": body, "responses": responses_of(told, SCORING, MLFLOW)}
+    infer = {"tags": [name], "requestBody": _json_body(tensors_schema(signature), None)}
     segment = _escaped(name)
-    paths = {
+    paths: Json = {
         f"/models/{segment}/invocations": {"post": {**score, "summary": f"Predict with {name}", "description": words}},
+        f"/models/{segment}/invoke": {"post": {**score, "summary": f"Predict with {name}, as SageMaker asks"}},
+        f"/endpoints/{segment}/invocations": {
+            "post": {**score, "summary": f"Predict with {name}, as MLflow's deployments ask"}
+        },
         f"/v2/models/{segment}/infer": {
             "post": {
-                "tags": [name],
+                **infer,
                 "summary": f"Predict with {name}, as tensors",
                 "description": "The Open Inference Protocol. The schema is of one row; several have `[rows, …]` as shape.",
-                "requestBody": _json_body(tensors_schema(signature), None),
-                "responses": _responses(_TENSORS, _SCORING, _V2, is_binary=True),
+                "responses": responses_of(_TENSORS, SCORING, V2, is_binary=True),
+            }
+        },
+        f"/v2/models/{segment}/infer_stream": {
+            "post": {
+                **infer,
+                "summary": f"Predict with {name}, as tensors in events",
+                "responses": _events(f"Each event is an answer of infer. {_BROKEN}"),
             }
         },
         f"/v1/models/{segment}:predict": {
@@ -99,13 +124,44 @@ def _paths_of(name: str, facts: Mapping[str, Any], *, is_default: bool) -> Json:
                 "tags": [name],
                 "summary": f"Predict with {name}, as KServe's V1 protocol",
                 "requestBody": _json_body(instances_schema(signature, is_strict), None),
-                "responses": _responses(_PREDICTIONS, _SCORING, _V2),
+                "responses": responses_of(told, SCORING, V2),
             }
         },
     }
+    if facts.get("is_streaming") is True:
+        paths |= _generating(name, segment, signature)
     if is_default:
         paths["/invocations"] = {"post": {**score, "summary": f"Predict with {name}, the default model"}}
     return paths
+
+
+def _generating(name: str, segment: str, signature: Signature | None) -> Json:
+    asked = {"tags": [name], "requestBody": _json_body(generate_schema(signature), None)}
+    return {
+        f"/v2/models/{segment}/generate": {
+            "post": {
+                **asked,
+                "summary": f"Generate with {name}",
+                "responses": responses_of({"type": "object", "required": ["model_name"]}, (*SCORING, 501), V2),
+            }
+        },
+        f"/v2/models/{segment}/generate_stream": {
+            "post": {
+                **asked,
+                "summary": f"Generate with {name}, in parts",
+                "responses": _events(f"Each event is a part, as of generate. {_BROKEN}"),
+            }
+        },
+    }
+
+
+def _events(words: str) -> Json:
+    given = responses_of({}, (*SCORING, 501), V2)
+    return {**given, "200": {"description": words, "content": {EVENTS: {}}}}
+
+
+def _versions(models: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(str(facts["version"]) for facts in models.values() if facts.get("version") is not None))
 
 
 def _signature(facts: Mapping[str, Any]) -> Signature | None:
@@ -138,117 +194,7 @@ def _json_body(schema: Json, example: Any) -> Json:
     media: Json = {"schema": schema}
     if example is not None:
         media["example"] = example
-    return {"required": True, "content": {_JSON: media}}
-
-
-_MLFLOW: Json = {"oneOf": [{"$ref": "#/components/schemas/Error"}, {"$ref": "#/components/schemas/Detail"}]}
-_V2: Json = {"$ref": "#/components/schemas/Problem"}
-_PREDICTIONS: Json = {"type": "object", "required": ["predictions"], "properties": {"predictions": {}}}
-_TENSORS: Json = {
-    "type": "object",
-    "required": ["model_name", "outputs"],
-    "properties": {
-        "model_name": {"type": "string"},
-        "model_version": {"type": "string"},
-        "id": {"type": "string"},
-        "outputs": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["name", "shape", "datatype", "data"],
-                "properties": {
-                    "name": {"type": "string"},
-                    "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
-                    "datatype": {"type": "string"},
-                    "data": {"type": "array"},
-                },
-            },
-        },
-    },
-}
-_NAMED: Json = {"name": "name", "in": "path", "required": True}
-
-
-def _responses(schema: Json, statuses: tuple[int, ...], error: Json, *, is_binary: bool = False) -> Json:
-    told = {_JSON: {"schema": schema}, **({"application/octet-stream": {}} if is_binary else {})}
-    given: Json = {"200": {"description": _WORDS[200], "content": told}}
-    for status in statuses:
-        given[str(status)] = {"description": _WORDS[status], "content": {_JSON: {"schema": error}}}
-    is_scoring = statuses is _SCORING
-    if is_scoring:
-        # MLflow's own sentence is no JSON, whatever its type says.
-        given["504"] = {"description": _WORDS[504], "content": {_JSON: {}}}
-        is_mlflow = error is _MLFLOW
-        given["415"] = {
-            "description": _WORDS[415],
-            "content": {_TEXT: {}, _JSON: {}} if is_mlflow else {_JSON: {"schema": error}},
-        }
-    return given  # fmt: skip
-
-
-def _paths_of_names(names: list[str]) -> Json:
-    """What is asked of any model, by its name in the path."""
-    name = {**_NAMED, "schema": {"type": "string", **({"enum": names} if names else {})}}
-    return {
-        "/models/{name}/ready": _get("models", "Whether the model answers", _EMPTY, _MLFLOW, name, more={503: _EMPTY}),
-        "/v2/models/{name}": _get("models", "The model's metadata", _json_of({"type": "object"}), _V2, name),
-        "/v2/models/{name}/ready": _get(
-            "models", "Whether the model answers", _json_of(_READY), _V2, name, more={503: {_JSON: {}}}
-        ),
-        "/v1/models/{name}": _get(
-            "models", "Whether the model answers", _json_of(_READY), _V2, name, more={503: {_JSON: {}}}
-        ),
-    }
-
-
-def _json_of(schema: Json) -> Json:
-    return {_JSON: {"schema": schema}}
-
-
-def _get(
-    tag: str, summary: str, content: Json, error: Json | None, *parameters: Json, more: Mapping[int, Json] | None = None
-) -> Json:
-    responses: Json = {"200": {"description": "It is so.", "content": content}}
-    for status in (401, 403, 429) if error is not None else ():
-        responses[str(status)] = {"description": _WORDS[status], "content": {_JSON: {}}}
-    if parameters and error is not None:
-        responses["404"] = {"description": _WORDS[404], "content": {_JSON: {"schema": error}}}
-        responses["503"] = {"description": _WORDS[503], "content": {_JSON: {"schema": error}}}
-    for status, given in (more or {}).items():
-        responses[str(status)] = {"description": _WORDS[status], "content": given}
-    operation: Json = {"tags": [tag], "summary": summary, "responses": responses}
-    if parameters:
-        operation["parameters"] = list(parameters)
-    return {"get": operation, "head": {**operation, "summary": f"{summary}: the head alone"}}
-
-
-_EMPTY: Json = {_JSON: {}}
-_READY: Json = {
-    "type": "object",
-    "required": ["name", "ready"],
-    "properties": {"name": {"type": "string"}, "ready": {"type": "boolean"}},
-}
-_NAMES: Json = {
-    "type": "object",
-    "required": ["models"],
-    "properties": {"models": {"type": "array", "items": {"type": "string"}}},
-}
-_OBJECT: Json = {"type": "object"}
-_PATHS_OF_SERVER: Json = {
-    **{path: _get("server", "Whether requests can be answered", _EMPTY, None, more={503: _EMPTY}) for path in
-       ("/ping", "/health", "/readyz")},
-    "/livez": _get("server", "Whether a gateway runs", _EMPTY, None),
-    "/version": _get("server", "podium's version", {_JSON: {}}, _MLFLOW),
-    "/status": _get("server", "What runs, and how it is", _json_of(_OBJECT), _MLFLOW),
-    "/metrics": _get("server", "Prometheus' page", {_METRICS: {"schema": {"type": "string"}}}, _MLFLOW),
-    "/openapi.json": _get("server", "This document", _json_of(_OBJECT), _MLFLOW, more={503: _EMPTY}),
-    "/docs": _get("server", "This document, to be read", {"text/html; charset=utf-8": {}}, _MLFLOW, more={503: _EMPTY}),
-    "/v2": _get("server", "The server's metadata", _json_of(_OBJECT), _V2),
-    "/v2/health/live": _get("server", "Whether a gateway runs", _json_of(_OBJECT), None),
-    "/v2/health/ready": _get("server", "Whether requests can be answered", _json_of(_OBJECT), None, more={503: _EMPTY}),
-    "/v2/models": _get("server", "The models' names", _json_of(_NAMES), _V2),
-    "/v1/models": _get("server", "The models' names", _json_of(_NAMES), _V2),
-}  # fmt: skip
+    return {"required": True, "content": {JSON: media}}
 
 
 def _escaped(name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from podium.errors import InvalidInput
 
-_LONGEST_ID = 128
+LONGEST_ID = 128
 _LABELS = ("label", "ground_truth")
 _KNOWN = frozenset({"request_id", "reward", *_LABELS})
 _QUOTED = 100
@@ -36,8 +36,8 @@ def read_report(entry: Any) -> Said:
     if not isinstance(entry, Mapping):
         raise InvalidInput(f'A report is an object such as {{"request_id": "…", "reward": 1}}, not {_kind(entry)}.')
     request_id = entry.get("request_id")
-    if not isinstance(request_id, str) or not 0 < len(request_id) <= _LONGEST_ID:
-        raise InvalidInput(f"request_id: expected a text of 1 to {_LONGEST_ID} characters, the answer's x-request-id.")
+    if not isinstance(request_id, str) or not 0 < len(request_id) <= LONGEST_ID:
+        raise InvalidInput(f"request_id: expected a text of 1 to {LONGEST_ID} characters, the answer's x-request-id.")
     unknown = sorted(str(name)[:_QUOTED] for name in entry.keys() - _KNOWN)
     if unknown:
         raise InvalidInput(f"{unknown[0]}: unknown. A report has request_id, reward, and label or ground_truth.")

@@ -5,6 +5,9 @@ import re
 # In front of their `@`, if there is one, stands a container; what follows may hold one as well.
 _BUCKETS = re.compile(r"(?:s3|gs|abfss?|wasbs?)://[^:/@]*(?:@[^@/]*)?(?:/|$)")
 _USER = re.compile(r"(?<=://).*@", re.DOTALL)
+# In a text: `://user:password@`, and `user:password@host` where somebody left the scheme out; not `models:/NAME@ALIAS`.
+_WRITTEN = re.compile(r"://[^\s:/@]*:[^\s@]*@|(?<!\w)[^\s:/@'\"=]+:[^\s/@]+@(?=[\w\[])")
+_QUERY = re.compile(r"(://[^\s?]*\?)(\S+)")
 _VALUE = re.compile(r"(?<==)[^&;#]+")
 
 
@@ -17,3 +20,9 @@ def masked(address: str) -> str:
     shown = address if _BUCKETS.match(address) else _USER.sub("***@", address)
     head, mark, query = shown.partition("?")
     return head + mark + _VALUE.sub("***", query)
+
+
+def without_passwords(text: str) -> str:
+    """A sentence without the users, passwords and values of queries of addresses that somebody wrote into it."""
+    shown = _WRITTEN.sub(lambda found: "://***@" if found[0].startswith("://") else "***@", text)
+    return _QUERY.sub(lambda found: found[1] + _VALUE.sub("***", found[2]), shown)

@@ -15,6 +15,14 @@ ARRAYS: Mapping[str, str] = {
 }  # fmt: skip
 
 
+def outputs_of(schema: Schema | None) -> list[dict[str, Any]]:
+    """Outputs, as `tensors_of`; but an only column without a name is a list of numbers to whoever asks."""
+    told = tensors_of(schema, "output")
+    if isinstance(schema, ColumnSchema) and len(schema.columns) == 1 and schema.columns[0].name is None:
+        told[0]["shape"] = [-1]
+    return told
+
+
 def tensors_of(schema: Schema | None, unnamed: str) -> list[dict[str, Any]]:
     """Inputs or outputs: name, datatype and shape, -1 where a size varies. Whatever is no number or truth value is BYTES.
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
 from podium.domain.stages import Stage
-from podium.errors import InvalidReference
+from podium.errors import InvalidInput, InvalidReference
 
 _LOGGED_ID = re.compile(r"m-[0-9a-f]{32}")
 _ALIAS = re.compile(r"[\w\-]{1,255}")
@@ -195,7 +195,11 @@ def _parse_suffix(name: str, suffix: str) -> ModelRef:
         return VersionRef(name, int(suffix))
     if suffix.lower() == "latest":
         return LatestRef(name)
-    return StageRef(name, Stage.parse(suffix))
+    try:
+        return StageRef(name, Stage.parse(suffix))
+    except InvalidInput as error:
+        near = did_you_mean(suffix.lower(), [*(stage.value.lower() for stage in Stage), "latest"])
+        raise InvalidReference(f"models:/{name}/{suffix}: {error.message}{near}") from None
 
 
 def _parse_runs_uri(text: str) -> RunRef:

@@ -111,6 +111,8 @@ def _explain(error: OSError, host: str, port: int, flag: str) -> str:
     if error.errno == errno.EADDRINUSE:
         holder = holder_of(port)
         who = f" It is held by {holder}." if holder else ""
+        if holder and "podium" in holder and flag == "-p":
+            who += f" To end that server: podium stop -p {port}."
         return f"Port {port} on {host} is taken.{who} Choose another with {flag} PORT, or {flag} 0 for any free one."
     if error.errno == errno.EACCES:
         return f"Port {port} on {host} may not be used by this user. Choose one above 1023 with {flag} PORT."

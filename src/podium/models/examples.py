@@ -166,7 +166,7 @@ def _forms(data: Any) -> tuple[dict[str, Any], Any, dict[str, Any]]:
         return {"type": f"sparse_matrix_{data.format}"}, stored, {"inputs": _without_nan(data.toarray())}
     if isinstance(data, dict) and any(isinstance(each, np.ndarray) for each in data.values()):
         if not all(isinstance(each, np.ndarray) for each in data.values()):
-            raise InvalidInput("The input example is a dict with arrays and other things; make all of its values arrays.")
+            raise InvalidInput("The input is a dict with arrays and other things; make all of its values arrays.")
         listed = {str(name): _without_nan(each) for name, each in data.items()}
         return {"type": "ndarray"}, listed, {"inputs": listed}
     if hasattr(data, "model_dump"):
@@ -175,7 +175,7 @@ def _forms(data: Any) -> tuple[dict[str, Any], Any, dict[str, Any]]:
         stored = _missing_as_null(data)
         return {"type": "json_object"}, stored, (stored if is_unified(stored) else {"inputs": stored})
     raise InvalidInput(
-        f"The input example is a {type(data).__name__}; expected a DataFrame, Series, array, dict of arrays, sparse "
+        f"The input is of the type {type(data).__name__}; expected a DataFrame, Series, array, dict of arrays, sparse "
         "matrix, list, dict or scalar, or a tuple (example, params)."
     )
 

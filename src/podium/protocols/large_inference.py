@@ -14,7 +14,7 @@ from typing import Any
 
 from podium.errors import MalformedBody
 from podium.protocols.tensor_outputs import TensorWriter
-from podium.protocols.tensors import BYTES, CONTENT_TYPE, MOST_AXES, SIZES, Tensor, check_size, join_bytes
+from podium.protocols.tensors import BYTES, CONTENT_TYPE, MOST_AXES, SIZES, Tensor, check_size, join_bytes, whole_numbers
 
 _CODES: Mapping[str, str] = {
     "BOOL": "?", "UINT8": "B", "UINT16": "H", "UINT32": "I", "UINT64": "Q", "INT8": "b", "INT16": "h", "INT32": "i",
@@ -127,10 +127,9 @@ def _pack(name: str, datatype: str, shape: list[int], data: list[Any], is_base64
     if datatype == BYTES:
         if not kinds <= {str}:
             raise _unfit(name, datatype)
-        try:
-            return join_bytes([base64.b64decode(text, validate=True) if is_base64 else text.encode() for text in values])
-        except ValueError:
-            raise MalformedBody(f"Input {name!r}: a text is no {'base64' if is_base64 else 'UTF-8'}.") from None
+        return _texts(name, values, is_base64)
+    if datatype not in _CODES:
+        raise MalformedBody(f"Input {name!r}: {datatype} has no form in JSON; send it as bytes, with binary_data_size.")
     code = _CODES[datatype]
     if code in "efd":
         if not kinds <= {int, float, type(None)}:
@@ -139,12 +138,33 @@ def _pack(name: str, datatype: str, shape: list[int], data: list[Any], is_base64
             values = [math.nan if each is None else each for each in values]
         if code == "d" and float in kinds and any(each in (math.inf, -math.inf) for each in values):
             raise MalformedBody(f"Input {name!r}: a value is out of the range of {datatype}.")
-    elif not kinds <= {bool if code == "?" else int}:
-        raise _unfit(name, datatype)
+    elif code == "?":
+        if not kinds <= {bool}:
+            raise _unfit(name, datatype)
+    else:
+        values = _whole(name, datatype, values, kinds)
     try:
         return struct.pack(f"<{count}{code}", *values)
     except (struct.error, OverflowError):
         raise MalformedBody(f"Input {name!r}: a value is out of the range of {datatype}.") from None
+
+
+def _texts(name: str, values: list[str], is_base64: bool) -> bytes:
+    try:
+        return join_bytes([base64.b64decode(text, validate=True) if is_base64 else text.encode() for text in values])
+    except ValueError:
+        raise MalformedBody(f"Input {name!r}: a text is no {'base64' if is_base64 else 'UTF-8'}.") from None
+
+
+def _whole(name: str, datatype: str, values: list[Any], kinds: set[type]) -> list[int]:
+    if kinds <= {int}:
+        return values
+    try:
+        if kinds <= {int, float}:
+            return whole_numbers(values)
+    except ValueError:
+        pass
+    raise _unfit(name, datatype)
 
 
 def _flat(name: str, shape: list[int], data: list[Any]) -> list[Any]:

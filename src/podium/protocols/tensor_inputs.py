@@ -150,6 +150,9 @@ def to_array(tensor: Tensor) -> "np.ndarray[Any, Any]":
         cells = np.empty(len(elements), dtype=object)
         cells[:] = elements
         return cells.reshape(tensor.shape)
+    if tensor.datatype == "BF16":  # the upper half of FP32
+        halves = np.frombuffer(tensor.data, "<u2").astype(np.uint32) << 16
+        return halves.view(np.float32).reshape(tensor.shape)
     dtype = NUMPY_OF[tensor.datatype]
     if not len(tensor.data):
         return np.empty(tensor.shape, dtype.newbyteorder("="))
@@ -293,7 +296,7 @@ def _table(tensor: Tensor, columns: tuple[Column, ...]) -> Any:
     """The tensor as a table of one type, each column contiguous as in any data frame; None for several types."""
     kinds = {each.type for each in columns}
     (kind, *others) = kinds
-    if others or kind not in REAL or tensor.datatype not in ("FP16", "FP32", "FP64"):
+    if others or kind not in REAL or tensor.datatype not in ("FP16", "BF16", "FP32", "FP64"):
         return None
     array = fit(tensor.name, to_array(tensor), NUMPY_TYPES[kind])
     return np.ascontiguousarray(array.T).T

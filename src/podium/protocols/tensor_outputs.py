@@ -6,7 +6,8 @@
     a list              as numpy makes an array of it; objects with the same keys as a frame of them
     anything else       BYTES: text as it is, other values as JSON text
 
-Text is UTF-8; what is missing is the empty text, and NaN among numbers. Dates and times are ISO 8601 text. An output is
+What the signature declares as columns has the shape [rows, 1], or [rows] where it is one without a name, whatever it came
+in. Text is UTF-8; what is missing is the empty text, and NaN among numbers. Dates and times are ISO 8601 text. An output is
 called as the signature calls it, `output` where it gives no name.
 """
 
@@ -39,12 +40,15 @@ _MISSING = ("NaTType", "NAType")
 class TensorWriter:
     """Writes bodies of `protocols/tensors.py` for one signature."""
 
-    __slots__ = ("_names",)
+    __slots__ = ("_column_axes", "_names")
 
     content_type = CONTENT_TYPE
 
     def __init__(self, signature: Signature | None) -> None:
         schema = None if signature is None else signature.outputs
+        self._column_axes = 0
+        if isinstance(schema, ColumnSchema):
+            self._column_axes = 1 if len(schema.columns) == 1 and schema.columns[0].name is None else _TWO_AXES
         if schema is None:
             self._names = [UNNAMED]
         elif isinstance(schema, ColumnSchema):
@@ -54,17 +58,39 @@ class TensorWriter:
         else:
             self._names = [each.name or UNNAMED for each in schema.tensors]
 
+    def form_of(self, output: Any) -> int:
+        """The number of what is written of an array, 0 where its text in JSON would not say the same."""
+        if type(output) is not np.ndarray:
+            return 0
+        axes = len(self._declared(output.shape))
+        found = _FORMS.get((output.dtype, axes))
+        if found is None:
+            kind = output.dtype.kind
+            if kind == "U" or (kind == "O" and set(map(type, output.ravel().tolist())) == {str}):
+                return form_number(BYTES, axes)
+            return 0
+        return found
+
     def write(self, output: Any, params: Mapping[str, Any] | None = None) -> bytes:
-        """The body for a prediction; `params` go with it as they are.
+        """The body for a prediction; `params` go with it as they are, and as `form` what `form_of` says.
 
         Raises:
             UnencodableOutput: A part of it has no form in JSON either, or two parts have one name.
         """
         tensors = self._tensors(output)
+        if self._column_axes:
+            tensors = [Tensor(each.name, each.datatype, self._declared(each.shape), each.data) for each in tensors]
         names = [each.name for each in tensors]
         if len(set(names)) != len(names):
             raise UnencodableOutput("The model returned several outputs of one name.")
-        return encode_tensors(tensors, params)
+        form = self.form_of(output)
+        return encode_tensors(tensors, {**(params or {}), "form": form} if form else params)
+
+    def _declared(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of an output, as it is declared."""
+        if self._column_axes == _TWO_AXES and len(shape) == 1:
+            return (*shape, 1)
+        return shape[:1] if self._column_axes == 1 and shape[1:] == (1,) else shape
 
     def _tensors(self, output: Any) -> list[Tensor]:
         if is_table(output):
@@ -189,19 +215,6 @@ def tensor_of(name: str, array: "np.ndarray[Any, Any]") -> Tensor:
     else:
         cells = array.ravel().tolist()
     return Tensor(name, BYTES, array.shape, join_bytes(map(_cell, cells)))
-
-
-def form_of(output: Any) -> int:
-    """The number of what `tensor_of` would make of an output, 0 where its text in JSON would not say the same."""
-    if type(output) is not np.ndarray:
-        return 0
-    found = _FORMS.get((output.dtype, output.ndim))
-    if found is None:
-        kind = output.dtype.kind
-        if kind == "U" or (kind == "O" and set(map(type, output.ravel().tolist())) == {str}):
-            return form_number(BYTES, output.ndim)
-        return 0
-    return found
 
 
 def _moment(text: str) -> str:

@@ -27,7 +27,7 @@ GENERATE_TYPE = "application/x-podium-generate"
 
 SIZES: Mapping[str, int] = {
     "BOOL": 1, "UINT8": 1, "UINT16": 2, "UINT32": 4, "UINT64": 8, "INT8": 1, "INT16": 2, "INT32": 4, "INT64": 8,
-    "FP16": 2, "FP32": 4, "FP64": 8,
+    "FP16": 2, "BF16": 2, "FP32": 4, "FP64": 8,
 }  # fmt: skip
 """Bytes of an element, by datatype; one of BYTES, which alone is not here, has its own."""
 
@@ -35,7 +35,7 @@ CODES: Mapping[str, str] = {
     "BOOL": "?", "UINT8": "B", "UINT16": "H", "UINT32": "I", "UINT64": "Q", "INT8": "b", "INT16": "h", "INT32": "i",
     "INT64": "q", "FP16": "e", "FP32": "f", "FP64": "d",
 }  # fmt: skip
-"""The letter of `struct` for each of these."""
+"""The letter of `struct` for each of these that it knows: BF16 is taken as bytes alone, and never written."""
 
 BYTES = "BYTES"
 
@@ -51,6 +51,8 @@ MOST_TENSORS = 4096
 """Tensors of a request: more columns than any model's, and few enough to be looked at one by one."""
 _LENGTH = struct.Struct("<I")
 _MOST_ELEMENTS = 1 << 40
+MOST_EXACT = 2**53
+"""From here on neighbouring whole numbers share a floating point number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +153,14 @@ def split_bytes(data: bytes | bytearray | memoryview, count: int) -> list[bytes]
     if start != len(view):
         raise MalformedBody(f"BYTES data have {len(view) - start} bytes after their {count} elements.")
     return elements
+
+
+def whole_numbers(values: Sequence[int | float]) -> list[int]:
+    """The same numbers as integers.
+
+    Raises:
+        ValueError: One is not whole, or so large that its neighbours have the same floating point number.
+    """
+    if any(type(each) is float and not (each.is_integer() and -MOST_EXACT < each < MOST_EXACT) for each in values):
+        raise ValueError(f"Expected whole numbers; those with a point below {MOST_EXACT}")
+    return [int(each) for each in values]

@@ -6,20 +6,21 @@ One reading for all, however many there are.
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
+from podium.domain.nearest import did_you_mean
 from podium.domain.references import AliasRef, LatestRef, StageRef, VersionRef, check_alias
 from podium.domain.rollouts.clocks import Offset, corrected
 from podium.domain.rollouts.records import read_board
 from podium.domain.rollouts.schedule import Board, versions_named
 from podium.domain.stages import Stage
-from podium.errors import NotFound, PodiumError, RegistryError
+from podium.errors import InvalidInput, NotFound, PodiumError, RegistryError
 from podium.registry.clock import shown, ticks
 from podium.registry.contract import Reader
 from podium.registry.embedded import Resolved, resolve_in
 from podium.registry.observe_rollouts import Tidings, cannot_be_had, followed_by, write_mark
 from podium.registry.rollout_edits import Note
-from podium.registry.rollouts import SideBook, rollout_tags
+from podium.registry.rollout_sides import Side
+from podium.registry.rollouts import rollout_tags
 from podium.registry.snapshot import FileState, file_state, read_snapshot
 from podium.settings.home import Home
 
@@ -52,7 +53,13 @@ def reference_maker(which: str) -> Callable[[str], NamedRef]:
         return lambda name: AliasRef(name, alias)
     if which.lower() == "latest":
         return LatestRef
-    stage = Stage.parse(which)
+    try:
+        stage = Stage.parse(which)
+    except InvalidInput:
+        near = did_you_mean(which.lower(), ("production", "staging", "latest"))
+        raise InvalidInput(
+            f"serve.registry (--registry) is {which!r}; expected production, staging, latest or @ALIAS.{near}"
+        ) from None
     return lambda name: StageRef(name, stage)
 
 
@@ -65,18 +72,17 @@ class RegistryCensus:
     Args:
         home: PODIUM_HOME.
         which: `production`, `staging`, `latest`, `@ALIAS`.
-        side: The file where rollouts are kept; None keeps them in the registry.
+        side: Where rollouts are kept; None keeps them in the registry.
 
     Attributes:
         offset: How far the clock by which rollouts go is from `clock.ticks`; None before the first reading.
     """
 
-    def __init__(self, home: Home, which: str, side: Path | None = None) -> None:
+    def __init__(self, home: Home, which: str, side: Side | None = None) -> None:
         self.reference = reference_maker(which)
         self.offset: Offset | None = None
         self._home = home
-        self._side_path = side
-        self._side = SideBook(side, lambda _name, _follows: None, _TIMEOUT_S) if side is not None else None
+        self._side = side
         self._boards: Mapping[str, Board] = {}
         self._problem: str | None = None
         self._registry_id: str | None = None
@@ -100,20 +106,22 @@ class RegistryCensus:
             self._registry_id, self._found = snapshot.registry_id, snapshot.value
             # The state from before the reading, and only when a later change must show in it.
             self._state = state if state.is_settled(time.time()) else None
-        self.offset = corrected(self.offset, shown(time.time(), asked_at))
+        if self._side is None:
+            self.offset = corrected(self.offset, shown(time.time(), asked_at))
         return self._found
 
     def note(self, reference: StageRef | AliasRef, asked: Note, followed: str | None) -> None:
         """As `registry.observe.RegistryObserver.note`; from any thread."""
-        write_mark(reference, asked, followed, self._home, self._side_path, None)
+        write_mark(reference, asked, followed, self._home, self._side, None)
 
     def _hear_side(self) -> bool:
-        """Read the side file, where there is one; whether it says something new."""
+        """Read what is kept beside, where something is; whether it says something new."""
         if self._side is None:
             return False
         before = self._boards, self._problem
         try:
-            self._boards, self._problem = self._side.read_all(), None
+            self._boards, reading = self._side.read_all()
+            self.offset, self._problem = corrected(self.offset, reading), None
         except RegistryError as error:
             self._problem = error.message
         return before != (self._boards, self._problem)

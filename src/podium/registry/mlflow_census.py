@@ -7,7 +7,6 @@ shifted while it was read or that a server cut short unloads nothing.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from podium.domain.references import AliasRef, ModelRef, StageRef, VersionRef
 from podium.domain.rollouts.clocks import Offset, corrected
@@ -23,13 +22,13 @@ from podium.registry.mlflow.observe import MlflowObserver
 from podium.registry.observe_rollouts import Tidings, cannot_be_had, followed_by, write_mark
 from podium.registry.resolve import Places
 from podium.registry.rollout_edits import Note
-from podium.registry.rollouts import SideBook, rollout_tags
+from podium.registry.rollout_sides import Side
+from podium.registry.rollouts import rollout_tags
 from podium.settings.home import Home
 from podium.settings.mlflow import MlflowSettings
 
 _TIMEOUT_S = 5.0
 _WRITE_S = 10.0
-_SIDE_S = 2.0
 _MOST_QUESTIONS = 20
 _MOST_FETCHES = 4
 _LOOK_S = 0.2
@@ -59,7 +58,7 @@ class MlflowCensus:
         home: PODIUM_HOME.
         which: `production`, `staging`, `latest`, `@ALIAS`.
         settings: MLflow's.
-        side: The file where rollouts are kept; None keeps them in the registry.
+        side: Where rollouts are kept; None keeps them in the registry.
 
     Attributes:
         offset: How far the registry's clock is from `clock.ticks`; None before the first reading.
@@ -68,13 +67,12 @@ class MlflowCensus:
         Misconfigured: MLflow's variables name no store.
     """
 
-    def __init__(self, home: Home, which: str, settings: MlflowSettings, side: Path | None = None) -> None:
+    def __init__(self, home: Home, which: str, settings: MlflowSettings, side: Side | None = None) -> None:
         self.reference = reference_maker(which)
         self.offset: Offset | None = None
         self._home = home
         self._places = Places(home, settings)
-        self._side_path = side
-        self._side = SideBook(side, lambda _name, _follows: None, _SIDE_S) if side is not None else None
+        self._side = side
         asking = self._places.stores(min(_TIMEOUT_S, settings.timeout_s), 0)
         fetching = self._places.stores(settings.timeout_s, settings.retries)
         if asking is None or fetching is None:
@@ -118,7 +116,8 @@ class MlflowCensus:
         found = {name: self._of(model, boards, problem) for name, model in models.items()}
         missing = [name for name in self._found if name not in models]
         found |= {name: self._found[name] for name in missing if not self._is_deleted(name)}
-        self.offset = corrected(self.offset, reading)
+        if self._side is None:
+            self.offset = corrected(self.offset, reading)
         if found != self._found:
             self._found = found
         self._forget(models)
@@ -127,7 +126,7 @@ class MlflowCensus:
     def note(self, reference: StageRef | AliasRef, asked: Note, followed: str | None) -> None:
         """As `registry.observe.RegistryObserver.note`; from any thread."""
         stores = self._places.stores(_WRITE_S, 1)
-        write_mark(reference, asked, followed, self._home, self._side_path, stores.registry if stores else None)
+        write_mark(reference, asked, followed, self._home, self._side, stores.registry if stores else None)
 
     def _of(self, model: ListedModel, boards: Mapping[str, Board] | None, problem: str | None) -> Counted:
         reference, before = self.reference(model.name), self._found.get(model.name)
@@ -206,14 +205,17 @@ class MlflowCensus:
         return Tidings(board, follows, others, problem)
 
     def _read_side(self) -> tuple[Mapping[str, Board] | None, str | None]:
-        """What the side file says, where there is one; of one that cannot be read, what it said before."""
+        """What is said beside, where something is; of what cannot be read, what it said before."""
         if self._side is None:
             return None, None
         try:
-            return self._side.read_all(), None
+            boards, reading = self._side.read_all()
         except RegistryError as error:
             before = {name: each.tidings.board for name, each in self._found.items() if each.tidings is not None}
             return before, error.message
+        # Rollouts go by the clock of where they are kept.
+        self.offset = corrected(self.offset, reading)
+        return boards, None
 
     def _forget(self, models: Mapping[str, ListedModel]) -> None:
         """Keep no version of what was deleted, or made again."""

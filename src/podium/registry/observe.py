@@ -1,7 +1,6 @@
 """Watching what a server serves, wherever it is registered: podium's own registry first, then MLflow's stores."""
 
 import threading
-from pathlib import Path
 
 from podium.domain.references import AliasRef, FolderRef, ModelRef, RemoteRef, RunRef, StageRef
 from podium.domain.rollouts.clocks import Offset
@@ -14,6 +13,7 @@ from podium.registry.observe_embedded import EmbeddedObserver
 from podium.registry.observe_rollouts import RolloutWatch, Tidings, followed_by, write_mark
 from podium.registry.resolve import Places, not_found, resolve
 from podium.registry.rollout_edits import Note
+from podium.registry.rollout_sides import Side
 from podium.settings.home import Home
 from podium.settings.mlflow import MlflowSettings, read_mlflow_settings
 
@@ -30,10 +30,10 @@ class RegistryObserver:
     Args:
         home: PODIUM_HOME.
         settings: MLflow's; None reads its variables when they are first needed.
-        side: The file where rollouts are kept; None keeps them in the registry that answers.
+        side: Where rollouts are kept; None keeps them in the registry that answers.
     """
 
-    def __init__(self, home: Home, settings: MlflowSettings | None = None, side: Path | None = None) -> None:
+    def __init__(self, home: Home, settings: MlflowSettings | None = None, side: Side | None = None) -> None:
         self._side = side
         self._watch = RolloutWatch(home, side)
         self._home = home

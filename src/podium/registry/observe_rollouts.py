@@ -9,7 +9,6 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from podium.domain.references import AliasRef, LatestRef, ModelRef, StageRef, VersionRef
 from podium.domain.rollouts.clocks import Offset, Reading, corrected
@@ -20,7 +19,8 @@ from podium.registry.clock import shown, ticks
 from podium.registry.embedded import Resolved
 from podium.registry.mlflow.contract import ModelRegistry
 from podium.registry.rollout_edits import Note, note
-from podium.registry.rollouts import Book, EmbeddedBook, MlflowBook, SideBook, tags_in
+from podium.registry.rollout_sides import Side, SideBook
+from podium.registry.rollouts import Book, EmbeddedBook, MlflowBook, tags_in
 from podium.registry.snapshot import FileState, file_state, read_snapshot
 from podium.registry.sqlite import SqliteStore
 from podium.settings.home import Home
@@ -51,16 +51,16 @@ class RolloutWatch:
 
     Args:
         home: PODIUM_HOME.
-        side: The file where rollouts are kept instead of in the registry; None keeps them there.
+        side: Where rollouts are kept instead of in the registry; None keeps them there.
 
     Attributes:
         offset: How far the registry's clock is from ours; None before it was heard.
     """
 
-    def __init__(self, home: Home, side: Path | None) -> None:
+    def __init__(self, home: Home, side: Side | None) -> None:
         self.offset: Offset | None = None
         self._home = home
-        self._side = SideBook(side, lambda _name, _follows: None, _TIMEOUT_S) if side is not None else None
+        self._side = SideBook(side, lambda _name, _follows: None) if side is not None else None
         self._state: FileState | None = None
         self._board: tuple[str, Board] | None = None
         self._last: dict[ModelRef, Tidings] = {}
@@ -144,7 +144,7 @@ def write_mark(
     asked: Note,
     followed: str | None,
     home: Home,
-    side: Path | None,
+    side: Side | None,
     registry: ModelRegistry | None,
 ) -> None:
     """Write a mark on a rollout, signed by this server; one that is there already stays. May wait.
@@ -154,7 +154,7 @@ def write_mark(
         asked: The mark; who asks is added.
         followed: The version that it stands for, as it was seen last.
         home: PODIUM_HOME.
-        side: The file where rollouts are kept; None keeps them in the registry.
+        side: Where rollouts are kept; None keeps them in the registry.
         registry: MLflow's, where that is the one that answers; None for podium's own.
 
     Raises:
@@ -169,9 +169,9 @@ def write_mark(
 
 
 def book_for(
-    home: Home, side: Path | None, registry: ModelRegistry | None, actor: str, stands: Callable[[str, str], str | None]
+    home: Home, side: Side | None, registry: ModelRegistry | None, actor: str, stands: Callable[[str, str], str | None]
 ) -> Book:
-    """Where rollouts are written: the side file, an MLflow registry, or podium's own."""
+    """Where rollouts are written: beside, an MLflow registry, or podium's own."""
     if side is not None:
         return SideBook(side, stands)
     if registry is not None:

@@ -3,17 +3,14 @@
 - `EmbeddedBook`: podium's own registry. One transaction for each change; what a rollout's end moves is moved in it.
 - `MlflowBook`: an MLflow server's registered-model tags. MLflow has no transaction: what is there is looked at before, and
   what came of it after. Two that write the same mark at the same instant both succeed, and one of the two texts stays.
-- `SideBook`: a file of our own, for registries that may not be written.
+- `rollout_sides.SideBook`: a file or a database of our own, for registries that may not be written.
 
 Whoever may write these tags may move traffic.
 """
 
-import contextlib
-import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from podium.domain.rollouts.clocks import Reading
@@ -25,7 +22,7 @@ from podium.registry.clock import shown, ticks
 from podium.registry.contract import Action, Reader, RegistryStore, Writer
 from podium.registry.mlflow.contract import ModelRegistry, NotWritable
 from podium.registry.moves import stage_patch
-from podium.registry.snapshot import ReadOnlyRegistry, explain
+from podium.registry.snapshot import ReadOnlyRegistry
 
 Stands = Callable[[str], str | None]
 """What a stage (`production`) or an alias (`@champion`) stands for now."""
@@ -158,78 +155,6 @@ class MlflowBook:
             return None if found is None else str(found.number)
 
         return stands
-
-
-class SideBook:
-    """In a SQLite file beside a registry that may not be written.
-
-    Args:
-        path: The file; made by the first write.
-        stands: What a stage or an alias of a model stands for in the registry.
-    """
-
-    may_move = False
-
-    def __init__(self, path: Path, stands: Callable[[str, str], str | None], busy_s: float = 5.0) -> None:
-        self._path = path
-        self._stands = stands
-        self._busy_s = busy_s
-
-    @property
-    def place(self) -> str:
-        return str(self._path)
-
-    def read(self, name: str) -> tuple[Board, Reading]:
-        asked_at = ticks()
-        if not self._path.exists():
-            # Nothing was rolled out yet: the first `rollout start` makes it.
-            return Board(), shown(time.time(), asked_at)
-        with self._opened("BEGIN") as connection:
-            tags = self._tags(connection, name)
-        return read_board(tags), shown(time.time(), asked_at)
-
-    def read_all(self) -> dict[str, Board]:
-        """What is written of every model, by name; nothing of those that it does not know. Raises RegistryError."""
-        if not self._path.exists():
-            return {}
-        tags: dict[str, dict[str, str]] = {}
-        with self._opened("BEGIN") as connection:
-            for name, key, value in connection.execute("SELECT model, key, value FROM tags"):
-                tags.setdefault(name, {})[key] = value
-        return {name: read_board(each) for name, each in tags.items()}
-
-    def change(self, name: str, decide: Decide) -> None:
-        with self._opened("BEGIN IMMEDIATE") as connection:
-            tags = self._tags(connection, name)
-            edit = decide(Page(read_board(tags), tags, time.time(), lambda follows: self._stands(name, follows)))
-            for key, value in edit.tags.items():
-                if value is None:
-                    connection.execute("DELETE FROM tags WHERE model = ? AND key = ?", [name, key])
-                else:
-                    connection.execute("INSERT OR REPLACE INTO tags VALUES (?, ?, ?)", [name, key, value])
-
-    def _tags(self, connection: sqlite3.Connection, name: str) -> dict[str, str]:
-        return dict(connection.execute("SELECT key, value FROM tags WHERE model = ?", [name]).fetchall())
-
-    @contextlib.contextmanager
-    def _opened(self, begin: str) -> Iterator[sqlite3.Connection]:
-        try:
-            with contextlib.closing(sqlite3.connect(self._path, timeout=self._busy_s, isolation_level=None)) as connection:
-                if begin != "BEGIN":
-                    connection.execute(
-                        "CREATE TABLE IF NOT EXISTS tags"
-                        " (model TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (model, key)) STRICT"
-                    )
-                connection.execute(begin)
-                try:
-                    yield connection
-                    connection.execute("COMMIT")
-                except BaseException:
-                    with contextlib.suppress(sqlite3.Error):
-                        connection.execute("ROLLBACK")
-                    raise
-        except sqlite3.Error as error:
-            raise explain(error, self._path) from error
 
 
 def tags_in(reader: Reader, name: str) -> dict[str, str]:

@@ -32,6 +32,7 @@ class App:
 
     Attributes:
         paths: All of them, each with its methods.
+        routes: Finds them.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class App:
         self._max_body_bytes = max_body_bytes
         table = [entry for each in paths for entry in each.items()]
         self.paths = [(path, frozenset(methods)) for path, methods in table]
-        self._routes: Routes[Finder] = Routes(dict(table))
+        self.routes: Routes[Finder] = Routes(dict(table))
 
     def handle(self, request: Request, exchange: Arrival) -> None:
         """Answer a request; an error of ours is a 500 that names nothing, and a traceback in the log."""
@@ -71,8 +72,8 @@ class App:
 
     def _find(self, head: Head) -> Taker:
         if self._has_authz and head.path.startswith(f"{PREFIX}/"):
-            return authz_taker(self._guard, head, self._routes, self._pages)
-        found = self._routes.find(head.method, head.path, head.query)
+            return authz_taker(self._guard, head, self.routes, self._pages)
+        found = self.routes.find(head.method, head.path, head.query)
         if (kind := head.headers.get(b"content-type")) in _OURS:
             # What gateway and worker say to each other is no client's to say: this is where every request of one begins.
             found = _unknown_type(kind)

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from podium.domain.feedback import Said, read_report
+from podium.domain.feedback import LONGEST_ID, Said, read_report
 from podium.errors import InvalidInput
 from podium.serving.pages import Pages, Paths, Taker
 from podium.serving.recording import Recorder
@@ -120,7 +120,8 @@ class Feedback:
         except InvalidInput as error:
             self._recorder.count_report(UNROUTED, Report.INVALID)
             named = entry.get("request_id") if isinstance(entry, Mapping) else None
-            return {"request_id": named, "result": Report.INVALID, "reason": error.message}
+            known = named if isinstance(named, str) and len(named) <= LONGEST_ID else None
+            return {"request_id": known, "result": Report.INVALID, "reason": error.message}
         now_ms = int(time.monotonic() * 1000)
         found = self._served.answerer_of(name, said.request_id, now_ms)
         # A stamp is as old as the first of its ids: nobody's report is late by the clock of his own answer.

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podium.errors import Unavailable
+from podium.serving.answer_cache import AnswerCaches
 from podium.serving.app import App
 from podium.serving.asking import Asking
 from podium.serving.control import Control
@@ -43,6 +44,7 @@ from podium.serving.walks.waking import Waking
 from podium.telemetry.access import AccessLog
 from podium.telemetry.slots import Slots
 from podium.transport.messages import Drained, ReplicaLost, ReplicaReleased, Started
+from podium.web.handshakes import Handshakes
 from podium.web.protocol import Connections
 
 if TYPE_CHECKING:
@@ -104,16 +106,17 @@ class Gateway:
         pages = Pages(self._scoring.ids, self._recorder)
         parts = slots.served, self._recorder, self._router, pages
         feedback = Feedback(loop, *parts, settings.feedback_window_s, self.standing.version_of)
+        over = AnswerCaches(settings, self._router, self._scoring.naming, self._recorder).over
         paths = [
             feedback.paths(),
-            invocation_paths(self._scoring),
-            open_inference_paths(self._scoring, self.standing, pages),
+            over(invocation_paths(self._scoring)),
+            over(open_inference_paths(self._scoring, self.standing, pages)),
             generating_paths(self._scoring, self.standing, pages),
-            v1_paths(self._scoring, self.standing, pages),
+            over(v1_paths(self._scoring, self.standing, pages)),
             repository_paths(self.asking, pages),
-            sagemaker_paths(self._scoring, self._router, pages, self.asking, settings.max_body_bytes),
+            over(sagemaker_paths(self._scoring, self._router, pages, self.asking, settings.max_body_bytes)),
             pages.of_standing(self.standing),
-            Describing(self.asking, pages, self._router, self.standing).paths(),
+            Describing(self.asking, pages, self._router, self.standing, settings.access.credentials).paths(),
         ]
         self._protection = Protection(settings, self._router, slots.buckets)
         self.guard = self._protection.guard
@@ -128,12 +131,10 @@ class Gateway:
 
     async def run(self) -> None:
         """Serve until drained."""
-        loop = self._loop
         # A second handle on the same socket: the backlog can still be accepted after the server let go of the first.
         backlog = self._listener.dup()
         backlog.setblocking(False)
-        tls = self._protection.tls_arguments
-        server = await loop.create_server(self.connections.accept, sock=self._listener, backlog=_BACKLOG, **tls)
+        server = await self._listen()
         if self._door is not None:
             await self._door.open()
         self._control.start(self._settings, self._scoring, self._router, self.standing, self.asking)
@@ -143,7 +144,7 @@ class Gateway:
             sharing = tasks.create_task(self._protection.share())
             await self._drain_asked.wait()
             server.close()
-            await self._accept_rest(backlog)
+            await self._accept_rest(backlog, server)
             door = None if self._door is None else tasks.create_task(self._close_door(self._door))
             await self._finish()
             if door is not None:
@@ -168,21 +169,30 @@ class Gateway:
         self.drain(limit_s)
         self._scoring.expect_no_replica()
 
-    async def _accept_rest(self, backlog: socket.socket) -> None:
+    async def _listen(self) -> asyncio.AbstractServer | Handshakes:
+        protection = self._protection
+        if protection.certificates is None:
+            return await self._loop.create_server(self.connections.accept, sock=self._listener, backlog=_BACKLOG)
+        self._listener.listen(_BACKLOG)
+        context, trusts = protection.certificates.context, self.guard.proxies.trusts
+        return Handshakes(self._listener, self.connections.accept, context, protection.handshake_bounds, trusts)
+
+    async def _accept_rest(self, backlog: socket.socket, server: asyncio.AbstractServer | Handshakes) -> None:
         with backlog:
             while True:
                 try:
-                    accepted, _ = backlog.accept()
+                    accepted, address = backlog.accept()
                 except (BlockingIOError, ConnectionAbortedError):
                     return
                 except OSError as error:
                     _log.warning("connections in the backlog are lost: %s", error)
                     return
+                if isinstance(server, Handshakes):
+                    server.begin(accepted, address[0])
+                    continue
                 accepted.setblocking(False)
-                with contextlib.suppress(OSError):  # a handshake that fails is its client's loss alone
-                    await self._loop.connect_accepted_socket(
-                        self.connections.accept, accepted, **self._protection.tls_arguments
-                    )
+                with contextlib.suppress(OSError):
+                    await self._loop.connect_accepted_socket(self.connections.accept, accepted)
 
     async def _finish(self) -> None:
         connections, scoring = self.connections, self._scoring
@@ -201,7 +211,7 @@ class Gateway:
         # Nobody else needs the library.
         from podium.serving.grpc.door import make_door  # noqa: PLC0415
 
-        parts = self._scoring, self.standing, self.asking, self._recorder, self.guard
+        parts = self._scoring, self.standing, self.asking, self._recorder, self.guard, self.app.routes
         return make_door(self._settings, address, *parts)
 
     async def _close_door(self, door: "Door") -> None:

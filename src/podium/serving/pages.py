@@ -13,7 +13,7 @@ from podium.serving.walks.request_ids import RequestIds
 from podium.web.handling import Arrival, Exchange
 from podium.web.messages import Head, Request, Response, header_lines
 
-_QUIET = re.compile(r"/(ping|health|livez|readyz|metrics|status|version|(v2/)?models/[^/]+/ready|v2/health/(live|ready))")
+_QUIET = re.compile(r"/(|ping|health|livez|readyz|metrics|status|version|(v2/)?models/[^/]+/ready|v2/health/(live|ready))")
 _LONGEST = 300  # characters
 _LOUD = frozenset({401, 403, 405, 429})
 

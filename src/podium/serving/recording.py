@@ -13,6 +13,7 @@ from podium.serving.walks.walk import Walk
 from podium.telemetry.access import AccessLog, Entry
 from podium.telemetry.metrics import (
     BATCH_ROWS,
+    CACHE,
     CODES,
     COMPARED,
     CRASHES,
@@ -42,6 +43,7 @@ from podium.telemetry.metrics import (
 )
 from podium.telemetry.slots import SERIES, UNROUTED, Slots
 from podium.transport.frames import Answers, Reply
+from podium.web.messages import Request
 
 _CODE_CELLS = {int(code): REQUESTS.cell(code) for code in CODES if code.isdigit()}
 _OK = REQUESTS.cell("200")
@@ -144,18 +146,15 @@ class Recorder:
         if not count:
             return
         now = time.monotonic()
-        total_us = received = sent = rows = 0
-        durations = []
+        received = sent = rows = 0
         for walk, size in answered:
-            duration_us = int((now - walk.started) * 1e6)
-            durations.append(duration_us)
-            cells[_DURATION + bisect_left(_DURATION_BOUNDS, duration_us)] += 1
-            total_us += duration_us
             received += walk.body_size
             sent += size
             rows += walk.rows
+        durations = [int((now - walk.started) * 1e6) for walk, _ in answered]
+        _count_durations(cells, durations)
         cells[_OK] += count
-        cells[_DURATION_SUM] += total_us
+        cells[_DURATION_SUM] += sum(durations)
         cells[_RECEIVED] += received
         cells[_SENT] += sent
         cells[_QUEUE + bisect_left(_DURATION_BOUNDS, queued_us)] += count
@@ -246,6 +245,30 @@ class Recorder:
                 )
             )
 
+    def record_hit(
+        self,
+        series: int,
+        label: tuple[str, str],
+        request: Request,
+        request_id: str,
+        client: str,
+        sent: int,
+        principal: str,
+    ) -> None:
+        """Count and write down a request whose answer was kept: it is none of the version's answers."""
+        self._block(series)[CACHE.cell("hit")] += 1
+        if self.access is not None:
+            self.access.add(
+                Entry(
+                    datetime.now(UTC), request_id, client, request.method, request.path, 200, len(request.body), sent, 0.0,
+                    None, None, None, None, label[0], label[1], 0, None, principal or None,
+                )
+            )  # fmt: skip
+
+    def count_miss(self, series: int) -> None:
+        """Count a request whose answer was looked for and not kept."""
+        self._block(series)[CACHE.cell("miss")] += 1
+
     def count_rejected(self, series: int, reason: str) -> None:
         self._block(series)[REJECTED.cell(reason)] += 1
 
@@ -292,6 +315,21 @@ class Recorder:
             # A series beyond the table is counted with what has none, rather than not at all.
             block = self._blocks[series] = self.slots.block(self.slot, series if 0 <= series < SERIES else UNROUTED)
         return block
+
+
+def _count_durations(cells: memoryview, durations: Sequence[int]) -> None:
+    """Into the histogram; what was answered at once took as long, mostly, so that its place is looked for once."""
+    bounds, place, above, below, count = _DURATION_BOUNDS, 0, -1.0, -1.0, 0
+    for duration_us in durations:
+        if above < duration_us <= below:
+            count += 1
+            continue
+        if count:
+            cells[_DURATION + place] += count
+        place, count = bisect_left(bounds, duration_us), 1
+        above = bounds[place - 1] if place else -1
+        below = bounds[place] if place < len(bounds) else math.inf
+    cells[_DURATION + place] += count
 
 
 def _fault(status: int, reply: Reply | None) -> str:

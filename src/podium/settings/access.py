@@ -24,6 +24,7 @@ class AccessSettings:
         requires_keys: Whether whoever scores, reads or moves needs a key.
         open_pages: Pages that need none.
         key_file: Where the keys are.
+        owner_digest: SHA-256 of the one key of whoever holds the server in a Python process; None where nobody does.
         tls_cert, tls_key, tls_client_ca, tls_minimum: As in `access.certificates.TlsFiles`.
         tls_client_auth: Whether a client may come without a certificate.
         jwks, jwks_refresh_s: As in `access.jwks.KeySet`; None knows nobody by a token.
@@ -42,6 +43,7 @@ class AccessSettings:
         (), "open_pages", Kind.NAMES, f"Pages that need no key: {', '.join(OPENABLE)}.", default_text="none"
     )
     key_file: str = ""
+    owner_digest: str | None = None
     trusted_proxies: tuple[str, ...] = _access(
         (), "trusted_proxy", Kind.TEXTS, "Networks of proxies that say whose requests they hand on: 10.0.0.0/8."
     )
@@ -131,9 +133,20 @@ class AccessSettings:
             raise Misconfigured(f"trusted_proxy: {error.message}") from error
 
     @property
+    def asks_anybody(self) -> bool:
+        """Whether anybody is asked who they are."""
+        return self.asks_for_credentials or self.trusts_identity or self.knows_certificates
+
+    @property
     def asks_for_credentials(self) -> bool:
         """Whether requests bring a key or a token."""
         return self.requires_keys or self.jwks is not None
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """What a client shows, any one of it, in the words of the API's description; nothing where everybody may ask."""
+        asked = ("key",) if self.asks_for_credentials else ()
+        return (*asked, "certificate") if self.knows_certificates else asked
 
     @property
     def knows_certificates(self) -> bool:

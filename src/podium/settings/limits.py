@@ -59,6 +59,7 @@ class ModelLimits:
         rate_per_model: As `ClientLimits.rate_per_key`.
         max_in_flight_per_model: Requests at a time, on each gateway.
         max_body_per_model: Bytes of a request's body.
+        cache_bytes: Answers that are kept on each gateway, to be given again; None keeps none.
     """
 
     rate_per_model: str | None = _of_model(None, "rate_per_model", Kind.TEXT, "Requests for one model.")
@@ -67,6 +68,16 @@ class ModelLimits:
     )
     max_body_per_model: int | None = _of_model(
         None, "max_body_per_model", Kind.BYTES, "Largest body for one model, below max_body."
+    )
+
+    cache_bytes: int | None = declare(
+        None,
+        "cache",
+        Kind.BYTES,
+        "Keep so much of its answers on each gateway, to be given again; only where the same request has the same answer.",
+        least=1 << 16,
+        default_text="none",
+        is_of_model=True,
     )
 
     def __post_init__(self) -> None:

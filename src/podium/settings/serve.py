@@ -106,7 +106,7 @@ class ServeSettings:
         None,
         "rollout_store",
         Kind.TEXT,
-        "A file where rollouts and pins are kept; every server and command must be told the same.",
+        "A file or postgresql://… where rollouts and pins are kept; every server and command must be told the same.",
         default_text="the registry",
     )
     memory_budget: int | None = declare(

@@ -80,6 +80,7 @@ KINDS = ("client", "model", "timeout", "internal")
 SHADOWED = ("answered", "failed", "dropped")
 COMPARISONS = ("agreed", "disagreed")
 REPORTS = ("matched", "unmatched", "duplicate", "late", "invalid", "full")
+CACHED = ("hit", "miss")
 REWARD_SCALE = 1_000_000
 
 _DURATIONS_US = (
@@ -149,12 +150,13 @@ SERIES_METRICS = _laid_out(
         is_rare=True,
     ),
     _counter("podium_feedback_labels_total", "Reports that say what an answer should have been."),
+    _counter("podium_cache_requests_total", "Requests for which a kept answer was looked for.", "result", CACHED),
     Metric("podium_requests_in_flight", Kind.GAUGE, "Scoring requests that wait for their answer."),
     Metric("podium_request_body_bytes_in_flight", Kind.GAUGE, "Bytes of the bodies of the requests in flight."),
 )
 (
     REQUESTS, DURATION, QUEUE, PREDICT, BATCH_ROWS, ROWS, RECEIVED, SENT, REJECTED, RETRIES, CRASHES, ERRORS, PREDICTIONS,
-    SHADOW_REQUESTS, SHADOW_DURATION, COMPARED, DIFFERENCE, FEEDBACK, REWARD, LABELS, IN_FLIGHT, IN_FLIGHT_BYTES,
+    SHADOW_REQUESTS, SHADOW_DURATION, COMPARED, DIFFERENCE, FEEDBACK, REWARD, LABELS, CACHE, IN_FLIGHT, IN_FLIGHT_BYTES,
 ) = SERIES_METRICS  # fmt: skip
 
 GAUGES = tuple(metric for metric in SERIES_METRICS if metric.kind is Kind.GAUGE)

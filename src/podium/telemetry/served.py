@@ -137,14 +137,16 @@ class Served:
 
     def answerer_of(self, endpoint: str, request_id: str, now_ms: int) -> Answerer | None:
         """Who answered a request of an endpoint; None where nobody here did, as far as is remembered."""
-        found = self._stamped(request_id)
-        if found is None:
-            mark = self.mark_of(endpoint, request_id)
-            places = [place for slot in range(self._gateways) for place in self._named_places(slot, mark)]
-            met = [place for place in places if self._cells[place] == mark]
-            # An id that came twice stands for the later request.
-            found = max(met, key=lambda place: self._cells[place + 1]) if met else None
+        mark = self.mark_of(endpoint, request_id)
+        places = [place for slot in range(self._gateways) for place in self._named_places(slot, mark)]
+        met = [place for place in places if self._cells[place] == mark]
+        # An id that came twice stands for the later request; what was noted of an id counts before its stamp.
+        found = max(met, key=lambda place: self._cells[place + 1]) if met else self._stamped(request_id)
         return None if found is None else self._answerer(found, endpoint, now_ms)
+
+    def is_stamped(self, request_id: str) -> bool:
+        """Whether podium gave out this id, as far as is remembered."""
+        return self._stamped(request_id) is not None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[bool]:

@@ -11,7 +11,8 @@
     REFUSED  reason u8 as flags (`DRAINING`, `QUEUE_FULL`): nothing was started, so the request may go elsewhere
     ROWS     deadline_ns i64 | requests u32 | rows u32 | names length u32 | texts length u32 | names | texts | rows of each
              request, u32 each, unless every request has one row | block: many requests that a gateway decoded by the
-             model's input plan; id is the first's, the others follow it; names are their request ids, line by line
+             model's input plan; id is the first's, the others follow it; names are their request ids, line by line;
+             flags: RAGGED, TENSORS where an only request is to be answered by a REPLY with tensors
     ANSWERS  requests u32 | batch rows u32 | queued_us u32 | predict_us u32 | bodies, line by line (JSON has no raw line
              feed): the answers with status 200 to a whole ROWS frame, in its order; flags as REPLY; status: what kind of
              array all of them were cut from (`protocols/tensors.py`), 0 for anything else
@@ -46,7 +47,7 @@ REQUEST, CANCEL, REPLY, REFUSED, ROWS, ANSWERS, CHUNK, MORE = 1, 2, 3, 4, 5, 6, 
 SOLO, STREAM = 1, 2  # flags of REQUEST
 WINDOW = 16
 """How many CHUNKs of one request may be under way before the gateway says MORE."""
-RAGGED = 1  # a flag of ROWS: the rows of each request are told
+RAGGED, TENSORS = 1, 2  # flags of ROWS; the first: the rows of each request are told
 FIRST_OF_BATCH, FAULT = 1, 4  # flags of REPLY
 DRAINING, QUEUE_FULL = 1, 2  # the flags of REFUSED
 
@@ -100,6 +101,7 @@ class Rows(NamedTuple):
         names: Their request ids, joined by line feeds.
         texts: A JSON list of strings, or nothing where the plan has no text.
         block: Records, row by row (`domain/inputs/plan.py`).
+        wants_tensors: Its only request is to be answered with tensors.
     """
 
     first: int
@@ -110,6 +112,7 @@ class Rows(NamedTuple):
     names: bytes
     texts: bytes
     block: memoryview
+    wants_tensors: bool = False
 
 
 class Answers(NamedTuple):
@@ -214,7 +217,14 @@ def decode_reply(flags: int, status: int, identity: int, payload: bytes | memory
 
 
 def encode_rows(
-    first: int, deadline_ns: int, counts: Sequence[int], rows: int, names: bytes, texts: bytes, blocks: Sequence[bytes]
+    first: int,
+    deadline_ns: int,
+    counts: Sequence[int],
+    rows: int,
+    names: bytes,
+    texts: bytes,
+    blocks: Sequence[bytes],
+    wants_tensors: bool = False,
 ) -> bytes:
     """One ROWS frame.
 
@@ -226,13 +236,23 @@ def encode_rows(
         counts: Rows of each request.
         rows: Their sum.
         blocks: The records of each request.
+        wants_tensors: As in `Rows`.
     """
     requests = len(counts)
     ragged = b"" if rows == requests and 0 not in counts else struct.pack(f"<{requests}I", *counts)
     block = b"".join(blocks)
     size = _ROWS.size + len(names) + len(texts) + len(ragged) + len(block)
     head = _ROWS_FRAME.pack(
-        size, ROWS, RAGGED if ragged else 0, 0, first, deadline_ns, requests, rows, len(names), len(texts)
+        size,
+        ROWS,
+        (RAGGED if ragged else 0) | wants_tensors << 1,
+        0,
+        first,
+        deadline_ns,
+        requests,
+        rows,
+        len(names),
+        len(texts),
     )
     return b"".join((head, names, texts, ragged, block))
 
@@ -257,6 +277,8 @@ def decode_rows(flags: int, first: int, payload: memoryview) -> Rows:
         counts = struct.unpack_from(f"<{requests}I", payload, counts_start)
     if (requests if counts is None else sum(counts)) != rows:
         raise BrokenFrame("a ROWS frame's requests have other rows than it says")
+    if flags & TENSORS and requests > 1:
+        raise BrokenFrame("a ROWS frame of several requests asks for tensors")
     return Rows(
         first,
         deadline_ns,
@@ -266,6 +288,7 @@ def decode_rows(flags: int, first: int, payload: memoryview) -> Rows:
         bytes(payload[_ROWS.size : texts_start]),
         bytes(payload[texts_start:counts_start]),
         payload[start:],
+        bool(flags & TENSORS),
     )
 
 
@@ -334,67 +357,3 @@ def encode_cancel(identity: int) -> bytes:
 def encode_refused(identity: int, reason: int) -> bytes:
     """One REFUSED frame; reason is `DRAINING` or `QUEUE_FULL`."""
     return HEADER.pack(0, REFUSED, reason, 0, identity)
-
-
-class Frame(NamedTuple):
-    """One frame, its payload not yet read."""
-
-    kind: int
-    flags: int
-    status: int
-    id: int
-    payload: memoryview
-
-
-class FrameReader:
-    """Cuts a byte stream into frames, in time linear in the bytes however they arrive.
-
-    Whole frames are cut out of the very bytes that were fed, without a copy; only a frame that arrives in pieces is put
-    together, once. A payload's memoryview stays valid for as long as somebody holds it.
-
-    Args:
-        limit: Bytes; a longer payload is a broken frame, found from its header alone.
-    """
-
-    def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
-        self._limit = limit
-        self._rest = bytearray()
-        self._needed = HEADER.size
-
-    def feed(self, data: bytes) -> list[Frame]:
-        """Take what arrived and return the frames that are now whole.
-
-        Raises:
-            BrokenFrame: A length beyond the limit; every later call raises it too.
-        """
-        rest = self._rest
-        if not rest:
-            return self._cut(data)
-        rest += data
-        if len(rest) < self._needed:
-            return []
-        # The views of the frames pin this buffer: it is theirs from here on, and what is left goes into a new one.
-        self._rest = bytearray()
-        return self._cut(rest)
-
-    def _cut(self, data: bytes | bytearray) -> list[Frame]:
-        frames: list[Frame] = []
-        view = memoryview(data).toreadonly()
-        position, size, header_size, limit = 0, len(data), HEADER.size, self._limit
-        needed = header_size
-        while size - position >= header_size:
-            length, kind, flags, status, identity = HEADER.unpack_from(data, position)
-            if length > limit:
-                self._rest = bytearray(view[position:])
-                self._needed = 0
-                raise BrokenFrame(f"a frame announces {length} bytes; the limit is {limit}")
-            start = position + header_size
-            if size - start < length:
-                needed = header_size + length
-                break
-            position = start + length
-            frames.append(Frame(kind, flags, status, identity, view[start:position]))
-        if position < size:
-            self._rest = bytearray(view[position:])
-        self._needed = needed
-        return frames

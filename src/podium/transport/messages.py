@@ -141,6 +141,7 @@ class Ready:
         runtime: What runs the model, for people: its own method, or a shortcut that was proven equal to it.
         proof: What was compared for that (`worker.parity.Proof` as JSON); None where the model answers by itself.
         device: Where it computes, and how full that is.
+        is_streaming: Whether it answers in parts, too.
     """
 
     flavor: str
@@ -157,6 +158,7 @@ class Ready:
     runtime: str = ""
     proof: dict[str, Any] | None = None
     device: DeviceUse = CPU
+    is_streaming: bool = False
 
 
 @dataclass(frozen=True, slots=True)

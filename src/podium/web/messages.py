@@ -196,4 +196,4 @@ def encode(response: Response, date: bytes, is_head: bool, connection: bytes = b
 def with_lines(data: bytes, lines: bytes) -> bytes:
     """A whole answer with more header lines, behind its first one."""
     end = data.find(b"\r\n") + 2
-    return b"%s%s%s" % (data[:end], lines, data[end:]) if lines else data
+    return b"".join((data[:end], lines, data[end:])) if lines else data

@@ -43,6 +43,8 @@ class Phase(Enum):
 
 
 _IDLE, _HEAD, _BODY, _CLOSED = Phase
+_NO_HEAD = b"", Head("", "")
+_NO_HEAD[1].body_size = -1  # so that nothing begins with it
 
 
 class _Refused(Exception):
@@ -65,7 +67,7 @@ class RequestReader:
 
     __slots__ = (
         "_body", "_coding", "_fault", "_has_passed_head", "_head_size", "_headers", "_headers_size", "_heads",
-        "_is_http10", "_is_upgrade", "_keeps_alive", "_limits", "_parser", "_url", "_wire_size", "body_size",
+        "_is_http10", "_is_upgrade", "_keeps_alive", "_last", "_limits", "_parser", "_url", "_wire_size", "body_size",
         "phase", "ready", "wants_continue",
     )  # fmt: skip
 
@@ -73,6 +75,7 @@ class RequestReader:
         self._limits = limits
         self._heads = heads
         self.ready: deque[Request | Fault] = deque()
+        self._last = _NO_HEAD
         self._head_size = 0
         self._has_passed_head = False
         self._body: bytes | bytearray = b""
@@ -84,10 +87,16 @@ class RequestReader:
 
         Only for a reader in phase IDLE: the parser, which sees nothing of this, then stands before a request as well.
         """
-        end = data.find(b"\r\n\r\n", 0, MAX_HEAD_SIZE) + 4
-        head = self._heads.known.get(data[:end])
-        if head is None or head.body_size != len(data) - end:
-            return None
+        # A client that says the same again is known by a comparison; a head ends where it first can, so this one does, too.
+        start, head = self._last
+        end = len(start)
+        if head.body_size != len(data) - end or not data.startswith(start):
+            end = data.find(b"\r\n\r\n", 0, MAX_HEAD_SIZE) + 4
+            start = data[:end]
+            known = self._heads.known.get(start)
+            if known is None or known.body_size != len(data) - end:
+                return None
+            self._last, head = (start, known), known
         self._head_size = 0
         return Request(head, data[end:])
 

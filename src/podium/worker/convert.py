@@ -1,12 +1,14 @@
 """Convert a model in a process of its own, prove the conversion, measure it, and say what came of it.
 
-    python -m podium.worker.convert < one line of JSON (folder, mlmodel, forms, precisions, tolerance, allows_code, out)
-                                    > one line of JSON (attempts, or error)
+    python -m podium.worker.convert --owner-fd N < one line of JSON (folder, mlmodel, forms, precisions, tolerance,
+                                                   allows_code, out)
+                                                 > one line of JSON (attempts, or error)
 
 How a model is converted is its flavor's business (`flavors.contract.Convertible`). Each attempt is a proof with the facts
 that it depends on; the model that was accepted lies in `out`. What the model's own code prints goes to stderr.
 """
 
+import argparse
 import json
 import os
 import platform
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from podium.errors import PodiumError
+from podium.worker.owner import end_with
 from podium.worker.parity import prove
 from podium.worker.priority import limit_threads
 
@@ -32,8 +35,11 @@ _LIMIT_S = 20.0
 _THREADS = 1
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Read the order, convert, report."""
+    parser = argparse.ArgumentParser(prog="python -m podium.worker.convert")
+    parser.add_argument("--owner-fd", type=int, required=True)
+    end_with(parser.parse_args(arguments).owner_fd)
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
         limit_threads(_THREADS)
@@ -200,4 +206,4 @@ def cpu_features() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

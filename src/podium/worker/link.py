@@ -3,7 +3,7 @@
 import socket
 from collections import deque
 
-from podium.transport.frames import Frame, FrameReader
+from podium.transport.frame_reader import Frame, FrameReader
 from podium.worker.inbox import Item
 
 _READ_BYTES = 256 * 1024

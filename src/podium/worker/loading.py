@@ -107,6 +107,7 @@ def load(
         runtime=_runtime(predictor, planned),
         proof=_proof(planned),
         device=predictor.loaded.use() if isinstance(predictor.loaded, OnDevice) else CPU,
+        is_streaming=predictor.is_streaming,
     )
     return LoadedModel(predictor, verdict, planned, ready)
 

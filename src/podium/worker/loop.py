@@ -15,7 +15,8 @@ from podium.errors import DeadlineExceeded
 from podium.models.predictor import Predictor
 from podium.transport import frames
 from podium.transport.board import BoardWriter
-from podium.transport.frames import BrokenFrame, Frame, Request
+from podium.transport.frame_reader import Frame
+from podium.transport.frames import BrokenFrame, Request
 from podium.worker.decoding import Decoder
 from podium.worker.inbox import Inbox, Item, Job
 from podium.worker.link import Link

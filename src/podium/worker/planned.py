@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from podium.domain.inputs.plan import InputPlan
 from podium.models.assemble import Assembler
 from podium.models.predictor import Predictor
+from podium.protocols.tensor_outputs import TensorWriter
 from podium.transport.frames import BrokenFrame, Rows
 from podium.worker.inbox import Job
 from podium.worker.runtime import ALL_WAYS, Ways, find_way
@@ -26,11 +27,12 @@ class Group:
         id: The first one's; the others count up from it.
         sizes: Rows of each.
         widest: Rows of the largest.
+        wants_tensors: It is one request, which is to be answered with tensors.
     """
 
     __slots__ = (
         "_gone", "_names", "arrived_ns", "block", "deadline_ns", "id", "link", "merge_key", "requests", "rows",
-        "size_bytes", "sizes", "texts", "widest",
+        "size_bytes", "sizes", "texts", "wants_tensors", "widest",
     )  # fmt: skip
 
     def __init__(self, link: "Link", rows: Rows, arrived_ns: int) -> None:
@@ -42,6 +44,7 @@ class Group:
         self.widest = 1 if rows.counts is None else max(rows.counts)
         self.block = rows.block
         self.texts = rows.texts
+        self.wants_tensors = rows.wants_tensors
         self.deadline_ns = rows.deadline_ns
         self.arrived_ns = arrived_ns
         self.size_bytes = len(rows.block) + len(rows.texts)
@@ -88,6 +91,8 @@ class PlannedInput:
         self._predictor = predictor
         self._record_bytes = plan.record_bytes  # the plan counts them anew each time
         self._words = plan.texts_per_row
+        self._writer = TensorWriter(predictor.signature)
+        self.form_of = self._writer.form_of
         self._assembler = Assembler(plan)
         self.shortcut = find_way(predictor, plan, self._assembler, example, ways)
 
@@ -142,7 +147,17 @@ class PlannedInput:
                 job.data = self._made(job.rows, block, texts[start * words : stop * words])
                 job.params = self.params()
                 job.merge_key = group.merge_key
+                job.writer = self._writer if group.wants_tensors else None
                 jobs.append(job)
+        return jobs
+
+    def lone(self, groups: Sequence[Group]) -> list[Job]:
+        """The one request of a batch that is to be answered with tensors, without its data; of other batches nothing."""
+        if len(groups) != 1 or not groups[0].wants_tensors:
+            return []
+        jobs = groups[0].singles()
+        for job in jobs:
+            job.writer = self._writer
         return jobs
 
     def _merged(self, groups: Sequence[Group]) -> tuple[int, bytes | memoryview, list[str]]:

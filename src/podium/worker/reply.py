@@ -11,7 +11,6 @@ from podium.errors import InvalidInput, PredictFailed, UnencodableOutput
 from podium.protocols.mlflow.codec import encode
 from podium.protocols.mlflow.pieces import encode_pieces
 from podium.protocols.mlflow.problems import problem
-from podium.protocols.tensor_outputs import form_of
 from podium.protocols.tensors import CONTENT_TYPE as TENSORS
 from podium.transport.frames import DEFAULT_LIMIT, Answers, Reply, encode_answers, encode_reply
 from podium.worker.inbox import Job
@@ -50,8 +49,8 @@ def answer(job: Job, output: Any, cost: Cost, dialect: Dialect) -> None:
     _send(job, _OK, _JSON if writer is None else writer.content_type, body, cost)
 
 
-def answer_groups(groups: Sequence[Group], output: Any, cost: Cost, dialect: Dialect) -> None:
-    """Send each request of the groups its own part of one prediction.
+def answer_groups(groups: Sequence[Group], output: Any, cost: Cost, dialect: Dialect, form: int = 0) -> None:
+    """Send each request of the groups its own part of one prediction; `form` as in `transport.frames.Answers`.
 
     Raises:
         RowsDiffer: The prediction cannot be shared out; nothing was sent.
@@ -61,7 +60,7 @@ def answer_groups(groups: Sequence[Group], output: Any, cost: Cost, dialect: Dia
     if bodies is None or sum(map(len, bodies)) > DEFAULT_LIMIT - _FRAME_ROOM or _must_be_rewritten(bodies, dialect):
         _answer_each(groups, output, sizes, cost, dialect)
         return
-    start, form = 0, form_of(output)
+    start = 0
     for group in groups:
         stop = start + group.requests
         group.link.send(

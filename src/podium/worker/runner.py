@@ -111,7 +111,11 @@ class Runner:
         self._memory.fitted(rows)
         cost = Cost(rows, started, time.monotonic_ns() - started, True)
         try:
-            answer_groups(groups, output, cost, self._predictor.dialect)
+            lone = planned.lone(groups)
+            for job in lone:
+                answer(job, output, cost, self._predictor.dialect)
+            if not lone:
+                answer_groups(groups, output, cost, self._predictor.dialect, planned.form_of(output))
         except RowsDiffer as error:
             self._distrust(error)
             return [[job] for job in reversed(planned.singles(groups))]

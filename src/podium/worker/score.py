@@ -10,13 +10,13 @@ import argparse
 import json
 import os
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from podium.domain.load_terms import LoadTerms
 from podium.errors import ModelError, PodiumError
+from podium.worker.owner import end_with
 
 
 def score(order: dict[str, Any], body: bytes) -> bytes:
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     """Read, score, write, leave: threads that the model left behind are not waited for."""
     parser = argparse.ArgumentParser(prog="python -m podium.worker.score")
     parser.add_argument("--owner-fd", type=int, required=True)
-    _end_with(parser.parse_args(arguments).owner_fd)
+    end_with(parser.parse_args(arguments).owner_fd)
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)
         order = json.loads(sys.stdin.buffer.readline())
@@ -62,16 +62,6 @@ def main(arguments: Sequence[str]) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(0 if error is None else 1)
-
-
-def _end_with(owner: int) -> None:
-    """End when whoever started us does, however that comes about: then the other end of its pipe is closed."""
-
-    def watch() -> None:
-        os.read(owner, 1)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="owner", daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -55,6 +56,12 @@ def fingerprint(path: Path) -> dict[str, Any]:
     return {"size": found.st_size, "modified_ns": found.st_mtime_ns, "head": head}
 
 
+def content_print(path: Path) -> dict[str, Any]:
+    """By what rows that came through a pipe are known again: all that they are."""
+    with path.open("rb") as file:
+        return {"size": path.stat().st_size, "content": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
 class Journal:
     """The files beside an output, open and held by one process. Use it in a `with` block.
 
@@ -80,9 +87,9 @@ class Journal:
         self._path = output.with_name(output.name + ".journal")
         self._order = json.loads(json.dumps(order))
         self._written_at = 0.0
-        self._answers = self.part.open("ab")
+        self._answers = _held(self.part, output)
         try:
-            _hold(self._answers, output)
+            _clear_drafts(output)
             if not is_fresh:
                 self._go_on()
             self._faults = self.bad.open("ab")
@@ -163,11 +170,29 @@ class Journal:
         self._written_at = time.monotonic()
 
 
-def _hold(file: IO[bytes], output: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise AlreadyExists(f"Another podium predict writes {output}; wait for it, or name another output.") from None
+def _held(part: Path, output: Path) -> IO[bytes]:
+    """The file of answers, locked for this process alone."""
+    while True:
+        file = part.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A run that ended between the two has removed what was opened here: nobody else would see this lock.
+            if os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                return file
+        except BlockingIOError:
+            file.close()
+            raise AlreadyExists(f"Another podium predict writes {output}; wait for it, or name another output.") from None
+        except FileNotFoundError:
+            pass
+        file.close()
+
+
+def _clear_drafts(output: Path) -> None:
+    """Remove what a run that was killed had begun to write; nobody else writes while this one holds the lock."""
+    draft = re.compile(rf"\.{re.escape(output.name)}(\.journal)?\.[0-9a-f]{{8}}\.part")
+    for path in output.absolute().parent.iterdir():
+        if draft.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _cut(file: IO[bytes], size: int, path: Path) -> None:

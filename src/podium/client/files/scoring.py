@@ -10,7 +10,7 @@ from typing import Any
 
 from podium.client.asynchronous import AsyncClient
 from podium.client.files.csv_rows import CsvRows
-from podium.client.files.journal import Journal, Progress, fingerprint
+from podium.client.files.journal import Journal, Progress, content_print, fingerprint
 from podium.client.files.json_rows import JsonRows
 from podium.client.files.outputs import PREDICTION, write_output
 from podium.client.files.parquet_rows import ParquetRows
@@ -54,6 +54,7 @@ class FileOrder:
         timeout_s: For each request, with all its tries.
         max_errors: With more bad rows than that, the run ends.
         is_fresh: Begin anew, whatever an earlier run left.
+        is_piped: The source is a copy of what came through a pipe, and is known again by its content alone.
     """
 
     source: Path
@@ -68,11 +69,12 @@ class FileOrder:
     timeout_s: float = 60.0
     max_errors: int = 1000
     is_fresh: bool = False
+    is_piped: bool = False
 
     def same(self) -> dict[str, Any]:
         """What must be the same for a run that goes on where another ended. Who is asked may move."""
         return {
-            "input": fingerprint(self.source),
+            "input": content_print(self.source) if self.is_piped else fingerprint(self.source),
             "form": self.form,
             "model": self.model,
             "params": self.params,

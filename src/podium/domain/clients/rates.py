@@ -5,6 +5,7 @@ time of the generic cell rate algorithm, ITU-T I.371). A bucket whose time is pa
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from podium.errors import InvalidInput
@@ -28,6 +29,7 @@ class Rate:
     Attributes:
         step_ns: How long one token takes to come back.
         depth_ns: How long an empty bucket takes to be full.
+        pace: Both.
     """
 
     text: str
@@ -36,10 +38,12 @@ class Rate:
     burst: int
     step_ns: int = field(init=False)
     depth_ns: int = field(init=False)
+    pace: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "step_ns", self.period_ns // self.tokens)
         object.__setattr__(self, "depth_ns", self.burst * self.step_ns)
+        object.__setattr__(self, "pace", (self.step_ns, self.depth_ns))
 
 
 def parse_rates(text: str) -> tuple[Rate, ...]:
@@ -65,22 +69,26 @@ def _parse(text: str) -> Rate:
     return rate
 
 
-def take(full_at_ns: int, now_ns: int, rate: Rate) -> tuple[int, int]:
-    """Take one token, if there is one.
+def take(full_ats: Sequence[int], now_ns: int, paces: Sequence[tuple[int, int]]) -> tuple[list[int], int, int, int]:
+    """Take one token of each bucket, or of none.
 
     Args:
-        full_at_ns: When the bucket would be full again; any time up to `now_ns` for a full one.
+        full_ats: When each bucket would be full again; any time up to `now_ns` for a full one. At least one.
         now_ns: On the same clock.
-        rate: The bucket's.
+        paces: Of each bucket, `Rate.pace`.
 
-    Returns: When it is full again after that, and 0; or `full_at_ns` as it was, and the nanoseconds until there is a token.
+    Returns: When each is full again after that, which one has the fewest tokens left, how many those are, and 0. Where one
+        has none now, nothing is taken: no times, which one, 0, and the nanoseconds until it has one.
     """
-    after = (max(now_ns, full_at_ns)) + rate.step_ns
-    wait_ns = after - now_ns - rate.depth_ns
-    return (full_at_ns, wait_ns) if wait_ns > 0 else (after, 0)
-
-
-def remaining(full_at_ns: int, now_ns: int, rate: Rate) -> int:
-    """How many tokens the bucket holds: at least 0, at most `rate.burst`."""
-    free_ns = rate.depth_ns if full_at_ns <= now_ns else rate.depth_ns - full_at_ns + now_ns
-    return free_ns // rate.step_ns if free_ns > 0 else 0
+    afters: list[int] = []
+    scarcest, least = 0, -1
+    for before, (step_ns, depth_ns) in zip(full_ats, paces):  # noqa: B905  as many; to have it checked costs as much
+        after = (before if before > now_ns else now_ns) + step_ns  # noqa: FURB136  a call costs more
+        free_ns = now_ns + depth_ns - after
+        if free_ns < 0:
+            return [], len(afters), 0, -free_ns
+        tokens = free_ns // step_ns
+        if tokens < least or least < 0:
+            scarcest, least = len(afters), tokens
+        afters.append(after)
+    return afters, scarcest, least, 0

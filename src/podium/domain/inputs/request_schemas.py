@@ -13,7 +13,6 @@ from typing import Any
 
 from podium.domain.inputs.conversions import MOST_EXACT, RULES
 from podium.domain.inputs.unified import FIELDS
-from podium.domain.open_inference import tensors_of
 from podium.domain.signature import (
     ArrayType,
     Column,
@@ -36,6 +35,8 @@ _DIGITS = r"^[+-]?[0-9]{1,9}$"
 _NUMBER = r"^[+-]?[0-9]{1,15}(\.[0-9]{1,15})?([eE][+-]?[0-9])?$"
 _QUOTED = frozenset('",\r\n')
 _SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}/]")
+# Within what pandas' nanoseconds hold; empty text is a missing time.
+_DATE = r"^$|^(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
 _CELLS: Mapping[DataType, str] = {
     DataType.BOOLEAN: "(True|False)",
     DataType.INTEGER: "-?[0-9]{1,9}",
@@ -44,7 +45,6 @@ _CELLS: Mapping[DataType, str] = {
     DataType.DOUBLE: r"-?[0-9]{1,15}(\.[0-9]{1,15})?",
     DataType.STRING: "[A-Za-z][A-Za-z ]*",
 }
-_OWN_PARAMETERS: Json = dict.fromkeys(("classification", "shared_memory_region", "sequence_id"), False)
 _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _ANY_OF_THEM: dict[str, Json] = {
     "dataframe_split": {"type": "object", "required": ["data"]},
@@ -58,6 +58,9 @@ def invocation_schema(signature: Signature | None, is_strict: bool) -> Json:
     """The JSON bodies of `/invocations`: an object with one of the input forms, and params beside it."""
     forms = _forms(signature, is_strict)
     beside = _params(signature, is_strict)
+    if signature is None or signature.inputs is None:
+        # A unified body is taken as well: it is the input as it stands.
+        return {"anyOf": [{"type": "object", "required": [name], "properties": beside} for name in forms]}
     return {"anyOf": [_body(name, schema, beside, is_strict) for name, schema in forms.items()]}
 
 
@@ -77,13 +80,18 @@ def instances_schema(signature: Signature | None, is_strict: bool) -> Json:
 
 def _rows_as_arrays(schema: ColumnSchema, is_strict: bool) -> Json:
     """Records that become an array for each name, whether the signature has it or not: each row must have the same."""
-    cells = {str(column.name): _cell(column, is_strict) for column in schema.columns}
+    cells = {str(column.name): cell_schema(column, is_strict) for column in schema.columns}
     # In arrays everything but a list becomes text.
     cells |= {
         str(c.name): {"not": {"type": "array"}} for c in schema.columns if c.type is DataType.STRING and not is_strict
     }
     required = [str(column.name) for column in schema.columns if column.required]
-    alone = {"type": "object", "required": required, "properties": cells, "additionalProperties": not is_strict}
+    alone = {
+        "type": "object",
+        "required": required,
+        "properties": cells,
+        "additionalProperties": not is_strict,
+    }
     without = {"type": "object", "required": required, "properties": {name: cells[name] for name in required}}
     tables: list[Json] = [
         {"maxItems": 1, "items": alone},
@@ -94,34 +102,9 @@ def _rows_as_arrays(schema: ColumnSchema, is_strict: bool) -> Json:
     return {"type": "array", "minItems": 1, "anyOf": tables}
 
 
-def tensors_schema(signature: Signature | None) -> Json:
-    """The JSON bodies of the Open Inference Protocol: one row. Without a signature any tensors are taken."""
-    inputs = None if signature is None or signature.is_from_type_hint else signature.inputs
-    described = tensors_of(inputs, "input")
-    if inputs is None or not described:
-        tensors: Json = {"type": "array", "minItems": 1, "items": _tensor_object({"type": "string"}, {}, {"type": "array"})}
-    else:
-        entries: tuple[Column | Tensor, ...] = inputs.columns if isinstance(inputs, ColumnSchema) else inputs.tensors
-        each = [_one_row(told, entry) for told, entry in zip(described, entries, strict=True)]
-        needed = [at for at, entry in enumerate(entries, 1) if not isinstance(entry, Column) or entry.required]
-        tensors = {"type": "array", "prefixItems": each, "minItems": max(needed, default=0), "maxItems": len(each)}
-    outputs = tensors_of(signature.outputs if signature is not None else None, "output")
-    params = {param.name: _param(param) for param in (signature.params if signature is not None else None) or ()}
-    known = {"type": "object", "required": ["name"], "properties": {"name": {"enum": [each["name"] for each in outputs]}}}
-    properties = {
-        "inputs": tensors,
-        "id": {"type": ["string", "null"]},
-        "parameters": {"type": ["object", "null"], "properties": {**_OWN_PARAMETERS, **params}},
-        "outputs": {"type": ["array", "null"], **({"items": known} if outputs else {"maxItems": 0})},
-    }
-    return {"type": "object", "required": ["inputs"], "properties": properties}
-
-
 def csv_schema(signature: Signature | None) -> Json | None:
     """A CSV body as text: a header with the signature's columns, then rows; None where there is no CSV for the model."""
     inputs = None if signature is None else signature.inputs
-    if inputs is None:
-        return {"type": "string", "pattern": r"^[A-Za-z]+\n([0-9]+\n)+$"}
     if not isinstance(inputs, ColumnSchema) or not inputs.is_named:
         return None
     names = [str(label) for label in inputs.labels]
@@ -160,7 +143,7 @@ def _forms(signature: Signature | None, is_strict: bool) -> dict[str, Json]:
 
 
 def _of_columns(schema: ColumnSchema, is_strict: bool) -> dict[str, Json]:
-    cells = [_cell(column, is_strict) for column in schema.columns]
+    cells = [cell_schema(column, is_strict) for column in schema.columns]
     row = {"type": "array", **_in_order(cells)}
     rows = {"type": "array", "minItems": 1, "items": row}
     if not schema.is_named:
@@ -228,7 +211,8 @@ def _bounds(dtype: str) -> tuple[int, int]:
     return (0, 2**bits - 1) if dtype.startswith("uint") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
-def _cell(column: Column, is_strict: bool) -> Json:
+def cell_schema(column: Column, is_strict: bool) -> Json:
+    """A value of this column."""
     schema = _type(column.type, is_strict)
     if column.required or not schema:
         return schema
@@ -282,13 +266,13 @@ def _scalar(kind: DataType, is_strict: bool) -> Json:
             number = {"type": "number", "minimum": -MOST_EXACT, "maximum": MOST_EXACT}
         case DataType.FLOAT:
             # Larger ones are taken, as infinity.
-            number = _DATA["FP32"]
+            number = DATA_ELEMENTS["FP32"]
         case DataType.DOUBLE:
             number = {"type": "number"}
         case DataType.BOOLEAN:
             return {"type": "boolean"} if is_strict else {}
         case DataType.DATETIME:
-            return {"type": "string", "format": "date-time"}
+            return {"type": "string", "pattern": _DATE}
         case DataType.BINARY:
             return {"type": "string", "contentEncoding": "base64"}
         case DataType.STRING:
@@ -309,7 +293,7 @@ def _params(signature: Signature | None, is_strict: bool) -> Json:
     if params is None:
         # A model without params gets none, whatever is said.
         return {"params": {"type": ["object", "null"], "maxProperties": 0}} if is_strict else {}
-    properties = {param.name: _param(param) for param in params}
+    properties = {param.name: param_schema(param) for param in params}
     return {"params": {"type": ["object", "null"], "properties": properties, "additionalProperties": not is_strict}}
 
 
@@ -323,7 +307,8 @@ _PARAMS: Mapping[DataType, Json] = {
 }
 
 
-def _param(param: Param) -> Json:
+def param_schema(param: Param) -> Json:
+    """A value of this param."""
     kind = param.type
     schema = _PARAMS.get(kind, {"type": ["string", "null"]}) if isinstance(kind, DataType) else _inner(kind)
     if param.shape is not None:
@@ -331,39 +316,7 @@ def _param(param: Param) -> Json:
     return {**schema, "default": param.default}
 
 
-def _one_row(told: Mapping[str, Any], entry: Column | Tensor) -> Json:
-    shape = [1 if size < 0 else size for size in told["shape"]]
-    count = 1
-    for size in shape:
-        count *= size
-    required = not isinstance(entry, Column) or entry.required
-    element = _DATA.get(told["datatype"], {"type": "string"})
-    if not required and told["datatype"].startswith("FP"):
-        element = {"anyOf": [element, {"type": "null"}]}
-    data = {"type": "array", "items": element, "minItems": count, "maxItems": count}
-    # The only tensor may be called as one likes, where the signature does not name it.
-    name = {"type": "string"} if entry.name is None and isinstance(entry, Tensor) else {"const": told["name"]}
-    schema = _tensor_object(name, {"const": told["datatype"]}, data)
-    schema["properties"]["shape"] = {"const": shape}
-    return schema if required else {**schema, "description": "May be left out."}
-
-
-def _tensor_object(name: Json, datatype: Json, data: Json) -> Json:
-    shape = {"type": "array", "items": {"type": "integer", "minimum": 0}}
-    return {
-        "type": "object",
-        "required": ["name", "shape", "datatype", "data"],
-        "properties": {
-            "name": name,
-            "shape": shape,
-            "datatype": datatype,
-            "data": data,
-            "parameters": {"type": ["object", "null"]},
-        },
-    }
-
-
-_DATA: Mapping[str, Json] = {
+DATA_ELEMENTS: Mapping[str, Json] = {
     "BOOL": {"type": "boolean"},
     # The first that are rounded to infinity.
     "FP16": {"type": "number", "exclusiveMinimum": -65520, "exclusiveMaximum": 65520},

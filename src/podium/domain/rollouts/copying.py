@@ -1,6 +1,6 @@
 """How many copies for shadows a gateway begins: as many as it has time for beside its clients, and always a few."""
 
-LEAST = 10
+LEAST = 20
 """In each period, however busy the gateway is: so that a shadow is compared at all."""
 MOST = 1 << 20
 _ENOUGH = 0.3

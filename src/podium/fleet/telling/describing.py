@@ -28,7 +28,10 @@ class Describing:
         site.asks.learn("describe", self.describe)
 
     def describe(self, _: str, __: dict[str, Any], reply: Reply) -> None:
-        """Each model by its name: {version, mode, flavor, signature, is_from_type_hint, example}, as far as known."""
+        """Each model by its name, as far as known.
+
+        {version, mode, flavor, signature, is_from_type_hint, example, is_streaming}
+        """
         models, room = {}, _LONGEST
         for name, endpoint in self._roster.staying.items():
             facts = _facts(endpoint, room)
@@ -48,4 +51,4 @@ def _facts(endpoint: Endpoint, room: int) -> dict[str, Any]:
         facts |= {"signature": dict(signature), "is_from_type_hint": bool(mlmodel.get("is_signature_from_type_hint"))}
     if example is not None and len(example) <= min(_LONGEST_EXAMPLE, room):
         facts["example"] = example
-    return {**facts, "flavor": served.ready.flavor}
+    return {**facts, "flavor": served.ready.flavor, "is_streaming": served.ready.is_streaming}

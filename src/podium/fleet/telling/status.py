@@ -45,7 +45,7 @@ from podium.domain.audits.audit import counted_by_severity
 from podium.domain.audits.facts import Finding
 from podium.domain.devices import DeviceUse
 from podium.domain.lifecycle import ReplicaState
-from podium.domain.open_inference import tensors_of
+from podium.domain.open_inference import outputs_of, tensors_of
 from podium.domain.planning import Failure, Journal
 from podium.domain.signature import Signature
 from podium.domain.traffic import Target
@@ -376,4 +376,4 @@ def _tensors(mlmodel: Mapping[str, Any]) -> dict[str, Any]:
         signature = Signature.from_dict(mlmodel.get("signature") or {})
     except PodiumError:
         signature = Signature()
-    return {"inputs": tensors_of(signature.inputs, "input"), "outputs": tensors_of(signature.outputs, "output")}
+    return {"inputs": tensors_of(signature.inputs, "input"), "outputs": outputs_of(signature.outputs)}

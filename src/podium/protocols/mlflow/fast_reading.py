@@ -38,7 +38,7 @@ _MOST_ORDERS = 16
 _DATA = b'"data":'
 _SPACE = b" \t\r\n"
 _SPLIT = "dataframe_split"
-_CLOSING = ord("}")
+_CLOSING, _ARRAY = ord("}"), ord("[")
 
 
 class FastReader:
@@ -171,8 +171,8 @@ def _forms(plan: InputPlan) -> dict[str, Read]:
     try:
         by_name = columns_reader(plan) if plan.kind == "columns" else tensors_reader(plan)
         forms = {
-            "inputs": _first_of([*ones, by_name]),
-            "instances": _first_of([*ones, records_reader(plan, is_array=True), by_name]),
+            "inputs": _by_shape(ones, by_name),
+            "instances": _by_shape([*ones, records_reader(plan, is_array=True)], by_name),
         }
         if plan.kind == "columns":
             forms["dataframe_records"] = records_reader(plan, is_array=False)
@@ -182,9 +182,19 @@ def _forms(plan: InputPlan) -> dict[str, Read]:
         return dict.fromkeys(("inputs", "instances"), ones[0]) if ones else {}
 
 
-def _first_of(readers: list[Read]) -> Read:
-    """For forms that may have several shapes."""
-    return readers[0] if len(readers) == 1 else partial(_try, readers)
+def _by_shape(of_arrays: list[Read], of_object: Read) -> Read:
+    """For forms that may have several shapes: which ones are tried says the first character of the value."""
+    if not of_arrays:
+        return of_object
+    of_array = of_arrays[0] if len(of_arrays) == 1 else partial(_try, of_arrays)
+
+    def read(body: bytes, start: int, stop: int) -> Packed:
+        lead = body[start]
+        if lead in _SPACE:
+            lead = body[start:].lstrip(_SPACE)[0]
+        return (of_array if lead == _ARRAY else of_object)(body, start, stop)
+
+    return read
 
 
 def _try(readers: list[Read], body: bytes, start: int, stop: int) -> Packed:

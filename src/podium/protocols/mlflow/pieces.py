@@ -76,6 +76,8 @@ def _cut(array: "np.ndarray[Any, Any]", sizes: Sequence[int], before: str, after
     between, opening, closing = (", ", "[", "]") if array.ndim == 1 else ("], [", "[[", "]]")
     before, after = before + opening, closing + after
     inner = text[len(opening) : -len(closing)]
+    if len(sizes) == 1:
+        return [before + inner + after]
     if len(sizes) == len(array):
         return (before + inner.replace(between, f"{after}\n{before}") + after).split("\n")
     return [before + part + after for part in _joined(inner.split(between), sizes, between)]

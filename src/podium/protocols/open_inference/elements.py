@@ -1,7 +1,7 @@
 """The elements of a tensor as JSON and as bytes, without numpy: a gateway needs none.
 
     BOOL        true, false; 0 and 1 are refused
-    INT, UINT   whole numbers in the datatype's range; 1.0 and what is out of range are refused, nothing wraps around
+    INT, UINT   whole numbers in the datatype's range, below 2**53 also written as 1.0; nothing is rounded or wraps around
     FP          numbers, rounded to the datatype; null, and a bare NaN, are NaN; what would become infinite is refused
     BYTES       text, as UTF-8; or base64 where the input's parameter content_type says so
 
@@ -20,11 +20,12 @@ from typing import Any
 import msgspec
 
 from podium.errors import MalformedBody
-from podium.protocols.tensors import BYTES, CODES, MOST_AXES, Tensor, join_bytes, split_bytes
+from podium.protocols.tensors import BYTES, CODES, MOST_AXES, Tensor, join_bytes, split_bytes, whole_numbers
 
 _LOOK = 2 * MOST_AXES
 _SPACES = b" \t\r\n"
-_KINDS: Mapping[str, Any] = {"?": bool, "e": float, "f": float, "d": float, "": str}
+_NUMBERS = "numbers"
+_KINDS: Mapping[str, Any] = {"?": bool, "e": float, "f": float, "d": float, "": str, _NUMBERS: int | float}
 
 
 def pack(name: str, datatype: str, shape: Sequence[int], data: bytes, is_base64: bool = False) -> bytes:
@@ -33,6 +34,8 @@ def pack(name: str, datatype: str, shape: Sequence[int], data: bytes, is_base64:
     Raises:
         MalformedBody: Names the input, and says what is expected; never quotes an element.
     """
+    if datatype == "BF16":
+        raise MalformedBody(f"Input {name!r}: BF16 has no form in JSON; send it as bytes, with binary_data_size.")
     values = values_of(name, datatype, shape, data)
     if datatype == BYTES:
         return join_bytes([_from_base64(name, text) if is_base64 else _utf8(name, text) for text in values])
@@ -109,6 +112,8 @@ def _decode(name: str, datatype: str, code: str, depth: int, data: bytes) -> Any
     except msgspec.ValidationError as error:
         if code in ("e", "f", "d") and b"null" in data:
             return _with_nan(name, datatype, code, depth, data)
+        if _KINDS.get(code, int) is int:
+            return _with_points(name, datatype, depth, data)
         raise _unfit(name, datatype, error) from None
     except (msgspec.DecodeError, ValueError, OverflowError, RecursionError):
         raise MalformedBody(f"Input {name!r}: data cannot be read as JSON of {datatype}.") from None
@@ -119,6 +124,20 @@ def _with_nan(name: str, datatype: str, code: str, depth: int, data: bytes) -> A
         return _filled(_decoder(code, depth, True).decode(data), depth)
     except (msgspec.DecodeError, RecursionError) as error:
         raise _unfit(name, datatype, error) from None
+
+
+def _with_points(name: str, datatype: str, depth: int, data: bytes) -> Any:
+    """Whole numbers of which some are written with a point or an exponent."""
+    try:
+        return _whole(_decoder(_NUMBERS, depth, False).decode(data), depth)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise _unfit(name, datatype, error) from None
+
+
+def _whole(values: Any, depth: int) -> Any:
+    if depth > 1:
+        return [_whole(each, depth - 1) for each in values]
+    return whole_numbers(values)
 
 
 def _filled(values: Any, depth: int) -> Any:

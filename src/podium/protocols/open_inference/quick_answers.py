@@ -14,9 +14,10 @@ import msgspec
 
 from podium.protocols.tensors import BYTES, CODES, Tensor, form_number, join_bytes
 
-_BEFORE, _AFTER = b'{"predictions": [', b"]}"
+_BEFORE = b'{"predictions": ['
 _HALF = b"\\ud"  # of a surrogate pair, perhaps without the other half
 _TWO_AXES = 2
+_MOST_BYTES = 1 << 20  # of more the worker makes the client's answer: here everybody else would wait
 _REALS = frozenset({"FP16", "FP32", "FP64"})
 _KINDS = {"BOOL": bool, BYTES: str, **dict.fromkeys(_REALS, float)}
 _encode = msgspec.json.encode
@@ -29,17 +30,18 @@ class Form:
         model: As clients know it.
         version: Of what answers.
         output: That it answered once: its name, datatype, and all sizes but the first are what an answer must have.
+        number: What the worker says that this one was cut from.
 
     Attributes:
         misses: How many answers of late were otherwise.
     """
 
     __slots__ = (
-        "_axes", "_begin", "_between", "_datatype", "_decode", "_end", "_is_real", "_is_text", "_name", "_number", "_width",
-        "misses",
+        "_axes", "_begin", "_between", "_datatype", "_decode", "_decode_rows", "_end", "_is_real", "_is_text", "_lone",
+        "_name", "_number", "_width", "misses",
     )  # fmt: skip
 
-    def __init__(self, model: str, version: str, output: Tensor) -> None:
+    def __init__(self, model: str, version: str, output: Tensor, number: int) -> None:
         self._begin = b'{"model_name":%s,"model_version":%s' % (_encode(model), _encode(version))
         self._between = b',"outputs":[{"name":%s,"datatype":"%s","shape":[' % (
             _encode(output.name),
@@ -47,20 +49,24 @@ class Form:
         )
         tail = output.shape[1:]
         self._end = b"".join(b",%d" % size for size in tail) + b'],"data":['
+        self._lone = b"%s%s1%s" % (self._begin, self._between, self._end)
         self._width = tail[0] if tail else 1
         self._name, self._datatype, self._axes = output.name, output.datatype, len(output.shape)
-        self._number = form_number(output.datatype, self._axes)
+        self._number = number
         self._is_real, self._is_text = output.datatype in _REALS, output.datatype == BYTES
         kind: Any = _KINDS.get(output.datatype, int)
-        self._decode = msgspec.json.Decoder(list[kind] if self._axes == 1 else list[list[kind]]).decode
+        self._decode = msgspec.json.Decoder(list[kind]).decode
+        self._decode_rows = msgspec.json.Decoder(list[list[kind]]).decode
         self.misses = 0
 
     @classmethod
-    def of(cls, model: str, version: str, rows: int, outputs: Sequence[Tensor]) -> "Form | None":
+    def of(cls, model: str, version: str, rows: int, outputs: Sequence[Tensor], number: int) -> "Form | None":
         """The form of such answers; None where MLflow's text cannot be made into them."""
-        if len(outputs) != 1 or not 1 <= len(outputs[0].shape) <= _TWO_AXES or outputs[0].shape[0] != rows or not rows:
+        if len(outputs) != 1 or not rows or outputs[0].shape[:1] != (rows,):
             return None
-        return cls(model, version, outputs[0])
+        if not number or form_number(outputs[0].datatype, len(outputs[0].shape)) != number:
+            return None
+        return cls(model, version, outputs[0], number)
 
     def spliced(self, body: bytes, rows: int, identity: bytes, number: int) -> bytes | None:
         """An answer of MLflow's protocol in this one's form; None where it is not what it was said to be.
@@ -71,11 +77,11 @@ class Form:
             identity: To be echoed, as JSON; empty for none.
             number: What the worker says that it was cut from.
         """
-        if number != self._number or not (body.startswith(_BEFORE) and body.endswith(_AFTER)):
+        if number != self._number or not body.startswith(_BEFORE) or len(body) > _MOST_BYTES:
             return None
-        data = body[len(_BEFORE) : -len(_AFTER)]
+        data = body[17:-2]  # what stands before and after it is always so long
         if self._is_text:
-            if _HALF in data or self._axes != 1:
+            if _HALF in data or self._axes != 1 or data.startswith(b"["):
                 values = self._values(body, rows)
                 if values is None:
                     return None
@@ -85,14 +91,16 @@ class Form:
         else:
             if self._is_real and (b"N" in data or b"I" in data):
                 data = data.replace(b"-Infinity", b"null").replace(b"Infinity", b"null").replace(b"NaN", b"null")
-            if self._axes == _TWO_AXES:
+            if data.startswith(b"["):
                 data = data.translate(None, b"[]")
+        if rows == 1 and not identity:
+            return b"%s%s]}]}" % (self._lone, data)
         named = self._begin if not identity else b'%s,"id":%s' % (self._begin, identity)
         return b"%s%s%d%s%s]}]}" % (named, self._between, rows, self._end, data)
 
     def output(self, body: bytes, rows: int, number: int) -> Tensor | None:
         """An answer of MLflow's protocol as the tensor that it was; None likewise."""
-        if number != self._number or not (body.startswith(_BEFORE) and body.endswith(_AFTER)):
+        if number != self._number or not body.startswith(_BEFORE) or len(body) > _MOST_BYTES:
             return None
         values = self._values(body, rows)
         if values is None:
@@ -107,18 +115,19 @@ class Form:
         return Tensor(self._name, self._datatype, shape, data)
 
     def _values(self, body: bytes, rows: int) -> Sequence[Any] | None:
-        """The elements, flat."""
+        """The elements, flat. A declared column may be a list or a list of lists, whatever its shape is."""
         text = body[len(_BEFORE) - 1 : -1]
+        is_nested = text.startswith(b"[[")
         try:
-            values = self._decode(text)
+            values = self._decode_rows(text) if is_nested else self._decode(text)
         except msgspec.DecodeError:
             if not self._is_real or not (b"N" in text or b"I" in text):
                 return None
             values = json.loads(text)
         if len(values) != rows:
             return None
-        if self._axes == 1:
-            return values
+        if not is_nested:
+            return values if self._width == 1 else None
         if any(len(row) != self._width for row in values):
             return None
         return [*chain.from_iterable(values)]

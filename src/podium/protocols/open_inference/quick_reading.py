@@ -153,7 +153,7 @@ def _json_of(entry: Input) -> bytes:
 
 
 def _cut(known: _Known, data: bytes) -> Packed | None:
-    if data[:3].lstrip()[:2] == b"[[":
+    if b"[[" in data[:4]:
         if known.decode_nested is None:
             return None
         rows = known.decode_nested(data)

@@ -18,8 +18,8 @@ class NotWritable(RegistryError):
 
     def __init__(self, place: str, why: str) -> None:
         super().__init__(
-            f"{place} cannot be written: {why} Keep rollouts in a file beside it, here and for every server: "
-            "--rollout-store FILE (PODIUM_SERVE_ROLLOUT_STORE)"
+            f"{place} cannot be written: {why} Keep rollouts beside it, here and for every server, in a file or database: "
+            "--rollout-store FILE, or postgresql://USER@HOST/DATABASE (PODIUM_SERVE_ROLLOUT_STORE)"
         )
 
 

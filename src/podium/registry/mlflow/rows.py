@@ -8,6 +8,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
@@ -57,6 +58,16 @@ def open_database(uri: str, folder: Path, timeout_s: float) -> SqlPlace:
     if uri.partition(":")[0].lower() in {"sqlite", "sqlite+pysqlite"}:
         return SqliteFile(folder / unquote(urlsplit(uri).path.removeprefix("/")), timeout_s)
     return SqlServer(uri, timeout_s)
+
+
+def alchemy_address(uri: str) -> str:
+    """A database's URI as SQLAlchemy reads it, with the driver of `podium[sql]` where it names none.
+
+    Of PostgreSQL's drivers SQLAlchemy 2.0 takes psycopg2 by itself, and 2.1 another.
+    """
+    address = re.sub(r"^postgres(?=[:+])", "postgresql", uri)
+    has_driver = find_spec("psycopg2") is not None
+    return re.sub(r"^postgresql:", "postgresql+psycopg2:", address) if has_driver else address
 
 
 class SqliteFile:
@@ -114,7 +125,7 @@ class SqlServer:
             raise MissingDependency("sqlalchemy", f"Reading {masked(uri)}", "sql") from error
         self.place = masked(uri)
         self._alchemy = sqlalchemy
-        address = re.sub(r"^postgres(?=[:+])", "postgresql", uri)
+        address = alchemy_address(uri)
         try:
             waits = _waits(sqlalchemy.make_url(address).get_driver_name(), timeout_s)
             self._engine = sqlalchemy.create_engine(address, poolclass=sqlalchemy.NullPool, connect_args=waits)

@@ -1,6 +1,6 @@
 """`/openapi.json` and `/docs`: what this server can be asked, made when somebody asks and kept until a model changes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -29,9 +29,13 @@ class Describing:
         pages: Writes answers down.
         router: Has the routing table.
         standing: Knows which versions serve.
+        credentials: What the server asks for: `key`, `certificate`.
     """
 
-    def __init__(self, asking: Asking, pages: Pages, router: Router, standing: Standing) -> None:
+    def __init__(
+        self, asking: Asking, pages: Pages, router: Router, standing: Standing, credentials: Sequence[str] = ()
+    ) -> None:
+        self._credentials = credentials
         self._asking = asking
         self._pages = pages
         self._router = router
@@ -77,6 +81,6 @@ class Describing:
         # It needs numpy for the bounds of types, which a gateway that describes nothing does without.
         from podium.domain.api_description import describe  # noqa: PLC0415
 
-        document = describe(served, table.default, __version__)
+        document = describe(served, table.default, __version__, self._credentials)
         page = Response(200, page_of(document).encode(), _HTML, POLICY)
         return Response(200, msgspec.json.encode(document) + b"\n"), page

@@ -10,11 +10,13 @@ from grpc.aio import ServicerContext
 
 from podium.protocols.open_inference.problems import as_error
 from podium.protocols.tensors import CONTENT_TYPE
+from podium.serving.walks.ways import VERSION
 from podium.web.handling import NO_TERMS
 from podium.web.messages import Head, Response
 
 _MOST_HEADS = 256
 _MOST_DETAIL = 1000  # characters: a client refuses trailing metadata of more than 8 KiB, and three bytes stand for one
+_SLOW = frozenset({VERSION, b"x-request-id"})
 _MOST_TOLD = 300
 _FRAMING = frozenset({"content-type", "user-agent", "te", "content-encoding"})
 
@@ -137,6 +139,8 @@ def address_of(peer: str) -> str:
 class Heads:
     """What the calls of one method are as heads of HTTP requests, by their metadata; most are like one before.
 
+    A head's `memo` says whether its calls may go as records: nothing in it needs the long way.
+
     Args:
         method: The RPC's full name, which stands for the path.
     """
@@ -159,6 +163,7 @@ class Heads:
                     )
                     headers[raw] = headers[raw] + b", " + own if raw in headers else own
             found = Head("POST", self._path, headers=headers)
+            found.memo = _SLOW.isdisjoint(headers)
             if len(self._known) >= _MOST_HEADS:
                 self._known.clear()
             self._known[key] = found

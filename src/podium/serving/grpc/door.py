@@ -16,6 +16,9 @@ from grpc_reflection.v1alpha import reflection
 from podium.errors import Unavailable
 from podium.serving.asking import Asking
 from podium.serving.grpc import health
+from podium.serving.grpc.authorization import NAME as AUTHORIZATION_NAME
+from podium.serving.grpc.authorization import SCHEMA as AUTHORIZATION
+from podium.serving.grpc.authorization import Authorization
 from podium.serving.grpc.describing import NAME as REFLECTION
 from podium.serving.grpc.describing import add_description
 from podium.serving.grpc.health import NAME as HEALTH
@@ -27,10 +30,12 @@ from podium.serving.grpc.service import Service
 from podium.serving.grpc.tls import credentials_of
 from podium.serving.guard.guard import Guard
 from podium.serving.guard.protection import tls_files_of
+from podium.serving.pages import Finder
 from podium.serving.recording import Recorder
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
 from podium.serving.walks.scoring import Scoring
+from podium.web.routes import Routes
 
 _FRAMING_BYTES = 1 << 20  # a message's own beside its tensors
 _STREAMS = 1024
@@ -69,8 +74,8 @@ class Door:
         self._health = health
         self._inference = inference
         self._server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=settings.max_in_flight)
-        self._add(SERVICE, service.handlers())
-        self._add(HEALTH, health.handlers())
+        self.add(SERVICE, service.handlers())
+        self.add(HEALTH, health.handlers())
         names = (SERVICE, HEALTH, REFLECTION)
         add_description(self._server, names, _described(messages), keeper)
 
@@ -101,7 +106,8 @@ class Door:
         self._inference.end_streams()
         await self._server.stop(max(0.0, limit_s - linger_s))
 
-    def _add(self, name: str, handlers: Mapping[str, Any]) -> None:
+    def add(self, name: str, handlers: Mapping[str, Any]) -> None:
+        """Answer the methods of a service, too; before it opens."""
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, dict(handlers)),))
 
 
@@ -113,12 +119,18 @@ def make_door(
     asking: Asking,
     recorder: Recorder,
     guard: Guard | None,
+    routes: Routes[Finder],
 ) -> Door:
     """The door of a gateway, not yet open."""
-    messages, keeper = Messages(), Keeper(guard, recorder, scoring.ids)
+    judges = guard is not None and settings.access.has_authz
+    messages = Messages(*([AUTHORIZATION] if judges else ()))
+    keeper = Keeper(guard, recorder, scoring.ids, settings.timeout_s)
     inference = Inference(messages, scoring, standing, keeper, settings.send_s)
     service = Service(messages, inference, standing, asking, keeper)
-    return Door(settings, address, service, inference, Health(standing, keeper), messages, keeper)
+    door = Door(settings, address, service, inference, Health(standing, keeper), messages, keeper)
+    if guard is not None and judges:
+        door.add(AUTHORIZATION_NAME, Authorization(messages, guard, routes, keeper).handlers())
+    return door
 
 
 def _described(messages: Messages) -> Any:

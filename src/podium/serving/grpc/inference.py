@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,13 +12,15 @@ from grpc.aio import ServicerContext as Context
 
 from podium.domain.clients.access import Need
 from podium.errors import PodiumError
-from podium.protocols.tensors import decode_tensors, encode_tensors
+from podium.protocols.tensors import Tensor, decode_tensors, encode_tensors
 from podium.serving.grpc.calls import Call, Heads, Refused, address_of, refused_by, say
 from podium.serving.grpc.keeping import Keeper
 from podium.serving.grpc.messages import SERVICE, STREAMED, Messages
+from podium.serving.grpc.quick import QuickCall
 from podium.serving.grpc.streaming import Conversation, Part, PartsCall
 from podium.serving.grpc.tensors import FINAL, Asked, read_request, write_response
 from podium.serving.open_inference.infer import version_in
+from podium.serving.open_inference.shapes import Shapes
 from podium.serving.standing import Standing
 from podium.serving.walks.scoring import Scoring
 from podium.web.messages import Head, Request, Response
@@ -56,6 +58,7 @@ class Inference:
         self._heads = {name: Heads(f"/{SERVICE}/{name}") for name in (_INFER, STREAMED)}
         self._conversations: set[Conversation] = set()
         self._is_ending = False
+        self.shapes = Shapes()
         self._loop = asyncio.get_running_loop()
 
     def end_streams(self) -> None:
@@ -68,10 +71,11 @@ class Inference:
 
     async def infer(self, message: Any, context: Context) -> Any:
         """`ModelInfer`."""
-        call = Call(address_of(context.peer()), self._loop.create_future())
+        call = QuickCall(self, message, address_of(context.peer()), self._loop.create_future())
         try:
             asked = self._begin(message, call, self._heads[_INFER].of(context.invocation_metadata()), context)
-            return self._made(message, asked, await call.answered)
+            response = await call.answered
+            return response.body if call.is_made else self._made(message, asked, response, learns=True)
         except asyncio.CancelledError:
             call.leave()
             raise
@@ -108,12 +112,25 @@ class Inference:
             asked = read_request(message)
         except PodiumError as error:
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, error.message) from error
-        request = Request(self._standing.bound(head, name, version), encode_tensors(asked.tensors, asked.params))
-        self._scoring.start(request, call, name, taker)
+        if taker is None and not version and head.memo and name in self.shapes.models and isinstance(call, QuickCall):
+            call.head, call.asked = head, asked
+            # What counts as its body is what its tensors hold.
+            data = [each.data for each in asked.tensors]
+            body = data[0] if len(data) == 1 else b"".join(data)
+            self._scoring.start_json(Request(head, body), call, name, call)  # type: ignore[arg-type]
+        else:
+            self.start(asked, head, call, name, version, taker)
         return asked
 
-    def _made(self, message: Any, asked: Asked, response: Response) -> Any:
-        """The client's message for what scoring answered.
+    def start(
+        self, asked: Asked, head: Head, call: Call, name: str, version: str = "", taker: PartsCall | None = None
+    ) -> None:
+        """Take a request on the long way."""
+        request = Request(self._standing.bound(head, name, version), encode_tensors(asked.tensors, asked.params))
+        self._scoring.start(request, call, name, taker)
+
+    def _made(self, message: Any, asked: Asked, response: Response, learns: bool = False) -> Any:
+        """The client's message for what scoring answered; where it is a whole answer, others like it go as records.
 
         Raises:
             Refused: That was no prediction, or not the one that was asked for.
@@ -124,7 +141,9 @@ class Inference:
         if wanted and wanted != version:
             text = f"Version {wanted} of {message.model_name} takes no requests now; version {version} does."
             raise Refused(grpc.StatusCode.UNAVAILABLE, text)
-        tensors, _ = decode_tensors(response.body)
+        tensors, about = decode_tensors(response.body)
+        if learns:
+            self.shapes.learn(message.model_name, version, asked.tensors, tensors, about)
         if asked.outputs:
             by_name = {each.name: each for each in tensors}
             unknown = [name for name in asked.outputs if name not in by_name]
@@ -132,8 +151,12 @@ class Inference:
                 text = f"The model has no output {', '.join(unknown)}; it has {', '.join(by_name)}."
                 raise Refused(grpc.StatusCode.INVALID_ARGUMENT, text)
             tensors = [by_name[name] for name in asked.outputs]
+        return self.write(message, version, tensors, asked.is_raw)
+
+    def write(self, message: Any, version: str, tensors: Sequence[Tensor], is_raw: bool) -> Any:
+        """The answer to a message."""
         made = self._messages.ModelInferResponse(model_name=message.model_name, model_version=version, id=message.id)
-        write_response(made, tensors, asked.is_raw)
+        write_response(made, tensors, is_raw)
         return made
 
     # ── many requests, many answers

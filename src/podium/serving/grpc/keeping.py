@@ -16,19 +16,6 @@ from podium.serving.walks.request_ids import RequestIds
 from podium.web.handling import NO_TERMS, Terms
 from podium.web.messages import Head
 
-NEEDS: Mapping[str, Need] = {
-    "ServerLive": Need.OPEN,
-    "ServerReady": Need.OPEN,
-    "ServerMetadata": Need.KNOWN,
-    "ModelReady": Need.DESCRIBE,
-    "ModelMetadata": Need.DESCRIBE,
-    "ModelInfer": Need.SCORE,
-    "ModelStreamInfer": Need.SCORE,
-    "RepositoryIndex": Need.READ,
-    "RepositoryModelLoad": Need.ADMIN,
-    "RepositoryModelUnload": Need.ADMIN,
-}
-"""What each method needs, as its path does over HTTP (`serving/guard/needs.py`)."""
 _STATUSES = (400, 401, 403, 404, 429, 501, 503, 504)
 
 
@@ -39,10 +26,12 @@ class Keeper:
         guard: Decides; None lets everybody pass.
         recorder: Counts what never becomes a scoring request.
         ids: Names requests.
+        timeout_s: Of the server: a deadline that is later says nothing.
     """
 
-    def __init__(self, guard: Guard | None, recorder: Recorder, ids: RequestIds) -> None:
+    def __init__(self, guard: Guard | None, recorder: Recorder, ids: RequestIds, timeout_s: float) -> None:
         self._guard = guard
+        self._timeout_s = timeout_s
         self._recorder = recorder
         self._ids = ids
 
@@ -75,7 +64,7 @@ class Keeper:
                 raise Refused(code, found.error.message, trailing, found.told, found.principal)
             terms = found
         remaining = context.time_remaining()
-        if remaining is None:
+        if remaining is None or remaining >= self._timeout_s:
             return terms
         return replace(terms, timeout_s=remaining if terms.timeout_s is None else min(remaining, terms.timeout_s))
 

@@ -10,6 +10,7 @@ has the method.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -108,58 +109,85 @@ _Field = descriptor_pb2.FieldDescriptorProto
 _CHOICE = "parameter_choice"
 
 
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A service with its messages.
+
+    Args:
+        file: Names it.
+        package: Its name.
+        messages: By name, fields as `number [repeated | map | oneof] type name`; keys of maps are strings.
+        service: Its name, without the package.
+        methods: What each takes and gives; both of `STREAMED` are streams.
+    """
+
+    file: str
+    package: str
+    messages: Mapping[str, tuple[str, ...]]
+    service: str
+    methods: Mapping[str, tuple[str, str]]
+
+
+INFERENCE = Schema("podium/open_inference.proto", PACKAGE, _MESSAGES, SERVICE.rpartition(".")[2], METHODS)
+
+
 class Messages:
     """One class for each message, by its name: `Messages().ModelInferRequest`.
+
+    Args:
+        more: Schemas beside the protocol's own; no two messages have the same name.
 
     Attributes:
         pool: Where they are described, for reflection.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *more: Schema) -> None:
         self.pool = descriptor_pool.DescriptorPool()
-        self.pool.Add(_file())
-        for name in _MESSAGES:
-            found = self.pool.FindMessageTypeByName(f"{PACKAGE}.{name}")
-            setattr(self, name.replace(".", ""), message_factory.GetMessageClass(found))
+        for schema in (INFERENCE, *more):
+            self.pool.Add(_file(schema))
+            for name in schema.messages:
+                found = self.pool.FindMessageTypeByName(f"{schema.package}.{name}")
+                setattr(self, name.replace(".", ""), message_factory.GetMessageClass(found))
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"There is no message {name}.")
 
 
-def _file() -> descriptor_pb2.FileDescriptorProto:
-    file = descriptor_pb2.FileDescriptorProto(name="podium/open_inference.proto", package=PACKAGE, syntax="proto3")
+def _file(schema: Schema) -> descriptor_pb2.FileDescriptorProto:
+    package = schema.package
+    file = descriptor_pb2.FileDescriptorProto(name=schema.file, package=package, syntax="proto3")
     made: dict[str, Any] = {}
-    for name, fields in _MESSAGES.items():
+    for name, fields in schema.messages.items():
         outer, _, inner = name.rpartition(".")
         message = made[outer].nested_type.add(name=inner) if outer else file.message_type.add(name=inner)
         made[name] = message
         for text in fields:
-            _add_field(message, f".{PACKAGE}.{name}", text)
-    service = file.service.add(name=SERVICE.rpartition(".")[2])
-    for name, (taken, given) in METHODS.items():
+            _add_field(message, package, name, text)
+    service = file.service.add(name=schema.service)
+    for name, (taken, given) in schema.methods.items():
         is_stream = name == STREAMED
         service.method.add(
             name=name,
-            input_type=f".{PACKAGE}.{taken}",
-            output_type=f".{PACKAGE}.{given}",
+            input_type=f".{package}.{taken}",
+            output_type=f".{package}.{given}",
             client_streaming=is_stream,
             server_streaming=is_stream,
         )
     return file
 
 
-def _add_field(message: Any, full_name: str, text: str) -> None:
+def _add_field(message: Any, package: str, outer: str, text: str) -> None:
     found = _FIELD.fullmatch(text)
     assert found is not None, text
     number, how, kind, name = found.groups()
     if how == "map":
         entry = message.nested_type.add(name=f"{name.capitalize()}Entry")
         entry.options.map_entry = True
-        _describe(entry.field.add(name="key", number=1), "string")
-        _describe(entry.field.add(name="value", number=2), kind)
-        kind = f"{full_name.removeprefix(f'.{PACKAGE}.')}.{entry.name}"
+        _describe(entry.field.add(name="key", number=1), package, "string")
+        _describe(entry.field.add(name="value", number=2), package, kind)
+        kind = f"{outer}.{entry.name}"
     field = message.field.add(name=name, number=int(number))
-    _describe(field, kind)
+    _describe(field, package, kind)
     if how in ("repeated", "map"):
         field.label = _Field.LABEL_REPEATED
     if how == "oneof":
@@ -168,11 +196,11 @@ def _add_field(message: Any, full_name: str, text: str) -> None:
         field.oneof_index = 0
 
 
-def _describe(field: Any, kind: str) -> None:
+def _describe(field: Any, package: str, kind: str) -> None:
     field.label = _Field.LABEL_OPTIONAL
     scalar = getattr(_Field, f"TYPE_{kind.upper()}", None)
     if scalar is None:
         field.type = _Field.TYPE_MESSAGE
-        field.type_name = f".{PACKAGE}.{kind}"
+        field.type_name = f".{package}.{kind}"
     else:
         field.type = scalar

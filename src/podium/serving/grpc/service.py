@@ -17,8 +17,9 @@ from podium.domain.open_inference import server_metadata
 from podium.serving.asking import Asking
 from podium.serving.grpc.calls import Heads, Refused, code_of, refused_by
 from podium.serving.grpc.inference import UNREADABLE, Inference
-from podium.serving.grpc.keeping import NEEDS, Keeper
+from podium.serving.grpc.keeping import Keeper
 from podium.serving.grpc.messages import METHODS, SERVICE, STREAMED, Messages
+from podium.serving.guard.needs import METHOD_NEEDS
 from podium.serving.standing import Standing
 from podium.transport.messages import Answer
 
@@ -73,9 +74,9 @@ class Service:
         return made | {STREAMED: self._handler(STREAMED, inference.converse)}
 
     def _handler(self, name: str, method: Method) -> Any:
-        taken, given = (getattr(self._messages, each) for each in METHODS[name])
+        taken = getattr(self._messages, METHODS[name][0])
         make = grpc.stream_stream_rpc_method_handler if name == STREAMED else grpc.unary_unary_rpc_method_handler
-        return make(method, partial(_parse, taken), given.SerializeToString)
+        return make(method, partial(parse, taken), _serialized)
 
     def _recorded(self, name: str, method: Method) -> Method:
         """The method, its errors told as statuses; what goes wrong is written down."""
@@ -84,7 +85,7 @@ class Service:
         async def answer(request: Any, context: Context) -> Any:
             try:
                 # Who is unknown does not even hear that a message cannot be read.
-                self._keeper.admit(NEEDS[name], _model_of(request), heads.of(context.invocation_metadata()), context)
+                self._keeper.admit(METHOD_NEEDS[name], _model_of(request), heads.of(context.invocation_metadata()), context)
                 if request is None:
                     raise UNREADABLE
                 return await method(request, context)
@@ -183,12 +184,18 @@ class Service:
         return answer.body
 
 
-def _parse(kind: Any, data: bytes) -> Any:
+def parse(kind: Any, data: bytes) -> Any:
     """The message, or None for bytes that are none: what a parser raises would reach the client, and say less."""
     try:
         return kind.FromString(data)
     except DecodeError:
         return None
+
+
+def _serialized(message: Any) -> bytes:
+    """The message's bytes; one that is bytes already is whole."""
+    made: bytes = message if type(message) is bytes else message.SerializeToString()
+    return made
 
 
 def _model_of(request: Any) -> str | None:

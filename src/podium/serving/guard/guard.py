@@ -10,7 +10,7 @@ another default, move the epoch.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -29,8 +29,12 @@ from podium.web.handling import NO_TERMS, Arrival, Terms
 from podium.web.messages import Head, Request, Response, header_lines
 from podium.web.routes import Route
 
+K = TypeVar("K")
+V = TypeVar("V")
+
 _NEVER = float("inf")
-_MOST_DECISIONS = 1024  # of one head: of as many clients' certificates
+_MOST_DECISIONS = 1024  # of one head: of as many clients' certificates, or addresses
+_NOBODY = "This needs a key, a token or a certificate; a key or a token is sent as the header Authorization: Bearer KEY."
 _SAID = frozenset({TIMEOUT, PRIORITY, b"origin"})
 
 
@@ -162,7 +166,8 @@ class Guard:
 
         Returns: The terms on which it is served, or why it is not.
         """
-        return self.pass_by(self.decide(need, endpoint, headers, peer), self.proxies.client_of(headers, peer.address))
+        decision = self.decide(need, endpoint, headers, peer)
+        return self.pass_by(decision, self.limits_of(decision, self.proxies.client_of(headers, peer.address)))
 
     def decide(self, need: Need, endpoint: str | None, headers: Mapping[bytes, bytes], peer: Peer) -> Decision:
         """The part of `check` that is the same for all requests with these headers, until `epoch` moves."""
@@ -177,7 +182,7 @@ class Guard:
             self._ends = min(self._ends, found.ends)
         if not allows(found, need, name):
             if found is NOBODY:
-                return Decision(found, name, self._unknown(Unauthenticated("This needs a key, a token or a certificate.")))
+                return Decision(found, name, self._unknown(Unauthenticated(_NOBODY)))
             return Decision(found, name, Refusal(PermissionDenied(_denied(need, name)), (), found.name))
         try:
             let_in_for = None if not self._ways else name if need is Need.SCORE else ""
@@ -187,18 +192,20 @@ class Guard:
         limits = self._limiter.limits_of(found, name if need is Need.SCORE else "")
         return Decision(found, name, None, limits, terms)
 
-    def pass_by(self, decision: Decision, address: str) -> Terms | Refusal:
-        """The part of `check` that is done for each request: it counts against limits, a refused one against its address's.
+    def limits_of(self, decision: Decision, address: str) -> tuple[Limit, ...]:
+        """What requests of which that was decided count against, from this address; refused ones only against that."""
+        if decision.is_open:
+            return ()
+        limits = self._limiter.of_address(address)
+        return limits if decision.refusal is not None else (*limits, *decision.limits)
+
+    def pass_by(self, decision: Decision, limits: tuple[Limit, ...]) -> Terms | Refusal:
+        """The part of `check` that is done for each request: it is counted.
 
         Args:
             decision: What was decided of it.
-            address: Who asks.
+            limits: As `limits_of` says.
         """
-        if decision.is_open:
-            return decision.terms
-        limits = self._limiter.of_address(address)
-        if decision.refusal is None:
-            limits = (*limits, *decision.limits)
         if not limits:
             return decision.refusal or decision.terms
         if self._limiter.is_refusing:
@@ -225,6 +232,15 @@ class Guard:
         return Refusal(error, tuple((name, text) for name, text in challenges if text is not None))
 
 
+class Passage(NamedTuple):
+    """How requests with one head from one place pass, until the guard's epoch moves."""
+
+    decision: Decision
+    limits: tuple[Limit, ...]
+    client: str
+    is_trusted: bool
+
+
 class Gate:
     """Stands before whoever takes the requests with one head.
 
@@ -235,11 +251,26 @@ class Gate:
         endpoint: The model that their path names; None where it names none.
         taker: Takes those that may pass.
         pages: Answers those that may not.
+        asks_for_others: Whose certificate comes with them is not who is asked about.
     """
 
-    __slots__ = ("_decisions", "_endpoint", "_epoch", "_guard", "_head", "_lines", "_need", "_pages", "_stripped", "_taker")
+    __slots__ = (
+        "_asks_for_others", "_decisions", "_endpoint", "_epoch", "_guard", "_head", "_lines", "_need", "_pages",
+        "_passages", "_stripped", "_taker",
+    )  # fmt: skip
 
-    def __init__(self, guard: Guard, head: Head, need: Need, endpoint: str | None, taker: Taker, pages: Pages) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        head: Head,
+        need: Need,
+        endpoint: str | None,
+        taker: Taker,
+        pages: Pages,
+        *,
+        asks_for_others: bool = False,
+    ) -> None:
+        self._asks_for_others = asks_for_others
         self._guard = guard
         self._head = head
         self._need = need
@@ -248,27 +279,26 @@ class Gate:
         self._pages = pages
         self._epoch = 0
         self._decisions: dict[tuple[bool, tuple[str, ...]], Decision] = {}
+        self._passages: dict[tuple[str, tuple[str, ...]], Passage] = {}
         self._lines = guard.cors.lines_of(head)
         self._stripped = guard.proxies.stripped(head)
 
     def __call__(self, request: Request, arrival: Arrival) -> None:
         """Let a request pass, or answer it with why not."""
         guard, peer = self._guard, arrival.peer
-        is_trusted = guard.proxies.trusts(peer.address)
+        if self._asks_for_others:
+            peer = without_names(peer)
         if self._epoch != guard.epoch:
             self._epoch = guard.epoch
             self._decisions.clear()
-        decision = self._decisions.get((is_trusted, peer.names))
-        if decision is None:
-            decision = guard.decide(self._need, self._endpoint, self._head.headers, peer)
-            if len(self._decisions) >= _MOST_DECISIONS:
-                self._decisions.clear()
-            self._decisions[is_trusted, peer.names] = decision
-        if is_trusted:
-            arrival.client = guard.proxies.client_of(self._head.headers, peer.address)
-        elif self._stripped is not None:
+            self._passages.clear()
+        passage = self._passages.get((peer.address, peer.names))
+        if passage is None:
+            passage = self._find(peer)
+        decision, limits, arrival.client, is_trusted = passage
+        if self._stripped is not None and not is_trusted:
             request = Request(self._stripped, request.body)
-        terms = guard.pass_by(decision, arrival.client)
+        terms = guard.pass_by(decision, limits)
         if isinstance(terms, Refusal):
             arrival.terms = Terms(terms.principal, lines=self._lines)
             identity = self._pages.ids.of(request)
@@ -276,6 +306,18 @@ class Gate:
             return
         arrival.terms = replace(terms, lines=terms.lines + self._lines) if self._lines else terms
         self._taker(request, arrival)
+
+    def _find(self, peer: Peer) -> Passage:
+        guard, headers = self._guard, self._head.headers
+        is_trusted = guard.proxies.trusts(peer.address)
+        decision = self._decisions.get((is_trusted, peer.names))
+        if decision is None:
+            decision = guard.decide(self._need, self._endpoint, headers, peer)
+            _keep(self._decisions, (is_trusted, peer.names), decision)
+        client = guard.proxies.client_of(headers, peer.address)
+        passage = Passage(decision, guard.limits_of(decision, client), client, is_trusted)
+        _keep(self._passages, (peer.address, peer.names), passage)
+        return passage
 
 
 def gate(guard: Guard, head: Head, route: Route[Finder] | None, taker: Taker, pages: Pages) -> Taker:
@@ -295,6 +337,17 @@ def gate(guard: Guard, head: Head, route: Route[Finder] | None, taker: Taker, pa
         return Gate(guard, head, Need.OPEN, None, pages.taker(preflight), pages)
     need = Need.KNOWN if route is None else guard.need_of(head.method, route.path)
     return Gate(guard, head, need, None if route is None else route.named.get("name"), taker, pages)
+
+
+def _keep(known: dict[K, V], key: K, value: V) -> None:
+    if len(known) >= _MOST_DECISIONS:
+        known.clear()
+    known[key] = value
+
+
+def without_names(peer: Peer) -> Peer:
+    """A proxy that asks about a request: where it is, and not who it is by its own certificate."""
+    return Peer(peer.address, (), peer.is_encrypted)
 
 
 def refused(refusal: Refusal, path: str, request_id: str) -> Response:

@@ -2,11 +2,11 @@
 
 import ipaddress
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from podium.domain.clients.access import Principal
-from podium.domain.clients.rates import Rate, remaining, take
+from podium.domain.clients.rates import Rate, take
 from podium.errors import Overloaded
 from podium.settings.limits import ClientLimits, ModelLimits, rates_of
 from podium.telemetry.buckets import Buckets
@@ -17,13 +17,15 @@ _S = 1_000_000_000
 
 
 class Limit:
-    """One rate of somebody or something, and where its bucket stands."""
+    """One rate of somebody or something, where its bucket stands, and how the header lines of it begin."""
 
-    __slots__ = ("mark", "name", "place", "rate", "whose")
+    __slots__ = ("line", "mark", "name", "pace", "place", "rate", "whose")
 
     def __init__(self, whose: str, rate: Rate, buckets: Buckets, name: str) -> None:
         self.whose = whose
         self.rate = rate
+        self.pace = rate.pace
+        self.line = b"ratelimit-limit: %d\r\nratelimit-remaining: " % rate.burst
         self.name = f"{name} {rate.text}"
         self.mark = buckets.mark_of(self.name)
         self.place = buckets.place_of(self.mark)
@@ -123,35 +125,34 @@ class Limiter:
         """Whether nobody who is limited passes, as nobody knows what other servers let through."""
         return self.is_alone and self._refuses_alone
 
-    def take(self, limits: Iterable[Limit]) -> bytes | Shortage:
-        """Take a token for each limit, or none: lines that say what is left of the scarcest, or which is short."""
-        buckets = self._buckets
-        cells = buckets.cells
+    def take(self, limits: Sequence[Limit]) -> bytes | Shortage:
+        """Take a token for each limit, or none: lines that say what is left of the scarcest, or which is short.
+
+        `limits` holds one at least.
+        """
+        cells = self._buckets.cells
         now = time.monotonic_ns()
-        taken: list[tuple[Limit, int, int]] = []
-        scarcest, left, reset_ns = None, 0, 0
+        full_ats, paces = [], []
         for limit in limits:
-            place, rate = limit.place, limit.rate
+            place = limit.place
             if cells[place - 1] != limit.mark:
-                place = limit.place = buckets.place_of(limit.mark)
-            full_at, wait_ns = take(cells[place], now, rate)
-            if wait_ns:
-                return Shortage(limit, wait_ns, full_at - now)
-            taken.append((limit, place, full_at))
-            tokens = remaining(full_at, now, rate)
-            if scarcest is None or tokens < left:
-                scarcest, left, reset_ns = rate, tokens, full_at - now
-        for limit, place, full_at in taken:
-            cells[place] = full_at
-            if self._is_shared and (limit.mark in self._taken or len(self._taken) < _MOST_TOLD):
+                place = limit.place = self._buckets.place_of(limit.mark)
+            full_ats.append(cells[place])
+            paces.append(limit.pace)
+        afters, scarcest, tokens, wait_ns = take(full_ats, now, paces)
+        if wait_ns:
+            return Shortage(limits[scarcest], wait_ns, full_ats[scarcest] - now)
+        for limit, after in zip(limits, afters):  # noqa: B905  as many; to have it checked costs as much
+            cells[limit.place] = after
+        if self._is_shared:
+            self._note(limits)
+        return b"%s%d\r\nratelimit-reset: %d\r\n" % (limits[scarcest].line, tokens, -((now - afters[scarcest]) // _S))
+
+    def _note(self, limits: Sequence[Limit]) -> None:
+        """Remember what was taken, for `taken`."""
+        for limit in limits:
+            if limit.mark in self._taken or len(self._taken) < _MOST_TOLD:
                 self._taken[limit.mark] = (limit, self._taken.get(limit.mark, (limit, 0))[1] + 1)
-        if scarcest is None:
-            return b""
-        return b"ratelimit-limit: %d\r\nratelimit-remaining: %d\r\nratelimit-reset: %d\r\n" % (
-            scarcest.burst,
-            left,
-            -(-reset_ns // _S),
-        )
 
 
 def network_of(address: str) -> str:

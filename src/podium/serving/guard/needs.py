@@ -10,6 +10,7 @@ from podium.domain.clients.access import Need
 
 NEEDS: Mapping[str, Need | Mapping[str, Need]] = {
     # Whether it lives and takes traffic: orchestrators and balancers ask, and have no key.
+    "/": Need.OPEN,
     "/ping": Need.OPEN,
     "/health": Need.OPEN,
     "/livez": Need.OPEN,
@@ -57,6 +58,22 @@ NEEDS: Mapping[str, Need | Mapping[str, Need]] = {
 
 SWITCHED = {"version": "/version", "status": "/status", "metrics": "/metrics", "docs": "/docs", "openapi": "/openapi.json"}
 """Pages that a setting opens to everybody, by the word for each."""
+
+
+METHOD_NEEDS: Mapping[str, Need] = {
+    "ServerLive": Need.OPEN,
+    "ServerReady": Need.OPEN,
+    "ServerMetadata": Need.KNOWN,
+    "ModelReady": Need.DESCRIBE,
+    "ModelMetadata": Need.DESCRIBE,
+    "ModelInfer": Need.SCORE,
+    "ModelStreamInfer": Need.SCORE,
+    "RepositoryIndex": Need.READ,
+    "RepositoryModelLoad": Need.ADMIN,
+    "RepositoryModelUnload": Need.ADMIN,
+}
+"""What each method needs, as its path does over HTTP."""
+METHODS_PREFIX = "/inference.GRPCInferenceService/"
 
 
 def need_of(method: str, path: str, opened: frozenset[str] = frozenset()) -> Need:

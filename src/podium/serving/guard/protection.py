@@ -2,14 +2,13 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 from podium.access.certificates import Certificates, TlsFiles
 from podium.access.jwks import KeySet
 from podium.access.tokens import Tokens, TokenTerms
 from podium.serving.guard.cors import Cors
 from podium.serving.guard.guard import Guard, Identifying
-from podium.serving.guard.known import CertificatesKnown, CredentialsKnown, KeysKnown
+from podium.serving.guard.known import CertificatesKnown, CredentialsKnown, KeysKnown, OwnerKnown
 from podium.serving.guard.limiter import Limiter
 from podium.serving.guard.proxies import Proxies, ProxiesKnown
 from podium.serving.guard.shared_rates import Sharing
@@ -17,6 +16,7 @@ from podium.serving.settings import GatewaySettings
 from podium.serving.walks.router import Router
 from podium.settings.access import AccessSettings
 from podium.telemetry.buckets import Buckets
+from podium.web.handshakes import HandshakeBounds
 
 
 class Protection:
@@ -48,11 +48,9 @@ class Protection:
         self.guard = Guard(ways, lambda: router.table.default, limiter, proxies, cors, opened)
 
     @property
-    def tls_arguments(self) -> dict[str, Any]:
-        """For asyncio's `create_server` and its like; empty without TLS."""
-        if self.certificates is None:
-            return {}
-        return {"ssl": self.certificates.context, "ssl_handshake_timeout": self._handshake_s}
+    def handshake_bounds(self) -> HandshakeBounds:
+        """On TLS handshakes that are not finished."""
+        return HandshakeBounds(self._handshake_s)
 
     async def share(self) -> None:
         """Keep rates level with other servers', where there are such, until cancelled."""
@@ -81,6 +79,8 @@ def ways_of(access: AccessSettings, proxies: Proxies) -> list[Identifying]:
     if access.asks_for_credentials:
         keys = KeysKnown(Path(access.key_file)) if access.requires_keys else None
         ways.append(CredentialsKnown(keys, tokens_of(access)))
+    if access.owner_digest is not None and access.asks_anybody:
+        ways.insert(0, OwnerKnown(access.owner_digest))
     if access.knows_certificates:
         ways.append(CertificatesKnown(access.scopes_by_name))
     return ways

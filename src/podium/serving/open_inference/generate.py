@@ -116,9 +116,10 @@ class Generating:
             asked = msgspec.json.decode(request.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             asked = None
-        if isinstance(asked, dict):
-            return asked.get("id")
-        self._pages.answer(request, arrival, Response(400, error_body("The body is no JSON object.")))
+        if isinstance(asked, dict) and isinstance(identity := asked.get("id"), str | None):
+            return identity
+        text = "The request's id is not text." if isinstance(asked, dict) else "The body is no JSON object."
+        self._pages.answer(request, arrival, Response(400, error_body(text)))
         return _REFUSED
 
 

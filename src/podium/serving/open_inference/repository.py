@@ -45,6 +45,9 @@ def _ask(
         text = "The body is neither empty nor a JSON object of at most 64 KiB, whose parameters are one, too."
         pages.answer(request, exchange, Response(400, error_body(text)))
         return
+    if not isinstance(told.get("ready", False), bool):
+        pages.answer(request, exchange, Response(400, error_body("ready is neither true nor false.")))
+        return
     if verb == "index":
         arguments: dict[str, Any] = {"ready": told.get("ready") is True}
     else:

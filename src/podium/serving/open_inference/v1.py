@@ -1,14 +1,19 @@
 """KServe's V1 protocol: `{"instances": …}` to `{"predictions": …}`, as TensorFlow Serving began it.
 
 MLflow's `/invocations` reads and writes the same bodies, so a request goes there as it came; only errors are told in other
-words.
+words. What MLflow does not take are rows that are plain lists where the model's columns have names, which is what these
+clients send to any model: there the values are the columns', in the signature's order.
 """
 
+import re
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import msgspec
 
-from podium.protocols.open_inference.problems import as_error
+from podium.errors import InvalidInput, SchemaMismatch
+from podium.protocols.open_inference.problems import as_error, error_body
 from podium.serving.invocations import is_plain_json
 from podium.serving.open_inference.translated import WayBack
 from podium.serving.pages import Pages, Paths, Taker
@@ -16,6 +21,10 @@ from podium.serving.standing import Standing
 from podium.serving.walks.scoring import Scoring
 from podium.web.handling import Arrival
 from podium.web.messages import Head, Request, Response
+
+_ROWS = re.compile(rb'\s*\{\s*"instances"\s*:\s*\[\s*\[')
+_COLUMN = [-1, 1]
+_SEVERAL = 2
 
 
 def v1_paths(scoring: Scoring, standing: Standing, pages: Pages) -> Paths:
@@ -27,7 +36,14 @@ def v1_paths(scoring: Scoring, standing: Standing, pages: Pages) -> Paths:
         start = partial(scoring.start_json if is_plain_json(inner) else scoring.start, endpoint=name)
 
         def take(request: Request, exchange: Arrival) -> None:
-            start(Request(inner, request.body), WayBack(exchange, _in_words, passes_raw=True))
+            body = request.body
+            if _ROWS.match(body):
+                try:
+                    body = in_columns(body, standing.model_of(name))
+                except InvalidInput as error:
+                    pages.answer(request, exchange, Response(400, error_body(error.message)))
+                    return
+            start(Request(inner, body), WayBack(exchange, _in_words, passes_raw=True))
 
         return take
 
@@ -42,10 +58,57 @@ def v1_paths(scoring: Scoring, standing: Standing, pages: Pages) -> Paths:
         return Response(200 if is_ready else 503, msgspec.json.encode({"name": name, "ready": is_ready}))
 
     return {
+        # Where KServe's clients of this protocol ask whether a server lives.
+        "/": pages.page(lambda: Response(200, b'{"status":"alive"}\n')),
         "/v1/models": pages.page(models),
         "/v1/models/{name}:predict": {"POST": find},
         "/v1/models/{name}": pages.page(model),
     }
+
+
+def in_columns(body: bytes | bytearray, model: Mapping[str, Any] | None) -> bytes | bytearray:
+    """A request whose rows are lists, as one that names the columns; as it is, where the model has no such columns.
+
+    Args:
+        body: Begins with `{"instances": [[`.
+        model: What the status says of it.
+
+    Raises:
+        SchemaMismatch: Its first row has not as many values as the model has columns: whose they are is anybody's guess.
+    """
+    inputs = () if model is None else model["inputs"]
+    if len(inputs) < _SEVERAL or any(each["shape"] != _COLUMN for each in inputs):
+        return body
+    try:
+        told = _decode(body)
+    except msgspec.DecodeError:
+        return body  # whoever reads it says what is wrong with it
+    names = [each["name"] for each in inputs]
+    count = _values_in(told.instances)
+    if count is not None and count != len(names):
+        raise SchemaMismatch(
+            f"instances[0] has {count} values; expected one for each column of the model, which are {', '.join(names)}. "
+            "Give each row as an object by these names, to leave out any."
+        )
+    return b'{"dataframe_split": {"columns": %s, "data": %s}}' % (msgspec.json.encode(names), bytes(told.instances))
+
+
+class _Told(msgspec.Struct, forbid_unknown_fields=True):
+    instances: msgspec.Raw
+    signature_name: str | None = None  # TensorFlow Serving's clients may send it, and say nothing by it here
+
+
+_decode = msgspec.json.Decoder(_Told).decode
+
+
+def _values_in(rows: msgspec.Raw) -> int | None:
+    """How many values the first row has; None where that takes too long to find out, or it is none."""
+    text = bytes(rows)
+    end = text.find(b"]")
+    first = text[text.find(b"[", 1) : end + 1]
+    if end < 0 or b'"' in first or first.count(b"[") != 1 or first[1:-1].strip(b" \t\r\n") == b"":
+        return None  # texts and lists may hold brackets; whoever reads it counts
+    return first.count(b",") + 1
 
 
 def _in_words(response: Response) -> Response:

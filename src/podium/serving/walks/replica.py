@@ -19,6 +19,7 @@ from podium.serving.walks.request_ids import Ids
 from podium.serving.walks.walk import Walk
 from podium.serving.walks.ways import ROUTE, route_token
 from podium.transport.board import BoardReader
+from podium.transport.frame_reader import FrameReader
 from podium.transport.frames import (
     ANSWERS,
     CHUNK,
@@ -26,7 +27,6 @@ from podium.transport.frames import (
     REPLY,
     Answers,
     BrokenFrame,
-    FrameReader,
     Reply,
     decode_answers,
     decode_chunk,
@@ -227,6 +227,7 @@ class Replica:
             "\n".join([walk.request_id for walk in group]).encode("latin-1"),
             _texts_of(packed),
             [part.block for part in packed],
+            self._gathered > _ALONE_ROWS and len(group) == 1 and first.detour is not None and first.detour.wants_tensors,
         )
         group.clear()
         packed.clear()

@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from podium.telemetry.served import COUNT, STAMP_DIGITS, STAMPS_OF_WINDOW, Served
@@ -35,6 +35,7 @@ class Named(Protocol):
 
     request_id: str
     is_foreign: bool
+    attempts: int
 
 
 class RequestIds:
@@ -98,12 +99,14 @@ class Naming:
         served: Where that is remembered.
         slot: This gateway's place in it.
         window_s: Feedback is taken for so long; 0: never, and nothing is remembered.
+        clock: Seconds, monotonic, the same for all processes.
     """
 
-    def __init__(self, served: Served, slot: int, window_s: float) -> None:
+    def __init__(self, served: Served, slot: int, window_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.plain = RequestIds()
         self._served = served
         self._slot = slot
+        self._clock = clock
         self._window_ms = int(1000 * window_s)
         self._stamp_ms = max(self._window_ms // STAMPS_OF_WINDOW, _LEAST_MS)
         self._known: dict[tuple[str, str, int], VersionIds] = {}
@@ -113,7 +116,7 @@ class Naming:
         if not self._window_ms:
             replica.ids = self.plain
             return
-        key, now_ms = (replica.endpoint, replica.version, replica.series), _now_ms()
+        key, now_ms = (replica.endpoint, replica.version, replica.series), self._now_ms()
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = VersionIds(*self._stamp(key, now_ms))
@@ -123,12 +126,21 @@ class Naming:
 
     def note(self, replica: Answering, answered: Named) -> None:
         """Remember who answered a request, where its id does not say it."""
-        if answered.is_foreign and self._window_ms:
-            self._served.name(self._slot, replica.series, replica.endpoint, answered.request_id, _now_ms())
+        if answered.is_foreign:
+            self.note_given(replica, answered.request_id, is_sure=answered.attempts > 1)
+
+    def note_given(self, replica: Answering, request_id: str, *, is_sure: bool = False) -> None:
+        """Remember who answered a request that brought its own id.
+
+        An id of podium's that a client brings again stands for the answer that it was given with, and not for this one,
+        unless it `is_sure` that podium gave it to this request.
+        """
+        if self._window_ms and (is_sure or not self._served.is_stamped(request_id)):
+            self._served.name(self._slot, replica.series, replica.endpoint, request_id, self._now_ms())
 
     def sweep(self, replicas: Iterable[Answering]) -> None:
         """Begin new stamps where it is time to. Call it several times a second."""
-        now_ms = _now_ms()
+        now_ms = self._now_ms()
         due = [key for key, ids in self._known.items() if now_ms - ids.made_ms > self._stamp_ms or ids.count > _MOST_IDS]
         if not due:
             return
@@ -145,6 +157,5 @@ class Naming:
         endpoint, _, series = key
         return *self._served.stamp(self._slot, series, endpoint, now_ms), self._served.generation_of(series), now_ms
 
-
-def _now_ms() -> int:
-    return int(time.monotonic() * 1000)
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)

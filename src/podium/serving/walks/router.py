@@ -1,7 +1,7 @@
 """Which replica a request goes to: the routing table that was published last, and who has the fewest rows in flight."""
 
 import random
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from podium.domain.traffic import ANYWHERE, RoutingTable, Target, Way, pick
@@ -31,11 +31,13 @@ class Router:
     Attributes:
         table: Replaced whole, between two requests; epoch 0 with no endpoint until the first is published.
         replicas: Connected, by id; one that the table does not name gets no request.
+        on_table: Called after each change of the table.
     """
 
     def __init__(self) -> None:
         self.table = RoutingTable(0, {}, "")
         self.replicas: dict[int, Replica] = {}
+        self.on_table: Callable[[], None] | None = None
         self._only: dict[str, Replica] = {}  # of endpoints where there is nothing to choose
         self._rows_per_byte: dict[int, float] = {}
 
@@ -46,6 +48,8 @@ class Router:
             self._find_only()
             for replica in self.replicas.values():
                 self.instruct(replica)
+            if self.on_table is not None:
+                self.on_table()
 
     def connect(self, replica: Replica) -> None:
         """Know a replica from now on; it gets requests where the table names it."""

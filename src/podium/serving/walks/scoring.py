@@ -29,7 +29,7 @@ from podium.serving.walks.shadowing import Shadowing
 from podium.serving.walks.spare_time import SpareTime
 from podium.serving.walks.waking import Waking
 from podium.serving.walks.walk import Detour, Walk
-from podium.serving.walks.ways import way_of
+from podium.serving.walks.ways import needs_fields, way_of
 from podium.telemetry.slots import UNROUTED
 from podium.transport import frames
 from podium.web.handling import Exchange, PartsTaker
@@ -109,6 +109,9 @@ class Scoring:
         table = router.table
         name = table.default if endpoint is None else endpoint
         rules = table.rules.get(name)
+        if detour is not None and needs_fields(rules) and not detour.says_fields:
+            detour.start()
+            return
         way = ANYWHERE if rules is None else way_of(rules, name, request, self.ids.new())
         replica = router.choose(name, way)
         size = len(request.body)
@@ -315,13 +318,17 @@ class Scoring:
                     self._shadowing.hear_planned(walk, body)
                 continue
             walk.replica = None
-            made = body if walk.detour is None else walk.detour.made_of(replica.version, body, walk.rows, answers.form)
-            if not made:
+            detour, exchange = walk.detour, walk.exchange
+            if detour is None:
+                made = body
+            elif made := detour.made_of(replica.version, body, walk.rows, answers.form):
+                exchange = detour.answers_to
+            else:
                 self._route(walk)
                 continue
             del opened[walk]
             leave(walk)
-            exchange, size, name = walk.exchange, len(made), walk.request_id.encode("latin-1")
+            size, name = len(made), walk.request_id.encode("latin-1")
             answered.append((walk, size))
             if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, made)):
                 exchange.answer(Response(200, made, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))

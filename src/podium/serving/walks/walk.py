@@ -11,7 +11,7 @@ from podium.transport import frames
 from podium.web.handling import Exchange, PartsTaker
 from podium.web.messages import Request
 
-_OK = 200
+_OK, _BAD = 200, 400
 _JSON = "application/json"
 
 if TYPE_CHECKING:
@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 
 class Detour(Protocol):
     """How a request of another protocol takes MLflow's quickest way: read as records, answered by MLflow's text."""
+
+    @property
+    def answers_to(self) -> Exchange:
+        """Who takes the answer that `made_of` made."""
+
+    @property
+    def says_fields(self) -> bool:
+        """Whether the request's body, as it came, says each field that it says on the long way."""
+
+    @property
+    def wants_tensors(self) -> bool:
+        """Whether it is better answered with tensors, where it shares its frame with nobody."""
 
     def read(self, replica: "Replica") -> "Packed | None":
         """The request as records of the replica's plan; None where it has to go the long way."""
@@ -113,7 +125,12 @@ class Walk:
             self.is_foreign = True
 
     def told_by(self, version: str, reply: frames.Reply) -> bytes | None:
-        """The body for the client; None where a detour's answer cannot be made, and the long way is to be taken."""
+        """The body for the client; None where a detour's answer cannot be made, and the long way is to be taken.
+
+        That one also says in its protocol's words what is wrong with a request, or with the model.
+        """
+        if self.detour is not None and self.attempts == 1 and reply.status == _BAD:
+            return None
         if self.detour is None or reply.status != _OK or reply.content_type != _JSON:
             return reply.body
         return self.detour.made_of(version, reply.body, self.rows, 0) or None

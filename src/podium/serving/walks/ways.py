@@ -69,6 +69,11 @@ def _key(rules: Rules, request: Request, request_id: str) -> str:
     return found or request_id
 
 
+def needs_fields(rules: Rules | None) -> bool:
+    """Whether a request's version depends on a field of its body."""
+    return rules is not None and rules.sticky is not None and rules.sticky.place is Place.FIELD
+
+
 def cookie_of(header: str, name: str) -> str | None:
     """A cookie's value out of a `Cookie` header; None where it is not there."""
     for part in header.split(";"):
