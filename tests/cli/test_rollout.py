@@ -53,7 +53,7 @@ def test_a_rollout_is_started_and_told(registry):
     assert (told["state"], told["percent"], told["is_begun"]) == ("running", 0, False)
     assert (told["stable"], told["candidate"], told["follows"]) == ("1", "2", "production")
     assert (told["steps"], told["interval_s"], told["servers"]) == ([5, 25, 100], 60.0, [])
-    assert "loads" in CliRunner().invoke(podium, ["rollout", "status", "fraud"]).stdout
+    assert "begins once a server has loaded version 2" in CliRunner().invoke(podium, ["rollout", "status", "fraud"]).stdout
 
 
 def test_its_words_do_what_kubectl_s_do(registry):
@@ -120,6 +120,29 @@ def test_what_cannot_be_done_is_refused_with_the_way_out(registry, arguments, wa
     """And nothing is written."""
     assert way_out in refused(*arguments)
     assert registry.model("fraud").tags == {}
+
+
+def test_without_a_name_the_newest_of_all_are_told(registry, tmp_path):
+    """Of each model, and of each stage and alias of it; in a side file, too."""
+    side = ("--rollout-store", str(tmp_path / "side.db"))
+    before = run("rollout", "status")
+    registry.set_alias("fraud", "champion", 1)
+    run(*START)
+    run("rollout", "undo", "fraud")
+    run(*START)
+    run("rollout", "start", "fraud", "--to", "3", "--alias", "champion")
+    run(*START, *side)
+
+    told = run("rollout", "status")
+
+    assert before == []
+    assert [(each["follows"], each["candidate"], each["state"]) for each in told] == [
+        ("@champion", "3", "running"),
+        ("production", "2", "running"),
+    ]
+    assert [each["follows"] for each in run("rollout", "status", *side)] == ["production"]
+    assert "fraud, @champion: 1 -> 3" in CliRunner().invoke(podium, ["rollout", "status"]).stdout
+    assert "Whose rollout?" in refused("rollout", "status", "--wait")
 
 
 def test_a_pin_is_seen_wherever_the_rollout_is(registry):

@@ -78,6 +78,23 @@ def test_a_killed_gateway_leaves_the_others_alone(one):
                 assert connection.is_answered()
 
 
+@pytest.mark.slow
+def test_connections_for_a_gateway_that_is_dead_are_answered_by_the_other(one):
+    """The kernel goes on spreading them over the sockets of both; killed so often that the next waits, it is not missed."""
+    with one.serving("--gateways", "2") as server:
+        [victim, other] = server.gateways()
+        for death in range(1, 5):
+            os.kill(victim, signal.SIGKILL)
+            until(lambda dead=death: server.status["restarts"]["gateways"] == dead, "the death is counted")
+            if death < 4:
+                until(lambda: len(server.gateways()) == 2, "the next one is there")
+                [victim] = set(server.gateways()) - {other}
+        assert [server.get("/ping")[0] for _ in range(12)] == [200] * 12
+        assert server.gateways() == [other]
+        until(lambda: len(server.gateways()) == 2, "it is back")
+        assert [server.get("/ping")[0] for _ in range(12)] == [200] * 12
+
+
 def test_a_killed_supervisor_leaves_nothing_behind(one):
     """Gateways and workers drain and end; the next server sweeps the run folder and says so."""
     with one.serving("-w", "2", "--gateways", "2") as server:

@@ -145,6 +145,27 @@ def test_what_people_say_is_done_and_seen(house):
 
 
 @pytest.mark.slow
+def test_a_sleeping_model_begins_its_rollout_with_the_request_that_wakes_it(house):
+    """Until then status says so, and nothing is loaded."""
+    house.register(1)
+    house.register(2)
+    house.promote(1)
+    with house.serving("--sleep-after", "1") as server:
+        until(lambda: server.status["state"] == "asleep", "it sleeps")
+        house.command(*START, "--steps", "50,100", "--interval", "60", *ANY)
+        until(lambda: server.status["rollout"] is not None, "it is heard of")
+        told = rollout(house, "status", NAME)
+        shown = house.command("rollout", "status", NAME).stdout
+        slept = server.status
+        with Load(server) as load:
+            until(lambda: shares(server) == {"1": 50, "2": 50}, "the first share")
+
+    assert (told["state"], told["is_begun"], [each["state"] for each in told["servers"]]) == ("running", False, ["asleep"])
+    assert "its next request loads both versions" in shown
+    assert (slept["state"], slept["replicas"], load.failed) == ("asleep", [], [])
+
+
+@pytest.mark.slow
 def test_two_servers_agree_also_when_one_was_stopped(house):
     """One is stopped while the candidate is rejected by the other; it never runs ahead, and agrees at once."""
     house.register(1)
@@ -172,7 +193,7 @@ def test_a_side_file_keeps_rollouts_where_the_registry_is_left_alone(house):
     house.promote(1)
     side = ("--rollout-store", str(house.folder / "rollouts.db"))
     with house.serving(*side) as server:
-        house.command(*START, "--steps", "50,100", "--interval", "1", *side)
+        house.command(*START, "--steps", "50,100", "--interval", "1", "--least-requests", "0", *side)
         until(lambda: server.status["serving"] == "2" and server.status["is_settled"], "2 has all of it")
         told = rollout(house, "status", NAME, *side)
 

@@ -28,6 +28,8 @@ from load import Connection, read_lines
 ROW = (0.5, 1.5, 2.0, 3.0)
 _SUM = sum(ROW)
 _MOST_CONNECTIONS = 256
+# What gRPC's library says of a connection that was lost, and of no answer of ours.
+_CUT = ("Socket closed", "Stream removed", "onnection reset", "recvmsg", "sendmsg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,8 @@ def _caller(address: str, timeout_s: float) -> Any:
         try:
             return 200, {}, await infer(request, timeout=timeout_s, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.UNAVAILABLE and "ocket" in str(error.details()):
+            details = str(error.details())
+            if error.code() is grpc.StatusCode.UNAVAILABLE and any(each in details for each in _CUT):
                 raise ConnectionResetError(error.details()) from None
             return 503, {}, f"{error.code().name}: {error.details()}".encode()
 

@@ -51,7 +51,7 @@ def run(block: str) -> list[object]:
     return found
 
 
-@pytest.mark.parametrize("block", ["low_priority(1)", "in_batches(1)"])
+@pytest.mark.parametrize("block", ["low_priority(1)", "low_priority(1, is_awaited=True)", "in_batches(1)"])
 def test_a_low_priority_is_taken_back_in_every_thread(block: str) -> None:
     before, inside, after, thread, _ = run(block)
 
@@ -70,6 +70,8 @@ def test_niceness_is_used_only_where_it_can_be_taken_back() -> None:
     _, inside, _, _, can_restore = run("low_priority(1)")
 
     assert (inside[0] == 19) is can_restore  # type: ignore[index]
+    _, awaited, *_ = run("low_priority(1, is_awaited=True)")
+    assert (awaited[0] == 10) is can_restore  # type: ignore[index]
 
 
 def test_every_library_is_told_its_threads() -> None:
@@ -96,7 +98,8 @@ import json, os, threading
 from podium.worker.priority import give_way
 
 def policies():
-    return sorted({os.sched_getscheduler(int(name)) for name in os.listdir("/proc/self/task")})
+    # Not /proc/self/task: a thread that was joined may stand there for a moment.
+    return sorted({os.sched_getscheduler(each.native_id) for each in threading.enumerate()})
 
 go = threading.Event()
 thread = threading.Thread(target=go.wait)
@@ -131,3 +134,27 @@ print(json.dumps(seen))
     assert seen[:4] == [seen[0], [os.SCHED_OTHER]] * 2
     if os.geteuid() == 0:
         assert seen[4:] == [[os.SCHED_BATCH], [os.SCHED_OTHER]]
+
+
+@pytest.mark.parametrize(("block", "inside"), [("low_priority(1)", 19), ("low_priority(1, is_awaited=True)", 10)])
+def test_a_session_of_its_own_gives_way_as_a_whole_and_comes_back(block: str, inside: int) -> None:
+    """Where Linux schedules by sessions, the niceness of threads says nothing to other sessions."""
+    script = f"""
+import json
+from podium.worker.priority import low_priority, session_niceness
+seen = [session_niceness()]
+with {block}:
+    seen.append(session_niceness())
+print(json.dumps([*seen, session_niceness()]))
+"""
+
+    def run_it(*, is_leader: bool) -> object:
+        command = [sys.executable, "-c", script]
+        environ = {**os.environ, "PYTHONPATH": SOURCE}
+        done = subprocess.run(
+            command, env=environ, capture_output=True, text=True, timeout=60, check=True, start_new_session=is_leader
+        )
+        return json.loads(done.stdout)
+
+    assert run_it(is_leader=False) == [None, None, None]
+    assert run_it(is_leader=True) == ([0, inside, 0] if Path("/proc/self/autogroup").exists() else [None] * 3)

@@ -21,7 +21,8 @@ from typing import Any
 from podium.api.registering import Registry, actor
 from podium.domain.references import AliasRef, ModelRef, StageRef, VersionRef, check_alias, check_name
 from podium.domain.rollouts.judging import Policy
-from podium.domain.rollouts.schedule import Board, Entry, Mark, MarkKind, Phase, Pin, Rollout, ordered, phase, why
+from podium.domain.rollouts.records import read_board
+from podium.domain.rollouts.schedule import Board, Entry, Mark, MarkKind, Phase, Pin, Rollout, newest, ordered, phase, why
 from podium.domain.stages import Stage
 from podium.errors import InvalidInput, NotFound
 from podium.registry.mlflow.contract import ModelRegistry
@@ -29,7 +30,8 @@ from podium.registry.observe_rollouts import book_for
 from podium.registry.resolve import Places, Resolved
 from podium.registry.rollout_edits import Beginning, Note, begin, check_note, find, note, pin, unpin
 from podium.registry.rollout_sides import side_of
-from podium.registry.rollouts import Book, Edit, Page
+from podium.registry.rollouts import Book, Edit, Page, rollout_tags
+from podium.registry.sqlite import SqliteStore
 from podium.settings.home import Home, find_home
 from podium.settings.mlflow import read_mlflow_settings
 
@@ -136,6 +138,15 @@ class Rollouts:
             entry = find(Page(board, {}, now, lambda _: None), follows, name)
             return _status(entry, board, now, book.place)
 
+    def newest(self) -> list[RolloutStatus]:
+        """The newest rollout of each stage and alias of every model that has one, by name."""
+        found = []
+        for _, (board, now, place) in sorted(self._boards().items()):
+            for follows in sorted({entry.rollout.follows for entry in board.entries}):
+                entry = newest(board.entries, follows)
+                found += [_status(entry, board, now, place)] if entry is not None else []
+        return found
+
     def pause(self, name: str, reason: str = "", *, stage: str | None = None, alias: str | None = None) -> RolloutStatus:
         """Stay at the present share until it is resumed."""
         return self._note(MarkKind.PAUSE, name, reason, stage, alias)
@@ -195,6 +206,25 @@ class Rollouts:
     def _read(self, book: Book, name: str) -> tuple[Board, float]:
         board, reading = book.read(name)
         return board, (reading.least + reading.most) / 2
+
+    def _boards(self) -> dict[str, tuple[Board, float, str]]:
+        """What is written of each model, and the clock and name of the place; podium's registry comes before MLflow's."""
+        if self._side is not None:
+            kept, reading = self._side.read_all()
+            return {name: (board, reading.least, self._side.place) for name, board in kept.items()}
+        found: dict[str, tuple[Board, float, str]] = {}
+        places = Places(self.home, read_mlflow_settings())
+        stores = places.stores(places.settings.timeout_s, places.settings.retries)
+        if stores is not None:
+            listed, reading = stores.registry.listed()
+            now = (reading.least + reading.most) / 2
+            found |= {each.name: (read_board(each.tags), now, stores.registry.place) for each in listed}
+        if self.home.registry.exists():
+            store = SqliteStore(self.home.registry, actor())
+            with store.reading() as reader:
+                tagged = {model.name: rollout_tags(model.tags) for model in reader.models()}
+            found |= {name: (read_board(tags), time.time(), store.place) for name, tags in tagged.items()}
+        return found
 
     def _check_version(self, name: str, version: int) -> None:
         """Raises NotFound, saying which versions there are."""

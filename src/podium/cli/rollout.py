@@ -118,13 +118,13 @@ def start(
 
 
 @rollout.command()
-@click.argument("name")
+@click.argument("name", required=False)
 @of_what
 @click.option("--wait", is_flag=True, help="Until it is over: exit 0 if it is finished, else 1.")
 @click.option("--timeout", type=float, default=None, help="Seconds to wait at most; then exit 1.  [default: no limit]")
 @_json
 def status(
-    name: str,
+    name: str | None,
     stage: str | None,
     alias: str | None,
     rollout_store: str | None,
@@ -132,8 +132,13 @@ def status(
     timeout: float | None,
     as_json: bool,
 ) -> None:
-    """Print how the newest rollout of NAME is, and what the servers of this machine think of it."""
+    """Print how the newest rollout of NAME is, and what the servers of this machine think of it; without NAME, of all."""
     rollouts = Rollouts(store=rollout_store)
+    if name is None:
+        if wait or stage or alias:
+            raise InvalidInput("Whose rollout? Write the model's name: podium rollout status NAME --wait")
+        _print(rollouts.newest(), as_json)
+        return
     found = rollouts.status(name, stage=stage, alias=alias)
     ends = None if timeout is None else time.monotonic() + timeout
     while wait and not found.phase.state.is_over:
@@ -197,15 +202,18 @@ def undo(name: str, stage: str | None, alias: str | None, rollout_store: str | N
 @_json
 def history(name: str, rollout_store: str | None, as_json: bool) -> None:
     """Print every rollout of NAME, oldest first, with what was noted on each."""
-    found = Rollouts(store=rollout_store).history(name)
+    _print(Rollouts(store=rollout_store).history(name), as_json)
+
+
+def _print(found: list[RolloutStatus], as_json: bool) -> None:
     if as_json:
         print_json([rollout_json(each) for each in found])
         return
     rows = []
     for each in found:
         record = each.rollout
-        steps = f"{record.follows} {record.stable} -> {record.candidate}"
-        rows.append((_clock(record.started_at), steps, each.state, f"{each.percent} %", record.started_by, each.reason))
+        what = f"{record.model}, {record.follows}: {record.stable} -> {record.candidate}"
+        rows.append((_clock(record.started_at), what, each.state, f"{each.percent} %", record.started_by, each.reason))
     print_table(("started", "what", "state", "now at", "by", "reason"), rows)
 
 
@@ -215,11 +223,12 @@ def _show(found: RolloutStatus, as_json: bool, rollouts: Rollouts | None = None)
         print_json({**rollout_json(found), **({"servers": servers} if rollouts is not None else {})})
         return
     record, pinned = found.rollout, found.pin
-    step = found.phase.next_step_at
+    step, is_begun = found.phase.next_step_at, found.phase.is_begun or found.phase.state.is_over
     print_facts(
         {
             "rollout": f"{record.model}, {record.follows}: version {record.stable} -> {record.candidate}",
-            "state": found.state + ("" if found.phase.is_begun or found.phase.state.is_over else ", its candidate loads"),
+            "state": found.state
+            + ("" if is_begun else f", and begins once a server has loaded version {record.candidate}"),
             "share": f"{found.percent} % of the traffic",
             "steps": f"{', '.join(map(str, record.steps))} %, {record.interval_s:g} s each",
             "next step": None if step is None else f"in {max(0.0, step - found.now):.0f} s",

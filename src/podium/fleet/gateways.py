@@ -21,6 +21,7 @@ from podium.fleet.telling.series import SeriesBook
 from podium.fleet.workers.causes import Cause, cause_of_death
 from podium.fleet.workers.children import Child, spawn
 from podium.fleet.workers.replica import WorkerReplica
+from podium.transport.door_messages import StandBack, StandIn
 from podium.transport.messages import (
     Acknowledge,
     AddReplica,
@@ -50,7 +51,12 @@ class Announcement:
 
 
 class Gateway:
-    """One living gateway process. `holds` are the replicas it may still have requests on."""
+    """One living gateway process.
+
+    Attributes:
+        holds: The replicas it may still have requests on.
+        stands_in: For the slots of dead ones, whose connections it accepts.
+    """
 
     def __init__(self, child: Child) -> None:
         self.child = child
@@ -60,6 +66,7 @@ class Gateway:
         self.published_at: float | None = None
         self.holds: set[int] = set()
         self.lost: dict[int, float] = {}
+        self.stands_in: set[int] = set()
 
 
 class Gateways:
@@ -85,6 +92,7 @@ class Gateways:
     ) -> None:
         self.restarts = 0
         self._is_stopping = False
+        self._vacant: set[int] = set()
         self._stopped = Bell()
         self._site = site
         self._sockets = list(sockets)
@@ -239,21 +247,37 @@ class Gateways:
         try:
             while (messages := await child.receive()) is not None:
                 for message in messages:
-                    self._hear(gateway, message)
+                    self._hear(slot, gateway, message)
             await asyncio.wait({child.ended}, timeout=5.0)
         finally:
             child.kill()
             del self._living[slot]
+            self._vacant.add(slot)
+            self._stand_in()
             status = await child.ended
             child.close()
             self._slots.reset_gauges(slot)
             self._site.bell.ring()
         return time.monotonic() - born, cause_of_death(status, before, oom_kills(), str(log))
 
-    def _hear(self, gateway: Gateway, message: Message) -> None:
+    def _stand_in(self) -> None:
+        """Have the connections of those that are dead accepted by those that live; the kernel goes on sending them."""
+        if self._is_stopping:
+            return
+        for gateway in [each for each in self._living.values() if each.is_started]:
+            for slot in sorted(self._vacant - gateway.stands_in):
+                gateway.stands_in.add(slot)
+                gateway.child.send(StandIn(slot), (self._sockets[slot].fileno(),))
+            for slot in sorted(gateway.stands_in - self._vacant):
+                gateway.stands_in.discard(slot)
+                gateway.child.send(StandBack(slot))
+
+    def _hear(self, slot: int, gateway: Gateway, message: Message) -> None:
         match message:
             case Started():
                 gateway.is_started = self._is_proven = True
+                self._vacant.discard(slot)
+                self._stand_in()
                 if gateway.published_at is not None:
                     gateway.published_at = time.monotonic()
             case Acknowledge(epoch):

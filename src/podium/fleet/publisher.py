@@ -46,6 +46,11 @@ class Publisher:
         """An endpoint's part of the table; nothing for one that has left it."""
         return self._targets.get(endpoint, ())
 
+    @property
+    def is_serving(self) -> bool:
+        """Whether requests go to any version of any endpoint."""
+        return any(self._targets.values())
+
     def is_acknowledged(self, endpoint: str) -> bool:
         """Whether every living gateway routes by an endpoint's part as it is now; what became of others does not count."""
         return self.gateways.is_acknowledged(self._epochs.get(endpoint, 0))

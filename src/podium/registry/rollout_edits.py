@@ -84,7 +84,8 @@ def begin(asked: Beginning, page: Page) -> Edit:
     if stands_for is None:
         raise InvalidInput(
             f"{where} stands for no version yet, so there is nothing to roll out beside. "
-            f"Make version {asked.candidate} live at once: podium models promote {asked.model} {asked.candidate}"
+            f"Make version {asked.candidate} live at once: podium models promote {asked.model} {asked.candidate}; or say "
+            "which endpoints are meant: --alias ALIAS, --stage STAGE"
         )
     now = course(page.board, asked.follows, stands_for, page.now)
     if now.pin is not None:

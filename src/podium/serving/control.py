@@ -11,6 +11,7 @@ from podium.domain.inputs.plan import InputPlan
 from podium.errors import PodiumError
 from podium.protocols.mlflow.fast_reading import FastReader
 from podium.serving.asking import Asking
+from podium.serving.doors import Doors
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
 from podium.serving.walks.replica import Replica
@@ -18,6 +19,7 @@ from podium.serving.walks.router import Router, table_from_json
 from podium.serving.walks.scoring import Scoring
 from podium.transport.board import BoardReader
 from podium.transport.control import ControlSocket
+from podium.transport.door_messages import StandBack, StandIn
 from podium.transport.messages import (
     Acknowledge,
     AddReplica,
@@ -60,9 +62,16 @@ class Control:
         self._last_reader: tuple[dict[str, Any], FastReader] | None = None
 
     def start(
-        self, settings: GatewaySettings, scoring: Scoring, router: Router, standing: Standing, asking: Asking
+        self,
+        settings: GatewaySettings,
+        scoring: Scoring,
+        router: Router,
+        standing: Standing,
+        asking: Asking,
+        doors: Doors,
     ) -> None:
         """Read from now on."""
+        self._doors = doors
         self._settings = settings
         self._scoring = scoring
         self._router = router
@@ -114,6 +123,11 @@ class Control:
                 self.say(Acknowledge(self._router.table.epoch))
                 self._scoring.serve_waiting()
                 self._scoring.look_after_waiting()
+            case StandIn(slot) if len(descriptors) == 1:
+                self._doors.open(slot, socket.socket(fileno=descriptors[0]))
+                return
+            case StandBack(slot):
+                self._doors.close(slot)
             case DropReplica(replica):
                 self._scoring.drop(replica)
             case Tell():

@@ -25,6 +25,7 @@ from podium.serving.app import App
 from podium.serving.asking import Asking
 from podium.serving.control import Control
 from podium.serving.description.pages import Describing
+from podium.serving.doors import Doors
 from podium.serving.feedback import Feedback
 from podium.serving.guard.protection import Protection
 from podium.serving.invocations import invocation_paths
@@ -134,16 +135,18 @@ class Gateway:
         # A second handle on the same socket: the backlog can still be accepted after the server let go of the first.
         backlog = self._listener.dup()
         backlog.setblocking(False)
-        server = await self._listen()
+        server = await self._listen(self._listener)
         if self._door is not None:
             await self._door.open()
-        self._control.start(self._settings, self._scoring, self._router, self.standing, self.asking)
+        doors = Doors(self._loop, self._listen)
+        self._control.start(self._settings, self._scoring, self._router, self.standing, self.asking, doors)
         self._control.say(Started(os.getpid()))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sweep())
             sharing = tasks.create_task(self._protection.share())
             await self._drain_asked.wait()
             server.close()
+            await doors.close_all()
             await self._accept_rest(backlog, server)
             door = None if self._door is None else tasks.create_task(self._close_door(self._door))
             await self._finish()
@@ -169,13 +172,13 @@ class Gateway:
         self.drain(limit_s)
         self._scoring.expect_no_replica()
 
-    async def _listen(self) -> asyncio.AbstractServer | Handshakes:
+    async def _listen(self, listener: socket.socket) -> asyncio.AbstractServer | Handshakes:
         protection = self._protection
         if protection.certificates is None:
-            return await self._loop.create_server(self.connections.accept, sock=self._listener, backlog=_BACKLOG)
-        self._listener.listen(_BACKLOG)
+            return await self._loop.create_server(self.connections.accept, sock=listener, backlog=_BACKLOG)
+        listener.listen(_BACKLOG)
         context, trusts = protection.certificates.context, self.guard.proxies.trusts
-        return Handshakes(self._listener, self.connections.accept, context, protection.handshake_bounds, trusts)
+        return Handshakes(listener, self.connections.accept, context, protection.handshake_bounds, trusts)
 
     async def _accept_rest(self, backlog: socket.socket, server: asyncio.AbstractServer | Handshakes) -> None:
         with backlog:

@@ -4,7 +4,7 @@
     worker → supervisor   Loading, Ready, LoadError, Drained
     supervisor → gateway  AddReplica (+ data socket, board), Publish, DropReplica, Drain, Tell, Answer
     gateway → supervisor  Started, Acknowledge, ReplicaLost, ReplicaReleased, Drained, Ask
-    a fork server's       stand in `transport/fork_messages.py`
+    a fork server's       stand in `transport/fork_messages.py`, what gateways hear of one another in `door_messages.py`
 
 End-of-file says the rest: the supervisor sees a child's death, and a child its supervisor's, by its socket closing.
 """
@@ -19,6 +19,7 @@ from podium.domain.devices import CPU, DeviceUse
 from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.errors import Misconfigured, PodiumError
+from podium.transport.door_messages import StandBack, StandIn
 from podium.transport.fork_messages import Fork, Forked, Preload, Preloaded, Unforkable
 
 
@@ -49,7 +50,8 @@ class Load:
         has_shortcuts: Whether the model may be answered for by what is proven equal to it.
         conversion: The folder of a conversion that was accepted, or None; `prefers_conversion` takes it before others.
         threads: For BLAS, OpenMP and onnxruntime; set before anything is imported.
-        is_low_priority: Load at low priority because another version is serving meanwhile.
+        is_low_priority: Load at low priority because something is served meanwhile, of this model or of others.
+        is_awaited: Nothing of this model is: at a low priority that is not the lowest.
         model_config: Overrides of the model's own config, or None.
         dialect: How requests are read and answers written.
         terms: Where the model is to compute, and whether its folder may run code.
@@ -72,6 +74,7 @@ class Load:
     prefers_conversion: bool = False
     threads: int = 1
     is_low_priority: bool = False
+    is_awaited: bool = False
     model_config: dict[str, Any] | None = None
     dialect: Dialect = COMPAT
     terms: LoadTerms = DEFAULT_TERMS
@@ -325,7 +328,7 @@ class ReplicaReleased:
 Message = (
     Load | Attach | GiveWay | Drain | Loading | Ready | LoadError | Drained
     | AddReplica | Publish | DropReplica | Tell | Answer | Ask | Started | Acknowledge | ReplicaLost | ReplicaReleased
-    | Preload | Fork | Preloaded | Forked | Unforkable
+    | StandIn | StandBack | Preload | Fork | Preloaded | Forked | Unforkable
 )  # fmt: skip
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)}

@@ -92,7 +92,7 @@ def _serve(
     overseer: Overseer,
     warned: Sequence[warnings.WarningMessage],
 ) -> None:
-    with low_priority(order.threads) if order.is_low_priority else contextlib.nullcontext():
+    with low_priority(order.threads, is_awaited=order.is_awaited) if order.is_low_priority else contextlib.nullcontext():
         # Here, not above: these import numpy, which must find its threads limited.
         from podium.domain.batching import BatchPolicy
         from podium.worker.loading import load

@@ -4,6 +4,7 @@ import contextlib
 import os
 import resource
 import threading
+import time
 from collections.abc import Callable, Iterator, MutableMapping
 
 _THREAD_VARIABLES = (
@@ -19,6 +20,9 @@ _THREAD_VARIABLES = (
 )
 _CAP_SYS_NICE = 23
 _LOWEST = 19
+_AWAITED = 10
+_SESSION = "/proc/self/autogroup"
+_TRIES, _PAUSE_S = 100, 0.05
 
 
 def limit_threads(threads: int, environ: MutableMapping[str, str] = os.environ) -> None:
@@ -29,17 +33,22 @@ def limit_threads(threads: int, environ: MutableMapping[str, str] = os.environ) 
     environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def low_priority(threads: int) -> contextlib.AbstractContextManager[None]:
+def low_priority(threads: int, *, is_awaited: bool = False) -> contextlib.AbstractContextManager[None]:
     """Take only what the rest of the machine leaves, until the end of the block.
+
+    Of what somebody waits for, a tenth of a busy processor: at the lowest priority it would take a minute beside models
+    that take all there is.
 
     Niceness where it can be taken back: raising a priority needs a right that a container seldom gives, and a worker that
     stayed nice would serve badly for ever. Else batch scheduling on as many processors as `threads`.
 
     Linux keeps all three for each thread, and a thread inherits them when it starts: the libraries' own threads, started
-    in between, are brought back too.
+    in between, are brought back too. Where it schedules by sessions, what counts between them is a session's.
     """
     niceness = os.getpriority(os.PRIO_PROCESS, 0)
-    return nice(niceness) if can_restore(niceness) else in_batches(threads)
+    lowest = max(niceness, _AWAITED if is_awaited else _LOWEST)
+    block = nice(niceness, lowest) if can_restore(niceness) else in_batches(threads)
+    return _both(session(lowest), block)
 
 
 def give_way(is_on: bool) -> None:
@@ -48,6 +57,8 @@ def give_way(is_on: bool) -> None:
     Idle scheduling where that can be taken back: whoever else wakes runs at once, wherever this process runs. Else batch
     scheduling, which needs no right: it never interrupts anybody who runs.
     """
+    if session_niceness() is not None:
+        _set_session(_LOWEST if is_on else 0)
     policy = os.SCHED_OTHER if not is_on else os.SCHED_IDLE if _returns_from_idle() else os.SCHED_BATCH
     with contextlib.suppress(OSError):
         _for_each_thread(lambda thread: os.sched_setscheduler(thread, policy, os.sched_param(0)))
@@ -70,9 +81,61 @@ def _returns_from_idle() -> bool:
 
 
 @contextlib.contextmanager
-def nice(before: int) -> Iterator[None]:
-    """The lowest priority inside, `before` after."""
-    os.setpriority(os.PRIO_PROCESS, 0, _LOWEST)
+def _both(
+    first: contextlib.AbstractContextManager[None], second: contextlib.AbstractContextManager[None]
+) -> Iterator[None]:
+    with first, second:
+        yield
+
+
+@contextlib.contextmanager
+def session(inside: int) -> Iterator[None]:
+    """A session's niceness inside, that of before after; nothing where Linux has none, or others are in the session.
+
+    Where Linux schedules by sessions (`sched_autogroup_enabled`, outside of control groups), each of our processes has as
+    much of a processor as any other, whatever the niceness of its threads: that counts only among themselves. It needs no
+    right to come back from: see sched(7).
+    """
+    before = session_niceness()
+    if before is None:
+        yield
+        return
+    _set_session(inside)
+    try:
+        yield
+    finally:
+        _set_session(before)
+
+
+def session_niceness() -> int | None:
+    """What this process may change: its session's niceness, where it leads one and Linux keeps it; else None."""
+    if os.getsid(0) != os.getpid():
+        return None
+    try:
+        with open(_SESSION, encoding="ascii") as group:
+            niceness = int(group.read().rpartition(" ")[2])
+    except (OSError, ValueError):
+        return None
+    return niceness if niceness >= 0 else None
+
+
+def _set_session(niceness: int) -> None:
+    for _ in range(_TRIES):
+        try:
+            with open(_SESSION, "w", encoding="ascii") as group:
+                group.write(str(niceness))
+        except BlockingIOError:
+            time.sleep(_PAUSE_S)  # All sessions of a machine together may change ten times a second.
+        except OSError:
+            return
+        else:
+            return
+
+
+@contextlib.contextmanager
+def nice(before: int, inside: int = _LOWEST) -> Iterator[None]:
+    """A low priority inside, `before` after."""
+    os.setpriority(os.PRIO_PROCESS, 0, inside)
     try:
         yield
     finally:

@@ -47,7 +47,8 @@ class Assignment:
         endpoint: Public name.
         settings: The model's.
         module: What is run as a worker.
-        is_beside: Whether another version is serving meanwhile: load at low priority.
+        is_beside: Whether something is served meanwhile, of this model or of others: load at low priority.
+        is_awaited: Whether nothing of this model is.
         log: What the worker prints goes there.
         device: Where it is to compute, in place of the setting; None leaves it at that.
         environ: More variables for its process.
@@ -61,6 +62,7 @@ class Assignment:
     is_beside: bool
     log: Path
     device: str | None = None
+    is_awaited: bool = False
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -272,6 +274,7 @@ class WorkerReplica:
                 packages=self.prepared.packages,
                 threads=settings.threads,
                 is_low_priority=self._assignment.is_beside,
+                is_awaited=self._assignment.is_awaited,
                 busy_wait_us=self._settings.busy_wait_us,
                 has_shortcuts=settings.runtime != "original",
                 conversion=_conversion(self.prepared, settings.runtime),
