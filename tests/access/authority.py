@@ -37,10 +37,49 @@ class Authority:
         keys.write_bytes(key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, how))
         return certificate, keys
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    @property
+    def key_file(self) -> Path:
+        """Where its own key may be written."""
+        return self.folder / "authority.key"
+
+    @property
+    def key_bytes(self) -> bytes:
+        """Its own key."""
+        return self._key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+    def below(self, signer: tuple[Path, Path], name: str) -> tuple[Path, Path]:
+        """Files of a certificate that one of its own signed, which may not sign, with that one behind it; its key."""
+        certificate = x509.load_pem_x509_certificate(signer[0].read_bytes())
+        signing = serialization.load_pem_private_key(signer[1].read_bytes(), None)
+        assert isinstance(signing, ec.EllipticCurvePrivateKey)
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        made = self._builder(subject, key, certificate.subject)
+        file, keys = self.folder / f"below-{name}.crt", self.folder / f"below-{name}.key"
+        file.write_bytes(made.sign(signing, hashes.SHA256()).public_bytes(_PEM) + certificate.public_bytes(_PEM))
+        keys.write_bytes(key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        return file, keys
+
+    def odd(self, name: str, *usages: x509.ObjectIdentifier, days: tuple[float, float] = (-1, 1)) -> tuple[Path, Path]:
+        """Files of a certificate that holds for other days, or for other uses, and of its key."""
+        key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        begins, ends = (now + datetime.timedelta(days=each) for each in days)
+        made = x509.CertificateBuilder(self._name, subject, key.public_key(), x509.random_serial_number(), begins, ends)
+        made = made.add_extension(x509.BasicConstraints(False, None), critical=True)
+        if usages:
+            made = made.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        certificate, keys = self.folder / f"odd-{name}.crt", self.folder / f"odd-{name}.key"
+        certificate.write_bytes(made.sign(self._key, hashes.SHA256()).public_bytes(_PEM))
+        keys.write_bytes(key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        return certificate, keys
+
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, issuer: x509.Name | None = None
+    ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         return x509.CertificateBuilder(
-            self._name,
+            issuer or self._name,
             subject,
             key.public_key(),
             x509.random_serial_number(),

@@ -1,6 +1,8 @@
 """Tokens that are true, and every way in which one is not."""
 
 import base64
+import contextlib
+import http.server
 import json
 import threading
 
@@ -9,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from podium.access.jwks import KeySet, check_source, read_keys
+from podium.access.jwks import KeySet, check_source, fetched, read_keys
 from podium.access.tokens import Tokens, TokenTerms
 from podium.domain.clients.access import Principal
 from podium.errors import Misconfigured, Unauthenticated, Unavailable
@@ -273,3 +275,30 @@ def test_an_issuer_that_is_down_keeps_its_keys_for_a_day(now):
 
     assert keys.is_empty
     assert issuer.asked > 20
+
+
+def test_an_answer_that_drips_is_given_up():
+    """A byte now and then keeps each read in its time: the whole answer has one as well."""
+    over = threading.Event()
+
+    class Dripping(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while not over.wait(0.01):
+                    self.wfile.write(b" ")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Dripping) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with pytest.raises(OSError, match="takes longer"):
+                fetched(f"http://127.0.0.1:{server.server_port}/jwks", whole_s=0.1)
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join(20)

@@ -58,6 +58,19 @@ def test_any_gateway_knows_who_answered_and_counts_it_for_that_version_once(serv
     ]
 
 
+def test_reports_that_come_to_both_gateways_at_once_count_once(server):
+    """Eight clients send the same two hundred; whoever is second hears that it is."""
+    asked = [server.score().headers["x-request-id"] for _ in range(200)]
+    before = sum(evidence_of(server.counted(series)).rewards for series in (0, 1))
+    soon = [server.soon(lambda: report(server, *({"request_id": each, "reward": 1} for each in asked))) for _ in range(8)]
+    told = [each.result() for each in soon]
+    after = sum(evidence_of(server.counted(series)).rewards for series in (0, 1))
+
+    assert {status for status, _ in told} == {200}
+    assert sum(each["matched"] for _, each in told) == after - before == 200
+    assert sum(each["duplicate"] for _, each in told) == 1400
+
+
 def test_a_reward_and_a_label_come_apart_and_each_counts_once(server):
     one, _ = served_by_each(server)
     before = server.counted(0)

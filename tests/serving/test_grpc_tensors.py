@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from podium.errors import MalformedBody
+from podium.protocols.contents import unpack_contents
 from podium.protocols.tensors import Tensor, join_bytes
+from podium.serving.grpc.large import joined, read_large
 from podium.serving.grpc.messages import METHODS, Messages
 from podium.serving.grpc.tensors import read_request, values_of, write_response
 
@@ -62,6 +64,47 @@ def test_raw_goes_out_as_it_came():
 
     assert [data] == list(answer.raw_output_contents)
     assert not answer.outputs[0].HasField("contents")
+
+
+@pytest.mark.parametrize("datatype", VALUES)
+@pytest.mark.parametrize("is_raw", [False, True])
+def test_a_large_message_is_read_as_a_small_one(datatype: str, is_raw: bool):
+    """Its data as they lie on the wire, until the worker reads them; and what is written of it is the same, too."""
+    field, values = VALUES[datatype]
+    message = request(datatype, (3,), **{field: values})
+    [expected] = read_request(message).tensors
+    message.id, message.parameters["k"].int64_param = "7", 3
+    message.outputs.add(name="y")
+    if is_raw:
+        message.inputs[0].ClearField("contents")
+        message.raw_input_contents.append(bytes(expected.data))
+
+    asked = read_request(read_large(type(message), message.SerializeToString()))
+    [found] = [unpack_contents(each) if each.form else each for each in asked.tensors]
+
+    assert (found.name, found.datatype, found.shape, bytes(found.data)) == (
+        expected.name, expected.datatype, expected.shape, bytes(expected.data),
+    )  # fmt: skip
+    assert (asked.params, asked.outputs, asked.is_raw) == ({"k": 3}, ["y"], is_raw)
+    answer = MESSAGES.ModelInferResponse(model_name="m", id="7")
+    told = MESSAGES.ModelInferResponse.FromString(joined(answer, [found], is_raw))
+    write_response(answer, [found], is_raw)
+    assert told == answer
+
+
+def test_a_large_message_that_is_none_is_refused():
+    """Before anything of it is looked at one by one."""
+    many = request()
+    for number in range(20_000):
+        many.inputs.add(name=f"x{number}")
+    both = request(raw=(bytes(16),), fp64_contents=[1.0, 2.0])
+    kind = MESSAGES.ModelInferRequest
+
+    for data in (many.SerializeToString(), b"\xff" * 300_000, kind(id="x" * 300_000).SerializeToString()):
+        with pytest.raises(MalformedBody):
+            read_large(kind, data)
+    with pytest.raises(MalformedBody, match="beside"):
+        read_request(read_large(kind, both.SerializeToString()))
 
 
 def test_half_floats_which_have_no_field_are_answered_raw():

@@ -60,6 +60,7 @@ def test_no_path_is_answered_by_two(paths):
         ("DELETE", "/models/{name}", Need.ADMIN),
         ("GET", "/models/{name}", Need.DESCRIBE),
         ("POST", "/v2/repository/models/{name}/unload", Need.ADMIN),
+        ("POST", "/models/{name}/feedback", Need.SCORE),
         ("GET", "/ping", Need.OPEN),
         ("GET", "/status", Need.READ),
     ],

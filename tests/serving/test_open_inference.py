@@ -415,6 +415,45 @@ def test_bytes_that_are_no_text_come_back_as_bytes_or_not_at_all(house):
     assert (refused.status, "binary_data" in refused.error, data) == (400, True, odd)
 
 
+def test_a_large_answer_is_written_by_the_worker_and_says_the_same(house):
+    """More than 64 KiB of it would hold up everybody else of the gateway."""
+    count = 20_000
+    numbers = np.arange(count, dtype="<f4") / 3
+    numbers[7] = np.nan
+    parts = {
+        "x": ("FP32", numbers.tobytes()),
+        "n": ("INT64", np.arange(count, dtype="<i8").tobytes()),
+        "t": ("BYTES", b"".join(b"\4\0\0\0%04x" % i for i in range(count))),
+        "odd": ("BYTES", b"\1\0\0\0\xff" * count),
+    }
+
+    def ask(*names, **more):
+        inputs = [
+            {
+                "name": name,
+                "shape": [count],
+                "datatype": parts[name][0],
+                "parameters": {"binary_data_size": len(parts[name][1])},
+            }
+            for name in names
+        ]
+        return house.mixed("echo", {"inputs": inputs, **more}, *[parts[name][1] for name in names])
+
+    whole = {each["name"]: each for each in ask("x", "n").json["outputs"]}
+    picked = ask("x", "n", outputs=[{"name": "n"}, {"name": "x", "parameters": {"binary_data": True}}])
+    texts = ask("x", "t", outputs=[{"name": "t"}]).json["outputs"][0]
+    odd = ask("x", "odd")
+
+    assert whole["x"]["data"][7] is None
+    assert np.array_equal(np.array(whole["x"]["data"][8:], "f4"), numbers[8:])
+    assert whole["n"]["data"] == list(range(count))
+    length = int(picked.headers[HEADER])
+    assert json.loads(picked.body[:length])["outputs"][0]["data"] == list(range(count))
+    assert picked.body[length:] == numbers.tobytes()
+    assert (texts["datatype"], texts["data"][255], len(texts["data"])) == ("BYTES", "00ff", count)
+    assert (odd.status, "binary_data" in odd.error) == (400, True)
+
+
 def test_bfloat16_is_taken_as_bytes_alone(house):
     """As the upper half of FP32, which is what comes back: numpy has no such type."""
     numbers = np.array([1.5, -2.0, 3.1415927], "<f4")

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import gzip
 import hashlib
 import hmac
 import http.client
@@ -293,6 +294,18 @@ def raw(server, method: str, path: str, headers: dict[str, str]) -> tuple[int, b
                 data += received
     assert data.count(b"HTTP/1.1 ") == 1
     return int(data.split(b" ", 2)[1]), data.partition(b"\r\n\r\n")[0]
+
+
+def test_no_strangers_body_is_unpacked(server, scorer):
+    """A hundred kilobytes may unfold to a hundred megabytes: first it is asked who sends them."""
+    packed = JSON | {"Content-Encoding": "gzip"}
+    bomb = gzip.compress(b"0" * (100 << 20), 1)
+
+    assert server.ask("POST", "/invocations", b"no gzip", packed).status == 401
+    assert server.ask("POST", "/invocations", bomb, packed).status == 401
+    assert server.ask("POST", "/invocations", b"no gzip", packed | {"X-API-Key": scorer}).status == 400
+    assert server.ask("POST", "/invocations", bomb + bomb, packed | {"X-API-Key": scorer}).status == 413
+    assert server.ask("POST", "/invocations", gzip.compress(b"{}"), packed | {"X-API-Key": scorer}).body == SCORED
 
 
 # ── keys that end while their holder is connected

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from authority import Authority
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 BODY = b'{"predictions": [1]}'
 ASKED = b'{"inputs": [1]}'
@@ -96,6 +97,28 @@ def test_without_a_certificate_or_with_anothers_there_is_no_connection(mutual, a
     for context in (client_context(authority), client_context(authority, pair)):
         with pytest.raises((ssl.SSLError, ConnectionError, http.client.HTTPException)):
             scored(mutual, context)
+
+
+@pytest.mark.parametrize(
+    "case", ["expired", "not yet", "for servers", "for mail", "signed by itself", "signed by a client"]
+)
+def test_a_certificate_that_is_not_good_opens_no_connection(mutual, authority, tmp_path, case: str):
+    """Whatever name it has: `monitor` may read."""
+    if case == "signed by itself":
+        other = Authority(tmp_path, "monitor")
+        other.key_file.write_bytes(other.key_bytes)
+        pair = other.file, other.key_file
+    elif case == "signed by a client":
+        pair = authority.below(authority.pair("client"), "monitor")
+    else:
+        usage = {"for servers": [ExtendedKeyUsageOID.SERVER_AUTH], "for mail": [ExtendedKeyUsageOID.EMAIL_PROTECTION]}
+        days = {"expired": (-2.0, -0.001), "not yet": (0.5, 1.0)}
+        pair = authority.odd("monitor", *usage.get(case, []), days=days.get(case, (-1.0, 1.0)))
+
+    with pytest.raises((ssl.SSLError, ConnectionError, http.client.HTTPException)):
+        scored(mutual, client_context(authority, pair), "/version", "GET")
+    good = authority.odd("monitor", ExtendedKeyUsageOID.CLIENT_AUTH)
+    assert scored(mutual, client_context(authority, good), "/version", "GET")[0] == 200
 
 
 def test_plain_http_and_old_versions_are_not_answered(mutual, authority, billing):

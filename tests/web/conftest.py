@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from podium.domain.clients.access import Peer
 from podium.web.limits import Limits
 from podium.web.messages import Fault, Request, Response
 from podium.web.protocol import Connection, Connections
@@ -37,6 +38,9 @@ class Handler:
             connection.answer(Response(200, b"x" * int(request.query), "text/plain"))
         else:
             connection.answer(Response(200, bytes(request.body), "text/plain"))
+
+    def turns_away(self, request: Request, peer: Peer) -> bool:
+        return False
 
     def handle_fault(self, fault: Fault, connection: Connection) -> None:
         connection.answer(Response(fault.status, fault.detail.encode(), "text/plain", fault.headers))

@@ -256,6 +256,24 @@ def test_connections_are_bounded(serve, read_answers):
             assert read_all(second).startswith(b"HTTP/1.1 503 ")
 
 
+def test_connections_that_say_nothing_give_way_to_those_that_ask(serve, read_answers, until):
+    """Whoever opens all of them and sends nothing keeps nobody out; who has asked before stays."""
+    server = serve(connections=3)
+    with server.connect() as kept, server.connect() as silent, server.connect():
+        kept.sendall(GET)
+        read_answers(kept)
+
+        def is_answered() -> bool:
+            with server.connect() as late:
+                late.sendall(GET)
+                return bool(late.recv(100).startswith(b"HTTP/1.1 200 "))
+
+        until(is_answered, "room for somebody who asks")
+        assert read_all(silent) == b""
+        kept.sendall(GET)
+        read_answers(kept)
+
+
 def test_each_answer_says_close_while_the_server_ends(serve, until):
     """A drain closes idle connections and lets the last answers out."""
     server = serve()

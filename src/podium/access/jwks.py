@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from podium.errors import Misconfigured
 _log = logging.getLogger("podium.gateway")
 _NEAREST_S = 30.0
 _STALE_S = 86_400.0
-_FETCH_S = 5.0
+_FETCH_S, _WHOLE_S = 5.0, 15.0
 _MOST_BYTES = 1 << 20
 _MOST_KEYS = 100
 _RSA = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"})
@@ -202,14 +203,19 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def fetched(url: str) -> bytes:
+def fetched(url: str, whole_s: float = _WHOLE_S) -> bytes:
     """What is behind a URL.
 
     Raises:
         OSError: It does not answer, or with something else than 200.
     """
+    ends, data = time.monotonic() + whole_s, b""
     with urllib.request.build_opener(_Stay).open(url, timeout=_FETCH_S) as answer:
-        data: bytes = answer.read(_MOST_BYTES + 1)
+        # A read has a limit of its own, and an answer of a byte now and then would have none.
+        while len(data) <= _MOST_BYTES and (part := answer.read1(1 << 16)):
+            data += part
+            if time.monotonic() > ends:
+                raise OSError(f"the answer takes longer than {whole_s:g} s")
     return data
 
 

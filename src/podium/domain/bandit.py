@@ -57,8 +57,9 @@ def chances(arms: Sequence[Arm]) -> tuple[float, ...]:
         return (1.0,) * len(arms)
     posteriors = [(1.0 + arm.rewards, 1.0 + arm.penalties) for arm in arms]
     nodes = sorted({node for a, b in posteriors for node in _nodes(a, b)})
-    middles = [(low + high) / 2 for low, high in pairwise(nodes)]
-    widths = [high - low for low, high in pairwise(nodes)]
+    # Of two neighbours among the floats, such as the last before 1 and 1, no middle lies between.
+    cells = [(low, middle, high) for low, high in pairwise(nodes) if low < (middle := (low + high) / 2) < high]
+    middles, widths = [middle for _, middle, _ in cells], [high - low for low, _, high in cells]
     masses = [_masses(a, b, middles, widths) for a, b in posteriors]
     below = [_below(each) for each in masses]
     best = [0.0] * len(arms)

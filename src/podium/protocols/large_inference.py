@@ -44,7 +44,12 @@ class LargeWriter:
         Raises:
             UnencodableOutput: As `TensorWriter.write`.
         """
-        return self._writer.write(output, self._about)
+        wanted, is_binary = self._about["outputs"], self._about["is_binary"]
+        names = (
+            None if wanted is None else [name for name, each in wanted.items() if not (is_binary if each is None else each)]
+        )
+        reply = None if (is_binary if names is None else not names) else {"form": "json", "names": names}
+        return self._writer.write(output, self._about, reply)
 
 
 def read_large(body: bytes | memoryview) -> tuple[list[Tensor], dict[str, Any], dict[str, Any]]:

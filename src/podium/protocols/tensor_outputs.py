@@ -13,7 +13,9 @@ called as the signature calls it, `output` where it gives no name.
 
 import contextlib
 import json
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,9 +25,19 @@ from podium.domain.frames import is_frame, is_table
 from podium.domain.inputs.conversions import MOST_EXACT
 from podium.domain.signature import ColumnSchema, Signature
 from podium.errors import UnencodableOutput
+from podium.protocols.contents import FIELDS, pack_contents
 from podium.protocols.mlflow.encoding import encode
 from podium.protocols.tensor_inputs import NUMPY_OF
-from podium.protocols.tensors import BYTES, CONTENT_TYPE, Tensor, encode_tensors, form_number, join_bytes
+from podium.protocols.tensors import (
+    BYTES,
+    CONTENT_TYPE,
+    LARGE_BYTES,
+    Tensor,
+    encode_tensors,
+    form_number,
+    join_bytes,
+    split_bytes,
+)
 
 UNNAMED = "output"
 """What an only output without a name is called, and columns without one begin with."""
@@ -71,8 +83,10 @@ class TensorWriter:
             return 0
         return found
 
-    def write(self, output: Any, params: Mapping[str, Any] | None = None) -> bytes:
+    def write(self, output: Any, params: Mapping[str, Any] | None = None, reply: Mapping[str, Any] | None = None) -> bytes:
         """The body for a prediction; `params` go with it as they are, and as `form` what `form_of` says.
+
+        `reply` says in which form large outputs are to be (`protocols/tensors.py`).
 
         Raises:
             UnencodableOutput: A part of it has no form in JSON either, or two parts have one name.
@@ -83,6 +97,8 @@ class TensorWriter:
         names = [each.name for each in tensors]
         if len(set(names)) != len(names):
             raise UnencodableOutput("The model returned several outputs of one name.")
+        if reply is not None and (reply["form"] == "json" or all(each.datatype in FIELDS for each in tensors)):
+            tensors = [_formed(each, reply) for each in tensors]
         form = self.form_of(output)
         return encode_tensors(tensors, {**(params or {}), "form": form} if form else params)
 
@@ -114,6 +130,51 @@ class TensorWriter:
         elif not _has_names(output.columns):
             names = [f"{UNNAMED}-{name}" for name in names]
         return [_of_column(name, output.iloc[:, i]) for i, name in enumerate(names)]
+
+
+class FormedWriter:
+    """Writes an answer's tensors in the form that its request asks for.
+
+    Args:
+        writer: The model's.
+        reply: As in `TensorWriter.write`.
+    """
+
+    content_type = CONTENT_TYPE
+
+    def __init__(self, writer: TensorWriter, reply: Mapping[str, Any]) -> None:
+        self._writer = writer
+        self._reply = reply
+
+    def write(self, output: Any) -> bytes:
+        """The body.
+
+        Raises:
+            UnencodableOutput: As `TensorWriter.write`.
+        """
+        return self._writer.write(output, reply=self._reply)
+
+
+def _formed(tensor: Tensor, reply: Mapping[str, Any]) -> Tensor:
+    names = reply.get("names")
+    if len(tensor.data) <= LARGE_BYTES or (names is not None and tensor.name not in names):
+        return tensor
+    form, data = reply["form"], b""
+    if form == "contents":
+        found = pack_contents(tensor)
+        return tensor if found is None else replace(tensor, data=found, form=form)
+    if tensor.datatype == BYTES:
+        try:
+            texts = [cell.decode() for cell in split_bytes(tensor.data, math.prod(tensor.shape))]
+            data = json.dumps(texts, ensure_ascii=False, separators=(",", ":")).encode()
+        except UnicodeDecodeError:
+            form = "odd"
+    else:
+        values = np.frombuffer(tensor.data, NUMPY_OF[tensor.datatype]).tolist()
+        data = json.dumps(values, separators=(",", ":")).encode()
+        if tensor.datatype.startswith("FP") and (b"N" in data or b"I" in data):
+            data = data.replace(b"-Infinity", b"null").replace(b"Infinity", b"null").replace(b"NaN", b"null")
+    return replace(tensor, data=data, form=form)
 
 
 def _has_names(columns: Any) -> bool:

@@ -2,9 +2,10 @@
 
     head length u32 | head, JSON | the tensors' bytes, one after another, in the head's order
 
-The head is `{"tensors": [{"name", "datatype", "shape", "size"}], "params": {...} | null}`. Datatypes are those of the Open
-Inference Protocol; bytes are little endian, row by row; a BYTES element is its length as u32 and then itself. Whoever reads
-trusts nothing: sizes must fit shapes and add up to the body.
+The head is `{"tensors": [{"name", "datatype", "shape", "size"}], "params": {...} | null}`, and may say in a request how
+large outputs are to be written, `"reply": {"form", "names"}`, and in an answer of a tensor which `form` it is in. Datatypes
+are those of the Open Inference Protocol; bytes are little endian, row by row; a BYTES element is its length as u32 and then
+itself. Whoever reads trusts nothing: sizes must fit shapes and add up to the body.
 """
 
 import json
@@ -44,6 +45,13 @@ FORMS: Sequence[tuple[str, int]] = tuple((datatype, axes) for axes in (1, 2) for
 
 _FORM_NUMBERS = {form: number for number, form in enumerate(FORMS, 1)}
 
+FORMED = frozenset({"json", "odd", "contents"})
+"""What large data may come as, so that a gateway passes on what a worker wrote: a flat list in JSON; nothing, for bytes
+that JSON has no form for; `InferTensorContents` of gRPC as on the wire."""
+
+LARGE_BYTES = 1 << 16
+"""Of a tensor's data: of more a gateway makes no other form itself, for all others would wait."""
+
 MOST_AXES = 32
 """Dimensions of a tensor: numpy's, before its second version."""
 
@@ -64,21 +72,27 @@ class Tensor:
         datatype: A key of `SIZES`, or `BYTES`.
         shape: Sizes of all dimensions.
         data: Its elements' bytes, little endian, row by row.
+        form: Empty for those; else a key of `FORMED`, and the data are in that form.
     """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
     data: bytes | bytearray | memoryview
+    form: str = ""
 
 
-def encode_tensors(tensors: Sequence[Tensor], params: Mapping[str, Any] | None = None) -> bytes:
-    """The body for these tensors; `params` is any JSON."""
-    entries = [
+def encode_tensors(
+    tensors: Sequence[Tensor], params: Mapping[str, Any] | None = None, reply: Mapping[str, Any] | None = None
+) -> bytes:
+    """The body for these tensors; `params` is any JSON, `reply` as in the head."""
+    entries: list[dict[str, Any]] = [
         {"name": each.name, "datatype": each.datatype, "shape": list(each.shape), "size": len(each.data)}
+        | ({"form": each.form} if each.form else {})
         for each in tensors
     ]
-    head = json.dumps({"tensors": entries, "params": params}, separators=(",", ":")).encode()
+    told = {"tensors": entries, "params": params} | ({"reply": reply} if reply else {})
+    head = json.dumps(told, separators=(",", ":")).encode()
     return b"".join((_LENGTH.pack(len(head)), head, *(each.data for each in tensors)))
 
 
@@ -88,6 +102,16 @@ def decode_tensors(body: bytes | bytearray | memoryview) -> tuple[list[Tensor], 
     Raises:
         MalformedBody: It is none, or its sizes do not fit.
     """
+    tensors, head = decode_whole(body)
+    return tensors, head.get("params")
+
+
+def decode_whole(body: bytes | bytearray | memoryview) -> tuple[list[Tensor], Mapping[str, Any]]:
+    """The tensors and the head.
+
+    Raises:
+        MalformedBody: Likewise.
+    """
     view = memoryview(body)
     try:
         (length,) = _LENGTH.unpack_from(view)
@@ -95,15 +119,17 @@ def decode_tensors(body: bytes | bytearray | memoryview) -> tuple[list[Tensor], 
         tensors, start = [], 4 + length
         for entry in head["tensors"]:
             datatype, shape, size = entry["datatype"], tuple(entry["shape"]), entry["size"]
-            if check_size(datatype, shape, size) is not None or not isinstance(entry["name"], str):
+            form = entry.get("form", "")
+            is_fit = form in FORMED if form else check_size(datatype, shape, size) is None
+            if not is_fit or not isinstance(entry["name"], str):
                 raise MalformedBody("A body of tensors has one whose size does not fit its shape.")
-            tensors.append(Tensor(entry["name"], datatype, shape, view[start : start + size]))
+            tensors.append(Tensor(entry["name"], datatype, shape, view[start : start + size], form))
             start += size
     except (struct.error, KeyError, TypeError, ValueError, RecursionError) as error:
         raise MalformedBody("A body of tensors cannot be read.") from error
     if start != len(view):
         raise MalformedBody(f"A body of tensors has {len(view)} bytes; its head says {start}.")
-    return tensors, head.get("params")
+    return tensors, head
 
 
 def check_size(datatype: str, shape: Sequence[Any], size: int) -> str | None:

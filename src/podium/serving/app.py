@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Iterable
 
+from podium.domain.clients.access import Peer
 from podium.errors import BodyTooLarge, UnsupportedContentType
 from podium.protocols import tensors
 from podium.protocols.mlflow.content_types import form_of
 from podium.protocols.mlflow.problems import problem
 from podium.serving.guard.authz import PREFIX, authz_taker
-from podium.serving.guard.guard import Guard, gate
+from podium.serving.guard.guard import Gate, Guard, gate
 from podium.serving.pages import Finder, Pages, Paths, Taker, in_words_of
 from podium.serving.recording import Recorder
 from podium.web.handling import Arrival, Exchange
@@ -69,6 +70,12 @@ class App:
                 on_leave()
             failed = problem(error, None)
             exchange.answer(in_words_of(head.path, Response(failed.status, failed.body, failed.content_type)))
+
+    def turns_away(self, request: Request, peer: Peer) -> bool:
+        """Whether a request is refused for who asks, whatever its body is; nothing is counted by that."""
+        head = request.head
+        found = head.memo = head.memo or self._find(head)
+        return isinstance(found, Gate) and found.turns_away(peer)
 
     def _find(self, head: Head) -> Taker:
         if self._has_authz and head.path.startswith(f"{PREFIX}/"):

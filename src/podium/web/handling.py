@@ -101,5 +101,8 @@ class Handler(Protocol):
     def handle(self, request: Request, exchange: Arrival) -> None:
         """Answer a request."""
 
+    def turns_away(self, request: Request, peer: Peer) -> bool:
+        """Whether `handle` refuses a request for who asks, whatever its body is: then nobody unpacks that."""
+
     def handle_fault(self, fault: Fault, exchange: Exchange) -> None:
         """Answer what could not be read; the connection closes after."""

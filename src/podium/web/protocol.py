@@ -7,6 +7,7 @@ A client that closes its side has left: a request of its that still waits for it
 """
 
 import asyncio
+import contextlib
 import socket
 import struct
 import time
@@ -21,6 +22,7 @@ from podium.web.limits import Limits
 from podium.web.messages import CONTINUE, Fault, Request, Response, encode, server_is_full, with_lines
 from podium.web.parts import PartsWriter
 from podium.web.reading import Phase, RequestReader
+from podium.web.room import Room
 from podium.web.unpacking import Unpacking, is_packed
 
 _NEVER = float("inf")
@@ -42,6 +44,7 @@ class Connections:
     Attributes:
         is_closing: Say `Connection: close` with each answer.
         body_size: Bytes of unfinished bodies held by all connections.
+        room: Is made where there are too many.
         heads: What the parser made of heads before.
         idle_ends: When a connection that is answered now has been idle for too long; as old as the last sweep.
         date: The `date` header line of this second.
@@ -57,6 +60,7 @@ class Connections:
         self.idle_ends = loop.time() + limits.idle_s
         self.date = b""
         self._date_second = 0
+        self.room = Room(limits.idle_s)
         self.open: set[Connection] = set()
         self.set_date(time.time())
 
@@ -97,8 +101,8 @@ class Connection(PartsWriter):
     """
 
     __slots__ = (
-        "_body_size", "_ends", "_is_deferred", "_is_dispatching", "_is_lingering", "_is_paused", "_reader", "_received",
-        "client", "peer",
+        "_body_size", "_ends", "_is_deferred", "_is_dispatching", "_is_lingering", "_is_paused", "_reader", "client",
+        "has_asked", "peer",
     )  # fmt: skip
 
     def __init__(self, shared: Connections) -> None:
@@ -112,7 +116,7 @@ class Connection(PartsWriter):
         self._is_chunked = self.on_room = None
         self._is_lingering = False  # the last answer is out
         self._ends = _NEVER  # when the time for head or body ends; moves with the bytes received
-        self._received = 0
+        self.has_asked = False
         self._body_size = 0
         self._transport: Any = None
         self.client = ""
@@ -132,14 +136,16 @@ class Connection(PartsWriter):
         self.peer = Peer(self.client, names_of(certificate), transport.get_extra_info("sslcontext") is not None)
         shared = self._shared
         shared.open.add(self)
-        self.expires_at = shared.loop.time() + shared.limits.idle_s
-        if len(shared.open) > shared.limits.connections:
+        now = shared.loop.time()
+        self.expires_at = now + shared.limits.idle_s
+        if len(shared.open) > shared.limits.connections and not shared.room.make(shared.open, now):
             self._reader.refuse(Fault(503, "The server has as many connections as it takes."))
             self._next()
 
     def data_received(self, data: bytes) -> None:
         if self._is_lingering:
             return
+        self.has_asked = True
         reader = self._reader
         if reader.phase is _IDLE and self._active is None and not (reader.ready or self._is_stalled):
             request = reader.recall(data)
@@ -300,7 +306,7 @@ class Connection(PartsWriter):
             self.expires_at = _NEVER
             if not isinstance(item, Request):
                 handler.handle_fault(item, self)
-            elif is_packed(item.head, item.body):
+            elif is_packed(item.head, item.body) and not handler.turns_away(item, self.peer):
                 self._unpack(item, Unpacking(item, self._shared.limits))
             else:
                 handler.handle(item, self)
@@ -383,6 +389,7 @@ class Connection(PartsWriter):
             self._is_paused = False
             transport.resume_reading()
         if transport.can_write_eof():
-            transport.write_eof()
+            with contextlib.suppress(OSError):  # the client has left with a reset
+                transport.write_eof()
         else:
             transport.close()

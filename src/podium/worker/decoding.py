@@ -5,13 +5,14 @@ from typing import Any
 from podium.errors import NotSupported
 from podium.models.predictor import Predictor
 from podium.protocols import tensors
+from podium.protocols.contents import unpack_contents
 from podium.protocols.generate import GenerateReader, GenerateWriter
 from podium.protocols.large_inference import LargeWriter, read_large
 from podium.protocols.mlflow import columnar
 from podium.protocols.mlflow.codec import codec_for
 from podium.protocols.mlflow.content_types import ARROW, NPY
 from podium.protocols.tensor_inputs import TensorReader
-from podium.protocols.tensor_outputs import TensorWriter
+from podium.protocols.tensor_outputs import FormedWriter, TensorWriter
 from podium.transport.frames import Request
 from podium.worker.inbox import Job
 
@@ -43,8 +44,10 @@ class Decoder:
         """
         # The first three are ours alone: gateways refuse them from clients (`serving/app.py`).
         if request.content_type == tensors.CONTENT_TYPE:
-            job.writer = self._tensor_writer
-            data, params = self._tensors.read(request.body)
+            given, head = tensors.decode_whole(request.body)
+            reply, params = head.get("reply"), head.get("params")
+            job.writer = self._tensor_writer if reply is None else FormedWriter(self._tensor_writer, reply)
+            data = self._tensors.of([unpack_contents(each) if each.form else each for each in given])
         elif request.content_type == tensors.LARGE_TYPE:
             job.writer = self._tensor_writer
             given, params, about = read_large(request.body)

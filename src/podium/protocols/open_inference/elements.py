@@ -75,15 +75,19 @@ def unpack(tensor: Tensor) -> list[Any]:
         try:
             return [element.decode() for element in split_bytes(tensor.data, count)]
         except UnicodeDecodeError:
-            raise MalformedBody(
-                f"Output {tensor.name!r} holds bytes that are not UTF-8, which JSON has no form for. "
-                "Ask for it with binary_data."
-            ) from None
+            raise no_text(tensor.name) from None
     code = CODES[tensor.datatype]
     if code == "e":
         return list(struct.unpack(f"<{count}e", tensor.data))
     values: memoryview[Any] = memoryview(tensor.data).cast("B").cast(code)  # type: ignore[call-overload]
     return values.tolist() if count else []
+
+
+def no_text(name: str) -> MalformedBody:
+    """Why an output cannot be JSON."""
+    return MalformedBody(
+        f"Output {name!r} holds bytes that are not UTF-8, which JSON has no form for. Ask for it with binary_data."
+    )
 
 
 def _depth(data: bytes) -> int:

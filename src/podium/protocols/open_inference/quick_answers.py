@@ -17,7 +17,7 @@ from podium.protocols.tensors import BYTES, CODES, Tensor, form_number, join_byt
 _BEFORE = b'{"predictions": ['
 _HALF = b"\\ud"  # of a surrogate pair, perhaps without the other half
 _TWO_AXES = 2
-_MOST_BYTES = 1 << 20  # of more the worker makes the client's answer: here everybody else would wait
+_MOST_BYTES = 1 << 18  # of more the worker makes the client's answer: here everybody else would wait
 _REALS = frozenset({"FP16", "FP32", "FP64"})
 _KINDS = {"BOOL": bool, BYTES: str, **dict.fromkeys(_REALS, float)}
 _encode = msgspec.json.encode

@@ -102,7 +102,9 @@ def _is_sound(tensor: Tensor) -> bool:
         size = SIZES[tensor.datatype]
         tops = bytes(tensor.data[size - 1 :: size])
         return len(tops.translate(None, marks)) == len(tops)
-    return tensor.datatype != "BOOL" or not bytes(tensor.data).translate(None, _TRUTHS)
+    if tensor.datatype == "BOOL":
+        return len(tensor.data) <= _MOST_TEXT and not bytes(tensor.data).translate(None, _TRUTHS)
+    return True
 
 
 def _rows_of(tensor: Tensor, size: int) -> list[bytes | bytearray | memoryview]:

@@ -78,7 +78,13 @@ class Asked:
 
     def body(self) -> bytes:
         """What the worker gets."""
-        return encode_tensors(self.tensors, self.params or None)
+        wanted, is_binary = self.wanted, self.is_binary
+        if wanted is None:
+            names, is_json = None, not is_binary
+        else:
+            names = [name for name, each in wanted.items() if not (is_binary if each is None else each)]
+            is_json = bool(names)
+        return encode_tensors(self.tensors, self.params or None, {"form": "json", "names": names} if is_json else None)
 
 
 def read_json(body: bytes | bytearray | memoryview) -> Asked:

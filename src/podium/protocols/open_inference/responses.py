@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from podium.errors import InvalidInput
-from podium.protocols.open_inference.elements import unpack
+from podium.protocols.open_inference.elements import no_text, unpack
 from podium.protocols.open_inference.requests import Asked
 from podium.protocols.tensors import Tensor
 
@@ -44,6 +44,10 @@ def write(asked: Asked, model: str, version: str, outputs: Sequence[Tensor]) -> 
         if asked.is_binary if is_binary is None else is_binary:
             entry["parameters"] = {"binary_data_size": len(tensor.data)}
             parts.append(tensor.data)
+        elif tensor.form == "json":
+            entry["data"] = msgspec.Raw(tensor.data)
+        elif tensor.form:
+            raise no_text(tensor.name)
         else:
             entry["data"] = unpack(tensor)
         told.append(entry)

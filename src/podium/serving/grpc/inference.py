@@ -15,6 +15,7 @@ from podium.errors import PodiumError
 from podium.protocols.tensors import Tensor, decode_tensors, encode_tensors
 from podium.serving.grpc.calls import Call, Heads, Refused, address_of, refused_by, say
 from podium.serving.grpc.keeping import Keeper
+from podium.serving.grpc.large import IN_FIELDS, is_large, joined
 from podium.serving.grpc.messages import SERVICE, STREAMED, Messages
 from podium.serving.grpc.quick import QuickCall
 from podium.serving.grpc.streaming import Conversation, Part, PartsCall
@@ -75,7 +76,7 @@ class Inference:
         try:
             asked = self._begin(message, call, self._heads[_INFER].of(context.invocation_metadata()), context)
             response = await call.answered
-            return response.body if call.is_made else self._made(message, asked, response, learns=True)
+            return response.body if call.is_made else self._made(message, asked, response, is_alone=True)
         except asyncio.CancelledError:
             call.leave()
             raise
@@ -126,10 +127,12 @@ class Inference:
         self, asked: Asked, head: Head, call: Call, name: str, version: str = "", taker: PartsCall | None = None
     ) -> None:
         """Take a request on the long way."""
-        request = Request(self._standing.bound(head, name, version), encode_tensors(asked.tensors, asked.params))
+        reply = None if asked.is_raw or taker is not None else IN_FIELDS
+        body = encode_tensors(asked.tensors, asked.params, reply)
+        request = Request(self._standing.bound(head, name, version), body)
         self._scoring.start(request, call, name, taker)
 
-    def _made(self, message: Any, asked: Asked, response: Response, learns: bool = False) -> Any:
+    def _made(self, message: Any, asked: Asked, response: Response, is_alone: bool = False) -> Any:
         """The client's message for what scoring answered; where it is a whole answer, others like it go as records.
 
         Raises:
@@ -142,7 +145,7 @@ class Inference:
             text = f"Version {wanted} of {message.model_name} takes no requests now; version {version} does."
             raise Refused(grpc.StatusCode.UNAVAILABLE, text)
         tensors, about = decode_tensors(response.body)
-        if learns:
+        if is_alone:
             self.shapes.learn(message.model_name, version, asked.tensors, tensors, about)
         if asked.outputs:
             by_name = {each.name: each for each in tensors}
@@ -151,11 +154,13 @@ class Inference:
                 text = f"The model has no output {', '.join(unknown)}; it has {', '.join(by_name)}."
                 raise Refused(grpc.StatusCode.INVALID_ARGUMENT, text)
             tensors = [by_name[name] for name in asked.outputs]
-        return self.write(message, version, tensors, asked.is_raw)
+        return self.write(message, version, tensors, asked.is_raw, is_alone)
 
-    def write(self, message: Any, version: str, tensors: Sequence[Tensor], is_raw: bool) -> Any:
-        """The answer to a message."""
+    def write(self, message: Any, version: str, tensors: Sequence[Tensor], is_raw: bool, is_alone: bool = True) -> Any:
+        """The answer to a message; of large tensors as bytes, where it is no part of another message."""
         made = self._messages.ModelInferResponse(model_name=message.model_name, model_version=version, id=message.id)
+        if is_alone and is_large(tensors):
+            return joined(made, tensors, is_raw)
         write_response(made, tensors, is_raw)
         return made
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from podium.protocols.mlflow.fast_packing import Packed
 from podium.protocols.tensors import encode_tensors
 from podium.serving.grpc.calls import Call
+from podium.serving.grpc.large import IN_FIELDS, bytes_of
 from podium.serving.grpc.tensors import Asked
 from podium.serving.walks.replica import Replica
 from podium.web.handling import Exchange
@@ -62,7 +63,8 @@ class QuickCall(Call):
         self._inference.start(self.asked, self.head, self, self._message.model_name)
 
     def request(self) -> Request:
-        return Request(self.head, encode_tensors(self.asked.tensors, self.asked.params))
+        reply = None if self.asked.is_raw else IN_FIELDS
+        return Request(self.head, encode_tensors(self.asked.tensors, self.asked.params, reply))
 
     def made_of(self, version: str, body: bytes, rows: int, form: int) -> bytes:
         known = self._form
@@ -72,5 +74,4 @@ class QuickCall(Call):
             return b""
         known.misses = 0
         self.is_made = True
-        made: bytes = self._inference.write(self._message, version, [output], self.asked.is_raw).SerializeToString()
-        return made
+        return bytes_of(self._inference.write(self._message, version, [output], self.asked.is_raw))

@@ -14,10 +14,12 @@ from grpc.aio import ServicerContext as Context
 
 from podium._version import __version__
 from podium.domain.open_inference import server_metadata
+from podium.errors import MalformedBody
 from podium.serving.asking import Asking
 from podium.serving.grpc.calls import Heads, Refused, code_of, refused_by
 from podium.serving.grpc.inference import UNREADABLE, Inference
 from podium.serving.grpc.keeping import Keeper
+from podium.serving.grpc.large import LARGE, bytes_of, read_large
 from podium.serving.grpc.messages import METHODS, SERVICE, STREAMED, Messages
 from podium.serving.guard.needs import METHOD_NEEDS
 from podium.serving.standing import Standing
@@ -76,7 +78,7 @@ class Service:
     def _handler(self, name: str, method: Method) -> Any:
         taken = getattr(self._messages, METHODS[name][0])
         make = grpc.stream_stream_rpc_method_handler if name == STREAMED else grpc.unary_unary_rpc_method_handler
-        return make(method, partial(parse, taken), _serialized)
+        return make(method, partial(parse, taken), bytes_of)
 
     def _recorded(self, name: str, method: Method) -> Method:
         """The method, its errors told as statuses; what goes wrong is written down."""
@@ -187,15 +189,11 @@ class Service:
 def parse(kind: Any, data: bytes) -> Any:
     """The message, or None for bytes that are none: what a parser raises would reach the client, and say less."""
     try:
+        if len(data) > LARGE and kind.DESCRIPTOR.name == "ModelInferRequest":
+            return read_large(kind, data)
         return kind.FromString(data)
-    except DecodeError:
+    except (DecodeError, MalformedBody):
         return None
-
-
-def _serialized(message: Any) -> bytes:
-    """The message's bytes; one that is bytes already is whole."""
-    made: bytes = message if type(message) is bytes else message.SerializeToString()
-    return made
 
 
 def _model_of(request: Any) -> str | None:

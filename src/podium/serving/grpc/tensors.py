@@ -5,31 +5,24 @@ object of each element; whole numbers travel as varints, which protobuf itself r
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from podium.errors import MalformedBody
+from podium.protocols.contents import DTYPES, FIELDS, delimited
 from podium.protocols.open_inference.requests import params_of
 from podium.protocols.tensors import BYTES, MOST_AXES, MOST_TENSORS, SIZES, Tensor, check_size, join_bytes, split_bytes
-
-_FIELDS: Mapping[str, tuple[str, int]] = {
-    "BOOL": ("bool_contents", 1), "INT8": ("int_contents", 2), "INT16": ("int_contents", 2), "INT32": ("int_contents", 2),
-    "INT64": ("int64_contents", 3), "UINT8": ("uint_contents", 4), "UINT16": ("uint_contents", 4),
-    "UINT32": ("uint_contents", 4), "UINT64": ("uint64_contents", 5), "FP32": ("fp32_contents", 6),
-    "FP64": ("fp64_contents", 7), BYTES: ("bytes_contents", 8),
-}  # fmt: skip
-"""Which field of typed contents a datatype is in, and its number; FP16 has none."""
+from podium.serving.grpc.large import LargeMessage
 
 _PACKED = frozenset({"BOOL", "FP32", "FP64"})
 FINAL = "triton_final_response"
 """The parameter of a stream's message that says whether another comes; for who asked for it."""
 _ASKS_FOR_FINAL = "triton_enable_empty_final_response"
 _TRITONS = "triton_"  # a parameter of its server's, not of the model's
-_LENGTH_DELIMITED = 2
 _FEW_BYTES = 1 << 16
-_DTYPES = {name: np.dtype(f"<{'u' if name[0] == 'U' else 'i'}{size}") for name, size in SIZES.items() if "INT" in name}
 
 
 class Asked(NamedTuple):
@@ -57,7 +50,12 @@ def read_request(message: Any) -> Asked:
         MalformedBody: Raw contents are missing, too many or of another size than shape and datatype say, or stand beside
             typed ones; or typed ones stand in another field than the datatype's; or a parameter asks for what is not done.
     """
+    read: Callable[[int, Any], Tensor] = _read_small
     inputs, raw = message.inputs, message.raw_input_contents
+    if type(message) is LargeMessage:
+        read = partial(_read_large, message.contents)
+        if raw and any(message.contents):
+            raise MalformedBody("The request has contents beside raw_input_contents; expected one of them for all inputs.")
     if raw and len(raw) != len(inputs):
         raise MalformedBody(
             f"The request has {len(inputs)} inputs and {len(raw)} raw_input_contents; expected one for each input."
@@ -66,10 +64,7 @@ def read_request(message: Any) -> Asked:
         raise MalformedBody(f"The request has {len(inputs)} inputs; expected at most {MOST_TENSORS}.")
     if len(inputs) > 1 and len({each.name for each in inputs}) != len(inputs):
         raise MalformedBody("Two inputs of the request have the same name.")
-    tensors = [
-        _read_raw(each, raw[number]) if raw else Tensor(each.name, each.datatype, tuple(each.shape), _read_typed(each))
-        for number, each in enumerate(inputs)
-    ]
+    tensors = [_read_raw(each, raw[number]) if raw else read(number, each) for number, each in enumerate(inputs)]
     outputs = [each.name for each in message.outputs]
     if not message.parameters:
         return Asked(tensors, {}, outputs, bool(raw))
@@ -89,7 +84,7 @@ def values_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def write_response(message: Any, tensors: Sequence[Tensor], is_raw: bool) -> None:
     """Add tensors into a `ModelInferResponse`: raw, or each in its datatype's field; FP16 has none and makes all raw."""
-    is_raw = is_raw or any(each.datatype not in _FIELDS for each in tensors)
+    is_raw = is_raw or any(each.datatype not in FIELDS for each in tensors)
     for each in tensors:
         output = message.outputs.add(name=each.name, datatype=each.datatype, shape=each.shape)
         if is_raw:
@@ -98,7 +93,20 @@ def write_response(message: Any, tensors: Sequence[Tensor], is_raw: bool) -> Non
             _write_typed(output.contents, each)
 
 
-def _read_raw(entry: Any, data: bytes) -> Tensor:
+def _read_small(_number: int, entry: Any) -> Tensor:
+    return Tensor(entry.name, entry.datatype, tuple(entry.shape), _read_typed(entry))
+
+
+def _read_large(contents: Sequence[memoryview], number: int, entry: Any) -> Tensor:
+    """Contents as they lie on the wire: the worker reads them."""
+    datatype, shape = entry.datatype, tuple(entry.shape)
+    if datatype not in FIELDS and datatype in SIZES:
+        raise MalformedBody(f"Input {entry.name!r}: {datatype} has no field in contents; send it in raw_input_contents.")
+    _check(entry.name, datatype, shape, None)
+    return Tensor(entry.name, datatype, shape, contents[number], "contents")
+
+
+def _read_raw(entry: Any, data: bytes | memoryview) -> Tensor:
     if entry.HasField("contents") and entry.contents.ByteSize():
         raise MalformedBody(
             f"Input {entry.name!r} has contents beside raw_input_contents; expected one of them for all inputs."
@@ -112,10 +120,10 @@ def _read_raw(entry: Any, data: bytes) -> Tensor:
 
 def _read_typed(entry: Any) -> bytes:
     datatype, name = entry.datatype, entry.name
-    if datatype not in _FIELDS and datatype in SIZES:
+    if datatype not in FIELDS and datatype in SIZES:
         raise MalformedBody(f"Input {name!r}: {datatype} has no field in contents; send it in raw_input_contents.")
     _check(name, datatype, tuple(entry.shape), None)
-    field, _ = _FIELDS[datatype]
+    field, _ = FIELDS[datatype]
     filled = [each.name for each, _ in entry.contents.ListFields()]
     if filled not in ([], [field]):
         raise MalformedBody(f"Input {name!r}: {datatype} belongs into {field}, got {', '.join(filled)}.")
@@ -129,7 +137,7 @@ def _read_typed(entry: Any) -> bytes:
         return join_bytes(values)
     if datatype in _PACKED:
         return _payload(entry.contents.SerializeToString())
-    dtype = _DTYPES[datatype]
+    dtype = DTYPES[datatype]
     wide = np.array(values, np.uint64 if dtype.kind == "u" else np.int64)
     bounds = np.iinfo(dtype)
     if int(wide.min()) < bounds.min or int(wide.max()) > bounds.max:
@@ -157,20 +165,10 @@ def _payload(message: bytes) -> bytes:
 
 
 def _write_typed(contents: Any, tensor: Tensor) -> None:
-    field, number = _FIELDS[tensor.datatype]
+    field, number = FIELDS[tensor.datatype]
     if tensor.datatype == BYTES:
         getattr(contents, field).extend(split_bytes(tensor.data, math.prod(tensor.shape)))
     elif tensor.datatype in _PACKED:
-        tag = bytes((number << 3 | _LENGTH_DELIMITED,))
-        contents.MergeFromString(b"".join((tag, _varint(len(tensor.data)), tensor.data)))
+        contents.MergeFromString(b"".join(delimited(number, tensor.data)))
     else:
-        getattr(contents, field).extend(np.frombuffer(tensor.data, _DTYPES[tensor.datatype]).tolist())
-
-
-def _varint(value: int) -> bytes:
-    parts = bytearray()
-    while value > 0x7F:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)
+        getattr(contents, field).extend(np.frombuffer(tensor.data, DTYPES[tensor.datatype]).tolist())

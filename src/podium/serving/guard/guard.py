@@ -285,17 +285,8 @@ class Gate:
 
     def __call__(self, request: Request, arrival: Arrival) -> None:
         """Let a request pass, or answer it with why not."""
-        guard, peer = self._guard, arrival.peer
-        if self._asks_for_others:
-            peer = without_names(peer)
-        if self._epoch != guard.epoch:
-            self._epoch = guard.epoch
-            self._decisions.clear()
-            self._passages.clear()
-        passage = self._passages.get((peer.address, peer.names))
-        if passage is None:
-            passage = self._find(peer)
-        decision, limits, arrival.client, is_trusted = passage
+        guard = self._guard
+        decision, limits, arrival.client, is_trusted = self._passage(arrival.peer)
         if self._stripped is not None and not is_trusted:
             request = Request(self._stripped, request.body)
         terms = guard.pass_by(decision, limits)
@@ -306,6 +297,19 @@ class Gate:
             return
         arrival.terms = replace(terms, lines=terms.lines + self._lines) if self._lines else terms
         self._taker(request, arrival)
+
+    def turns_away(self, peer: Peer) -> bool:
+        """Whether whoever asks is refused, whatever is asked; nothing is counted."""
+        return self._passage(peer).decision.refusal is not None
+
+    def _passage(self, peer: Peer) -> Passage:
+        if self._asks_for_others:
+            peer = without_names(peer)
+        if self._epoch != self._guard.epoch:
+            self._epoch = self._guard.epoch
+            self._decisions.clear()
+            self._passages.clear()
+        return self._passages.get((peer.address, peer.names)) or self._find(peer)
 
     def _find(self, peer: Peer) -> Passage:
         guard, headers = self._guard, self._head.headers

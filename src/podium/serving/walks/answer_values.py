@@ -29,6 +29,8 @@ def _elements(tensor: Tensor) -> list[Any]:
     count = 1
     for size in tensor.shape:
         count *= size
+    if tensor.form:
+        return msgspec.json.decode(tensor.data) if tensor.form == "json" else [bytes(tensor.data)]
     if tensor.datatype == BYTES:
         return split_bytes(tensor.data, count)
     return list(struct.unpack(f"<{count}{CODES[tensor.datatype]}", tensor.data))

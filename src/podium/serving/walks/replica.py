@@ -39,6 +39,7 @@ from podium.web.messages import header_lines
 _READ_BYTES = 1 << 18
 _ALONE_ROWS = BatchPolicy().merge_rows  # a request with more is not merged, so nobody should wait for its frame
 _LONE_BEFORE = 8
+_MOST_AT_ONCE = 1 << 20  # bytes written in one turn of the loop
 _BUFFERS = 256  # written at once; the kernel takes at most 1024
 
 
@@ -348,17 +349,20 @@ class Replica:
     def _flush(self) -> None:
         self._is_flushing = False
         unsent = self._unsent
+        most = self._unsent_bytes - _MOST_AT_ONCE
         try:
             while unsent and not self.is_closed:
+                if self._unsent_bytes < most:
+                    # The worker reads as fast as we write: others come before the rest of what is large.
+                    self._watch_for_writing()
+                    return
                 if len(unsent) == 1:
                     sent = self._socket.send(unsent[0])
                 else:
                     sent = self._socket.sendmsg([unsent[i] for i in range(min(len(unsent), _BUFFERS))])
                 self._sent(sent)
         except (BlockingIOError, InterruptedError):
-            if not self._is_watched_for_writing:
-                self._is_watched_for_writing = True
-                self._loop.add_writer(self._descriptor, self._flush)
+            self._watch_for_writing()
             return
         except OSError:
             # The reading side sees the end too, after what the worker had still answered.
@@ -367,6 +371,11 @@ class Replica:
         if self._is_watched_for_writing and not self.is_closed:
             self._is_watched_for_writing = False
             self._loop.remove_writer(self._descriptor)
+
+    def _watch_for_writing(self) -> None:
+        if not self._is_watched_for_writing:
+            self._is_watched_for_writing = True
+            self._loop.add_writer(self._descriptor, self._flush)
 
     def _sent(self, count: int) -> None:
         unsent = self._unsent
