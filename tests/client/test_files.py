@@ -343,5 +343,6 @@ def test_the_command_says_what_was_asked_wrongly_and_scores_without_a_server(ser
 
     assert (neither.returncode, odd.returncode, nobody.returncode) == (2, 2, 1)
     assert "--output-format" in odd.stderr
+    assert nobody.stderr.startswith("ended; the same command goes on where it was\nerror: ")
     assert (alone.returncode, alone.stderr) == (0, "3 rows, 0 of them bad\n")
     assert output.read_text() == "prediction\n0\n0\n0\n"

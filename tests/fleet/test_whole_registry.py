@@ -40,6 +40,8 @@ def test_what_the_registry_has_is_what_is_served(house, registry):
         with Load(server, 1, path="/models/a/invocations") as others:
             until(lambda: serving(server) == {"a": "1", "b": "1"}, "both serve")
             assert ask(server, "c")[0] == 404
+            assert list(serving(server)) == ["a", "b"]
+            assert "2: 2 serving" in house.command("status").stdout
 
             registry.promote("c", 1)
             until(lambda: serving(server).get("c") == "1", "c appears")

@@ -197,6 +197,18 @@ def test_a_request_that_another_version_answers_in_the_end_is_that_ones(start):
     )
 
 
+def test_with_a_short_window_no_report_is_late_that_comes_at_once(start):
+    """However old the stamp of its id is: it may last for longer than the window."""
+    server = start(feedback_window_s=0.01)
+    server.add(1).serve()
+    server.publish()
+    told = [
+        results(report(server, {"request_id": server.score().headers["x-request-id"], "reward": 1})[1]) for _ in range(400)
+    ]
+
+    assert told == [["matched"]] * 400
+
+
 def test_a_server_without_a_window_takes_none_and_a_short_one_is_over_soon(start, until):
     off, short = start(feedback_window_s=0), start(feedback_window_s=0.05)
     for server in (off, short):

@@ -96,7 +96,8 @@ def furnish(podium: Podium) -> None:
     } | dict.fromkeys(COLD, 'resident = "demand"')
     # Those that stay, three workers more for swaps and scaling, and two and a half cold ones.
     budget = (len(QUIET) + len(MOVED) + 4 + 4) * each + 5 * (each + _COLD_MIB) // 2
-    lines = [f"[serve]\ngateways = 2\ngrpc_port = 0\ndrain_timeout = 5\nmemory_budget = '{budget}MiB'"]
+    bounds = f"pending_timeout = 90\ntimeout = 120\ndrain_timeout = 5\nmemory_budget = '{budget}MiB'"
+    lines = [f"[serve]\ngateways = 2\ngrpc_port = 0\n{bounds}"]
     for name, uri in (uris | {name: str(path) for name, path in made.items()}).items():
         lines.append(f'[models.{name}]\nuri = "{uri}"\n' + own.get(name, 'resident = "always"'))
     (folder / "podium.toml").write_text("\n".join(lines) + "\n")
@@ -129,7 +130,7 @@ class Stage:
         )
         kills = len(self.gateway_kills)
         try:
-            with urllib.request.urlopen(asked, timeout=60) as answer:
+            with urllib.request.urlopen(asked, timeout=120) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"{}")
@@ -152,7 +153,7 @@ class Stage:
 
     def await_version(self, what: str, name: str, version: int) -> None:
         """Until this version answers."""
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + 90
         while (got := self.version(name)) != version and time.monotonic() < ends:
             time.sleep(0.1)
         self.expect(what, got, version)
@@ -213,7 +214,7 @@ def moves_alias(stage: Stage) -> None:
             if version != 3:
                 stage.await_version("alias move", "aliased", version)
                 continue
-            wait_until(lambda: stage.endpoint("aliased").get("wanted_failure"), 30, "version 3 has failed")
+            wait_until(lambda: stage.endpoint("aliased").get("wanted_failure"), 90, "version 3 has failed")
             stage.expect("broken version kept out", stage.version("aliased"), 2)
         stage.pause(2)
 
@@ -275,7 +276,7 @@ def kills(stage: Stage) -> None:
     gateway = stage.server.children("podium.serving")[0]
     stage.gateway_kills.append(time.monotonic())
     os.kill(gateway, signal.SIGKILL)
-    wait_until(lambda: len(set(stage.server.children("podium.serving")) - {gateway}) == 2, 30, "a gateway is back")
+    wait_until(lambda: len(set(stage.server.children("podium.serving")) - {gateway}) == 2, 90, "a gateway is back")
     stage.happened["killed gateway replaced"] += 1
 
 

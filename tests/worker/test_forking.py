@@ -39,13 +39,16 @@ def test_it_says_and_answers_what_one_begun_afresh_does(workshop: Any, forks: An
     for worker in (workshop.worker(model), forked(model)):
         ready = worker.ready(packages=["scikit-learn", "nothing-of-the-kind"])
         said = {name: getattr(ready, name) for name in ready.__slots__ if name not in {"load_s", "rss_bytes"}}
-        del said["proof"]["seconds"]
+        # A proof has a quarter of a second, so how many rows it sees depends on how busy the machine is.
+        del said["proof"]["seconds"], said["proof"]["rows"]
+        said["runtime"] = said["runtime"].partition(" on ")[0]
         gateway = worker.attach()
         bodies = [{"inputs": rows[:count].tolist()} for count in (1, 7, 200)]
         replies = [gateway.ask(body) for body in (*bodies, {"inputs": [["text"]]}, {"no": "form"}, b"{{")]
         seen.append((said, worker.steps, [(reply.status, reply.body) for reply in replies]))
 
-    assert seen[0] == seen[1]
+    for said, as_fresh in zip(seen[1], seen[0], strict=True):
+        assert said == as_fresh
     assert "proven equal" in seen[0][0]["runtime"]
 
 

@@ -82,7 +82,7 @@ class RegisteredModels:
         seen = self._census.take()
         if seen is not self._seen:
             registered = {safe_name(name): name for name in sorted(seen, reverse=True)}
-            self._registered = {public: name for public, name in registered.items() if public not in self._named}
+            self._registered = {public: registered[public] for public in sorted(registered) if public not in self._named}
             self._found = {public: seen[name] for public, name in self._registered.items()}
             self._seen = seen
         return self._found

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from podium.cli.output import counted, say
-from podium.errors import InvalidInput
+from podium.errors import DeadlineExceeded, InvalidInput, Overloaded, Unavailable
 
 EXIT_BAD_ROWS = 3
 _REDRAW_S = 0.1
@@ -93,7 +93,7 @@ def predict(
         order = FileOrder(places.source, places.output, form, output_form, **named)
         try:
             done = score_file(address, order, tell)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Unavailable, Overloaded, DeadlineExceeded):
             is_kept = output != PIPE and _journal_of(output).exists()
             say("ended; " + ("the same command goes on where it was" if is_kept else "nothing is kept"), err=True)
             raise

@@ -28,8 +28,11 @@ def is_ready(outlooks: Iterable[Outlook], was_ready: bool, *, may_be_empty: bool
         was_ready: Whether this was ever true before.
         may_be_empty: Whether the server is there to be told what to load, hence ready also while it serves nothing.
     """
+    if was_ready:
+        # At every table that is sent: of a thousand outlooks the first that serves is enough.
+        return may_be_empty or any(outlook.serves for outlook in outlooks)
     known = list(outlooks)
     is_decided = all(outlook.serves or outlook.is_hopeless for outlook in known)
     if may_be_empty:
-        return was_ready or is_decided
-    return any(outlook.serves for outlook in known) and (was_ready or is_decided)
+        return is_decided
+    return any(outlook.serves for outlook in known) and is_decided

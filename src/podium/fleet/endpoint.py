@@ -242,7 +242,8 @@ class Endpoint:
     @property
     def is_hopeless(self) -> bool:
         """Whether nothing ever served, and nothing will until something else is wanted."""
-        return is_hopeless(self._desired, self._keeper.journal)
+        journal = self._keeper.journal  # Looked into first: this is asked of a thousand at every turn.
+        return (self.wanted is None or bool(journal.vetoed)) and is_hopeless(Desired(self.wanted, 0), journal)
 
     @property
     def has_settled(self) -> bool:
@@ -257,14 +258,14 @@ class Endpoint:
 
     def failure(self) -> LoadFailed | None:
         """Why what is wanted does not serve and is not tried; None where it does or is."""
-        journal, wanted = self._keeper.journal, self.wanted
-        failure = journal.vetoed.get(wanted or "")
-        if failure is not None:
-            text = f"Version {wanted} did not load. {failure.message}"
-            return LoadFailed(f"{text}\nWhat its process wrote: podium logs {self.name}", failure.cause)
-        if wanted is None:
-            return LoadFailed(f"Nothing to serve was found. {self._wish.error or ''}".rstrip(), "not_found")
-        return None
+        return self._keeper.failure(self.wanted, self.name, self._wish.error)
+
+    @property
+    def standing(self) -> tuple[object, ...]:
+        """All that it is steered by but the time: as long as this stays equal, only a later time has it do anything."""
+        wanted = (self._wish, self._replicas, self._candidate, self.is_asleep, self.is_leaving, self._keeper.journal)
+        routed = (self._publisher.targets(self.name), self._publisher.is_acknowledged(self.name))
+        return (wanted, routed, [(replica.id, replica.state) for replica in self.crew.replicas.values()])
 
     def steer(self) -> None:
         """Do all that can be done now."""

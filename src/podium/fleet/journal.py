@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from podium.domain.planning import Desired, Failure, Journal, note_beside, note_end, note_retried, note_settled, note_wanted
+from podium.errors import LoadFailed
 from podium.fleet.runfiles import EndpointFolder
 
 _KEPT_FAILURES = 20
@@ -40,6 +41,22 @@ class JournalKeeper:
         if version in after.vetoed and version not in self.journal.vetoed:
             self.failures = [*self.failures, (version, failure)][-_KEPT_FAILURES:]
         self._become(after)
+
+    def failure(self, wanted: str | None, endpoint: str, error: str | None) -> LoadFailed | None:
+        """Why what is wanted does not serve and is not tried; None where it does or is.
+
+        Args:
+            wanted: The version; None where none is.
+            endpoint: Whose.
+            error: Why none is.
+        """
+        failure = self.journal.vetoed.get(wanted or "")
+        if failure is not None:
+            text = f"Version {wanted} did not load. {failure.message}"
+            return LoadFailed(f"{text}\nWhat its process wrote: podium logs {endpoint}", failure.cause)
+        if wanted is None:
+            return LoadFailed(f"Nothing to serve was found. {error or ''}".rstrip(), "not_found")
+        return None
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -25,9 +25,9 @@ def cpu_limit(root: Path = _ROOT) -> float:
     """Processors that we may use: the smallest of affinity and control group limits; at least a tenth."""
     limits = [float(len(os.sched_getaffinity(0)))]
     for folder in _groups("cpu", root):
-        quota, period = _text(folder / "cpu.max").partition(" ")[::2]
+        quota, period = text_of(folder / "cpu.max").partition(" ")[::2]
         if not quota:
-            quota, period = _text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")
+            quota, period = text_of(folder / "cpu.cfs_quota_us"), text_of(folder / "cpu.cfs_period_us")
         if quota.isdigit() and period.isdigit() and int(period):
             limits.append(int(quota) / int(period))
     return max(min(limits), 0.1)
@@ -35,7 +35,7 @@ def cpu_limit(root: Path = _ROOT) -> float:
 
 def available_memory(root: Path = _ROOT) -> int:
     """Bytes that can be had without swapping or being killed: the smallest over the machine and our control groups."""
-    meminfo = re.search(r"^MemAvailable:\s+(\d+) kB", _text(root / "proc/meminfo"), re.MULTILINE)
+    meminfo = re.search(r"^MemAvailable:\s+(\d+) kB", text_of(root / "proc/meminfo"), re.MULTILINE)
     amounts = [int(meminfo[1]) * 1024] if meminfo else []
     for folder in _groups("memory", root):
         limit = _number(folder / "memory.max", folder / "memory.limit_in_bytes")
@@ -43,7 +43,7 @@ def available_memory(root: Path = _ROOT) -> int:
         if limit is None or used is None or limit >= _UNLIMITED:
             continue
         # The page cache that nobody used lately is given back when memory runs short.
-        stat = re.search(r"^(?:total_)?inactive_file (\d+)", _text(folder / "memory.stat"), re.MULTILINE)
+        stat = re.search(r"^(?:total_)?inactive_file (\d+)", text_of(folder / "memory.stat"), re.MULTILINE)
         amounts.append(max(limit - used + (int(stat[1]) if stat else 0), 0))
     return min(amounts, default=_UNLIMITED)
 
@@ -53,9 +53,9 @@ def oom_kills(root: Path = _ROOT) -> OomKills:
     group = 0
     for folder in _groups("memory", root):
         for name in ("memory.events", "memory.oom_control"):
-            found = re.search(r"^oom_kill (\d+)", _text(folder / name), re.MULTILINE)
+            found = re.search(r"^oom_kill (\d+)", text_of(folder / name), re.MULTILINE)
             group = max(group, int(found[1]) if found else 0)
-    machine = re.search(r"^oom_kill (\d+)", _text(root / "proc/vmstat"), re.MULTILINE)
+    machine = re.search(r"^oom_kill (\d+)", text_of(root / "proc/vmstat"), re.MULTILINE)
     return OomKills(group, int(machine[1]) if machine else 0)
 
 
@@ -73,18 +73,18 @@ def resident_bytes(pid: int, root: Path = _ROOT, *, is_alone: bool = False) -> i
         if number in seen:
             continue
         seen.add(number)
-        fields = _text(root / f"proc/{number}/statm").split()
+        fields = text_of(root / f"proc/{number}/statm").split()
         total += int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 1 else 0
         if is_alone:
             break
-        pending += map(int, _text(root / f"proc/{number}/task/{number}/children").split())
+        pending += map(int, text_of(root / f"proc/{number}/task/{number}/children").split())
     return total
 
 
 def started_at(pid: int, root: Path = _ROOT) -> int | None:
     """When a process started, in clock ticks since boot; with the pid it names one process for ever. None: it is gone."""
     # The name in brackets may hold spaces and brackets of its own.
-    fields = _text(root / f"proc/{pid}/stat").rpartition(")")[2].split()
+    fields = text_of(root / f"proc/{pid}/stat").rpartition(")")[2].split()
     return int(fields[19]) if len(fields) > 19 else None
 
 
@@ -93,7 +93,7 @@ def _groups(controller: str, root: Path) -> Iterator[Path]:
 
     In a container the path may be the host's while only our own part is mounted; then the mount's root is ours.
     """
-    for line in _text(root / "proc/self/cgroup").splitlines():
+    for line in text_of(root / "proc/self/cgroup").splitlines():
         number, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if number == "0" and not controllers:
@@ -111,7 +111,7 @@ def _groups(controller: str, root: Path) -> Iterator[Path]:
 
 def _number(*paths: Path) -> int | None:
     for path in paths:
-        text = _text(path)
+        text = text_of(path)
         if text == "max":
             return _UNLIMITED
         if text.isdigit():
@@ -119,8 +119,19 @@ def _number(*paths: Path) -> int | None:
     return None
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """What a small file of the kernel's says; nothing where it cannot be read."""
+    # Not by `open`: there are thousands to read every second, and its buffers and decoders cost more than the kernel.
     try:
-        return path.read_text(errors="replace").strip()
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
+    try:
+        parts = []
+        while part := os.read(descriptor, 1 << 16):
+            parts.append(part)
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
+    return b"".join(parts).decode(errors="replace").strip()

@@ -19,7 +19,6 @@ class Publisher:
 
     Attributes:
         is_ready: What balancers and probes are told.
-        is_held: Whether nothing is sent now.
     """
 
     def __init__(self, gateways: Gateways, default: str, *, may_be_empty: bool = False) -> None:
@@ -35,7 +34,13 @@ class Publisher:
         self._asleep: frozenset[str] = frozenset()
         self._is_withdrawn = False
         self._was_ready = False
-        self.is_held = False
+        self._holds = 0
+        self._is_late = True
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing is sent now."""
+        return self._holds > 0
 
     def targets(self, endpoint: str) -> tuple[Target, ...]:
         """An endpoint's part of the table; nothing for one that has left it."""
@@ -96,22 +101,24 @@ class Publisher:
         self._send()
 
     def hold(self) -> None:
-        """Send nothing until `go_on`: several changes become one table."""
-        self.is_held = True
+        """Send nothing until `go_on`, as often called: several changes become one table."""
+        self._holds += 1
 
     def go_on(self) -> None:
-        """Send the table of now, and each later one."""
-        self.is_held = False
-        self._send()
+        """Send the table of now if it is another than before, and each later one."""
+        self._holds -= 1
+        if self._is_late:
+            self._send()
 
     def _send(self) -> None:
+        self._is_late = self.is_held
         if self.is_held:
             return
         self._epoch += 1
-        outlooks = [
+        outlooks = (
             Outlook(bool(targets) or name in self._asleep, name in self._hopeless)
             for name, targets in self._targets.items()
-        ]
+        )
         can_serve = is_ready(outlooks, self._was_ready, may_be_empty=self._may_be_empty)
         self._was_ready = self._was_ready or can_serve
         self.is_ready = can_serve and not self._is_withdrawn

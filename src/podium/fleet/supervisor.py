@@ -28,6 +28,7 @@ from podium.fleet.publisher import Publisher
 from podium.fleet.roster import Roster
 from podium.fleet.runfiles import RunFolder
 from podium.fleet.site import Programs, ServerOrder, Site
+from podium.fleet.steering import Steering
 from podium.fleet.telling.describing import Describing
 from podium.fleet.telling.events import Event
 from podium.fleet.telling.herald import Herald
@@ -209,15 +210,11 @@ class Supervisor:
 
     async def _steer(self) -> None:
         """Make what runs equal to what is wanted, until the server is to stop."""
+        steering = Steering(self.endpoints, self._publisher)
         while not self._is_stopping:
-            for endpoint in self.endpoints.values():
-                if not endpoint.is_at_rest:
-                    endpoint.steer()
-            hopeless = {name for name, endpoint in self.endpoints.items() if endpoint.is_hopeless}
-            asleep = {name for name, endpoint in self.endpoints.items() if endpoint.is_asleep} - hopeless
-            self._publisher.judge(frozenset(hopeless), frozenset(asleep))
+            steering.turn(time.monotonic())
             self._publish_status()
-            if len(hopeless) == len(self.endpoints) and not self._may_grow and not self._is_announced:
+            if len(steering.hopeless) == len(self.endpoints) and not self._may_grow and not self._is_announced:
                 self._failure = _why(self.endpoints.values())
                 return
             self._announce()
@@ -225,10 +222,12 @@ class Supervisor:
 
     def _announce(self) -> None:
         """Say once that the server is ready: it is decided of every endpoint whether it serves."""
+        if self._is_announced:
+            return
         is_ready = self._publisher.is_ready and all(
             endpoint.has_settled or endpoint.is_hopeless or endpoint.is_asleep for endpoint in self.endpoints.values()
         )
-        if is_ready and not self._is_announced:
+        if is_ready:
             self._is_announced = True
             self._tell(Event("ready", f"the server is ready at {self._identity['url']}"))
 

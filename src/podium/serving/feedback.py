@@ -24,7 +24,7 @@ from podium.errors import InvalidInput
 from podium.serving.pages import Pages, Paths, Taker
 from podium.serving.recording import Recorder
 from podium.serving.walks.router import Router
-from podium.telemetry.served import STAMPS_OF_WINDOW, Report, Served
+from podium.telemetry.served import Report, Served, stamp_ms_of
 from podium.telemetry.slots import UNROUTED
 from podium.web.handling import Arrival
 from podium.web.messages import Head, Request, Response, header_lines
@@ -125,7 +125,7 @@ class Feedback:
         now_ms = int(time.monotonic() * 1000)
         found = self._served.answerer_of(name, said.request_id, now_ms)
         # A stamp is as old as the first of its ids: nobody's report is late by the clock of his own answer.
-        lasts_ms = self._window_ms + self._window_ms // STAMPS_OF_WINDOW
+        lasts_ms = self._window_ms + 2 * stamp_ms_of(self._window_ms)
         if found is None or found.age_ms > lasts_ms:
             result = Report.UNMATCHED if found is None else Report.LATE
             self._recorder.count_report(UNROUTED, result)

@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 STAMP_DIGITS, NUMBER_DIGITS = 16, 8
-STAMPS_OF_WINDOW = 16
 
 _STAMPS, _STAMP_CELLS, _STAMP_TRIES = 1 << 15, 5, 32
 _NAMED, _NAMED_CELLS, _NAMED_WAYS = 1 << 17, 4, 8
 _REPORTS, _REPORT_CELLS, _REPORT_WAYS = 1 << 20, 2, 64
 _OF_GATEWAY = _STAMPS * _STAMP_CELLS + _NAMED * _NAMED_CELLS
 _SERIES_BITS = 16
+_STAMPS_OF_WINDOW, _LEAST_STAMP_MS = 16, 1000
 _SERIES_MASK = (1 << _SERIES_BITS) - 1
 COUNT = 4
 
@@ -50,6 +50,11 @@ class Answerer:
 
     series: int
     age_ms: int
+
+
+def stamp_ms_of(window_ms: int) -> int:
+    """For how long ids begin with the same stamp, where reports are taken for so long; a tenth more at most."""
+    return max(window_ms // _STAMPS_OF_WINDOW, _LEAST_STAMP_MS)
 
 
 def cells_of(gateways: int, series: int) -> int:

@@ -53,6 +53,9 @@ class Memory:
 
     def conclude(self, now_ns: int | None = None) -> None:
         """A batch is over, whole or in parts: learn from it."""
+        if not self._failed and not self._cap.failures and self._device is None:
+            self._fits = 0  # what fits says nothing before something did not
+            return
         before, self._cap = self._cap, self._cap.observe(self._fits, self._failed)
         self._fits = self._failed = 0
         if self._cap.rows != before.rows:

@@ -20,7 +20,8 @@ _THREAD_VARIABLES = (
 )
 _CAP_SYS_NICE = 23
 _LOWEST = 19
-_AWAITED = 10
+_AWAITED = 5
+_LOWEST_SESSION = 10
 _SESSION = "/proc/self/autogroup"
 _TRIES, _PAUSE_S = 100, 0.05
 
@@ -36,7 +37,7 @@ def limit_threads(threads: int, environ: MutableMapping[str, str] = os.environ) 
 def low_priority(threads: int, *, is_awaited: bool = False) -> contextlib.AbstractContextManager[None]:
     """Take only what the rest of the machine leaves, until the end of the block.
 
-    Of what somebody waits for, a tenth of a busy processor: at the lowest priority it would take a minute beside models
+    Of what somebody waits for, a quarter of a busy processor: at the lowest priority it would take a minute beside models
     that take all there is.
 
     Niceness where it can be taken back: raising a priority needs a right that a container seldom gives, and a worker that
@@ -48,7 +49,8 @@ def low_priority(threads: int, *, is_awaited: bool = False) -> contextlib.Abstra
     niceness = os.getpriority(os.PRIO_PROCESS, 0)
     lowest = max(niceness, _AWAITED if is_awaited else _LOWEST)
     block = nice(niceness, lowest) if can_restore(niceness) else in_batches(threads)
-    return _both(session(lowest), block)
+    # Not the lowest: a session beside twenty others that are busy would not have loaded before its time is over.
+    return _both(session(min(lowest, _LOWEST_SESSION)), block)
 
 
 def give_way(is_on: bool) -> None:

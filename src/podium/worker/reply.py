@@ -77,7 +77,7 @@ def answer_groups(groups: Sequence[Group], output: Any, cost: Cost, dialect: Dia
             )
         )
         start = stop
-        if group.link.is_open:
+        if group.link.is_open and start < len(bodies):
             cost = cost._replace(is_first=False)
 
 

@@ -281,6 +281,8 @@ class Residency:
         found = []
         for endpoint in self._endpoints.values():
             replicas = endpoint.crew.replicas.values()
+            if not replicas and endpoint.name not in self._promised:
+                continue
             held = self._promised.get(endpoint.name, 0) + sum(map(self._held_by, replicas))
             if replicas or held:
                 is_leaving = endpoint.is_asleep or endpoint.is_leaving

@@ -6,12 +6,13 @@ the kernel counts by walking all its pages, too slow to be asked for every secon
 never too low: pages that came since, and pages that were shared and were written to, each of which was a fault.
 """
 
+import dataclasses
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from podium.fleet.machine import resident_bytes
+from podium.fleet.machine import resident_bytes, text_of
 
 _ROOT = Path("/")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -20,29 +21,18 @@ _OWN = re.compile(r"^(?:Private_Clean|Private_Dirty|Swap): +(\d+) kB", re.MULTIL
 
 
 @dataclass(frozen=True, slots=True)
-class Walked:
-    """What was seen of a process when its pages were walked.
+class Seen:
+    """What was seen of a process.
 
     Args:
-        own_bytes: Not shared with anybody.
-        resident_bytes: Shared or not, with what it started.
-        faults: Of all its life.
+        resident_bytes: Shared or not; of what it started, too.
+        faults: Of all its life: how often it touched a page that it had to be given.
+        own_bytes: Not shared with anybody; 0 where that was not looked at.
     """
 
-    own_bytes: int
-    resident_bytes: int
-    faults: int
-
-
-def walk(pid: int, root: Path = _ROOT) -> Walked | None:
-    """Walk the pages of a process; takes milliseconds for each 100 MB, so not on an event loop. None: it is gone."""
-    faults = _faults(pid, root)
-    try:
-        text = (root / f"proc/{pid}/smaps_rollup").read_text(errors="replace")
-    except OSError:
-        return None
-    own = sum(int(amount) << 10 for amount in _OWN.findall(text))
-    return None if faults is None else Walked(own, resident_bytes(pid, root), faults)
+    resident_bytes: int = 0
+    faults: int = 0
+    own_bytes: int = 0
 
 
 class Holding:
@@ -56,32 +46,35 @@ class Holding:
     def __init__(self, pid: int, root: Path = _ROOT) -> None:
         self._pid = pid
         self._root = root
-        self._walked = Walked(0, resident_bytes(pid, root), _faults(pid, root) or 0)
+        self._walked = self._seen = _look(pid, root)
 
-    @property
-    def own_bytes(self) -> int:
-        """Now: at least what is its own, at most what is resident."""
-        resident = resident_bytes(self._pid, self._root)
-        return min(resident, self._walked.own_bytes + self._since(resident))
+    def look(self) -> int:
+        """What is its own now, or a little more: at most what is resident. Cheap."""
+        self._seen = _look(self._pid, self._root)
+        return min(self._seen.resident_bytes, self._walked.own_bytes + self._since_walk)
 
     @property
     def is_stale(self) -> bool:
         """Whether so much may have changed since the last walk that another one is worth its cost."""
-        return self._since(resident_bytes(self._pid, self._root)) > max(_STALE_BYTES, self._walked.own_bytes // 4)
+        return self._since_walk > max(_STALE_BYTES, self._walked.own_bytes // 4)
 
-    def refresh(self) -> None:
-        """Walk; in any thread."""
-        self._walked = walk(self._pid, self._root) or self._walked
+    def walk(self) -> None:
+        """Have the kernel walk its pages: milliseconds for each 100 MB, so in another thread than an event loop's."""
+        seen = _look(self._pid, self._root)
+        own = [int(amount) << 10 for amount in _OWN.findall(text_of(self._root / f"proc/{self._pid}/smaps_rollup"))]
+        if own:
+            self._walked = dataclasses.replace(seen, own_bytes=sum(own))
 
-    def _since(self, resident: int) -> int:
-        faults = max((_faults(self._pid, self._root) or 0) - self._walked.faults, 0)
-        return max(resident - self._walked.resident_bytes, 0) + faults * _PAGE
+    @property
+    def _since_walk(self) -> int:
+        grown = self._seen.resident_bytes - self._walked.resident_bytes
+        return max(grown, 0) + max(self._seen.faults - self._walked.faults, 0) * _PAGE
 
 
-def _faults(pid: int, root: Path) -> int | None:
-    """How often the process touched a page that it had to be given; None: it is gone."""
-    try:
-        fields = (root / f"proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        return int(fields[7])
-    except (OSError, IndexError, ValueError):
-        return None
+def _look(pid: int, root: Path) -> Seen:
+    # The name in brackets may hold spaces and brackets of its own.
+    fields = text_of(root / f"proc/{pid}/stat").rpartition(")")[2].split()
+    if len(fields) < 22:
+        return Seen()
+    started = text_of(root / f"proc/{pid}/task/{pid}/children").split()
+    return Seen(int(fields[21]) * _PAGE + sum(resident_bytes(int(each), root) for each in started), int(fields[7]))

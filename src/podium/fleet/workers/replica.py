@@ -32,6 +32,7 @@ from podium.transport.messages import Attach, Drain, Drained, GiveWay, Load, Loa
 
 _Result = TypeVar("_Result")
 _LAST_WORDS_S = 10.0
+_LOOK_S = 0.2
 _LONGEST_NAME, _LONGEST_TEXT = 100, 4000
 _log = logging.getLogger("podium.fleet")
 
@@ -99,6 +100,8 @@ class WorkerReplica:
         self.board: int | None = None
         self.origin: Origin | None = None
         self._holding: Holding | None = None
+        self._held = 0
+        self._looked_at = 0.0
         self._assignment = assignment
         self._settings = settings
         self._prepare = prepare
@@ -127,7 +130,11 @@ class WorkerReplica:
         """Resident memory now, but for what a forked worker shares; 0 without a process."""
         if not self.pid:
             return 0
-        return resident_bytes(self.pid) if self._holding is None else self._holding.own_bytes
+        now = time.monotonic()
+        if now - self._looked_at > _LOOK_S:
+            self._looked_at = now
+            self._held = resident_bytes(self.pid) if self._holding is None else self._holding.look()
+        return self._held
 
     @property
     def row_cap(self) -> int:
@@ -211,7 +218,7 @@ class WorkerReplica:
     async def weigh(self) -> None:
         """Look again what is its own, where that may have changed much; about every second."""
         if self._holding is not None and self.pid and self._holding.is_stale:
-            await asyncio.to_thread(self._holding.refresh)
+            await asyncio.to_thread(self._holding.walk)
 
     def check_memory(self) -> None:
         """Kill a worker that holds more memory than it may."""
@@ -321,6 +328,7 @@ class WorkerReplica:
                 self._changed(self)
             case Ready() if self.state is ReplicaState.STARTING and not self.is_abandoned:
                 if self._holding is not None:
+                    self._looked_at = 0.0
                     message = dataclasses.replace(message, rss_bytes=self.rss_bytes)
                 if self._is_too_large(message.rss_bytes):
                     return

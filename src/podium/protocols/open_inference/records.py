@@ -100,8 +100,8 @@ def _is_sound(tensor: Tensor) -> bool:
     marks = _NOT_FINITE.get(tensor.datatype)
     if marks is not None:
         size = SIZES[tensor.datatype]
-        tops = bytes(tensor.data[size - 1 :: size])
-        return len(tops.translate(None, marks)) == len(tops)
+        tops = bytes(tensor.data)[size - 1 :: size]  # of a view it takes seven times as long
+        return not any(mark in tops for mark in marks)
     if tensor.datatype == "BOOL":
         return len(tensor.data) <= _MOST_TEXT and not bytes(tensor.data).translate(None, _TRUTHS)
     return True

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from podium.telemetry.served import COUNT, STAMP_DIGITS, STAMPS_OF_WINDOW, Served
+from podium.telemetry.served import COUNT, STAMP_DIGITS, Served, stamp_ms_of
 from podium.web.messages import Request
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
 _MOST_IDS = 1 << 31
-_LEAST_MS = 1000
 
 
 class Ids(Protocol):
@@ -108,7 +107,8 @@ class Naming:
         self._slot = slot
         self._clock = clock
         self._window_ms = int(1000 * window_s)
-        self._stamp_ms = max(self._window_ms // STAMPS_OF_WINDOW, _LEAST_MS)
+        self._stamp_ms = stamp_ms_of(self._window_ms)
+        self._looks_at = 0
         self._known: dict[tuple[str, str, int], VersionIds] = {}
 
     def name(self, replica: Answering) -> None:
@@ -141,6 +141,9 @@ class Naming:
     def sweep(self, replicas: Iterable[Answering]) -> None:
         """Begin new stamps where it is time to. Call it several times a second."""
         now_ms = self._now_ms()
+        if now_ms < self._looks_at:
+            return
+        self._looks_at = now_ms + self._stamp_ms // 10
         due = [key for key, ids in self._known.items() if now_ms - ids.made_ms > self._stamp_ms or ids.count > _MOST_IDS]
         if not due:
             return
