@@ -67,6 +67,17 @@ def test_what_fits_goes_decoded(planned: Any) -> None:
     assert "date" in answer.headers
 
 
+def test_a_client_may_name_its_request(planned: Any) -> None:
+    """As proxies do with every one: it goes decoded like any other, and feedback finds who answered it."""
+    soon = planned.score_soon(PAIR, **{"X-Request-ID": "mine-1"})
+    group = planned.workers[0].take_group()
+    planned.workers[0].answer(group, b'{"predictions": [7]}')
+
+    assert (group.names, soon.result().headers["x-request-id"]) == (b"mine-1", "mine-1")
+    report = planned.ask("POST", "/models/iris/feedback", b'{"request_id": "mine-1", "reward": 1}')
+    assert report.json["matched"] == 1
+
+
 def test_an_answer_to_a_group_looks_like_any_other(planned: Any) -> None:
     """Names and order of the headers are the same on both ways."""
     decoded = planned.score_soon(PAIR)
@@ -87,7 +98,6 @@ def test_an_answer_to_a_group_looks_like_any_other(planned: Any) -> None:
         ("a large body", b'{"inputs": [%s]}' % b", ".join([b"[1.0, 2.5]"] * 40_000), FITTING),
         ("CSV", b"a,b\n1,2\n", {"Content-Type": "text/csv"}),
         ("no content type", PAIR, {}),
-        ("an id of the client's own", PAIR, FITTING | {"X-Request-ID": "mine"}),
     ],
 )
 def test_what_does_not_fit_goes_as_it_came(planned: Any, why: str, body: bytes, headers: dict[str, str]) -> None:

@@ -46,7 +46,7 @@ def _begin(scoring: Scoring, head: Head, request: Request, exchange: Exchange, e
 def is_plain_json(head: Head) -> bool:
     """Whether the head says JSON and nothing else that scoring would look at."""
     headers = head.headers
-    if b"x-request-id" in headers or b"content-encoding" in headers or VERSION in headers:
+    if b"content-encoding" in headers or VERSION in headers:
         return False
     try:
         return form_of(headers.get(b"content-type", b"").decode("latin-1")) is Form.JSON

@@ -16,7 +16,6 @@ from podium.web.messages import Head, Response
 
 _MOST_HEADS = 256
 _MOST_DETAIL = 1000  # characters: a client refuses trailing metadata of more than 8 KiB, and three bytes stand for one
-_SLOW = frozenset({VERSION, b"x-request-id"})
 _MOST_TOLD = 300
 _FRAMING = frozenset({"content-type", "user-agent", "te", "content-encoding"})
 
@@ -163,7 +162,7 @@ class Heads:
                     )
                     headers[raw] = headers[raw] + b", " + own if raw in headers else own
             found = Head("POST", self._path, headers=headers)
-            found.memo = _SLOW.isdisjoint(headers)
+            found.memo = VERSION not in headers
             if len(self._known) >= _MOST_HEADS:
                 self._known.clear()
             self._known[key] = found

@@ -37,7 +37,7 @@ FEW_BYTES = 1 << 16
 _MOST_VALUES = 1 << 16
 _LOOKS, _LOOK_BYTES = 16, 256
 # What a head says that only the long way looks at.
-_SLOW = frozenset({VERSION, b"x-request-id", b"content-encoding"})
+_SLOW = frozenset({VERSION, b"content-encoding"})
 
 
 class Inferring:

@@ -9,6 +9,7 @@ from typing import Protocol
 from podium.telemetry.served import COUNT, STAMP_DIGITS, Served, stamp_ms_of
 from podium.web.messages import Request
 
+REQUEST_ID = b"x-request-id"
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
 _MOST_IDS = 1 << 31
 
@@ -51,7 +52,7 @@ class RequestIds:
     @staticmethod
     def given(request: Request) -> str | None:
         """The client's `X-Request-ID`; None where it brings none that is harmless in a log."""
-        theirs = request.header(b"x-request-id")
+        theirs = request.header(REQUEST_ID)
         return theirs if theirs is not None and _SANE_ID.fullmatch(theirs) else None
 
     def new(self) -> str:

@@ -24,6 +24,7 @@ from podium.serving.walks.entrance import Entrance
 from podium.serving.walks.open_walks import RETRY_AFTER_S, OpenWalks
 from podium.serving.walks.parts import Parts
 from podium.serving.walks.replica import Replica
+from podium.serving.walks.request_ids import REQUEST_ID
 from podium.serving.walks.router import Router
 from podium.serving.walks.shadowing import Shadowing
 from podium.serving.walks.spare_time import SpareTime
@@ -104,7 +105,7 @@ class Scoring:
     def start_json(
         self, request: Request, exchange: Exchange, endpoint: str | None = None, detour: Detour | None = None
     ) -> None:
-        """As `start`, for a request whose head says JSON and brings no id: decoded here if it fits the model's plan."""
+        """As `start`, for a request whose head says JSON: decoded here if it fits the model's plan."""
         router = self._router
         table = router.table
         name = table.default if endpoint is None else endpoint
@@ -112,7 +113,8 @@ class Scoring:
         if detour is not None and needs_fields(rules) and not detour.says_fields:
             detour.start()
             return
-        way = ANYWHERE if rules is None else way_of(rules, name, request, self.ids.new())
+        given = self.ids.given(request) if REQUEST_ID in request.head.headers else None
+        way = ANYWHERE if rules is None else way_of(rules, name, request, given or self.ids.new())
         replica = router.choose(name, way)
         size = len(request.body)
         if (
@@ -124,7 +126,9 @@ class Scoring:
         ):
             self.start(request, exchange, endpoint) if detour is None else detour.start()
             return
-        walk = Walk(request, exchange, replica.ids.new(), self._timeout_s, endpoint)
+        walk = Walk(request, exchange, given or replica.ids.new(), self._timeout_s, endpoint)
+        if given is not None:
+            walk.is_foreign = True
         self._shares.enter(walk, place)
         self._open[walk] = None
         walk.on_leave = self._leave
@@ -328,6 +332,8 @@ class Scoring:
                 continue
             del opened[walk]
             leave(walk)
+            if walk.is_foreign:
+                self.naming.note(replica, walk)
             size, name = len(made), walk.request_id.encode("latin-1")
             answered.append((walk, size))
             if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, made)):
