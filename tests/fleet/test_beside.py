@@ -31,7 +31,6 @@ from podium.settings.model import ModelSettings
 from podium.settings.provenance import Said
 from podium.settings.serve import ServeSettings
 from podium.telemetry.metrics import COMPARISONS
-from podium.worker.priority import can_restore
 
 LOAD = Path(__file__).resolve().parents[1] / "system" / "load.py"
 
@@ -102,9 +101,9 @@ def test_a_shadow_gets_copies_and_neither_its_death_nor_a_broken_version_is_anyb
     house.register(3, "import nowhere_to_be_found")
     with house.serving("--shadow", "@challenger", "--split", "3=50,@nobody=10", "-w", "2") as server:
         until(lambda: weights(server) == {"1": 100, "2": 0}, "the shadow is loaded")
-        lowest = {True: 19, False: os.getpriority(os.PRIO_PROCESS, 0)}[can_restore(os.getpriority(os.PRIO_PROCESS, 0))]
-        until(lambda: os.getpriority(os.PRIO_PROCESS, pids(server, "2")[0]) == lowest, "it gives way to what serves")
-        assert os.getpriority(os.PRIO_PROCESS, pids(server, "1")[0]) == os.getpriority(os.PRIO_PROCESS, 0)
+        gives_way = {os.SCHED_IDLE, os.SCHED_BATCH}
+        until(lambda: os.sched_getscheduler(pids(server, "2")[0]) in gives_way, "it gives way to what serves")
+        assert os.sched_getscheduler(pids(server, "1")[0]) == os.SCHED_OTHER
         for _ in range(20):
             assert ask(server)[1]["predictions"][0][0] == 1
         until(lambda: shadowed(server, "disagreed") == 20, "all are compared; it answers with its own version")

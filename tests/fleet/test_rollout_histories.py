@@ -2,6 +2,7 @@
 
 import os
 import random
+from dataclasses import replace
 
 from rollout_nodes import Node, Registry, calm_down, chaos, check_agreement, check_no_flap, person
 
@@ -128,7 +129,7 @@ def test_a_sleeping_model_begins_with_whoever_wakes_it_and_nobody_promotes_what_
     wait(registry, node, 60)
     node.is_asleep = False
     wait(registry, node, 60)
-    assert (node.weights(), registry.live) == ({"2": 100}, "1")
+    assert (node.weights(), registry.live, node.wrongs) == ({"2": 100}, "1", [])
 
     node.rate = 100
     wait(registry, node, 5)
@@ -158,6 +159,26 @@ def test_a_rollout_that_is_started_right_after_one_was_undone_waits_for_the_stab
     node.settle()
     node.run()
     assert node.weights() == {"1": 100}
+
+
+def test_a_clock_that_becomes_more_exact_takes_no_share_back():
+    """It was thought to be half a second later than it is, just behind a step; one that was set by an hour counts."""
+    registry = Registry(has_moves=True)
+    node = Node(1, registry=registry, began_at=5.0)
+    calm_down(registry, [node])
+    registry.change(lambda page: begin(Beginning("a", "tiny", "production", "2", (5, 50, 100), 10.0, "ann"), page))
+    wait(registry, node, 5)
+    while node.weights() != {"1": 50, "2": 50}:
+        wait(registry, node, 1)
+    known = node.offset
+
+    node.offset = replace(known, low=known.low - 1.5, high=known.high - 1.5)
+    node.run()
+    assert node.weights() == {"1": 50, "2": 50}
+
+    node.offset = replace(known, low=known.low - 3600, high=known.high - 3600)
+    node.run()
+    assert node.weights() == {"1": 95, "2": 5}
 
 
 def wait(registry: Registry, node: Node, seconds: int) -> None:

@@ -38,6 +38,8 @@ _HEARD_S = 2.0
 _LIVE_S = 20.0
 _COMES_S = 90.0
 _ROLLED_S = 60.0
+_QUICKLY = ("--poll-interval", "0.1", "--gateways", "1")
+_SKEW_S = 30.0
 
 
 class Mlflow:
@@ -156,6 +158,19 @@ def podium(tmp_path, mlflow) -> Iterator[Podium]:
     podium.end()
 
 
+@pytest.fixture
+def skewed(tmp_path, mlflow) -> Iterator[Podium]:
+    """A machine of its own, whose clock is ahead."""
+    folder = tmp_path / "skewed"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(f"import time\nright = time.time\ntime.time = lambda: right() + {_SKEW_S}\n")
+    podium = Podium(folder)
+    podium.environment["MLFLOW_TRACKING_URI"] = mlflow.uri
+    podium.environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), podium.environment.get("PYTHONPATH")]))
+    yield podium
+    podium.end()
+
+
 def settings(uri: str, folder: Path = Path(), **others: str):
     return read_mlflow_settings({"MLFLOW_TRACKING_URI": uri, **others}, folder)
 
@@ -193,7 +208,7 @@ def shares(podium: Podium) -> dict[str, int]:
     """Who has which part of the traffic, by version."""
     status = told(podium)
     parts = (status["traffic"] or {}).get("versions")
-    return {each["version"]: each["weight"] for each in parts} if parts else {status["serving"]: 100}
+    return {each["version"]: each["weight"] for each in parts if each["weight"]} if parts else {status["serving"]: 100}
 
 
 @pytest.mark.parametrize(
@@ -299,47 +314,97 @@ def test_an_alias_is_followed(mlflow, podium):
     assert server.stop() == 0
 
 
-@pytest.mark.parametrize("follows", [{"alias": "champion"}, {"stage": "production"}], ids=["alias", "stage"])
-def test_a_rollout_lives_in_the_tags_of_a_registered_model(mlflow, podium, monkeypatch, follows):
+def test_a_rollout_lives_in_the_tags_of_a_registered_model(mlflow, podium, monkeypatch):
     """Begun and finished by the server that takes part, seen by MlflowClient; a veto that only MLflow was told counts."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow.uri)
-    [(kind, where)] = follows.items()
-    name = f"rolled-by-{kind}"
-    mlflow.do("quick", name, 1.0)
-    mlflow.do("quick", name, 2.0)
-    mlflow.do("alias", name, where, 1) if kind == "alias" else mlflow.do("stage", name, 1, "Production")
+    mlflow.do("quick", "rolled", 1.0)
+    mlflow.do("quick", "rolled", 2.0)
+    mlflow.do("alias", "rolled", "champion", 1)
     rollouts, policy = Rollouts(podium.home), Policy(predictions=None, least_requests=0)
-    reference = f"models:/{name}@{where}" if kind == "alias" else f"models:/{name}/{where}"
-    server = podium.serve(reference, "--poll-interval", "0.1", "--gateways", "1")
+    server = podium.serve("models:/rolled@champion", *_QUICKLY)
     assert prediction(server) == 1.0
 
-    rollouts.start(name, to=2, steps=[50, 100], interval_s=1, **follows, policy=policy)
-    wait_until(lambda: rollouts.status(name, **follows).state == "finished", _ROLLED_S, "it is finished")
+    rollouts.start("rolled", to=2, steps=[50, 100], interval_s=1, alias="champion", policy=policy)
+    wait_until(lambda: rollouts.status("rolled", alias="champion").state == "finished", _ROLLED_S, "it is finished")
     wait_until(lambda: shares(podium) == {"2": 100}, _ROLLED_S, "the candidate has all of it")
 
-    first = rollout_tags(mlflow, name)
+    first = rollout_tags(mlflow, "rolled")
     assert sorted(first) == ["", "begin", "finish"]
-    assert (first[""]["candidate"], first[""]["stable"]) == ("2", "1")
-    assert first[""]["follows"] == ("@champion" if kind == "alias" else "production")
+    assert (first[""]["candidate"], first[""]["stable"], first[""]["follows"]) == ("2", "1", "@champion")
     assert first["begin"]["by"].startswith("podium serve@")
     assert first["finish"]["is_moved"] is False
 
     # Both within one second of the server's clock, and heard of with one look.
-    rollouts.undo(name, "too red", **follows)
-    begun = rollouts.start(name, to=2, steps=[50, 100], **follows, policy=policy, again=True)
+    rollouts.undo("rolled", "too red", alias="champion")
+    begun = rollouts.start("rolled", to=2, steps=[50, 100], alias="champion", policy=policy, again=True)
     assert (begun.state, begun.rollout.stable) == ("running", "1")
     wait_until(lambda: shares(podium) == {"1": 50, "2": 50}, _ROLLED_S, "the first step")
-    veto = {"at": rollouts.status(name, **follows).now, "by": "a monitor", "reason": "the fraud team saw it"}
-    mlflow.do("tag", name, f"podium.rollout.{begun.rollout.id}.veto", json.dumps(veto))
+    veto = {"at": rollouts.status("rolled", alias="champion").now, "by": "a monitor", "reason": "the fraud team saw it"}
+    mlflow.do("tag", "rolled", f"podium.rollout.{begun.rollout.id}.veto", json.dumps(veto))
 
     wait_until(lambda: shares(podium) == {"1": 100}, _ROLLED_S, "the candidate has no traffic")
     wait_until(lambda: told(podium)["is_settled"], _ROLLED_S, "and every gateway knows")
     seen = told(podium)["rollout"]
     assert (seen["state"], seen["reason"], prediction(server)) == ("rejected", "the fraud team saw it", 1.0)
-    assert [each.state for each in rollouts.history(name)] == ["undone", "rejected"]
+    assert [each.state for each in rollouts.history("rolled")] == ["undone", "rejected"]
     with pytest.raises(AlreadyExists, match="the fraud team saw it"):
-        rollouts.start(name, to=2, **follows)
+        rollouts.start("rolled", to=2, alias="champion")
     assert server.stop() == 0
+
+
+def test_two_nodes_agree_by_the_clock_of_the_registry(mlflow, podium, skewed, monkeypatch):
+    """One's own clock is 30 s ahead, and it is killed, stopped, and alone; then a veto and a finish are written at once."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow.uri)
+    mlflow.do("quick", "shared", 1.0)
+    mlflow.do("quick", "shared", 2.0)
+    mlflow.do("stage", "shared", 1, "Production")
+    rollouts, policy = Rollouts(podium.home), Policy(predictions=None, least_requests=0)
+    one, other = (each.serve("models:/shared/production", *_QUICKLY) for each in (podium, skewed))
+
+    def both_have(**expected: int) -> None:
+        versions = {name.removeprefix("v"): share for name, share in expected.items()}
+        wait_until(lambda: shares(podium) == shares(skewed) == versions, _ROLLED_S, f"both have {versions}")
+
+    rollouts.start("shared", to=2, steps=[20, 60, 100], interval_s=4, policy=policy)
+    wait_until(lambda: rollouts.status("shared").phase.is_begun, _ROLLED_S, "one has loaded it")
+    rollouts.pause("shared", "a look at the clocks")
+    both_have(v1=80, v2=20)
+    clocks = [told(each)["clock"] for each in (podium, skewed)]
+    assert abs(clocks[0]["skew_s"]) <= clocks[0]["uncertainty_s"] + 1
+    assert abs(clocks[1]["skew_s"] + _SKEW_S) <= clocks[1]["uncertainty_s"] + 1
+
+    # Killed in the middle of a step, with all that it knew.
+    os.kill(other.pid, signal.SIGKILL)
+    other.process.wait(10)
+    wait_until(lambda: not skewed.processes(), 20, "nothing of it is left")
+    other = skewed.serve("models:/shared/production", *_QUICKLY)
+    both_have(v1=80, v2=20)
+    rollouts.resume("shared")
+    both_have(v1=40, v2=60)
+
+    # Nobody answers: the schedule goes on, and nothing is finished.
+    mlflow.suspend(is_suspended=True)
+    try:
+        both_have(v2=100)
+        assert told(podium)["rollout"]["state"] == "running"
+    finally:
+        mlflow.suspend(is_suspended=False)
+    wait_until(lambda: rollouts.status("shared").state == "finished", _ROLLED_S, "it is finished")
+
+    os.kill(other.pid, signal.SIGSTOP)
+    rollouts.undo("shared", "too red")
+    wait_until(lambda: shares(podium) == {"1": 100}, _ROLLED_S, "one has gone back")
+    os.kill(other.pid, signal.SIGCONT)
+    both_have(v1=100)
+
+    begun = rollouts.start("shared", to=2, steps=[100], interval_s=0.5, policy=policy, again=True)
+    wait_until(lambda: shares(podium) == {"2": 100} or shares(skewed) == {"2": 100}, _ROLLED_S, "one is at the end")
+    veto = {"at": rollouts.status("shared").now, "by": "a monitor", "reason": "the fraud team saw it"}
+    mlflow.do("tag", "shared", f"podium.rollout.{begun.rollout.id}.veto", json.dumps(veto))
+    end = rollouts.status("shared").state
+    assert end in {"finished", "rejected"}
+    both_have(**{"v2" if end == "finished" else "v1": 100})
+    assert (one.stop(), other.stop()) == (0, 0)
 
 
 def test_a_database_in_the_current_folder_is_found_and_followed(tmp_path):

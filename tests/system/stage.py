@@ -90,13 +90,13 @@ def furnish(podium: Podium) -> None:
     made["broken"] = write_model(folder / "broken", loading="raise OSError('this model never loads')")
     made |= {name: write_model(folder / name, ballast=_COLD_MIB) for name in COLD}
     own = {
-        "scaled": 'resident = "always"\nmin_workers = 1\nmax_workers = 3\nbatching = "off"',
+        "scaled": 'resident = "always"\nmin_workers = 1\nmax_workers = 3\nscale_up_after = 2\nbatching = "off"',
         "flooded": 'resident = "always"\nmax_queue_rows = 16\nbatching = "off"',
         "sleeper": 'resident = "demand"\nsleep_after = 2',
     } | dict.fromkeys(COLD, 'resident = "demand"')
     # Those that stay, three workers more for swaps and scaling, and two and a half cold ones.
     budget = (len(QUIET) + len(MOVED) + 4 + 4) * each + 5 * (each + _COLD_MIB) // 2
-    bounds = f"pending_timeout = 90\ntimeout = 120\ndrain_timeout = 5\nmemory_budget = '{budget}MiB'"
+    bounds = f"timeout = 120\ndrain_timeout = 5\nmemory_budget = '{budget}MiB'\n[limits]\npending_timeout = 90"
     lines = [f"[serve]\ngateways = 2\ngrpc_port = 0\n{bounds}"]
     for name, uri in (uris | {name: str(path) for name, path in made.items()}).items():
         lines.append(f'[models.{name}]\nuri = "{uri}"\n' + own.get(name, 'resident = "always"'))
@@ -231,7 +231,7 @@ def rolls_out(stage: Stage) -> None:
 
 def scales(stage: Stage) -> None:
     """Up under load; down after it (which takes a minute)."""
-    seconds = 8 if stage.is_short else 20
+    seconds = 10 if stage.is_short else 20
     most = [1]
 
     def look() -> None:

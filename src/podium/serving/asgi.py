@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from podium.domain.clients.access import Peer
 from podium.serving.asgi_host.attachment import Attachment
 from podium.serving.asgi_host.exchange import AsgiExchange
 from podium.serving.gateway import Gateway
@@ -74,7 +75,7 @@ class Application:
             text = "podium does not run here: its lifespan has not begun, or its supervisor is gone."
             await _send(detail(503, text), scope, send)
             return
-        found = await _read(gateway, scope, receive)
+        found = await _read(gateway, scope, receive, exchange.peer)
         if found is None:
             return  # the client left in the middle of its body
         if isinstance(found, Fault):
@@ -99,9 +100,14 @@ class Application:
             await _send(exchange.answered.result(), scope, send)
 
 
-async def _read(gateway: Gateway, scope: Scope, receive: Receive) -> Request | Fault | None:
-    """The whole request, within the gateway's limits; None when the client leaves before it is whole."""
+async def _read(gateway: Gateway, scope: Scope, receive: Receive, peer: Peer) -> Request | Fault | None:
+    """The whole request, within the gateway's limits; None when the client leaves before it is whole.
+
+    Of one that is refused for who asks nothing but the head is read: the server beneath drops the rest.
+    """
     head = _head(scope)
+    if gateway.app.turns_away(Request(head, b""), peer):
+        return Request(head, b"")
     limits, shared = gateway.connections.limits, gateway.connections
     if head.body_size > limits.body_bytes:
         return Fault(413, "The body is too large.", head.method, head.path)

@@ -174,13 +174,14 @@ class Recorder:
                 )  # fmt: skip
 
     def record_predictions(
-        self, series: int, content_type: str, bodies: Sequence[bytes], walks: Sequence[Walk | None]
+        self, series: int, content_type: str, bodies: Sequence[bytes], walks: Sequence[Walk | None], predict_us: int
     ) -> None:
-        """Count what was predicted, of many answers at once the first few, and finely how long each answer took."""
-        cells, now = self._block(series), time.monotonic()
-        for walk in walks:
-            if type(walk) is Walk:  # A copy for a shadow did not begin with a client's last byte.
-                cells[_LATENCY + bisect_left(LATENCY_BOUNDS_US, int((now - walk.started) * 1e6))] += 1
+        """Count what was predicted, of many answers at once the first few, and finely how long the model took for each.
+
+        Without the queue before it: a candidate has fewer replicas than the stable version, and would be blamed for that.
+        """
+        cells = self._block(series)
+        cells[_LATENCY + bisect_left(LATENCY_BOUNDS_US, predict_us)] += sum(type(walk) is Walk for walk in walks)
         for body in bodies[:_SKETCHED]:
             cell = cell_of_answer(body, content_type)
             if cell is not None:

@@ -164,7 +164,7 @@ GAUGES = tuple(metric for metric in SERIES_METRICS if metric.kind is Kind.GAUGE)
 LATENCY = Metric(
     "compared_latency",
     Kind.HISTOGRAM,
-    "From a request's last byte to its answer.",
+    "How long the model took for a request's batch.",
     bounds=LATENCY_BOUNDS_US,
     scale=1_000_000,
     offset=SERIES_METRICS[-1].offset + SERIES_METRICS[-1].cells,

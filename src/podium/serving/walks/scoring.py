@@ -298,7 +298,7 @@ class Scoring:
         self._router.learn_rows(replica, walk.body_size, reply.rows)
         headers = b"x-request-id: %s\r\n%s" % (walk.request_id.encode("latin-1"), replica.headers)
         if replica.is_compared and reply.status == 200:
-            self._recorder.record_predictions(replica.series, reply.content_type, (reply.body,), (walk,))
+            self._recorder.record_predictions(replica.series, reply.content_type, (reply.body,), (walk,), reply.predict_us)
         if reply.status in (429, 503):
             headers += b"retry-after: %d\r\n" % math.ceil(RETRY_AFTER_S)
         status = reply.status if 200 <= reply.status <= 599 else 500
@@ -333,7 +333,7 @@ class Scoring:
             if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, made)):
                 exchange.answer(Response(200, made, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
         if replica.is_compared:
-            self._recorder.record_predictions(replica.series, "application/json", answers.bodies, walks)
+            self._recorder.record_predictions(replica.series, "application/json", answers.bodies, walks, answers.predict_us)
         if replica.shadow is not None:
             self._shadowing.offer_all(replica, walks, answers.bodies)
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)

@@ -139,7 +139,7 @@ class Shadowing:
         self._answered(copy, reply.status, reply.content_type, reply.body)
         self._recorder.record_batch(replica.series, reply)
         if replica.is_compared and reply.status == 200:
-            self._recorder.record_predictions(replica.series, reply.content_type, (reply.body,), ())
+            self._recorder.record_predictions(replica.series, reply.content_type, (reply.body,), (), 0)
 
     def hear_planned(self, copy: Walk, body: bytes) -> None:
         """A worker answered a copy as one of a group."""
