@@ -31,7 +31,7 @@ def test_a_killed_worker_costs_no_request_and_is_back_at_once(one):
     with one.serving() as server, Load(server, milliseconds=20) as load:
         before = server.workers()
         os.kill(before[0], signal.SIGKILL)
-        until(lambda: server.workers() and server.workers() != before, "another one is ready")
+        until(lambda: (now := server.workers()) and now != before, "another one is ready")
         until(lambda: load.answers[-1][1][1] == server.workers()[0], "it answers")
 
     assert load.failed == []

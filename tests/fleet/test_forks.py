@@ -42,6 +42,7 @@ def starts(server):
 def test_a_killed_fork_server_costs_nothing_and_the_next_start_makes_another(two):
     """Its workers serve on and drain as ever; a swap and a worker's death go the same way as before it."""
     with two.serving("-w", "2", "--poll-interval", "0.1") as server:
+        until(lambda: len(server.workers()) == 2, "both serve")
         [first] = fork_servers(two)
         assert {each["is_forked"] for each in starts(server)} == {True}
         assert all(f"process {first}" in each["said"] for each in starts(server))

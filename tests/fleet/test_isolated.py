@@ -44,7 +44,7 @@ def test_a_sandboxed_worker_dies_recovers_is_swapped_and_drains(house):
         assert server.status["replicas"][0]["rss_bytes"] > 0
         before = server.workers()
         os.kill(before[0], signal.SIGKILL)
-        until(lambda: server.workers() and server.workers() != before, "another worker is ready")
+        until(lambda: (now := server.workers()) and now != before, "another worker is ready")
         assert server.ask()[1][0] == 1
         house.promote(2)
         until(lambda: server.ask()[1][0] == 2, "version 2 answers")

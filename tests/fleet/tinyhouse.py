@@ -202,7 +202,8 @@ class Server:
     def workers(self, name: str | None = None) -> list[int]:
         """Process ids of an endpoint's replicas that are ready; the default one's without a name."""
         of = self.status if name is None else self.status["endpoints"][name]
-        return [replica["pid"] for replica in of.get("replicas", ()) if replica["state"] == "ready"]
+        # One that has just died is ready for a moment longer, without a process.
+        return [each["pid"] for each in of.get("replicas", ()) if each["state"] == "ready" and each["pid"]]
 
     def gateways(self) -> list[int]:
         return [gateway["pid"] for gateway in self.status["gateways"]]
