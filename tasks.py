@@ -11,7 +11,6 @@ cut short. Nothing is installed outside the checkout, and VIRTUAL_ENV, PYTHONPAT
 """
 
 # Parses with Python 3.6 and later, so that an old one can say what is wrong rather than fail on the syntax.
-import concurrent.futures
 import contextlib
 import fcntl
 import hashlib
@@ -118,17 +117,11 @@ def environment(name, python, requirements, shown):
             return inside
         _say(f"==> making .venv-{name}: {shown} (once; some minutes on a slow line)")
         shutil.rmtree(folder, ignore_errors=True)
-        _run_quietly(f"making .venv-{name}", [python, "-m", "venv", folder])
-        _run_quietly(f"installing .venv-{name}", [inside, "-m", "pip", "install", "--progress-bar", "off", *requirements])
+        _run_quietly("making the environment", [python, "-m", "venv", folder])
+        _run_quietly("installing", [inside, "-m", "pip", "install", "--progress-bar", "off", *requirements])
         with open(stamp, "w") as file:
             file.write(wanted)
     return inside
-
-
-def _at_once(*making):
-    """What each of these returns, all of them begun together: much of the time of installing goes by waiting."""
-    with concurrent.futures.ThreadPoolExecutor(len(making)) as threads:
-        return [made.result() for made in [threads.submit(each) for each in making]]
 
 
 def _starts(python):
@@ -210,11 +203,9 @@ def test(arguments):
     if arguments:
         raise TaskFailed("test runs everything; for a part: python3 tasks.py quick tests/domain -k batching")
     python = choose_python()
-    inside, mlflow, mlflow_2 = _at_once(
-        lambda: _test_environment(python),
-        lambda: environment("mlflow", python, _MLFLOW, "a real MLflow, to compare with"),
-        lambda: environment("mlflow2", python, _MLFLOW_2, "an MLflow 2, whose models are to load"),
-    )
+    inside = _test_environment(python)
+    mlflow = environment("mlflow", python, _MLFLOW, "a real MLflow, to compare with")
+    mlflow_2 = environment("mlflow2", python, _MLFLOW_2, "an MLflow 2, whose models are to load")
     serial = [room for room in _SERIAL_ROOMS if os.path.isdir(os.path.join(ROOT, room))]
     parallel = [
         "tests/" + room
