@@ -43,7 +43,7 @@ def test_the_version_is_bare_text(server):
         ("GET", "/invocations", 405, {"detail": "Method Not Allowed"}),
         ("POST", "/ping", 405, {"detail": "Method Not Allowed"}),
         ("GET", "/nope", 404, {"detail": "Not Found"}),
-        ("POST", "/", 404, {"detail": "Not Found"}),
+        ("POST", "/", 405, {"detail": "Method Not Allowed"}),
         ("GET", "/redoc", 404, {"detail": "Not Found"}),
     ],
 )

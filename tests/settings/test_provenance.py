@@ -171,9 +171,10 @@ def test_settings_that_contradict_each_other_are_refused(tmp_path):
 
 def test_every_field_that_is_no_setting_is_known_to_be_none():
     """A field that is added is declared, or named here with its reason."""
-    # Derived from others: what the gateways get; the gateway's copies of the server's settings; values with their own.
+    # Derived from others: what the gateways get; the gateway's copies of the server's settings; values with their own;
+    # what `podium.serve` makes for whoever holds its server.
     derived = {"gateway_settings", "is_https", "timeout_s", "drain_limit_s", "busy_wait_us", "access_log", "environments"}
-    derived |= {"access", "clients", "every_model", "key_file", "models"}
+    derived |= {"access", "clients", "every_model", "key_file", "models", "owner_digest"}
     for owner in (EndpointSettings, ServeSettings, ModelSettings, GatewaySettings, *PROTECTING):
         named = {setting.field for setting in settings_of(owner)} | derived
 

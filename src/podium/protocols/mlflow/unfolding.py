@@ -133,7 +133,12 @@ def check_parquet(body: bytes) -> None:
     from pyarrow.parquet import ParquetFile
 
     size = len(body)
-    with ParquetFile(pyarrow.BufferReader(body)) as file:
+    try:
+        opened = ParquetFile(pyarrow.BufferReader(body))
+    except pyarrow.ArrowInvalid as error:
+        # In pandas' words, which MLflow repeats: it opens a file so, and would not get this far.
+        raise pyarrow.ArrowInvalid(f"Could not open Parquet input source '<Buffer>': {error}") from error
+    with opened as file:
         metadata = file.metadata
         columns, groups = metadata.num_columns, metadata.num_row_groups
         if columns * groups > _MOST_CHUNKS:
