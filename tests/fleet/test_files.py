@@ -239,4 +239,8 @@ def test_an_orphan_is_reaped_and_a_child_of_ours_is_not():
     reaped += reap_orphans({ours.pid})
     stranger.returncode = 0
 
-    assert (status, reaped) == (0, 1)
+    assert status == 0
+    # Whatever other tests orphaned came to us too, since one of them made this process a supervisor that forks.
+    assert reaped >= 1
+    with pytest.raises(ChildProcessError):
+        os.waitpid(stranger.pid, 0)
