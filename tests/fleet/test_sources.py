@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from podium.domain.references import StageRef, parse_reference
+from podium.domain.rollouts.evidence import Evidence
 from podium.domain.stages import Stage
 from podium.errors import NotFound, RegistryError
 from podium.fleet.beside import Beside
@@ -84,7 +85,7 @@ def test_the_parts_of_a_split_ask_for_no_rollouts():
             site = SimpleNamespace(settings=SimpleNamespace(poll_s=0.001), tasks=tasks, tell=lambda _: None)
             part = BesideOrder(REFERENCE, 10, False, Wish(resolved(1)), observer)
             order = EndpointOrder("tiny", REFERENCE, Wish(resolved(1)), ModelSettings(), None, (part,))
-            beside = Beside(order, site, lambda: changes.put_nowait(None))
+            beside = Beside(order, site, lambda: changes.put_nowait(None), lambda *_: Evidence())
             beside.start()
             for _ in ("what was there", "what came"):
                 await asyncio.wait_for(changes.get(), 10)

@@ -26,4 +26,5 @@ def test_no_request_fails_while_everything_happens():
     assert (found["wrong"], found["failures"], ended.returncode) == ([], [], 0), ended.stderr
     assert {what for what, times in found["happened"].items() if times} == _HAPPENS
     assert found["requests"] > 1000
-    assert found["flooded"].keys() <= {"200", "429", "503"}
+    # Without a status: the killed gateway held them, which the script has counted and judged.
+    assert found["flooded"].keys() <= {"200", "429", "503", "None"}

@@ -114,9 +114,9 @@ def test_parts_come_while_the_next_is_not_made(server: Server):
 
 def test_generate_gives_exactly_one_object(server: Server):
     """What predict returns."""
-    status, kind, [told] = ask(server, {"text_input": "it", "id": 3}, "generate")
+    status, kind, [told] = ask(server, {"text_input": "it", "id": "3"}, "generate")
 
-    assert (status, kind, told["text_output"], told["id"]) == (200, "application/json", "all of it", 3)
+    assert (status, kind, told["text_output"], told["id"]) == (200, "application/json", "all of it", "3")
 
 
 def test_tensors_are_answered_in_parts_too(server: Server):

@@ -193,6 +193,7 @@ class Supervisor:
                 for task in filter(None, (housekeeping, following)):
                     task.cancel()
         finally:
+            await self._forks.close()  # again: whoever was begun when something failed was not there yet
             for endpoint in self.endpoints.values():
                 await endpoint.copies.close()
             for number in _STOP_SIGNALS:
