@@ -48,3 +48,12 @@ def test_who_fails_all_the_time_is_forgiven_a_quarter_of_it_at_most(looks):
     assert moments.without_the_worst(BESIDE).errors >= 30 * looks * 0.7
     assert len(moments.full) < 64
     assert moments.without_the_worst(Evidence()).requests == 100 * looks
+
+
+def test_few_errors_that_come_unevenly_are_all_kept():
+    """A version that fails at 2 % has seconds with six errors of 120; none of them is an outage."""
+    moments = Moments()
+    for errors in (2, 1, 3, 6, 2, 0, 8, 2, 1, 3, 0, 2, 7, 1):
+        moments = moments.and_then(Evidence(requests=120, errors=errors))
+
+    assert moments.without_the_worst(Evidence(requests=1580)).errors == 38

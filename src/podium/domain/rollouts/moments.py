@@ -13,6 +13,7 @@ from podium.domain.rollouts.evidence import Evidence
 _MOST = 64
 _FORGIVEN = 4
 _LEAST = 5
+_OUTAGE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,11 @@ def _failing(moment: Evidence) -> float:
 
 
 def _fails(moment: Evidence, usual: Evidence) -> bool:
-    """Whether it has three times the errors that are to be expected by what is usual, and not by chance."""
-    return moment.errors > 3 * (moment.requests * _failing(usual) + 1)
+    """Whether it is an outage: a fifth of its answers, and three times what is to be expected by what is usual.
+
+    A candidate with few errors has moments with more of them by chance; leaving those out would hide it.
+    """
+    return moment.errors > max(3 * (moment.requests * _failing(usual) + 1), moment.requests * _OUTAGE)
 
 
 def _slowness(moment: Evidence) -> float:
