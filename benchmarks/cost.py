@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "peers"))
 import loads
 from loads import SINGLE
 from measuring import MODELS, Running, environment
-from processes import Tree, adopt_orphans, end_all_children, machine_clock
+from processes import Tree, adopt_orphans, end_all_children, machine_clock, podium_pids
 from servers import PODIUM, ROOT, launch
 
 import environments
@@ -149,21 +149,9 @@ def _served(
             running.check(models / model, PODIUM)
         except RuntimeError as error:
             raise SystemExit(f"{name} does not serve {model}: {error}\n{tree.log.read_text()[-2000:]}") from error
-        yield running, _pids(tree)
+        yield running, podium_pids(tree)
     finally:
         tree.end()
-
-
-def _pids(tree: Tree) -> dict[str, int]:
-    found = {}
-    for pid in tree.pids():
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        for name, module in (("gateway", b"podium.serving"), ("worker", b"podium.worker")):
-            if module in words:
-                found[name] = pid
-    if set(found) != {"gateway", "worker"}:
-        raise SystemExit(f"expected a gateway and a worker, found {sorted(found)}")
-    return found
 
 
 def _ran_us(pid: int) -> float:

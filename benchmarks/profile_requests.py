@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "peers"))
 import loads
 from loads import Load
 from measuring import MODELS, Running, environment
-from processes import Tree, adopt_orphans, end_all_children
+from processes import Tree, adopt_orphans, end_all_children, podium_pids
 from servers import PODIUM, ROOT, launch
 
 import environments
@@ -115,7 +115,7 @@ def _measure(chosen: argparse.Namespace, python: Path, spy: Path, folder: Path, 
         running.wait_for_first(bodies)
         running.check(folder, PODIUM)
         loads.run(tree, running.url, load, bodies, 1, 0)
-        pids = _pids(tree)
+        pids = podium_pids(tree)
         quiet = _loaded(tree, running, load, bodies, chosen.seconds, pids, [])
         folded = {name: work / name for name in pids}
         spied = {}
@@ -164,18 +164,6 @@ def _run(argv: list[str], limit_s: float) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, timeout=limit_s, check=False)
     if done.returncode:
         print(f"{argv[0]}: {done.stderr.strip()[-300:]}", file=sys.stderr)
-
-
-def _pids(tree: Tree) -> dict[str, int]:
-    found = {}
-    for pid in tree.pids():
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        for name, module in (("gateway", b"podium.serving"), ("worker", b"podium.worker")):
-            if module in words:
-                found[name] = pid
-    if set(found) != {"gateway", "worker"}:
-        raise SystemExit(f"expected a gateway and a worker, found {sorted(found)}")
-    return found
 
 
 def _usage(pid: int) -> Usage:

@@ -142,3 +142,16 @@ def _stats() -> Iterator[tuple[int, list[str]]]:
             with contextlib.suppress(OSError):
                 text = Path(entry.path, "stat").read_text()
                 yield int(entry.name), text[text.rindex(")") + 2 :].split()
+
+
+def podium_pids(tree: Tree) -> dict[str, int]:
+    """The gateway and the worker of a podium that has one of each."""
+    found = {}
+    for pid in tree.pids():
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        for name, module in (("gateway", b"podium.serving"), ("worker", b"podium.worker")):
+            if module in words:
+                found[name] = pid
+    if set(found) != {"gateway", "worker"}:
+        raise SystemExit(f"expected a gateway and a worker, found {sorted(found)}")
+    return found
