@@ -4,6 +4,8 @@
     python3 tasks.py test     everything: lint, types, import floors, all tests (also those against a real MLflow)
     python3 tasks.py quick    the daily subset: no slow test, none that needs MLflow     [pytest arguments]
     python3 tasks.py check    ruff, formatting, mypy --strict, import floors
+    python3 tasks.py mlflow   the environments with MLflow 3 and 2 that `test` compares with, and makes by itself
+    python3 tasks.py azurite  Azure's emulator by npm; `test` asks it where it is there
     python3 tasks.py clean    stop what `demo` started; remove environments, caches and .podium
 
 An environment is made again when pyproject.toml, the Python or the checkout's place changed, or when its making was
@@ -13,6 +15,7 @@ cut short. Nothing is installed outside the checkout, and VIRTUAL_ENV, PYTHONPAT
 # Parses with Python 3.6 and later, so that an old one can say what is wrong rather than fail on the syntax.
 import contextlib
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -28,6 +31,7 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 OLDEST = (3, 11)
 _PROBE = "import sys, venv, ensurepip, sqlite3, ssl; assert sys.version_info >= (3, 11), 'is older than 3.11'"
 _CANDIDATES = ("python3.11", "python3.12", "python3.13", "python3", "python")
+_COMPILE = "import compileall, sysconfig; compileall.compile_dir(sysconfig.get_path('purelib'), quiet=2, workers=0)"
 # pip's settings that say where packages come from; all others could send them elsewhere than into our environment.
 _PIP_SOURCES = {
     "CACHE_DIR", "CERT", "CLIENT_CERT", "CONFIG_FILE", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL", "FIND_LINKS", "INDEX_URL",
@@ -35,9 +39,11 @@ _PIP_SOURCES = {
 }  # fmt: skip
 _FRAMEWORKS = ("torch==2.13.0", "tensorflow-cpu", "keras", "xgboost-cpu", "lightgbm", "catboost", "statsmodels")
 _MLFLOW = ("mlflow==3.17.2", "skops", "onnx", "onnxruntime", "skl2onnx", "httpx", *_FRAMEWORKS)
+_AZURITE = os.path.join(ROOT, ".venv-azurite", "node_modules", ".bin", "azurite-blob")
 # What teams saved for years: the last of the series before, whose own server needs the Starlette of its time.
 _MLFLOW_2 = ("mlflow>=2.22,<3", "fastapi<0.117", "starlette<0.48", "httpx", "skops", "onnx", "onnxruntime", *_FRAMEWORKS)
-_SERIAL_ROOMS = ("tests/fleet", "tests/system")
+# Much of a test's time goes by waiting for processes that start: a little more at once than there are cores.
+_AT_ONCE = min(os.cpu_count() or 1, 3) + 1
 
 
 class TaskFailed(Exception):
@@ -46,9 +52,6 @@ class TaskFailed(Exception):
 
 def _say(text):
     print(text, flush=True)
-
-
-# ── which Python
 
 
 def choose_python():
@@ -96,20 +99,18 @@ def clean_environment(**extra):
     return kept
 
 
-# ── environments
-
-
-def environment(name, python, requirements, shown):
+def environment(name, python, requirements, shown, is_compiled=True):
     """Make `.venv-<name>` unless it stands as wanted, and return its Python. Two runs at once take turns.
 
     Args:
-        name: demo, test or mlflow.
+        name: demo, test, mlflow or mlflow2.
         python: The Python to make it with.
         requirements: pip's arguments.
         shown: What it is for, for the person who waits.
+        is_compiled: Whether all of it is compiled now, rather than each module when it is first imported.
     """
     folder = os.path.join(ROOT, ".venv-" + name)
-    inside = os.path.join(folder, "bin", "python")
+    inside = _inside(name)
     stamp = os.path.join(folder, "podium-stamp.json")
     with _turn(folder + ".lock"):
         wanted = _stamp(python, requirements, folder)
@@ -118,10 +119,37 @@ def environment(name, python, requirements, shown):
         _say(f"==> making .venv-{name}: {shown} (once; some minutes on a slow line)")
         shutil.rmtree(folder, ignore_errors=True)
         _run_quietly("making the environment", [python, "-m", "venv", folder])
-        _run_quietly("installing", [inside, "-m", "pip", "install", "--progress-bar", "off", *requirements])
+        pip = [inside, "-m", "pip", "install", "--progress-bar", "off", "--no-compile"]
+        if name != "demo":
+            # The PyTorch without a GPU's code may lie where pip alone is told.
+            _run_quietly("installing PyTorch", [*pip, _FRAMEWORKS[0], *(["uv"] if name == "test" else [])])
+        if name == "demo" or not _is_installed_by_uv(inside, requirements):
+            _run_quietly("installing", [*pip, *requirements])
+        if is_compiled:
+            # On all cores, where pip has one. Some packages hold files that no Python compiles: its status says nothing.
+            _run_quietly("compiling", [inside, "-c", _COMPILE])
         with open(stamp, "w") as file:
             file.write(wanted)
     return inside
+
+
+def _is_installed_by_uv(inside, requirements):
+    """Whether uv did it, which is several times quicker: where pip is told of no other index, and nothing went wrong."""
+    asking = subprocess.Popen([inside, "-m", "pip", "config", "list"], env=clean_environment(), stdout=subprocess.PIPE)
+    told = asking.communicate()[0].decode(errors="replace")
+    if any(name in told for name in (".index-url=", ".no-index=")) or not os.path.exists(_inside("test")):
+        return False
+    try:
+        uv = [_inside("test"), "-m", "uv", "pip", "install", "--quiet", "--python", inside]
+        _run_quietly("installing by uv", [*uv, *requirements])
+        return True
+    except TaskFailed as failure:
+        _say(str(failure))
+        return False
+
+
+def _inside(name):
+    return os.path.join(ROOT, ".venv-" + name, "bin", "python")
 
 
 def _starts(python):
@@ -140,7 +168,7 @@ def _stamp(python, requirements, folder):
 
 def _read(path):
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8") as file:
             return file.read()
     except OSError:
         return None
@@ -162,14 +190,9 @@ def _run_quietly(label, command):
     started = time.monotonic()
     said = []
     process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=clean_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+        command, cwd=ROOT, env=clean_environment(), text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
     reader = threading.Thread(target=lambda: said.extend(process.stdout), daemon=True)
     reader.start()
     due = 2.0
@@ -187,9 +210,6 @@ def _run_quietly(label, command):
     _say(f"    {label}: done in {time.monotonic() - started:.0f} s")
 
 
-# ── tasks
-
-
 def demo(arguments):
     """Run the main job; the server it leaves behind keeps its data in PODIUM_HOME, or in .podium here."""
     inside = environment("demo", choose_python(), ("-e", ".[sklearn]"), "podium and scikit-learn")
@@ -199,35 +219,86 @@ def demo(arguments):
 
 
 def test(arguments):
-    """Everything, then one line with the totals. A failed check counts as a failed test: tests/house runs the checks."""
+    """Everything, then one line with the totals. A failed check counts as a failed test: tests/house runs the checks.
+
+    What needs no MLflow begins while the environments with MLflow are still made.
+    """
     if arguments:
         raise TaskFailed("test runs everything; for a part: python3 tasks.py quick tests/domain -k batching")
-    python = choose_python()
-    inside = _test_environment(python)
-    mlflow = environment("mlflow", python, _MLFLOW, "a real MLflow, to compare with")
-    mlflow_2 = environment("mlflow2", python, _MLFLOW_2, "an MLflow 2, whose models are to load")
-    serial = [room for room in _SERIAL_ROOMS if os.path.isdir(os.path.join(ROOT, room))]
-    parallel = [
-        "tests/" + room
-        for room in sorted(os.listdir(os.path.join(ROOT, "tests")))
-        if room[0] not in "._" and os.path.isdir(os.path.join(ROOT, "tests", room)) and "tests/" + room not in serial
-    ]
-    parts = [
-        ("all rooms but those that start whole servers, two at a time", ["-n", "2", "--dist", "loadfile", *parallel]),
-        ("whole servers, one at a time", ["-v", *serial] if serial else []),
-    ]
-    totals = {"passed": 0, "failed": 0, "skipped": 0}
     with tempfile.TemporaryDirectory(prefix="podium-test-") as scratch:
-        for index, (title, chosen) in enumerate(parts):
-            if not chosen:
-                continue
-            _say("==> " + title)
-            report = os.path.join(scratch, f"{index}.xml")
-            command = [inside, "-m", "pytest", "--durations=10", "--junitxml", report, *chosen]
-            status = _run(command, PODIUM_TEST_MLFLOW_PYTHON=mlflow, PODIUM_TEST_MLFLOW_2_PYTHON=mlflow_2)
-            _add(totals, report, status)
+        return _test(_test_environment(choose_python()), scratch)
+
+
+def _test(inside, scratch):
+    at_once = ["-n", str(_AT_ONCE), "--dist", "loadfile", "--no-loadscope-reorder", "-m", "not alone"]
+    rooms = ["tests/" + room for room in sorted(os.listdir(os.path.join(ROOT, "tests"))) if room[0] not in "._"]
+    rooms = [room for room in rooms if os.path.isdir(os.path.join(ROOT, room))]
+    # Whole servers wait for each other much of the time, and MLflow computes: they go well together.
+    late = {"tests/fleet", "tests/system", *map(os.path.dirname, _marked("mlflow"))} & set(rooms)
+    totals = {"passed": 0, "failed": 0, "skipped": 0}
+
+    def run(title, *chosen):
+        _say("==> " + title)
+        report = os.path.join(scratch, str(len(os.listdir(scratch))) + ".xml")
+        command = [inside, "-m", "pytest", "--durations=25", "--junitxml", report, *chosen]
+        variables = {"PODIUM_TEST_MLFLOW_PYTHON": _inside("mlflow"), "PODIUM_TEST_MLFLOW_2_PYTHON": _inside("mlflow2")}
+        if os.path.exists(_AZURITE):
+            variables["PODIUM_TEST_AZURITE"] = _AZURITE
+        _add(totals, report, _run(command, **variables))
+
+    with _meanwhile("mlflow", os.path.join(scratch, "mlflow.log")) as making:
+        early = (room for room in rooms if room not in late)
+        run(f"rooms that need no MLflow, {_AT_ONCE} files at once", *at_once, *early)
+    if making.returncode == 0:
+        run(f"rooms with a real MLflow or whole servers, {_AT_ONCE} files at once", *at_once, *sorted(late))
+    else:
+        _say("==> no environment with MLflow could be made, see above: half of the tests have not run")
+        totals["failed"] += 1
+    run("what wants the machine for itself", "-v", "-m", "alone", *_marked("alone"))
     _say(f"\n{totals['passed']} passed, {totals['failed']} failed, {totals['skipped']} skipped")
     return 1 if totals["failed"] or not totals["passed"] else 0
+
+
+@contextlib.contextmanager
+def _meanwhile(task, log):
+    """Run another task while the block does, and wait for its end; what it said is shown then."""
+    with open(log, "w") as said:
+        process = subprocess.Popen(
+            [sys.executable, os.path.abspath(__file__), task], cwd=ROOT, stdout=said, stderr=subprocess.STDOUT
+        )
+    try:
+        yield process
+        process.wait()
+    finally:
+        process.kill()
+        process.wait()
+        _say((_read(log) or "").strip())
+
+
+def _marked(marker):
+    """The test files that use a marker. pytest alone would import all of them to find out."""
+    files = glob.glob(os.path.join(ROOT, "tests", "**", "test_*.py"), recursive=True)
+    return sorted(os.path.relpath(path, ROOT) for path in files if "pytest.mark." + marker in (_read(path) or ""))
+
+
+def mlflow(_arguments):
+    """Make the two environments that tests compare with."""
+    python = choose_python()
+    environment("mlflow", python, _MLFLOW, "a real MLflow, to compare with", is_compiled=False)
+    environment("mlflow2", python, _MLFLOW_2, "an MLflow 2, whose models are to load", is_compiled=False)
+    return 0
+
+
+def azurite(_arguments):
+    """Azure's Blob service for tests, where there is npm; without it they are skipped, and say so.
+
+    Not of `test` itself: npm has no deadline, and one that cannot reach its registry would hold up everything.
+    """
+    folder, npm = os.path.join(ROOT, ".venv-azurite"), shutil.which("npm")
+    if npm and not os.path.exists(_AZURITE) and "PODIUM_TEST_AZURITE" not in os.environ:
+        command = [npm, "install", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund", "azurite@3"]
+        _run_quietly("installing azurite", command)
+    return 0
 
 
 def _add(totals, report, status):
@@ -301,7 +372,7 @@ def _run(command, **extra):
             continue
 
 
-TASKS = {"demo": demo, "test": test, "quick": quick, "check": check, "clean": clean}
+TASKS = {"demo": demo, "test": test, "quick": quick, "check": check, "mlflow": mlflow, "azurite": azurite, "clean": clean}
 
 
 def main(arguments):

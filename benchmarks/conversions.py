@@ -25,8 +25,8 @@ from podium.errors import PodiumError
 from podium.models.infer import infer_signature
 from podium.models.mlmodel import read_mlmodel
 from podium.models.save import save_model
-from podium.worker.convert import conversions
 from podium.worker.priority import limit_threads
+from podium.worker.proofs.convert import conversions
 
 ROWS, COLUMNS = 2000, 10
 

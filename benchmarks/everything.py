@@ -63,13 +63,24 @@ def p99s(heard: Sequence[Heard], model: str, phases: Sequence[Phase], *, is_busy
     ]
 
 
+def failure_text(each: Heard, kills: Sequence[float]) -> str:
+    """What failed, and when it was under way by the last kill of a gateway before its end."""
+    text = f"{each.model} {each.protocol} {each.status} {each.error}"
+    killed = max((kill for kill in kills if kill <= each.done), default=None)
+    if killed is None or each.sent is None:
+        return text
+    return f"{text}, {each.sent - killed:+.2f} to {each.done - killed:+.2f} s of a gateway's death"
+
+
 def judge(stage: Stage, heard: Sequence[Heard], phases: Sequence[Phase]) -> dict[str, Any]:
     """What came of it."""
     bad = [each for each in heard if not each.is_good]
 
     def is_lost_with_gateway(each: Heard) -> bool:
-        is_cut = each.status is None and "Connection" in (each.error or "") and each.sent is not None
-        return is_cut and any(killed - _LOST_S <= each.done <= killed + _LOST_S for killed in stage.gateway_kills)
+        if each.status is not None or "Connection" not in (each.error or "") or each.sent is None:
+            return False
+        # It was under way when that was killed, or had died, however late a busy machine lets this side see it.
+        return any(each.sent - _LOST_S <= killed <= each.done + _LOST_S for killed in stage.gateway_kills)
 
     lost = [each for each in bad if is_lost_with_gateway(each)]
     failed = [each for each in bad if each not in lost]
@@ -100,7 +111,7 @@ def judge(stage: Stage, heard: Sequence[Heard], phases: Sequence[Phase]) -> dict
         "flooded": dict(Counter(str(each.status) for each in stage.flood)),
         "happened": dict(stage.happened),
         "wrong": stage.wrong,
-        "failures": [f"{each.model} {each.protocol} {each.status} {each.error}" for each in failed][:20],
+        "failures": [failure_text(each, stage.gateway_kills) for each in failed][:20],
         "p99": p99,
         "longest_of_moved_ms": longest,
     }

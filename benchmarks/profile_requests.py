@@ -39,7 +39,7 @@ _TICK_US = 10_000.0
 _PARTS = (
     ("flavors/", "predict"),
     ("models/predictor", "predict"),
-    ("worker/shortcut", "predict"),
+    ("worker/proofs/shortcut", "predict"),
     ("models/assemble", "assemble input"),
     ("models/enforce", "assemble input"),
     ("web/", "HTTP: read, answer"),

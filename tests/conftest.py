@@ -2,7 +2,9 @@
 
 import os
 import signal
+from collections import Counter
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Models of tests ask for packages as it suits the test: none is a reason to build an environment, unless a test says so.
@@ -15,3 +17,23 @@ settings.load_profile("podium")
 # A shell that runs the tests in the background ignores Ctrl-C for them, and whatever they start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The files that take longest, longest first: of several files at once none of these is to begin last, alone.
+_LONGEST = (
+    "interop/test_deep_flavors_both_ways", "interop/test_flavors_both_ways", "interop/test_mlflow_registry",
+    "system/test_faults", "deploy/test_image",
+    "house/test_docs", "interop/test_models_both_ways", "system/test_several_environments", "interop/test_mlflow_commands",
+    "cli/test_mlflow_commands", "cli/test_models", "flavors/test_conformance", "api/test_accelerating", "cli/test_serving",
+    "system/test_asgi", "fleet/test_rolling_out", "protocols/test_two_codecs", "environments/test_build",
+    "system/test_plugin_example", "system/test_swap", "fleet/test_deaths", "fleet/test_swap", "interop/test_saved_compat",
+    "interop/test_object_stores", "fleet/test_coming_and_going", "interop/test_client_of_mlflow", "interop/test_compare",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where files run beside each other: the longest first, then those with the most slow tests."""
+    if not hasattr(config, "workerinput"):
+        return
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    ranks = {name: rank for rank, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: (ranks.get(f"{item.path.parent.name}/{item.path.stem}", len(ranks)), -slow[item.path]))

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from podium._version import __version__
 
 if TYPE_CHECKING:
-    from podium.api.packaging import infer_signature, load_model, log_model, save_model
+    from podium.api.packaging import ReferenceData, infer_signature, load_model, log_model, save_model
     from podium.api.registering import Registry
     from podium.api.rolling import Rollouts
     from podium.api.serving import Server, serve
 
 __all__ = [
+    "ReferenceData",
     "Registry",
     "Rollouts",
     "Server",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "ReferenceData": "podium.api.packaging",
     "Registry": "podium.api.registering",
     "Rollouts": "podium.api.rolling",
     "Server": "podium.api.serving",

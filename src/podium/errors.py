@@ -273,6 +273,18 @@ class RegistryBusy(RegistryError):
     code = "REGISTRY_BUSY"
 
 
+class MonitorStoreError(PodiumError):
+    """The monitor's database cannot be read or written."""
+
+    code = "MONITOR_STORE_ERROR"
+
+
+class MonitorStoreBusy(MonitorStoreError):
+    """Another process held the monitor's database for longer than the deadline."""
+
+    code = "MONITOR_STORE_BUSY"
+
+
 class MissingDependency(PodiumError):
     """A library of an optional extra is not installed."""
 

@@ -30,6 +30,9 @@ def save_model(
     metadata: Mapping[str, Any] | None = None,
     code_paths: Sequence[str | Path] | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> None:
     """Write a Keras model as a model folder; MLflow loads it with `mlflow.keras` and `mlflow.pyfunc`.
 
@@ -53,6 +56,9 @@ def save_model(
         code_paths=code_paths,
         metadata=metadata,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         save_exported_model=save_exported_model,
         save_model_kwargs=save_model_kwargs,
     )
@@ -76,6 +82,9 @@ def log_model(
     name: str | None = None,
     code_paths: Sequence[str | Path] | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> ModelInfo:
     """Save a Keras model into podium's store, and register it where `registered_model_name` is given.
 
@@ -96,6 +105,9 @@ def log_model(
         conda_env=conda_env,
         code_paths=code_paths,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         save_exported_model=save_exported_model,
         save_model_kwargs=save_model_kwargs,
     )

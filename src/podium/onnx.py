@@ -31,6 +31,9 @@ def save_model(
     metadata: Mapping[str, Any] | None = None,
     save_as_external_data: bool = True,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> None:
     """Write an ONNX model as a model folder; MLflow loads it with `mlflow.onnx` and `mlflow.pyfunc`.
 
@@ -54,6 +57,9 @@ def save_model(
         code_paths=code_paths,
         metadata=metadata,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         onnx_execution_providers=onnx_execution_providers,
         onnx_session_options=onnx_session_options,
         save_as_external_data=save_as_external_data,
@@ -79,6 +85,9 @@ def log_model(
     tags: Mapping[str, str] | None = None,
     name: str | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> ModelInfo:
     """Save an ONNX model into podium's store, and register it where `registered_model_name` is given.
 
@@ -99,6 +108,9 @@ def log_model(
         conda_env=conda_env,
         code_paths=code_paths,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         onnx_execution_providers=onnx_execution_providers,
         onnx_session_options=onnx_session_options,
         save_as_external_data=save_as_external_data,

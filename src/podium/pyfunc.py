@@ -38,6 +38,9 @@ def save_model(
     model_config: Mapping[str, Any] | str | Path | None = None,
     compression: str | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> None:
     """Write Python code as a model folder; MLflow loads it with `mlflow.pyfunc`, without podium.
 
@@ -64,6 +67,9 @@ def save_model(
         code_paths=code_paths,
         metadata=metadata,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         loader_module=loader_module,
         data_path=data_path,
         artifacts=artifacts,
@@ -93,6 +99,9 @@ def log_model(
     name: str | None = None,
     compression: str | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> ModelInfo:
     """Save Python code into podium's store, and register it where `registered_model_name` is given.
 
@@ -113,6 +122,9 @@ def log_model(
         conda_env=conda_env,
         code_paths=code_paths,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         loader_module=loader_module,
         data_path=data_path,
         artifacts=artifacts,

@@ -42,6 +42,9 @@ def save_model(
     serialization_format: str | None = None,
     dynamic_axes: Mapping[str, Sequence[int]] | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> None:
     """Write a PyTorch module as a model folder; MLflow loads it with `mlflow.pytorch` and `mlflow.pyfunc`.
 
@@ -67,6 +70,9 @@ def save_model(
         code_paths=code_paths,
         metadata=metadata,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         serialization_format=_format(serialization_format, export_model, input_example, signature),
         pickle_module=pickle_module,
         dynamic_axes=dynamic_axes or axes_of(signature),
@@ -93,6 +99,9 @@ def log_model(
     serialization_format: str | None = None,
     dynamic_axes: Mapping[str, Sequence[int]] | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> ModelInfo:
     """Save a module into podium's store, and register it where `registered_model_name` is given.
 
@@ -113,6 +122,9 @@ def log_model(
         conda_env=conda_env,
         code_paths=code_paths,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         serialization_format=_format(serialization_format, export_model, input_example, signature),
         pickle_module=pickle_module,
         dynamic_axes=dynamic_axes or axes_of(signature),

@@ -41,6 +41,9 @@ def save_model(
     metadata: Mapping[str, Any] | None = None,
     skops_trusted_types: Sequence[str] | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> None:
     """Write an estimator as a model folder; MLflow loads it with `mlflow.sklearn` and `mlflow.pyfunc`.
 
@@ -65,6 +68,9 @@ def save_model(
         code_paths=code_paths,
         metadata=metadata,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         serialization_format=serialization_format,
         pyfunc_predict_fn=pyfunc_predict_fn,
         skops_trusted_types=skops_trusted_types,
@@ -90,6 +96,9 @@ def log_model(
     name: str | None = None,
     skops_trusted_types: Sequence[str] | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> ModelInfo:
     """Save an estimator into podium's store, and register it where `registered_model_name` is given.
 
@@ -110,6 +119,9 @@ def log_model(
         conda_env=conda_env,
         code_paths=code_paths,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         serialization_format=serialization_format,
         pyfunc_predict_fn=pyfunc_predict_fn,
         skops_trusted_types=skops_trusted_types,

@@ -30,6 +30,9 @@ def save_model(
     remove_data: bool = False,
     metadata: Mapping[str, Any] | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> None:
     """Write fitted results as a model folder; MLflow loads it with `mlflow.statsmodels` and `mlflow.pyfunc`.
 
@@ -51,6 +54,9 @@ def save_model(
         code_paths=code_paths,
         metadata=metadata,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         remove_data=remove_data,
     )
 
@@ -72,6 +78,9 @@ def log_model(
     tags: Mapping[str, str] | None = None,
     name: str | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> ModelInfo:
     """Save fitted results into podium's store, and register it where `registered_model_name` is given.
 
@@ -92,6 +101,9 @@ def log_model(
         conda_env=conda_env,
         code_paths=code_paths,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         remove_data=remove_data,
     )
 

@@ -32,6 +32,9 @@ def save_model(
     metadata: Mapping[str, Any] | None = None,
     extra_files: Sequence[str | Path] | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> None:
     """Write a Keras model or a tf.Module as a model folder; MLflow loads it with `mlflow.tensorflow` and `mlflow.pyfunc`.
 
@@ -55,6 +58,9 @@ def save_model(
         code_paths=code_paths,
         metadata=metadata,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         custom_objects=custom_objects,
         saved_model_kwargs=saved_model_kwargs,
         keras_model_kwargs=keras_model_kwargs,
@@ -82,6 +88,9 @@ def log_model(
     tags: Mapping[str, str] | None = None,
     name: str | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> ModelInfo:
     """Save a model into podium's store, and register it where `registered_model_name` is given.
 
@@ -102,6 +111,9 @@ def log_model(
         conda_env=conda_env,
         code_paths=code_paths,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         custom_objects=custom_objects,
         saved_model_kwargs=saved_model_kwargs,
         keras_model_kwargs=keras_model_kwargs,

@@ -31,6 +31,9 @@ def save_model(
     pyfunc_predict_fn: str = "predict",
     metadata: Mapping[str, Any] | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> None:
     """Write a Booster or an estimator as a model folder; MLflow loads it with `mlflow.xgboost` and `mlflow.pyfunc`.
 
@@ -52,6 +55,9 @@ def save_model(
         code_paths=code_paths,
         metadata=metadata,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         model_format=model_format,
         pyfunc_predict_fn=pyfunc_predict_fn,
     )
@@ -75,6 +81,9 @@ def log_model(
     tags: Mapping[str, str] | None = None,
     name: str | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
 ) -> ModelInfo:
     """Save a Booster or an estimator into podium's store, and register it where `registered_model_name` is given.
 
@@ -95,6 +104,9 @@ def log_model(
         conda_env=conda_env,
         code_paths=code_paths,
         row_independent=row_independent,
+        training_data=training_data,
+        predictions=predictions,
+        labels=labels,
         model_format=model_format,
         pyfunc_predict_fn=pyfunc_predict_fn,
     )

@@ -37,6 +37,17 @@ class Authority:
         keys.write_bytes(key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, how))
         return certificate, keys
 
+    def revocations(self, *pairs: tuple[Path, Path]) -> bytes:
+        """Its revocation list, of these pairs' certificates."""
+        now = datetime.datetime.now(datetime.UTC)
+        made = x509.CertificateRevocationListBuilder().issuer_name(self._name)
+        made = made.last_update(now - datetime.timedelta(hours=1)).next_update(now + datetime.timedelta(days=1))
+        for certificate, _ in pairs:
+            number = x509.load_pem_x509_certificate(certificate.read_bytes()).serial_number
+            revoked = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(now)
+            made = made.add_revoked_certificate(revoked.build())
+        return made.sign(self._key, hashes.SHA256()).public_bytes(_PEM)
+
     @property
     def key_file(self) -> Path:
         """Where its own key may be written."""

@@ -32,8 +32,8 @@ from podium.models.mlmodel import read_mlmodel
 from podium.registry.resolve import Resolved
 from podium.settings.environments import environment_order
 from podium.settings.home import Home
-from podium.worker.runtime import Ways, find_way
-from podium.worker.shortcut import Shortcut
+from podium.worker.proofs.runtime import AllowedRuntimes, find_way
+from podium.worker.proofs.shortcut import Shortcut
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +67,7 @@ def pipeline() -> Any:
     return make_pipeline(ColumnTransformer(parts), GradientBoostingClassifier(n_estimators=10, random_state=0))
 
 
-def way(found: Resolved, home: Path, ways: Ways | None = None) -> Shortcut | None:
+def way(found: Resolved, home: Path, ways: AllowedRuntimes | None = None) -> Shortcut | None:
     """What a worker would answer by."""
     mlmodel = read_mlmodel(found.folder)
     predictor = load_predictor(found.folder, mlmodel)
@@ -75,7 +75,7 @@ def way(found: Resolved, home: Path, ways: Ways | None = None) -> Shortcut | Non
     plan = plan_for(predictor.signature)
     assert plan is not None
     accepted = [each for each in conversions_of(Home(home).derived, digest_folder(found.folder)) if each.is_accepted]
-    return find_way(predictor, plan, Assembler(plan), None, ways or Ways(True, str(accepted[0].folder), True))
+    return find_way(predictor, plan, Assembler(plan), None, ways or AllowedRuntimes(True, str(accepted[0].folder), True))
 
 
 def test_single_precision_that_flips_labels_is_rejected_and_a_row_is_shown(tmp_path: Path) -> None:
@@ -131,11 +131,11 @@ def test_exact_shortcuts_come_first_and_the_original_alone_where_that_is_wanted(
     found, home, done = converted
     folder = str(done.conversions[-1].folder)
 
-    exact = way(found, home, Ways(True, folder))
+    exact = way(found, home, AllowedRuntimes(True, folder))
 
     assert exact is not None
     assert exact.proof.tolerance is None
-    assert way(found, home, Ways(False, folder, True)) is None
+    assert way(found, home, AllowedRuntimes(False, folder, True)) is None
 
 
 def test_on_another_processor_it_is_left_alone(converted: tuple[Resolved, Path, Accelerated], tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_on_another_processor_it_is_left_alone(converted: tuple[Resolved, Path, 
     proof["facts"]["cpu"] = "another"
     (copy / "proof.json").write_text(json.dumps(proof))
 
-    used = way(found, tmp_path, Ways(True, str(copy), True))
+    used = way(found, tmp_path, AllowedRuntimes(True, str(copy), True))
 
     assert used is not None
     assert "ONNX" not in used.what
@@ -161,7 +161,7 @@ def test_a_file_that_is_not_what_was_accepted_is_left_alone(
     shutil.copytree(done.conversions[-1].folder, copy)
     (copy / MODEL).write_bytes((copy / MODEL).read_bytes() + b"\n")
 
-    used = way(found, tmp_path, Ways(True, str(copy), True))
+    used = way(found, tmp_path, AllowedRuntimes(True, str(copy), True))
 
     assert used is not None
     assert "ONNX" not in used.what

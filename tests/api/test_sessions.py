@@ -35,7 +35,7 @@ def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
     """A converter's own children, for instance; its answer and its status are those that it gave."""
     python = interpreter(tmp_path, "sleep 600 >/dev/null 2>&1 </dev/null & echo $!; cat; exit 3")
 
-    status, out = ask_once(python, ["podium.worker.convert"], b"asked\n", str(tmp_path), os.environ, 60)
+    status, out = ask_once(python, ["podium.worker.proofs.convert"], b"asked\n", str(tmp_path), os.environ, 60)
 
     pid, asked = out.split(maxsplit=1)
     assert (status, asked) == (3, b"asked\n")
@@ -47,7 +47,7 @@ def test_one_that_is_late_is_ended_with_what_it_started(tmp_path: Path) -> None:
     python = interpreter(tmp_path, f"sleep 600 & echo $! > {tmp_path}/started; wait")
     (tmp_path / "started").touch()
 
-    with pytest.raises(TimeoutError, match=r"podium\.worker\.convert was not done within 1 s"):
-        ask_once(python, ["podium.worker.convert"], b"asked\n", str(tmp_path), os.environ, 1)
+    with pytest.raises(TimeoutError, match=r"podium\.worker\.proofs\.convert was not done within 1 s"):
+        ask_once(python, ["podium.worker.proofs.convert"], b"asked\n", str(tmp_path), os.environ, 1)
 
     assert ends(int((tmp_path / "started").read_text() or 0))

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import boto3
-from driven import free_port, wait_until
+from driven import wait_until
+from ports import free_port
 
 from podium.artifacts.remote.objects import Patience
 from podium.artifacts.remote.s3 import S3Folder
@@ -48,7 +49,7 @@ def running(command: Sequence[str], url: str, log: Path, environment: Mapping[st
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
 
 
 @contextlib.contextmanager

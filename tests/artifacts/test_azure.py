@@ -8,8 +8,8 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from driven import free_port
 from object_stores import AZURE_ACCOUNT, AZURE_KEY, QUICK, AzureShelf, azurite
+from ports import free_port
 
 from podium.artifacts.remote.azure import AzureFolder
 from podium.artifacts.remote.conformance import RemoteFolderLaws

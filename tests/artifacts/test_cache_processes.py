@@ -83,7 +83,7 @@ def test_a_killed_download_goes_on_where_it_stopped(halfway, tmp_path):
     assert is_there.wait(20)
     waited_for(tmp_path / KEY / "incoming/parts/0", 65_536)
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
 
     assert fetched(tmp_path, f"{host.url}/m.tar.gz") == FILES
 

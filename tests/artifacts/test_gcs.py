@@ -5,9 +5,9 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from driven import free_port
 from google_store import GoogleShelf, GoogleStore
 from object_stores import QUICK, google_emulator
+from ports import free_port
 
 from podium.artifacts.remote.cache import Cache
 from podium.artifacts.remote.conformance import RemoteFolderLaws

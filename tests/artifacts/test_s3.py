@@ -8,8 +8,8 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from driven import free_port
 from object_stores import CREDENTIALS, KEY_ID, QUICK, SECRET, S3Shelf, moto, s3_client
+from ports import free_port
 
 from podium.artifacts.remote.azure import AzureFolder
 from podium.artifacts.remote.cache import Cache

@@ -264,7 +264,7 @@ def test_what_is_under_way_is_ended_from_another_thread(when, slow):
 
     thread = threading.Thread(target=ask)
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     client.abort()
     thread.join(_BOUND_S)
 

@@ -9,14 +9,14 @@ from slowserver import BUSY, LAST, OK, serving
 
 from podium.bench.client import OpenLoop
 from podium.bench.plan import phases
-from podium.bench.requests import Body, find_address
+from podium.bench.requests import Payload, find_address
 from podium.errors import Unavailable
 
 
 def measured(url, *, rate=200.0, seconds=1.0, connections=1, timeout_s=5.0):
     address = find_address(url, is_remote_allowed=False)
     loop = OpenLoop(
-        address, phases([rate], 0, seconds), [address.request(Body("application/json", b"{}"))], connections, timeout_s
+        address, phases([rate], 0, seconds), [address.request(Payload("application/json", b"{}"))], connections, timeout_s
     )
     heard, _ = asyncio.run(asyncio.wait_for(loop.run(), 30))
     return heard[0]

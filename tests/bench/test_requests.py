@@ -2,7 +2,7 @@
 
 import pytest
 
-from podium.bench.requests import Address, Body, find_address, read_bodies
+from podium.bench.requests import Address, Payload, find_address, read_bodies
 from podium.errors import Misconfigured
 
 
@@ -41,7 +41,7 @@ def test_a_request_is_whole():
     """One head, one body, its length."""
     address = find_address("http://[::1]:81/p", is_remote_allowed=False)
 
-    head, _, body = address.request(Body("text/csv", b"a\n1\n")).partition(b"\r\n\r\n")
+    head, _, body = address.request(Payload("text/csv", b"a\n1\n")).partition(b"\r\n\r\n")
 
     assert head.split(b"\r\n")[:2] == [b"POST /p HTTP/1.1", b"Host: [::1]:81"]
     assert b"Content-Length: 4" in head
@@ -84,8 +84,8 @@ def test_a_key_goes_along_unless_it_would_be_more_than_a_header():
     """One line of the head; a line break in it would begin another."""
     address = find_address("http://127.0.0.1:1/invocations", is_remote_allowed=False)
 
-    head, _, _ = address.request(Body("text/csv", b"a\n1\n"), "pk.1").partition(b"\r\n\r\n")
+    head, _, _ = address.request(Payload("text/csv", b"a\n1\n"), "pk.1").partition(b"\r\n\r\n")
 
     assert b"Authorization: Bearer pk.1" in head.split(b"\r\n")
     with pytest.raises(Misconfigured, match="PODIUM_API_KEY"):
-        address.request(Body("text/csv", b""), "a\r\nb: c")
+        address.request(Payload("text/csv", b""), "a\r\nb: c")

@@ -9,19 +9,21 @@ import pytest
 
 from podium.cli.serve import credential_of, curl_line
 from podium.environments.choice import Environment
-from podium.fleet.telling.status import Served
+from podium.fleet.telling.served_version import ServedVersion
 from podium.fleet.workers.copies import Prepared
 
 URL = "http://127.0.0.1:1"
 
 
-def served(tmp_path: Path, body: Any) -> Served:
+def served(tmp_path: Path, body: Any) -> ServedVersion:
     folder = tmp_path / "it's here" / "copy"
     folder.mkdir(parents=True)
     if body is not None:
         (folder / "serving_input_example.json").write_text(json.dumps(body, indent=2))
     mlmodel = {"saved_input_example_info": {"artifact_path": "input_example.json"}}
-    return Served(Prepared(folder, "sha256:0", False, mlmodel, [], [], Environment("python", "a test")), cast("Any", None))
+    return ServedVersion(
+        Prepared(folder, "sha256:0", False, mlmodel, [], [], Environment("python", "a test")), cast("Any", None)
+    )
 
 
 def test_a_short_example_is_in_the_line_itself(tmp_path: Path) -> None:

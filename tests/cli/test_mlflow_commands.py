@@ -171,9 +171,9 @@ def test_a_killed_predict_leaves_no_process(house, telling):
     )
     until(lambda: any("podium.worker.score" in command for command in house.processes().values()), "the model loads")
     process.kill()
-    process.wait(10)
+    process.wait(60)
 
-    until(lambda: house.processes() == {}, "the model's process has ended", limit_s=10)
+    until(lambda: house.processes() == {}, "the model's process has ended")
 
 
 @pytest.mark.parametrize("variable", ["SERVING_MODEL_CONFIG", "MLFLOW_PYFUNC_INFERENCE_CONFIG"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import podium
+from podium.cli.main import main
 from podium.cli.output import print_facts, print_json, print_table, say, shown
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eexe.fdp\u2066\r"
@@ -48,3 +49,18 @@ def test_commands_print_by_the_one_function_that_looks_at_what_it_prints(path: P
     allowed = {"output.py": 4, "predict.py": 1}
 
     assert len(echoes) <= allowed.get(path.name, 0), [ast.unparse(call) for call in echoes]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["doctor", "http://joe:sesame@h/m"], ["keys", "revoke", "http://joe:sesame@h/m", "http://joe:sesame@h/m"]],
+)
+def test_what_was_typed_wrongly_is_repeated_without_its_password(capsys, monkeypatch, arguments):
+    """Where a command line goes wrong its words may end in a log."""
+    monkeypatch.setattr("sys.argv", ["podium", *arguments])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    told = capsys.readouterr().err
+    assert (ended.value.code, "sesame" in told, "***@h/m" in told) == (2, False, True)

@@ -5,6 +5,7 @@ import os
 import shlex
 import socket
 import subprocess
+import sys
 
 import pytest
 from tinyhouse import NAME, PRODUCTION, House, until
@@ -220,12 +221,12 @@ def test_status_json_has_the_names_that_its_docstring_promises(one):
     promised = (
         "schema id pid pid_started podium started_at host port url uri endpoint settings state wanted serving is_settled "
         "wanted_failure source replicas replicas_wanted model failed gateways restarts swaps isolation default endpoints "
-        "rollout pin clock traffic grpc_address logs"
+        "rollout pin clock traffic grpc_address certificate logs"
     )
     assert set(document) == set(promised.split())
     about_model = (
         "version digest is_verified flavor python executable batching runtime proof requirements warnings load_s "
-        "inputs outputs audit"
+        "inputs outputs rows audit"
     )
     assert set(document["model"]) == set(about_model.split())
     assert (document["schema"], document["state"], document["is_settled"]) == (1, "serving", True)
@@ -253,6 +254,19 @@ def test_waiting_ends_with_the_time(house):
 
     assert done.returncode == 1
     assert "version 2 does not serve after 1 s; the server's state is swapping" in done.stderr
+
+
+def test_waiting_begins_before_its_server_is_there(one):
+    """Both are started by one script, the server in the background."""
+    waiting = subprocess.Popen(
+        [sys.executable, "-m", "podium", "status", "--wait"],
+        env=one.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with waiting, one.serving():
+        assert (waiting.wait(60), "serving" in waiting.stdout.read()) == (0, True)
 
 
 def test_waiting_sees_a_move_that_the_server_has_not_seen_yet(one):
@@ -300,7 +314,7 @@ def test_logs_are_followed(house):
                 until(lambda: "swapped: version 1 -> 2" in out.read_text(), "it shows what comes")
             finally:
                 following.kill()
-                following.wait(10)
+                following.wait(60)
 
 
 @pytest.mark.parametrize("name", ["nobody", "../home", ""])
@@ -317,7 +331,7 @@ def test_stop_drains_and_waits(one):
     with one.serving() as server:
         done = one.command("stop")
 
-        assert (done.returncode, server.process.wait(10)) == (0, 0)
+        assert (done.returncode, server.process.wait(60)) == (0, 0)
         assert "stopped tiny" in done.stdout
     assert one.command("stop").returncode == 1
 

@@ -64,6 +64,19 @@ class Shown(podium.pyfunc.PythonModel):
         return np.array([f"{row} {model_input.dtype}" for row in model_input.tolist()])
 
 
+class Speller(podium.pyfunc.PythonModel):
+    """Answers a text letter by letter; stumbles over a z."""
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        return model_input["word"].str.upper().tolist()
+
+    def predict_stream(self, context: Any, model_input: Any, params: Any = None) -> Any:
+        for letter in model_input["word"]:
+            if letter == "z":
+                raise ValueError("no z here")
+            yield {"letter": letter, "times": params["times"]} if params["times"] > 1 else letter.upper()
+
+
 def save_models(folder: Path) -> dict[str, str]:
     """Each model's folder by its name."""
     # No worker can import this module.
@@ -84,7 +97,14 @@ def save_models(folder: Path) -> dict[str, str]:
         folder / "doubled", python_model=Doubled(), signature=podium.infer_signature(square, square), input_example=square
     )
     podium.pyfunc.save_model(folder / "shown", python_model=Shown())
-    return {name: str(folder / name) for name in ("flowers", "echo", "slow", "doubled", "shown")}
+    podium.pyfunc.save_model(
+        folder / "speller",
+        python_model=Speller(),
+        signature=Signature(
+            inputs=ColumnSchema((Column(DataType.STRING, "word"),)), params=(Param("times", DataType.LONG, 1),)
+        ),
+    )
+    return {name: str(folder / name) for name in ("flowers", "echo", "slow", "doubled", "shown", "speller")}
 
 
 @contextlib.contextmanager

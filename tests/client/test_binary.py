@@ -7,7 +7,7 @@ from models_asked import FLOWERS, X
 
 from podium import errors
 from podium.client import Client
-from podium.client.binary import Ways, binary_of
+from podium.client.binary import KnownForms, binary_of
 from podium.client.exchanges import Received
 from podium.protocols.mlflow.content_types import ARROW, NPY
 
@@ -23,9 +23,9 @@ class Watched(Client):
         super().__init__(url, **options)
         self.sent = []
 
-    def _send(self, step):
+    def _send(self, step, kept=None):
         self.sent.append(step.request.headers.get("content-type"))
-        return super()._send(step)
+        return super()._send(step, kept)
 
 
 def told(client, data, model):
@@ -123,7 +123,7 @@ def received(version, status=200, body=b"{}"):
 
 def test_ways_hear_from_answers():
     """MLflow's server names no version and gets no bytes; another version is heard anew; memory is bounded."""
-    ways = Ways(kinds=2)
+    ways = KnownForms(kinds=2)
 
     ways.learn("mlflow", received(""), was_refused=False)
     ways.learn("a", received("1"), was_refused=False)

@@ -11,46 +11,11 @@ import threading
 import numpy as np
 import pandas as pd
 import pytest
+from asking import Breaking
 from models_asked import FLOWERS, MIXED, X
 
 from podium import errors
 from podium.client import AsyncClient, Client, ServedModel
-
-
-class Awaited:
-    """AsyncClient's calls, each run to its end on a loop of the test's own."""
-
-    def __init__(self, url, **options):
-        self._client = AsyncClient(url, **options)
-        self._loop = asyncio.new_event_loop()
-
-    def __getattr__(self, name):
-        return lambda *args, **named: self._loop.run_until_complete(getattr(self._client, name)(*args, **named))
-
-    def __repr__(self):
-        return repr(self._client)
-
-    def close(self):
-        self._loop.run_until_complete(self._client.aclose())
-        self._loop.close()
-
-
-@pytest.fixture(params=[Client, Awaited], ids=["blocking", "asynchronous"])
-def make(request):
-    made = []
-
-    def client(url, **options):
-        made.append(request.param(url, **options))
-        return made[-1]
-
-    yield client
-    for each in made:
-        each.close()
-
-
-@pytest.fixture
-def client(make, server):
-    return make(server.url)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +72,7 @@ def test_models_ready_and_metadata(client):
     """What the server has, and how it is."""
     models = client.models()
 
-    assert [each.name for each in models] == ["flowers", "echo", "slow", "doubled", "shown"]
+    assert [each.name for each in models] == ["flowers", "echo", "slow", "doubled", "shown", "speller"]
     assert models[0] == ServedModel("flowers", models[0].version, "serving", True)
     assert client.ready()
     assert client.ready("echo")
@@ -157,25 +122,6 @@ def test_nobody_there_is_unavailable_and_not_ready(make):
         assert not lonely.ready()
         with pytest.raises(errors.Unavailable, match="could not be reached"):
             lonely.predict([1])
-
-
-class Breaking(threading.Thread):
-    """Accepts connections and does to each what it is told to next: closes, says something, breaks off."""
-
-    def __init__(self, *deeds):
-        super().__init__(daemon=True)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._deeds, self.heads = deeds, []
-        self.start()
-
-    def run(self):
-        with self._listener:
-            for deed in self._deeds:
-                connection, _ = self._listener.accept()
-                with connection:
-                    self.heads.append(connection.recv(1 << 16).partition(b"\r\n\r\n")[0].decode().lower())
-                    connection.sendall(deed)
 
 
 GOOD = b'HTTP/1.1 200 OK\r\ncontent-length: 20\r\nconnection: close\r\n\r\n{"predictions": [1]}'

@@ -12,7 +12,7 @@ import jsonschema_rs
 import pytest
 from models_asked import served
 
-from podium.domain.api_description import describe
+from podium.domain.description.document import describe
 from podium.serving.description.docs_page import page_of
 
 

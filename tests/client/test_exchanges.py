@@ -4,12 +4,12 @@ import pytest
 
 from podium import errors
 from podium.client.exchanges import (
+    ClientRequest,
     Loss,
     Lost,
-    Patience,
     Pause,
     Received,
-    Request,
+    ResendPatience,
     asked,
     pause_before,
     retry_after,
@@ -71,8 +71,8 @@ class Told:
 
     def __init__(self, *outcomes, limit_s=10.0, retries=3, try_s=0.1, is_repeatable=True):
         self.now, self.done, self._try_s = 0.0, [], try_s
-        request = Request("POST", "/invocations", {"x-request-id": "one"}, b"{}", is_repeatable)
-        self._steps = asked(request, "http://here", limit_s, Patience(retries), lambda: self.now, lambda: 0.0)
+        request = ClientRequest("POST", "/invocations", {"x-request-id": "one"}, b"{}", is_repeatable)
+        self._steps = asked(request, "http://here", limit_s, ResendPatience(retries), lambda: self.now, lambda: 0.0)
         self._outcomes = list(outcomes)
 
     def end(self):

@@ -16,14 +16,14 @@ import pytest
 from models_asked import FLOWERS, X
 
 from podium import errors
-from podium.client.files.scoring import FileOrder, Told, score_file
+from podium.client.files.scoring import FileOrder, RunProgress, score_file
 
 ROWS = pd.concat([X] * 7, ignore_index=True).assign(id=lambda frame: np.arange(len(frame)) * 3)
 EXPECTED = FLOWERS.predict(ROWS[X.columns]).tolist()
 
 
 def score(server, source, output, **named):
-    told: list[Told] = []
+    told: list[RunProgress] = []
     forms = {"form": source.suffix[1:], "output_form": output.suffix[1:]}
     done = score_file(server.url, FileOrder(source, output, **{**forms, "batch_rows": 64, **named}), told.append)
     assert not list(output.parent.glob("*.part"))
@@ -65,7 +65,7 @@ def test_every_row_is_answered_once_and_in_order(server, tmp_path, form, output_
     assert [int(row["prediction"]) for row in rows] == EXPECTED
     assert [int(row["id"]) for row in rows] == ROWS["id"].tolist()
     assert (done.end.row, done.bad_rows, len(done.versions)) == (len(ROWS), 0, 1)
-    assert told[-1] == Told(len(ROWS), 0, 1.0)
+    assert told[-1] == RunProgress(len(ROWS), 0, 1.0)
     assert not (tmp_path / f"out.{output_form}.bad.jsonl").exists()
 
 
@@ -295,7 +295,7 @@ def test_rows_of_a_pipe_are_known_again_by_their_content(server, tmp_path):
         source = tmp_path / name
         source.write_text("id,name,amount\n1,n,1.0\nx,n,1.0\n")
         order = FileOrder(source, output, "csv", "csv", "echo", batch_rows=1, parallel=1, max_errors=most, is_piped=True)
-        told: list[Told] = []
+        told: list[RunProgress] = []
         with contextlib.nullcontext() if kind is None else pytest.raises(kind):
             score_file(server.url, order, told.append)
 

@@ -7,7 +7,6 @@ from. It is made once for each machine and kept as a file among pytest's caches.
 import json
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -119,10 +118,3 @@ def published(podman: Podman, container: str) -> int:
     """The port of this machine that leads to the container's 8080."""
     ports: Mapping[str, list[dict[str, str]]] = json.loads(podman.inspect(container, "{{json .NetworkSettings.Ports}}"))
     return int(ports["8080/tcp"][0]["HostPort"])
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])

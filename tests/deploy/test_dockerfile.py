@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from podium.deploy.context import Wanted, write_context
+from podium.deploy.context import WantedImage, write_context
 from podium.deploy.dockerfile import DOCKERIGNORE, Image, dockerfile
 from podium.deploy.engines import BuildFailed, Engine, find_engine, run_build
 from podium.deploy.own_package import own_dependencies, write_own_package
@@ -35,10 +35,10 @@ def copied(text: str) -> set[str]:
 
 
 def test_a_model_of_the_same_requirements_shares_the_layer_of_its_environment(tmp_path: Path, model: Path):
-    first = write_context(tmp_path / "a", model, spec_of("numpy==2.0"), Wanted("fraud"), "3.11")
+    first = write_context(tmp_path / "a", model, spec_of("numpy==2.0"), WantedImage("fraud"), "3.11")
     (model / "weights").write_text("other weights")
-    second = write_context(tmp_path / "b", model, spec_of("numpy==2.0"), Wanted("fraud"), "3.11")
-    other = write_context(tmp_path / "c", model, spec_of("numpy==2.1"), Wanted("fraud"), "3.11")
+    second = write_context(tmp_path / "b", model, spec_of("numpy==2.0"), WantedImage("fraud"), "3.11")
+    other = write_context(tmp_path / "c", model, spec_of("numpy==2.1"), WantedImage("fraud"), "3.11")
 
     before = [(tmp_path / each / "Dockerfile").read_text().partition("COPY model/")[0] for each in "abc"]
 
@@ -55,7 +55,7 @@ def test_a_dockerfile_copies_what_its_folder_has_and_nothing_else(
 ):
     spec = spec_of("numpy") if has_environment else None
 
-    write_context(tmp_path / "context", model, spec, Wanted("fraud", base, has_model=has_model), "3.12")
+    write_context(tmp_path / "context", model, spec, WantedImage("fraud", base, has_model=has_model), "3.12")
 
     there = {path.name for path in (tmp_path / "context").iterdir() if path.is_dir()}
     assert copied((tmp_path / "context/Dockerfile").read_text()) == there
@@ -72,7 +72,7 @@ def test_an_image_runs_as_nobody_and_keeps_no_address_of_an_index():
 
 
 def test_a_model_of_the_owner_alone_is_readable_in_the_image(tmp_path: Path, model: Path):
-    write_context(tmp_path / "context", model, None, Wanted("fraud"), "3.11")
+    write_context(tmp_path / "context", model, None, WantedImage("fraud"), "3.11")
 
     copy = tmp_path / "context/model"
     assert (copy.stat().st_mode & 0o777, (copy / "MLmodel").stat().st_mode & 0o777) == (0o755, 0o644)
@@ -85,7 +85,7 @@ def test_files_that_requirements_name_come_along(tmp_path: Path, model: Path):
     (tmp_path / "limits.txt").write_text("numpy<3\n")
     lines = (str(model / "wheels/own-1.0-py3-none-any.whl"), f"-c {tmp_path / 'limits.txt'}", "numpy")
 
-    write_context(tmp_path / "context", model, spec_of(*lines), Wanted("fraud"), "3.11")
+    write_context(tmp_path / "context", model, spec_of(*lines), WantedImage("fraud"), "3.11")
 
     environment = tmp_path / "context/environment"
     written = (environment / "requirements.txt").read_text().splitlines()
@@ -95,7 +95,7 @@ def test_files_that_requirements_name_come_along(tmp_path: Path, model: Path):
 
 
 def test_what_a_wheel_links_to_and_java_are_installed(tmp_path: Path, model: Path):
-    write_context(tmp_path / "context", model, spec_of("lightgbm==4.6.0"), Wanted("fraud", has_java=True), "3.11")
+    write_context(tmp_path / "context", model, spec_of("lightgbm==4.6.0"), WantedImage("fraud", has_java=True), "3.11")
 
     text = (tmp_path / "context/Dockerfile").read_text()
     assert "default-jre-headless libgomp1" in text
@@ -106,14 +106,14 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path, model: Path
     (tmp_path / "full/mine").write_text("mine")
 
     with pytest.raises(AlreadyExists, match="not empty"):
-        write_context(tmp_path / "full", model, None, Wanted("fraud"), "3.11")
+        write_context(tmp_path / "full", model, None, WantedImage("fraud"), "3.11")
 
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine"]
 
 
 def test_a_model_of_an_older_python_than_the_workers_is_refused(tmp_path: Path, model: Path):
     with pytest.raises(Misconfigured, match=r"Python 3\.8.*needs 3\.11"):
-        write_context(tmp_path / "context", model, spec_of("numpy", python="3.8.18"), Wanted("fraud"), "3.11")
+        write_context(tmp_path / "context", model, spec_of("numpy", python="3.8.18"), WantedImage("fraud"), "3.11")
 
 
 @pytest.mark.parametrize("word", ["fraud\nRUN evil", "a b", "$(evil)", "a;b", ""])
@@ -176,7 +176,7 @@ def test_the_kubernetes_example_fits_the_schemas_of_old_and_new_versions():
 
 @pytest.mark.parametrize("base", ["cpu", "cuda"])
 def test_a_linter_of_dockerfiles_finds_nothing(tmp_path: Path, model: Path, base: str):
-    write_context(tmp_path / "context", model, spec_of("numpy"), Wanted("fraud", base, has_java=True), "3.11")
+    write_context(tmp_path / "context", model, spec_of("numpy"), WantedImage("fraud", base, has_java=True), "3.11")
 
     tool = Path(sys.executable).parent / "hadolint"
     # Debian's packages are taken as the base's own release has them; uv likewise as the index has it.

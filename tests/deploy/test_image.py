@@ -14,6 +14,7 @@ import containers
 import pytest
 import yaml
 from containers import Podman
+from ports import free_port
 from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -152,7 +153,7 @@ def test_the_pod_of_the_example_runs(podman: Podman, image: str, model: Path, tm
     )
     spec = deployment["spec"]["template"]["spec"]
     spec["containers"][0] |= {"image": image, "imagePullPolicy": "Never"}
-    spec["containers"][0]["ports"][0]["hostPort"] = port = containers.free_port()
+    spec["containers"][0]["ports"][0]["hostPort"] = port = free_port()
     spec.pop("topologySpreadConstraints", None)
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"podium-{uuid.uuid4().hex[:6]}"}, "spec": spec}
     file = tmp_path / "pod.yaml"

@@ -11,8 +11,8 @@ from podium.domain.planning import (
     Failure,
     Journal,
     Observed,
+    ObservedReplica,
     Publish,
-    Replica,
     Settle,
     Start,
     Stop,
@@ -50,7 +50,7 @@ class World:
     last_id: int = 0
 
     def seen(self) -> Observed:
-        replicas = tuple(Replica(i, p.version, p.state) for i, p in self.processes.items() if not p.state.is_over)
+        replicas = tuple(ObservedReplica(i, p.version, p.state) for i, p in self.processes.items() if not p.state.is_over)
         acknowledged = all(epoch == self.epoch for epoch, _ in self.gateways)
         return Observed(replicas, self.targets, acknowledged, self.journal, self.now)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.domain.clients.admission import Bounds, Refusal, admit, admit_share
+from podium.domain.clients.admission import AdmissionRefusal, Bounds, admit, admit_share
 
 
 @pytest.mark.parametrize(
@@ -12,12 +12,12 @@ from podium.domain.clients.admission import Bounds, Refusal, admit, admit_share
     [
         (0, 0, 0, None),
         (1, 10, 90, None),
-        (1, 10, 91, Refusal.BODY_BYTES),
+        (1, 10, 91, AdmissionRefusal.BODY_BYTES),
         (2, 0, 0, None),
-        (3, 0, 0, Refusal.REQUESTS),
-        (3, 100, 100, Refusal.REQUESTS),
+        (3, 0, 0, AdmissionRefusal.REQUESTS),
+        (3, 100, 100, AdmissionRefusal.REQUESTS),
         (0, 0, 1000, None),
-        (1, 1000, 0, Refusal.BODY_BYTES),
+        (1, 1000, 0, AdmissionRefusal.BODY_BYTES),
     ],
 )
 def test_three_requests_of_a_hundred_bytes_are_taken_at_a_time(held, held_bytes, body, expected):
@@ -42,16 +42,16 @@ def test_the_bounds_hold_whatever_comes(bodies, requests, size):
     [
         (0, 0, 0, 0, 10, None),
         (4, 0, 4, 0, 0, None),
-        (5, 0, 5, 0, 0, Refusal.SHARE),
-        (9, 0, 5, 0, 0, Refusal.SHARE),
-        (9, 0, 1, 0, 0, Refusal.SHARE),
+        (5, 0, 5, 0, 0, AdmissionRefusal.SHARE),
+        (9, 0, 5, 0, 0, AdmissionRefusal.SHARE),
+        (9, 0, 1, 0, 0, AdmissionRefusal.SHARE),
         (9, 0, 0, 0, 0, None),
         (6, 0, 3, 0, 0, None),
-        (7, 0, 3, 0, 0, Refusal.SHARE),
+        (7, 0, 3, 0, 0, AdmissionRefusal.SHARE),
         (1, 500, 1, 500, 0, None),
-        (1, 500, 1, 500, 1, Refusal.SHARE),
+        (1, 500, 1, 500, 1, AdmissionRefusal.SHARE),
         (1, 900, 0, 0, 90, None),
-        (1, 900, 1, 50, 51, Refusal.SHARE),
+        (1, 900, 1, 50, 51, AdmissionRefusal.SHARE),
     ],
 )
 def test_a_model_holds_as_much_as_all_leave_free(held, held_bytes, own, own_bytes, body, expected):

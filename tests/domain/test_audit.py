@@ -7,24 +7,24 @@ import pytest
 from podium.domain.audits import audit
 from podium.domain.audits.advisories import Advisory, base_score, merged, score_of
 from podium.domain.audits.facts import (
+    AuditedPython,
     Conflict,
     Drift,
     Facts,
-    Kind,
+    FindingKind,
     PickledFile,
-    Place,
     Release,
-    Saved,
+    SavedLibrary,
     Severity,
     Unaudited,
-    Wanted,
+    WantedRequirement,
 )
 
 CRITICAL, HIGH, MEDIUM, LOW, INFO = Severity
-PLACE = Place("models:/wine/3", "/env/bin/python", "3.11.7", is_locked=True)
+PLACE = AuditedPython("models:/wine/3", "/env/bin/python", "3.11.7", is_locked=True)
 OWN = replace(PLACE, python="/usr/bin/python3", is_own=True, is_locked=False)
-PINNED = Wanted("numpy", "numpy==1.26.4", "requirements.txt:2", "==1.26.4", "1.26.4", is_met=True, is_exact=True)
-SAVED = Saved("scikit-learn", "1.5.0", "1.5.2", True, "MLmodel")
+PINNED = WantedRequirement("numpy", "numpy==1.26.4", "requirements.txt:2", "==1.26.4", "1.26.4", is_met=True, is_exact=True)
+SAVED = SavedLibrary("scikit-learn", "1.5.0", "1.5.2", True, "MLmodel")
 CVE = Advisory("PYSEC-2018-28", ("CVE-2018-18074",), "Leaks credentials", 7.5, "2.20.0")
 
 
@@ -36,15 +36,21 @@ def severities(findings):
     ("wanted", "expected"),
     [
         (PINNED, []),
-        (replace(PINNED, is_met=False, version="1.26.3"), [(MEDIUM, Kind.MISMATCHED)]),
-        (replace(PINNED, is_met=False, version="1.25.0"), [(HIGH, Kind.MISMATCHED)]),
-        (replace(PINNED, is_met=False, version="2.0.0"), [(HIGH, Kind.MISMATCHED)]),
-        (replace(PINNED, is_met=False, version=None), [(HIGH, Kind.MISSING)]),
-        (replace(PINNED, is_exact=False, specifier=">=1"), [(LOW, Kind.UNPINNED)]),
-        (replace(PINNED, is_exact=False, specifier="<1", is_met=False), [(HIGH, Kind.MISMATCHED), (LOW, Kind.UNPINNED)]),
-        (replace(PINNED, is_readable=False), [(MEDIUM, Kind.UNREADABLE)]),
+        (replace(PINNED, is_met=False, version="1.26.3"), [(MEDIUM, FindingKind.MISMATCHED)]),
+        (replace(PINNED, is_met=False, version="1.25.0"), [(HIGH, FindingKind.MISMATCHED)]),
+        (replace(PINNED, is_met=False, version="2.0.0"), [(HIGH, FindingKind.MISMATCHED)]),
+        (replace(PINNED, is_met=False, version=None), [(HIGH, FindingKind.MISSING)]),
+        (replace(PINNED, is_exact=False, specifier=">=1"), [(LOW, FindingKind.UNPINNED)]),
+        (
+            replace(PINNED, is_exact=False, specifier="<1", is_met=False),
+            [(HIGH, FindingKind.MISMATCHED), (LOW, FindingKind.UNPINNED)],
+        ),
+        (replace(PINNED, is_readable=False), [(MEDIUM, FindingKind.UNREADABLE)]),
         (replace(PINNED, package="mlflow", version=None, is_met=False, is_dispensable=True), []),
-        (replace(PINNED, package="mlflow", version="2.0", is_met=False, is_dispensable=True), [(HIGH, Kind.MISMATCHED)]),
+        (
+            replace(PINNED, package="mlflow", version="2.0", is_met=False, is_dispensable=True),
+            [(HIGH, FindingKind.MISMATCHED)],
+        ),
     ],
 )
 def test_a_requirement_is_met_pinned_and_readable_or_a_finding(wanted, expected):
@@ -57,14 +63,14 @@ def test_a_requirement_is_met_pinned_and_readable_or_a_finding(wanted, expected)
 
 def test_what_is_not_pinned_weighs_more_where_no_lock_holds_it():
     """The next build may get another version."""
-    assert severities(audit.judge_wanted(replace(PINNED, is_exact=False), OWN)) == [(MEDIUM, Kind.UNPINNED)]
+    assert severities(audit.judge_wanted(replace(PINNED, is_exact=False), OWN)) == [(MEDIUM, FindingKind.UNPINNED)]
 
 
 def test_of_an_environment_that_is_not_built_nothing_is_missing():
     """Only what the requirements themselves say is judged."""
     wanted = replace(PINNED, version=None, is_met=False, is_exact=False, specifier="")
 
-    assert severities(audit.judge_wanted(wanted, PLACE, is_built=False)) == [(LOW, Kind.UNPINNED)]
+    assert severities(audit.judge_wanted(wanted, PLACE, is_built=False)) == [(LOW, FindingKind.UNPINNED)]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +113,7 @@ def test_pickled_code_stays_with_its_minor_version_of_python(saved, there, is_pi
     assert [finding.severity for finding in findings] == ([] if expected is None else [expected])
 
 
-@pytest.mark.parametrize(("protocol", "expected"), [(4, []), (5, []), (6, [(CRITICAL, Kind.PICKLE)])])
+@pytest.mark.parametrize(("protocol", "expected"), [(4, []), (5, []), (6, [(CRITICAL, FindingKind.PICKLE)])])
 def test_a_pickle_of_a_newer_protocol_cannot_be_read(protocol, expected):
     """Whatever is installed."""
     assert severities(audit.judge_pickle(PickledFile("model.pkl", protocol, 5), PLACE)) == expected
@@ -144,10 +150,10 @@ def test_a_conflict_weighs_more_where_the_model_needs_the_package(is_needed, exp
     ("release", "expected"),
     [
         (Release("numpy", "1.26.4"), []),
-        (Release("numpy", "1.26.4", newest="1.26.5"), [(LOW, Kind.SUPERSEDED)]),
-        (Release("numpy", "1.26.4", newest="2.1.0"), [(INFO, Kind.SUPERSEDED)]),
+        (Release("numpy", "1.26.4", newest="1.26.5"), [(LOW, FindingKind.SUPERSEDED)]),
+        (Release("numpy", "1.26.4", newest="2.1.0"), [(INFO, FindingKind.SUPERSEDED)]),
         (Release("numpy", "1.26.4", newest="2.1.0", is_asked=False), []),
-        (Release("numpy", "1.26.4", is_yanked=True, reason="broken\nwheels"), [(MEDIUM, Kind.YANKED)]),
+        (Release("numpy", "1.26.4", is_yanked=True, reason="broken\nwheels"), [(MEDIUM, FindingKind.YANKED)]),
     ],
 )
 def test_what_was_yanked_or_has_a_successor_is_told(release, expected):
@@ -181,7 +187,7 @@ def test_of_a_package_that_is_wrong_in_several_ways_the_cause_is_told():
 
     found = [(finding.kind, finding.package) for finding in audit.judge(facts)]
 
-    assert found == [(Kind.FRAMEWORK, "scikit-learn"), (Kind.MISSING, "numpy"), (Kind.PINNED, None)]
+    assert found == [(FindingKind.FRAMEWORK, "scikit-learn"), (FindingKind.MISSING, "numpy"), (FindingKind.PINNED, None)]
 
 
 def test_findings_come_worst_first_and_what_was_not_audited_is_one():
@@ -196,8 +202,11 @@ def test_findings_come_worst_first_and_what_was_not_audited_is_one():
     findings = audit.judge(facts)
 
     assert severities(findings) == [
-        (HIGH, Kind.VULNERABLE), (MEDIUM, Kind.NOT_AUDITED), (LOW, Kind.UNPINNED), (INFO, Kind.PINNED),
-    ]  # fmt: skip
+        (HIGH, FindingKind.VULNERABLE),
+        (MEDIUM, FindingKind.NOT_AUDITED),
+        (LOW, FindingKind.UNPINNED),
+        (INFO, FindingKind.PINNED),
+    ]
     assert audit.counted_by_severity(findings) == {"critical": 0, "high": 1, "medium": 1, "low": 1, "info": 1}
     assert [audit.is_reached(findings, least) for least in Severity] == [False, True, True, True, True]
 
@@ -274,7 +283,7 @@ def test_versions_differ_in_their_first_different_number(first, second, expected
 
 def test_a_model_that_names_no_requirement_is_told_so():
     """Nothing missing is not the same as nothing needed."""
-    assert severities(audit.judge(Facts(PLACE, is_silent=True))) == [(MEDIUM, Kind.UNPINNED)]
+    assert severities(audit.judge(Facts(PLACE, is_silent=True))) == [(MEDIUM, FindingKind.UNPINNED)]
 
 
 def test_a_line_without_end_is_cut():

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from podium.domain.inputs.conversions import decoded, is_exact, loss, without_zone
-from podium.domain.signature import AnyType, Column, DataType, Tensor
+from podium.domain.signature import AnyType, Column, DataType, TensorSpec
 
 FITS: list[tuple[str, list[Any]]] = [
     ("boolean", [True, False]),
@@ -72,7 +72,7 @@ def test_a_nested_type_is_left_to_the_enforcer() -> None:
     ],
 )
 def test_a_tensor_takes_what_its_dtype_holds(dtype: str, value: Any, got: str | None) -> None:
-    why = loss(value, Tensor(dtype, (-1,)))
+    why = loss(value, TensorSpec(dtype, (-1,)))
 
     assert got == (None if why is None else why.partition(", got ")[2])
 

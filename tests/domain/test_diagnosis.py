@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from podium.domain.audits import diagnosis
-from podium.domain.audits.diagnosis import Folder, Level, Library, RegistryFacts
+from podium.domain.audits.diagnosis import Folder, InstalledLibrary, Level, RegistryFacts
 
 OK, WARNING, PROBLEM = Level.OK, Level.WARNING, Level.PROBLEM
 GIB, MIB = 1 << 30, 1 << 20
@@ -115,7 +115,7 @@ def test_the_home_folder_is_ours_alone_local_and_has_space(home, expected):
 )  # fmt: skip
 def test_libraries_that_do_not_go_together_are_named(versions, expected):
     """Both ways out are."""
-    findings = diagnosis.judge_libraries({name: Library(version) for name, version in versions.items()})
+    findings = diagnosis.judge_libraries({name: InstalledLibrary(version) for name, version in versions.items()})
 
     assert levels(findings) == expected
     assert all("pip install" in (finding.remedy or "") for finding in findings if finding.level is not OK)
@@ -123,8 +123,26 @@ def test_libraries_that_do_not_go_together_are_named(versions, expected):
 
 def test_a_library_that_cannot_be_imported_is_a_problem():
     """Whatever its version says."""
-    findings = diagnosis.judge_libraries({"pandas": Library("2.2.2", "ImportError: libz.so")})
+    findings = diagnosis.judge_libraries({"pandas": InstalledLibrary("2.2.2", "ImportError: libz.so")})
 
     assert [(finding.level, finding.fact) for finding in findings] == [
         (PROBLEM, "2.2.2 cannot be imported: ImportError: libz.so")
     ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "wish", "refusal", "level", "words"),
+    [
+        (None, "auto", None, OK, "forked from a process that has their libraries: sklearn, onnx; all others"),
+        ("worker_start is fresh", "fresh", None, OK, "interpreter of its own: worker_start is fresh"),
+        ("each worker has a sandbox of its own", "auto", None, OK, "its own: each worker has a sandbox"),
+        ("each worker has a sandbox of its own", "forked", None, WARNING, "though worker_start is forked: each worker"),
+        (None, "auto", "OSError: no", OK, "its own: OSError: no"),
+    ],
+)
+def test_how_workers_start_is_told_with_the_reason(reason, wish, refusal, level, words):
+    """A wish that cannot be met is a warning; everything else is as it should be."""
+    finding = diagnosis.judge_worker_start(reason, wish, refusal, ["sklearn", "onnx"])
+
+    assert finding.level is level
+    assert words in finding.fact

@@ -2,7 +2,7 @@
 
 import pytest
 
-from podium.domain.differences import Answer, differences
+from podium.domain.differences import ServerAnswer, differences
 
 JSON = "application/json"
 
@@ -27,24 +27,24 @@ def whats(theirs, ours, request="inputs", tolerance=0.0):
     ],
 )
 def test_predictions_are_compared_value_by_value(theirs, ours, tolerance, expected):
-    assert whats(Answer(200, JSON, theirs), Answer(200, JSON, ours), tolerance=tolerance) == expected
+    assert whats(ServerAnswer(200, JSON, theirs), ServerAnswer(200, JSON, ours), tolerance=tolerance) == expected
 
 
 def test_other_words_for_the_same_error_are_meant_and_another_code_is_not():
-    theirs = Answer(400, JSON, b'{"error_code": "BAD_REQUEST", "message": "data 1", "stack_trace": "Traceback"}')
-    words = Answer(400, JSON, b'{"error_code": "BAD_REQUEST", "message": "data", "request_id": "1"}')
-    code = Answer(400, JSON, b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "data 1"}')
+    theirs = ServerAnswer(400, JSON, b'{"error_code": "BAD_REQUEST", "message": "data 1", "stack_trace": "Traceback"}')
+    words = ServerAnswer(400, JSON, b'{"error_code": "BAD_REQUEST", "message": "data", "request_id": "1"}')
+    code = ServerAnswer(400, JSON, b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "data 1"}')
 
     assert whats(theirs, words) == [("body", True)]
     assert whats(theirs, code) == [("error code", False)]
 
 
 def test_another_status_is_meant_only_where_the_page_says_so():
-    theirs, ours = Answer(500, "text/plain", b"Internal Server Error"), Answer(415, "text/plain", b"Got ''.")
+    theirs, ours = ServerAnswer(500, "text/plain", b"Internal Server Error"), ServerAnswer(415, "text/plain", b"Got ''.")
 
     assert whats(theirs, ours, "no content type") == [("status", True)]
     assert whats(theirs, ours, "inputs") == [("status", False)]
 
 
 def test_another_content_type_is_not_meant():
-    assert whats(Answer(200, JSON, b"1"), Answer(200, "text/plain", b"1")) == [("content type", False)]
+    assert whats(ServerAnswer(200, JSON, b"1"), ServerAnswer(200, "text/plain", b"1")) == [("content type", False)]

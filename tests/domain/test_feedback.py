@@ -2,19 +2,19 @@
 
 import pytest
 
-from podium.domain.feedback import Said, read_report
+from podium.domain.feedback import FeedbackReport, read_report
 from podium.errors import InvalidInput
 
 
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"request_id": "a", "reward": 1}, Said("a", 1.0, False)),
-        ({"request_id": "a", "reward": 0}, Said("a", 0.0, False)),
-        ({"request_id": "a", "reward": 0.25, "label": "cat"}, Said("a", 0.25, True)),
-        ({"request_id": "a", "label": 0}, Said("a", None, True)),
-        ({"request_id": "a", "ground_truth": False}, Said("a", None, True)),
-        ({"request_id": "a", "ground_truth": [1, 2], "reward": None}, Said("a", None, True)),
+        ({"request_id": "a", "reward": 1}, FeedbackReport("a", 1.0, False)),
+        ({"request_id": "a", "reward": 0}, FeedbackReport("a", 0.0, False)),
+        ({"request_id": "a", "reward": 0.25, "label": "cat"}, FeedbackReport("a", 0.25, True)),
+        ({"request_id": "a", "label": 0}, FeedbackReport("a", None, True)),
+        ({"request_id": "a", "ground_truth": False}, FeedbackReport("a", None, True)),
+        ({"request_id": "a", "ground_truth": [1, 2], "reward": None}, FeedbackReport("a", None, True)),
     ],
 )
 def test_a_report_says_a_reward_a_label_or_both(entry, said):

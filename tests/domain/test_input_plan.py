@@ -15,8 +15,8 @@ from podium.domain.signature import (
     MapType,
     Param,
     Signature,
-    Tensor,
     TensorSchema,
+    TensorSpec,
 )
 
 
@@ -24,7 +24,7 @@ def columns(*entries: Column) -> Signature:
     return Signature(ColumnSchema(entries))
 
 
-def tensors(*entries: Tensor) -> Signature:
+def tensors(*entries: TensorSpec) -> Signature:
     return Signature(TensorSchema(entries))
 
 
@@ -41,13 +41,13 @@ def tensors(*entries: Tensor) -> Signature:
         )),
         columns(Column(DataType.DOUBLE, "\ud800")),
         columns(*(Column(DataType.DOUBLE, str(i)) for i in range(5000))),
-        tensors(Tensor("float64", ())),
-        tensors(Tensor("float64", (3, 2))),
-        tensors(Tensor("float64", (-1, -1))),
-        tensors(Tensor("float64", (-1, 0))),
-        tensors(Tensor("float64", (-1, 2**40))),
-        *(tensors(Tensor(dtype, (-1, 2))) for dtype in ("str", "object", "datetime64[ns]", "complex64", ">f8")),
-        tensors(Tensor("float64", (-1, 2), "x"), Tensor("str", (-1,), "y")),
+        tensors(TensorSpec("float64", ())),
+        tensors(TensorSpec("float64", (3, 2))),
+        tensors(TensorSpec("float64", (-1, -1))),
+        tensors(TensorSpec("float64", (-1, 0))),
+        tensors(TensorSpec("float64", (-1, 2**40))),
+        *(tensors(TensorSpec(dtype, (-1, 2))) for dtype in ("str", "object", "datetime64[ns]", "complex64", ">f8")),
+        tensors(TensorSpec("float64", (-1, 2), "x"), TensorSpec("str", (-1,), "y")),
     ],
     ids=str,
 )  # fmt: skip
@@ -69,7 +69,7 @@ def test_a_record_puts_the_largest_types_first_and_texts_beside() -> None:
 
 def test_tensors_keep_their_order() -> None:
     """Each is one piece of a record; params do not matter, for their defaults are the worker's."""
-    inputs = TensorSchema((Tensor("bool", (-1,), "a"), Tensor("float32", (-1, 2, 3), "b")))
+    inputs = TensorSchema((TensorSpec("bool", (-1,), "a"), TensorSpec("float32", (-1, 2, 3), "b")))
     plan = plan_for(Signature(inputs, params=(Param("n", DataType.LONG, 1),)))
 
     assert plan == InputPlan("tensors", (Field("a", "bool"), Field("b", "float32", (2, 3))))
@@ -80,8 +80,8 @@ def test_tensors_keep_their_order() -> None:
     "signature",
     [
         columns(Column(DataType.DOUBLE, "a"), Column(DataType.STRING, "é", required=False)),
-        tensors(Tensor("uint8", (-1, 28, 28))),
-        tensors(Tensor("float16", (-1,), "x")),
+        tensors(TensorSpec("uint8", (-1, 28, 28))),
+        tensors(TensorSpec("float16", (-1,), "x")),
     ],
 )
 def test_a_plan_survives_its_journey(signature: Signature) -> None:

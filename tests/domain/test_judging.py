@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from podium.domain.rollouts.evidence import LATENCY_BOUNDS_US, SKETCH_CELLS, Evidence
-from podium.domain.rollouts.judging import Criterion, Opinion, Policy, Stratum, judge, log_excess
+from podium.domain.rollouts.judging import Criterion, JudgingPolicy, Opinion, Stratum, judge
+from podium.domain.rollouts.likelihood import log_excess
 
 BOUNDS = np.array(LATENCY_BOUNDS_US)
 
@@ -33,7 +34,7 @@ def rolled_out(seed, *, stable_errors=0.0, errors=0.0, slower=1.0, other_sorts=F
             stable += answers(luck, arrived - mine, sorts, errors=stable_errors)
             candidate += answers(luck, mine, its, errors=errors, slower=slower)
             answered += mine
-            verdict = judge([*strata, Stratum(stable, candidate)], Policy())
+            verdict = judge([*strata, Stratum(stable, candidate)], JudgingPolicy())
             if verdict.opinion is Opinion.WORSE:
                 return verdict, answered
         strata.append(Stratum(stable, candidate))
@@ -88,7 +89,7 @@ def test_a_bad_hour_of_both_is_not_held_against_the_candidate():
     calm = Stratum(Evidence(95_000), Evidence(5_000))
     storm = Stratum(Evidence(7_500, 3_750), Evidence(2_500, 1_250))
 
-    verdict = judge([calm, storm], Policy())
+    verdict = judge([calm, storm], JudgingPolicy())
 
     assert verdict.opinion is not Opinion.WORSE
 
@@ -98,7 +99,7 @@ def test_what_was_masked_by_an_outage_is_found():
     storm = Stratum(Evidence(95_000, 20_000), Evidence(5_000, 1_050))
     calm = Stratum(Evidence(75_000), Evidence(25_000, 500))
 
-    verdict = judge([storm, calm], Policy())
+    verdict = judge([storm, calm], JudgingPolicy())
 
     assert verdict.criterion is Criterion.ERRORS
 
@@ -108,15 +109,15 @@ def test_with_all_the_traffic_it_is_held_against_what_the_stable_version_did_bef
     beside = Stratum(Evidence(10_000, 5), Evidence(3_000, 1))
     alone = Stratum(Evidence(), Evidence(2_000, 300))
 
-    assert judge([beside, alone], Policy()).criterion is Criterion.ERRORS
-    assert judge([beside], Policy()).opinion is Opinion.FINE
+    assert judge([beside, alone], JudgingPolicy()).criterion is Criterion.ERRORS
+    assert judge([beside], JudgingPolicy()).opinion is Opinion.FINE
 
 
 def test_a_handful_of_answers_says_nothing():
     """A candidate is not rejected before it answered a few."""
-    assert judge([Stratum(Evidence(1000), Evidence(19, 19))], Policy()).opinion is Opinion.UNKNOWN
-    assert judge([Stratum(Evidence(1000), Evidence(20, 20))], Policy()).opinion is Opinion.WORSE
-    assert judge([], Policy()).opinion is Opinion.UNKNOWN
+    assert judge([Stratum(Evidence(1000), Evidence(19, 19))], JudgingPolicy()).opinion is Opinion.UNKNOWN
+    assert judge([Stratum(Evidence(1000), Evidence(20, 20))], JudgingPolicy()).opinion is Opinion.WORSE
+    assert judge([], JudgingPolicy()).opinion is Opinion.UNKNOWN
 
 
 def test_a_shadow_that_answers_differently_is_found():
@@ -124,14 +125,14 @@ def test_a_shadow_that_answers_differently_is_found():
     few = Stratum(Evidence(1000), Evidence(30, compared=500, disagreed=20))
     many = Stratum(Evidence(1000), Evidence(30, compared=500, disagreed=100))
 
-    assert judge([few], Policy()).opinion is not Opinion.WORSE
-    assert judge([many], Policy()).criterion is Criterion.DISAGREEMENT
+    assert judge([few], JudgingPolicy()).opinion is not Opinion.WORSE
+    assert judge([many], JudgingPolicy()).criterion is Criterion.DISAGREEMENT
 
 
 def test_feedback_counts_where_there_is_any():
     """Twice as many bad answers, by what people said."""
     verdict = judge(
-        [Stratum(Evidence(9000, rewards=800, penalties=200), Evidence(1000, rewards=60, penalties=60))], Policy()
+        [Stratum(Evidence(9000, rewards=800, penalties=200), Evidence(1000, rewards=60, penalties=60))], JudgingPolicy()
     )
 
     assert verdict.criterion is Criterion.QUALITY
@@ -145,8 +146,8 @@ def test_what_is_not_asked_is_not_judged():
         answers(np.random.default_rng(1), 1000, [1.0]), answers(np.random.default_rng(2), 200, [1.0], slower=5.0)
     )
 
-    assert judge([slow], Policy()).criterion is Criterion.LATENCY
-    assert Criterion.LATENCY not in judge([slow], Policy(latency=None)).figures
+    assert judge([slow], JudgingPolicy()).criterion is Criterion.LATENCY
+    assert Criterion.LATENCY not in judge([slow], JudgingPolicy(latency=None)).figures
 
 
 def test_a_count_that_was_begun_anew_counts_from_nothing():
@@ -159,14 +160,14 @@ def test_counters_that_were_read_one_after_the_other_are_no_harm():
     """An error may be seen before its request."""
     torn = Stratum(Evidence(99, 100, compared=3, disagreed=5), Evidence(30, 31, compared=3, disagreed=5))
 
-    assert judge([torn], Policy()).opinion is not Opinion.FINE
+    assert judge([torn], JudgingPolicy()).opinion is not Opinion.FINE
 
 
 @pytest.mark.parametrize("limit", [0.0, 1.0])
 def test_limits_at_their_ends_are_limits(limit):
     """Nothing at all is tolerated, or everything; neither ends the server that judges."""
     seen = Evidence(500, 30, compared=400, disagreed=40, rewards=5, penalties=40, latency=(1, 499), predictions=(9, 461))
-    policy = Policy(errors=limit, predictions=limit, disagreement=limit, quality=limit)
+    policy = JudgingPolicy(errors=limit, predictions=limit, disagreement=limit, quality=limit)
 
     verdict = judge([Stratum(Evidence(9000, rewards=90, latency=(8999, 1), predictions=(8999, 1)), seen)], policy)
 
@@ -177,4 +178,4 @@ def test_not_one_disagreement_is_allowed_where_none_is():
     """The first one is evidence enough."""
     seen = Stratum(Evidence(100), Evidence(100, compared=100, disagreed=1))
 
-    assert judge([seen], Policy(disagreement=0.0)).criterion is Criterion.DISAGREEMENT
+    assert judge([seen], JudgingPolicy(disagreement=0.0)).criterion is Criterion.DISAGREEMENT

@@ -2,16 +2,17 @@
 
 import pytest
 
-from podium.domain.capacity.load_order import Waiting, next_to_load
+from podium.domain.capacity.load_order import WaitingLoad, next_to_load
 
 
 def waiting(text):
-    """`1:a@10 2:b@5!`: replica, endpoint, since when, and `!` where somebody waits for it."""
+    """`1:a@10 2:b@5! 3:c@7+`: replica, endpoint, since when, `!`: awaited, `+`: beside."""
     found = []
     for word in text.split():
         replica, _, rest = word.partition(":")
         endpoint, _, since = rest.partition("@")
-        found.append(Waiting(int(replica), endpoint, float(since.rstrip("!")), since.endswith("!")))
+        when = float(since.rstrip("!+"))
+        found.append(WaitingLoad(int(replica), endpoint, when, since.endswith("!"), since.endswith("+")))
     return found
 
 
@@ -36,5 +37,27 @@ def waiting(text):
 def test_whose_turn_it_is(text, loading, most, expected):
     """One row, one sentence."""
     chosen = next_to_load(waiting(text), loading, most)
+
+    assert expected == (chosen and chosen.replica)
+
+
+@pytest.mark.parametrize(
+    ("text", "loading", "most", "beside", "expected"),
+    [
+        ("1:a@10+", {}, 1, 0, 1),
+        ("1:a@10+", {"b": 1}, 2, 1, None),
+        ("1:a@10+", {"b": 1}, 2, 0, 1),
+        ("1:a@10+ 2:b@50", {"c": 1}, 2, 1, 2),
+        ("1:a@10+", {"b": 1, "c": 1}, 5, 1, 1),
+        ("1:a@10+", {"b": 1, "c": 1}, 5, 2, None),
+    ],
+    ids=[
+        "one may always", "the second turn stays free", "who waits for requests is none of them",
+        "and is for those that are down", "half of five are two", "and not three",
+    ],
+)  # fmt: skip
+def test_what_serves_meanwhile_leaves_every_other_turn_free(text, loading, most, beside, expected):
+    """A swap is in no hurry, and requests are to find a processor on which nobody loads."""
+    chosen = next_to_load(waiting(text), loading, most, beside)
 
     assert expected == (chosen and chosen.replica)

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from podium.domain.causes import KILLED
 from podium.domain.lifecycle import ReplicaState
 from podium.domain.planning import (
     Crashes,
@@ -12,8 +13,8 @@ from podium.domain.planning import (
     Failure,
     Journal,
     Observed,
+    ObservedReplica,
     Publish,
-    Replica,
     Settle,
     Start,
     Stop,
@@ -33,7 +34,7 @@ BROKEN = Failure("import_error", "No module named 'nowhere'", 0.0)
 def seen(text="", routes="", *, stable=None, vetoed=(), crashes=None, acknowledged=True, now=100.0):
     """`6:ready 7:starting` are replicas 1 and 2; `6:1,3` routes version 6 to replicas 1 and 3."""
     replicas = tuple(
-        Replica(i, version, ReplicaState(state))
+        ObservedReplica(i, version, ReplicaState(state))
         for i, (version, state) in enumerate((word.split(":") for word in text.split()), start=1)
     )
     targets = tuple(
@@ -183,6 +184,18 @@ def test_a_version_that_never_loaded_is_vetoed():
     after = note_end(Journal(wanted="7", stable="6"), "7", BROKEN, None, is_routed=False, now=5.0)
 
     assert (after.vetoed, after.crashes) == ({"7": BROKEN}, {})
+
+
+def test_a_version_that_was_killed_while_it_loaded_is_tried_again():
+    """Whoever did it, it says nothing of the version; the third time in a row is enough."""
+    killed, journal = Failure(KILLED, "SIGKILL", 5.0), Journal(wanted="7", stable="6")
+    told = []
+    for now in (5.0, 6.0, 7.0):
+        journal = note_end(journal, "7", killed, None, is_routed=False, now=now)
+        told.append(dict(journal.vetoed))
+
+    assert told == [{}, {}, {"7": killed}]
+    assert journal.crashes == {"7": Crashes(3, 7.0)}
 
 
 def test_a_version_that_was_ready_is_restarted_not_vetoed():

@@ -12,8 +12,8 @@ from podium.domain.planning import (
     Failure,
     Journal,
     Observed,
+    ObservedReplica,
     Publish,
-    Replica,
     Settle,
     Start,
     Stop,
@@ -40,7 +40,7 @@ def routes(text):
 
 def seen(text, table="", *, stable="6", vetoed=(), crashes=None, acknowledged=True, now=100.0):
     replicas = tuple(
-        Replica(i, version, ReplicaState(state))
+        ObservedReplica(i, version, ReplicaState(state))
         for i, (version, state) in enumerate((word.split(":") for word in text.split()), start=1)
     )
     journal = Journal(stable=stable, vetoed=dict.fromkeys(vetoed, BROKEN), crashes=crashes or {})

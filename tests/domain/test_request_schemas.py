@@ -16,8 +16,8 @@ from podium.domain.signature import (
     Param,
     Property,
     Signature,
-    Tensor,
     TensorSchema,
+    TensorSpec,
 )
 from podium.errors import PodiumError
 from podium.models.enforce import InputEnforcer
@@ -38,9 +38,9 @@ SIGNATURES = {
     ),
     "nested": Signature(ColumnSchema((Column(ArrayType(DataType.STRING), "tags"), Column(_OBJECT, "o")))),
     "nameless": Signature(ColumnSchema((Column(DataType.DOUBLE), Column(DataType.DOUBLE)))),
-    "tensor": Signature(TensorSchema((Tensor("float32", (-1, 2)),))),
-    "bytes": Signature(TensorSchema((Tensor("uint8", (-1, 1, 2)),))),
-    "named": Signature(TensorSchema((Tensor("float64", (-1, 2), "x"), Tensor("int64", (-1,), "n")))),
+    "tensor": Signature(TensorSchema((TensorSpec("float32", (-1, 2)),))),
+    "bytes": Signature(TensorSchema((TensorSpec("uint8", (-1, 1, 2)),))),
+    "named": Signature(TensorSchema((TensorSpec("float64", (-1, 2), "x"), TensorSpec("int64", (-1,), "n")))),
 }  # fmt: skip
 _VALUES = [0, 1, -1, 1.5, 2**31, 2**63, -(2**63), True, "7", "1.5", "abc", "", [], [1], {}]
 _ROWS = [{"a": a, "b": b} for a in _VALUES for b in _VALUES]
@@ -110,13 +110,49 @@ def test_the_schema_takes_what_the_server_takes(name, is_strict):
     assert odd == []
 
 
-def test_instances_of_several_rows_have_the_same_names():
-    """As the server wants it: each name becomes a column."""
+def test_instances_are_records_or_lists_in_the_order_of_the_columns():
+    """A record may lack what is optional, as its neighbour need not; a list has all."""
     schema = jsonschema_rs.Draft202012Validator(instances_schema(SIGNATURES["columns"], is_strict=False))
 
     assert schema.is_valid({"instances": [{"a": 1, "b": 2, "z": 3}]})
     assert schema.is_valid({"instances": [{"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2, "c": 3}]})
-    assert not schema.is_valid({"instances": [{"a": 1, "b": 2, "z": 3}, {"a": 1, "b": 2}]})
+    assert schema.is_valid({"instances": [{"a": 1, "b": 2, "z": 3}, {"a": 1, "b": 2}]})
+    assert not schema.is_valid({"instances": [{"a": 1, "b": 2}, {"a": 1}]})
+    assert schema.is_valid({"instances": [[1, 2, 3]]})
+    assert not schema.is_valid({"instances": [[1, 2]]})
+
+
+def test_texts_of_a_type_hint_are_texts():
+    """Of other hints nothing is known but that it is a list."""
+    texts, numbers = (
+        Signature(ColumnSchema((Column(kind, None),)), is_from_type_hint=True) for kind in (DataType.STRING, DataType.LONG)
+    )
+    valid, any_valid = (
+        jsonschema_rs.Draft202012Validator(invocation_schema(s, is_strict=False)).is_valid for s in (texts, numbers)
+    )
+    tensors = jsonschema_rs.Draft202012Validator(tensors_schema(texts)).is_valid
+    entry = {"name": "x", "shape": [1], "data": ["a"]}
+
+    assert (valid({"inputs": ["a"]}), valid({"inputs": [1]}), any_valid({"inputs": [1]})) == (True, False, True)
+    assert tensors({"inputs": [{**entry, "datatype": "BYTES"}]})
+    assert not tensors({"inputs": [{**entry, "datatype": "INT64", "data": [1]}]})
+
+
+def test_nested_values_and_times_are_texts_of_their_own_in_tensors():
+    """As the server reads them: JSON, and a date and time."""
+    kind = ObjectType(
+        (Property("age", DataType.LONG), Property("tags", ArrayType(DataType.STRING)), Property("n", DataType.LONG, False))
+    )
+    schema = tensors_schema(Signature(ColumnSchema((Column(kind, "who"), Column(DataType.DATETIME, "when")))))
+    valid = jsonschema_rs.Draft202012Validator(schema).is_valid
+
+    def asked(who, when="2020-01-01T00:00:00"):
+        told = (("who", who), ("when", when))
+        return {"inputs": [{"name": n, "datatype": "BYTES", "shape": [1, 1], "data": [v]} for n, v in told]}
+
+    assert valid(asked('{"age": 7, "tags": ["a", "b"]}'))
+    assert not valid(asked("x"))
+    assert not valid(asked('{"age": 7, "tags": []}', "yesterday"))
 
 
 def test_tensors_are_of_one_row():

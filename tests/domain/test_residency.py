@@ -11,7 +11,7 @@ from podium.domain.capacity.residency import (
     Refuse,
     Resident,
     Room,
-    Wait,
+    WaitForRoom,
     estimate,
     make_room,
     too_many,
@@ -43,17 +43,17 @@ def room(budget=None, most=None, available=10_000):
         (20, "a:50@2 b:50@1", room(budget=100), Evict(("b",))),
         (60, "a:50@2 b:50@1", room(budget=100), Evict(("b", "a"))),
         (20, "a:50@2 b:50@1busy", room(budget=100), Evict(("a",))),
-        (20, "a:50@2busy b:50@1busy", room(budget=100), Wait()),
-        (60, "a:50@2 b:50@1busy", room(budget=100), Wait()),
-        (20, "a:50@2leaving b:50@1", room(budget=100), Wait()),
+        (20, "a:50@2busy b:50@1busy", room(budget=100), WaitForRoom()),
+        (60, "a:50@2 b:50@1busy", room(budget=100), WaitForRoom()),
+        (20, "a:50@2leaving b:50@1", room(budget=100), WaitForRoom()),
         (60, "a:50@2leaving b:50@1", room(budget=100), Evict(("b",))),
         (20, "a:50@2pinned b:50@1", room(budget=100), Evict(("b",))),
         (10, "a:50@1", room(most=2), Admit()),
         (10, "a:50@1", room(most=1), Evict(("a",))),
-        (10, "a:50@1busy", room(most=1), Wait()),
+        (10, "a:50@1busy", room(most=1), WaitForRoom()),
         (10, "a:50@1", room(available=10), Admit()),
         (20, "a:50@1", room(available=10), Evict(("a",))),
-        (20, "", room(available=10), Wait()),
+        (20, "", room(available=10), WaitForRoom()),
         (10, "a:5@2 b:5@1", room(budget=100, most=2), Evict(("b",))),
     ],
     ids=[
@@ -89,7 +89,7 @@ def test_what_is_only_promised_to_those_that_stay_is_waited_for():
     """They load, and may take less than was thought: nobody is refused for good by a guess."""
     loading = Resident("a", 160, 1.0, is_busy=True, is_pinned=True, measured_bytes=30)
 
-    assert make_room(60, [loading], room(budget=200)) == Wait()
+    assert make_room(60, [loading], room(budget=200)) == WaitForRoom()
     assert isinstance(make_room(171, [loading], room(budget=200)), Refuse)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.domain.rollouts.judging import Policy
+from podium.domain.rollouts.judging import JudgingPolicy
 from podium.domain.rollouts.records import (
     PIN_KEY,
     check_interval,
@@ -16,7 +16,7 @@ from podium.domain.rollouts.records import (
     mark_text,
     next_number,
     pin_text,
-    read_board,
+    read_notices,
     record_key,
     record_text,
 )
@@ -24,7 +24,17 @@ from podium.domain.rollouts.schedule import Mark, MarkKind, Pin, Rollout
 from podium.errors import InvalidInput
 
 ROLLOUT = Rollout(
-    "20261121-1a2b", "fräud", "@champion", "6", "6", "7", (5, 100), 10.5, 1e9, "ann@host/1", Policy(errors=None, latency=4)
+    "20261121-1a2b",
+    "fräud",
+    "@champion",
+    "6",
+    "6",
+    "7",
+    (5, 100),
+    10.5,
+    1e9,
+    "ann@host/1",
+    JudgingPolicy(errors=None, latency=4),
 )
 MARKS = (
     Mark(MarkKind.BEGIN, 1e9 + 1, "node"),
@@ -45,11 +55,11 @@ def written():
 
 def test_what_is_written_is_read_again():
     """Every field of it, and nothing of other tags."""
-    board = read_board(written())
+    notices = read_notices(written())
 
-    assert (board.pin, board.problems) == (PIN, ())
-    assert [entry.rollout for entry in board.entries] == [ROLLOUT]
-    assert sorted(MARKS, key=lambda mark: mark.at) == sorted(board.entries[0].marks, key=lambda mark: mark.at)
+    assert (notices.pin, notices.problems) == (PIN, ())
+    assert [entry.rollout for entry in notices.entries] == [ROLLOUT]
+    assert sorted(MARKS, key=lambda mark: mark.at) == sorted(notices.entries[0].marks, key=lambda mark: mark.at)
 
 
 @pytest.mark.parametrize(
@@ -81,11 +91,11 @@ def test_a_record_that_makes_no_sense_is_a_problem_and_no_rollout(field, value):
     """Whoever may write tags may write anything."""
     tags = {record_key("a"): json.dumps({**json.loads(record_text(ROLLOUT)), field: value})}
 
-    board = read_board(tags)
+    notices = read_notices(tags)
 
-    assert board.entries == ()
-    assert len(board.problems) == 1
-    assert record_key("a") in board.problems[0]
+    assert notices.entries == ()
+    assert len(notices.problems) == 1
+    assert record_key("a") in notices.problems[0]
 
 
 @given(
@@ -95,14 +105,14 @@ def test_a_record_that_makes_no_sense_is_a_problem_and_no_rollout(field, value):
 )
 def test_no_text_breaks_the_reading(tags):
     """Whatever stands in the tags."""
-    read_board(tags)
+    read_notices(tags)
 
 
 def test_a_mark_without_a_record_is_told():
     """Somebody removed a tag."""
     tags = {key: text for key, text in written().items() if key != record_key(ROLLOUT.id)}
 
-    assert "has no record" in read_board(tags).problems[0]
+    assert "has no record" in read_notices(tags).problems[0]
 
 
 @pytest.mark.parametrize("steps", [(), (5, 25), (100, 5), (5, 5, 100), (-1, 100), (101,)])
@@ -115,7 +125,7 @@ def test_steps_that_cannot_be_taken_are_refused_with_the_way_out(steps):
 def test_limits_that_cannot_be_kept_are_refused():
     """A policy's, and an interval of no length."""
     with pytest.raises(InvalidInput, match=r"latency is .*; expected 1 to 100"):
-        check_policy(Policy(latency=0.5))
+        check_policy(JudgingPolicy(latency=0.5))
     with pytest.raises(InvalidInput, match="--interval 600"):
         check_interval(0)
 
@@ -125,11 +135,11 @@ def test_of_more_tags_than_anybody_needs_the_newest_are_read():
     text = record_text(ROLLOUT)
     tags = {record_key(f"2026{number:05}-x"): text for number in range(20_000)}
 
-    board = read_board(tags)
+    notices = read_notices(tags)
 
-    assert len(board.entries) == 5_000
-    assert board.entries[-1].rollout.id == "202619999-x"
-    assert board.problems == ("20000 tags of rollouts: the 5000 newest are read; remove those of old rollouts",)
+    assert len(notices.entries) == 5_000
+    assert notices.entries[-1].rollout.id == "202619999-x"
+    assert notices.problems == ("20000 tags of rollouts: the 5000 newest are read; remove those of old rollouts",)
 
 
 @pytest.mark.parametrize("at", [-1, -1e300, 1e12, float("nan"), float("inf"), True, "1", None, 10**400])
@@ -137,7 +147,7 @@ def test_no_time_that_a_clock_cannot_show_is_understood(at):
     tags = written() | {mark_key(ROLLOUT.id, MarkKind.FINISH): json.dumps({"at": at, "by": "x"})}
     tags |= {PIN_KEY: json.dumps({"version": "1", "until": at, "reason": "", "by": "x", "at": 0})}
 
-    board = read_board(tags)
+    notices = read_notices(tags)
 
-    assert (board.pin, len(board.problems)) == (None, 2)
-    assert MarkKind.FINISH not in {mark.kind for mark in board.entries[0].marks}
+    assert (notices.pin, len(notices.problems)) == (None, 2)
+    assert MarkKind.FINISH not in {mark.kind for mark in notices.entries[0].marks}

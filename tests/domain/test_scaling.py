@@ -6,32 +6,32 @@ import random
 
 import pytest
 
-from podium.domain.capacity.scaling import Called, Load, Policy, call_for, decide, remembered
+from podium.domain.capacity.scaling import Called, ScalingPolicy, Workload, call_for, decide, remembered
 
-POLICY = Policy(1, 8, target_latency_s=0.1)
+POLICY = ScalingPolicy(1, 8, target_latency_s=0.1)
 
 
 @pytest.mark.parametrize(
     ("load", "workers", "expected"),
     [
-        (Load(0.0), 1, 1),
-        (Load(0.0), 4, 1),
-        (Load(0.69), 1, 1),
-        (Load(0.9), 1, 2),
-        (Load(1.4), 2, 2),
-        (Load(1.9), 2, 3),
-        (Load(2.0), 4, 3),
-        (Load(3.9), 4, 6),
-        (Load(8.0), 8, 8),
-        (Load(1.5), 2, 2),
-        (Load(1.2, waits_batches=1.5), 2, 2),
-        (Load(1.2, waits_batches=4.0), 2, 4),
-        (Load(0.2, waits_batches=4.0), 2, 1),
-        (Load(1.2, latency_s=0.2), 2, 4),
-        (Load(0.2, latency_s=0.2), 2, 1),
-        (Load(1.2, latency_s=0.105), 2, 2),
-        (Load(0.1, is_turned_away=True), 2, 3),
-        (Load(1.0, waits_batches=1000.0), 1, 8),
+        (Workload(0.0), 1, 1),
+        (Workload(0.0), 4, 1),
+        (Workload(0.69), 1, 1),
+        (Workload(0.9), 1, 2),
+        (Workload(1.4), 2, 2),
+        (Workload(1.9), 2, 3),
+        (Workload(2.0), 4, 3),
+        (Workload(3.9), 4, 6),
+        (Workload(8.0), 8, 8),
+        (Workload(1.5), 2, 2),
+        (Workload(1.2, waits_batches=1.5), 2, 2),
+        (Workload(1.2, waits_batches=4.0), 2, 4),
+        (Workload(0.2, waits_batches=4.0), 2, 1),
+        (Workload(1.2, latency_s=0.2), 2, 4),
+        (Workload(0.2, latency_s=0.2), 2, 1),
+        (Workload(1.2, latency_s=0.105), 2, 2),
+        (Workload(0.1, is_turned_away=True), 2, 3),
+        (Workload(1.0, waits_batches=1000.0), 1, 8),
     ],
     ids=[
         "nobody asks", "nobody asks any more", "busy enough for one", "too busy for one", "two busy as they should be",
@@ -74,7 +74,7 @@ def calls(*workers, step=1.0):
 )  # fmt: skip
 def test_what_is_decided(called, workers, now, room, expected):
     """One row, one sentence."""
-    assert decide(called, workers, now, Policy(1, 8), room) == expected
+    assert decide(called, workers, now, ScalingPolicy(1, 8), room) == expected
 
 
 def live(demand, policy, seconds, seed=0):
@@ -87,7 +87,7 @@ def live(demand, policy, seconds, seed=0):
         work = max(demand(now) * noise.uniform(0.8, 1.2), 0.0) + backlog
         done = min(work, float(workers))
         backlog = min(work - done, 100.0)
-        load = Load(done, waits_batches=0.5 + 4 * backlog / workers, latency_s=0.05 + backlog / workers)
+        load = Workload(done, waits_batches=0.5 + 4 * backlog / workers, latency_s=0.05 + backlog / workers)
         if workers == wanted:
             called = remembered(called, Called(now, call_for(load, workers, policy)), policy)
             newer = decide(called, workers, now, policy, room=99)
@@ -105,7 +105,7 @@ def changes(history):
 @pytest.mark.parametrize("seed", range(3))
 def test_a_steady_load_comes_to_rest(demand, seed):
     """With a fifth of noise: some changes at the start, none after ten minutes, and nobody waits for long."""
-    history = list(live(lambda _: demand, Policy(1, 8), 1800, seed))
+    history = list(live(lambda _: demand, ScalingPolicy(1, 8), 1800, seed))
 
     assert changes(history[:600]) <= 6
     assert changes(history[600:]) <= 2
@@ -115,7 +115,7 @@ def test_a_steady_load_comes_to_rest(demand, seed):
 
 def test_a_step_is_followed_within_seconds_and_left_after_minutes():
     """From a tenth of a worker to five and back: enough in half a minute; all gone again a few minutes later."""
-    history = list(live(lambda now: 5.0 if 100 <= now < 400 else 0.1, Policy(1, 8), 1000))
+    history = list(live(lambda now: 5.0 if 100 <= now < 400 else 0.1, ScalingPolicy(1, 8), 1000))
 
     assert history[99][1] == 1
     assert history[140][1] >= 5
@@ -131,7 +131,7 @@ def test_a_day_is_followed_without_flapping():
     def demand(now):
         return 2.5 - 2.4 * math.cos(2 * math.pi * now / 3600) + (3.0 if now % 300 < 3 else 0.0)
 
-    history = list(live(demand, Policy(1, 8), 7200))
+    history = list(live(demand, ScalingPolicy(1, 8), 7200))
 
     assert changes(history) <= 40
     assert sum(backlog > 5.0 for _, _, backlog in history) < 0.05 * len(history)

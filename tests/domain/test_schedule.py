@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from podium.domain.rollouts.judging import Criterion, Figure, Opinion, Policy, Verdict
+from podium.domain.rollouts.judging import Criterion, Figure, JudgingPolicy, Opinion, Verdict
 from podium.domain.rollouts.schedule import (
-    Board,
     Course,
-    Entry,
     Mark,
+    MarkedRollout,
     MarkKind,
-    Phase,
     Pin,
     Rollout,
+    RolloutNotices,
+    RolloutPhase,
     State,
     course,
     ending,
@@ -35,30 +35,35 @@ def marks(text: str) -> tuple[Mark, ...]:
 
 
 PHASES = [
-    ("nothing before the candidate is loaded", "", 500, Phase(0, State.RUNNING, None, is_begun=False)),
-    ("the first step begins with the mark", "begin@110", 110, Phase(5, State.RUNNING, 120)),
-    ("and lasts an interval", "begin@110", 119.9, Phase(5, State.RUNNING, 120)),
-    ("then the second", "begin@110", 120, Phase(25, State.RUNNING, 130)),
-    ("then all", "begin@110", 131, Phase(100, State.RUNNING, 140)),
-    ("after the last interval the end is due", "begin@110", 140, Phase(100, State.RUNNING, None, is_due=True)),
-    ("and overdue after that", "begin@110", 147, Phase(100, State.RUNNING, None, is_due=True, overdue_s=7.0)),
-    ("a clock before the beginning shows the first step", "begin@110", 50, Phase(5, State.RUNNING, 120 - 60)),
-    ("a pause holds the share", "begin@110 pause@121", 900, Phase(25, State.PAUSED)),
-    ("it goes on where it stood", "begin@110 pause@121 resume@221", 222, Phase(25, State.RUNNING, 230)),
-    ("two pauses add up", "begin@110 pause@111 resume@121 pause@122 resume@132", 133, Phase(5, State.RUNNING, 140)),
-    ("a second pause is one pause", "begin@110 pause@121 pause@125 resume@130", 131, Phase(25, State.RUNNING, 139)),
-    ("a pause before the beginning keeps it from beginning", "pause@105 begin@110", 200, Phase(5, State.PAUSED)),
-    ("and it begins with the resumption", "pause@105 begin@110 resume@150", 151, Phase(5, State.RUNNING, 160)),
-    ("paused at its end it is not due", "begin@110 pause@145", 500, Phase(100, State.PAUSED)),
-    ("a veto takes everything back", "begin@110 veto@125", 126, Phase(0, State.REJECTED)),
-    ("for ever", "begin@110 veto@125 resume@130 finish@140", 999, Phase(0, State.REJECTED)),
-    ("an undo, too", "begin@110 undo@125", 126, Phase(0, State.UNDONE)),
-    ("a finish gives everything", "begin@110 finish@112", 113, Phase(100, State.FINISHED)),
-    ("even to what never began", "finish@102", 113, Phase(100, State.FINISHED)),
-    ("a veto after it comes too late", "begin@110 finish@112 veto@113", 114, Phase(100, State.FINISHED)),
-    ("an undo does not", "begin@110 finish@112 undo@113", 114, Phase(0, State.UNDONE)),
-    ("of two ends at one instant the careful one counts", "begin@110 finish@112 veto@112", 114, Phase(0, State.REJECTED)),
-    ("somebody else's wish ends it", "begin@110 supersede@120", 121, Phase(0, State.SUPERSEDED)),
+    ("nothing before the candidate is loaded", "", 500, RolloutPhase(0, State.RUNNING, None, is_begun=False)),
+    ("the first step begins with the mark", "begin@110", 110, RolloutPhase(5, State.RUNNING, 120)),
+    ("and lasts an interval", "begin@110", 119.9, RolloutPhase(5, State.RUNNING, 120)),
+    ("then the second", "begin@110", 120, RolloutPhase(25, State.RUNNING, 130)),
+    ("then all", "begin@110", 131, RolloutPhase(100, State.RUNNING, 140)),
+    ("after the last interval the end is due", "begin@110", 140, RolloutPhase(100, State.RUNNING, None, is_due=True)),
+    ("and overdue after that", "begin@110", 147, RolloutPhase(100, State.RUNNING, None, is_due=True, overdue_s=7.0)),
+    ("a clock before the beginning shows the first step", "begin@110", 50, RolloutPhase(5, State.RUNNING, 120 - 60)),
+    ("a pause holds the share", "begin@110 pause@121", 900, RolloutPhase(25, State.PAUSED)),
+    ("it goes on where it stood", "begin@110 pause@121 resume@221", 222, RolloutPhase(25, State.RUNNING, 230)),
+    ("two pauses add up", "begin@110 pause@111 resume@121 pause@122 resume@132", 133, RolloutPhase(5, State.RUNNING, 140)),
+    ("a second pause is one pause", "begin@110 pause@121 pause@125 resume@130", 131, RolloutPhase(25, State.RUNNING, 139)),
+    ("a pause before the beginning keeps it from beginning", "pause@105 begin@110", 200, RolloutPhase(5, State.PAUSED)),
+    ("and it begins with the resumption", "pause@105 begin@110 resume@150", 151, RolloutPhase(5, State.RUNNING, 160)),
+    ("paused at its end it is not due", "begin@110 pause@145", 500, RolloutPhase(100, State.PAUSED)),
+    ("a veto takes everything back", "begin@110 veto@125", 126, RolloutPhase(0, State.REJECTED)),
+    ("for ever", "begin@110 veto@125 resume@130 finish@140", 999, RolloutPhase(0, State.REJECTED)),
+    ("an undo, too", "begin@110 undo@125", 126, RolloutPhase(0, State.UNDONE)),
+    ("a finish gives everything", "begin@110 finish@112", 113, RolloutPhase(100, State.FINISHED)),
+    ("even to what never began", "finish@102", 113, RolloutPhase(100, State.FINISHED)),
+    ("a veto after it comes too late", "begin@110 finish@112 veto@113", 114, RolloutPhase(100, State.FINISHED)),
+    ("an undo does not", "begin@110 finish@112 undo@113", 114, RolloutPhase(0, State.UNDONE)),
+    (
+        "of two ends at one instant the careful one counts",
+        "begin@110 finish@112 veto@112",
+        114,
+        RolloutPhase(0, State.REJECTED),
+    ),
+    ("somebody else's wish ends it", "begin@110 supersede@120", 121, RolloutPhase(0, State.SUPERSEDED)),
 ]
 
 
@@ -80,10 +85,10 @@ def test_the_share_never_falls_while_it_runs():
 
 
 def entry(noted="", record=ROLLOUT):
-    return Entry(record, marks(noted))
+    return MarkedRollout(record, marks(noted))
 
 
-MOVED = Entry(ROLLOUT, (Mark(MarkKind.FINISH, 140.0, "node", is_moved=True),))
+MOVED = MarkedRollout(ROLLOUT, (Mark(MarkKind.FINISH, 140.0, "node", is_moved=True),))
 NEXT = Rollout("r2", "fraud", "production", "6", "7", "8", (100,), 10.0, 200.0, "ann@host/1")
 
 COURSES = [
@@ -109,28 +114,28 @@ COURSES = [
 @pytest.mark.parametrize(("entries", "followed", "expected"), [r[1:] for r in COURSES], ids=[r[0] for r in COURSES])
 def test_the_course(entries, followed, expected):
     """One row, one sentence of the specification."""
-    found = course(Board(tuple(entries)), "production", followed, 135.0)
+    found = course(RolloutNotices(tuple(entries)), "production", followed, 135.0)
 
     assert expected == (found.version, found.candidate, found.percent)
 
 
 def test_a_move_by_somebody_else_is_told_until_it_is_noted():
     """So that every node hears of it, also those that did not see it."""
-    assert course(Board((entry("begin@110"),)), "production", "9", 135.0).is_overtaken
-    assert not course(Board((entry("begin@110 supersede@120"),)), "production", "9", 135.0).is_overtaken
-    assert not course(Board((entry("begin@110"),)), "production", "7", 135.0).is_overtaken
+    assert course(RolloutNotices((entry("begin@110"),)), "production", "9", 135.0).is_overtaken
+    assert not course(RolloutNotices((entry("begin@110 supersede@120"),)), "production", "9", 135.0).is_overtaken
+    assert not course(RolloutNotices((entry("begin@110"),)), "production", "7", 135.0).is_overtaken
 
 
 def test_a_pin_holds_against_everything_until_its_time():
     """Against a rollout, and against what is followed."""
     pin = Pin("5", 150.0, "the audit", "ann", 100.0)
-    board = Board((entry("begin@110"),), pin)
+    notices = RolloutNotices((entry("begin@110"),), pin)
 
-    held = course(board, "production", "9", 149.9)
+    held = course(notices, "production", "9", 149.9)
 
     assert ("5", None, pin) == (held.version, held.candidate, held.pin)
     assert Course("9", None, 0, entry("begin@110"), phase(ROLLOUT, marks("begin@110"), 150.0), is_overtaken=True) == course(
-        board, "production", "9", 150.0
+        notices, "production", "9", 150.0
     )
 
 
@@ -144,29 +149,38 @@ def test_a_rejection_is_remembered_until_the_version_was_tried_again():
     again = Rollout("r3", "fraud", "production", "6", "6", "7", (100,), 10.0, 300.0, "ann@host/1")
     rejected = entry("begin@110 veto@112")
 
-    found = rejection(Board((rejected,)), "production", "7")
+    found = rejection(RolloutNotices((rejected,)), "production", "7")
 
     assert found == ending(rejected.marks)
-    assert rejection(Board((rejected, entry("finish@301", again))), "production", "7") is None
-    assert rejection(Board((rejected,)), "production", "8") is None
+    assert rejection(RolloutNotices((rejected, entry("finish@301", again))), "production", "7") is None
+    assert rejection(RolloutNotices((rejected,)), "production", "8") is None
 
 
-SOFTLY = Verdict(Opinion.UNKNOWN, figures={Criterion.ERRORS: Figure(0.0, 0.02, 700, 90.0, 500.0)}, answered=700)
+SOFTLY = Verdict(Opinion.FINE, figures={Criterion.ERRORS: Figure(0.0, 0.02, 700, 90.0, 500.0)}, answered=700)
 UNKNOWN = Verdict(Opinion.UNKNOWN, figures={Criterion.ERRORS: Figure(0.0, 0.0, 20, 0.0, 500.0)}, answered=20)
+FINE = replace(UNKNOWN, opinion=Opinion.FINE)
 UNSEEN = Verdict(Opinion.UNKNOWN, answered=19)
 
 
 @pytest.mark.parametrize(
     ("verdict", "now", "expected"),
-    [(UNKNOWN, 139, False), (UNKNOWN, 140, True), (SOFTLY, 140, False), (SOFTLY, 169, False), (SOFTLY, 170, True)],
+    [(FINE, 139, False), (FINE, 140, True), (SOFTLY, 140, False), (SOFTLY, 169, False), (SOFTLY, 170, True)],
 )
 def test_what_speaks_softly_against_a_candidate_holds_its_end_back_for_a_while(verdict, now, expected):
     assert may_finish(ROLLOUT, phase(ROLLOUT, marks("begin@110"), now), verdict) is expected
 
 
+def test_a_candidate_of_which_too_little_is_known_takes_over_only_where_that_was_said():
+    """However long its steps are over: they may have been too short to tell."""
+    careless = replace(ROLLOUT, policy=JudgingPolicy(detect=None))
+
+    assert not may_finish(ROLLOUT, phase(ROLLOUT, marks("begin@110"), 1e6), UNKNOWN)
+    assert may_finish(careless, phase(careless, marks("begin@110"), 140), UNKNOWN)
+
+
 def test_a_candidate_that_nobody_asked_takes_over_only_where_that_was_said():
     """However long its steps are over: where the model slept meanwhile, nothing is known of it."""
-    by_the_clock = replace(ROLLOUT, policy=Policy(least_requests=0))
+    by_the_clock = replace(ROLLOUT, policy=JudgingPolicy(least_requests=0))
 
     assert not may_finish(ROLLOUT, phase(ROLLOUT, marks("begin@110"), 1e6), UNSEEN)
     assert may_finish(by_the_clock, phase(by_the_clock, marks("begin@110"), 140), Verdict(Opinion.UNKNOWN))

@@ -19,8 +19,8 @@ from podium.domain.signature import (
     Property,
     Signature,
     SparkVectorType,
-    Tensor,
     TensorSchema,
+    TensorSpec,
 )
 from podium.errors import InvalidModel
 
@@ -49,8 +49,8 @@ def test_schemas_are_shown_in_messages_as_mlflow_shows_them() -> None:
         ColumnSchema(columns)
     )
     assert str(ColumnSchema((Column(DataType.DOUBLE),))) == "[double (required)]"
-    assert str(TensorSchema((Tensor("float32", (-1, 3)),))) == "[Tensor('float32', (-1, 3))]"
-    assert str(TensorSchema((Tensor("str", (-1,), "x"),))) == "['x': Tensor('str', (-1,))]"
+    assert str(TensorSchema((TensorSpec("float32", (-1, 3)),))) == "[Tensor('float32', (-1, 3))]"
+    assert str(TensorSchema((TensorSpec("str", (-1,), "x"),))) == "['x': Tensor('str', (-1,))]"
 
 
 def test_a_missing_required_means_required() -> None:

@@ -2,16 +2,17 @@
 
 import os
 import platform
+import signal
 import sys
 
 import pytest
 
-from podium.domain.audits.facts import Conflict, Drift, Place
+from podium.domain.audits.facts import AuditedPython, Conflict, Drift
 from podium.environments.audit import facts_of, facts_of_model
 from podium.environments.audit_installed import Installed, Package, ask, conflicts, drifts, reached
 from podium.errors import LoadFailed
 
-PLACE = Place("wine", "/env/bin/python", "3.11.7")
+PLACE = AuditedPython("wine", "/env/bin/python", "3.11.7")
 SKLEARN = {
     "python_function": {"loader_module": "mlflow.sklearn", "model_path": "model.pkl", "python_version": "3.11.2"},
     "sklearn": {"pickled_model": "model.pkl", "sklearn_version": "1.5.0"},
@@ -152,6 +153,16 @@ def test_what_is_no_python_is_said_to_be_none(tmp_path, text):
     """However long it would go on."""
     with pytest.raises(LoadFailed):
         ask(executable(tmp_path / "python", text), os.environ, timeout_s=1.0)
+
+
+def test_a_python_whose_descendant_holds_the_pipe_is_not_waited_for(tmp_path):
+    """It left the session, so that its end is not ours to bring about."""
+    spy = executable(tmp_path / "python", f"#!/bin/sh\nsetsid sleep 600 &\necho $! > {tmp_path}/pid\n")
+
+    with pytest.raises(LoadFailed, match="does not say what it holds"):
+        ask(spy, os.environ, timeout_s=0.5)
+
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 
 
 def test_an_odd_model_file_is_audited_as_far_as_it_goes(tmp_path):

@@ -68,12 +68,12 @@ def test_pages_of_an_answer_are_followed():
 )
 def test_a_server_that_does_not_answer_for_each_package_is_no_clean_bill(answer):
     """Whatever it says instead."""
-    with hosting({"/v1/querybatch": answer}) as host, pytest.raises(audit_advisories.NotAnswered):
+    with hosting({"/v1/querybatch": answer}) as host, pytest.raises(audit_advisories.NoAdvice):
         advisories_of(host.url, {"x": "1"}, 5.0)
 
 
 def test_a_secret_in_an_address_is_not_told():
-    with pytest.raises(audit_advisories.NotAnswered) as caught:
+    with pytest.raises(audit_advisories.NoAdvice) as caught:
         advisories_of("http://user:hunter2@127.0.0.1:9", {"x": "1"}, 2.0)
 
     assert "hunter2" not in str(caught.value)
@@ -106,14 +106,14 @@ def test_a_database_without_an_advisory_of_python_packages_is_no_clean_bill(tmp_
     if content is not None:
         (tmp_path / "a.json").write_bytes(content)
 
-    with pytest.raises(audit_advisories.NotAnswered):
+    with pytest.raises(audit_advisories.NoAdvice):
         advisories_of(str(tmp_path), {"x": "1"}, 5.0)
 
 
 def test_a_file_that_is_no_zip_or_not_there_is_an_error(tmp_path):
     (tmp_path / "all.zip").write_bytes(b"PK no")
 
-    with pytest.raises(audit_advisories.NotAnswered):
+    with pytest.raises(audit_advisories.NoAdvice):
         advisories_of(str(tmp_path / "all.zip"), {"x": "1"}, 5.0)
     with pytest.raises(InvalidInput):
         advisories_of(str(tmp_path / "none.zip"), {"x": "1"}, 5.0)
@@ -168,12 +168,12 @@ def test_an_index_of_html_is_read_as_well(tmp_path, kind):
 
 @pytest.mark.parametrize("answer", [(500, {}, b""), (200, {}, b"{}"), (200, {}, b"no JSON"), (200, {}, b'{"files": [{}]}')])
 def test_an_index_that_does_not_answer_is_no_clean_bill(answer):
-    with hosting({"/simple/x/": answer}) as host, pytest.raises(audit_index.NotAnswered):
+    with hosting({"/simple/x/": answer}) as host, pytest.raises(audit_index.NoIndexAnswer):
         releases_of([f"{host.url}/simple"], {"x": "1"}, "3.11.7", 5.0)
 
 
 def test_an_index_that_is_down_is_asked_once(tmp_path):
-    with pytest.raises(audit_index.NotAnswered) as caught:
+    with pytest.raises(audit_index.NoIndexAnswer) as caught:
         releases_of(["http://user:hunter2@127.0.0.1:9/simple"], {f"x{number}": "1" for number in range(50)}, "3.11.7", 2.0)
 
     assert "hunter2" not in str(caught.value)
@@ -203,7 +203,7 @@ def test_pips_file_names_the_index_where_no_variable_does(tmp_path):
 
 @pytest.mark.parametrize("index", ["http://[", "ftp://x/simple", "no address", "http://127.0.0.1:99999/simple"])
 def test_an_address_that_is_none_is_no_clean_bill(index):
-    with pytest.raises(audit_index.NotAnswered):
+    with pytest.raises(audit_index.NoIndexAnswer):
         releases_of([index], {"x": "1"}, "3.11.7", 2.0)
 
 

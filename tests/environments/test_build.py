@@ -15,8 +15,8 @@ from wheels import offline, repack, write_wheel
 from podium.environments.build import build, existing
 from podium.environments.interpreters import find_interpreter
 from podium.environments.kept import kept
-from podium.environments.resolve import Request
-from podium.environments.running import Job, Stopped
+from podium.environments.resolve import EnvironmentRequest
+from podium.environments.running import BuildJob, Stopped
 from podium.environments.spec import EnvironmentSpec
 from podium.environments.tools import Tools, find_uv, tool_environ
 from podium.errors import LoadFailed
@@ -39,11 +39,11 @@ build(Path(sys.argv[2]), request_of(*sys.argv[3:]), job_of(Path(sys.argv[2]), di
 
 
 def request_of(*lines, tools=BY_UV, **settings):
-    return Request(EnvironmentSpec(None, lines, lines), tools, EnvironmentSettings(**settings))
+    return EnvironmentRequest(EnvironmentSpec(None, lines, lines), tools, EnvironmentSettings(**settings))
 
 
 def job_of(root, environ, seconds=120.0, **more):
-    return Job(root / "logs" / "build.log", tool_environ(environ), time.monotonic() + seconds, **more)
+    return BuildJob(root / "logs" / "build.log", tool_environ(environ), time.monotonic() + seconds, **more)
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +208,7 @@ def test_an_index_that_does_not_date_its_files_is_used_as_it_is_and_that_is_said
     spec, told = EnvironmentSpec(None, ("numpy",), ("numpy",), created="2020-01-01T00:00:01Z"), []
     root = tmp_path / "environments"
 
-    built = build(root, Request(spec, BY_UV, EnvironmentSettings()), job_of(root, environ, tell=told.append))
+    built = build(root, EnvironmentRequest(spec, BY_UV, EnvironmentSettings()), job_of(root, environ, tell=told.append))
 
     assert "does not say when its files were uploaded" in built.resolution.notice
     assert any("not as of 2020-01-01" in line for line in told)

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import tarfile
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -96,13 +95,11 @@ def test_mlflow_is_left_out_where_the_model_loads_and_scores_its_example_without
     """And it is said; the second time nothing is tried again."""
     folder = model(tmp_path / "plain")
     found, told = ask(folder)
-    begun = time.monotonic()
     again, told_again = ask(folder)
 
     assert not has(found.python, "mlflow")
     assert "left out, for podium does without: mlflow==9.9" in told[0]
     assert (again.python, told_again) == (found.python, [])
-    assert time.monotonic() - begun < 60
 
 
 def test_mlflow_is_built_in_where_the_example_does_not_score_without_it(tmp_path, ask):

@@ -13,8 +13,8 @@ from podium.flavors.sklearn.flavor import LoadedEstimator
 from podium.models.assemble import Assembler
 from podium.models.infer import infer_signature
 from podium.models.predictor import Predictor
-from podium.worker.proof_rows import Case
-from podium.worker.shortcut import Shortcut, find_shortcut
+from podium.worker.proofs.cases import Case
+from podium.worker.proofs.shortcut import Shortcut, find_shortcut
 
 
 def signature_of(data: Any) -> Signature:

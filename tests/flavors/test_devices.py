@@ -14,7 +14,7 @@ from podium.errors import LoadFailed, OutOfDeviceMemory
 from podium.flavors.contract import Stored
 from podium.flavors.devices import choose_device, torch_device, use_of
 from podium.flavors.onnx import OnnxFlavor
-from podium.flavors.pytorch.call import LoadedModule, Terms, inputs_of
+from podium.flavors.pytorch.call import LoadedModule, ModuleTerms, inputs_of
 from podium.flavors.pytorch.flavor import PytorchFlavor
 
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU, and here is one")
@@ -84,7 +84,7 @@ def test_compiling_that_fails_leaves_the_model_as_it_is(tmp_path: Path, monkeypa
     monkeypatch.setattr(config.cpp, "cxx", (str(tmp_path / "no-compiler"),))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     module = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh()).eval()
-    loaded = LoadedModule(torch, module, inputs_of(module), Terms(torch.device("cpu"), compiles=True))
+    loaded = LoadedModule(torch, module, inputs_of(module), ModuleTerms(torch.device("cpu"), compiles=True))
     expected = loaded.native(torch.from_numpy(ROWS)).detach().numpy()
     with pytest.warns(UserWarning, match="torch.compile failed on this model .*; it runs uncompiled"):
         answer = loaded.predict(ROWS.copy())
@@ -139,7 +139,7 @@ def test_a_gpu_that_is_full_says_so_and_has_its_memory_back(tmp_path: Path) -> N
             return x.new_zeros(len(x), 1 << 40).sum(1)
 
     device = torch.device("cuda")
-    model = LoadedModule(torch, Wide(), inputs_of(Wide()), Terms(device))
+    model = LoadedModule(torch, Wide(), inputs_of(Wide()), ModuleTerms(device))
     before = use_of(torch, device).used_bytes
 
     with pytest.raises(OutOfDeviceMemory, match="The device cuda ran out of memory on 4 rows"):

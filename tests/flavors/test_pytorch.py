@@ -19,7 +19,7 @@ from podium import pytorch
 from podium.domain.load_terms import LoadTerms
 from podium.errors import InvalidInput, InvalidModel, InvalidParams, LoadFailed, OutOfDeviceMemory
 from podium.flavors.contract import Stored
-from podium.flavors.pytorch.call import LoadedModule, Terms, inputs_of
+from podium.flavors.pytorch.call import LoadedModule, ModuleTerms, inputs_of
 from podium.flavors.pytorch.flavor import PytorchFlavor
 
 FLAVOR = PytorchFlavor()
@@ -99,7 +99,7 @@ def kept(folder: Path, module: Any, example: Any = None, terms: LoadTerms | None
 
 
 def calling(module: nn.Module) -> LoadedModule:
-    return LoadedModule(torch, module.eval(), inputs_of(module), Terms(torch.device("cpu")))
+    return LoadedModule(torch, module.eval(), inputs_of(module), ModuleTerms(torch.device("cpu")))
 
 
 def test_one_row_as_example_makes_a_graph_for_any_number_of_rows(tmp_path: Path) -> None:

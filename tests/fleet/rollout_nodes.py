@@ -2,7 +2,8 @@
 
 A node is the real thing without processes: its desk, plan(), and a machine in memory that checks each action. Moves,
 rollouts, vetoes, pauses, pins, crashes of workers, gateways and whole servers, nodes that stop and come back, that sleep
-and wake, that nobody asks, clocks that differ, dates that are old, answers that are late or lost.
+and wake, that nobody asks, clocks that differ, dates that are old, answers that are late or lost; a registry whose clock is
+set, and one that comes back out of a backup.
 """
 
 import contextlib
@@ -18,16 +19,16 @@ from podium.domain.planning import Candidate, Desired, Journal, note_beside
 from podium.domain.references import StageRef
 from podium.domain.rollouts.clocks import Reading, corrected
 from podium.domain.rollouts.evidence import Evidence
-from podium.domain.rollouts.records import read_board
-from podium.domain.rollouts.schedule import Board, MarkKind, Pin, newest, phase, versions_named
+from podium.domain.rollouts.records import read_notices
+from podium.domain.rollouts.schedule import MarkKind, Pin, RolloutNotices, course, newest, phase, versions_named
 from podium.domain.stages import Stage
 from podium.errors import PodiumError, RegistryError
-from podium.fleet.rollouts.desk import Desk, Standing
+from podium.fleet.rollouts.desk import Desk, EndpointStanding
 from podium.fleet.sources import Wish
 from podium.registry.observe_rollouts import Tidings
 from podium.registry.resolve import Resolved
-from podium.registry.rollout_edits import Beginning, Note, begin, note, pin, unpin
-from podium.registry.rollouts import Edit, Page
+from podium.registry.rollout_edits import Note, RolloutOrder, begin, note, pin, unpin
+from podium.registry.rollouts import Edit, RolloutPage
 
 REFERENCE = StageRef("tiny", Stage.PRODUCTION)
 VERSIONS = ["1", "2", "3", "4"]  # 4 never loads: see rollout_world
@@ -40,21 +41,38 @@ def resolved(version: str) -> Resolved:
 
 @dataclass
 class Registry:
-    """Tags, a stage and a clock; `has_moves` is podium's own, without it is MLflow's, which only takes tags."""
+    """Tags, a stage and a clock; `has_moves` is podium's own, without it is MLflow's, which only takes tags.
+
+    Args:
+        now: By which everybody's own clock goes.
+        set_by: How far its own clock was set away from that.
+        backup: Its tags and what was live, when they were saved last.
+    """
 
     has_moves: bool
     now: float = 1_000_000.0
+    set_by: float = 0.0
     live: str = "1"
     tags: dict[str, str] = field(default_factory=dict)
-    read: Board | None = None
+    read: RolloutNotices | None = None
+    backup: tuple[dict[str, str], str] = ({}, "1")
 
-    def board(self) -> Board:
+    @property
+    def time(self) -> float:
+        """What its clock shows."""
+        return self.now + self.set_by
+
+    def restore(self) -> None:
+        """What was done since the last backup never was."""
+        self.tags, self.live, self.read = dict(self.backup[0]), self.backup[1], None
+
+    def notices(self) -> RolloutNotices:
         if self.read is None:
-            self.read = read_board(self.tags)
+            self.read = read_notices(self.tags)
         return self.read
 
     def change(self, decide) -> None:
-        edit = decide(Page(self.board(), dict(self.tags), self.now, lambda _: self.live))
+        edit = decide(RolloutPage(self.notices(), dict(self.tags), self.time, lambda _: self.live))
         for key, value in edit.tags.items():
             if value is None:
                 del self.tags[key]
@@ -103,6 +121,7 @@ class Node(World):
         self.counted_at = self.registry.now
         self.under_way = None
         self.wrongs = []
+        self.set_by = 0.0
         self.sit_down()
 
     def sit_down(self) -> None:
@@ -126,7 +145,7 @@ class Node(World):
         if self.is_cut_off:
             raise RegistryError("nobody answers")
         if asked.kind is MarkKind.FINISH and "by hand" not in asked.reason:
-            [mine] = [each.rollout for each in self.registry.board().entries if each.rollout.id == asked.rollout_id]
+            [mine] = [each.rollout for each in self.registry.notices().entries if each.rollout.id == asked.rollout_id]
             answered, least = self.counted.get(mine.candidate, (0, 0))[0], mine.policy.least_requests
             # Not raised: whatever a registry raises is tried again.
             self.wrongs += [f"{mine.candidate} takes over after {answered} answers"] if answered < least else []
@@ -190,19 +209,21 @@ class Node(World):
             self.wish = Wish(self.wish.resolved, "down", is_up=False, tidings=self.wish.tidings)
             self.heard(began_at)
             return
-        board, live, shown = self.registry.board(), self.registry.live, self.registry.now
+        notices, live, shown = self.registry.notices(), self.registry.live, self.registry.time
+        set_by = self.registry.set_by
         least = float(int(shown - self.stale_s)) if self.is_remote else shown
 
         def hear() -> None:
             self.offset = corrected(
                 self.offset, Reading(began_at, self.clock(), least, least + (2 if self.is_remote else 0))
             )
-            others = {each: resolved(each) for each in versions_named(board, "production")}
-            self.wish = Wish(resolved(live), tidings=Tidings(board, "production", others))
+            others = {each: resolved(each) for each in versions_named(notices, "production")}
+            self.wish = Wish(resolved(live), tidings=Tidings(notices, "production", others))
+            self.set_by = set_by
             self.heard(began_at)
 
         if self.late_s:
-            self.under_way = (shown + self.late_s, hear)
+            self.under_way = (self.registry.now + self.late_s, hear)
         else:
             hear()
 
@@ -229,9 +250,9 @@ class Node(World):
             if not self.step():
                 break
         acknowledged = all(epoch == self.epoch for epoch, _ in self.gateways)
-        self.desk.tick(Standing(self.targets, acknowledged, self.journal))
+        self.desk.tick(EndpointStanding(self.targets, acknowledged, self.journal))
         tidings = self.wish.tidings
-        known = (self.wish.resolved, tidings.board if tidings else None, self.desk.pin() is None)
+        known = (self.wish.resolved, tidings.notices if tidings else None, self.desk.pin() is None, self.set_by)
         self.guided.append((known, (self.wanted, self.candidate)))
 
     def settle(self) -> None:
@@ -251,11 +272,11 @@ def person(luck: random.Random, registry: Registry, number: int) -> None:
     """Somebody does something, or is told why not."""
     candidate = luck.choice(VERSIONS)
     steps = luck.choice([(5, 25, 100), (50, 100), (100,)])
-    is_again = luck.random() < 0.5
+    is_again, held_s = luck.random() < 0.5, luck.choice([3, 15])
 
-    def start(page: Page) -> Edit:
+    def start(page: RolloutPage) -> Edit:
         return begin(
-            Beginning(
+            RolloutOrder(
                 f"r{len(page.tags)}-{number}", "tiny", "production", candidate, steps, INTERVAL_S, "ann", is_again=is_again
             ),
             page,
@@ -263,7 +284,7 @@ def person(luck: random.Random, registry: Registry, number: int) -> None:
 
     deeds = [
         lambda: registry.change(start),
-        lambda: registry.change(lambda page: pin(Pin(candidate, registry.now + 15, "a test", "ann", 0.0), page)),
+        lambda: registry.change(lambda page: pin(Pin(candidate, registry.time + held_s, "a test", "ann", 0.0), page)),
         lambda: registry.change(lambda page: unpin("tiny", page)),
         lambda: setattr(registry, "live", candidate),
         *(lambda kind=kind: registry.note(Note(kind, "ann", "a wish")) for kind in
@@ -271,6 +292,17 @@ def person(luck: random.Random, registry: Registry, number: int) -> None:
     ]  # fmt: skip
     with contextlib.suppress(PodiumError):
         luck.choices(deeds, weights=[10, 1, 1, 1, 2, 3, 1, 1, 1])[0]()
+
+
+def disaster(luck: random.Random, registry: Registry) -> None:
+    """Something befalls the registry: its clock is set, or it is saved, or is again what it was when it was saved."""
+    match luck.randrange(4):
+        case 0:
+            registry.set_by += luck.choice([-3600.0, -30.0, 30.0])
+        case 1:
+            registry.restore()
+        case _:
+            registry.backup = dict(registry.tags), registry.live
 
 
 def chaos(luck: random.Random, nodes: list[Node]) -> None:
@@ -300,12 +332,12 @@ def chaos(luck: random.Random, nodes: list[Node]) -> None:
 
 def is_near_a_step(registry: Registry) -> bool:
     """Whether clocks that are a second apart may disagree about the step."""
-    entry, pinned = newest(registry.board().entries, "production"), registry.board().pin
-    if pinned is not None and abs(pinned.until - registry.now) < 1.1:
+    entry, pinned = newest(registry.notices().entries, "production"), registry.notices().pin
+    if pinned is not None and abs(pinned.until - registry.time) < 1.1:
         return True
     if entry is None:
         return False
-    at = [phase(entry.rollout, entry.marks, registry.now + late) for late in (-1.1, 1.1)]
+    at = [phase(entry.rollout, entry.marks, registry.time + late) for late in (-1.1, 1.1)]
     return at[0].percent != at[1].percent
 
 
@@ -327,12 +359,16 @@ def calm_down(registry: Registry, nodes: list[Node]) -> None:
 
 
 def check_agreement(registry: Registry, nodes: list[Node]) -> None:
-    """All who could load what is wanted send the same shares to the same versions."""
+    """All who could load what is wanted send the same shares to the same versions, and those that the registry says."""
     if is_near_a_step(registry):
         return
     able = [node for node in nodes if not node.journal.vetoed and not node.journal.crashes]
     assert len({(node.wanted, node.candidate) for node in able}) <= 1
     assert len({tuple(sorted(node.weights().items())) for node in able}) <= 1
+    said = course(registry.notices(), "production", registry.live, registry.time)
+    shares = {said.version: 100 - said.percent, said.candidate: said.percent}
+    for node in able:
+        assert node.weights() == {version: share for version, share in shares.items() if share}
 
 
 def check_no_flap(node: Node) -> None:

@@ -181,7 +181,7 @@ def test_a_canary_grows_to_everything_under_open_loop_load(two_versions, monkeyp
     supervisor = Supervisor(order)
 
     async def later(holds, what):
-        await asyncio.to_thread(until, holds, what, limit_s=30)
+        await asyncio.to_thread(until, holds, what)
 
     def given():
         return {target.version: target.weight for target in supervisor._publisher.targets(NAME)}
@@ -220,7 +220,8 @@ def test_a_canary_grows_to_everything_under_open_loop_load(two_versions, monkeyp
         try_out(None)
         await later(lambda: supervisor.status["is_settled"] and supervisor.status["serving"] == "2", "2 is the stable one")
         assert [each.pid for each in mine.crew.ready()] == [before]
-        assert os.getpriority(os.PRIO_PROCESS, before) == os.getpriority(os.PRIO_PROCESS, 0)
+        # What gives way has another policy (worker/priority.py): who has traffic no longer does.
+        assert os.sched_getscheduler(before) == os.SCHED_OTHER
         generator.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(generator.wait, 30) == 0
 

@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from tinyhouse import until
 
-from podium.fleet.workers import children
+from podium.fleet.host.machine import started_at
+from podium.fleet.workers import children, orphans
 from podium.fleet.workers.children import Child, spawn
 from podium.transport.messages import Attach, Drain, Drained, Loading
 
@@ -112,6 +114,53 @@ def test_a_daemon_that_it_started_goes_with_it_too(program):
     pid, _ = run(module, talk)
 
     until(lambda: not _is_alive(pid), "the daemon is gone")
+
+
+def test_a_program_that_is_just_being_started_is_looked_at_again(monkeypatch):
+    """It shows its environment only once it runs."""
+    code = "import os; input(); os.execve('/bin/sleep', ['sleep', '600'], {'PODIUM_CHILD': 'abc'})"
+    with subprocess.Popen([sys.executable, "-c", code], env={}, stdin=subprocess.PIPE) as other:
+
+        def let_it_run(_seconds):
+            monkeypatch.undo()
+            other.stdin.write(b"\n")
+            other.stdin.flush()
+            until(Path(f"/proc/{other.pid}/environ").read_bytes, "it runs")
+
+        monkeypatch.setattr(orphans.time, "sleep", let_it_run)
+        try:
+            assert orphans.end_marked("abc") == 1
+            assert other.wait(60) == -9
+        finally:
+            other.kill()
+
+
+def test_what_shows_no_environment_at_all_holds_nobody_up(tmp_path):
+    """As the kernel does while a process's memory is locked: by then a child's end has waited long enough."""
+    with subprocess.Popen(["sleep", "600"], env={"PODIUM_CHILD": "abc"}) as other:
+        (tmp_path / "proc" / str(other.pid)).mkdir(parents=True)
+        environ = tmp_path / "proc" / str(other.pid) / "environ"
+        os.mkfifo(environ)  # nobody has it open, so whoever opens it waits
+        try:
+            assert orphans.end_marked("abc", root=tmp_path, limit_s=0.1) == 0
+            assert other.poll() is None
+        finally:
+            os.close(os.open(environ, os.O_RDWR | os.O_NONBLOCK))
+            other.kill()
+
+
+def test_who_is_older_than_a_child_is_not_looked_at():
+    """It cannot be the child's, whatever its environment says."""
+    with subprocess.Popen(["sleep", "600"], env={"PODIUM_CHILD": "abc"}) as other:
+        try:
+            until(Path(f"/proc/{other.pid}/environ").read_bytes, "it runs")
+            began = started_at(other.pid)
+
+            assert orphans.end_marked("abc", since=began + 1) == 0
+            assert other.poll() is None
+            assert orphans.end_marked("abc", since=began) == 1
+        finally:
+            other.kill()
 
 
 def test_a_signal_is_a_negative_status(program):

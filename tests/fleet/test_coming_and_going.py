@@ -3,12 +3,15 @@
 import json
 import os
 import signal
+import socket
 import threading
 
 import pytest
+from authority import Authority
+from cryptography.x509 import DNSName
 from tinyhouse import Load, until
 
-from podium.fleet.machine import resident_bytes
+from podium.fleet.host.machine import resident_bytes
 
 
 def state(server, name):
@@ -51,19 +54,21 @@ def test_models_sleep_until_they_are_asked_and_the_least_used_goes(house, folder
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_while_it_wakes_is_started_again(house):
-    """Who waits for it is answered; one that never served is given up for now, and tried again when it is loaded."""
+    """Once says nothing of the model: who waits is answered. At the third time it is given up, until it is loaded."""
     slow = house.model(1, "import time; time.sleep(1.5)")
-    with house.serving("-p", "0", "-m", f"a={slow}", "--resident", "demand", uri=None) as server:
-        first = Asking(server, "a")
-        until(lambda: starting(server, "a"), "it loads")
-        os.kill(starting(server, "a")[0], signal.SIGKILL)
-        status, answer = first.answer()
+    models = ("-m", f"a={slow}", "-m", f"b={slow}", "--resident", "demand")
+    with house.serving("-p", "0", *models, uri=None) as server:
+        asked = {name: Asking(server, name) for name in ("a", "b")}
+        kill_starting(server, "a", times=1)
+        kill_starting(server, "b", times=3)
+        assert asked["a"].answer() == (200, [1, server.workers("a")[0]])
+        status, answer = asked["b"].answer()
         assert (status, answer["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
         assert "did not load" in answer["message"]
-        assert server.status["endpoints"]["a"]["wanted_failure"]["cause"] == "signal"
+        assert server.status["endpoints"]["b"]["wanted_failure"]["cause"] == "killed"
 
-        assert post(server, "/models", {"model_name": "a", "url": str(slow)})[0] == 200
-        assert ask(server, "a") == (200, [1, server.workers("a")[0]])
+        assert post(server, "/models", {"model_name": "b", "url": str(slow)})[0] == 200
+        assert ask(server, "b") == (200, [1, server.workers("b")[0]])
 
 
 @pytest.mark.slow
@@ -202,6 +207,47 @@ def test_a_server_may_begin_with_nothing(house, folders):
     assert parameters == {"MaxConcurrentTransforms": 4, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 100}
 
 
+@pytest.mark.slow
+def test_commands_believe_the_certificate_of_a_server_that_runs_here(house, folders):
+    """Whatever name it is for, and whoever vouches for it: it stands in the server's own settings."""
+    certificate, key = Authority(house.folder).pair("server", DNSName("fraud.example"))
+    rows = house.folder / "rows.json"
+    rows.write_text('{"inputs": [[0]]}')
+    flags = ("-m", f"m1={folders['m1']}", "--allow-load", "any", "--tls-cert", certificate.name, "--tls-key", key.name)
+    with house.serving("-p", "0", *flags, uri=None) as server:
+        loaded = house.command("load", f"m2={folders['m2']}")
+        unloaded = house.command("unload", "m2")
+        asked = f"https://127.0.0.1:{server.port}/models/m1/invocations"
+        schedule = ("--rate", "20", "--duration", "0.2s", "--warm-up", "0s", "--data", str(rows))
+        measured = house.command("bench", asked, *schedule, "--json")
+        said = server.status["certificate"]
+    assert loaded.stdout.startswith("m2 serves version "), loaded.stderr
+    assert unloaded.stdout.startswith("m2 is unloaded"), unloaded.stderr
+    assert json.loads(measured.stdout)["is_met"], measured.stdout + measured.stderr
+    assert said == str(certificate)
+
+
+@pytest.mark.slow
+def test_a_server_that_ends_waits_for_nothing_that_is_loaded(house):
+    """For no load that somebody asked for, no model that wakes, no registry that hangs: whoever waits is told so."""
+    hangs = [house.model(number, "import time; time.sleep(600)") for number in (1, 2)]
+    flags = ("-m", f"a={hangs[0]}", "--resident", "demand", "--allow-load", "any")
+    with socket.create_server(("127.0.0.1", 0)) as registry:
+        registry.settimeout(60)
+        house.environment["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{registry.getsockname()[1]}"
+        with house.serving("-p", "0", *flags, uri=None) as server:
+            asked = [Asking(server, "a"), Loading(server, "b", hangs[1]), Loading(server, "c", "models:/far/1")]
+            until(lambda: starting(server, "a") and state(server, "b") and starting(server, "b"), "both load")
+            never_answered, _ = registry.accept()
+
+            status = server.stop(20)
+            answers = [each.answer() for each in asked]
+            never_answered.close()
+    assert status == 0
+    assert [answer[0] for answer in answers] == [503, 503, 503]
+    assert [answer[1] for answer in answers[1:]] == [{"error": "The server is shutting down."}] * 2
+
+
 def resident(server, names):
     pids = [
         replica["pid"]
@@ -215,6 +261,16 @@ def resident(server, names):
 def starting(server, name):
     replicas = server.status["endpoints"][name]["replicas"]
     return [replica["pid"] for replica in replicas if replica["state"] == "starting" and replica["step"] == "load"]
+
+
+def kill_starting(server, name, times):
+    """Kill each worker that loads a model, until so many were."""
+    killed = set()
+    for _ in range(times):
+        until(lambda: set(starting(server, name)) - killed, f"{name} loads")
+        (pid,) = set(starting(server, name)) - killed
+        os.kill(pid, signal.SIGKILL)
+        killed.add(pid)
 
 
 class Asking:
@@ -238,3 +294,14 @@ class Asking:
     def answer(self):
         self._thread.join(60)
         return self._found
+
+
+class Loading(Asking):
+    """A load of what lies in a folder, in a thread of its own."""
+
+    def __init__(self, server, name, folder):
+        self._folder = folder
+        super().__init__(server, name)
+
+    def _ask(self, server, name, _):
+        self._found = post(server, f"/v2/repository/models/{name}/load", {"parameters": {"uri": str(self._folder)}})

@@ -1,14 +1,11 @@
 """Workers answer by a conversion that was accepted before, also where they may not look into podium's home."""
 
-import os
-import pwd
-import subprocess
-import sys
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
+from reachable import opened
 from sklearn.linear_model import LogisticRegression
 from test_isolated import can_sandbox
 from tinyhouse import House
@@ -31,17 +28,18 @@ def house(tmp_path):
 
 
 @pytest.fixture(params=["sandbox", "user"])
-def flags(request):
+def isolated(request):
     if request.param == "sandbox":
         if not can_sandbox():
             pytest.skip("bubblewrap is not installed, or this machine allows no user namespaces")
-        return ["--isolation", "sandbox"]
-    if not can_become("nobody"):
-        pytest.skip("this process may not become another user, or that user cannot reach this interpreter")
-    return ["--isolation", "user", "--worker-user", "nobody"]
+        return ["--isolation", "sandbox"], ()
+    before = opened()
+    if before is None:
+        pytest.skip("this process may not become another user")
+    return ["--isolation", "user", "--worker-user", "nobody"], before
 
 
-def test_an_isolated_worker_reads_the_copy_of_its_conversion(house, flags):
+def test_an_isolated_worker_reads_the_copy_of_its_conversion(house, isolated):
     """The conversion lies in podium's home, of which such a worker sees nothing."""
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"a": rng.normal(size=80), "b": rng.normal(size=80)})
@@ -55,24 +53,10 @@ def test_an_isolated_worker_reads_the_copy_of_its_conversion(house, flags):
     found = registry.resolve("models:/tiny/1")
     assert accelerate(found, environment_order("local", {}), Home(house.home), lambda text: None).is_accepted
 
-    with house.serving(*flags, "--runtime", "onnx", uri="models:/tiny/1") as server:
+    flags, before = isolated
+    with house.serving(*flags, "--runtime", "onnx", uri="models:/tiny/1", before=before) as server:
         model = server.status["model"]
 
         assert "its conversion to ONNX" in model["runtime"]
         assert model["proof"]["is_accepted"]
         assert server.stop() == 0
-
-
-def can_become(name):
-    if os.geteuid() != 0:
-        return False
-    found = pwd.getpwnam(name)
-    code = f"import sklearn; open({podium.sklearn.__file__!r}).close()"
-    try:
-        options = {"user": found.pw_uid, "group": found.pw_gid, "extra_groups": []}
-        return (
-            subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, cwd="/", **options).returncode
-            == 0
-        )
-    except OSError:
-        return False

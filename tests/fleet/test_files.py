@@ -9,10 +9,10 @@ import pytest
 
 from podium.domain.planning import Failure
 from podium.errors import Misconfigured
+from podium.fleet.host.logs import rotate
+from podium.fleet.host.ports import holder_of, listen
+from podium.fleet.host.runfiles import RunFolder, find_servers, sweep
 from podium.fleet.journal import JournalKeeper
-from podium.fleet.logs import rotate
-from podium.fleet.ports import holder_of, listen
-from podium.fleet.runfiles import RunFolder, find_servers, sweep
 from podium.fleet.telling.series import SeriesBook
 from podium.fleet.workers.orphans import reap_orphans
 from podium.settings.home import Home
@@ -48,7 +48,7 @@ def test_a_dead_servers_folder_is_swept_and_a_living_ones_is_not(home):
     """The kernel lets go of the lock when a process dies, however it dies."""
     script = (
         "import os, sys; from pathlib import Path; from podium.settings.home import Home\n"
-        "from podium.fleet.runfiles import RunFolder\n"
+        "from podium.fleet.host.runfiles import RunFolder\n"
         "RunFolder.create(Home(Path(sys.argv[1]))).write_server({'pid': 1, 'endpoint': 'x'}); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", script, str(home.root)], check=False)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from podium.fleet.machine import OomKills, available_memory, cpu_limit, oom_kills, resident_bytes, started_at
+from podium.fleet.host.machine import OomKills, available_memory, cpu_limit, oom_kills, resident_bytes, started_at
 from podium.fleet.workers.causes import cause_of_death, signal_name
 
 GIB = 1 << 30
@@ -149,7 +149,7 @@ QUIET = OomKills(0, 0)
     [
         (-9, OomKills(1, 1), "out_of_memory", "control group's memory limit"),
         (-9, OomKills(0, 1), "out_of_memory", "the machine had no memory left"),
-        (-9, QUIET, "signal", "SIGKILL"),
+        (-9, QUIET, "killed", "SIGKILL"),
         (-11, OomKills(1, 1), "signal", "SIGSEGV"),
         (-7, QUIET, "signal", "SIGBUS"),
         (3, QUIET, "exit", "status 3"),

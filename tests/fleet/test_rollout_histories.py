@@ -4,10 +4,10 @@ import os
 import random
 from dataclasses import replace
 
-from rollout_nodes import Node, Registry, calm_down, chaos, check_agreement, check_no_flap, person
+from rollout_nodes import Node, Registry, calm_down, chaos, check_agreement, check_no_flap, disaster, person
 
 from podium.domain.rollouts.schedule import MarkKind, State, newest, phase
-from podium.registry.rollout_edits import Beginning, Note, begin
+from podium.registry.rollout_edits import Note, RolloutOrder, begin
 
 
 def history(seed: int) -> set[State]:
@@ -22,6 +22,8 @@ def history(seed: int) -> set[State]:
     for number in range(25):
         for _ in range(luck.randrange(1, 6)):
             person(luck, registry, number) if luck.random() < 0.35 else chaos(luck, nodes)
+            if luck.random() < 0.03:
+                disaster(luck, registry)
             registry.now += luck.choice([0.0, 0.1, 0.25, 1.0, 6.0])
             for node in nodes:
                 if luck.random() < 0.7:
@@ -34,7 +36,7 @@ def history(seed: int) -> set[State]:
             check_agreement(registry, nodes)
     for node in nodes:
         check_no_flap(node)
-    return {phase(entry.rollout, entry.marks, registry.now).state for entry in registry.board().entries}
+    return {phase(entry.rollout, entry.marks, registry.time).state for entry in registry.notices().entries}
 
 
 def test_nodes_agree_and_nothing_is_lost():
@@ -51,7 +53,7 @@ def test_a_node_that_was_stopped_does_not_run_ahead():
     registry = Registry(has_moves=True)
     node = Node(1, registry=registry, began_at=5.0)
     calm_down(registry, [node])
-    registry.change(lambda page: begin(Beginning("a", "tiny", "production", "2", (5, 100), 10.0, "ann"), page))
+    registry.change(lambda page: begin(RolloutOrder("a", "tiny", "production", "2", (5, 100), 10.0, "ann"), page))
     calm_down(registry, [node])
     assert node.weights() == {"1": 95, "2": 5}
 
@@ -72,7 +74,7 @@ def test_a_registry_that_is_gone_changes_no_schedule():
     registry = Registry(has_moves=False)
     node = Node(1, registry=registry, began_at=5.0)
     calm_down(registry, [node])
-    registry.change(lambda page: begin(Beginning("a", "tiny", "production", "2", (5, 100), 10.0, "ann"), page))
+    registry.change(lambda page: begin(RolloutOrder("a", "tiny", "production", "2", (5, 100), 10.0, "ann"), page))
     calm_down(registry, [node])
 
     node.is_cut_off = True
@@ -90,7 +92,7 @@ def test_a_veto_counts_here_although_the_registry_cannot_be_written():
     registry = Registry(has_moves=True)
     node = Node(1, registry=registry, began_at=5.0)
     calm_down(registry, [node])
-    registry.change(lambda page: begin(Beginning("a", "tiny", "production", "2", (50, 100), 30.0, "ann"), page))
+    registry.change(lambda page: begin(RolloutOrder("a", "tiny", "production", "2", (50, 100), 30.0, "ann"), page))
     calm_down(registry, [node])
 
     node.is_cut_off, node.bad = True, {"2"}
@@ -104,7 +106,7 @@ def test_a_veto_counts_here_although_the_registry_cannot_be_written():
 
     for _ in range(3):  # It is tried again ever less often.
         calm_down(registry, [node])
-    [entry] = registry.board().entries
+    [entry] = registry.notices().entries
     [veto] = [mark for mark in entry.marks if mark.kind is MarkKind.VETO]
     assert "errors" in veto.reason
     assert veto.evidence["errors"]["candidate"] > 0.1
@@ -117,9 +119,9 @@ def test_a_sleeping_model_begins_with_whoever_wakes_it_and_nobody_promotes_what_
     calm_down(registry, [node])
     node.is_asleep = True
     wait(registry, node, 5)
-    registry.change(lambda page: begin(Beginning("a", "tiny", "production", "2", (5, 100), 10.0, "ann"), page))
+    registry.change(lambda page: begin(RolloutOrder("a", "tiny", "production", "2", (5, 100), 10.0, "ann"), page))
     wait(registry, node, 60)
-    [entry] = registry.board().entries
+    [entry] = registry.notices().entries
     assert (node.weights(), entry.marks) == ({}, ())
 
     node.is_asleep = False
@@ -141,12 +143,12 @@ def test_a_rollout_that_is_started_right_after_one_was_undone_waits_for_the_stab
     registry = Registry(has_moves=False)
     node = Node(1, registry=registry, began_at=5.0)
     calm_down(registry, [node])
-    registry.change(lambda page: begin(Beginning("a", "tiny", "production", "2", (50, 100), 0.5, "ann"), page))
+    registry.change(lambda page: begin(RolloutOrder("a", "tiny", "production", "2", (50, 100), 0.5, "ann"), page))
     wait(registry, node, 10)
     assert node.weights() == {"2": 100}
 
     registry.note(Note(MarkKind.UNDO, "ann", "too red"))
-    registry.change(lambda page: begin(Beginning("b", "tiny", "production", "2", (50, 100), 0.5, "ann"), page))
+    registry.change(lambda page: begin(RolloutOrder("b", "tiny", "production", "2", (50, 100), 0.5, "ann"), page))
     for _ in range(40):  # Version 1 takes ten seconds to load.
         registry.now += 0.25
         node.poll()
@@ -154,7 +156,7 @@ def test_a_rollout_that_is_started_right_after_one_was_undone_waits_for_the_stab
         for gateway in range(2):
             node.acknowledge(gateway)
     assert node.weights() == {"2": 100}
-    assert newest(registry.board().entries, "production").marks == ()
+    assert newest(registry.notices().entries, "production").marks == ()
 
     node.settle()
     node.run()
@@ -166,7 +168,7 @@ def test_a_clock_that_becomes_more_exact_takes_no_share_back():
     registry = Registry(has_moves=True)
     node = Node(1, registry=registry, began_at=5.0)
     calm_down(registry, [node])
-    registry.change(lambda page: begin(Beginning("a", "tiny", "production", "2", (5, 50, 100), 10.0, "ann"), page))
+    registry.change(lambda page: begin(RolloutOrder("a", "tiny", "production", "2", (5, 50, 100), 10.0, "ann"), page))
     wait(registry, node, 5)
     while node.weights() != {"1": 50, "2": 50}:
         wait(registry, node, 1)

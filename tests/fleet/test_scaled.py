@@ -3,9 +3,9 @@
 import pytest
 from tinyhouse import Load, until
 
-from podium.domain.capacity.scaling import Load as Said
+from podium.domain.capacity.scaling import Workload as Said
 from podium.fleet.capacity.scaling import load_between
-from podium.fleet.capacity.use import Seen
+from podium.fleet.capacity.use import SeenUse
 from podium.telemetry.metrics import CELLS, DURATION, PREDICT, QUEUE, REJECTED
 
 
@@ -17,7 +17,7 @@ def seen(at, **grown):
         cells[metric.bucket(each_us)] += count
         cells[metric.sum] += count * each_us
     cells[REJECTED.cell("queue_full")] = grown.get("rejected", 0)
-    return Seen(at, 0, 0, cells)
+    return SeenUse(at, 0, 0, cells)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from podium.domain.stages import Stage
 from podium.errors import NotFound, RegistryError
 from podium.fleet.beside import Beside
 from podium.fleet.site import BesideOrder, EndpointOrder
-from podium.fleet.sources import Wish, follow, follows
+from podium.fleet.sources import Wish, follow, follows, timed
 from podium.registry.resolve import Resolved
 from podium.settings.model import ModelSettings
 
@@ -62,7 +62,7 @@ def heard(observer, count: int) -> list[Wish]:
                 enough.set()
 
         following = asyncio.create_task(follow(REFERENCE, Wish(resolved(1)), observer, 0.001, hear))
-        await asyncio.wait_for(enough.wait(), 10)
+        await asyncio.wait_for(enough.wait(), 60)
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         return wishes
@@ -88,7 +88,7 @@ def test_the_parts_of_a_split_ask_for_no_rollouts():
             beside = Beside(order, site, lambda: changes.put_nowait(None), lambda *_: Evidence())
             beside.start()
             for _ in ("what was there", "what came"):
-                await asyncio.wait_for(changes.get(), 10)
+                await asyncio.wait_for(changes.get(), 60)
             beside.stop()
             return [each.version for each in beside.parts]
 
@@ -140,3 +140,23 @@ def test_all_asking_is_done_on_one_thread_that_is_not_the_loops():
 def test_what_may_become_another_version_is_followed(text, is_followed):
     """A version and a folder stand still."""
     assert follows(parse_reference(text)) is is_followed
+
+
+@pytest.mark.parametrize(("beats", "took_s", "was_stopped"), [([0.0, 0.3, 0.9], 0.8, False), ([0.0, 60.0], 0.5, True)])
+def test_a_question_takes_no_longer_for_being_stopped_in(beats, took_s, was_stopped):
+    """SIGSTOP is no slow registry: who pauses as long as four answers take would not look for minutes."""
+
+    async def scene():
+        clock, answer = iter(beats), asyncio.get_running_loop().create_future()
+
+        def look() -> float:
+            now = next(clock)
+            if now == beats[-1]:
+                answer.set_result("here")
+            return now
+
+        return await timed(answer, look)
+
+    answer, took, stopped = asyncio.run(scene())
+
+    assert (answer, took, stopped) == ("here", pytest.approx(took_s), was_stopped)

@@ -29,6 +29,26 @@ def test_so_many_load_at_a_time_and_the_next_comes_when_one_is_ready():
     assert asyncio.run(scene()) == ([0, 1], [0, 1, 2], [0, 1, 2, 3])
 
 
+def test_what_serves_meanwhile_loads_one_after_the_other_where_two_may():
+    """And what does not serve takes the other place."""
+
+    async def scene():
+        turns, began = Turns(2), []
+
+        async def load(replica, endpoint, is_beside):
+            await turns.take(replica, endpoint, is_awaited=False, is_beside=is_beside)
+            began.append(replica)
+
+        tasks = [asyncio.create_task(load(*each)) for each in ((0, "a", True), (1, "b", True), (2, "c", False))]
+        await settle()
+        first = list(began)
+        turns.give_back(0)
+        await asyncio.gather(*tasks)
+        return first, began
+
+    assert asyncio.run(scene()) == ([0, 2], [0, 2, 1])
+
+
 def test_who_is_cancelled_holds_no_place():
     """Waiting or just called: the next one comes."""
 

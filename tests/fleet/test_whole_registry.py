@@ -115,17 +115,17 @@ def test_a_census_tells_of_rollouts_and_pins(house, registry):
     """With the versions that they name, of the models that they are of; the same value while nothing changed."""
     registry.register(house.model(4), "a")
     census = RegistryCensus(Home(house.home), "production")
-    assert census.take()["a"].tidings.board.entries == ()
+    assert census.take()["a"].tidings.notices.entries == ()
 
     Rollouts(house.home).start("a", to=2)
     Rollouts(house.home).pin("b", 1, time.time() + 60, "the audit")
     found = census.take()
 
-    [entry] = found["a"].tidings.board.entries
+    [entry] = found["a"].tidings.notices.entries
     assert (entry.rollout.candidate, found["a"].tidings.follows) == ("2", "production")
     assert {number: each.version for number, each in found["a"].tidings.others.items()} == {"2": 2}
-    assert found["b"].tidings.board.pin.reason == "the audit"
-    assert (found["b"].tidings.board.entries, found["c"].tidings.board.pin) == ((), None)
+    assert found["b"].tidings.notices.pin.reason == "the audit"
+    assert (found["b"].tidings.notices.entries, found["c"].tidings.notices.pin) == ((), None)
     assert census.offset is not None
 
 
@@ -141,8 +141,8 @@ def test_a_census_hears_of_rollouts_in_a_side_file(house, registry):
     side.write_bytes(b"no database at all" * 100)
     later = census.take()["a"]
 
-    assert [entry.rollout.candidate for entry in heard.board.entries] == ["2"]
-    assert later.tidings.board == heard.board
+    assert [entry.rollout.candidate for entry in heard.notices.entries] == ["2"]
+    assert later.tidings.notices == heard.notices
     assert str(side) in later.tidings.problem
     assert later.resolved.version == 1
 

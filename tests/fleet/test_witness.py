@@ -1,7 +1,8 @@
 """Witness: what counts of two versions' answers, and for which share."""
 
+from podium.domain.rollouts.control import Moment, expected
 from podium.domain.rollouts.evidence import Evidence
-from podium.domain.rollouts.judging import Stratum
+from podium.domain.rollouts.judging import JudgingPolicy, Opinion, Stratum, judge
 from podium.fleet.rollouts.witness import WARMING, Witness
 
 PAIR = ("1", "2")
@@ -43,6 +44,34 @@ def test_alone_it_is_held_against_before_but_for_a_bad_moment():
         strata = witness.see("a", PAIR, 100, Stratum(stable, Evidence(mine, failed)))
 
     assert [(each.candidate.requests, each.candidate.errors) for each in strata] == [(1000, 5), (1600, 0)]
+
+
+def test_what_is_expected_is_settled_when_the_other_has_no_share_more():
+    """By its last minutes then; what comes later changes nothing."""
+    witness, before = Witness(), [Moment(2.0, 200, 2)] * 20
+    witness.see("a", PAIR, 50, Stratum(Evidence(), Evidence()), before)
+    [beside] = witness.see("a", PAIR, 50, Stratum(Evidence(1000), Evidence(1000)), before)
+    witness.see("a", PAIR, 100, Stratum(Evidence(1000), Evidence(1000)), before)
+
+    [_, alone] = witness.see("a", PAIR, 100, Stratum(Evidence(1000), Evidence(1100)), [Moment(2.0, 200, 90)])
+
+    assert beside.expected is None
+    assert alone.expected == expected(before)
+
+
+def test_an_outage_that_was_under_way_is_forgiven_for_a_minute():
+    """It began beside the stable version, which then had no share more: twenty seconds of three in ten errors."""
+    witness = Witness()
+    before = [*[Moment(2.0, 200, 2)] * 20, Moment(2.0, 200, 60)]
+    witness.see("a", PAIR, 25, Stratum(Evidence(), Evidence()), before)
+    witness.see("a", PAIR, 25, Stratum(Evidence(600, 180), Evidence(200, 60)), before)
+    witness.see("a", PAIR, 100, Stratum(Evidence(600, 180), Evidence(200, 60)), before)
+    for second in range(1, 21):
+        strata = witness.see(
+            "a", PAIR, 100, Stratum(Evidence(600, 180), Evidence(200 + 100 * second, 60 + 30 * second)), before
+        )
+
+    assert judge(strata, JudgingPolicy()).opinion is not Opinion.WORSE
 
 
 def test_another_rollout_begins_anew():

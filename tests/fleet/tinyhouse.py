@@ -220,7 +220,7 @@ class Server:
                 self.process.wait(40)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(10)
+                self.process.wait(60)
 
 
 class Scored(NamedTuple):

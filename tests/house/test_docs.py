@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from driven import Podium, free_port, wait_until
+from driven import Podium, wait_until
+from ports import free_port
 from tree import ROOT, pages
 
 _FENCE = re.compile(r"(?:^<!-- ([^\n]+?) -->\n+)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -68,7 +69,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
     yield Session(podium, started)
     podium.end()
     for process in started:
-        process.wait(10)
+        process.wait(60)
 
 
 @pytest.mark.slow
@@ -83,7 +84,7 @@ def test_the_examples_of_the_page_run(session: Session, page: Path):
             assert _missing(text, printed) == [], f"{where}: not in what the block before printed:\n{printed}"
         elif block.language in _RUN and block.mark == "background":
             _start(session, text)
-            wait_until(lambda: _is_ready(port), 60, f"{where}: the server is ready")
+            wait_until(lambda: _is_ready(port), 120, f"{where}: the server is ready")
         elif block.language in _RUN and not block.mark.startswith("not run"):
             printed = _run(session, block.language, text, where)
 

@@ -92,23 +92,32 @@ mlflow.models.set_model(Echo())
 """
 
 
+# Said for all but one of each flavor: MLflow finds out by loading the model in one more process.
+NEEDS = {"pip_requirements": ["mlflow", "scikit-learn", "pandas", "onnx", "onnxruntime"]}
+
+
 def save(root):
     numbers = pd.DataFrame({"x": [1.5, 2.5]})
     sample = FRAME.head(3)
     for kind in ("skops", "cloudpickle", "pickle"):
-        mlflow.sklearn.save_model(_logistic(), root / f"sklearn-{kind}", serialization_format=kind, input_example=sample)
+        needs = {} if kind == "pickle" else NEEDS
+        mlflow.sklearn.save_model(
+            _logistic(), root / f"sklearn-{kind}", serialization_format=kind, input_example=sample, **needs
+        )
     mlflow.sklearn.save_model(
         _logistic(),
         root / "sklearn-proba",
         serialization_format="pickle",
         pyfunc_predict_fn="predict_proba",
         input_example=sample,
+        **NEEDS,
     )
     mlflow.sklearn.save_model(
         RandomForestClassifier(5, random_state=0).fit(FRAME.to_numpy(), TARGET),
         root / "sklearn-trusted",
         skops_trusted_types=["sklearn.tree._tree.Tree"],
         input_example=FRAME.to_numpy()[:2],
+        **NEEDS,
     )
     _as_old(root, "sklearn-pickle", "sklearn-1x")
     _only_flavors(root, "sklearn-cloudpickle", "sklearn-only-flavors")
@@ -117,6 +126,7 @@ def save(root):
         root / "sklearn-lambda",
         serialization_format="cloudpickle",
         input_example=sample,
+        **NEEDS,
     )
     work = root / "work"
     work.mkdir()
@@ -134,19 +144,24 @@ def save(root):
     )
     for kind in ("gzip", "bzip2", "lzma"):
         os.environ["MLFLOW_LOG_MODEL_COMPRESSION"] = kind
-        mlflow.pyfunc.save_model(root / f"python-{kind}", python_model=NoContext(), input_example=["a", "b"])
+        mlflow.pyfunc.save_model(root / f"python-{kind}", python_model=NoContext(), input_example=["a", "b"], **NEEDS)
     del os.environ["MLFLOW_LOG_MODEL_COMPRESSION"]
     params = {"scale": 2.0, "words": ["a", "b"]}
-    mlflow.pyfunc.save_model(root / "python-params", python_model=WithParams(), input_example=(numbers, params))
+    mlflow.pyfunc.save_model(root / "python-params", python_model=WithParams(), input_example=(numbers, params), **NEEDS)
     mlflow.pyfunc.save_model(
         root / "python-signature",
         python_model=total,
         signature=infer_signature(numbers, pd.Series([1.0])),
         input_example=numbers,
+        **NEEDS,
     )
-    mlflow.pyfunc.save_model(root / "python-function", python_model=shout, input_example=["a"])
+    mlflow.pyfunc.save_model(root / "python-function", python_model=shout, input_example=["a"], **NEEDS)
     mlflow.pyfunc.save_model(
-        root / "python-code", python_model=str(work / "from_code.py"), model_config={"factor": 3}, input_example=numbers
+        root / "python-code",
+        python_model=str(work / "from_code.py"),
+        model_config={"factor": 3},
+        input_example=numbers,
+        **NEEDS,
     )
     (work / "from_code.py").unlink()
     (work / "interop_loader.py").write_text(
@@ -160,12 +175,14 @@ def save(root):
         data_path=str(work / "offset.txt"),
         code_paths=[str(work / "interop_loader.py")],
         input_example=numbers,
+        **NEEDS,
     )
     (work / "chat.py").write_text(CHAT)
     mlflow.pyfunc.save_model(
         root / "python-chat",
         python_model=str(work / "chat.py"),
         input_example={"messages": [{"role": "user", "content": "hi"}]},
+        **NEEDS,
     )
     _save_onnx(root)
     shutil.rmtree(work)
@@ -181,7 +198,8 @@ def _save_onnx(root):
     graph = onnx.parser.parse_model(
         '<ir_version: 8, opset_import: ["" : 17]> sums (float[N] a, float[N] b) => (float[N] y) { y = Add(a, b) }'
     )
-    mlflow.onnx.save_model(graph, root / "onnx-columns", input_example=pd.DataFrame({"a": [1.0, 2.0], "b": [0.5, 0.25]}))
+    sample = pd.DataFrame({"a": [1.0, 2.0], "b": [0.5, 0.25]})
+    mlflow.onnx.save_model(graph, root / "onnx-columns", input_example=sample, **NEEDS)
 
 
 def _as_old(root, source, target):

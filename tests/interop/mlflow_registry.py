@@ -10,6 +10,8 @@ from pathlib import Path
 
 warnings.simplefilter("ignore")
 
+# Said, for MLflow finds out by loading the model in one more process.
+_NEEDS = ["mlflow", "scikit-learn"]
 _QUICK = """
 class Model:
     def predict(self, data):
@@ -32,7 +34,9 @@ def main() -> None:
         """A version whose every prediction is the same number."""
         model = DummyRegressor(strategy="constant", constant=answer).fit([[0.0]], [answer])
         with mlflow.start_run() as run:
-            info = mlflow.sklearn.log_model(model, name=path, registered_model_name=name, input_example=[[0.0]])
+            info = mlflow.sklearn.log_model(
+                model, name=path, registered_model_name=name, input_example=[[0.0]], pip_requirements=_NEEDS
+            )
         return {
             "run_id": run.info.run_id,
             "model_uri": info.model_uri,
@@ -66,7 +70,7 @@ def main() -> None:
     def save(path: str, answer: float) -> None:
         """A folder that is recorded nowhere."""
         model = DummyRegressor(strategy="constant", constant=answer).fit([[0.0]], [answer])
-        mlflow.sklearn.save_model(model, path, input_example=[[0.0]])
+        mlflow.sklearn.save_model(model, path, input_example=[[0.0]], pip_requirements=_NEEDS)
 
     def point(name: str, source: str) -> None:
         """A version whose files are somewhere else."""

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = os.environ.get("PODIUM_TEST_MLFLOW_PYTHON")
@@ -172,9 +172,7 @@ def test_serve_answers_ping_and_a_request_alike(saved, tmp_path):
 
 
 def _served(command, saved, place, body):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("PODIUM_", "PYTHONPATH"))}
     environ |= {
         "PODIUM_HOME": str(place / "home"),
@@ -201,7 +199,7 @@ def _served(command, saved, place, body):
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
 
 
 def _asked(url, body, process):

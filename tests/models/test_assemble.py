@@ -17,7 +17,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from two_codecs import assert_same, columns, sides, tensors
 
 from podium.domain.inputs.plan import InputPlan
-from podium.domain.signature import DataType, Signature, Tensor
+from podium.domain.signature import DataType, Signature, TensorSpec
 from podium.models.assemble import Assembler
 from podium.protocols.mlflow.encoding import encode
 
@@ -48,7 +48,9 @@ def answers(model: Any, data: Any) -> bytes:
 
 @pytest.mark.parametrize("rows", [1, 2, 7, 64])
 @pytest.mark.parametrize("model", NUMBERS, ids=lambda model: type(model).__name__)
-@pytest.mark.parametrize("signature", [columns(*[DataType.DOUBLE] * 30, names=NAMES), tensors(Tensor("float64", (-1, 30)))])
+@pytest.mark.parametrize(
+    "signature", [columns(*[DataType.DOUBLE] * 30, names=NAMES), tensors(TensorSpec("float64", (-1, 30)))]
+)
 def test_models_of_numbers_answer_to_the_bit(model: Any, signature: Signature, rows: int) -> None:
     """One request of some rows, as a frame and as an array."""
     side = sides(signature)
@@ -113,8 +115,8 @@ def test_what_a_model_does_to_its_input_stays_there() -> None:
         columns(DataType.DOUBLE, DataType.DOUBLE),
         columns(DataType.DOUBLE, DataType.LONG),
         columns(DataType.DOUBLE, DataType.STRING, DataType.LONG),
-        tensors(Tensor("float64", (-1, 2))),
-        tensors(Tensor("float64", (-1,), "x"), Tensor("int64", (-1,), "y")),
+        tensors(TensorSpec("float64", (-1, 2))),
+        tensors(TensorSpec("float64", (-1,), "x"), TensorSpec("int64", (-1,), "y")),
     ],
     ids=str,
 )

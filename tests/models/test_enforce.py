@@ -19,8 +19,8 @@ from podium.domain.signature import (
     ObjectType,
     Property,
     SparkVectorType,
-    Tensor,
     TensorSchema,
+    TensorSpec,
 )
 from podium.errors import SchemaMismatch
 from podium.models.enforce import InputEnforcer
@@ -236,8 +236,8 @@ def test_forms_that_hold_no_such_tensor_or_table_are_refused(data: Any) -> None:
     """By both kinds of schema, and with a sentence."""
     for schema in (
         ColumnSchema((Column(DataType.DOUBLE, "x"),)),
-        TensorSchema((Tensor("float32", (-1, 3)),)),
-        TensorSchema((Tensor("float32", (-1,), "x"), Tensor("float32", (-1,), "y"))),
+        TensorSchema((TensorSpec("float32", (-1, 3)),)),
+        TensorSchema((TensorSpec("float32", (-1,), "x"), TensorSpec("float32", (-1,), "y"))),
     ):
         with pytest.raises(SchemaMismatch, match="Failed to enforce schema of data with schema"):
             InputEnforcer(schema).enforce(data)
@@ -248,13 +248,13 @@ def test_ragged_arrays_pass_where_sizes_vary() -> None:
     ragged = np.empty(2, dtype=object)
     ragged[:] = [np.zeros((1, 2)), np.zeros((3, 2))]
 
-    assert InputEnforcer(TensorSchema((Tensor("float64", (-1, -1, 2)),))).enforce(ragged) is ragged
+    assert InputEnforcer(TensorSchema((TensorSpec("float64", (-1, -1, 2)),))).enforce(ragged) is ragged
 
 
 def test_frames_become_tensors() -> None:
     """Columns of numbers side by side, or one column with a list for each row."""
-    unnamed = InputEnforcer(TensorSchema((Tensor("float64", (-1, 2)),)))
-    named = InputEnforcer(TensorSchema((Tensor("float32", (-1, 2), "x"), Tensor("int64", (-1,), "y"))))
+    unnamed = InputEnforcer(TensorSchema((TensorSpec("float64", (-1, 2)),)))
+    named = InputEnforcer(TensorSchema((TensorSpec("float32", (-1, 2), "x"), TensorSpec("int64", (-1,), "y"))))
 
     assert unnamed.enforce(pd.DataFrame({"p": [1.0], "q": [2.0]}, index=[7])).tolist() == [[1.0, 2.0]]
     assert unnamed.enforce(pd.DataFrame({"p": [[1, 2]]})).tolist() == [[1.0, 2.0]]
@@ -264,7 +264,7 @@ def test_frames_become_tensors() -> None:
 
 def test_a_column_without_a_row_of_label_0_is_no_tensor() -> None:
     """As in MLflow, which looks the first row up by that label."""
-    enforcer = InputEnforcer(TensorSchema((Tensor("float64", (-1, 2)),)))
+    enforcer = InputEnforcer(TensorSchema((TensorSpec("float64", (-1, 2)),)))
 
     with pytest.raises(SchemaMismatch, match=r"Error: 0$"):
         enforcer.enforce(pd.DataFrame({"p": [[1, 2]]}, index=[7]))

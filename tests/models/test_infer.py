@@ -18,8 +18,8 @@ from podium.domain.signature import (
     ObjectType,
     Param,
     Property,
-    Tensor,
     TensorSchema,
+    TensorSpec,
 )
 from podium.errors import InvalidInput
 from podium.models.infer import infer_schema, infer_signature
@@ -30,7 +30,7 @@ def test_a_frame_gives_columns_and_an_array_a_tensor() -> None:
     signature = infer_signature(pd.DataFrame({"a": [1.0], "s": ["x"]}), np.array([[1, 2]]))
 
     assert ColumnSchema((Column(DataType.DOUBLE, "a"), Column(DataType.STRING, "s"))) == signature.inputs
-    assert TensorSchema((Tensor("int64", (-1, 2)),)) == signature.outputs
+    assert TensorSchema((TensorSpec("int64", (-1, 2)),)) == signature.outputs
     assert None is signature.params
 
 

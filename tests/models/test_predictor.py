@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from podium.domain.signature import Column, ColumnSchema, DataType, Param, Signature, Tensor, TensorSchema
+from podium.domain.signature import Column, ColumnSchema, DataType, Param, Signature, TensorSchema, TensorSpec
 from podium.errors import InvalidParams, MissingDependency, PredictFailed, SchemaMismatch
 from podium.flavors.contract import RowIndependence
 from podium.models.predictor import Predictor
@@ -132,7 +132,7 @@ def test_an_interrupt_is_not_the_models_error() -> None:
 
 def test_a_tensor_is_checked_and_passed_without_a_copy() -> None:
     """Shape and dtype must be the declared ones."""
-    signature = Signature(TensorSchema((Tensor("float32", (-1, 2)),)))
+    signature = Signature(TensorSchema((TensorSpec("float32", (-1, 2)),)))
     array = np.zeros((3, 2), dtype=np.float32)
 
     assert predictor(signature).enforce(array)[0] is array
@@ -145,7 +145,7 @@ def test_a_tensor_is_checked_and_passed_without_a_copy() -> None:
 def test_a_sparse_matrix_is_a_tensor_too() -> None:
     """Callers in this process may pass one."""
     sparse = pytest.importorskip("scipy.sparse")
-    signature = Signature(TensorSchema((Tensor("float64", (-1, 2)),)))
+    signature = Signature(TensorSchema((TensorSpec("float64", (-1, 2)),)))
     matrix = sparse.csr_matrix(np.eye(2))
 
     assert predictor(signature).enforce(matrix)[0] is matrix

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from podium.domain.signature import Column, ColumnSchema, DataType, Param, Signature, Tensor, TensorSchema
+from podium.domain.signature import Column, ColumnSchema, DataType, Param, Signature, TensorSchema, TensorSpec
 from podium.errors import InvalidInput, MalformedBody, UnsupportedContentType
 from podium.protocols.mlflow.codec import Codec, codec_for, decode
 
@@ -17,7 +17,7 @@ JSON = "application/json"
 LONG = "x" * 200_000
 TEXT = (DataType.STRING, DataType.BINARY)
 AB = Signature(ColumnSchema((Column(DataType.DOUBLE, "a"), Column(DataType.DOUBLE, "b"))))
-TENSOR = Signature(TensorSchema((Tensor("float32", (-1, 3)),)))
+TENSOR = Signature(TensorSchema((TensorSpec("float32", (-1, 3)),)))
 
 
 def decoded(body: Any, signature: Signature | None = None, content_type: str | None = JSON) -> Any:
@@ -161,7 +161,7 @@ def test_large_optional_whole_numbers_keep_every_digit_beside_null() -> None:
 )
 def test_no_request_makes_an_array_many_times_its_own_size(values: list[Any]) -> None:
     """With no signature, and with text or bytes in it: numpy gives every value the room of the longest."""
-    tensor = Signature(TensorSchema((Tensor("str", (-1,)),)))
+    tensor = Signature(TensorSchema((TensorSpec("str", (-1,)),)))
 
     arrays = [decoded({"inputs": values}), *(decoded({"inputs": {"x": values}}, x(kind))["x"] for kind in TEXT)]
 
@@ -241,7 +241,7 @@ WITHOUT_PANDAS = """
 import json, sys
 sys.modules["pandas"] = sys.modules["pyarrow"] = None
 import numpy
-from podium.domain.signature import Column, ColumnSchema, DataType, Signature, Tensor, TensorSchema
+from podium.domain.signature import Column, ColumnSchema, DataType, Signature, TensorSpec, TensorSchema
 from podium.errors import MissingDependency
 from podium.flavors.contract import RowIndependence
 from podium.models.predictor import Predictor
@@ -252,7 +252,7 @@ class Double:
     def predict(self, data, params=None):
         return data * 2
 
-tensor = Signature(TensorSchema((Tensor("float32", (-1,)),)))
+tensor = Signature(TensorSchema((TensorSpec("float32", (-1,)),)))
 columns = Signature(ColumnSchema((Column(DataType.DOUBLE, "a"),)))
 request = decode(b'{"inputs": [1, 2]}', "application/json", tensor)
 answers = [encode(Predictor(Double(), tensor, "x", RowIndependence(False, ""), {}).predict(request.data)).decode()]

@@ -18,8 +18,8 @@ from podium.domain.signature import (
     Param,
     Property,
     Signature,
-    Tensor,
     TensorSchema,
+    TensorSpec,
 )
 from podium.errors import PodiumError
 from podium.flavors.contract import RowIndependence
@@ -35,8 +35,8 @@ SIGNATURES = [
     None,
     Signature(ColumnSchema((Column(DataType.STRING),)), is_from_type_hint=True),
     Signature(ColumnSchema((Column(DataType.DOUBLE), Column(DataType.LONG)))),
-    Signature(TensorSchema((Tensor("float32", (-1, 2)),)), params=(Param("n", DataType.LONG, 1),)),
-    Signature(TensorSchema((Tensor("int64", (-1,), "a"), Tensor("str", (-1,), "b")))),
+    Signature(TensorSchema((TensorSpec("float32", (-1, 2)),)), params=(Param("n", DataType.LONG, 1),)),
+    Signature(TensorSchema((TensorSpec("int64", (-1,), "a"), TensorSpec("str", (-1,), "b")))),
     *(
         Signature(ColumnSchema((Column(kind, "a", required), Column(DataType.LONG, "b", required=False))))
         for kind in COLUMN_TYPES

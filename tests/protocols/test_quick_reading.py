@@ -15,7 +15,7 @@ from podium.domain.signature import Signature
 from podium.errors import MalformedBody, UnencodableOutput
 from podium.models.assemble import Assembler
 from podium.protocols.open_inference.elements import unpack
-from podium.protocols.open_inference.quick_answers import Form
+from podium.protocols.open_inference.quick_answers import OutputForm
 from podium.protocols.open_inference.quick_reading import QuickReader
 from podium.protocols.open_inference.records import RecordMaker
 from podium.protocols.open_inference.requests import Asked, read_json
@@ -117,8 +117,9 @@ def test_what_is_read_quickly_is_read_as_the_long_way_reads_it(given_request: tu
         expected, _ = TensorReader(signature_of(kind)).read(request.body())
         plan = plan_for(signature_of(kind))
         assert isinstance(plan, InputPlan)
-        data = Assembler(plan).assemble(*found.packed)
-        assert found.id == (b"" if request.id is None else json.dumps(request.id, ensure_ascii=False).encode())
+        packed, identity = found
+        data = Assembler(plan).assemble(*packed)
+        assert identity == (b"" if request.id is None else json.dumps(request.id, ensure_ascii=False).encode())
         if isinstance(data, pd.DataFrame):
             pd.testing.assert_frame_equal(data, expected[list(data.columns)], check_dtype=plan.texts_per_row == 0)
         else:
@@ -130,11 +131,17 @@ def _arrays(data: Any) -> list[Any]:
     return [data[name] for name in sorted(data)] if isinstance(data, dict) else [data]
 
 
+@pytest.mark.parametrize("is_nested", [False, True])
 @pytest.mark.parametrize("kind", sorted(set(SIGNATURES) - {"tensors"}))
-def test_a_request_that_fits_is_taken_and_the_like_of_it_by_its_head(kind: str):
+def test_a_request_that_fits_is_taken_and_the_like_of_it_by_its_head(kind: str, is_nested: bool):
     values = {"FP64": 1.5, "FP32": 1.5, "INT64": 7, "INT32": 7, "UINT8": 7, "BOOL": True, "BYTES": "é"}
     inputs = [
-        {"name": name, "shape": [1, *tail], "datatype": datatype, "data": [values[datatype]] * int(np.prod(tail))}
+        {
+            "name": name,
+            "shape": [1, *tail],
+            "datatype": datatype,
+            "data": np.full((1, *tail) if is_nested else int(np.prod(tail)), values[datatype], object).tolist(),
+        }
         for name, datatype, tail in INPUTS[kind]
     ]
     body = json.dumps({"inputs": inputs}).encode()
@@ -165,6 +172,12 @@ HEAD = '{"inputs": [{"name": "t", "shape": [1, 2], "datatype": "FP64", "data": '
         HEAD.replace("[1, 2]", "[2, 2]") + "[1, 2]}]}",
         HEAD.replace("[1, 2]", "[0, 2]") + "[]}]}",
         HEAD.replace('"t"', '"a"') + "[1, 2]}]}",
+        HEAD.replace("{", "[", 1) + "[1, 2]}]}",
+        HEAD.replace("{", " ", 1) + "[1, 2]}]}",
+        HEAD[1:] + "[1, 2]}]}",
+        "\0" + HEAD + "[1, 2]}]}",
+        HEAD + "}]}",
+        HEAD + "[}]}",
         "[]", "", "{", '"data":',
     ],
 )  # fmt: skip
@@ -261,7 +274,7 @@ def test_an_answer_that_is_made_quickly_says_what_the_long_way_says(
         return
     rows = len(later)
     number = (about or {}).get("form", 0)
-    form, found = Form.of("m", "1", shown[0].shape[0], shown, number), answered(later, [rows], signature)
+    form, found = OutputForm.of("m", "1", shown[0].shape[0], shown, number), answered(later, [rows], signature)
     if form is None or found is None:
         return
     (body,), number = found
@@ -285,7 +298,7 @@ def test_an_answer_that_is_made_quickly_says_what_the_long_way_says(
 def test_an_answer_like_the_first_is_made_quickly(dtype: str, shape: tuple[int, ...]):
     array = np.arange(int(np.prod(shape))).reshape(shape).astype(dtype)
     shown, about = decode_tensors(TensorWriter(None).write(array))
-    form = Form.of("m", "1", 3, shown, about["form"])
+    form = OutputForm.of("m", "1", 3, shown, about["form"])
     found = answered(array, [1, 2])
     assert form is not None
     assert found is not None

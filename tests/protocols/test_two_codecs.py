@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from two_codecs import ODD, SIGNATURES, Sides, assert_same, bodies, columns, sides, spoiled, tensors
 
-from podium.domain.signature import DataType, Signature, Tensor
+from podium.domain.signature import DataType, Signature, TensorSpec
 from podium.errors import PodiumError
 from podium.worker.rows import merge, merge_key
 
@@ -98,7 +98,7 @@ def test_each_odd_value_in_each_type_of_column(kind: DataType) -> None:
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int64", "int8", "uint64", "uint8", "bool"])
 def test_each_odd_value_in_each_type_of_tensor(dtype: str) -> None:
     """Likewise for arrays."""
-    side = sides(tensors(Tensor(dtype, (-1, 2))))
+    side = sides(tensors(TensorSpec(dtype, (-1, 2))))
     usual = "true" if dtype == "bool" else "1"
 
     taken = sum(check(side, f'{{"inputs": [[{odd}, {usual}], [{usual}, {odd}]]}}'.encode()) for odd in ODD)
@@ -153,7 +153,7 @@ def test_a_name_given_twice_is_not_hidden_by_an_escaped_colon() -> None:
 def test_a_body_that_is_closed_wrongly_is_left() -> None:
     """The rows are cut out between the head and the last brackets; both have to be JSON's."""
     frames = sides(columns(DataType.DOUBLE, DataType.DOUBLE, names=["a", "b"]))
-    arrays = sides(tensors(Tensor("float64", (-1, 2))))
+    arrays = sides(tensors(TensorSpec("float64", (-1, 2))))
     assert check(frames, b'{"dataframe_split": {"columns": ["a", "b"], "data": [[1, 2]]}}')
     assert check(arrays, b'{"inputs": [[1, 2]]}')
 
@@ -189,7 +189,7 @@ def test_columns_in_another_order_are_taken_and_put_in_order() -> None:
 
 def test_huge_and_deep_bodies_do_no_harm() -> None:
     """A thousand rows are taken; brackets by the thousand and numbers of a megabyte are left."""
-    side = sides(tensors(Tensor("float64", (-1, 2))))
+    side = sides(tensors(TensorSpec("float64", (-1, 2))))
     assert check(side, json.dumps({"inputs": [[i / 7, i] for i in range(1000)]}).encode())
 
     for body in (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from podium.domain.dialect import Dialect, Mode
 from podium.domain.inputs.plan import InputPlan, plan_for
-from podium.domain.signature import Column, ColumnSchema, DataType, Signature, Tensor, TensorSchema
+from podium.domain.signature import Column, ColumnSchema, DataType, Signature, TensorSchema, TensorSpec
 from podium.flavors.contract import RowIndependence
 from podium.models.assemble import Assembler
 from podium.models.predictor import Predictor
@@ -73,7 +73,7 @@ def columns(*kinds: DataType, names: Sequence[str] = NAMES, required: bool = Tru
     return Signature(ColumnSchema(tuple(Column(kind, name, required) for kind, name in zip(kinds, names, strict=False))))
 
 
-def tensors(*specs: Tensor) -> Signature:
+def tensors(*specs: TensorSpec) -> Signature:
     return Signature(TensorSchema(specs))
 
 
@@ -87,12 +87,12 @@ SIGNATURES = [
     columns(DataType.LONG, DataType.STRING, names=["x:y", "a:b:"]),
     columns(DataType.LONG, DataType.DOUBLE, names=["data", "columns"]),
     columns(DataType.STRING, DataType.DOUBLE, names=["", " "]),
-    *(tensors(Tensor(dtype, (-1, 2))) for dtype in DTYPES),
-    tensors(Tensor("float64", (-1,))),
-    tensors(Tensor("float32", (-1, 2, 1, 2))),
-    tensors(Tensor("float64", (-1, 65))),
-    tensors(Tensor("float32", (-1, 2), "x")),
-    tensors(Tensor("int64", (-1,), "a"), Tensor("float32", (-1, 2, 2), "b"), Tensor("bool", (-1, 1), "x:y")),
+    *(tensors(TensorSpec(dtype, (-1, 2))) for dtype in DTYPES),
+    tensors(TensorSpec("float64", (-1,))),
+    tensors(TensorSpec("float32", (-1, 2, 1, 2))),
+    tensors(TensorSpec("float64", (-1, 65))),
+    tensors(TensorSpec("float32", (-1, 2), "x")),
+    tensors(TensorSpec("int64", (-1,), "a"), TensorSpec("float32", (-1, 2, 2), "b"), TensorSpec("bool", (-1, 1), "x:y")),
 ]
 
 _WHOLE = {"long": 64, "int64": 64, "integer": 32, "int32": 32, "int16": 16, "int8": 8}

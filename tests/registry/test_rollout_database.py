@@ -1,24 +1,18 @@
 """Rollouts in a PostgreSQL database: one of its own for these tests, where its programs and its driver are there."""
 
-import os
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from postgresql import PROGRAMS, postgresql
 
 from podium.domain.rollouts.schedule import MarkKind
 from podium.errors import Misconfigured, RegistryError
 from podium.registry.mlflow.contract import NotWritable
-from podium.registry.rollout_edits import Beginning, Note, begin, note
+from podium.registry.rollout_edits import Note, RolloutOrder, begin, note
 from podium.registry.rollout_sides import SideBook, side_of
 
-PROGRAMS = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None) or (
-    Path(found).resolve().parent if (found := shutil.which("postgres")) else None
-)
 pytest.importorskip("sqlalchemy", reason="podium[sql] is not installed")
 pytest.importorskip("psycopg2", reason="podium[sql] is not installed")
 pytestmark = pytest.mark.skipif(PROGRAMS is None, reason="PostgreSQL is not installed")
@@ -27,27 +21,9 @@ SECRET = "open-sesame"
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> Iterator[str]:
-    """A server on a socket in a folder; `ann` may do anything, `bob` only read."""
-    assert PROGRAMS is not None
-    folder = tmp_path_factory.mktemp("pg")
-    # PostgreSQL refuses to run as root.
-    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
-    if as_nobody:
-        for each in (folder, *folder.parents[:3]):
-            each.chmod(0o755)
-        os.chown(folder, 65534, 65534)
-
-    def run(program: str, *arguments: str) -> None:
-        subprocess.run([*as_nobody, str(PROGRAMS / program), *arguments], check=True, cwd=folder, capture_output=True)
-
-    data = folder / "data"
-    run("initdb", "-D", str(data), "-U", "ann", "--auth=trust", "--no-sync")
-    run("pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", f"-k {folder} -c listen_addresses=", "start")
-    try:
-        run("psql", "-h", str(folder), "-U", "ann", "-d", "postgres", "-c", "CREATE ROLE bob LOGIN")
-        yield f"postgresql:///postgres?host={folder}&user="
-    finally:
-        run("pg_ctl", "-D", str(data), "-w", "-m", "immediate", "stop")
+    """`ann` may do anything, `bob` only read."""
+    with postgresql(tmp_path_factory.mktemp("pg")) as address:
+        yield address
 
 
 def book_of(address: str, user: str = "ann") -> SideBook:
@@ -55,7 +31,7 @@ def book_of(address: str, user: str = "ann") -> SideBook:
 
 
 def start(book: SideBook, name: str, rollout_id: str = "a") -> None:
-    asked = Beginning(rollout_id, name, "production", "2", (5, 100), 10.0, "ann")
+    asked = RolloutOrder(rollout_id, name, "production", "2", (5, 100), 10.0, "ann")
     book.change(name, lambda page: begin(asked, page))
 
 
@@ -71,8 +47,8 @@ def test_a_rollout_is_kept_with_the_clock_of_the_database(address):
     start(book, "fraud")
     mark(book, "fraud", MarkKind.VETO)
 
-    board, reading = book.read("fraud")
-    [entry] = board.entries
+    notices, reading = book.read("fraud")
+    [entry] = notices.entries
     assert [each.kind for each in entry.marks] == [MarkKind.VETO]
     assert entry.rollout.started_at <= entry.marks[0].at <= reading.least
     assert [*side.read_all()[0]] == ["fraud"]

@@ -10,11 +10,13 @@ import pytest
 from podium.domain.references import parse_reference
 from podium.domain.rollouts.schedule import MarkKind, Pin, State, course, newest, phase
 from podium.domain.stages import Stage
-from podium.errors import AlreadyExists, InvalidInput, InvalidReference, NotFound
+from podium.errors import AlreadyExists, InvalidInput, InvalidReference, NotFound, RegistryError
+from podium.registry.census import RegistryCensus
 from podium.registry.contract import Action
 from podium.registry.mlflow.contract import NotWritable
 from podium.registry.observe import RegistryObserver
-from podium.registry.rollout_edits import Beginning, Note, begin, check_note, note, pin, unpin
+from podium.registry.observe_rollouts import RolloutWatch
+from podium.registry.rollout_edits import Note, RolloutOrder, begin, check_note, note, pin, unpin
 from podium.registry.rollout_sides import SideBook, SideFile
 from podium.registry.rollouts import EmbeddedBook
 from podium.registry.sqlite import SqliteStore
@@ -43,7 +45,7 @@ def book(fraud, home, time_) -> EmbeddedBook:
 
 
 def asked(candidate="2", name="a", **more):
-    return Beginning(name, "fraud", "production", candidate, (5, 100), 10.0, "bob@desk/2", **more)
+    return RolloutOrder(name, "fraud", "production", candidate, (5, 100), 10.0, "bob@desk/2", **more)
 
 
 def start(book, *arguments, **more):
@@ -57,8 +59,8 @@ def mark(book, kind, rollout_id=None, reason="because"):
 
 
 def state(book, number=-1):
-    board, reading = book.read("fraud")
-    entry = sorted(board.entries, key=lambda each: each.rollout.started_at)[number]
+    notices, reading = book.read("fraud")
+    entry = sorted(notices.entries, key=lambda each: each.rollout.started_at)[number]
     return phase(entry.rollout, entry.marks, reading.least)
 
 
@@ -141,7 +143,7 @@ def test_undo_takes_back_what_was_finished(book, fraud):
 def test_an_alias_is_moved_like_a_stage(book, fraud):
     """`models:/fraud@champion`."""
     fraud.set_alias("fraud", "champion", 1)
-    record = Beginning("b", "fraud", "@champion", "3", (100,), 10.0, "bob")
+    record = RolloutOrder("b", "fraud", "@champion", "3", (100,), 10.0, "bob")
     book.change("fraud", lambda page: begin(record, page))
     book.change("fraud", lambda page: note(Note(MarkKind.FINISH, "node"), "@champion", "fraud", True, page))
 
@@ -230,9 +232,9 @@ def test_a_pin_pauses_what_runs_and_refuses_what_would_start(book, time_):
     mark(book, MarkKind.BEGIN)
     book.change("fraud", lambda page: pin(Pin("1", 5000.0, "the audit", "ann", 0.0), page))
 
-    board, _ = book.read("fraud")
+    notices, _ = book.read("fraud")
     assert state(book).state is State.PAUSED
-    assert course(board, "production", "3", 2000.0).version == "1"
+    assert course(notices, "production", "3", 2000.0).version == "1"
     mark(book, MarkKind.UNDO)
     with pytest.raises(InvalidInput, match="podium unpin fraud"):
         start(book, "3", "b")
@@ -276,20 +278,20 @@ def test_a_registry_that_may_only_be_read_offers_a_side_file(book, home, tmp_pat
     start(side)
     mark(side, MarkKind.FINISH)
 
-    board, _ = side.read("fraud")
-    assert course(board, "production", "1", 2000.0).version == "2"
-    assert course(board, "production", "3", 2000.0).is_overtaken
+    notices, _ = side.read("fraud")
+    assert course(notices, "production", "1", 2000.0).version == "2"
+    assert course(notices, "production", "3", 2000.0).is_overtaken
 
 
 def test_a_server_hears_of_it_with_its_next_look(book, home):
-    """The board, the candidate's files and the clock."""
+    """The notices, the candidate's files and the clock."""
     observer = RegistryObserver(home)
-    assert observer.tidings(LIVE).board.entries == ()
+    assert observer.tidings(LIVE).notices.entries == ()
     start(book)
 
     tidings = observer.tidings(LIVE)
 
-    assert [entry.rollout.id for entry in tidings.board.entries] == ["a"]
+    assert [entry.rollout.id for entry in tidings.notices.entries] == ["a"]
     assert (tidings.follows, [*tidings.others], tidings.others["2"].version) == ("production", ["2"], 2)
     assert observer.offset is not None
     assert observer.resolve(LIVE).version == 1
@@ -319,6 +321,42 @@ def test_a_candidate_that_was_deleted_is_a_problem_and_not_an_outage(book, home,
     assert "version 2 cannot be had" in tidings.problem
 
 
+def test_one_lost_answer_about_a_candidate_takes_no_traffic_away(book, home):
+    """An MLflow server is asked for it apart; as long as it does not say that there is none, what was known goes on."""
+    watch, observer, answers = RolloutWatch(home, None), RegistryObserver(home), [None, RegistryError("It took too long.")]
+
+    def resolve(reference):
+        answer = answers.pop(0) if answers else NotFound("There is no version 2.")
+        if answer is not None:
+            raise answer
+        return observer.resolve(reference)
+
+    start(book)
+    known, lost, gone = (watch.tidings(LIVE, None, resolve) for _ in range(3))
+
+    assert known.others["2"].version == 2
+    assert (lost.others, lost.problem) == (known.others, "version 2 cannot be had: It took too long.")
+    assert gone.others == {}
+
+
+def test_a_candidate_whose_files_are_away_for_a_moment_keeps_its_traffic_in_a_whole_registry(book, home, fraud):
+    """As where one model is followed, and as what serves does; a version that is deleted is gone."""
+    census = RegistryCensus(home, "production")
+    start(book)
+    known = census.take()["fraud"].tidings
+    known.others["2"].folder.rename(home.artifacts / "away")
+    mark(book, MarkKind.PAUSE)
+
+    lost = census.take()["fraud"].tidings
+    fraud.delete_version("fraud", 2)
+    gone = census.take()["fraud"].tidings
+
+    assert known.others["2"].version == 2
+    assert lost.others == known.others
+    assert "its folder is gone" in lost.problem
+    assert gone.others == {}
+
+
 def test_a_side_file_that_cannot_be_read_changes_nothing(fraud, home, tmp_path):
     """What was known goes on, and the status says why it is no news."""
     fraud.transition("fraud", 1, Stage.PRODUCTION)
@@ -331,7 +369,7 @@ def test_a_side_file_that_cannot_be_read_changes_nothing(fraud, home, tmp_path):
 
     later = observer.tidings(LIVE)
 
-    assert later.board == known.board
+    assert later.notices == known.notices
     assert "damaged" in later.problem
 
 
@@ -340,7 +378,7 @@ def test_what_somebody_wrote_by_hand_is_told(book, home):
     with SqliteStore(home.registry, "eve").writing() as writer:
         writer.apply(Action.TAG, "fraud", {"tags": {"podium.rollout.x": json.dumps({"steps": [100]})}})
 
-    board = RegistryObserver(home).tidings(LIVE).board
+    notices = RegistryObserver(home).tidings(LIVE).notices
 
-    assert board.entries == ()
-    assert "podium.rollout.x" in board.problems[0]
+    assert notices.entries == ()
+    assert "podium.rollout.x" in notices.problems[0]

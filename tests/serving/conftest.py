@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 
 from podium.domain.traffic import RoutingTable, Rules, Target, table_to_json
+from podium.telemetry.seen import open_channel
 from podium.telemetry.slots import Slots, create_slots
 from podium.transport import frames
 from podium.transport.board import BoardWriter, create_board
@@ -23,7 +25,7 @@ from podium.transport.control import ControlSocket
 from podium.transport.frame_reader import Frame, FrameReader
 from podium.transport.messages import Acknowledge, AddReplica, Drain, DropReplica, Publish, Started, Tell
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 ENDPOINT = "iris"
 
 
@@ -34,14 +36,6 @@ def until(condition: Callable[[], Any], what: str) -> Any:
         assert time.monotonic() < ends, f"waited {LIMIT_S} s for {what}"
         time.sleep(0.005)
     return value
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 class ScriptedWorker:
@@ -63,7 +57,7 @@ class ScriptedWorker:
             self._frames.extend(self._reader.feed(data))
         return self._frames.pop(0)
 
-    def take(self) -> frames.Request:
+    def take(self) -> frames.RequestFrame:
         frame = self.frame()
         assert frame.kind == frames.REQUEST
         return frames.decode_request(frame.flags, frame.id, frame.payload)
@@ -77,7 +71,7 @@ class ScriptedWorker:
         answers = frames.Answers(group.first, list(bodies), group.rows, 20, 100, is_first, form)
         self.sock.sendall(frames.encode_answers(answers))
 
-    def reply(self, request: frames.Request | int, body: bytes = b'{"predictions": [1]}', **changes: Any) -> None:
+    def reply(self, request: frames.RequestFrame | int, body: bytes = b'{"predictions": [1]}', **changes: Any) -> None:
         identity = request if isinstance(request, int) else request.id
         fields: dict[str, Any] = {
             "id": identity, "status": 200, "content_type": "application/json", "body": body, "rows": 1, "batch_rows": 1,
@@ -85,10 +79,10 @@ class ScriptedWorker:
         }  # fmt: skip
         self.sock.sendall(frames.encode_reply(frames.Reply(**(fields | changes))))
 
-    def refuse(self, request: frames.Request, reason: int) -> None:
+    def refuse(self, request: frames.RequestFrame, reason: int) -> None:
         self.sock.sendall(frames.encode_refused(request.id, reason))
 
-    def announce(self, *requests: frames.Request) -> None:
+    def announce(self, *requests: frames.RequestFrame) -> None:
         self.board.announce([(self.serial, request.id) for request in requests], time.monotonic_ns())
 
     def die(self) -> None:
@@ -99,8 +93,9 @@ class ScriptedWorker:
         """Answer everything at once, in a thread, until the socket closes."""
 
         def work() -> None:
-            self.sock.settimeout(None)  # a test that asks nothing for long does not end it
+            # The test may have ended, and closed it, before this thread begins.
             with contextlib.suppress(OSError, AssertionError):
+                self.sock.settimeout(None)  # a test that asks nothing for long does not end it
                 while True:
                     frame = self.frame()
                     if frame.kind == frames.REQUEST:
@@ -128,7 +123,9 @@ class Process:
         settings: dict[str, Any],
         log: Path,
         grpc: str | None = None,
+        exports: socket.socket | None = None,
     ) -> None:
+        handed = [] if exports is None else [exports.fileno()]
         ours, theirs = socket.socketpair()
         ours.settimeout(LIMIT_S)
         self.control = ControlSocket(ours)
@@ -142,8 +139,9 @@ class Process:
                     "--control-fd", str(theirs.fileno()), "--listen-fd", str(listener.fileno()),
                     "--slots-fd", str(slots_fd), "--slot", str(slot), "--settings", json.dumps(settings),
                     *([] if grpc is None else ["--grpc-address", grpc]),
+                    *(text for number in handed for text in ("--exports-fd", str(number))),
                 ],
-                pass_fds=(theirs.fileno(), listener.fileno(), slots_fd),
+                pass_fds=(theirs.fileno(), listener.fileno(), slots_fd, *handed),
                 stderr=stderr,
             )  # fmt: skip
         self.expect(Started)
@@ -185,6 +183,8 @@ class Server:
         self.port: int = self.listener.getsockname()[1]
         self.slots_fd = create_slots(gateways)
         self.slots = Slots(self.slots_fd)
+        # What gateways hand on of requests, where they are told to.
+        self.handing, self.handed = open_channel() if "exports" in settings else (None, None)
         self.workers: list[ScriptedWorker] = []
         self.epoch = 0
         self._serial = 0
@@ -195,7 +195,9 @@ class Server:
         return self.gateways[0]
 
     def start(self, slot: int) -> Process:
-        return Process(self.listener, self.slots_fd, slot, self.settings, self.folder / f"gateway-{slot}.log", self.grpc)
+        return Process(
+            self.listener, self.slots_fd, slot, self.settings, self.folder / f"gateway-{slot}.log", self.grpc, self.handing
+        )
 
     def add(
         self,
@@ -283,6 +285,8 @@ class Server:
         for gateway in self.gateways:
             gateway.close()
         self.listener.close()
+        for end in filter(None, (self.handing, self.handed)):
+            end.close()
         os.close(self.slots_fd)
 
 

@@ -6,14 +6,14 @@ import threading
 import pytest
 
 from podium.domain.traffic import Place, Rules, Sticky
-from podium.serving.answer_cache import AnswerCache, Kept
-from podium.telemetry.metrics import CACHE, REQUESTS
+from podium.serving.answer_cache import AnswerCache, KeptAnswer
+from podium.telemetry.metrics import CACHE, CACHE_ANSWERS, CACHE_BYTES, REQUESTS
 
 SIZE = 1 << 20
 
 
 def answer_of(size, age=0.0):
-    return Kept(b"x" * size, "application/json", b"", age)
+    return KeptAnswer(b"x" * size, "application/json", b"", age)
 
 
 def key_of(number, version="1"):
@@ -48,6 +48,18 @@ def test_what_is_kept_twice_counts_once_and_a_version_that_went_counts_nothing()
     cache.keep_only(frozenset({"2"}))
 
     assert (cache.find(key_of(1)), len(cache), cache.size_bytes) == (None, 1, answer_of(100).size_bytes)
+    assert [cache.size_of(version) for version in "12"] == [(0, 0), (1, answer_of(100).size_bytes)]
+
+
+def test_each_version_is_counted_apart_also_where_another_pushes_it_out():
+    cache = AnswerCache(10_000)
+    for number in range(8):
+        cache.keep(key_of(number), answer_of(800))
+    cache.keep(key_of(8, "2"), answer_of(800))
+
+    size = answer_of(800).size_bytes
+    assert [cache.size_of(version) for version in "12"] == [(7, 7 * size), (1, size)]
+    assert cache.versions == ("1", "2")
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +131,11 @@ def counted_since(server, cells):
     return [counted[cell] - server.before[cell] for cell in cells]
 
 
+def kept(server, series):
+    """What the metrics say is kept of a version: answers and bytes."""
+    return [server.counted(series)[cell.offset] for cell in (CACHE_ANSWERS, CACHE_BYTES)]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "headers"),
     [
@@ -169,9 +186,11 @@ def test_what_is_no_answer_is_not_kept(server):
 def test_a_swap_leaves_nothing_of_the_version_before(server):
     """Also not when a version of the same name comes back, which may be another model."""
     server.score()
+    before = kept(server, 0)
     answers_in_turn(server.add(2000, version="2", series=2), "two-")
     server.publish({"2": (100, [2000])})
     swapped = server.score()
+    assert (before[0], before[1] > 400, kept(server, 0), kept(server, 2)[0]) == (1, True, [0, 0], 1)
     server.publish({"1": (100, [server.published])})
 
     assert (said(swapped), said(server.score())) == (("two-1", "miss"), ("2", "miss"))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
 
 pytestmark = pytest.mark.slow
 
@@ -89,9 +90,7 @@ def gateway(start_shared, tmp_path_factory):
 def proxy(request, gateway, tmp_path_factory, until) -> Iterator[int]:
     """Port of a proxy that refuses /hidden, keeps connections to podium and hands bodies on as they come."""
     folder = tmp_path_factory.mktemp(request.param)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     if request.param == "nginx":
         binary = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
         if binary is None:

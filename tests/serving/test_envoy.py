@@ -2,12 +2,12 @@
 
 import http.client
 import json
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from ports import free_port
 
 from podium.access.keys import KeyFile
 
@@ -86,9 +86,7 @@ def envoy(request, start, tmp_path: Path):
     server = start(has_grpc=True, access=access)
     server.add(1).serve()
     server.publish()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     judge = int(server.grpc.rpartition(":")[2])
     asking = BY_GRPC if request.param == "gRPC" else by_http(server.port)
     file = tmp_path / "envoy.json"

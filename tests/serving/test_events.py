@@ -9,7 +9,7 @@ from podium.domain.clients.access import Peer
 from podium.errors import InvalidInput
 from podium.serving.asgi_host.exchange import AsgiExchange
 from podium.serving.open_inference.events import Events
-from podium.web.handling import NO_TERMS, Terms
+from podium.web.handling import NO_TERMS, RequestTerms
 from podium.web.messages import Response
 
 ERROR = Response(500, b'{"error_code": "X", "message": "it broke"}')
@@ -21,7 +21,7 @@ class Arrived:
 
     def __init__(self, room: int = 100) -> None:
         self.client, self.peer, self.date = "", Peer(""), b""
-        self.terms: Terms = NO_TERMS
+        self.terms: RequestTerms = NO_TERMS
         self.on_leave: Callable[[], None] | None = None
         self.on_room: Callable[[], None] | None = None
         self.room = room

@@ -250,3 +250,30 @@ def test_every_protocol_asks_for_the_models_own_scope(guarded, keys, reader: str
     assert guarded.ask("POST", path, b"{}", json_type).status == 401
     assert guarded.ask("POST", path, b"{}", json_type | {"X-API-Key": reader}).status == 403
     assert guarded.ask("POST", path.replace("iris", "wine"), b"{}", json_type | {"X-API-Key": reader}).status == 403
+
+
+def test_a_strangers_body_is_not_waited_for(guarded, keys, until):
+    """The head alone is answered, whichever reason there is; whoever may score is told to go on."""
+    secret = made(keys, "score:iris")
+    heard(until, guarded, secret, 200)
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    large, asking = b"Content-Length: 16000000\r\n", b"Content-Length: 15\r\nExpect: 100-continue\r\n"
+
+    for lines in (large, asking, b"X-API-Key: wrong\r\n" + large, b"Transfer-Encoding: chunked\r\n"):
+        with guarded.connect() as sock:
+            assert _status(sock, head + lines + b"\r\n") == 401
+    with guarded.connect() as sock:
+        sock.sendall(head + asking + b"X-API-Key: %s\r\n\r\n" % secret.encode())
+        assert sock.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+def test_the_body_of_whoever_asks_too_often_is_not_waited_for(start):
+    """429 from the head alone, which is counted as any other."""
+    server = start(clients={"rate_per_address": "1/h burst 1"})
+    server.add(1).serve(SCORED)
+    server.publish()
+    assert server.score().status == 200
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+    with server.connect() as sock:
+        assert _status(sock, head + b"Content-Length: 16000000\r\n\r\n") == 429

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from podium.domain.clients.access import Need
+from podium.domain.description.document import describe
 from podium.serving.gateway import Gateway
 from podium.serving.guard.needs import NEEDS, need_of
 from podium.serving.settings import GatewaySettings
@@ -45,6 +46,18 @@ def test_what_is_left_to_admin_is_what_moves_models(paths):
 
     assert left == LEFT_TO_ADMIN
     assert set(NEEDS) <= {path for path, _ in paths}
+
+
+def test_the_description_has_all_that_a_gateway_answers_but_authz(paths):
+    """Of a model that streams; and nothing that it does not answer."""
+    document = describe({"m": {"version": "1", "mode": "compat", "is_streaming": True}}, "m", "1")
+    told = {
+        (method.upper(), path.replace("/m/", "/{name}/").replace("/m:", "/{name}:"))
+        for path, methods in document["paths"].items()
+        for method in methods
+    }
+
+    assert {(method, path) for path, methods in paths for method in methods} == told
 
 
 def test_no_path_is_answered_by_two(paths):

@@ -19,6 +19,7 @@ from open_inference_asking import HEADER, Asked, House, X, Y
 from open_inference_models import CODE, make_models
 
 import podium
+from podium.serving.open_inference.v1 import in_its_form
 
 
 @pytest.fixture(scope="module")
@@ -606,9 +607,33 @@ def test_v1_takes_rows_without_names_in_the_order_of_the_columns(house):
 
     assert (plain.status, plain.json) == (named.status, named.json) == (200, {"predictions": [row] * 2})
     assert ask(instances=[list(row.values())], signature_name="serving_default").json == {"predictions": [row]}
+    assert ask(instances=[list(row.values())], params=None, more=[{}]).json == {"predictions": [row]}
     assert (short.status, "f, n, t, b" in short.error) == (400, True)
     assert ask(instances=[[*row.values(), 1]]).status == 400
     assert ask(instances=[[]]).status == 400
+
+
+def test_v1_takes_rows_by_name_each_for_itself(house):
+    """A number stays one beside text, whatever else stands in the body and wherever; a row that lacks a name is refused."""
+    row = {"f": 0.5, "n": 2**53 + 1, "t": "7", "b": False}
+    late = json.dumps({"signature_name": "serving_default", "instances": [row, row]})
+
+    assert house.ask("POST", "/v1/models/table:predict", late.encode()).json == {"predictions": [row, row]}
+    assert house.ask("POST", "/v1/models/table:predict", {"instances": [row, {"f": 1.5}]}).status == 400
+    assert house.ask("POST", "/v1/models/table:predict", {"instances": [{}, {}]}).status == 400
+    assert house.ask("POST", "/v1/models/table:predict", b'{"signature_name": 1, "instances": [').status == 400
+
+
+def test_v1_asks_a_model_with_a_type_hint_in_the_form_that_it_takes():
+    """It has one form, which these clients cannot say."""
+    hinted, columns = {"rows": "hinted", "inputs": []}, {"rows": "columns", "inputs": []}
+
+    assert in_its_form(b'{"instances": ["a"]}', hinted) == b'{"inputs": ["a"]}'
+    assert in_its_form(b'{"parameters": {}, "instances": ["a"]}', hinted) == b'{"inputs":["a"],"parameters":{}}'
+    assert in_its_form(b'{"instances": [{"a": 1}]}', columns) == b'{"dataframe_records": [{"a": 1}]}'
+    for body in (b"{", b"[]", b'{"inputs": "instances"}', b'{"instances":1}'):
+        assert in_its_form(body, columns) == body
+    assert in_its_form(b'{"instances": [{"a": 1}]}', {"rows": "tensors", "inputs": []}) == b'{"instances": [{"a": 1}]}'
 
 
 def test_whether_it_lives_is_told_where_v1s_clients_ask(house):

@@ -6,6 +6,7 @@ its own for is tested elsewhere (`ELSEWHERE`).
 
 import gzip
 import json
+import shutil
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -29,7 +30,6 @@ _TESTS = Path(__file__).parents[1]
 ELSEWHERE = {
     "R2": ("serving/test_drain.py", "test_readiness_is_false_at_once"),
     "R3": ("system/test_swap.py", "test_versions_are_swapped_and_one_rolled_back_under_load_without_a_failed_request"),
-    "M5": ("fleet/test_several_models.py", "test_one_is_swapped_and_another_killed_and_nobody_else_loses_a_request"),
     "N2": ("system/test_streaming.py", "test_parts_come_while_the_next_is_not_made"),
     "N3": ("system/test_streaming.py", "test_a_client_that_leaves_ends_the_generator"),
 }
@@ -44,8 +44,10 @@ STATES = {"READY", "LOADING", "UNLOADING", "UNAVAILABLE"}
 class Served:
     """The server over both transports."""
 
-    def __init__(self, http: House, address: str, broken: str) -> None:
+    def __init__(self, http: House, address: str, models: dict[str, str], broken: str, other: str) -> None:
         self.http = http
+        self.models = models
+        self.other = other  # of `add`, a later one
         self.address = address
         self.broken = broken
         self.channel = grpc.insecure_channel(address)
@@ -68,9 +70,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     broken.mkdir()
     (broken / "MLmodel").write_text((folder / "iris" / "MLmodel").read_text())
     (broken / "model.py").write_text("raise RuntimeError('no model')\n")
+    other = shutil.copytree(models["add"], folder / "other")
+    code = other / "model.py"
+    code.write_text(code.read_text().replace("a + b", "a + b + 100").replace("a - b", "a - b + 100"))
     with podium.serve(models, env_manager="local", max_body=40_000_000, grpc_port=0, allow_load="any") as server:
         http = House(server.url.removeprefix("http://"))
-        made = Served(http, server.status()["grpc_address"], str(broken))
+        made = Served(http, server.status()["grpc_address"], models, str(broken), str(other))
         yield made
         made.channel.close()
         http.close()
@@ -87,6 +92,7 @@ def status_of(answer: Any) -> int:
 
 
 def r1(s: Served) -> None:
+    """During loads: `m5`; under full load: tests/serving/test_open_inference_states.py."""
     assert s.http.ask("GET", "/v2/health/live").status == 200
 
 
@@ -313,6 +319,47 @@ def m4(s: Served) -> None:
     assert s.http.outputs("moody", x)["output"]["data"] == ["yes"]
     (told,) = [each for each in s.http.ask("POST", "/v2/repository/index").json if each["name"] == "moody"]
     assert told["reason"]
+
+
+def m5(s: Served) -> None:
+    """Triton's clients ask for both while one is replaced; the server lives all the while."""
+    wrong: list[str] = []
+    seen: dict[str, set[tuple[int, ...]]] = {"add": set(), "iris": set()}
+    is_over = threading.Event()
+
+    def keep_asking(name: str, infer: Callable[[], tuple[int, ...]]) -> None:
+        while not is_over.is_set():
+            try:
+                seen[name].add(infer())
+            except Exception as error:
+                wrong.append(f"{name}: {error}")
+
+    with triton_http.InferenceServerClient(s.http.address) as http, triton_grpc.InferenceServerClient(s.address) as rpc:
+        a, b = (triton_http.InferInput(name, [1, 2], "INT32") for name in "ab")
+        x = triton_grpc.InferInput("x", [1, 4], "FP64")
+        for each, row in ((a, [[3, 4]]), (b, [[1, 1]])):
+            each.set_data_from_numpy(np.array(row, np.int32))
+        x.set_data_from_numpy(np.array([X["data"]]))
+
+        def added() -> tuple[int, ...]:
+            assert http.is_server_live()
+            answer = http.infer("add", [a, b])
+            return (*answer.as_numpy("sum")[0].tolist(), *answer.as_numpy("difference")[0].tolist())
+
+        asks = {"add": added, "iris": lambda: tuple(rpc.infer("iris", [x]).as_numpy("y").tolist())}
+        threads = [threading.Thread(target=keep_asking, args=each) for each in asks.items()]
+        for thread in threads:
+            thread.start()
+        try:
+            for place in (s.other, s.models["add"]):
+                answer = s.http.ask("POST", "/v2/repository/models/add/load", {"parameters": {"uri": place}})
+                assert answer.status == 200, answer.body
+        finally:
+            is_over.set()
+            for thread in threads:
+                thread.join(60)
+    assert wrong == []
+    assert seen == {"add": {(4, 5, 2, 3), (104, 105, 102, 103)}, "iris": {(0,)}}
 
 
 def b1(s: Served) -> None:

@@ -12,7 +12,7 @@ ROUTE = "/v2/models/iris/generate_stream"
 BODY = b'{"text_input": "a"}'
 
 
-def begun(start: Any) -> tuple[Any, Any, Any, frames.Request]:
+def begun(start: Any) -> tuple[Any, Any, Any, frames.RequestFrame]:
     """A gateway with one worker, which has a request for a stream."""
     server = start()
     worker = server.add(1)
@@ -23,7 +23,7 @@ def begun(start: Any) -> tuple[Any, Any, Any, frames.Request]:
     return server, worker, soon, request
 
 
-def part(request: frames.Request, size: int = 1) -> bytes:
+def part(request: frames.RequestFrame, size: int = 1) -> bytes:
     return frames.encode_chunk(request.id, "", json.dumps({"text_output": "x" * size}).encode())
 
 

@@ -1,22 +1,29 @@
 """Servers that share rates through a real Redis."""
 
+import asyncio
+import contextlib
 import shutil
-import socket
+import signal
 import subprocess
+import threading
 
 import pytest
+from ports import free_port
+from redis import Redis as Client
+from redis import RedisError
 
 from podium.errors import Misconfigured
-from podium.serving.guard.shared_rates import PASSWORD_VARIABLE, check_store
+from podium.serving.guard.limiter import Limiter
+from podium.serving.guard.shared_rates import PASSWORD_VARIABLE, Sharing, check_store
+from podium.settings.limits import ClientLimits, ModelLimits
+from podium.telemetry.buckets import CELLS, Buckets
 
 
 class Redis:
     """A server of the test's own, with a password."""
 
     def __init__(self, folder) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._command = [
             "redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder),
@@ -26,6 +33,24 @@ class Redis:
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+
+    def client(self) -> Client:
+        return Client.from_url(self.url, password="sesame")
+
+    def answers(self) -> bool:
+        with self.client() as client, contextlib.suppress(RedisError):
+            return bool(client.ping())
+        return False
+
+    def calls_of(self, command: str) -> int:
+        with self.client() as client:
+            return int(client.info("commandstats")[f"cmdstat_{command}"]["calls"])
+
+    def stop_for_now(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         self._process.terminate()
@@ -61,6 +86,68 @@ def test_servers_share_a_rate_and_go_on_without_redis_as_was_said(start, redis, 
     redis.start()
     until(lambda: second.get("/version").status == 429, "Redis to be used again")
     assert "sesame" not in first.gateway.log.read_text() + second.gateway.log.read_text()
+
+
+class Sharer:
+    """One server's sharing, without the server: nobody waits but the test."""
+
+    def __init__(self, redis, **more) -> None:
+        self.clients = ClientLimits(rate_per_address="40/h", rate_store=redis.url, **more)
+        self.buckets = Buckets(memoryview(bytearray(8 * CELLS)).cast("Q"), 7)
+        self.limiter = Limiter(self.clients, ModelLimits(), {}, self.buckets)
+        self.sharing = Sharing(redis.url, self.limiter, self.buckets, again_s=0.02)
+
+    def take(self) -> bool:
+        return isinstance(self.limiter.take(self.limiter.of_address("192.0.2.1")), bytes)
+
+
+KEY = "podium:rate:address 192.0.2.1 40/h"
+
+
+@pytest.fixture
+def sharer(redis, until):
+    """One that shares, in a thread of its own."""
+    found = Sharer(redis)
+    loop = asyncio.new_event_loop()
+    sharing = loop.create_task(found.sharing.run())
+    thread = threading.Thread(target=lambda: loop.run_until_complete(asyncio.gather(sharing, return_exceptions=True)))
+    until(redis.answers, "Redis to answer")
+    thread.start()
+    yield found
+    loop.call_soon_threadsafe(sharing.cancel)
+    thread.join(20)
+    loop.close()
+
+
+@pytest.mark.parametrize("left", ["no number", "nan", "9" * 18, None])
+def test_what_somebody_else_left_under_a_key_locks_nobody_out(redis, sharer, until, left):
+    """It is overwritten, of whatever type it is, and believed no further than two empty buckets."""
+    with redis.client() as asked:
+        _ = asked.rpush(KEY, "a list") if left is None else asked.set(KEY, left)
+        assert sharer.take()
+
+        until(lambda: asked.type(KEY) == b"string" and asked.pttl(KEY) > 0, "a bucket in the key's place")
+
+        assert asked.pttl(KEY) <= 2 * 3_600_000 + 1
+    assert not sharer.limiter.is_alone
+
+
+def test_a_redis_that_is_full_or_stands_still_shares_nothing(redis, sharer, until):
+    """Also while nobody asks: one that answers a ping and keeps nothing is none. Afterwards it is used again."""
+    with redis.client() as asked:
+        asked.config_set("maxmemory", 1)
+        assert sharer.take()
+        until(lambda: sharer.limiter.is_alone, "that Redis keeps nothing to be noticed")
+        pings = redis.calls_of("evalsha")
+        until(lambda: redis.calls_of("evalsha") > pings + 3 or not sharer.limiter.is_alone, "some attempts")
+        assert sharer.limiter.is_alone
+        asked.config_set("maxmemory", 0)
+        until(lambda: not sharer.limiter.is_alone, "Redis to be used again")
+
+    redis.stop_for_now()
+    until(lambda: sharer.limiter.is_alone, "that Redis stands still to be noticed")
+    redis.go_on()
+    until(lambda: not sharer.limiter.is_alone, "Redis to be used again")
 
 
 @pytest.mark.parametrize(

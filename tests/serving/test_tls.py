@@ -232,6 +232,33 @@ def test_an_authority_that_is_taken_out_vouches_for_nobody_any_more(start, tmp_p
     assert not _is_let_in(server, before)
 
 
+def test_a_revoked_certificate_opens_no_connection_and_closes_those_it_had(start, tmp_path, until, files, authority):
+    """The list stands behind the authority in its file; who is not on it goes on, by a new connection."""
+    vouching = Authority(tmp_path, "vouching")
+    trusted = tmp_path / "trusted.pem"
+    trusted.write_bytes(vouching.file.read_bytes())
+    server = serving(start, files | {"tls_client_ca": str(trusted)})
+    stolen = vouching.pair("client-stolen")
+    revoked, good = client_context(authority, stolen), client_context(authority, vouching.pair("client-good"))
+    idle = http.client.HTTPSConnection("localhost", server.port, context=revoked, timeout=20)
+    assert _asked(idle) == (200, None)
+
+    trusted.write_bytes(vouching.file.read_bytes() + vouching.revocations(stolen))
+
+    until(lambda: not _is_let_in(server, revoked), "the list to count")
+    assert _is_let_in(server, good)
+    idle.sock.settimeout(20)
+    assert idle.sock.recv(1) == b""
+    idle.close()
+
+
+def _asked(connection: http.client.HTTPSConnection) -> tuple[int, str | None]:
+    connection.request("POST", "/invocations", b'{"inputs": [1]}', {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status, answer.headers["Connection"]
+
+
 def _is_let_in(server, context: ssl.SSLContext) -> bool:
     try:
         return scored(server, context) == (200, BODY)

@@ -191,7 +191,7 @@ def test_weights_hold_at_a_gateway(start, until):
     assert abs(second - wanted / 4) < 5 * (wanted * 0.25 * 0.75) ** 0.5
 
 
-def test_predictions_are_counted_while_versions_are_compared_and_not_before(start):
+def test_predictions_are_counted_while_versions_are_compared_and_not_before(start, until):
     """One cell for each answer, the same for the same prediction of either version."""
     server = two(start, rules=Rules())
     server.score()
@@ -201,6 +201,8 @@ def test_predictions_are_counted_while_versions_are_compared_and_not_before(star
     for _ in range(20):
         server.score()
 
-    cells = [server.counted(series)[PREDICTIONS.offset :][:32] for series in (1, 2)]
-    assert sum(map(sum, cells)) == 20
-    assert {number for each in cells for number, count in enumerate(each) if count} == {1}
+    def cells():
+        return [server.counted(series)[PREDICTIONS.offset :][:32] for series in (1, 2)]
+
+    until(lambda: sum(map(sum, cells())) == 20, "each to be counted, which follows its answer")
+    assert {number for each in cells() for number, count in enumerate(each) if count} == {1}

@@ -8,7 +8,7 @@ from podium.api.endpoint import SETTINGS, choose, server_of
 from podium.api.protection import OWNERS as PROTECTING
 from podium.errors import Misconfigured
 from podium.serving.settings import GatewaySettings
-from podium.settings.declared import Kind, settings_of
+from podium.settings.declared import ValueKind, settings_of
 from podium.settings.home import Home
 from podium.settings.model import ModelSettings
 from podium.settings.provenance import Said
@@ -173,8 +173,9 @@ def test_every_field_that_is_no_setting_is_known_to_be_none():
     """A field that is added is declared, or named here with its reason."""
     # Derived from others: what the gateways get; the gateway's copies of the server's settings; values with their own;
     # what `podium.serve` makes for whoever holds its server.
-    derived = {"gateway_settings", "is_https", "timeout_s", "drain_limit_s", "busy_wait_us", "access_log", "environments"}
-    derived |= {"access", "clients", "every_model", "key_file", "models", "owner_digest"}
+    derived = {"gateway_settings", "certificate", "timeout_s", "drain_limit_s", "busy_wait_us", "access_log"}
+    derived |= {"environments", "exports", "access", "clients", "every_model", "key_file", "models", "owner_digest"}
+    derived |= {"alerts", "dashboard_terms"}
     for owner in (EndpointSettings, ServeSettings, ModelSettings, GatewaySettings, *PROTECTING):
         named = {setting.field for setting in settings_of(owner)} | derived
 
@@ -188,7 +189,7 @@ def test_keys_and_short_flags_are_used_once():
 
     assert len(set(keys)) == len(keys)
     assert len(set(letters)) == len(letters)
-    assert all(setting.choices for setting in SETTINGS if setting.kind is Kind.WORD)
+    assert all(setting.choices for setting in SETTINGS if setting.kind is ValueKind.WORD)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -20,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from load import Sample, read_samples
+from ports import free_port
 
 _HERE = Path(__file__).resolve().parent
+_AFTER_S = 1.0
 
 
 class Podium:
@@ -135,7 +136,7 @@ class Podium:
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not self.processes(), 10, "killed processes are gone")
+        wait_until(lambda: not self.processes(), 60, "killed processes are gone")
 
 
 class Server:
@@ -207,7 +208,10 @@ class Versions:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Load:
-    """A running load generator, to go on until `ends` (CLOCK_MONOTONIC) at least; None for one that ends by itself."""
+    """A running load generator, to go on until `ends` (CLOCK_MONOTONIC) at least; None for one that ends by itself.
+
+    It goes on for a second after whatever was done meanwhile, too: what breaks then is seen.
+    """
 
     process: subprocess.Popen[bytes]
     out: Path
@@ -216,7 +220,7 @@ class Load:
     def samples(self) -> list[Sample]:
         """End it when its time is over, and read what it saw."""
         if self.ends is not None:
-            ends = self.ends
+            ends = max(self.ends, time.monotonic() + _AFTER_S)
             wait_until(lambda: time.monotonic() > ends, 600, "the load's time is over")
             self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(60) == 0
@@ -232,7 +236,7 @@ def loading(server: Server, versions: Versions, seconds: float, rate: float = 30
     finally:
         if process.poll() is None:
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 def burst(server: Server, versions: Versions, requests: int) -> list[Sample]:
@@ -265,13 +269,6 @@ def wait_until(
         assert reason is None, f"{what}: {reason}"
         assert time.monotonic() < deadline, f"not within {limit_s} s: {what}"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_zombie(pid: int) -> bool:

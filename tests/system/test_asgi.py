@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-from driven import Podium, Server, Versions, free_port, wait_until
+from driven import Podium, Server, Versions, wait_until
+from ports import free_port
 
 SERVERS = {
     "uvicorn": ("uvicorn", "--host", "127.0.0.1", "--log-level", "warning", "--port", "{port}"),
@@ -119,7 +120,7 @@ def test_the_same_application_answers_under_a_foreign_server(server: Server, ver
 
     server.process.send_signal(signal.SIGTERM)
     server.process.wait(60)
-    wait_until(lambda: not server.podium.processes(), 30, "nothing of it runs any more")
+    wait_until(lambda: not server.podium.processes(), 60, "nothing of it runs any more")
 
 
 def test_nothing_outlives_a_foreign_server_that_is_killed(server: Server, versions: Versions):
@@ -138,9 +139,9 @@ def test_a_gateway_that_is_taken_away_is_handed_over_again(server: Server, versi
     os.kill(before, signal.SIGKILL)
 
     wait_until(
-        lambda: server.children("podium.serving.asgi_host.handover") not in ([], [before]), 30, "another stands there"
+        lambda: server.children("podium.serving.asgi_host.handover") not in ([], [before]), 60, "another stands there"
     )
-    wait_until(lambda: server.answers("/readyz"), 30, "it is ready again", server.has_ended)
+    wait_until(lambda: server.answers("/readyz"), 60, "it is ready again", server.has_ended)
     assert server.post(versions.body)[0] == 200
 
 
@@ -153,4 +154,4 @@ def test_a_model_that_does_not_load_stops_the_server_with_its_reason(start: Star
     server.process.wait(60)
     assert server.process.returncode != 0
     assert "podium serve ended with status" in server.said()
-    wait_until(lambda: not podium.processes(), 30, "nothing of it runs any more")
+    wait_until(lambda: not podium.processes(), 60, "nothing of it runs any more")

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from driven import Podium, Server, Versions, burst
+from driven import Podium, Server, Versions, burst, wait_until
 from judging import bad, summary
 
 pytestmark = pytest.mark.slow
@@ -58,7 +58,12 @@ def test_a_linear_model_is_batched(podium: Podium, versions: Versions):
 
 
 def _batches(server: Server) -> tuple[int, int]:
-    """How many calls of the model there were, and how many rows they had together."""
+    """How many calls of the model there were, and how many rows they had together, once all rows are counted."""
+    wait_until(lambda: _counted(server)[1] >= _REQUESTS, 60, "each answer is counted, after it has left")
+    return _counted(server)
+
+
+def _counted(server: Server) -> tuple[int, int]:
     page = server.get("/metrics")[2].decode()
     calls = re.search(r"^podium_batch_rows_count\S* (\d+)", page, re.MULTILINE)
     rows = re.search(r"^podium_batch_rows_sum\S* (\d+)", page, re.MULTILINE)

@@ -16,6 +16,7 @@ _HAPPENS = {
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_no_request_fails_while_everything_happens():
     """Lost is at most what the killed gateway held; a flooded model says 429. The long form measures, too."""
     ended = subprocess.run(

@@ -1,5 +1,6 @@
 """The Open Inference Protocol over gRPC, asked by tritonclient, by plain grpcio and by a health probe."""
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -204,8 +205,32 @@ def test_calls_are_counted_and_written_down_like_requests(server: Server, client
         line for line in server.get("/metrics")[2].decode().splitlines() if line.startswith("podium_requests_total{")
     ]
     assert any('model="twice"' in line and 'code="200"' in line for line in counted), counted
-    wait_until(lambda: "/inference.GRPCInferenceService/ModelInfer" in log.read_text(), 10, "the access log has the call")
+    wait_until(lambda: "/inference.GRPCInferenceService/ModelInfer" in log.read_text(), 60, "the access log has the call")
     assert re.search(r'"status":(499|504)', log.read_text())
+
+
+def test_every_answer_names_its_request_and_feedback_finds_it(server: Server, channel: grpc.Channel):
+    """The client's own name, where it brings one that is harmless, else a new one; refusals, too."""
+    infer = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer", None, wire.ModelInferResponse.FromString)
+    message = wire.ModelInferRequest(model_name="twice")
+    message.inputs.add(name="y", datatype="FP64", shape=[1]).contents.fp64_contents.append(1.0)
+
+    def named(*given: tuple[str, str], body: bytes = message.SerializeToString()) -> str:
+        call = infer.future(body, timeout=30, metadata=given)
+        call.exception()
+        return str(dict(call.trailing_metadata())["x-request-id"])
+
+    ids = [named(("x-request-id", "mine-7")), named(), named()]
+    reports = [{"request_id": each, "reward": 1} for each in ids]
+    status, _, told = server.post(reports, "/models/twice/feedback")
+
+    assert ids[0] == "mine-7"
+    assert len(set(ids)) == 3
+    assert (status, json.loads(told)["matched"]) == (200, 3)
+    assert named(("x-request-id", "mine-8"), body=b"\xff") == "mine-8"
+    assert named(("x-request-id", "not harmless\x21"), body=b"\xff") not in ("", "not harmless!")
+    nobody = wire.ModelInferRequest(model_name="nobody", inputs=message.inputs).SerializeToString()
+    assert named(("x-request-id", "mine-9"), body=nobody) == "mine-9"
 
 
 def test_a_port_that_somebody_has_is_told_before_anything_starts(server: Server, address: str):
@@ -257,6 +282,7 @@ def test_rows_of_many_callers_go_together_and_each_gets_its_own(tmp_path_factory
                     found = np.frombuffer(raw, "<f4").tolist() if is_raw else list(output.contents.fp32_contents)
                     told = (answer.id, answer.model_name, output.datatype, list(output.shape), found)
                     assert told == (str(number), "sums", "FP32", [1], [number + 2.0])
+                assert len({dict(call.trailing_metadata())["x-request-id"] for _, call in calls}) == len(calls)
             other = infer(message(200, False), timeout=60)
             assert (other.outputs[0].datatype, list(other.outputs[0].contents.bool_contents)) == ("BOOL", [True])
     finally:

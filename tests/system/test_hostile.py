@@ -18,6 +18,7 @@ import pytest
 from driven import Podium, Server, Versions, wait_until
 from hostile import GoodClient, post, slow_body, slow_head, slow_reader, storm
 
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 REQUESTS = int(os.environ.get("PODIUM_TEST_HOSTILE_REQUESTS", "1500"))
 SEED = int(os.environ.get("PODIUM_TEST_HOSTILE_SEED", "1"))
 _WARM_UP = 500
@@ -157,4 +158,4 @@ def test_connections_that_are_reset_at_any_moment_leave_nothing(server: Server, 
             sock.send(whole[: number % len(whole)])
 
     assert server.post(versions.body)[0] == 200
-    wait_until(lambda: len(os.listdir(f"/proc/{gateway}/fd")) <= before + 2, 20, "the descriptors are closed")
+    wait_until(lambda: len(os.listdir(f"/proc/{gateway}/fd")) <= before + 2, 60, "the descriptors are closed")

@@ -11,6 +11,7 @@ _SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "many.py"
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_no_request_fails_while_models_come_and_go():
     """The big one, a thousand and fifty, is the same script by itself."""
     sizes = ["--models", "60", "--resident", "8", "--seconds", "10", "--rate", "5", "--exponent", "2"]

@@ -58,6 +58,7 @@ def rolled_out(podium: Podium, to: str, *flags: str) -> tuple[dict, float]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_bad_candidates_are_rolled_back_by_themselves_and_a_good_one_is_promoted(podium: Podium):
     """2 % errors, three times slower, other predictions, and none of it; no request that the stable version had fails."""
     versions = register(podium)

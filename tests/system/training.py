@@ -1,6 +1,9 @@
 """A registered model in three versions that answer differently."""
 
 import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
 
 from driven import Podium, Versions
 
@@ -33,3 +36,16 @@ def register(podium: Podium) -> Versions:
     made = json.loads(podium.python(_REGISTER, NAME).splitlines()[-1])
     podium.run("models", "promote", NAME, "1")
     return Versions(NAME, f"models:/{NAME}/production", made["body"], made["expected"])
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A home with the three, at rest: no process uses it."""
+
+    home: Path
+    versions: Versions
+
+    def copy(self, podium: Podium) -> Versions:
+        """The same in another home."""
+        shutil.copytree(self.home, podium.home)
+        return self.versions

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from podium.telemetry.access import AccessLog, Entry
+from podium.telemetry.access import AccessEntry, AccessLog
 
 
-def entry(identity: str) -> Entry:
-    return Entry(
+def entry(identity: str) -> AccessEntry:
+    return AccessEntry(
         datetime.fromtimestamp(1_700_000_000.25, UTC), identity, "127.0.0.1", "POST", "/invocations", 200, 10, 20, 1.5
     )
 
@@ -37,7 +37,7 @@ def test_an_entry_is_one_json_line(tmp_path):
     """Control characters of a request cannot break a line."""
     log = AccessLog(tmp_path / "access.log", 1_000_000, 1)
     log.add(entry("a"))
-    log.add(Entry(datetime.now(UTC), "b", "", "GET", "/\n\x1b[2J", 404, 0, 0, 0.0, error="x"))
+    log.add(AccessEntry(datetime.now(UTC), "b", "", "GET", "/\n\x1b[2J", 404, 0, 0, 0.0, error="x"))
     log.close()
 
     first, second = lines(tmp_path)

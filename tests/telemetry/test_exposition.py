@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.telemetry.exposition import Family, Sample, expose, series_families
+from podium.telemetry.exposition import Family, MetricSample, expose, series_families
 from podium.telemetry.metrics import (
     BATCH_ROWS,
     CELLS,
@@ -19,8 +19,8 @@ from podium.telemetry.metrics import (
     ROWS,
     SERIES_METRICS,
     SUPERVISOR_METRICS,
-    Kind,
     Metric,
+    MetricKind,
 )
 
 LINE = re.compile(r'([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)')
@@ -60,17 +60,17 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\r\x0b\x0c\x1c\
 @given(value=TEXTS, other=TEXTS, number=st.floats(allow_nan=False))
 def test_any_label_and_number_is_read_back_as_it_was(value, other, number):
     """Quotes, backslashes and line ends in a label change nothing."""
-    metric = Metric("podium_x", Kind.GAUGE, 'Help with "quotes",\na line and \\.')
+    metric = Metric("podium_x", MetricKind.GAUGE, 'Help with "quotes",\na line and \\.')
 
-    samples = parse(expose([Family(metric, [Sample({"a": value, "b": other}, number)])]))
+    samples = parse(expose([Family(metric, [MetricSample({"a": value, "b": other}, number)])]))
 
     assert samples == {("podium_x", frozenset({("a", value), ("b", other)})): number}
 
 
 def test_a_nan_is_written_as_prometheus_reads_it():
-    metric = Metric("podium_x", Kind.GAUGE, "Help.")
+    metric = Metric("podium_x", MetricKind.GAUGE, "Help.")
 
-    [value] = parse(expose([Family(metric, [Sample({}, math.nan)])])).values()
+    [value] = parse(expose([Family(metric, [MetricSample({}, math.nan)])])).values()
 
     assert math.isnan(value)
 
@@ -116,7 +116,7 @@ def test_nothing_to_show_is_an_empty_page():
 def test_metrics_keep_prometheus_conventions(metric):
     """Counters end in _total, nothing else does; the help is a sentence; no cell belongs to two metrics."""
     assert re.fullmatch(r"podium_[a-z_]+", metric.name)
-    assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
+    assert metric.name.endswith("_total") == (metric.kind is MetricKind.COUNTER)
     assert metric.help.endswith(".")
     assert list(metric.bounds) == sorted(set(metric.bounds))
 

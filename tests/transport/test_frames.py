@@ -4,7 +4,7 @@ import contextlib
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podium.transport import frames
@@ -17,7 +17,7 @@ from podium.transport.frames import (
     Answers,
     BrokenFrame,
     Reply,
-    Request,
+    RequestFrame,
     decode_answers,
     decode_chunk,
     decode_reply,
@@ -29,14 +29,14 @@ from podium.transport.frames import (
     encode_more,
     encode_refused,
     encode_reply,
-    encode_request,
     encode_rows,
+    request_parts,
 )
 
 LATIN = st.text(st.characters(max_codepoint=255), max_size=40)
 U32 = st.integers(0, 2**32 - 1)
 REQUESTS = st.builds(
-    Request,
+    RequestFrame,
     id=st.integers(0, 2**64 - 1),
     body=st.binary(max_size=200),
     content_type=st.one_of(st.none(), LATIN),
@@ -55,11 +55,17 @@ REPLIES = st.builds(
     queued_us=U32,
     predict_us=U32,
     is_first_of_batch=st.booleans(),
+    started_ns=st.integers(0, 2**64 - 1),
 )
 
 
+REPLY = Reply(1, 200, "a/b", b"", 1, 1, 20, 100, is_first_of_batch=True)
 GROUPS = st.lists(st.tuples(st.integers(0, 5), LATIN.filter(lambda name: "\n" not in name)), min_size=1, max_size=9)
 LINES = st.binary(max_size=40).map(lambda body: body.replace(b"\n", b" "))
+
+
+def encode_request(request):
+    return b"".join(request_parts(request))
 
 
 def cut(data: bytes, points: list[int]) -> list[bytes]:
@@ -68,7 +74,7 @@ def cut(data: bytes, points: list[int]) -> list[bytes]:
 
 
 @given(st.lists(REQUESTS, max_size=8), st.lists(st.integers(0, 5000), max_size=30))
-def test_requests_come_back_as_sent_however_the_stream_is_cut(requests: list[Request], points: list[int]) -> None:
+def test_requests_come_back_as_sent_however_the_stream_is_cut(requests: list[RequestFrame], points: list[int]) -> None:
     reader = FrameReader()
 
     seen = [frame for piece in cut(b"".join(map(encode_request, requests)), points) for frame in reader.feed(piece)]
@@ -84,6 +90,42 @@ def test_replies_come_back_as_sent_however_the_stream_is_cut(replies: list[Reply
     seen = [frame for piece in cut(b"".join(map(encode_reply, replies)), points) for frame in reader.feed(piece)]
 
     assert replies == [decode_reply(frame.flags, frame.status, frame.id, frame.payload) for frame in seen]
+
+
+@given(st.lists(st.integers(0, 700_000), max_size=3), st.lists(st.integers(0, 2_000_000), max_size=12), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_large_frames_come_back_as_sent_however_they_are_received(sizes, points, is_placed):
+    """Fed like any other, or written straight to their place by whoever receives."""
+    replies = [REPLY._replace(id=size, body=bytes([size % 251]) * size) for size in sizes]
+    pieces = [memoryview(piece) for piece in cut(b"".join(map(encode_reply, replies)), points)]
+    reader, seen = FrameReader(), []
+
+    for piece in pieces:
+        rest = piece
+        while rest:
+            room = reader.room if is_placed else None
+            count = len(rest) if room is None else min(len(rest), len(room))
+            if room is None:
+                seen += reader.feed(bytes(rest))
+            else:
+                room[:count] = rest[:count]
+                seen += reader.take(count)
+            rest = rest[count:]
+
+    assert replies == [decode_reply(frame.flags, frame.status, frame.id, frame.payload) for frame in seen]
+
+
+def test_a_large_body_is_sent_and_taken_without_a_copy():
+    """A copy of a large one in one piece holds up everybody else of a gateway."""
+    large = b"x" * (frames.LARGE_BYTES + 1)
+    reply = encode_reply(REPLY._replace(body=large))
+
+    assert request_parts(RequestFrame(1, large, None, "r", 0, False))[1] is large
+    assert decode_reply(0, 200, 1, reply[HEADER.size :]).body.obj is not None
+    assert isinstance(decode_reply(0, 500, 1, reply[HEADER.size :]).body, bytes)
+    reader = FrameReader()
+    reader.feed(encode_reply(REPLY._replace(body=large * 5))[:1000])
+    assert reader.room is not None
 
 
 @given(st.lists(st.binary(max_size=80), max_size=20))
@@ -137,7 +179,7 @@ def test_a_length_in_pieces_breaks_as_soon_as_it_is_known() -> None:
 
 
 def test_whole_frames_are_cut_without_a_copy() -> None:
-    data = encode_request(Request(1, b"x" * 1000, None, "", 0, False))
+    data = encode_request(RequestFrame(1, b"x" * 1000, None, "", 0, False))
 
     (frame,) = FrameReader().feed(data)
 
@@ -146,7 +188,7 @@ def test_whole_frames_are_cut_without_a_copy() -> None:
 
 def test_a_frame_in_many_pieces_is_put_together_once() -> None:
     """Linear time: each byte is moved a bounded number of times, whatever the size of the pieces."""
-    data = encode_request(Request(1, b"x" * 3_000_000, None, "", 0, False))
+    data = encode_request(RequestFrame(1, b"x" * 3_000_000, None, "", 0, False))
     reader = FrameReader()
     buffers = set()
 
@@ -161,23 +203,23 @@ def test_a_frame_in_many_pieces_is_put_together_once() -> None:
 
 def test_frames_keep_their_bytes_while_the_reader_goes_on() -> None:
     reader = FrameReader()
-    data = encode_request(Request(1, b"first", None, "", 0, False))
+    data = encode_request(RequestFrame(1, b"first", None, "", 0, False))
     reader.feed(data[:20])
     (first,) = reader.feed(data[20:])
-    reader.feed(encode_request(Request(2, b"second", None, "", 0, False)))
+    reader.feed(encode_request(RequestFrame(2, b"second", None, "", 0, False)))
 
     assert decode_request(0, 1, first.payload).body == b"first"
 
 
 def test_no_content_type_is_not_an_empty_one() -> None:
     for kind in (None, ""):
-        data = encode_request(Request(1, b"", kind, "", 0, False))
+        data = encode_request(RequestFrame(1, b"", kind, "", 0, False))
         (frame,) = FrameReader().feed(data)
         assert kind == decode_request(frame.flags, frame.id, frame.payload).content_type
 
 
 def test_long_names_are_cut_not_refused() -> None:
-    data = encode_request(Request(1, b"body", "t" * 70_000, "r" * 70_000, 0, False))
+    data = encode_request(RequestFrame(1, b"body", "t" * 70_000, "r" * 70_000, 0, False))
 
     (frame,) = FrameReader().feed(data)
 

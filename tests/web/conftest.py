@@ -10,20 +10,22 @@ from typing import Any
 import pytest
 
 from podium.domain.clients.access import Peer
+from podium.web.connections import Connections
 from podium.web.limits import Limits
-from podium.web.messages import Fault, Request, Response
-from podium.web.protocol import Connection, Connections
+from podium.web.messages import Fault, Head, Request, Response
+from podium.web.protocol import Connection
 
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 RAW = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nraw"
 
 
 class Handler:
-    """`/echo` answers the body, `/raw` RAW where it may, `/big?n` n bytes, `/hold` when the test says so."""
+    """`/echo` answers the body, `/raw` RAW where it may, `/big?n` n bytes, `/hold` when told, `/closed` nobody."""
 
     def __init__(self) -> None:
         self.held: list[tuple[Request, Connection]] = []
         self.seen: list[Request] = []
+        self.turned_away: list[Request] = []
         self.left = 0
 
     def handle(self, request: Request, connection: Connection) -> None:
@@ -39,8 +41,12 @@ class Handler:
         else:
             connection.answer(Response(200, bytes(request.body), "text/plain"))
 
-    def turns_away(self, request: Request, peer: Peer) -> bool:
-        return False
+    def turns_away(self, head: Head, peer: Peer) -> bool:
+        return head.path == "/closed"
+
+    def turn_away(self, request: Request, connection: Connection) -> None:
+        self.turned_away.append(request)
+        connection.answer(Response(401, b"closed", "text/plain"))
 
     def handle_fault(self, fault: Fault, connection: Connection) -> None:
         connection.answer(Response(fault.status, fault.detail.encode(), "text/plain", fault.headers))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from podium.web.heads import KnownHeads
 from podium.web.limits import Limits
 from podium.web.messages import Fault, Request
-from podium.web.reading import Phase, RequestReader
+from podium.web.reading import ReadingPhase, RequestReader
 
 LIMITS = Limits(body_bytes=1000)
 LINE = b"POST /a?q=1 HTTP/1.1\r\nHost: x\r\n"
@@ -25,12 +25,12 @@ def heads_of(*requests: bytes) -> KnownHeads:
     return heads
 
 
-def read(heads: KnownHeads, *parts: bytes) -> tuple[list[object], Phase]:
+def read(heads: KnownHeads, *parts: bytes) -> tuple[list[object], ReadingPhase]:
     """What a connection gets, which looks among the known heads first wherever it may."""
     reader = RequestReader(LIMITS, heads)
     entries: list[Request | Fault] = []
     for part in parts:
-        request = reader.recall(part) if reader.phase is Phase.IDLE else None
+        request = reader.recall(part) if reader.phase is ReadingPhase.IDLE else None
         if request is None:
             reader.feed(part)
         entries += [*reader.ready] if request is None else [request]

@@ -1,5 +1,6 @@
 """Connections as clients see them, on both event loops."""
 
+import asyncio
 import socket
 import struct
 
@@ -200,7 +201,7 @@ def test_a_slow_body_gets_408(serve, until):
 
 def test_a_request_that_waits_for_its_answer_is_not_timed_out_by_the_connection(serve, read_answers):
     """How long an answer may take is the handler's business."""
-    server = serve(idle_s=0.05, head_s=0.05, body_s=0.05)
+    server = serve(idle_s=0.3, head_s=0.3, body_s=0.3)
     with server.connect() as sock, server.connect() as other:
         sock.sendall(post("/hold", b"x"))
         assert other.recv(10) == b""  # idle_s has passed for one that came later
@@ -230,6 +231,96 @@ def test_a_client_that_reads_slowly_gets_everything(serve, read_answers):
         answers = read_answers(sock, 2)
 
     assert [len(body) for _, _, body in answers] == [5_000_000, 5_000_000]
+
+
+class Pipe(asyncio.Transport):
+    """Takes what is written; full until the test says otherwise."""
+
+    def __init__(self, certificate=None):
+        super().__init__({"peercert": certificate})
+        self.written, self.protocol, self.is_full = [], None, True
+
+    def write(self, data):
+        self.written.append(bytes(data))
+        if self.is_full:
+            self.protocol.pause_writing()
+
+    def get_write_buffer_size(self):
+        return 0
+
+    def is_closing(self):
+        return False
+
+    def abort(self):
+        self.written.append(b"CUT")
+
+    def can_write_eof(self):
+        return True
+
+    def write_eof(self):
+        self.written.append(b"EOF")
+
+
+def test_a_large_answer_leaves_in_pieces_as_the_client_takes_it(serve, until):
+    """A turn of the loop for each, so that others are answered between; nothing is handed on to a client that stalls."""
+    server, pipe = serve(), Pipe()
+    pipe.protocol = connection = server.connections.accept()
+
+    def resume():
+        pipe.is_full = False
+        connection.resume_writing()
+
+    server.call(connection.connection_made, pipe)
+    server.call(connection.data_received, b"GET /big?3000000 HTTP/1.1\r\nHost: a\r\n\r\n" + GET)
+    server.call(lambda: None)
+    [head] = pipe.written
+    assert b"content-length: 3000000\r\n" in head
+
+    server.call(resume)
+    until(lambda: not server.call(lambda: connection.is_pouring), "the whole answer")
+    *pieces, _ = pipe.written[1:]
+    assert max(map(len, pieces)) <= 1 << 18
+    everything = b"".join(pipe.written[1:])
+    assert everything[:3_000_000] == b"x" * 3_000_000
+    assert everything[3_000_000:].startswith(b"HTTP/1.1 200 OK\r\n")
+    server.call(connection.connection_lost, None)
+
+
+def test_a_connection_does_not_outlive_the_certificate_that_opened_it(serve):
+    """One with a request ends with its answer, others at once. All do when nobody knows who is vouched for any more."""
+    server = serve()
+    ended, valid = ({"notAfter": f"Jan  1 00:00:00 {year} GMT"} for year in (2020, 2120))
+    idle, busy, other = pipes = [Pipe(ended), Pipe(ended), Pipe(valid)]
+    for pipe in pipes:
+        pipe.protocol, pipe.is_full = server.connections.accept(), False
+        server.call(pipe.protocol.connection_made, pipe)
+    server.call(busy.protocol.data_received, b"GET /hold HTTP/1.1\r\nHost: a\r\n\r\n")
+    server.call(server.connections.set_date, 0.0)
+    server.call(server.connections.sweep)
+
+    assert (idle.written, busy.written, other.written) == ([b"EOF"], [], [])
+    late = Pipe(valid)
+    late.protocol = server.connections.accept()
+    server.call(server.connections.retire_certified)
+    server.call(late.protocol.connection_made, late)
+    assert (late.written, other.written) == ([b"EOF"], [b"EOF"])
+    server.release()
+    answer, *end = busy.written
+    assert (b"\r\nconnection: close\r\n" in answer, end) == (True, [b"EOF"])
+    for pipe in (*pipes, late):
+        server.call(pipe.protocol.connection_lost, None)
+
+
+def test_a_client_that_closes_its_side_still_gets_the_large_answer_that_has_begun(serve, read_answers):
+    """As it would get a small one."""
+    server = serve()
+    with server.connect(receive_buffer=4096) as sock:
+        sock.sendall(b"GET /big?3000000 HTTP/1.1\r\nHost: a\r\n\r\n")
+        first = sock.recv(1000)
+        sock.shutdown(socket.SHUT_WR)
+        rest = b"".join(iter(lambda: sock.recv(1 << 16), b""))
+
+    assert len((first + rest).partition(b"\r\n\r\n")[2]) == 3_000_000
 
 
 def test_unfinished_bodies_are_bounded_together(serve, until):

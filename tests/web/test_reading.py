@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 from podium.web.heads import KnownHeads
 from podium.web.limits import Limits
 from podium.web.messages import Fault, Request
-from podium.web.reading import Phase, RequestReader
+from podium.web.reading import ReadingPhase, RequestReader
 
 LIMITS = Limits(url_bytes=200, header_bytes=500, headers=10, body_bytes=1000)
 
 
-def read(*parts: bytes) -> tuple[list[Request | Fault], Phase]:
+def read(*parts: bytes) -> tuple[list[Request | Fault], ReadingPhase]:
     reader = RequestReader(LIMITS, KnownHeads())
     for part in parts:
         reader.feed(part)
     return list(reader.ready), reader.phase
 
 
-def shown(found: tuple[list[Request | Fault], Phase]) -> tuple[object, ...]:
+def shown(found: tuple[list[Request | Fault], ReadingPhase]) -> tuple[object, ...]:
     """What two readings must agree on; a bytearray is as good as bytes."""
     entries, phase = found
     return phase, [_facts(entry) for entry in entries]
@@ -80,7 +80,7 @@ def test_no_bytes_make_the_reader_fail(data):
     entries, phase = read(data)
 
     assert all(isinstance(entry, Request) for entry in entries[:-1])
-    assert (phase is Phase.CLOSED) >= any(isinstance(entry, Fault) for entry in entries)
+    assert (phase is ReadingPhase.CLOSED) >= any(isinstance(entry, Fault) for entry in entries)
 
 
 @given(
@@ -152,7 +152,7 @@ def test_what_could_be_read_in_two_ways_or_is_too_much_is_refused(sent, status):
 
     assert [entry.status for entry in entries if isinstance(entry, Fault)] == [status]
     assert len(entries) == 1
-    assert phase is Phase.CLOSED
+    assert phase is ReadingPhase.CLOSED
     assert shown(read(sent, b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n")) == shown((entries, phase))
 
 
@@ -165,11 +165,11 @@ def test_a_head_that_never_ends_is_refused_before_it_fills_the_memory(start, fil
     reader = RequestReader(LIMITS, KnownHeads())
     reader.feed(start)
     fed = 0
-    while reader.phase is not Phase.CLOSED and fed < 100_000:
+    while reader.phase is not ReadingPhase.CLOSED and fed < 100_000:
         reader.feed(filler * 16)
         fed += 16 * len(filler)
 
-    assert reader.phase is Phase.CLOSED
+    assert reader.phase is ReadingPhase.CLOSED
     assert fed < 10_000
 
 
@@ -206,4 +206,4 @@ def test_an_upgrade_is_declined_and_the_body_kept():
         ("/a", b"hello"),
         ("/b", b""),
     ]
-    assert phase is Phase.IDLE
+    assert phase is ReadingPhase.IDLE

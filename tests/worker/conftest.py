@@ -24,7 +24,7 @@ from podium.transport.board import BoardReader, create_board
 from podium.transport.control import ControlSocket
 from podium.transport.fork_messages import Fork, Forked, Preload, Preloaded
 from podium.transport.frame_reader import Frame, FrameReader
-from podium.transport.frames import Reply, Request
+from podium.transport.frames import Reply, RequestFrame
 from podium.transport.messages import Attach, Drain, Load, LoadError, Message, Ready
 
 PATIENCE_S = 60.0
@@ -56,7 +56,8 @@ class Gateway:
     ) -> bytes:
         self.last = next(self.ids)
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return frames.encode_request(Request(self.last, data, content_type, f"r-{self.last}", deadline_ns, is_solo))
+        asked = RequestFrame(self.last, data, content_type, f"r-{self.last}", deadline_ns, is_solo)
+        return b"".join(frames.request_parts(asked))
 
     def send(self, body: Any, **options: Any) -> int:
         self.sock.sendall(self.request(body, **options))
@@ -92,6 +93,7 @@ class Worker:
         self.control = ControlSocket(ours)
         self.board = BoardReader(self.board_descriptor)
         self.steps: list[str] = []
+        self.handed: list[int] = []  # descriptors that came with its messages
         self._inbox: list[Message] = []
         self._serials = itertools.count(1)
         self._gateways: list[Gateway] = []
@@ -122,6 +124,7 @@ class Worker:
             if heard is None:
                 return None
             self._inbox += [message for message, _ in heard]
+            self.handed += [descriptor for _, descriptors in heard for descriptor in descriptors]
         return self._inbox.pop(0)
 
     def load(self, **options: Any) -> Ready | LoadError:
@@ -162,7 +165,8 @@ class Worker:
             gateway.sock.close()
         self.control.close()
         self.board.close()
-        os.close(self.board_descriptor)
+        for descriptor in (self.board_descriptor, *self.handed):
+            os.close(descriptor)
 
 
 class Process:

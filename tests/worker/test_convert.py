@@ -17,9 +17,9 @@ from podium.models.infer import infer_signature
 from podium.models.load import load_predictor
 from podium.models.mlmodel import read_mlmodel
 from podium.models.save import save_model
-from podium.worker.convert import conversions
-from podium.worker.runtime import Ways, find_way
-from podium.worker.shortcut import Shortcut
+from podium.worker.proofs.convert import conversions
+from podium.worker.proofs.runtime import AllowedRuntimes, find_way
+from podium.worker.proofs.shortcut import Shortcut
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def way(folder: Path, conversion: Derived, is_first: bool = True) -> Shortcut | 
     assert predictor.signature is not None
     plan = plan_for(predictor.signature)
     assert plan is not None
-    return find_way(predictor, plan, Assembler(plan), None, Ways(True, str(conversion.folder), is_first))
+    return find_way(predictor, plan, Assembler(plan), None, AllowedRuntimes(True, str(conversion.folder), is_first))
 
 
 def xgboost_classifier() -> tuple[Any, Any]:

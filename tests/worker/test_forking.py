@@ -13,6 +13,7 @@ import pytest
 
 from podium.transport.fork_messages import Preload, Unforkable
 from podium.transport.messages import Attach, Load
+from podium.worker.priority import can_restore
 
 MARK = "PODIUM_CHILD"
 PREDICT = "def predict(model_input):\n    return [LOADED]\n"
@@ -191,6 +192,17 @@ def test_what_cannot_be_shared_is_refused_for_good(forks: Any, tmp_path: Path, l
     assert reason in said.reason
     assert said.is_lasting
     assert forks.process.wait(60) == 3
+
+
+def test_libraries_that_somebody_waits_for_are_not_imported_at_the_lowest_priority(forks: Any, tmp_path: Path) -> None:
+    """As their models are not loaded at it: a killed worker whose fork server is gone too would be down for minutes."""
+    (tmp_path / "oddlibrary.py").write_text("import os\nraise ValueError(os.getpriority(os.PRIO_PROCESS, 0))\n")
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+
+    said = forks.say(Preload(["oddlibrary"], is_low_priority=True, is_awaited=True))
+
+    assert isinstance(said, Unforkable)
+    assert f"ValueError: {max(own, 5) if can_restore(own) else own}" in said.reason
 
 
 def test_a_library_that_is_not_installed_is_left_to_the_workers(workshop: Any, forks: Any, forked: Any) -> None:

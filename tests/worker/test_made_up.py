@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from podium.domain.signature import Column, ColumnSchema, DataType, Signature, Tensor, TensorSchema
+from podium.domain.signature import Column, ColumnSchema, DataType, Signature, TensorSchema, TensorSpec
 from podium.protocols.mlflow.codec import decode
 from podium.worker.made_up import made_up_request
 
@@ -16,16 +16,16 @@ COLUMNS = Signature(
 FITTING: list[tuple[str, Signature, tuple[int, ...]]] = [
     ("numbers in named columns", COLUMNS, (3, 3)),
     ("unnamed columns", Signature(ColumnSchema((Column(DataType.FLOAT), Column(DataType.FLOAT)))), (3, 2)),
-    ("an unnamed tensor", Signature(TensorSchema((Tensor("float32", (-1, 4)),))), (3, 4)),
-    ("a tensor with further open sizes", Signature(TensorSchema((Tensor("float64", (-1, -1, 2)),))), (3, 1, 2)),
+    ("an unnamed tensor", Signature(TensorSchema((TensorSpec("float32", (-1, 4)),))), (3, 4)),
+    ("a tensor with further open sizes", Signature(TensorSchema((TensorSpec("float64", (-1, -1, 2)),))), (3, 1, 2)),
 ]
 BEYOND: list[tuple[str, Signature | None]] = [
     ("no signature", None),
     ("no inputs", Signature()),
     ("words", Signature(ColumnSchema((Column(DataType.STRING, "city"),)))),
-    ("a tensor of text", Signature(TensorSchema((Tensor("str", (-1,)),)))),
-    ("a tensor of a fixed batch", Signature(TensorSchema((Tensor("float32", (8, 4)),)))),
-    ("a tensor beyond measure", Signature(TensorSchema((Tensor("float32", (-1, 4096, 4096)),)))),
+    ("a tensor of text", Signature(TensorSchema((TensorSpec("str", (-1,)),)))),
+    ("a tensor of a fixed batch", Signature(TensorSchema((TensorSpec("float32", (8, 4)),)))),
+    ("a tensor beyond measure", Signature(TensorSchema((TensorSpec("float32", (-1, 4096, 4096)),)))),
 ]
 
 
@@ -48,7 +48,7 @@ def test_no_two_rows_are_equal() -> None:
 
 
 def test_several_named_tensors_are_made_up_together() -> None:
-    signature = Signature(TensorSchema((Tensor("float32", (-1, 2), "x"), Tensor("int64", (-1,), "y"))))
+    signature = Signature(TensorSchema((TensorSpec("float32", (-1, 2), "x"), TensorSpec("int64", (-1,), "y"))))
 
     decoded = decode((made_up_request(signature) or "").encode(), "application/json", signature)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from podium.domain.inputs.plan import Field, InputPlan
-from podium.worker.parity import Pair, Proof, prove
-from podium.worker.proof_rows import Case, proof_cases
+from podium.worker.proofs.cases import Case, proof_cases
+from podium.worker.proofs.parity import Pair, Proof, prove
 
 PLAN = InputPlan("columns", (Field("amount", "double"), Field("count", "long"), Field("plan", "string")))
 EDGES = {0: [0.25], 2: ["free", "pro"]}

@@ -136,6 +136,41 @@ print(json.dumps(seen))
         assert seen[4:] == [[os.SCHED_BATCH], [os.SCHED_OTHER]]
 
 
+def test_who_gives_way_asks_for_long_slices_and_for_the_usual_ones_again() -> None:
+    """Between sessions nothing else says who interrupts whom."""
+    script = """
+import ctypes, json, os, struct
+from podium.worker.priority import give_way, low_priority
+
+def slice_ns():
+    found = ctypes.create_string_buffer(48)
+    call = {"x86_64": 315, "aarch64": 275}[os.uname().machine]
+    assert ctypes.CDLL(None).syscall(call, 0, found, 48, 0) == 0
+    return struct.unpack("=IIQiIQQQ", found.raw)[5]
+
+seen = [slice_ns()]
+for is_on in (True, False):
+    give_way(is_on)
+    seen.append(slice_ns())
+with low_priority(1):
+    seen.append(slice_ns())
+print(json.dumps([*seen, slice_ns()]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": SOURCE},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    usual, *seen = json.loads(done.stdout)
+
+    long = 100_000_000 if usual else 0  # before Linux 6.12 there are none to be had
+    assert seen == [long, usual, long, usual]
+
+
 @pytest.mark.parametrize(("block", "inside"), [("low_priority(1)", 10), ("low_priority(1, is_awaited=True)", 5)])
 def test_a_session_of_its_own_gives_way_as_a_whole_and_comes_back(block: str, inside: int) -> None:
     """Where Linux schedules by sessions, the niceness of threads says nothing to other sessions."""

@@ -11,7 +11,7 @@ import pytest
 from podium.flavors.contract import RowIndependence
 from podium.models.predictor import Predictor
 from podium.worker.probe import Probed, more_rows, probe
-from podium.worker.verdict import Verdict, judge
+from podium.worker.verdict import Merging, judge
 
 
 class Function:
@@ -156,5 +156,5 @@ def test_a_function_that_nobody_declared_is_not_even_called() -> None:
     def never() -> Probed:
         raise AssertionError
 
-    assert isinstance(judge("auto", UNKNOWN, never), Verdict)
-    assert isinstance(judge("off", KNOWN, never), Verdict)
+    assert isinstance(judge("auto", UNKNOWN, never), Merging)
+    assert isinstance(judge("off", KNOWN, never), Merging)

@@ -15,7 +15,7 @@ from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import RowIndependence
 from podium.models.assemble import Assembler
 from podium.models.predictor import Predictor
-from podium.worker.shortcut import Shortcut, find_shortcut
+from podium.worker.proofs.shortcut import Shortcut, find_shortcut
 
 WEIGHTS = np.array([0.1, 0.2, 0.3])
 TABLE = [{"type": "double", "name": name} for name in "abc"]

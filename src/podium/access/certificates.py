@@ -12,11 +12,11 @@ from typing import NoReturn
 
 from podium.errors import Misconfigured
 
+_LIST = b"-----BEGIN X509 CRL-----"
 _log = logging.getLogger("podium.gateway")
 # TLS 1.2 with forward secrecy and authenticated encryption only; 1.3 has nothing else.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
-MINIMUMS = tuple(_VERSIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class TlsFiles:
         key: Its private key, PEM, not encrypted.
         client_ca: Certificates of those who may vouch for clients; None asks no client for one.
         is_client_optional: A client without a certificate is let in and unknown; one with a bad one is not.
-        minimum: Oldest version that is spoken: one of `MINIMUMS`.
+        minimum: Oldest version that is spoken: 1.2 or 1.3.
     """
 
     certificate: str
@@ -65,9 +65,20 @@ def context_of(files: TlsFiles) -> ssl.SSLContext:
             context.load_verify_locations(cafile=files.client_ca)
         except OSError as error:
             raise Misconfigured(f"The authorities of {files.client_ca} cannot be used: {_why(error)}") from error
+        if has_revocations(files.client_ca):
+            context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
         context.verify_mode = ssl.CERT_OPTIONAL if files.is_client_optional else ssl.CERT_REQUIRED
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def has_revocations(path: str) -> bool:
+    """Whether a file of authorities has revocation lists, too: then each authority needs one that is not out of date."""
+    try:
+        with open(path, "rb") as file:
+            return _LIST in file.read()
+    except OSError:
+        return True  # it was read a moment ago: better nobody is let in than somebody who was put out
 
 
 def context_for(certificate: str) -> ssl.SSLContext:
@@ -87,6 +98,7 @@ class Certificates:
     Attributes:
         context: For `create_server`: each handshake takes the newest context.
         version: Another number after each change.
+        authorities: Another number after each change of who vouches for clients, and of whom they vouch for no more.
 
     Raises:
         Misconfigured: As `context_of`.
@@ -96,7 +108,8 @@ class Certificates:
         self._files = files
         self._marks = marks_of(files)
         self._current = context_of(files)
-        self.version = 0
+        self.version = self.authorities = 0
+        self._authorities_mark = self._marks[2:]
         self.context = context_of(files)
         # Called for each handshake, also where the client names no server.
         self.context.sni_callback = self._take_newest
@@ -112,7 +125,12 @@ class Certificates:
         except Misconfigured as error:
             _log.error("the TLS files have changed and the ones before stay in force: %s", error.message)
             return
+        # A handshake takes the newest authorities from the newest context, and from the first whether lists are asked for.
+        self.context.verify_flags = self._current.verify_flags
         self.version += 1
+        if marks[2:] != self._authorities_mark:
+            self._authorities_mark = marks[2:]
+            self.authorities += 1
         _log.info("the TLS files have changed; new connections get the new certificate")
 
     def _take_newest(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:  # noqa: ARG002

@@ -132,7 +132,9 @@ def _run(python: str, asked: dict[str, Any], place: str, timeout_s: float) -> di
     """
     order = json.dumps(asked).encode() + b"\n"
     try:
-        status, out = ask_once(python, ["podium.worker.convert"], order, place, kept_variables(os.environ), timeout_s)
+        status, out = ask_once(
+            python, ["podium.worker.proofs.convert"], order, place, kept_variables(os.environ), timeout_s
+        )
     except TimeoutError as error:
         raise DeadlineExceeded(f"The model was not converted within {timeout_s:g} s.") from error
     try:

@@ -13,7 +13,7 @@ from typing import Any
 from podium.api.environments import found_for
 from podium.domain.audits.advisories import Advisory
 from podium.domain.audits.audit import judge, listed
-from podium.domain.audits.facts import Facts, Finding, Place, Release, Severity, Unaudited
+from podium.domain.audits.facts import AuditedPython, AuditFinding, Facts, Release, Severity, Unaudited
 from podium.domain.masking import masked
 from podium.domain.references import FolderRef, parse_reference
 from podium.environments import audit_advisories, audit_index
@@ -23,7 +23,7 @@ from podium.environments.choice import Asking
 from podium.environments.interpreters import version_of
 from podium.environments.kept import KeptEnvironment
 from podium.errors import InvalidModel, LoadFailed, Misconfigured
-from podium.fleet.runfiles import find_servers
+from podium.fleet.host.runfiles import find_servers
 from podium.registry.resolve import Resolved
 from podium.settings.home import Home
 
@@ -59,7 +59,7 @@ class Subject:
         is_built: Whether there is one at all.
     """
 
-    place: Place
+    place: AuditedPython
     reason: str
     environment: KeptEnvironment | None = None
     is_built: bool = True
@@ -77,7 +77,7 @@ class Audit:
     """
 
     subject: Subject
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     packages: int
     audited: Mapping[str, bool]
 
@@ -205,7 +205,7 @@ def _advisories(sources: Sources, versions: Mapping[str, str]) -> _Found:
         return None, [Unaudited(_VULNERABILITIES, reason, remedy, Severity.INFO, "--advisories")]
     try:
         return audit_advisories.advisories_of(source, versions, sources.timeout_s), []
-    except audit_advisories.NotAnswered as error:
+    except audit_advisories.NoAdvice as error:
         return None, [Unaudited(_VULNERABILITIES, str(error), remedy, Severity.HIGH, "--advisories")]
 
 
@@ -220,7 +220,7 @@ def _releases(
     try:
         ca_path = audit_index.configured_certificates(os.environ)
         answers = audit_index.releases_of(indexes, versions, python, sources.timeout_s, ca_path)
-    except audit_index.NotAnswered as error:
+    except audit_index.NoIndexAnswer as error:
         return (), [Unaudited(_RELEASES, str(error), remedy, Severity.MEDIUM, "the index")]
     asked = {each.package for each in facts.wanted}
     releases = tuple(dataclasses.replace(each, is_asked=each.package in asked) for each in answers.releases)
@@ -250,10 +250,10 @@ def _running(model: str, found: Resolved, home: Home) -> tuple[str, str, str] | 
     return None
 
 
-def _place(model: str, python: str, version: str, *, is_locked: bool = False) -> Place:
+def _place(model: str, python: str, version: str, *, is_locked: bool = False) -> AuditedPython:
     is_own = bool(python) and os.path.realpath(os.path.dirname(python)) == os.path.realpath(os.path.dirname(sys.executable))
     reference = parse_reference(model)
     # A password in an address is typed again by who knows it.
     model = masked(model)
     is_folder = isinstance(reference, FolderRef) and Path(reference.path).expanduser().is_dir()
-    return Place(model, python, version, is_own=is_own, is_folder=is_folder, is_locked=is_locked)
+    return AuditedPython(model, python, version, is_own=is_own, is_folder=is_folder, is_locked=is_locked)

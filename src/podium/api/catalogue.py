@@ -12,7 +12,7 @@ from podium.domain.references import FolderRef, ModelRef, parse_reference
 from podium.errors import InvalidReference, NotFound, RegistryError
 from podium.fleet.site import EndpointOrder, NotAllowed
 from podium.fleet.sources import Wish
-from podium.registry.census import Counted, RegistryCensus
+from podium.registry.census import CensusEntry, RegistryCensus
 from podium.registry.mlflow_census import MlflowCensus
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
@@ -53,8 +53,8 @@ class RegisteredModels:
         self._census = _census(home, which, side)
         self._settings = settings
         self._named = dict(named)
-        self._seen: Mapping[str, Counted] | None = None
-        self._found: dict[str, Counted] = {}
+        self._seen: Mapping[str, CensusEntry] | None = None
+        self._found: dict[str, CensusEntry] = {}
         self._registered: dict[str, str] = {}
 
     def first(self) -> tuple[EndpointOrder, ...]:
@@ -73,7 +73,7 @@ class RegisteredModels:
             return ()
         return tuple(self.order_of(name, counted) for name, counted in found.items() if counted.resolved is not None)
 
-    def take(self) -> Mapping[str, Counted]:
+    def take(self) -> Mapping[str, CensusEntry]:
         """By public name: what is to be served, and how. Of two registered names that make one, the first has it.
 
         Raises:
@@ -96,7 +96,7 @@ class RegisteredModels:
         registered = self._registered.get(name)
         return None if registered is None else self._census.reference(registered)
 
-    def order_of(self, name: str, counted: Counted) -> EndpointOrder:
+    def order_of(self, name: str, counted: CensusEntry) -> EndpointOrder:
         """How a model of it that has a version is served; whoever looks at the registry tells it of what is new."""
         resolved, settings = counted.resolved, self._settings(name)
         assert resolved is not None
@@ -164,7 +164,7 @@ class ServerCatalogue:
             if reference != known:
                 self._check(name, reference)
         if self._registered is not None and reference == registered:
-            return self._registered.order_of(name, Counted(resolve(reference, self._home)))
+            return self._registered.order_of(name, CensusEntry(resolve(reference, self._home)))
         settings = self._settings(name)
         return EndpointOrder(
             name,

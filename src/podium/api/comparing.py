@@ -1,30 +1,29 @@
 """podium's server and MLflow's own beside each other: the same folder, the same requests, what differs."""
 
 import contextlib
-import http.client
 import importlib.util
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from podium.api.http_asking import NO_ANSWER, ask_http
 from podium.api.serving import serve
-from podium.domain.differences import Answer, Difference, differences
+from podium.domain.differences import Difference, ServerAnswer, differences
 from podium.errors import Misconfigured, Unavailable
 from podium.models.examples import serving_example
 from podium.models.load import signature_of
 from podium.models.mlmodel import read_mlmodel
 from podium.models.sample_requests import SampleRequest, sample_requests
 from podium.registry.resolve import Resolved, check_digest
+from podium.transport.sessions import end_session
 
 _ASK_S = 60.0
 _POLL_S = 0.1
@@ -45,8 +44,8 @@ class Compared:
     """One request, both answers, what differs."""
 
     request: SampleRequest
-    theirs: Answer
-    ours: Answer
+    theirs: ServerAnswer
+    ours: ServerAnswer
     differences: tuple[Difference, ...]
 
 
@@ -123,7 +122,7 @@ def mlflow_server(folder: Path, python: str, start_s: float) -> Iterator[str]:
             )
         finally:
             os.close(watched)
-        stack.callback(_end, process)
+        stack.callback(end_session, process)
         url = f"http://127.0.0.1:{port}"
         _until_ready(url, process, said, start_s)
         yield url
@@ -132,7 +131,7 @@ def mlflow_server(folder: Path, python: str, start_s: float) -> Iterator[str]:
 def _until_ready(url: str, process: "subprocess.Popen[bytes]", said: IO[bytes], start_s: float) -> None:
     deadline = time.monotonic() + start_s
     while True:
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        with contextlib.suppress(*NO_ANSWER):
             if _exchange(url, "GET", "/ping", None, None).status == 200:
                 return
         if process.poll() is not None or time.monotonic() > deadline:
@@ -142,20 +141,17 @@ def _until_ready(url: str, process: "subprocess.Popen[bytes]", said: IO[bytes], 
         time.sleep(_POLL_S)
 
 
-def _ask(url: str, request: SampleRequest) -> Answer:
+def _ask(url: str, request: SampleRequest) -> ServerAnswer:
     try:
         return _exchange(url, "POST", "/invocations", request.body, request.content_type)
-    except (OSError, http.client.HTTPException) as error:
-        return Answer(0, "", type(error).__name__.encode())
+    except NO_ANSWER as error:
+        return ServerAnswer(0, "", type(error).__name__.encode())
 
 
-def _exchange(url: str, method: str, path: str, body: bytes | None, content_type: str | None) -> Answer:
-    parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_ASK_S)
-    with contextlib.closing(connection):
-        connection.request(method, path, body, {"Content-Type": content_type} if content_type is not None else {})
-        response = connection.getresponse()
-        return Answer(response.status, response.headers.get("Content-Type") or "", response.read())
+def _exchange(url: str, method: str, path: str, body: bytes | None, content_type: str | None) -> ServerAnswer:
+    headers = {} if content_type is None else {"content-type": content_type}
+    answer = ask_http(method, url + path, body, headers, timeout_s=_ASK_S)
+    return ServerAnswer(answer.status, answer.headers.get("content-type", ""), answer.body)
 
 
 def _free_port() -> int:
@@ -163,9 +159,3 @@ def _free_port() -> int:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]
         return port
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()

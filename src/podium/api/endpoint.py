@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from podium.api.beside import beside_of
 from podium.api.catalogue import CATALOGUE, NOTHING, RegisteredModels, ServerCatalogue, safe_name
+from podium.api.exports import exports_of
 from podium.api.protection import OWNERS as PROTECTING
 from podium.api.protection import protection_of
 from podium.domain.masking import masked
@@ -17,17 +19,19 @@ from podium.domain.model_files.archives import archive_stem
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import AliasRef, FolderRef, LatestRef, ModelRef, StageRef, VersionRef, parse_reference
 from podium.errors import Misconfigured, MissingDependency, NotFound, PodiumError
-from podium.fleet.logs import access_log
-from podium.fleet.machine import cpu_limit
+from podium.fleet.host.logs import access_log
+from podium.fleet.host.machine import cpu_limit
 from podium.fleet.site import EndpointOrder, ServerOrder
 from podium.fleet.sources import Wish
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
 from podium.registry.rollout_sides import side_of
 from podium.serving.settings import GatewaySettings
-from podium.settings.config_file import find_config, from_config
+from podium.settings.access import AccessSettings
+from podium.settings.config_file import ALERTS, find_config, from_config, read_config
 from podium.settings.declared import settings_of
 from podium.settings.environments import EnvironmentSettings
+from podium.settings.exports import ExportSettings
 from podium.settings.home import Home
 from podium.settings.model import ModelSettings
 from podium.settings.provenance import MODELS_NAMED, NAME_AND_URI, URI, Chosen, Said, from_environ, gather
@@ -35,8 +39,16 @@ from podium.settings.serve import EndpointSettings, ServeSettings
 
 _MULTI_MODEL, _SAGEMAKER_MODELS = "SAGEMAKER_MULTI_MODEL", "/opt/ml/models"
 _SIDE_S = 2.0
-_GRPC = {"grpc": "grpcio", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"}
-SETTINGS = settings_of(EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings, *PROTECTING)
+_NEEDS = {
+    "serve.grpc_port": (
+        "grpc",
+        {"grpc": "grpcio", "grpc_health": "grpcio-health-checking", "grpc_reflection": "grpcio-reflection"},
+    ),
+    "serve.dashboard_port": ("dashboard", {"starlette": "starlette", "uvicorn": "uvicorn", "jinja2": "jinja2"}),
+}
+SETTINGS = settings_of(
+    EndpointSettings, ServeSettings, ModelSettings, EnvironmentSettings, GatewaySettings, *PROTECTING, ExportSettings
+)
 
 
 def choose(
@@ -126,7 +138,8 @@ def server_of(chosen: Chosen, home: Home, owner_digest: str | None = None) -> Se
         InvalidReference: What is named is no reference.
         NotFound, RegistryError, InvalidModel: As `registry.resolve.resolve`; of several models, when it is true of all.
     """
-    _check_grpc(chosen)
+    _check_installed(chosen)
+    alerts = _alerts(chosen)
     named = models_named(chosen)
     references = [parse_reference(each.uri) for each in named]
     names = [
@@ -167,11 +180,26 @@ def server_of(chosen: Chosen, home: Home, owner_digest: str | None = None) -> Se
     if registry is not None:
         endpoints += registry.first()
         default = default or (endpoints[0].name if len(endpoints) == 1 else "")
-    settings = ServeSettings(**chosen.fields(ServeSettings))
+    settings = ServeSettings(**chosen.fields(ServeSettings), alerts=alerts)
     order = ServerOrder(home, endpoints, default, settings, chosen.shown(), catalogue)
     if registry is not None:
         order = dataclasses.replace(order, take=registry.take, order_of=registry.order_of)
     return dataclasses.replace(order, settings=_with_gateways(chosen, order, owner_digest))
+
+
+def _alerts(chosen: Chosen) -> str:
+    """What `[alerts]` of podium.toml says, for the monitor; checked, with the secrets that it names looked for."""
+    if (config := find_config(os.environ, Path.cwd())) is None or ALERTS not in read_config(config)[0]:
+        return ""
+    from podium.api.alerting import channels_of, settings_here
+
+    settings = settings_here()
+    if channels_of(settings) and not chosen["serve.monitor"]:
+        raise Misconfigured(
+            f"[alerts] names channels, and nobody would be told: serve.monitor is off "
+            f"({chosen.source('serve.monitor')}). Leave one of them out."
+        )
+    return json.dumps(settings.table)
 
 
 def _may_grow(chosen: Chosen) -> bool:
@@ -191,28 +219,39 @@ def _settings_of(name: str, chosen: Chosen) -> ModelSettings:
     return ModelSettings(**chosen.fields(ModelSettings), environments=environments)
 
 
-def _check_grpc(chosen: Chosen) -> None:
-    """See that what serves gRPC is installed, before anything is started."""
-    if chosen["serve.grpc_port"] is None:
-        return
-    for module, library in _GRPC.items():
-        if importlib.util.find_spec(module) is None:
-            raise MissingDependency(library, f"serve.grpc_port ({chosen.source('serve.grpc_port')})", "grpc")
+def _check_installed(chosen: Chosen) -> None:
+    """See that what serves gRPC and the dashboard is installed, before anything is started."""
+    for setting, (extra, modules) in _NEEDS.items():
+        for module, library in modules.items():
+            if chosen[setting] is not None and importlib.util.find_spec(module) is None:
+                raise MissingDependency(library, f"{setting} ({chosen.source(setting)})", extra)
 
 
 def _with_gateways(chosen: Chosen, order: ServerOrder, owner_digest: str | None) -> ServeSettings:
     protection = protection_of(chosen, order.home, [each.name for each in order.endpoints])
     protection["access"] = dataclasses.replace(protection["access"], owner_digest=owner_digest)
+    exports = exports_of(chosen, order.home)
     gateway = GatewaySettings(
         **chosen.fields(GatewaySettings),
         timeout_s=chosen["serve.timeout"],
         drain_limit_s=chosen["serve.drain_timeout"],
         busy_wait_us=chosen["serve.busy_wait_us"],
         **protection,
+        exports=exports.of_gateway,
         access_log=str(access_log(order.home.logs / order.name)) if chosen["serve.access_log"] else None,
     )
-    is_https = gateway.access.tls_cert is not None
-    return dataclasses.replace(order.settings, is_https=is_https, gateway_settings=gateway.to_json())
+    shown, told = gateway.access.tls_cert, exports.to_json() if exports.is_on else ""
+    certificate = None if shown is None else str(Path(shown).absolute())
+    settings = dataclasses.replace(order.settings, dashboard_terms=_dashboard_terms(gateway.access))
+    return dataclasses.replace(settings, certificate=certificate, gateway_settings=gateway.to_json(), exports=told)
+
+
+def _dashboard_terms(access: AccessSettings) -> tuple[str, ...]:
+    """A server that asks who asks has a dashboard that does; one that speaks TLS, one that does."""
+    asks = access.requires_keys or access.jwks is not None or access.tls_client_ca is not None
+    files = () if access.tls_cert is None or access.tls_key is None else (access.tls_cert, access.tls_key)
+    named = [text for flag, path in zip(("--tls-cert", "--tls-key"), files, strict=False) for text in (flag, path)]
+    return (*(("--require-keys",) if asks else ()), *named)
 
 
 def _refuse_clashes(names: list[str], named: list[Named], chosen: Chosen) -> None:

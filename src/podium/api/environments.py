@@ -13,7 +13,7 @@ from podium.environments.build import existing
 from podium.environments.choice import Asking, Environment, choose, root_of
 from podium.environments.export import export_wheels
 from podium.environments.kept import KeptEnvironment, kept, remnants, remove, superfluous
-from podium.environments.resolve import FOLDER, Request, Resolution, kept_resolution, lock_file, resolve
+from podium.environments.resolve import FOLDER, EnvironmentRequest, Resolution, kept_resolution, lock_file, resolve
 from podium.errors import Misconfigured, NotFound
 from podium.models.code_needs import check_code
 from podium.models.mlmodel import read_mlmodel
@@ -203,7 +203,7 @@ def prune(
     return Pruned(tuple(going), tuple(dead), tuple(each.key for each in found if each.is_used))
 
 
-def _resolved(asking: Asking, request: Request, *, with_hashes: bool = False) -> Resolution:
+def _resolved(asking: Asking, request: EnvironmentRequest, *, with_hashes: bool = False) -> Resolution:
     asking.root.mkdir(parents=True, exist_ok=True, mode=0o700)
     job = asking.job(request)
     job.begin()

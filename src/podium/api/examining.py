@@ -2,6 +2,7 @@
 
 import array
 import contextlib
+import ctypes
 import fcntl
 import importlib
 import importlib.metadata
@@ -28,19 +29,24 @@ from urllib.parse import quote
 
 from podium.api.endpoint import choose
 from podium.domain.audits import diagnosis
-from podium.domain.audits.diagnosis import Finding, Folder, Library, RegistryFacts
+from podium.domain.audits.diagnosis import Finding, Folder, InstalledLibrary, RegistryFacts
+from podium.domain.worker_starts import why_fresh
 from podium.environments.tools import find_uv
 from podium.errors import Misconfigured
-from podium.fleet.machine import available_memory, cpu_limit
-from podium.fleet.runfiles import RunningServer, find_dead, find_servers
+from podium.flavors.catalog import FLAVORS
+from podium.flavors.contract import Preloadable
+from podium.fleet.host.machine import available_memory, cpu_limit
+from podium.fleet.host.runfiles import RunningServer, find_dead, find_servers
 from podium.fleet.workers.gpus import visible_gpus
 from podium.fleet.workers.isolation import check_sandbox
 from podium.registry.migrations import SCHEMA
 from podium.registry.snapshot import file_state
 from podium.settings.home import Home
+from podium.settings.provenance import Chosen
 from podium.settings.source_tree import environ_for_children
 
 _BACKLOG = 4096
+_PR_GET_CHILD_SUBREAPER = 37
 _IMPORT_S = 60.0
 _SHARED = Path("/dev/shm")  # noqa: S108
 # distribution: module. What takes seconds to import is not: its version tells enough.
@@ -85,7 +91,8 @@ def examine(home: Home, environ: Mapping[str, str] = os.environ, timeout_s: floa
         environ: Variables: settings, and where MLflow's servers are.
         timeout_s: How long to wait for each of those.
     """
-    error, port, host, connections = _settings(environ)
+    error, chosen = _settings(environ)
+    port = chosen["serve.port"]
     running = find_servers(home)
     return [
         diagnosis.judge_python(
@@ -95,7 +102,7 @@ def examine(home: Home, environ: Mapping[str, str] = os.environ, timeout_s: floa
         ),
         *diagnosis.judge_modules({name: _attempt(partial(importlib.import_module, name)) for name in _MODULES}),
         *diagnosis.judge_kernel({name: _attempt(trial) for name, trial in _KERNEL.items()}),
-        diagnosis.judge_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1], connections),
+        diagnosis.judge_files(resource.getrlimit(resource.RLIMIT_NOFILE)[1], chosen["limits.max_connections"]),
         diagnosis.judge_backlog(_somaxconn(), _BACKLOG),
         diagnosis.judge_processors(cpu_limit()),
         diagnosis.judge_memory(available_memory()),
@@ -107,20 +114,33 @@ def examine(home: Home, environ: Mapping[str, str] = os.environ, timeout_s: floa
         diagnosis.judge_gpus(len(visible_gpus(environ))),
         diagnosis.judge_uv(find_uv(environ)),
         diagnosis.judge_sandbox(_attempt(check_sandbox)),
+        _worker_start(chosen, has_gpu=bool(visible_gpus(environ))),
         diagnosis.judge_settings(error),
-        diagnosis.judge_port(port, _ours(running, port) or _taken(host, port)),
+        diagnosis.judge_port(port, _ours(running, port) or _taken(chosen["serve.host"], port)),
         diagnosis.judge_registry(_registry(home.registry)),
         diagnosis.judge_runs(len(running), find_dead(home)),
         *_mlflow(environ, timeout_s),
     ]
 
 
-def _settings(environ: Mapping[str, str]) -> tuple[str | None, int, str, int]:
+def _settings(environ: Mapping[str, str]) -> tuple[str | None, Chosen]:
+    """Why they cannot be read, or None; and what holds: then podium's own."""
     try:
-        chosen, error = choose([], environ=environ), None
+        return None, choose([], environ=environ)
     except Misconfigured as refused:
-        chosen, error = choose([], environ={}, folder=Path(os.devnull)), refused.message
-    return error, chosen["serve.port"], chosen["serve.host"], chosen["limits.max_connections"]
+        return refused.message, choose([], environ={}, folder=Path(os.devnull))
+
+
+def _worker_start(chosen: Chosen, *, has_gpu: bool) -> Finding:
+    """By the settings for every model; one model may have others."""
+    wish = chosen["serve.worker_start"]
+    reason = why_fresh(wish, chosen["serve.isolation"], chosen["serve.threads"], (), is_linux=sys.platform == "linux")
+    forkable = [
+        flavor.name
+        for flavor in FLAVORS
+        if isinstance(flavor, Preloadable) and flavor.preloads({}, has_gpu=has_gpu) is not None
+    ]
+    return diagnosis.judge_worker_start(reason, wish, _attempt(_try_adoption), forkable)
 
 
 def _attempt(trial: Callable[[], object]) -> str | None:
@@ -150,6 +170,12 @@ def _try_pidfd() -> None:
 
 def _try_epoll() -> None:
     select.epoll().close()
+
+
+def _try_adoption() -> None:
+    """Whether the kernel knows PR_SET_CHILD_SUBREAPER; it is only asked."""
+    if ctypes.CDLL(None).prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(ctypes.c_int()), 0, 0, 0) != 0:
+        raise OSError("the kernel does not hand a fork server's children over (PR_SET_CHILD_SUBREAPER)")
 
 
 def _try_descriptors() -> None:
@@ -205,7 +231,7 @@ def _file_system(path: Path) -> str:
     return kind
 
 
-def _libraries() -> dict[str, Library]:
+def _libraries() -> dict[str, InstalledLibrary]:
     versions = {}
     for name in _LIBRARIES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
@@ -226,7 +252,8 @@ def _libraries() -> dict[str, Library]:
     except subprocess.TimeoutExpired:
         errors, crash = {}, f"importing it takes more than {_IMPORT_S:g} s"
     return {
-        name: Library(version, errors.get(name, crash if name in wanted else None)) for name, version in versions.items()
+        name: InstalledLibrary(version, errors.get(name, crash if name in wanted else None))
+        for name, version in versions.items()
     }
 
 

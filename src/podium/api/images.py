@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from podium.api.endpoint import name_of
-from podium.deploy.context import Wanted, write_context
+from podium.deploy.context import WantedImage, write_context
 from podium.deploy.dockerfile import Image
 from podium.deploy.engines import find_engine, run_build
 from podium.domain.references import parse_reference
@@ -22,7 +22,7 @@ from podium.settings.home import Home
 _SOURCES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
 
 
-def write_image_folder(uri: str | None, target: Path, order: EnvironmentOrder, home: Home, wanted: Wanted) -> Image:
+def write_image_folder(uri: str | None, target: Path, order: EnvironmentOrder, home: Home, wanted: WantedImage) -> Image:
     """Write the folder that an image is built from.
 
     Args:
@@ -54,7 +54,7 @@ def build_image(
     image: str,
     order: EnvironmentOrder,
     home: Home,
-    wanted: Wanted,
+    wanted: WantedImage,
     engine: str | None,
     tell: Callable[[str], None],
     environ: Mapping[str, str] = os.environ,

@@ -1,26 +1,26 @@
 """Loading and unloading a model of a running server, over its own HTTP routes."""
 
-import http.client
 import json
 import os
-import urllib.parse
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from podium.api.http_asking import NO_ANSWER, ask_http
+from podium.client.calls import API_KEY
 from podium.domain.references import FolderRef, parse_reference
 from podium.errors import DeadlineExceeded, Misconfigured, NotFound, PodiumError, Unavailable
 from podium.settings.provenance import NAME_AND_URI
 
-API_KEY = "PODIUM_API_KEY"
 
-
-def load(url: str, named: str, timeout_s: float) -> dict[str, Any]:
+def load(url: str, named: str, timeout_s: float, certificate: str | None = None) -> dict[str, Any]:
     """Have a server serve a model, and wait until it does.
 
     Args:
         url: The server's.
         named: NAME=URI, or the NAME of one that the server knows.
         timeout_s: How long to wait; the server goes on loading.
+        certificate: The file of the certificate that it shows; None where the system vouches for it.
 
     Returns: What the server says of it: name, version, state.
 
@@ -32,12 +32,12 @@ def load(url: str, named: str, timeout_s: float) -> dict[str, Any]:
     """
     found = NAME_AND_URI.fullmatch(named)
     name, uri = (found[1], _absolute(found[2])) if found else (named, None)
-    return _post(url, name, "load", {} if uri is None else {"parameters": {"uri": uri}}, timeout_s)
+    return _post(url, name, "load", {} if uri is None else {"parameters": {"uri": uri}}, timeout_s, certificate)
 
 
-def unload(url: str, name: str, timeout_s: float) -> dict[str, Any]:
+def unload(url: str, name: str, timeout_s: float, certificate: str | None = None) -> dict[str, Any]:
     """Have a server serve a model no more, and wait until its last request is answered; raises as `load`."""
-    return _post(url, name, "unload", {}, timeout_s)
+    return _post(url, name, "unload", {}, timeout_s, certificate)
 
 
 def _absolute(uri: str) -> str:
@@ -46,27 +46,22 @@ def _absolute(uri: str) -> str:
     return str(Path(reference.path).expanduser().absolute()) if isinstance(reference, FolderRef) else uri
 
 
-def _post(url: str, name: str, verb: str, body: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-    place = urllib.parse.urlsplit(url)
-    kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
-    connection = kind(place.hostname or "", place.port, timeout=timeout_s)
+def _post(
+    url: str, name: str, verb: str, body: dict[str, Any], timeout_s: float, certificate: str | None
+) -> dict[str, Any]:
     key = os.environ.get(API_KEY)
-    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
-    path = f"/v2/repository/models/{urllib.parse.quote(name, safe='')}/{verb}"
+    headers = {"content-type": "application/json", **({"authorization": f"Bearer {key}"} if key else {})}
+    target, told = f"{url}/v2/repository/models/{quote(name, safe='')}/{verb}", json.dumps(body).encode()
     try:
-        connection.request("POST", path, json.dumps(body), headers)
-        response = connection.getresponse()
-        status, text = response.status, response.read()
+        answer = ask_http("POST", target, told, headers, timeout_s=timeout_s, certificate=certificate)
     except TimeoutError as error:
         raise DeadlineExceeded(f"{name}: {url} did not {verb} it within {timeout_s:g} s, and goes on.") from error
-    except (OSError, http.client.HTTPException) as error:
+    except NO_ANSWER as error:
         raise Unavailable(f"The server at {url} does not answer ({type(error).__name__}).") from error
-    finally:
-        connection.close()
-    if status == 200:
-        answer: dict[str, Any] = json.loads(text or b"{}")
-        return answer
-    raise _error(status, text, verb)
+    if answer.status == 200:
+        content: dict[str, Any] = json.loads(answer.body or b"{}")
+        return content
+    raise _error(answer.status, answer.body, verb)
 
 
 def _error(status: int, text: bytes, verb: str) -> PodiumError:

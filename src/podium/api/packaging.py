@@ -22,10 +22,12 @@ from podium.models.infer import infer_signature
 from podium.models.load import load_predictor, signature_of
 from podium.models.mlmodel import read_mlmodel
 from podium.models.predictor import Predictor
+from podium.models.profiles import described, profile_in
+from podium.models.reference_data import ReferenceData, reference_data
 from podium.models.save import save_model as write_model
 from podium.settings.home import find_home
 
-__all__ = ["ModelInfo", "fetch", "infer_signature", "load_model", "log_model", "save_model"]
+__all__ = ["ModelInfo", "ReferenceData", "fetch", "infer_signature", "load_model", "log_model", "save_model"]
 
 PARAMS = "podium.params"
 
@@ -44,7 +46,8 @@ class ModelInfo:
         signature: None when there was neither an example nor a type hint to read it from.
         flavors: MLmodel's.
         metadata: MLmodel's.
-        note: One sentence for people: where it went and what comes next.
+        note: For people: where it went, what comes next, and what its monitoring profile tells.
+        profile_id: Of its monitoring profile; None where it has none.
     """
 
     model_uri: str
@@ -60,6 +63,7 @@ class ModelInfo:
     saved_input_example_info: dict[str, Any] | None
     utc_time_created: str
     note: str
+    profile_id: str | None = None
 
     def __str__(self) -> str:
         return self.note
@@ -78,6 +82,9 @@ def save_model(
     code_paths: Sequence[str | Path] | None = None,
     metadata: Mapping[str, Any] | None = None,
     row_independent: bool | None = None,
+    training_data: Any = None,
+    predictions: Any = None,
+    labels: Any = None,
     **options: Any,
 ) -> None:
     """Write a model folder in MLflow's format; plain MLflow loads it.
@@ -94,6 +101,10 @@ def save_model(
         code_paths: Files and folders of your own code that the model imports.
         metadata: Free form, kept with the model.
         row_independent: Whether the server may merge requests; None leaves it to what the flavor knows.
+        training_data: The rows that it was trained on, as the model takes them, or a file of them: a monitoring profile is
+            made of them, which holds counts and no row. A `podium.ReferenceData` says more of them.
+        predictions: What the model answered to them; None asks it for some, False leaves its answers out.
+        labels: What was true; tells how good the model was.
         options: The flavor's own, such as `serialization_format` or `artifacts`.
 
     Raises:
@@ -114,6 +125,7 @@ def save_model(
         metadata=metadata,
         row_independent=row_independent,
         options=options,
+        reference=reference_data(training_data, predictions, labels),
     )
 
 
@@ -150,6 +162,7 @@ def log_model(
         folder = Path(place) / "model"
         save_model(model, folder, metadata=kept or None, **arguments)
         mlmodel = read_mlmodel(folder)
+        profile = profile_in(folder)
         registry = Registry()
         logged = registry.log(folder, f"m-{mlmodel['model_uuid']}")
     uri = f"models:/{logged.model_id}"
@@ -169,7 +182,8 @@ def log_model(
         metadata=mlmodel.get("metadata"),
         saved_input_example_info=mlmodel.get("saved_input_example_info"),
         utc_time_created=mlmodel["utc_time_created"],
-        note=_note(uri, registered_model_name, version),
+        note=_note(uri, registered_model_name, version) + ("" if profile is None else f"\n{described(profile)}"),
+        profile_id=None if profile is None else profile.profile_id,
     )
 
 

@@ -1,12 +1,17 @@
 """What other packages add to podium: which plugins there are, and whether one keeps the laws of its kind."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from podium.errors import NotFound
 from podium.flavors import plugins
 from podium.flavors.catalog import FLAVORS
 from podium.flavors.conformance import Outcome, examine
+from podium.monitoring.channels import choice
+from podium.monitoring.channels.contract import GROUP as CHANNELS
+from podium.settings import entry_points
+from podium.settings.entry_points import Plugin, PluginBroken
 
 READY, BROKEN = "ready", "broken"
 
@@ -16,8 +21,9 @@ class PluginState:
     """A plugin that is installed here.
 
     Args:
-        name: What it is called where it is used: of a flavor, the key in MLmodel's `flavors`.
-        kind: `flavor`.
+        name: What it is called where it is used: of a flavor, the key in MLmodel's `flavors`; of a channel, its `kind` in
+            podium.toml.
+        kind: `flavor` or `channel`.
         distribution: The package that brings it.
         version: Of that package.
         target: What its entry point names.
@@ -36,16 +42,19 @@ class PluginState:
 
 def list_plugins() -> list[PluginState]:
     """Every plugin of this interpreter, by name. Each is imported to see whether it can be used."""
-    found = plugins.installed()
-    states = []
-    for each in found:
-        try:
-            plugins.use(each, found, FLAVORS)
-            state, fault = READY, None
-        except plugins.PluginFailed as error:
-            state, fault = BROKEN, error.message
-        states.append(PluginState(each.name, plugins.KIND, each.distribution, each.version, each.target, state, fault))
-    return states
+    flavors, channels = plugins.installed(), entry_points.installed(CHANNELS)
+    of_flavors = [_state(each, plugins.KIND, partial(plugins.use, each, flavors, FLAVORS)) for each in flavors]
+    of_channels = [_state(each, "channel", partial(choice.use, each, channels)) for each in channels]
+    return sorted([*of_flavors, *of_channels], key=lambda state: (state.name, state.kind, state.distribution))
+
+
+def _state(plugin: Plugin, kind: str, use: Callable[[], object]) -> PluginState:
+    try:
+        use()
+        state, fault = READY, None
+    except (plugins.PluginFailed, PluginBroken) as error:
+        state, fault = BROKEN, error.message
+    return PluginState(plugin.name, kind, plugin.distribution, plugin.version, plugin.target, state, fault)
 
 
 def check_plugin(name: str) -> Iterator[Outcome]:

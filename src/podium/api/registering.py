@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from podium.artifacts.contract import Stored
+from podium.artifacts.contract import StoredFolder
 from podium.artifacts.derived import Derived, conversions_of
 from podium.artifacts.local import LocalArtifacts
 from podium.domain.references import FolderRef, ModelRef, parse_reference
@@ -30,7 +30,7 @@ from podium.registry.contract import Change, LoggedModel, RegisteredModel, Versi
 from podium.registry.embedded import Resolved, model_folder
 from podium.registry.moves import Moved
 from podium.registry.resolve import resolve
-from podium.registry.search import Page
+from podium.registry.search import ResultPage
 from podium.registry.service import RegistryService
 from podium.registry.sqlite import SqliteStore
 from podium.settings.home import Home, find_home
@@ -152,7 +152,7 @@ class Registry:
         order_by: Sequence[str] = (),
         max_results: int | None = None,
         page_token: str | None = None,
-    ) -> Page[RegisteredModel]:
+    ) -> ResultPage[RegisteredModel]:
         """Registered models that fit one of MLflow's filters, such as `name LIKE 'fr%' AND tags.team = 'risk'`."""
         return self._service.search_models(filter_string, order_by, max_results, page_token)
 
@@ -162,7 +162,7 @@ class Registry:
         order_by: Sequence[str] = (),
         max_results: int | None = None,
         page_token: str | None = None,
-    ) -> Page[Version]:
+    ) -> ResultPage[Version]:
         """Versions that fit one of MLflow's filters, such as `name = 'fraud' AND version_number > 3`."""
         return self._service.search_versions(filter_string, order_by, max_results, page_token)
 
@@ -213,7 +213,7 @@ class Registry:
         """Delete a registered model and all its versions; with one in Production only with `force`."""
         self._service.delete_model(name, force=force)
 
-    def clean(self, dry_run: bool = False) -> list[Stored]:
+    def clean(self, dry_run: bool = False) -> list[StoredFolder]:
         """Remove stored artifacts that no version and no logged model needs; those that were, or would be, removed."""
         return self._service.clean(dry_run=dry_run)
 

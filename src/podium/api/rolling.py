@@ -20,17 +20,29 @@ from typing import Any
 
 from podium.api.registering import Registry, actor
 from podium.domain.references import AliasRef, ModelRef, StageRef, VersionRef, check_alias, check_name
-from podium.domain.rollouts.judging import Policy
-from podium.domain.rollouts.records import read_board
-from podium.domain.rollouts.schedule import Board, Entry, Mark, MarkKind, Phase, Pin, Rollout, newest, ordered, phase, why
+from podium.domain.rollouts.judging import JudgingPolicy
+from podium.domain.rollouts.records import read_notices
+from podium.domain.rollouts.schedule import (
+    Mark,
+    MarkedRollout,
+    MarkKind,
+    Pin,
+    Rollout,
+    RolloutNotices,
+    RolloutPhase,
+    newest,
+    ordered,
+    phase,
+    why,
+)
 from podium.domain.stages import Stage
 from podium.errors import InvalidInput, NotFound
 from podium.registry.mlflow.contract import ModelRegistry
 from podium.registry.observe_rollouts import book_for
 from podium.registry.resolve import Places, Resolved
-from podium.registry.rollout_edits import Beginning, Note, begin, check_note, find, note, pin, unpin
+from podium.registry.rollout_edits import Note, RolloutOrder, begin, check_note, find, note, pin, unpin
 from podium.registry.rollout_sides import side_of
-from podium.registry.rollouts import Book, Edit, Page, rollout_tags
+from podium.registry.rollouts import Book, Edit, RolloutPage, rollout_tags
 from podium.registry.sqlite import SqliteStore
 from podium.settings.home import Home, find_home
 from podium.settings.mlflow import read_mlflow_settings
@@ -54,7 +66,7 @@ class RolloutStatus:
     """
 
     rollout: Rollout
-    phase: Phase
+    phase: RolloutPhase
     marks: tuple[Mark, ...]
     now: float
     place: str
@@ -106,7 +118,7 @@ class Rollouts:
         *,
         stage: str | None = None,
         alias: str | None = None,
-        policy: Policy | None = None,
+        policy: JudgingPolicy | None = None,
         again: bool = False,
     ) -> RolloutStatus:
         """Begin to move traffic from what serves to another version, by steps.
@@ -123,8 +135,16 @@ class Rollouts:
         """
         follows = follows_of(stage, alias)
         self._check_version(name, to)
-        asked = Beginning(
-            _new_id(), check_name(name), follows, str(to), tuple(steps), interval_s, actor(), policy or Policy(), again
+        asked = RolloutOrder(
+            _new_id(),
+            check_name(name),
+            follows,
+            str(to),
+            tuple(steps),
+            interval_s,
+            actor(),
+            policy or JudgingPolicy(),
+            again,
         )
         with self._book(name) as book:
             book.change(name, lambda page: begin(asked, page))
@@ -134,17 +154,17 @@ class Rollouts:
         """The newest rollout of what is followed: running, or how the last one ended."""
         follows = follows_of(stage, alias)
         with self._book(name) as book:
-            board, now = self._read(book, name)
-            entry = find(Page(board, {}, now, lambda _: None), follows, name)
-            return _status(entry, board, now, book.place)
+            notices, now = self._read(book, name)
+            entry = find(RolloutPage(notices, {}, now, lambda _: None), follows, name)
+            return _status(entry, notices, now, book.place)
 
     def newest(self) -> list[RolloutStatus]:
         """The newest rollout of each stage and alias of every model that has one, by name."""
         found = []
-        for _, (board, now, place) in sorted(self._boards().items()):
-            for follows in sorted({entry.rollout.follows for entry in board.entries}):
-                entry = newest(board.entries, follows)
-                found += [_status(entry, board, now, place)] if entry is not None else []
+        for _, (notices, now, place) in sorted(self._all_notices().items()):
+            for follows in sorted({entry.rollout.follows for entry in notices.entries}):
+                entry = newest(notices.entries, follows)
+                found += [_status(entry, notices, now, place)] if entry is not None else []
         return found
 
     def pause(self, name: str, reason: str = "", *, stage: str | None = None, alias: str | None = None) -> RolloutStatus:
@@ -166,9 +186,9 @@ class Rollouts:
     def history(self, name: str) -> list[RolloutStatus]:
         """Every rollout of a model, oldest first."""
         with self._book(name) as book:
-            board, now = self._read(book, name)
-            entries = sorted(board.entries, key=lambda entry: (entry.rollout.started_at, entry.rollout.id))
-            return [_status(entry, board, now, book.place) for entry in entries]
+            notices, now = self._read(book, name)
+            entries = sorted(notices.entries, key=lambda entry: (entry.rollout.started_at, entry.rollout.id))
+            return [_status(entry, notices, now, book.place) for entry in entries]
 
     def pin(self, name: str, version: int, until: float, reason: str) -> Pin:
         """Hold every endpoint of a model at a version, whatever else the registry says. Rollouts that run are paused.
@@ -182,10 +202,16 @@ class Rollouts:
         if not reason.strip():
             raise InvalidInput("A pin needs a reason, for whoever wonders why nothing moves: --reason TEXT")
         self._check_version(name, version)
-        asked = Pin(str(version), until, reason, actor(), 0.0)
+        asked = held = Pin(str(version), until, reason, actor(), 0.0)
+
+        def decide(page: RolloutPage) -> Edit:
+            nonlocal held
+            held = replace(asked, at=page.now)
+            return pin(asked, page)
+
         with self._book(name) as book:
-            book.change(name, lambda page: pin(asked, page))
-        return replace(asked, at=time.time())
+            book.change(name, decide)
+        return held
 
     def unpin(self, name: str) -> None:
         """Let the endpoints of a model follow the registry again."""
@@ -196,34 +222,34 @@ class Rollouts:
         follows = follows_of(stage, alias)
         with self._book(name) as book:
 
-            def decide(page: Page) -> Edit:
+            def decide(page: RolloutPage) -> Edit:
                 check_note(kind, follows, name, page)
                 return note(Note(kind, actor(), reason), follows, name, book.may_move, page)
 
             book.change(name, decide)
         return self.status(name, stage=stage, alias=alias)
 
-    def _read(self, book: Book, name: str) -> tuple[Board, float]:
-        board, reading = book.read(name)
-        return board, (reading.least + reading.most) / 2
+    def _read(self, book: Book, name: str) -> tuple[RolloutNotices, float]:
+        notices, reading = book.read(name)
+        return notices, reading.middle
 
-    def _boards(self) -> dict[str, tuple[Board, float, str]]:
+    def _all_notices(self) -> dict[str, tuple[RolloutNotices, float, str]]:
         """What is written of each model, and the clock and name of the place; podium's registry comes before MLflow's."""
         if self._side is not None:
             kept, reading = self._side.read_all()
-            return {name: (board, reading.least, self._side.place) for name, board in kept.items()}
-        found: dict[str, tuple[Board, float, str]] = {}
+            return {name: (notices, reading.middle, self._side.place) for name, notices in kept.items()}
+        found: dict[str, tuple[RolloutNotices, float, str]] = {}
         places = Places(self.home, read_mlflow_settings())
         stores = places.stores(places.settings.timeout_s, places.settings.retries)
         if stores is not None:
             listed, reading = stores.registry.listed()
-            now = (reading.least + reading.most) / 2
-            found |= {each.name: (read_board(each.tags), now, stores.registry.place) for each in listed}
+            place = stores.registry.place
+            found |= {each.name: (read_notices(each.tags), reading.middle, place) for each in listed}
         if self.home.registry.exists():
             store = SqliteStore(self.home.registry, actor())
             with store.reading() as reader:
                 tagged = {model.name: rollout_tags(model.tags) for model in reader.models()}
-            found |= {name: (read_board(tags), time.time(), store.place) for name, tags in tagged.items()}
+            found |= {name: (read_notices(tags), time.time(), store.place) for name, tags in tagged.items()}
         return found
 
     def _check_version(self, name: str, version: int) -> None:
@@ -317,10 +343,10 @@ def pin_json(held: Pin) -> Mapping[str, Any]:
     return {"version": held.version, "until": held.until, "reason": held.reason, "by": held.by, "at": held.at}
 
 
-def _status(entry: Entry, board: Board, now: float, place: str) -> RolloutStatus:
-    held = board.pin if board.pin is not None and now < board.pin.until else None
+def _status(entry: MarkedRollout, notices: RolloutNotices, now: float, place: str) -> RolloutStatus:
+    held = notices.pin if notices.pin is not None and now < notices.pin.until else None
     at = phase(entry.rollout, entry.marks, now)
-    return RolloutStatus(entry.rollout, at, tuple(ordered(entry.marks)), now, place, held, board.problems)
+    return RolloutStatus(entry.rollout, at, tuple(ordered(entry.marks)), now, place, held, notices.problems)
 
 
 def _stands(places: Places) -> Callable[[str, str], str | None]:

@@ -11,7 +11,6 @@ however that ends.
 """
 
 import contextlib
-import http.client
 import inspect
 import json
 import os
@@ -25,16 +24,16 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
+from urllib.parse import quote
 
-from podium.access.certificates import context_for
 from podium.access.keys import digest_of
 from podium.api.endpoint import SETTINGS, choose
+from podium.api.http_asking import NO_ANSWER, HttpAnswer, ask_http
 from podium.api.packaging import save_model
 from podium.client.values import answer_of, error_of, made_again, request_of
 from podium.domain.nearest import did_you_mean
@@ -94,11 +93,11 @@ class Server:
             PodiumError: Whatever else the server answered.
         """
         body = request_of(data, params)
-        path = "/invocations" if model is None else f"/models/{urllib.parse.quote(model, safe='')}/invocations"
-        status, headers, answer = self._ask("POST", path, body)
-        if status != 200:
-            raise error_of(status, answer, headers)
-        return answer_of(answer, data, self._nan[model or self.models[0]])
+        path = "/invocations" if model is None else f"/models/{quote(model, safe='')}/invocations"
+        answer = self._ask("POST", path, body)
+        if answer.status != 200:
+            raise error_of(answer.status, answer.body, answer.headers)
+        return answer_of(answer.body, data, self._nan[model or self.models[0]])
 
     def status(self) -> dict[str, Any]:
         """The status document: what serves, how it is, with which settings.
@@ -106,8 +105,7 @@ class Server:
         Raises:
             Unavailable: The server has ended.
         """
-        _, _, answer = self._ask("GET", "/status", None)
-        content: dict[str, Any] = json.loads(answer)
+        content: dict[str, Any] = json.loads(self._ask("GET", "/status").body)
         return content
 
     def stop(self) -> None:
@@ -131,25 +129,16 @@ class Server:
     def __repr__(self) -> str:
         return f"<podium.Server {self.url}{'' if self._finalizer.alive else ' (stopped)'}>"
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, dict[str, str], bytes]:
-        place = urllib.parse.urlsplit(self.url)
-        host, port = place.hostname or "", place.port
-        if self._certificate is None:
-            connection = http.client.HTTPConnection(host, port, timeout=self._timeout_s)
-        else:
-            context = context_for(self._certificate)
-            connection = http.client.HTTPSConnection(host, port, timeout=self._timeout_s, context=context)
-        headers = {"X-API-Key": self._key} | ({} if body is None else {"Content-Type": "application/json"})
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> HttpAnswer:
+        headers, certificate = {"x-api-key": self._key}, self._certificate
+        if body is not None:
+            headers["content-type"] = "application/json"
         try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            return response.status, {name.lower(): text for name, text in response.getheaders()}, response.read()
-        except (OSError, http.client.HTTPException) as error:
+            return ask_http(method, self.url + path, body, headers, timeout_s=self._timeout_s, certificate=certificate)
+        except NO_ANSWER as error:
             has_ended = os.getpid() == self._owner and self._process.poll() is not None
             state = "has ended" if has_ended else f"does not answer ({type(error).__name__})"
             raise Unavailable(f"The server at {self.url} {state}.") from error
-        finally:
-            connection.close()
 
 
 def serve(

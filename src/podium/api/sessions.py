@@ -2,11 +2,11 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 
 from podium.settings.source_tree import child_command, child_environ
+from podium.transport.sessions import end_session
 
 
 def ask_once(
@@ -47,15 +47,5 @@ def ask_once(
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f"{module[0]} was not done within {timeout_s:g} s") from error
         finally:
-            _end(process)
+            end_session(process)
     return process.returncode, out
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with contextlib.suppress(BrokenPipeError):
-                stream.close()

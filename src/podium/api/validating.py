@@ -19,6 +19,7 @@ from podium.models.installed import installed_versions
 from podium.models.mlmodel import read_mlmodel
 from podium.models.requirements import mismatches, names, python_mismatches, read_requirements
 from podium.settings.source_tree import environ_for_children
+from podium.transport.sessions import end_session
 
 _LOG_SHOWN = 4000
 
@@ -85,13 +86,11 @@ def validate(folder: Path, timeout_s: float = 120, allow_code: bool = True) -> V
         )
         try:
             out, err = process.communicate(json.dumps(mlmodel).encode(), timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            _kill(process)
-            out, err = process.communicate()
+        except subprocess.TimeoutExpired as late:
             message = f"The model neither loaded nor failed within {timeout_s:g} s."
-            return ValidationReport(False, "timeout", message, "timeout", mismatches=missed, log=_end(err))
+            return ValidationReport(False, "timeout", message, "timeout", mismatches=missed, log=_end(late.stderr or b""))
         finally:
-            _kill(process)
+            end_session(process)
     return _report(process.returncode, out, _end(err), missed)
 
 
@@ -131,14 +130,6 @@ def _report(status: int, out: bytes, log: str, missed: tuple[str, ...]) -> Valid
         warnings=tuple(found["warnings"]),
         log=log,
     )
-
-
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """The process and whatever it started; it leads a session of its own."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def _end(text: bytes) -> str:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredFolder:
     """A model folder in the store. `put_s` is when it was last put, in seconds of the Unix epoch."""
 
     digest: str
@@ -52,7 +52,7 @@ class ArtifactStore(Protocol):
             DigestMismatch: What is here is not what was put; nothing is left at the target.
         """
 
-    def list(self) -> list[Stored]:
+    def list(self) -> list[StoredFolder]:
         """Every folder that is here, by digest."""
 
     def delete(self, digest: str) -> None:

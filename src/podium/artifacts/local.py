@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from podium.artifacts.contract import Stored
+from podium.artifacts.contract import StoredFolder
 from podium.artifacts.copies import copy_files, verified_copy
 from podium.artifacts.digest import PREFIX, digest_folder, is_digest
 from podium.artifacts.leftovers import remove_unlocked
@@ -59,7 +59,7 @@ class LocalArtifacts:
     def fetch(self, digest: str, target: Path) -> None:
         verified_copy(self.locate(digest), target, digest)
 
-    def list(self) -> list[Stored]:
+    def list(self) -> list[StoredFolder]:
         with self._failing_clearly():
             names = sorted(os.listdir(self._folders)) if self._folders.is_dir() else []
             return [self._describe(name) for name in names if is_digest(PREFIX + name)]
@@ -81,10 +81,10 @@ class LocalArtifacts:
             raise InvalidInput(f"{digest!r} is not a digest; expected sha256: and 64 hex digits.")
         return self._folders / digest.removeprefix(PREFIX)
 
-    def _describe(self, name: str) -> Stored:
+    def _describe(self, name: str) -> StoredFolder:
         place = self._folders / name
         size_bytes = sum(entry.status.st_size for entry in walk(place) if not entry.is_folder)
-        return Stored(PREFIX + name, size_bytes, place.stat().st_mtime)
+        return StoredFolder(PREFIX + name, size_bytes, place.stat().st_mtime)
 
     @contextlib.contextmanager
     def _workplace(self) -> Iterator[Path]:

@@ -8,6 +8,7 @@ is called `__pycache__` (byte code made by whoever imported the folder; a copy m
 `registered_model_meta` in the root (MLflow adds it to a folder that it downloads).
 """
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -22,7 +23,7 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TreeEntry:
     """A file or folder below the root.
 
     `path` is relative, with `/` between its parts. `descriptor` is open for reading until the walk goes on.
@@ -34,7 +35,7 @@ class Entry:
     status: os.stat_result
 
 
-def walk(folder: Path) -> Iterator[Entry]:
+def walk(folder: Path) -> Iterator[TreeEntry]:
     """Every entry below a folder, a folder before what is in it. The folder itself may be reached through a link.
 
     Raises:
@@ -53,6 +54,16 @@ def walk(folder: Path) -> Iterator[Entry]:
         os.close(root)
 
 
+def size_of(folder: Path) -> int:
+    """Bytes of all files, of whatever is there, be it no model; links are not followed."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(place, name)).st_size
+    return total
+
+
 def fingerprint(folder: Path) -> str:
     """A cheap sign of the folder's state: equal while nobody wrote to it (paths, sizes, inodes and times of change)."""
     state = hashlib.sha256()
@@ -64,7 +75,7 @@ def fingerprint(folder: Path) -> str:
     return state.hexdigest()
 
 
-def _walk(parent: int, root: Path, prefix: str) -> Iterator[Entry]:
+def _walk(parent: int, root: Path, prefix: str) -> Iterator[TreeEntry]:
     if prefix.count("/") > MAX_DEPTH:
         raise InvalidModel(f"{root}: more than {MAX_DEPTH} folders deep at {prefix!r}.")
     for name in sorted(os.listdir(parent)):
@@ -77,7 +88,7 @@ def _walk(parent: int, root: Path, prefix: str) -> Iterator[Entry]:
             is_folder = stat.S_ISDIR(status.st_mode)
             if not is_folder and not stat.S_ISREG(status.st_mode):
                 raise _refused(root, path, status.st_mode)
-            yield Entry(path, is_folder, descriptor, status)
+            yield TreeEntry(path, is_folder, descriptor, status)
             if is_folder:
                 yield from _walk(descriptor, root, path + "/")
         finally:

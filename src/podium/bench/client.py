@@ -104,13 +104,20 @@ class OpenLoop:
         requests: Sent in turn.
         connections: At most so many requests under way.
         timeout_s: From when a request is due; later it counts as failed.
+        tls: Whom to believe over TLS; None believes what the system believes.
     """
 
     def __init__(
-        self, address: Address, planned: Sequence[Phase], requests: Sequence[bytes], connections: int, timeout_s: float
+        self,
+        address: Address,
+        planned: Sequence[Phase],
+        requests: Sequence[bytes],
+        connections: int,
+        timeout_s: float,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._address, self._planned, self._requests = address, planned, requests
-        self._connections, self._timeout_s = connections, timeout_s
+        self._connections, self._timeout_s, self._believed = connections, timeout_s, tls
         self._tallies = [_Tally() for _ in planned]
         self._left = sum(phase.count for phase in planned)
         self._schedule: Iterator[tuple[float, int]] = schedule(planned)
@@ -133,7 +140,7 @@ class OpenLoop:
             TimeoutError: What must have settled has not: a fault of this file.
         """
         loop = asyncio.get_running_loop()
-        self._tls = ssl.create_default_context() if self._address.is_https else None
+        self._tls = (self._believed or ssl.create_default_context()) if self._address.is_https else None
         await self._open_all()
         self._done = loop.create_future()
         self._alarm = Alarm(loop, self._tick)

@@ -17,7 +17,7 @@ _MOST_BODIES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class Payload:
     """One request's payload."""
 
     content_type: str
@@ -34,7 +34,7 @@ class Address:
     path: str
     is_https: bool
 
-    def request(self, body: Body, api_key: str | None = None) -> bytes:
+    def request(self, body: Payload, api_key: str | None = None) -> bytes:
         """The whole request, ready to send, with the key that opens the server.
 
         Raises:
@@ -82,7 +82,7 @@ def find_address(url: str, *, is_remote_allowed: bool) -> Address:
     return Address(parts.hostname, ip, port, path, parts.scheme == "https")
 
 
-def read_bodies(path: Path) -> Sequence[Body]:
+def read_bodies(path: Path) -> Sequence[Payload]:
     """The requests in a file: a JSON document, one JSON document a line, or a CSV table of which each row is a request.
 
     Raises:
@@ -104,12 +104,12 @@ def read_bodies(path: Path) -> Sequence[Body]:
     return bodies
 
 
-def json_body(text: str) -> Body:
+def json_body(text: str) -> Payload:
     """A JSON document as it stands."""
-    return Body("application/json", text.encode())
+    return Payload("application/json", text.encode())
 
 
-def _json_documents(text: str, path: Path) -> list[Body]:
+def _json_documents(text: str, path: Path) -> list[Payload]:
     try:
         json.loads(text)
     except ValueError:
@@ -129,9 +129,9 @@ def _json_documents(text: str, path: Path) -> list[Body]:
     return bodies
 
 
-def _csv_rows(text: str) -> list[Body]:
+def _csv_rows(text: str) -> list[Payload]:
     header, *rows = list(csv.reader(io.StringIO(text))) or [[]]
-    return [Body("text/csv", _csv([header, row])) for row in rows if row]
+    return [Payload("text/csv", _csv([header, row])) for row in rows if row]
 
 
 def _csv(lines: Sequence[Sequence[str]]) -> bytes:

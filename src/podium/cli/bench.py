@@ -8,15 +8,16 @@ from typing import Any
 
 import click
 
-from podium.api.moving import API_KEY
+from podium.access.certificates import context_for
 from podium.bench.client import OpenLoop
 from podium.bench.figures import SHARES, Heard, as_json, generator_doubt, in_words, misses
-from podium.bench.plan import Objective, Phase, parse_seconds, phases
-from podium.bench.requests import Address, Body, find_address, json_body, read_bodies
+from podium.bench.plan import Objective, parse_seconds, phases
+from podium.bench.requests import Payload, find_address, json_body, read_bodies
 from podium.cli.output import print_json, print_table, say
+from podium.client.calls import API_KEY
 from podium.domain.references import parse_reference
 from podium.errors import Misconfigured, NotFound, PodiumError
-from podium.fleet.runfiles import find_servers
+from podium.fleet.host.runfiles import find_servers
 from podium.settings.home import Home, find_home
 
 _MOST_CONNECTIONS = 4096
@@ -66,10 +67,18 @@ def bench(
     timeout_s = _seconds(timeout, "--timeout")
     if timeout_s <= 0:
         raise Misconfigured("--timeout must be more than 0.")
-    url, model = _endpoint(uri, home)
+    url, model, certificate = _endpoint(uri, home)
     address = find_address(url, is_remote_allowed=allow_remote)
     bodies = read_bodies(data) if data else [_example(model, home)]
-    heard, cpu_share = _measure(address, planned, bodies, min(connections, sum(p.count for p in planned)), timeout_s)
+    loop = OpenLoop(
+        address,
+        planned,
+        [address.request(body, os.environ.get(API_KEY)) for body in bodies],
+        min(connections, sum(p.count for p in planned)),
+        timeout_s,
+        None if certificate is None else context_for(certificate),
+    )
+    heard, cpu_share = _measure(loop)
     missed = [sentence for one in heard for sentence in misses(one, objective)]
     doubt = generator_doubt(heard, cpu_share)
     if as_document:
@@ -90,12 +99,7 @@ def bench(
         click.get_current_context().exit(1)
 
 
-def _measure(
-    address: Address, planned: Sequence[Phase], bodies: Sequence[Body], connections: int, timeout_s: float
-) -> tuple[list[Heard], float]:
-    key = os.environ.get(API_KEY)
-    requests = [address.request(body, key) for body in bodies]
-    loop = OpenLoop(address, planned, requests, connections, timeout_s)
+def _measure(loop: OpenLoop) -> tuple[list[Heard], float]:
     try:
         import uvloop
     except ImportError:
@@ -104,8 +108,11 @@ def _measure(
         return runner.run(loop.run())
 
 
-def _endpoint(uri: str, home: Home) -> tuple[str, str | None]:
-    """`(url, model)`: the model's URI where a server of this home is meant, so that its example can be found."""
+def _endpoint(uri: str, home: Home) -> tuple[str, str | None, str | None]:
+    """`(url, model, certificate)`: the latter two where a server of this home is meant.
+
+    The model's URI, so that its example can be found, and the server's certificate, which is believed.
+    """
     running = find_servers(home)
     if uri.startswith(("http://", "https://")):
         root = "/".join(uri.split("/", 3)[:3])
@@ -113,21 +120,21 @@ def _endpoint(uri: str, home: Home) -> tuple[str, str | None]:
         for server in running:
             if server.facts.get("url") == root:
                 named = next((name for name in server.endpoints if path in _paths(name)), None)
-                return uri, str((server.facts if named is None else server.endpoints[named])["uri"])
-        return uri, None
+                return uri, str((server.facts if named is None else server.endpoints[named])["uri"]), server.certificate
+        return uri, None, None
     if "://" in uri or not uri.startswith("models:/"):
         raise Misconfigured(f"{uri}: expected http://HOST:PORT/PATH, https://… or models:/NAME/STAGE of a running server.")
     reference = str(parse_reference(uri))
     chosen = [
-        f"{server.facts['url']}{_paths(name)[0] if len(server.endpoints) > 1 else ''}"
+        (f"{server.facts['url']}{_paths(name)[0] if len(server.endpoints) > 1 else ''}", server.certificate)
         for server in running
         for name, endpoint in server.endpoints.items()
         if reference in (endpoint["uri"], str(parse_reference(endpoint["uri"])))
     ]
     if len(chosen) == 1:
-        return chosen[0], reference
+        return chosen[0][0], reference, chosen[0][1]
     if chosen:
-        listed = "".join(f"\n  {url}" for url in chosen)
+        listed = "".join(f"\n  {url}" for url, _ in chosen)
         raise Misconfigured(f"{len(chosen)} endpoints serve {uri}; give the URL of one of them:{listed}")
     listed = "".join(f"\n  {server.uris} at {server.facts['url']}" for server in running) or " none"
     raise NotFound(f"No server of {home.root} serves {uri}. Running:{listed}\nStart one with: podium serve -m {uri}")
@@ -137,7 +144,7 @@ def _paths(name: str) -> tuple[str, ...]:
     return f"/models/{name}/invocations", f"/endpoints/{name}/invocations"
 
 
-def _example(model: str | None, home: Home) -> Body:
+def _example(model: str | None, home: Home) -> Payload:
     """What the model was saved with."""
     from podium.models.examples import serving_example
     from podium.models.mlmodel import read_mlmodel

@@ -11,6 +11,7 @@ import click
 from podium.cli.env_asking import JSON, asking, chosen, for_a_model
 from podium.cli.env_audit import audit
 from podium.cli.output import counted, print_facts, print_json, print_table, say
+from podium.domain.sizes import size_text
 from podium.settings.environments import environment_order
 
 if TYPE_CHECKING:
@@ -61,7 +62,15 @@ def list_(is_json: bool) -> None:
         print_json([dataclasses.asdict(each) for each in found])
         return
     rows = [
-        (each.key[:12], each.version, each.tool, len(each.packages), _size(each.size_bytes), _ago(each.used_at), _use(each))
+        (
+            each.key[:12],
+            each.version,
+            each.tool,
+            len(each.packages),
+            size_text(each.size_bytes),
+            _ago(each.used_at),
+            _use(each),
+        )
         for each in found
     ]
     print_table(("key", "python", "built by", "packages", "size", "last used", "in use"), rows)
@@ -90,7 +99,7 @@ def show(what: str, is_json: bool) -> None:
             "python": f"{found.version}, {found.python}",
             "built by": f"{found.tool}, {_ago(found.built_at)}",
             "as of": found.as_of,
-            "size": _size(found.size_bytes),
+            "size": size_text(found.size_bytes),
             "last used": _ago(found.used_at),
             "in use": _use(found) or "by nobody",
             "models": f"{counted(found.models, 'model')} tried in it",
@@ -121,14 +130,14 @@ def prune(days: float | None, unused: bool, dry_run: bool, is_json: bool) -> Non
         print_json(dataclasses.asdict(pruned) | {"size_bytes": pruned.size_bytes, "is_dry": dry_run})
         return
     for each in pruned.environments:
-        say(f"{each.key}  {_size(each.size_bytes)}, last used {_ago(each.used_at)}")
+        say(f"{each.key}  {size_text(each.size_bytes)}, last used {_ago(each.used_at)}")
     for key in pruned.remnants:
         say(f"{key}  left by a build that died")
     done = "would be removed" if dry_run else "removed"
     in_use = f"; {counted(len(pruned.in_use), 'environment')} in use" if pruned.in_use else ""
     if not pruned.environments and not unused and days is None:
         in_use += "; --unused or --older-than removes what fits into --env-cache-size"
-    say(f"{counted(len(pruned.environments), 'environment')} {done}, {_size(pruned.size_bytes)}{in_use}", err=True)
+    say(f"{counted(len(pruned.environments), 'environment')} {done}, {size_text(pruned.size_bytes)}{in_use}", err=True)
 
 
 @env.command()
@@ -182,10 +191,6 @@ def _root() -> Path:
 def _use(each: "KeptEnvironment") -> str:
     pids = ", ".join(map(str, each.users))
     return (f"by process {pids}" if pids else "yes") if each.is_used else ""
-
-
-def _size(number: int) -> str:
-    return f"{number / (1 << 20):.0f} MiB" if number < 1 << 30 else f"{number / (1 << 30):.1f} GiB"
 
 
 def _ago(when: float) -> str:

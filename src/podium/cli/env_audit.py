@@ -10,7 +10,7 @@ from podium.cli.mlflow_options import INSTALL_MLFLOW
 from podium.cli.output import print_json, say
 from podium.cli.setting_options import setting_options
 from podium.domain.audits.audit import counted_by_severity, is_reached
-from podium.domain.audits.facts import Kind, Severity
+from podium.domain.audits.facts import FindingKind, Severity
 from podium.domain.masking import masked
 from podium.settings.environments import check_manager
 
@@ -127,7 +127,7 @@ def _print(done: "Audit", model: str) -> None:
         package = finding.package or ""
         say(f"{finding.severity:<8}  {finding.kind:<11}  {package:<{width}}  {finding.fact}")
         margin = f"{'':<8}  {'':<11}  {'':<{width}}  "
-        if finding.kind is not Kind.PINNED:
+        if finding.kind is not FindingKind.PINNED:
             say(f"{margin}at {finding.where}")
         if finding.remedy is not None:
             say(f"{margin}→ {finding.remedy}")

@@ -21,7 +21,7 @@ def load(model: str, port: int | None, timeout: float) -> None:
     Where the server requires a key, PODIUM_API_KEY holds one with the scope admin.
     """
     server = the_server(find_home(), port)
-    told = moving.load(str(server.facts["url"]), model, timeout)
+    told = moving.load(str(server.facts["url"]), model, timeout, server.certificate)
     say(f"{told['name']} serves version {told['version']} ({server.facts['url']})")
 
 
@@ -35,5 +35,5 @@ def unload(name: str, port: int | None, timeout: float) -> None:
     It comes back with podium load.
     """
     server = the_server(find_home(), port)
-    moving.unload(str(server.facts["url"]), name, timeout)
+    moving.unload(str(server.facts["url"]), name, timeout, server.certificate)
     say(f"{name} is unloaded ({server.facts['url']})")

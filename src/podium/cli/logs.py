@@ -8,8 +8,9 @@ import click
 
 from podium.cli.output import say
 from podium.cli.servers import the_server
+from podium.cli.streams import is_output_over
 from podium.errors import NotFound
-from podium.fleet.logs import SERVER
+from podium.fleet.host.logs import SERVER
 from podium.settings.home import Home, find_home
 
 _LOOK_S = 0.2
@@ -42,7 +43,7 @@ def logs(name: str | None, follow: bool, lines: int, access: bool) -> None:
             for line in shown:
                 subject = path.stem if len(folders) == 1 else f"{path.parent.name}/{path.stem}"
                 say(line if access else f"{subject}: {line}")
-        if not follow:
+        if not follow or is_output_over():
             return
         is_first = False
         time.sleep(_LOOK_S)

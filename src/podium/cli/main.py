@@ -1,13 +1,17 @@
 """The command tree. A command's module is imported when the command runs, so that `podium --help` stays quick."""
 
+import contextlib
 import errno
 import importlib
+import io
 import sys
+from typing import NoReturn
 
 import click
 
 from podium._version import __version__
 from podium.cli.output import say
+from podium.cli.streams import lasting_streams
 from podium.domain.masking import without_passwords
 from podium.domain.nearest import did_you_mean
 from podium.errors import InvalidInput, Misconfigured, PodiumError
@@ -22,17 +26,25 @@ _WAYS_OUT = {
 _COMMANDS = {
     "doctor": ("podium.cli.doctor", "doctor", "Say what is wrong with this machine, and how to put it right."),
     "bench": ("podium.cli.bench", "bench", "Measure an endpoint: so many requests a second, answered in time?"),
+    "dashboard": ("podium.cli.dashboard", "dashboard", "Show what serves, and how good it still is, on a web page."),
     "env": ("podium.cli.env", "env", "Build, audit, lock and remove the Pythons that models run in."),
     "keys": ("podium.cli.keys", "keys", "Make, list and revoke the API keys of a server."),
     "load": ("podium.cli.load", "load", "Have a running server load a model, or another under its name."),
     "logs": ("podium.cli.logs", "logs", "Print what an endpoint's processes wrote."),
     "models": ("podium.cli.models", "models", "Package, register and promote models."),
+    "monitor": ("podium.cli.monitor", "monitor", "Say whether models in service are still what they were."),
     "pin": ("podium.cli.pin", "pin", "Hold what serves at a version, against every change of the registry."),
     "plugins": ("podium.cli.plugins", "plugins", "List and check what other packages add to podium."),
     "rollout": ("podium.cli.rollout", "rollout", "Move traffic to another version by steps, and back if it is worse."),
     "predict": ("podium.cli.predict", "predict", "Score a CSV, JSON lines or Parquet file by a server or a model."),
+    "requests": ("podium.cli.requests", "requests", "Look into one answer, ask another version the same, or forget it."),
     "serve": ("podium.cli.serve", "serve", "Serve a model over HTTP; follows its stage or alias."),
     "status": ("podium.cli.status", "status", "Say what a running server serves, and how it is."),
+    "support-bundle": (
+        "podium.cli.support_bundle",
+        "support_bundle",
+        "Gather what a helper needs, without secrets.",
+    ),
     "unpin": ("podium.cli.pin", "unpin", "Let what was pinned follow the registry again."),
     "stop": ("podium.cli.stop", "stop", "Drain and stop a running server."),
     "unload": ("podium.cli.load", "unload", "Have a running server serve a model no more."),
@@ -87,6 +99,11 @@ def podium() -> None:
 
 def main() -> None:
     """Run the command line; a PodiumError becomes one message on stderr and an exit code, never a traceback."""
+    with lasting_streams():
+        _run()
+
+
+def _run() -> NoReturn:
     try:
         # click gives back the status of a command that raised Exit, and what any other command returned.
         status = podium.main(standalone_mode=False)
@@ -94,19 +111,20 @@ def main() -> None:
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        told = io.StringIO()
+        error.show(told)  # which repeats what was typed
+        _end(told.getvalue().rstrip(), error.exit_code)
     except (InvalidInput, Misconfigured) as error:
-        say(f"error: {without_passwords(error.message)}", err=True)
-        sys.exit(EXIT_ASKED_WRONGLY)
+        _end(f"error: {error.message}", EXIT_ASKED_WRONGLY)
     except PodiumError as error:
-        say(f"error: {without_passwords(error.message)}", err=True)
-        sys.exit(EXIT_FAILED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(EXIT_FAILED)
+        _end(f"error: {error.message}", EXIT_FAILED)
     except OSError as error:
         # A full disk, a folder of somebody else's: what the system says of which file, and what may be done.
         said = f"{error.filename or 'the system says'}: {error.strerror or error}"
-        say(f"error: {without_passwords(said)}{_WAYS_OUT.get(error.errno or 0, '')}", err=True)
-        sys.exit(EXIT_FAILED)
+        _end(f"error: {said}{_WAYS_OUT.get(error.errno or 0, '')}", EXIT_FAILED)
+
+
+def _end(text: str, status: int) -> NoReturn:
+    with contextlib.suppress(OSError):
+        say(without_passwords(text), err=True)
+    sys.exit(status)

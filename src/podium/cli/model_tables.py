@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from podium.cli.output import print_facts, print_json, print_table, say
 from podium.domain.stages import Stage
 from podium.domain.worth import told
-from podium.fleet.runfiles import find_servers
+from podium.fleet.host.runfiles import find_servers
 from podium.registry.contract import Change, RegisteredModel, Version
 from podium.registry.moves import Moved
 from podium.registry.resolve import Resolved

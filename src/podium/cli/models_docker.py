@@ -9,7 +9,7 @@ from podium.cli.mlflow_options import ENV_MANAGER, INSTALL_MLFLOW, order_of
 from podium.cli.output import say
 
 if TYPE_CHECKING:
-    from podium.deploy.context import Wanted
+    from podium.deploy.context import WantedImage
 
 _URI = click.option(
     "-m", "--model-uri", "uri", metavar="URI", help="A folder, models:/NAME/STAGE ... [default: whatever is mounted]"
@@ -112,7 +112,7 @@ def build_docker(
 
 def _wanted(
     endpoint: str | None, base: str, base_image: str | None, is_mounted: bool, has_java: bool, mlflow_home: str | None
-) -> "Wanted":
-    from podium.deploy.context import Wanted
+) -> "WantedImage":
+    from podium.deploy.context import WantedImage
 
-    return Wanted(endpoint, base, base_image, not is_mounted, has_java, mlflow_home)
+    return WantedImage(endpoint, base, base_image, not is_mounted, has_java, mlflow_home)

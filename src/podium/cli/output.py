@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import click
@@ -60,3 +61,8 @@ def devices_of(replicas: Sequence[Mapping[str, Any]]) -> str | None:
     found = [replica["device"] for replica in replicas if replica["device"]]
     names = dict.fromkeys(f"{each['device']} ({each['name']})" if each["name"] else each["device"] for each in found)
     return ", ".join(names) or None
+
+
+def local_time(seconds: float) -> str:
+    """Seconds since 1970 as a time where the reader is, to the second."""
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")

@@ -4,7 +4,6 @@ import contextlib
 import shlex
 import time
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, TypeVar
 
 import click
@@ -12,11 +11,12 @@ import click
 from podium.api.rolling import Rollouts, RolloutStatus, rollout_json
 from podium.cli.main import OfferingGroup
 from podium.cli.models import VersionNumber
-from podium.cli.output import print_facts, print_json, print_table, say
-from podium.domain.rollouts.judging import Criterion, Policy
+from podium.cli.output import local_time, print_facts, print_json, print_table, say
+from podium.domain.rollouts.foresight import least_rate
+from podium.domain.rollouts.judging import Criterion, JudgingPolicy
 from podium.domain.rollouts.schedule import State
 from podium.errors import DeadlineExceeded, InvalidInput, PodiumError, RolledBack
-from podium.fleet.runfiles import find_servers
+from podium.fleet.host.runfiles import find_servers
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _LOOK_S = 0.3
@@ -88,6 +88,13 @@ def rollout() -> None:
     show_default=True,
     help="Answers of the candidate before it is judged and may take over; with 0 the steps alone decide.",
 )
+@click.option(
+    "--detect",
+    type=click.FloatRange(0, 1),
+    default=0.02,
+    show_default=True,
+    help="It takes over only once shown not to have so many more errors; 0 does not wait for that.",
+)
 @click.option("--again", is_flag=True, help="Although the version was rejected before.")
 @of_what
 @_json
@@ -98,6 +105,7 @@ def start(
     interval: float,
     tolerate: tuple[str, ...],
     least_requests: int,
+    detect: float,
     again: bool,
     stage: str | None,
     alias: str | None,
@@ -107,13 +115,19 @@ def start(
     """Give version --to of NAME its first share of the traffic, and more with each step.
 
     It is watched all the time, and goes back to nothing if it is worse than what served before. After the last step, once
-    it has answered --least-requests, it is what the stage or the alias stands for. Where the model sleeps, its next
-    request loads both versions and begins the first step.
+    it has answered --least-requests and was shown not to have --detect more errors, it is what the stage or the alias
+    stands for. Where the model sleeps, its next request loads both versions and begins the first step.
     """
     rollouts = Rollouts(store=rollout_store)
-    policy = _policy(tolerate, least_requests)
+    policy = _policy(tolerate, least_requests, detect)
     begun = rollouts.start(name, to, steps, interval, stage=stage, alias=alias, policy=policy, again=again)
     _show(begun, as_json)
+    if policy.waits_for_evidence and (rate := least_rate(steps, interval, policy)) is not None:
+        say(
+            f"These steps tell {100 * detect:g} % more errors from about {_rounded(rate)} requests a second on; "
+            "with fewer it may wait for evidence at 100 %.",
+            err=True,
+        )
     say(f"Watch it: podium rollout status {shlex.quote(name)}", err=True)
 
 
@@ -213,7 +227,7 @@ def _print(found: list[RolloutStatus], as_json: bool) -> None:
     for each in found:
         record = each.rollout
         what = f"{record.model}, {record.follows}: {record.stable} -> {record.candidate}"
-        rows.append((_clock(record.started_at), what, each.state, f"{each.percent} %", record.started_by, each.reason))
+        rows.append((local_time(record.started_at), what, each.state, f"{each.percent} %", record.started_by, each.reason))
     print_table(("started", "what", "state", "now at", "by", "reason"), rows)
 
 
@@ -236,8 +250,8 @@ def _show(found: RolloutStatus, as_json: bool, rollouts: Rollouts | None = None)
             "reason": found.reason or None,
             "pinned": None
             if pinned is None
-            else f"to version {pinned.version} until {_clock(pinned.until)}: {pinned.reason}",
-            "started": f"{_clock(record.started_at)} by {record.started_by}",
+            else f"to version {pinned.version} until {local_time(pinned.until)}: {pinned.reason}",
+            "started": f"{local_time(record.started_at)} by {record.started_by}",
             "kept in": found.place,
             "not understood": "; ".join(found.problems) or None,
         }
@@ -249,6 +263,8 @@ def _show(found: RolloutStatus, as_json: bool, rollouts: Rollouts | None = None)
             continue
         say(f"\nserver {server['url']}: the candidate has {seen['share']} % here; {seen['verdict']['opinion']}")
         say(f"  {seen['verdict']['reason']}")
+        if found.phase.is_due and found.rollout.policy.waits_for_evidence and seen["verdict"]["opinion"] == "unknown":
+            say(f"  {_waiting(seen)}")
         if seen["problem"]:
             say(f"  {seen['problem']}")
 
@@ -257,8 +273,22 @@ def _takes_over(found: RolloutStatus) -> str | None:
     """What a rollout waits for whose steps are over."""
     if not found.phase.is_due or found.phase.state.is_over:
         return None
-    least = found.rollout.policy.least_requests
-    return f"once a server has {least} answers of its, and nothing speaks against it" if least else "now"
+    policy = found.rollout.policy
+    if not policy.least_requests:
+        return "now"
+    shown = f", is shown to have less than {100 * policy.detect:g} % more errors" if policy.detect else ""
+    return f"once a server has {policy.least_requests} answers of its{shown}, and nothing speaks against it"
+
+
+def _waiting(seen: dict[str, Any]) -> str:
+    """What a server still wants to see before the candidate takes over."""
+    missing = seen["verdict"].get("missing")
+    if missing:
+        return f"waiting for evidence: about {missing} more answers like those before would show that it is fine"
+    return (
+        "waiting for evidence, and answers like those before would not show that it is fine: nothing is known of what "
+        "served before, or its errors are too many. End it: podium rollout finish, or undo"
+    )
 
 
 def _servers(rollouts: Rollouts, found: RolloutStatus) -> list[dict[str, Any]]:
@@ -272,7 +302,7 @@ def _servers(rollouts: Rollouts, found: RolloutStatus) -> list[dict[str, Any]]:
     return said
 
 
-def _policy(tolerated: tuple[str, ...], least_requests: int) -> Policy:
+def _policy(tolerated: tuple[str, ...], least_requests: int, detect: float) -> JudgingPolicy:
     said: dict[str, float | None] = {}
     for each in tolerated:
         name, mark, text = each.partition("=")
@@ -283,8 +313,9 @@ def _policy(tolerated: tuple[str, ...], least_requests: int) -> Policy:
             said[name] = None if text == "any" else float(text)
         except ValueError:
             raise InvalidInput(f"--tolerate {each}: {text!r} is no number; or write {name}=any") from None
-    return Policy(**said, least_requests=least_requests)  # type: ignore[arg-type]
+    return JudgingPolicy(**said, least_requests=least_requests, detect=detect)  # type: ignore[arg-type]
 
 
-def _clock(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+def _rounded(rate: float) -> str:
+    """Two digits."""
+    return f"{float(f'{rate:.2g}'):g}"

@@ -15,7 +15,7 @@ from podium.domain.masking import masked
 from podium.fleet.site import Programs, ServerOrder
 from podium.fleet.supervisor import Supervisor
 from podium.fleet.telling.events import Event
-from podium.fleet.telling.status import Served
+from podium.fleet.telling.served_version import ServedVersion
 from podium.fleet.workers.audits import notice_of
 from podium.settings.home import find_home
 
@@ -128,7 +128,7 @@ class Foreground:
             say(f"{'! ' if event.is_problem else ''}{subject}{event.text}", err=True)
 
 
-def banner(status: dict[str, Any], served: Mapping[str, Served | None]) -> list[str]:
+def banner(status: dict[str, Any], served: Mapping[str, ServedVersion | None]) -> list[str]:
     """What is said once a server is ready: where, what, from which environments, how far each can be trusted."""
     if len(served) == 1:
         [(name, only)] = served.items()
@@ -149,7 +149,7 @@ def _of_grpc(status: dict[str, Any]) -> list[str]:
     return [] if address is None else [f"  gRPC          {address}, Open Inference Protocol"]
 
 
-def _of_one(status: dict[str, Any], served: Served | None, path: str = "/invocations") -> list[str]:
+def _of_one(status: dict[str, Any], served: ServedVersion | None, path: str = "/invocations") -> list[str]:
     model = status["model"]
     if status["state"] == "asleep":
         line = f"  curl {status['url']}{path}{credential_of(status)}"
@@ -192,7 +192,7 @@ def credential_of(status: Mapping[str, Any]) -> str:
     return ' -H "Authorization: Bearer $TOKEN"' if settings.get("access.jwks", {}).get("value", "none") != "none" else ""
 
 
-def curl_line(url: str, served: Served, path: str = "/invocations", credential: str = "") -> str:
+def curl_line(url: str, served: ServedVersion, path: str = "/invocations", credential: str = "") -> str:
     """A command that a person can paste: the model's own example, in a file where it is long."""
     from podium.models.examples import serving_example
 

@@ -4,7 +4,7 @@ import contextlib
 import os
 
 from podium.errors import Misconfigured, NotFound
-from podium.fleet.runfiles import RunningServer, find_servers
+from podium.fleet.host.runfiles import RunningServer, find_servers
 from podium.settings.home import Home
 
 

@@ -6,19 +6,19 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from podium.settings.declared import Kind, Setting
+from podium.settings.declared import Setting, ValueKind
 from podium.settings.provenance import Said
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _METAVARS = {
-    Kind.TEXT: "TEXT",
-    Kind.TEXTS: "TEXT",
-    Kind.NAMES: "NAME,...",
-    Kind.SHARES: "NAME=PERCENT,...",
-    Kind.RATIO: "RATIO",
-    Kind.COUNT: "INTEGER",
-    Kind.SECONDS: "SECONDS",
-    Kind.BYTES: "SIZE",
+    ValueKind.TEXT: "TEXT",
+    ValueKind.TEXTS: "TEXT",
+    ValueKind.NAMES: "NAME,...",
+    ValueKind.SHARES: "NAME=PERCENT,...",
+    ValueKind.RATIO: "RATIO",
+    ValueKind.COUNT: "INTEGER",
+    ValueKind.SECONDS: "SECONDS",
+    ValueKind.BYTES: "SIZE",
 }
 
 
@@ -56,11 +56,11 @@ def said_by_flags(settings: Sequence[Setting]) -> tuple[list[Said], list[Said]]:
 def _option(setting: Setting) -> Callable[[Any], Any]:
     default = setting.shown(setting.default) if setting.default_text is None else setting.default_text
     meaning = setting.help + ("" if default == "none" else f" [default: {default}]")
-    if setting.kind is Kind.SWITCH:
+    if setting.kind is ValueKind.SWITCH:
         names = f"{setting.flag}/--no-{setting.flag.removeprefix('--')}"
         return click.option(names, setting.parameter, default=None, help=meaning)
     letters = [f"-{setting.letter}"] if setting.letter else []
     metavar = "|".join(setting.choices) if setting.choices else _METAVARS[setting.kind]
-    if setting.kind is Kind.TEXTS:
+    if setting.kind is ValueKind.TEXTS:
         return click.option(*letters, setting.flag, setting.parameter, multiple=True, metavar=metavar, help=meaning)
     return click.option(*letters, setting.flag, setting.parameter, default=None, metavar=metavar, help=meaning)

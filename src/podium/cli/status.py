@@ -18,13 +18,14 @@ from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import parse_reference
 from podium.errors import DeadlineExceeded, LoadFailed, NotFound, PodiumError
-from podium.fleet.runfiles import RunningServer, find_servers
+from podium.fleet.host.runfiles import RunningServer, find_servers
 from podium.registry.resolve import wanted_label
 from podium.settings.home import Home, find_home
 
 _LOOK_S = 0.1
 _REGISTRY_S = 0.5
 _SAY_S = 2.0
+_APPEARS_S = 10.0
 
 
 @click.command()
@@ -36,10 +37,11 @@ _SAY_S = 2.0
 def status(name: str | None, port: int | None, wait: bool, timeout: float, as_json: bool) -> None:
     """Say what a running server serves, and how it is; of several models NAME only, if it is given.
 
-    With --wait, right after a version was moved: returns when every request is answered by it, or when it failed.
+    With --wait, right after a version was moved: returns when every request is answered by it, or when it failed. Right
+    after a server was started in the background: waits some seconds until it is there.
     """
     home = find_home()
-    server = the_server(home, port)
+    server = _appearing(home, port, min(timeout, _APPEARS_S)) if wait else the_server(home, port)
     if name is not None and name not in server.endpoints:
         near = did_you_mean(name, server.endpoints)
         raise NotFound(
@@ -216,6 +218,18 @@ def _audit(model: dict[str, Any], uri: str) -> str:
     counts = {severity: count for severity, count in model["audit"]["counts"].items() if count and severity != "info"}
     found = ", ".join(f"{count} {severity}" for severity, count in counts.items())
     return f"{found}: podium env audit {masked(uri)}" if found else "nothing found at load"
+
+
+def _appearing(home: Home, port: int | None, limit_s: float) -> RunningServer:
+    """A server that somebody may have started a moment ago."""
+    ends = time.monotonic() + limit_s
+    while True:
+        try:
+            return the_server(home, port)
+        except NotFound:
+            if time.monotonic() > ends:
+                raise
+        time.sleep(_LOOK_S)
 
 
 def _wait(

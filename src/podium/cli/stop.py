@@ -9,8 +9,8 @@ import click
 from podium.cli.output import say
 from podium.cli.servers import the_server
 from podium.errors import Unavailable
-from podium.fleet.machine import started_at
-from podium.fleet.runfiles import find_servers
+from podium.fleet.host.machine import started_at
+from podium.fleet.host.runfiles import find_servers
 from podium.settings.home import find_home
 
 _LOOK_S = 0.05

@@ -9,5 +9,6 @@ Importing it imports no HTTP library, no numpy and no pandas: each is imported w
 from podium.client.asynchronous import AsyncClient
 from podium.client.blocking import Client
 from podium.client.calls import Answer, ServedModel
+from podium.client.reports import Reported
 
-__all__ = ["Answer", "AsyncClient", "Client", "ServedModel"]
+__all__ = ["Answer", "AsyncClient", "Client", "Reported", "ServedModel"]

@@ -1,27 +1,33 @@
 """`AsyncClient`: the same calls as `Client`, to be awaited; of one event loop of asyncio."""
 
 import asyncio
-import os
-import random
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from podium.client.calls import Answer, Place, ServedModel
-from podium.client.exchanges import Loss, Lost, Outcome, Patience, Pause, Received, Request, Send, Steps, asked
+from podium.client.asking import TIMEOUT_S, ServerAsker
+from podium.client.calls import Answer, ServedModel
+from podium.client.exchanges import (
+    ClientRequest,
+    Loss,
+    Lost,
+    Outcome,
+    Pause,
+    Received,
+    Send,
+    Steps,
+    loss_as_error,
+)
 from podium.client.library import httpx_library, lost, pool_options, time_limits
-from podium.client.predicting import Call
-
-if TYPE_CHECKING:
-    from podium.client.binary import Ways
-
-_TIMEOUT_S = 60.0
-_API_KEY = "PODIUM_API_KEY"
+from podium.client.parts import EventParts, Prompt
+from podium.client.predicting import PredictionCall
+from podium.client.reports import Reported, model_of, report_of, reported, requests_of, the_one
+from podium.errors import DeadlineExceeded
 
 
-class AsyncClient:
+class AsyncClient(ServerAsker):
     """Asks a server for predictions: podium's, or MLflow's, which answers `predict` and `ready` only.
 
     Use it in an `async with` block, or await `aclose`. A call that is cancelled gives its connection up.
@@ -48,16 +54,12 @@ class AsyncClient:
         url: str,
         *,
         api_key: str | None = None,
-        timeout: float = _TIMEOUT_S,
+        timeout: float = TIMEOUT_S,
         retries: int = 3,
         connections: int = 100,
         tls: ssl.SSLContext | str | Path | None = None,
     ) -> None:
-        self._place = Place.of(url, api_key if api_key is not None else os.environ.get(_API_KEY))
-        self.url = self._place.url
-        self.timeout = timeout
-        self._patience = Patience(retries)
-        self._learned: Ways | None = None
+        super().__init__(url, api_key, timeout, retries)
         self._pool = httpx_library().AsyncClient(**pool_options(connections, tls))
 
     async def predict(
@@ -67,11 +69,11 @@ class AsyncClient:
         version: str | None = None,
         params: Mapping[str, Any] | None = None,
         deadline: float | None = None,
+        request_id: str | None = None,
     ) -> Any:
         """Ask for predictions; arguments, answer and errors are those of `Client.predict`."""
-        call = Call(self._place, data, model, version, params)
-        steps = call.steps(self._ways(), lambda request, spent_s: self._steps(request, deadline, spent_s))
-        return call.value_of(await self._run(steps))
+        call = PredictionCall(self._place, data, model, version, params, request_id=request_id)
+        return call.value_of(await self._run(self._predicted(call, deadline)))
 
     async def predict_raw(
         self,
@@ -81,10 +83,65 @@ class AsyncClient:
         params: Mapping[str, Any] | None = None,
         deadline: float | None = None,
         content_type: str = "application/json",
+        request_id: str | None = None,
     ) -> Answer:
         """Ask for predictions and get the answer as it came, as `Client.predict_raw`."""
-        call = Call(self._place, data, model, version, params, content_type)
+        call = PredictionCall(self._place, data, model, version, params, content_type, request_id)
         return call.answer_of(await self._ask(call.request(), deadline))
+
+    async def stream(
+        self,
+        data: Any,
+        model: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        deadline: float | None = None,
+        request_id: str | None = None,
+    ) -> AsyncIterator[Any]:
+        """The parts of an answer as they come; as `Client.stream`, and to be closed by `contextlib.aclosing`."""
+        begun = time.monotonic()
+        name = await self._default(deadline) if model is None else model
+        prompt = Prompt(self._place, data, name, params, request_id, is_bounded=deadline is not None)
+        kept: list[Any] = []
+        received = await self._run(self._steps(prompt.request(), deadline, time.monotonic() - begun), kept)
+        limit_s = self._limit_s(deadline)
+        try:
+            parts = EventParts(received)
+            async for piece in kept[0].aiter_raw():
+                if deadline is not None and time.monotonic() - begun > deadline:
+                    raise DeadlineExceeded(f"{self.url} did not end its answer within {deadline:g} s.")
+                for part in parts.feed(piece):
+                    yield part
+        except httpx_library().HTTPError as error:
+            raise loss_as_error(lost(error, has_answer_begun=True), self.url, limit_s) from error
+        finally:
+            for response in kept:
+                await response.aclose()
+
+    async def feedback(
+        self,
+        answer: Answer | str,
+        reward: float | None = None,
+        label: Any = None,
+        model: str | None = None,
+        deadline: float | None = None,
+    ) -> Reported:
+        """Tell the server what an answer was worth; as `Client.feedback`."""
+        name = model_of(answer, model)
+        return the_one(await self.feedback_many([report_of(answer, reward, label)], name, deadline))
+
+    async def feedback_many(
+        self, reports: Sequence[Mapping[str, Any]], model: str | None = None, deadline: float | None = None
+    ) -> list[Reported]:
+        """Tell the server what many answers of one model were worth; as `Client.feedback_many`."""
+        begun, results = time.monotonic(), list[Reported]()
+        name = await self._default(deadline) if model is None else model
+        for request in requests_of(self._place, name, reports):
+            results += reported(await self._run(self._steps(request, deadline, time.monotonic() - begun)))
+        return results
+
+    async def wait_until_ready(self, model: str | None = None, deadline: float | None = None) -> None:
+        """Wait until the server, or this model, answers requests; as `Client.wait_until_ready`."""
+        self._place.is_ready(await self._run(self._awaited(model, deadline)))
 
     async def ready(self, model: str | None = None, deadline: float | None = None) -> bool:
         """Whether the server, or this model, answers requests now; as `Client.ready`."""
@@ -92,9 +149,8 @@ class AsyncClient:
 
     async def metadata(self, model: str | None = None, deadline: float | None = None) -> dict[str, Any]:
         """What the Open Inference Protocol says of a model; as `Client.metadata`."""
-        if model is None:
-            model = self._place.default_of(await self.models(deadline))
-        return self._place.document(await self._ask(self._place.metadata(model), deadline))
+        name = await self._default(deadline) if model is None else model
+        return self._place.document(await self._ask(self._place.metadata(name), deadline))
 
     async def models(self, deadline: float | None = None) -> list[ServedModel]:
         """The models that the server has; as `Client.models`."""
@@ -110,29 +166,17 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def __repr__(self) -> str:
-        return f"<podium.client.AsyncClient {self.url}>"
-
-    async def _try(self, request: Request, deadline: float | None) -> Received | None:
-        limit_s = self.timeout if deadline is None else deadline
-        outcome = await self._send(Send(request, request.headers, limit_s))
+    async def _try(self, request: ClientRequest, deadline: float | None) -> Received | None:
+        outcome = await self._send(Send(request, request.headers, self._limit_s(deadline)))
         return outcome if isinstance(outcome, Received) else None
 
-    def _ways(self) -> "Ways | None":
-        if self._learned is None and self._patience.retries:
-            from podium.client.binary import Ways
+    async def _default(self, deadline: float | None) -> str:
+        return self._place.default_of(await self.models(deadline))
 
-            self._learned = Ways()
-        return self._learned
-
-    def _steps(self, request: Request, deadline: float | None, spent_s: float = 0.0) -> Steps:
-        limit_s = self.timeout if deadline is None else deadline
-        return asked(request, self.url, limit_s, self._patience, time.monotonic, random.random, spent_s)
-
-    async def _ask(self, request: Request, deadline: float | None) -> Received:
+    async def _ask(self, request: ClientRequest, deadline: float | None) -> Received:
         return await self._run(self._steps(request, deadline))
 
-    async def _run(self, steps: Steps) -> Received:
+    async def _run(self, steps: Steps, kept: list[Any] | None = None) -> Received:
         outcome: Outcome | None = None
         while True:
             try:
@@ -144,9 +188,9 @@ class AsyncClient:
                 await asyncio.sleep(step.seconds)
                 outcome = None
             else:
-                outcome = await self._send(step)
+                outcome = await self._send(step, kept)
 
-    async def _send(self, step: Send) -> Outcome:
+    async def _send(self, step: Send, kept: list[Any] | None = None) -> Outcome:
         has_begun = False
         request = self._pool.build_request(
             step.request.method,
@@ -158,6 +202,9 @@ class AsyncClient:
         try:
             async with asyncio.timeout(step.limit_s):
                 response = await self._pool.send(request, stream=True)
+                if kept is not None and response.status_code == 200:
+                    kept.append(response)  # Whoever asked reads it as it comes, and closes it.
+                    return Received(200, dict(response.headers), b"")
                 try:
                     has_begun = True
                     body = b"".join([piece async for piece in response.aiter_raw()])

@@ -6,8 +6,8 @@
 The values are those that JSON would have told: every whole number as int64, every other number as float64. What JSON
 tells differently (missing values, infinities, whole numbers beyond int64) stays JSON, and so do small inputs.
 
-No server is asked what it takes: `Ways` hears from the answers. An input goes as bytes where podium answered one of the
-same kind, sent as JSON, before; each version of a model is heard anew. A server of MLflow's is so never sent bytes.
+No server is asked what it takes: `KnownForms` hears from the answers. An input goes as bytes where podium answered one of
+the same kind, sent as JSON, before; each version of a model is heard anew. A server of MLflow's is so never sent bytes.
 """
 
 import importlib.util
@@ -61,7 +61,7 @@ def binary_of(data: Any) -> Binary | None:
     return _table(data) if importlib.util.find_spec("pyarrow") is not None else None
 
 
-class Ways:
+class KnownForms:
     """What a server's answers have shown of how a kind of input may go. For all threads of one client.
 
     Args:

@@ -1,17 +1,22 @@
 """What a client can ask, as requests and as what their answers mean; the same for the blocking and the asynchronous one."""
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from podium.client.exchanges import Received, Request
+from podium.client.exchanges import ClientRequest, Received
 from podium.errors import Misconfigured, NotFound, PermissionDenied, PodiumError, Unavailable
 
 VERSION_HEADER = "x-podium-version"
+API_KEY = "PODIUM_API_KEY"
+"""The variable that holds what opens a server."""
 _JSON = "application/json"
+# What a server takes for a request's name; another one it would leave out without a word.
+_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,8 @@ class Answer:
         content_type: As the server named it.
         model: Which model answered, `version` which one of it; empty where the server does not say (MLflow's).
         version: Likewise.
-        request_id: By which the server's logs name the request.
+        request_id: By which the server's logs name the request, and `feedback` the answer.
+        asked: What was asked with.
     """
 
     body: bytes = field(repr=False)
@@ -31,6 +37,18 @@ class Answer:
     model: str
     version: str
     request_id: str
+    asked: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def predictions(self) -> Any:
+        """What `predict` would have returned: arrays, a DataFrame, or what JSON holds.
+
+        Raises:
+            PodiumError: The body is not JSON.
+        """
+        from podium.client.values import answer_of
+
+        return answer_of(self.body, self.asked, None)
 
     def json(self) -> Any:
         """What the body says, if it is JSON."""
@@ -55,7 +73,7 @@ class ServedModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServerPlace:
     """A server's address, and what opens it.
 
     Args:
@@ -67,7 +85,7 @@ class Place:
     api_key: str | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, url: str, api_key: str | None) -> "Place":
+    def of(cls, url: str, api_key: str | None) -> "ServerPlace":
         """Check what was given.
 
         Raises:
@@ -92,10 +110,29 @@ class Place:
         return cls(url.rstrip("/"), api_key or None)
 
     def request(
-        self, path: str, body: bytes | None = None, content_type: str = _JSON, version: str | None = None
-    ) -> Request:
-        """A request to this server, POST where there is a body; its id stays the same however often it is sent."""
-        headers = {"x-request-id": secrets.token_hex(16), "accept-encoding": "identity", "user-agent": "podium-client"}
+        self,
+        path: str,
+        body: bytes | None = None,
+        content_type: str = _JSON,
+        version: str | None = None,
+        *,
+        request_id: str | None = None,
+        is_bounded: bool = True,
+    ) -> ClientRequest:
+        """A request to this server, POST where there is a body; its id stays the same however often it is sent.
+
+        Raises:
+            Misconfigured: The version or the id is none.
+        """
+        if request_id is not None and not _SANE_ID.fullmatch(request_id):
+            raise Misconfigured(
+                f"{request_id[:128]!r} is no request's id; expected 1 to 128 letters, digits or . _ : / + = @ -."
+            )
+        headers = {
+            "x-request-id": request_id or secrets.token_hex(16),
+            "accept-encoding": "identity",
+            "user-agent": "podium-client",
+        }
         if self.api_key is not None:
             headers["authorization"] = f"Bearer {self.api_key}"
         if body is not None:
@@ -104,21 +141,29 @@ class Place:
             if not (version.isascii() and version.isprintable() and version):
                 raise Misconfigured(f"{version!r} is no version; expected a number, as text.")
             headers[VERSION_HEADER] = version
-        return Request("GET" if body is None else "POST", path, headers, body)
+        return ClientRequest("GET" if body is None else "POST", path, headers, body, is_bounded=is_bounded)
 
     def invocations(self, model: str | None) -> str:
         """The path where predictions of a model are asked for; a server of MLflow's has the first only."""
         return "/invocations" if model is None else f"/models/{_part(model)}/invocations"
 
-    def ready(self, model: str | None) -> Request:
+    def ready(self, model: str | None) -> ClientRequest:
         """Ask whether a model, or the whole server, answers."""
         return self.request("/ping" if model is None else f"/models/{_part(model)}/ready")
 
-    def metadata(self, model: str) -> Request:
+    def feedback(self, model: str) -> str:
+        """The path where reports on a model's answers are taken."""
+        return f"/models/{_part(model)}/feedback"
+
+    def generate_stream(self, model: str) -> str:
+        """The path where a model answers in parts."""
+        return f"/v2/models/{_part(model)}/generate_stream"
+
+    def metadata(self, model: str) -> ClientRequest:
         """Ask what the Open Inference Protocol says of a model."""
         return self.request(f"/v2/models/{_part(model)}")
 
-    def models(self) -> Request:
+    def models(self) -> ClientRequest:
         """Ask which models there are."""
         return self.request("/status")
 

@@ -3,7 +3,7 @@
 A request is asked by a generator (`asked`): it yields what is to be done next, a `Send` or a `Pause`, and is sent what
 became of it. Whoever runs it (`blocking.py`, `asynchronous.py`) does nothing but these two.
 
-What is sent again, at most `Patience.retries` times and only while the deadline allows:
+What is sent again, at most `ResendPatience.retries` times and only while the deadline allows:
 
     the server was not reached        nothing was sent
     429 or 503 with Retry-After       nothing was run
@@ -22,11 +22,13 @@ from podium.errors import DeadlineExceeded, Unavailable
 TIMEOUT_HEADER = TIMEOUT.decode()
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
+_LONGEST_LOOK_S = 5.0
 _AGAIN = frozenset({429, 503})
+_UNREADY = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ClientRequest:
     """One request, however often it is sent.
 
     Args:
@@ -35,6 +37,7 @@ class Request:
         headers: By lower-case name; secrets may be among them, so that it has no repr.
         body: All of it.
         is_repeatable: Whether it may run twice.
+        is_bounded: Whether the server is told how much time is left.
     """
 
     method: str
@@ -42,13 +45,14 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
     is_repeatable: bool = True
+    is_bounded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
     """Send this and say what became of it, within `limit_s`."""
 
-    request: Request
+    request: ClientRequest
     headers: Mapping[str, str] = field(repr=False)
     limit_s: float
 
@@ -92,7 +96,7 @@ Steps: TypeAlias = Generator[Send | Pause, Outcome | None, Received]
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ResendPatience:
     """How often a request is sent again: `retries` times at most."""
 
     retries: int = 3
@@ -129,10 +133,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def asked(
-    request: Request,
+    request: ClientRequest,
     place: str,
     limit_s: float,
-    patience: Patience,
+    patience: ResendPatience,
     clock: Callable[[], float],
     draw: Callable[[], float],
     spent_s: float = 0.0,
@@ -159,7 +163,7 @@ def asked(
         left_s = deadline - clock()
         if left_s <= 0:
             break
-        timeout = {TIMEOUT_HEADER: str(max(1, int(left_s * 1000)))}
+        timeout = {TIMEOUT_HEADER: str(max(1, int(left_s * 1000)))} if request.is_bounded else {}
         heard = yield Send(request, {**request.headers, **timeout}, left_s)
         assert heard is not None
         outcome = heard
@@ -169,6 +173,46 @@ def asked(
         yield Pause(pause_s)
     if isinstance(outcome, Received):
         return outcome
-    if outcome.loss is Loss.LATE:
-        raise DeadlineExceeded(f"{place} did not answer within {limit_s:g} s ({outcome.reason}).")
-    raise Unavailable(f"{place} {outcome.loss.value}: {outcome.reason}.")
+    raise loss_as_error(outcome, place, limit_s)
+
+
+def awaited(
+    request: ClientRequest, place: str, limit_s: float, clock: Callable[[], float], draw: Callable[[], float]
+) -> Steps:
+    """Ask whether somebody is ready, until it is so, or is known not to become so.
+
+    Args:
+        request: The question; one that may be asked as often as one likes.
+        place: The server, for messages.
+        limit_s: For everything together.
+        clock: Seconds, monotonic.
+        draw: Evenly distributed in [0, 1).
+
+    Returns: The first answer that says something else than "not yet".
+
+    Raises:
+        DeadlineExceeded: It was not ready in time; what was last seen is told, and is its cause where nobody answered.
+        Unavailable: It cannot be trusted, which waiting does not change.
+    """
+    deadline, pause_s = clock() + limit_s, _FIRST_PAUSE_S
+    while True:
+        outcome = yield Send(request, request.headers, min(max(deadline - clock(), _FIRST_PAUSE_S), _LONGEST_LOOK_S))
+        assert outcome is not None
+        if isinstance(outcome, Received) and outcome.status not in _UNREADY:
+            return outcome
+        if isinstance(outcome, Lost) and outcome.loss is Loss.UNTRUSTED:
+            raise loss_as_error(outcome, place, limit_s)
+        wait_s = pause_s * (0.5 + draw() / 2)
+        if clock() + wait_s >= deadline:
+            cause = loss_as_error(outcome, place, limit_s) if isinstance(outcome, Lost) else None
+            seen = f"it {outcome.loss.value}: {outcome.reason}" if isinstance(outcome, Lost) else f"HTTP {outcome.status}"
+            raise DeadlineExceeded(f"{place} was not ready within {limit_s:g} s; at last: {seen}.") from cause
+        yield Pause(wait_s)
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def loss_as_error(lost: Lost, place: str, limit_s: float) -> DeadlineExceeded | Unavailable:
+    """What a caller is told of a request that has no answer."""
+    if lost.loss is Loss.LATE:
+        return DeadlineExceeded(f"{place} did not answer within {limit_s:g} s ({lost.reason}).")
+    return Unavailable(f"{place} {lost.loss.value}: {lost.reason}.")

@@ -5,16 +5,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from podium.client.calls import VERSION_HEADER, Answer, Place, error_in
-from podium.client.exchanges import Received, Request, Steps
+from podium.client.calls import VERSION_HEADER, Answer, ServerPlace, error_in
+from podium.client.exchanges import ClientRequest, Received, Steps
 from podium.errors import PodiumError
 
 if TYPE_CHECKING:
-    from podium.client.binary import Ways
+    from podium.client.binary import KnownForms
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class PredictionCall:
     """A prediction of one server.
 
     Args:
@@ -24,30 +24,33 @@ class Call:
         version: Which one of that.
         params: The model's params.
         content_type: Of data that is bytes.
+        request_id: What the request is called; None makes one up.
     """
 
-    place: Place
+    place: ServerPlace
     data: Any = field(repr=False)
     model: str | None = None
     version: str | None = None
     params: Mapping[str, Any] | None = field(default=None, repr=False)
     content_type: str = "application/json"
+    request_id: str | None = None
 
-    def request(self) -> Request:
+    def request(self) -> ClientRequest:
         """What is sent.
 
         Raises:
             InvalidInput: The data has no form in the protocol.
-            Misconfigured: The version is none.
+            Misconfigured: The version or the id is none.
         """
         path, version = self.place.invocations(self.model), None if self.version is None else str(self.version)
         if isinstance(self.data, bytes) and self.params is None:
-            return self.place.request(path, self.data, self.content_type, version)
+            return self.place.request(path, self.data, self.content_type, version, request_id=self.request_id)
         from podium.client.values import request_of
 
-        return self.place.request(path, request_of(self.data, self.params), version=version)
+        body = request_of(self.data, self.params)
+        return self.place.request(path, body, version=version, request_id=self.request_id)
 
-    def steps(self, ways: "Ways | None", ask: Callable[[Request, float], Steps]) -> Steps:
+    def steps(self, ways: "KnownForms | None", ask: Callable[[ClientRequest, float], Steps]) -> Steps:
         """Ask for it as bytes, as JSON, or as both one after the other: what a caller gets is the answer to JSON.
 
         Args:
@@ -69,7 +72,8 @@ class Call:
             received = yield from ask(self.request(), 0.0)
             ways.learn(kind, received, was_refused=False)
             return received
-        quick = self.place.request(path, body, binary.content_type, None if version is None else str(version))
+        asked = None if version is None else str(version)
+        quick = self.place.request(path, body, binary.content_type, asked, request_id=self.request_id)
         received = yield from ask(quick, 0.0)
         if ways.stands(kind, received):
             return received
@@ -97,6 +101,7 @@ class Call:
             headers.get("x-podium-model", ""),
             headers.get("x-podium-version", ""),
             headers.get("x-request-id", ""),
+            self.data,
         )
 
     def value_of(self, received: Received) -> Any:
@@ -105,6 +110,4 @@ class Call:
         Raises:
             PodiumError: What the server answered instead.
         """
-        from podium.client.values import answer_of
-
-        return answer_of(self.answer_of(received).body, self.data, None)
+        return self.answer_of(received).predictions

@@ -16,7 +16,7 @@ _JAVA = "default-jre-headless"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedImage:
     """What an image is to be.
 
     Args:
@@ -35,7 +35,9 @@ class Wanted:
     mlflow_home: str | None = None
 
 
-def write_context(target: Path, model: Path | None, spec: EnvironmentSpec | None, wanted: Wanted, python: str) -> Image:
+def write_context(
+    target: Path, model: Path | None, spec: EnvironmentSpec | None, wanted: WantedImage, python: str
+) -> Image:
     """Write everything that `docker build` needs into a new folder.
 
     Args:
@@ -79,13 +81,13 @@ def _digest(spec: EnvironmentSpec | None, minor: str) -> str | None:
     return None if spec is None else spec.key("image", minor)
 
 
-def _packages(spec: EnvironmentSpec | None, wanted: Wanted) -> tuple[str, ...]:
+def _packages(spec: EnvironmentSpec | None, wanted: WantedImage) -> tuple[str, ...]:
     asked = " ".join(spec.lines).lower() if spec is not None else ""
     found = {package for name, packages in _SYSTEM.items() if name in asked for package in packages}
     return tuple(sorted(found | ({_JAVA} if wanted.has_java else set())))
 
 
-def _write_environment(folder: Path, model: Path, spec: EnvironmentSpec, wanted: Wanted) -> None:
+def _write_environment(folder: Path, model: Path, spec: EnvironmentSpec, wanted: WantedImage) -> None:
     """The requirements, and beside them the files of the model's own folder that they name."""
     folder.mkdir()
     lines = [_beside(line, model, folder) for line in spec.lines]

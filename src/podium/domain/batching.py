@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 _FORGETTING = 0.95
 _ENOUGH_SPREAD = 0.25
@@ -66,8 +66,10 @@ class BatchPolicy:
     gather_limit_ns: int = 5_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Previous:
+# What is made for each batch is a named tuple: that takes a third of a frozen dataclass's time.
+
+
+class Previous(NamedTuple):
     """The batch before this decision: how many requests it held, its rows, and when its answers had left."""
 
     requests: int
@@ -75,22 +77,19 @@ class Previous:
     ended_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
+class Dispatch(NamedTuple):
     """Run the requests at these positions of the queue, ascending, in one call; 0 is always among them."""
 
     picked: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """Look again when something arrives, or at `until_ns` at the latest."""
 
     until_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class LatencyModel:
+class LatencyModel(NamedTuple):
     """What a call costs: `per_row_ns * rows + fixed_ns`, least squares with exponential forgetting.
 
     Both coefficients are never negative; before the first observation both are zero. While all batches had about the same

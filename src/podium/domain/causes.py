@@ -3,6 +3,7 @@
     import_error      a module is missing or cannot be imported        invalid_model    a part of the folder is missing
     load_error        anything else that loading raised                digest_mismatch  not what was registered
     out_of_memory     raised, or killed by the kernel for it           signal, exit     how the process ended
+    killed            by SIGKILL, and not for memory: somebody else did it, not the model
     code_not_allowed  it would run its author's code, and allow_code = false (or MLflow's switch) forbids that
     signature         not signed, or not what was signed, where only signed models are loaded
     environment       the model's Python could not be built
@@ -12,6 +13,8 @@ The same name stands in `podium status`, `podium models validate`, `podium_load_
 """
 
 from podium.errors import DigestMismatch, InvalidModel, LoadFailed, MissingDependency
+
+KILLED = "killed"
 
 
 def load_cause(error: BaseException) -> str:

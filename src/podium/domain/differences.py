@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServerAnswer:
     """What a server answered."""
 
     status: int
@@ -41,7 +41,7 @@ _WORDS_MEANT = "error messages quote no data and no stack trace"
 _SHOWN = 200
 
 
-def differences(theirs: Answer, ours: Answer, request: str, tolerance: float = 0.0) -> list[Difference]:
+def differences(theirs: ServerAnswer, ours: ServerAnswer, request: str, tolerance: float = 0.0) -> list[Difference]:
     """What differs between two answers; empty when nothing does.
 
     Args:

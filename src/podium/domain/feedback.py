@@ -13,7 +13,7 @@ _QUOTED = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class FeedbackReport:
     """One report.
 
     Args:
@@ -27,7 +27,7 @@ class Said:
     has_label: bool
 
 
-def read_report(entry: Any) -> Said:
+def read_report(entry: Any) -> FeedbackReport:
     """Read one report out of JSON.
 
     Raises:
@@ -47,7 +47,7 @@ def read_report(entry: Any) -> Said:
     has_label = any(entry.get(name) is not None for name in _LABELS)
     if reward is None and not has_label:
         raise InvalidInput("A report needs a reward or a label; both are missing.")
-    return Said(request_id, None if reward is None else float(reward), has_label)
+    return FeedbackReport(request_id, None if reward is None else float(reward), has_label)
 
 
 def _kind(entry: Any) -> str:

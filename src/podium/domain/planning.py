@@ -10,6 +10,7 @@ the stable version).
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from podium.domain.causes import KILLED
 from podium.domain.lifecycle import ReplicaState
 from podium.domain.traffic import Target
 
@@ -97,7 +98,7 @@ class Desired:
 
 
 @dataclass(frozen=True, slots=True)
-class Replica:
+class ObservedReplica:
     """One worker process, as it is seen."""
 
     id: int
@@ -117,7 +118,7 @@ class Observed:
         now: Seconds, monotonic.
     """
 
-    replicas: tuple[Replica, ...]
+    replicas: tuple[ObservedReplica, ...]
     targets: tuple[Target, ...]
     is_acknowledged: bool
     journal: Journal
@@ -271,7 +272,8 @@ def note_end(
 
     A version that does not serve and whose replica died before it was ready is vetoed; any other death is a crash, which is
     mended by a restart with back-off. So a later mishap of the stable version never leaves it short. One that only runs
-    beside it is vetoed at its `MOST_CRASHES`th crash in a row, too.
+    beside it is vetoed at its `MOST_CRASHES`th crash in a row, too; so is one that was killed from outside so often before
+    it was ready, for once says nothing of it.
 
     Args:
         journal: As it was before.
@@ -282,14 +284,15 @@ def note_end(
         now: The clock of `Observed.now`.
     """
     serves = is_routed or version == journal.stable
-    if ready_s is None and not serves:
+    is_unproven = ready_s is None and not serves
+    if is_unproven and failure.cause != KILLED:
         return replace(journal, vetoed={**journal.vetoed, version: failure})
     before = journal.crashes.get(version)
     survived = ready_s is not None and ready_s >= SURVIVED_S
     count = 1 if before is None or survived else before.count + 1
     journal = replace(journal, crashes={**journal.crashes, version: Crashes(count, now)})
     is_beside = version in journal.beside and version not in (journal.wanted, journal.stable)
-    if is_beside and count >= MOST_CRASHES:
+    if (is_beside or is_unproven) and count >= MOST_CRASHES:
         return replace(journal, vetoed={**journal.vetoed, version: failure})
     return journal
 
@@ -382,7 +385,7 @@ def _ready(version: str, count: int, observed: Observed) -> tuple[int, ...]:
     return tuple(replica.id for replica in _kept(version, count, observed) if replica.state is ReplicaState.READY)
 
 
-def _kept(version: str, count: int, observed: Observed) -> list[Replica]:
+def _kept(version: str, count: int, observed: Observed) -> list[ObservedReplica]:
     """Up to `count` replicas of a version that are ready or will be: ready ones first, then by age."""
     alive = [
         replica

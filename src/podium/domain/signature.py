@@ -101,7 +101,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class TensorSpec:
     """One tensor: `shape` has -1 where the size varies; `dtype` is numpy's name (`float32`, `str`, `object`)."""
 
     dtype: str
@@ -141,7 +141,7 @@ class ColumnSchema:
 class TensorSchema:
     """Several named tensors, or one unnamed."""
 
-    tensors: tuple[Tensor, ...]
+    tensors: tuple[TensorSpec, ...]
 
     @property
     def is_named(self) -> bool:
@@ -294,15 +294,15 @@ def _column_from_json(entry: Mapping[str, Any]) -> Column:
     return Column(type_from_json(entry), entry.get("name"), entry.get("required", True) is not False)
 
 
-def _tensor_to_json(tensor: Tensor) -> dict[str, Any]:
+def _tensor_to_json(tensor: TensorSpec) -> dict[str, Any]:
     name = {} if tensor.name is None else {"name": tensor.name}
     return {**name, "type": "tensor", "tensor-spec": {"dtype": tensor.dtype, "shape": list(tensor.shape)}}
 
 
-def _tensor_from_json(entry: Mapping[str, Any]) -> Tensor:
+def _tensor_from_json(entry: Mapping[str, Any]) -> TensorSpec:
     try:
         spec = entry["tensor-spec"]
-        return Tensor(str(spec["dtype"]), tuple(int(size) for size in spec["shape"]), entry.get("name"))
+        return TensorSpec(str(spec["dtype"]), tuple(int(size) for size in spec["shape"]), entry.get("name"))
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidModel(f"The signature has a tensor that cannot be read: {dict(entry)}") from error
 

@@ -8,7 +8,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 
 from podium.domain.audits.audit import release_of
-from podium.domain.audits.facts import Facts, PickledFile, Place, Saved, Wanted
+from podium.domain.audits.facts import AuditedPython, Facts, PickledFile, SavedLibrary, WantedRequirement
 from podium.environments.spec import NATIVE_LOADERS, overridden
 from podium.models.code_needs import code_needs
 from podium.models.requirements import Comparison, compared, located_requirements, names
@@ -91,7 +91,7 @@ def facts_of_model(folder: Path, mlmodel: Mapping[str, Any], override: Sequence[
 
 def facts_of(
     model: ModelFacts,
-    place: Place,
+    place: AuditedPython,
     installed: Mapping[str, str | None],
     markers: Mapping[str, str] | None = None,
     highest_protocol: int | None = None,
@@ -120,7 +120,7 @@ def facts_of(
         # A library that nobody asks for need not be there: another one may read its file.
         if there is not None or asked & set(packages):
             name, found = there or (next(name for name in packages if name in asked), None)
-            saved.append(Saved(name, version, found, flavor in model.stateful, where))
+            saved.append(SavedLibrary(name, version, found, flavor in model.stateful, where))
     if model.is_pickled:
         saved += [of_numpy for each in wanted if (of_numpy := _numpy(each)) is not None]
     protocol = highest_protocol or 0
@@ -143,9 +143,9 @@ def is_exact(comparison: Comparison) -> bool:
     return comparison.is_direct or (asked.startswith("==") and "*" not in asked and "," not in asked)
 
 
-def _wanted(each: Comparison, where: str, *, is_dispensable: bool) -> Wanted:
+def _wanted(each: Comparison, where: str, *, is_dispensable: bool) -> WantedRequirement:
     package = canonicalize_name(each.name) if each.is_readable else each.name
-    return Wanted(
+    return WantedRequirement(
         package=package,
         line=each.line,
         where=where,
@@ -163,14 +163,14 @@ def _holds_state(flavor: str, entry: Mapping[str, Any], *, is_pickled: bool) -> 
     return flavor != "python_function" and (is_pickled or entry.get("serialization_format") == "skops")
 
 
-def _numpy(wanted: Wanted) -> Saved | None:
+def _numpy(wanted: WantedRequirement) -> SavedLibrary | None:
     """What numpy 2 pickles names `numpy._core`, which numpy 1 has not; the other way it has a stand-in."""
     if wanted.package != "numpy" or not wanted.is_exact or wanted.version is None:
         return None
     saved = wanted.specifier.lstrip("=")
     if release_of(saved)[:1] < (2,) or release_of(wanted.version)[:1] >= (2,):
         return None
-    return Saved("numpy", saved, wanted.version, holds_state=True, where=wanted.where)
+    return SavedLibrary("numpy", saved, wanted.version, holds_state=True, where=wanted.where)
 
 
 def _libraries(flavors: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, tuple[str, ...], str, str]]:

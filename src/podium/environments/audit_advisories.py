@@ -33,7 +33,7 @@ _ID = re.compile(r"[\w.:-]{1,100}")
 Found = dict[tuple[str, str], list[Advisory]]
 
 
-class NotAnswered(Exception):
+class NoAdvice(Exception):
     """The database cannot say; the message is why."""
 
 
@@ -48,7 +48,7 @@ def advisories_of(source: str, versions: Mapping[str, str], timeout_s: float) ->
     Returns: By name and version; what nothing is known of has an empty list.
 
     Raises:
-        NotAnswered: The database cannot be reached, is none, or did not answer for each version.
+        NoAdvice: The database cannot be reached, is none, or did not answer for each version.
         InvalidInput: There is no such folder or file.
     """
     if source.startswith(("http://", "https://")):
@@ -68,10 +68,10 @@ def _asked(url: str, versions: Mapping[str, str], timeout_s: float) -> Found:
             ids |= _ids(wire, url, pairs[start : start + _BATCH], ends)
         distinct = sorted({each for found in ids.values() for each in found})
         if len(distinct) > _MOST_ADVISORIES:
-            raise NotAnswered(f"{masked(url)} names {len(distinct)} advisories, more than {_MOST_ADVISORIES}")
+            raise NoAdvice(f"{masked(url)} names {len(distinct)} advisories, more than {_MOST_ADVISORIES}")
         known = {each: _entry(wire, url, each, ends) for each in distinct}
     except Unreachable as error:
-        raise NotAnswered(error.message) from error
+        raise NoAdvice(error.message) from error
     found: Found = {}
     for (name, version), named in ids.items():
         advisories = [_advisory(known[each], each, name, version) for each in named]
@@ -94,36 +94,36 @@ def _ids(wire: Wire, url: str, pairs: Sequence[tuple[str, str]], ends: float) ->
         answer = _question(wire, "POST", f"{url}/v1/querybatch", ends, {"queries": queries})
         results = answer.get("results")
         if not isinstance(results, list) or len(results) != len(queries):
-            raise NotAnswered(f"{masked(url)} did not answer for each of {len(queries)} packages")
+            raise NoAdvice(f"{masked(url)} did not answer for each of {len(queries)} packages")
         following = []
         for (pair, _), result in zip(waiting, results, strict=True):
             entry = result if isinstance(result, dict) else {}
             for each in entry.get("vulns") or []:
                 named = each.get("id") if isinstance(each, dict) else None
                 if not isinstance(named, str) or not _ID.fullmatch(named):
-                    raise NotAnswered(f"{masked(url)} names an advisory without an id")
+                    raise NoAdvice(f"{masked(url)} names an advisory without an id")
                 found[pair].append(named)
             token = entry.get("next_page_token")
             if isinstance(token, str) and token:
                 following.append((pair, token))
         waiting = following
-    raise NotAnswered(f"{masked(url)} answers in more than {_MOST_PAGES} pages")
+    raise NoAdvice(f"{masked(url)} answers in more than {_MOST_PAGES} pages")
 
 
 def _entry(wire: Wire, url: str, named: str, ends: float) -> Mapping[str, Any]:
     """The advisory itself; its id alone where the server has lost it: what is known stays known."""
     try:
         return _question(wire, "GET", f"{url}/v1/vulns/{quote(named)}", ends)
-    except (Unreachable, NotAnswered):
+    except (Unreachable, NoAdvice):
         return {"id": named}
 
 
 def _question(wire: Wire, method: str, url: str, ends: float, body: dict[str, Any] | None = None) -> dict[str, Any]:
     if time.monotonic() > ends:
-        raise NotAnswered(f"{masked(url)} takes too long; allow more with --timeout")
+        raise NoAdvice(f"{masked(url)} takes too long; allow more with --timeout")
     status, answer = wire.ask(method, url, body)
     if status != 200 or not isinstance(answer, dict):
-        raise NotAnswered(f"{masked(url)} answered with HTTP {status}" + ("" if status != 200 else " and no JSON object"))
+        raise NoAdvice(f"{masked(url)} answered with HTTP {status}" + ("" if status != 200 else " and no JSON object"))
     return answer
 
 
@@ -148,9 +148,9 @@ def _looked_up(path: Path, versions: Mapping[str, str]) -> Found:
                     advisory = _advisory(entry, str(entry.get("id"))[:100], *pair)
                     found[pair] += [] if advisory is None else [advisory]
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise NotAnswered(f"{path} cannot be read: {error}") from error
+        raise NoAdvice(f"{path} cannot be read: {error}") from error
     if not count:
-        raise NotAnswered(f"{path} holds no advisory of {_ECOSYSTEM}")
+        raise NoAdvice(f"{path} holds no advisory of {_ECOSYSTEM}")
     return found
 
 
@@ -159,13 +159,13 @@ def _entries(path: Path) -> Iterator[bytes]:
     if path.is_dir():
         for number, each in enumerate(sorted(path.rglob("*.json"))):
             if number >= _MOST_FILES or each.stat().st_size > _MOST_BYTES:
-                raise NotAnswered(f"{path} holds more than {_MOST_FILES} files, or one of more than {_MOST_BYTES} bytes")
+                raise NoAdvice(f"{path} holds more than {_MOST_FILES} files, or one of more than {_MOST_BYTES} bytes")
             yield each.read_bytes()
         return
     with zipfile.ZipFile(path) as archive:
         members = [each for each in archive.infolist() if each.filename.endswith(".json")]
         if len(members) > _MOST_FILES or any(each.file_size > _MOST_BYTES for each in members):
-            raise NotAnswered(f"{path} holds more than {_MOST_FILES} files, or one of more than {_MOST_BYTES} bytes")
+            raise NoAdvice(f"{path} holds more than {_MOST_FILES} files, or one of more than {_MOST_BYTES} bytes")
         for member in members:
             with archive.open(member) as file:
                 yield file.read(_MOST_BYTES)

@@ -30,12 +30,12 @@ _MOST_BYTES = 32 << 20
 _NO = {"", "0", "false", "no"}
 
 
-class NotAnswered(Exception):
+class NoIndexAnswer(Exception):
     """The index cannot say; the message is why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class IndexAnswers:
     """What the indexes said: releases, and the packages that none of them knows."""
 
     releases: tuple[Release, ...]
@@ -73,7 +73,7 @@ def configured_certificates(environ: Mapping[str, str]) -> str | None:
 
 def releases_of(
     indexes: Sequence[str], versions: Mapping[str, str], python: str, timeout_s: float, ca_path: str | None = None
-) -> Answers:
+) -> IndexAnswers:
     """Ask for each package.
 
     Args:
@@ -84,14 +84,14 @@ def releases_of(
         ca_path: Certificates to trust (PIP_CERT).
 
     Raises:
-        NotAnswered: One of the indexes cannot be reached, does not speak the simple API, or takes too long.
+        NoIndexAnswer: One of the indexes cannot be reached, does not speak the simple API, or takes too long.
     """
     ends = time.monotonic() + 3 * timeout_s
     names = list(versions)
 
     def of(name: str) -> list[_File]:
         if time.monotonic() > ends:
-            raise NotAnswered(f"{masked(indexes[0])} takes too long; allow more with --timeout")
+            raise NoIndexAnswer(f"{masked(indexes[0])} takes too long; allow more with --timeout")
         return [file for index in indexes for file in _files(index, name, timeout_s, ca_path)]
 
     try:
@@ -100,13 +100,13 @@ def releases_of(
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             found += list(pool.map(of, names[1:]))
     except Unreachable as error:
-        raise NotAnswered(error.message) from error
+        raise NoIndexAnswer(error.message) from error
     except OSError as error:
-        raise NotAnswered(f"{error.filename}: {error.strerror}") from error
+        raise NoIndexAnswer(f"{error.filename}: {error.strerror}") from error
     except ValueError as error:
-        raise NotAnswered(f"an address of {[masked(each) for each in indexes]} is none: {error}") from error
+        raise NoIndexAnswer(f"an address of {[masked(each) for each in indexes]} is none: {error}") from error
     releases = [release_of(name, versions[name], files, python) for name, files in zip(names, found, strict=True) if files]
-    return Answers(tuple(releases), tuple(name for name, files in zip(names, found, strict=True) if not files))
+    return IndexAnswers(tuple(releases), tuple(name for name, files in zip(names, found, strict=True) if not files))
 
 
 def release_of(name: str, version: str, files: Sequence[_File], python: str) -> Release:
@@ -136,7 +136,7 @@ def _files(index: str, name: str, timeout_s: float, ca_path: str | None) -> list
         page = Path(unquote(parts.path)) / name / "index.html"
         if not page.is_file():
             if not Path(unquote(parts.path)).is_dir():
-                raise NotAnswered(f"{index} is no folder")
+                raise NoIndexAnswer(f"{index} is no folder")
             return []
         with page.open("rb") as file:
             return _of_html(file.read(_MOST_BYTES))
@@ -145,7 +145,7 @@ def _files(index: str, name: str, timeout_s: float, ca_path: str | None) -> list
         if reply.status == 404:
             return []
         if reply.status != 200:
-            raise NotAnswered(f"{masked(index)} answered with HTTP {reply.status}")
+            raise NoIndexAnswer(f"{masked(index)} answered with HTTP {reply.status}")
         content, kind = reply.content(_MOST_BYTES), reply.headers.get("content-type", "")
     return _of_html(content) if "html" in kind else _of_json(content, index)
 
@@ -156,7 +156,7 @@ def _of_json(content: bytes, index: str) -> list[_File]:
         files = page["files"]
         return [file for each in files if (file := _file(each["filename"], each)) is not None]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise NotAnswered(f"{masked(index)} does not answer as a package index") from error
+        raise NoIndexAnswer(f"{masked(index)} does not answer as a package index") from error
 
 
 def _of_html(content: bytes) -> list[_File]:

@@ -1,11 +1,8 @@
 """What a Python holds, asked of that Python itself; and whether it holds together, and is what was built."""
 
-import contextlib
 import json
-import os
-import signal
 import subprocess
-import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +14,7 @@ from podium.domain.audits.facts import Conflict, Drift
 from podium.domain.worker_variables import kept_variables
 from podium.errors import LoadFailed
 from podium.models.requirements import applies, contains, parsed
+from podium.transport.sessions import end_session, read_until
 
 _ASK_S = 60.0
 _MOST_BYTES = 32 << 20
@@ -93,7 +91,7 @@ def ask(python: str, environ: Mapping[str, str], timeout_s: float = _ASK_S) -> I
         LoadFailed: It does not run, or says nothing that can be read.
     """
     try:
-        with subprocess.Popen(
+        process = subprocess.Popen(
             [python, "-I", "-c", _TELL],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -101,29 +99,21 @@ def ask(python: str, environ: Mapping[str, str], timeout_s: float = _ASK_S) -> I
             env=kept_variables(environ),
             cwd="/",
             start_new_session=True,
-        ) as process:
-            late = threading.Timer(timeout_s, _end, (process,))
-            late.start()
-            try:
-                said = process.stdout.read(_MOST_BYTES + 1) if process.stdout else b""
-            finally:
-                late.cancel()
-                _end(process)
-            if len(said) > _MOST_BYTES:
-                raise LoadFailed(f"{python} says more than {_MOST_BYTES >> 20} MiB of what it holds.", "environment")
-        return _read(json.loads(said))
+        )
     except OSError as error:
         raise LoadFailed(f"{python} cannot be started: {error.strerror}.", "environment") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    try:
+        assert process.stdout is not None
+        said = read_until(process.stdout, _MOST_BYTES + 1, time.monotonic() + timeout_s)
+        if len(said) > _MOST_BYTES:
+            raise LoadFailed(f"{python} says more than {_MOST_BYTES >> 20} MiB of what it holds.", "environment")
+        return _read(json.loads(said))
+    except (TimeoutError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LoadFailed(
             f"{python} does not say what it holds; expected a Python 3 that answers within {timeout_s:g} s.", "environment"
         ) from error
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Also what it started itself, which would hold the pipe."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    finally:
+        end_session(process)
 
 
 def _read(said: dict[str, Any]) -> Installed:

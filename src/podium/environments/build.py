@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from podium.artifacts.tree import size_of
 from podium.environments.kept import (
     Lease,
     exclusive,
@@ -18,12 +19,11 @@ from podium.environments.kept import (
     mark,
     marked,
     remove,
-    size_of,
     superfluous,
 )
-from podium.environments.resolve import Request, Resolution, kept_resolution, key_of, options_of, resolve
-from podium.environments.running import Job
-from podium.environments.trial import MODELS, Trial, Verdict, does_not_load, keep_verdict, known_verdict, try_model
+from podium.environments.resolve import EnvironmentRequest, Resolution, kept_resolution, key_of, options_of, resolve
+from podium.environments.running import BuildJob
+from podium.environments.trial import MODELS, Trial, TrialOutcome, does_not_load, keep_verdict, known_verdict, try_model
 
 _CHECK = "import numpy, platform; print(platform.python_version())"
 _LOGS = "logs"
@@ -45,17 +45,17 @@ class Built:
     key: str
     python: str
     lease: Lease
-    verdict: Verdict | None = None
+    verdict: TrialOutcome | None = None
     resolution: Resolution | None = None
     seconds: float = 0.0
 
 
-def log_of(root: Path, request: Request) -> Path:
+def log_of(root: Path, request: EnvironmentRequest) -> Path:
     """Where the words of the tools stand that build what is asked for."""
     return root / _LOGS / f"{request.digest}.log"
 
 
-def existing(root: Path, request: Request, trial: Trial | None = None) -> Built | None:
+def existing(root: Path, request: EnvironmentRequest, trial: Trial | None = None) -> Built | None:
     """An environment that was built before, is still there, and good for the model as far as it was to be tried.
 
     Args:
@@ -79,7 +79,7 @@ def existing(root: Path, request: Request, trial: Trial | None = None) -> Built 
     return Built(key, python, lease, verdict, resolution)
 
 
-def build(root: Path, request: Request, job: Job, trial: Trial | None = None) -> Built:
+def build(root: Path, request: EnvironmentRequest, job: BuildJob, trial: Trial | None = None) -> Built:
     """The environment; builds it unless somebody just did.
 
     Args:
@@ -112,7 +112,7 @@ def build(root: Path, request: Request, job: Job, trial: Trial | None = None) ->
         raise job.not_written(error) from error
 
 
-def build_at(target: Path, request: Request, resolution: Resolution | None, job: Job) -> str:
+def build_at(target: Path, request: EnvironmentRequest, resolution: Resolution | None, job: BuildJob) -> str:
     """Make an environment in a folder, and fill it; for images, which keep environments in their own way.
 
     Args:
@@ -149,7 +149,7 @@ def build_at(target: Path, request: Request, resolution: Resolution | None, job:
     return python
 
 
-def _with_conda(target: Path, request: Request, job: Job, lines: Path) -> None:
+def _with_conda(target: Path, request: EnvironmentRequest, job: BuildJob, lines: Path) -> None:
     conda = request.tools.conda or ""
     content = target.parent / "environment.yml"
     # JSON is YAML.
@@ -161,7 +161,7 @@ def _with_conda(target: Path, request: Request, job: Job, lines: Path) -> None:
     _with_pip(str(target / "bin" / "python"), request, job, lines)
 
 
-def _with_pip(python: str, request: Request, job: Job, lines: Path) -> None:
+def _with_pip(python: str, request: EnvironmentRequest, job: BuildJob, lines: Path) -> None:
     command = [python, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "-r", str(lines)]
     if not request.has_builds:
         command += ["--only-binary", ":all:"]
@@ -174,7 +174,7 @@ def _with_pip(python: str, request: Request, job: Job, lines: Path) -> None:
 
 
 def _build(
-    root: Path, request: Request, resolution: Resolution | None, job: Job, trial: Trial | None, begun: float
+    root: Path, request: EnvironmentRequest, resolution: Resolution | None, job: BuildJob, trial: Trial | None, begun: float
 ) -> Built:
     key = key_of(request, resolution)
     lease = Lease.take(root, key, job.deadline)
@@ -192,8 +192,8 @@ def _build(
 
 
 def _make(
-    root: Path, key: str, request: Request, resolution: Resolution | None, job: Job, trial: Trial | None
-) -> tuple[str, Verdict | None]:
+    root: Path, key: str, request: EnvironmentRequest, resolution: Resolution | None, job: BuildJob, trial: Trial | None
+) -> tuple[str, TrialOutcome | None]:
     (root / f"{key}.json").unlink(missing_ok=True)
     shutil.rmtree(root / key, ignore_errors=True)
     target = root / key / secrets.token_hex(4)
@@ -224,7 +224,7 @@ def _make(
     return python, verdict
 
 
-def _judge(place: Path, python: str, trial: Trial, job: Job) -> Verdict:
+def _judge(place: Path, python: str, trial: Trial, job: BuildJob) -> TrialOutcome:
     verdict = try_model(python, trial, job)
     if not verdict.loads:
         raise does_not_load(verdict, job)

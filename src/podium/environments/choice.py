@@ -14,8 +14,8 @@ from podium.domain.model_files.code import line_needs, refuse
 from podium.environments.build import Built, build, existing, log_of
 from podium.environments.interpreters import find_interpreter
 from podium.environments.kept import Lease
-from podium.environments.resolve import Request
-from podium.environments.running import Job
+from podium.environments.resolve import EnvironmentRequest
+from podium.environments.running import BuildJob
 from podium.environments.spec import NATIVE_LOADERS, EnvironmentSpec, check_override, overridden, read_spec
 from podium.environments.tools import Tools, find_conda, find_uv, tool_environ
 from podium.environments.trial import Confine, DoesNotLoad, Trial
@@ -62,7 +62,7 @@ class Asking:
         order: What was asked for.
         root: Where environments are kept.
         tell: Called with a line for people before something that takes long.
-        is_stopped: As in `running.Job`.
+        is_stopped: As in `running.BuildJob`.
         environ: Variables for the tools and the model.
         terms: On which the model may be loaded when it is tried.
         confine: As in `trial.Trial`.
@@ -78,7 +78,7 @@ class Asking:
     terms: LoadTerms = DEFAULT_TERMS
     confine: Confine | None = None
 
-    def request(self) -> Request:
+    def request(self) -> EnvironmentRequest:
         """What is asked for, in what there is on this machine.
 
         Raises:
@@ -88,13 +88,13 @@ class Asking:
         spec = read_spec(self.folder, self.mlmodel, self.order)
         if not self.terms.allows_code:
             refuse(line_needs(spec.asked), self.terms, environ)
-        return Request(spec, self._tools(spec, environ), self.order.settings, self.terms.allows_code)
+        return EnvironmentRequest(spec, self._tools(spec, environ), self.order.settings, self.terms.allows_code)
 
-    def job(self, request: Request) -> Job:
+    def job(self, request: EnvironmentRequest) -> BuildJob:
         """What runs the tools for it."""
         environ = tool_environ(os.environ if self.environ is None else self.environ)
         deadline = time.monotonic() + self.order.settings.build_timeout_s
-        return Job(log_of(self.root, request), environ, deadline, self.tell, self.is_stopped)
+        return BuildJob(log_of(self.root, request), environ, deadline, self.tell, self.is_stopped)
 
     @property
     def trial(self) -> Trial:
@@ -133,7 +133,7 @@ class Asking:
             self.tell(f"environment: uv fetches Python {version}")
             allowed = {**tool_environ(environ), "UV_PYTHON_DOWNLOADS": "manual"}
             deadline = time.monotonic() + _FETCH_S
-            job = Job(self.root / "logs" / "interpreters.log", allowed, deadline, self.tell, self.is_stopped)
+            job = BuildJob(self.root / "logs" / "interpreters.log", allowed, deadline, self.tell, self.is_stopped)
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             job.begin()
             job.run([uv, "python", "install", "--no-progress", version], f"fetching Python {version}")
@@ -207,7 +207,7 @@ def unmet(folder: Path, mlmodel: Mapping[str, Any], order: EnvironmentOrder) -> 
     return (*python, *loaders, *mismatches(lines, installed_versions(names(lines))))
 
 
-def _obtain(asking: Asking, request: Request, because: str) -> Environment:
+def _obtain(asking: Asking, request: EnvironmentRequest, because: str) -> Environment:
     """The environment without mlflow where the model does without, else with it."""
     fuller = _with_mlflow(asking) if request.spec.left_out else None
     found = _existing(asking, request, fuller)
@@ -234,7 +234,7 @@ def _obtain(asking: Asking, request: Request, because: str) -> Environment:
     return _said(asking, built, because)
 
 
-def _existing(asking: Asking, request: Request, fuller: Request | None) -> Built | None:
+def _existing(asking: Asking, request: EnvironmentRequest, fuller: EnvironmentRequest | None) -> Built | None:
     """The one without mlflow where the model scores in it, else the one with it, else the first after all."""
     # Where something is left out it is tried for each model once; else the worker's own load says the same.
     found = existing(asking.root, request, None if fuller is None else asking.trial)
@@ -247,7 +247,7 @@ def _existing(asking: Asking, request: Request, fuller: Request | None) -> Built
     return better or found
 
 
-def _scoring(asking: Asking, request: Request) -> Built | None:
+def _scoring(asking: Asking, request: EnvironmentRequest) -> Built | None:
     """The environment with mlflow, where the model's example scores in it."""
     try:
         built = build(asking.root, request, asking.job(request), asking.trial)
@@ -259,11 +259,11 @@ def _scoring(asking: Asking, request: Request) -> Built | None:
     return None
 
 
-def _with_mlflow(asking: Asking) -> Request:
+def _with_mlflow(asking: Asking) -> EnvironmentRequest:
     return replace(asking, order=replace(asking.order, installs_mlflow=True)).request()
 
 
-def _tell_of(asking: Asking, request: Request, because: str) -> None:
+def _tell_of(asking: Asking, request: EnvironmentRequest, because: str) -> None:
     spec, interpreter = request.spec, request.tools.interpreter
     left = f"; left out, for podium does without: {', '.join(spec.left_out)}" if spec.left_out else ""
     count = f"{len(spec.lines)} requirement" + ("" if len(spec.lines) == 1 else "s")

@@ -5,14 +5,14 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from podium.environments.resolve import Request, Resolution
-from podium.environments.running import Job
+from podium.environments.resolve import EnvironmentRequest, Resolution
+from podium.environments.running import BuildJob
 from podium.errors import Misconfigured
 
 LISTING = "requirements.txt"
 
 
-def export_wheels(request: Request, resolution: Resolution, target: Path, job: Job) -> int:
+def export_wheels(request: EnvironmentRequest, resolution: Resolution, target: Path, job: BuildJob) -> int:
     """Write a tar with a wheel for each package, and the list of them.
 
     What exists as source only is built here, on the platform and for the Python of the environment.

@@ -25,7 +25,6 @@ from podium.errors import LoadFailed
 from podium.settings.whole_files import write_whole
 
 _POLL_S = 0.05
-_DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ def exclusive(path: Path, deadline: float, is_stopped: Callable[[], bool] = lamb
     Args:
         path: Made if missing.
         deadline: Seconds, monotonic.
-        is_stopped: As in `running.Job`.
+        is_stopped: As in `running.BuildJob`.
 
     Raises:
         LoadFailed: Somebody else held it until the deadline.
@@ -198,16 +197,6 @@ def remnants(root: Path) -> list[str]:
         and (root / f"{key}.lock").exists()
         and marked(root, key) is None
     ]
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of all files."""
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(place, name)).st_size
-    return total
 
 
 def _kept(root: Path, path: Path) -> KeptEnvironment | None:

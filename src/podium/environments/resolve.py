@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podium.environments.running import Job
+from podium.environments.running import BuildJob
 from podium.environments.spec import EnvironmentSpec
 from podium.environments.tools import Tools
 from podium.errors import LoadFailed, Misconfigured
@@ -31,7 +31,7 @@ _NO_DATES = r"missing an upload (date|time)"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class EnvironmentRequest:
     """What an environment is asked for with: everything that decides which versions it gets.
 
     Args:
@@ -96,7 +96,7 @@ class Resolution:
         return self.text.replace(f"{_MODEL}/", f"{folder}/")
 
 
-def key_of(request: Request, resolution: Resolution | None) -> str:
+def key_of(request: EnvironmentRequest, resolution: Resolution | None) -> str:
     """The name of the environment: of what is in it, whoever asked for it."""
     if resolution is None:
         return request.digest
@@ -104,7 +104,7 @@ def key_of(request: Request, resolution: Resolution | None) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]
 
 
-def kept_resolution(root: Path, request: Request) -> Resolution | None:
+def kept_resolution(root: Path, request: EnvironmentRequest) -> Resolution | None:
     """What was decided before: a lock where there is one.
 
     Raises:
@@ -121,12 +121,12 @@ def kept_resolution(root: Path, request: Request) -> Resolution | None:
     return locked or _read(root / FOLDER / f"{request.digest}.txt")
 
 
-def lock_file(root: Path, request: Request) -> Path:
+def lock_file(root: Path, request: EnvironmentRequest) -> Path:
     """Where the model's lock is, or would be."""
     return root / FOLDER / f"{request.digest}.lock.txt"
 
 
-def resolve(root: Path, request: Request, job: Job, *, with_hashes: bool = False) -> Resolution:
+def resolve(root: Path, request: EnvironmentRequest, job: BuildJob, *, with_hashes: bool = False) -> Resolution:
     """Decide, and keep what was decided.
 
     Args:
@@ -137,7 +137,7 @@ def resolve(root: Path, request: Request, job: Job, *, with_hashes: bool = False
 
     Raises:
         LoadFailed: The requirements contradict each other, or a package does not exist; says where uv's words stand.
-        Stopped: As in `Job.run`.
+        Stopped: As in `BuildJob.run`.
     """
     spec = request.spec
     with tempfile.TemporaryDirectory(prefix="podium-resolve-") as place:
@@ -169,7 +169,7 @@ def resolve(root: Path, request: Request, job: Job, *, with_hashes: bool = False
     return resolution
 
 
-def options_of(request: Request, as_of: str | None) -> list[str]:
+def options_of(request: EnvironmentRequest, as_of: str | None) -> list[str]:
     """What uv is told of where packages come from."""
     settings = request.settings
     options = ["--exclude-newer", as_of] if as_of else []
@@ -179,7 +179,7 @@ def options_of(request: Request, as_of: str | None) -> list[str]:
     return [*options, "--offline"] if settings.is_offline else options
 
 
-def _command(request: Request, source: Path, target: Path, *, with_hashes: bool) -> list[str]:
+def _command(request: EnvironmentRequest, source: Path, target: Path, *, with_hashes: bool) -> list[str]:
     if request.tools.uv is None or request.tools.interpreter is None:
         raise LoadFailed("Requirements are resolved by uv, which is not here: pip install 'podium[uv]'", "environment")
     command = [request.tools.uv, "pip", "compile", "--python", request.tools.interpreter.path, "--no-header"]
@@ -193,7 +193,7 @@ def _own_options(spec: EnvironmentSpec) -> str:
     return "".join(f"{line}\n" for line in own)
 
 
-def _keep(path: Path, resolution: Resolution, job: Job) -> None:
+def _keep(path: Path, resolution: Resolution, job: BuildJob) -> None:
     facts = {"as_of": resolution.as_of, "notice": resolution.notice, "has_hashes": resolution.has_hashes}
     try:
         path.parent.mkdir(exist_ok=True, mode=0o700)

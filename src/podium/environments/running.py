@@ -5,7 +5,6 @@ import errno
 import os
 import re
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from podium.errors import LoadFailed
+from podium.transport.sessions import end_session
 
 _POLL_S = 0.05
 _SHOWN_LINES = 12
@@ -31,7 +31,7 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class BuildJob:
     """What all steps of one build share.
 
     Args:
@@ -113,9 +113,7 @@ class Job:
                 status = self._wait(process, what)
             finally:
                 # Also what it started itself: pip's builds of packages.
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                end_session(process)
         if status is None:
             raise self.failure(f"{Path(command[0]).name} did not come to an end in time")
         return status

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
-from podium.environments.running import Job
+from podium.environments.running import BuildJob
 from podium.errors import LoadFailed
 from podium.settings.source_tree import child_command, child_environ
 from podium.settings.whole_files import write_whole
@@ -48,7 +48,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TrialOutcome:
     """What came of it.
 
     Args:
@@ -66,7 +66,7 @@ class DoesNotLoad(LoadFailed):
     """The environment is whole, and the model does not load in it."""
 
 
-def known_verdict(place: Path, trial: Trial) -> Verdict | None:
+def known_verdict(place: Path, trial: Trial) -> TrialOutcome | None:
     """What came of it before.
 
     Args:
@@ -74,12 +74,12 @@ def known_verdict(place: Path, trial: Trial) -> Verdict | None:
         trial: The model.
     """
     try:
-        return Verdict(**json.loads((place / MODELS / trial.identity).read_bytes()))
+        return TrialOutcome(**json.loads((place / MODELS / trial.identity).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def keep_verdict(place: Path, trial: Trial, verdict: Verdict) -> None:
+def keep_verdict(place: Path, trial: Trial, verdict: TrialOutcome) -> None:
     """Write down that the environment is good for the model.
 
     Args:
@@ -92,7 +92,7 @@ def keep_verdict(place: Path, trial: Trial, verdict: Verdict) -> None:
     write_whole(folder / trial.identity, json.dumps(dataclasses.asdict(verdict)).encode())
 
 
-def try_model(python: str, trial: Trial, job: Job) -> Verdict:
+def try_model(python: str, trial: Trial, job: BuildJob) -> TrialOutcome:
     """Load the model in the environment, and score its example.
 
     Args:
@@ -102,7 +102,7 @@ def try_model(python: str, trial: Trial, job: Job) -> Verdict:
 
     Raises:
         LoadFailed: The process died.
-        Stopped: As in `Job.run`.
+        Stopped: As in `BuildJob.run`.
     """
     terms = json.dumps(dataclasses.asdict(trial.terms))
     command = child_command(["podium.worker.check", str(trial.folder.absolute()), terms], python)
@@ -122,13 +122,13 @@ def try_model(python: str, trial: Trial, job: Job) -> Verdict:
     if report is None:
         raise job.failure(f"the process that tried the model in it ended with status {status} and said nothing")
     if report["is_valid"]:
-        return Verdict(loads=True, scores=True if report["has_example"] else None)
+        return TrialOutcome(loads=True, scores=True if report["has_example"] else None)
     message = str(report["message"])
     job.note(message)
-    return Verdict(loads=report["step"] != "load", scores=False, message=message)
+    return TrialOutcome(loads=report["step"] != "load", scores=False, message=message)
 
 
-def does_not_load(verdict: Verdict, job: Job) -> DoesNotLoad:
+def does_not_load(verdict: TrialOutcome, job: BuildJob) -> DoesNotLoad:
     """The error for a model that does not load in what was built for it.
 
     Args:

@@ -27,7 +27,7 @@ class NotConverted(PodiumError):
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ConversionSample:
     """A few rows as the model is given them, and its answer: types and shapes of both."""
 
     data: Any
@@ -55,7 +55,7 @@ class Attempt:
 
     form: str
     precision: str
-    convert: Callable[[Sample], Conversion]
+    convert: Callable[[ConversionSample], Conversion]
     bounds: tuple[float, ...] = (MOST,)
 
 
@@ -118,7 +118,7 @@ def one_array(answer: Any) -> Any:
     raise NotConverted(f"The model answers with a {type(answer).__name__}; expected an array.")
 
 
-def network_spec(sample: Sample) -> dict[str, Any]:
+def network_spec(sample: ConversionSample) -> dict[str, Any]:
     """How a network's graph is fed, and what its answer becomes: an array, or a table where it was asked with one.
 
     Raises:

@@ -65,7 +65,7 @@ class FuncInfo(NamedTuple):
     input_param_name: str
 
 
-class Kept:
+class CarriedObject:
     """An object of MLflow's that a pickle carries along and nobody here asks anything of: a signature, a column."""
 
     def __init__(self, *arguments: Any, **facts: Any) -> None:
@@ -105,10 +105,10 @@ _SCHEMA = (
 _NAMES: dict[str, dict[str, Any]] = {
     "mlflow": {},
     "mlflow.exceptions": {"MlflowException": MlflowException},
-    "mlflow.models": {"ModelConfig": ModelConfig, "set_model": set_model, "ModelSignature": Kept},
+    "mlflow.models": {"ModelConfig": ModelConfig, "set_model": set_model, "ModelSignature": CarriedObject},
     "mlflow.models.model": {"set_model": set_model},
     "mlflow.models.model_config": {"ModelConfig": ModelConfig},
-    "mlflow.models.signature": {"ModelSignature": Kept, "_TypeHints": TypeHints},
+    "mlflow.models.signature": {"ModelSignature": CarriedObject, "_TypeHints": TypeHints},
     "mlflow.protos": {},
     "mlflow.protos.databricks_pb2": dict(NUMBERS),
     "mlflow.pyfunc": {"PythonModel": PythonModel, "PythonModelContext": PythonModelContext},
@@ -124,7 +124,7 @@ _NAMES: dict[str, dict[str, Any]] = {
         "pyfunc": pyfunc,
     },
     "mlflow.types": {},
-    "mlflow.types.schema": dict.fromkeys(_SCHEMA, Kept),
+    "mlflow.types.schema": dict.fromkeys(_SCHEMA, CarriedObject),
 }
 
 ADVICE = "mlflow is not installed here, and podium stands in for a few of its names only. Run: pip install mlflow"

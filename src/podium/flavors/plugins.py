@@ -9,16 +9,15 @@ not need it; whoever needs it gets `PluginFailed`, which names the package and w
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from podium.errors import LoadFailed
 from podium.flavors.contract import Flavor
+from podium.settings import entry_points
+from podium.settings.entry_points import Plugin, said, said_twice
 
 GROUP = "podium.flavors"
 KIND = "flavor"
-_LONGEST = 300
 _METHODS = ("claims", "save", "load", "rows")
 
 
@@ -29,37 +28,9 @@ class PluginFailed(LoadFailed):
         super().__init__(message, cause="import_error")
 
 
-@dataclass(frozen=True, slots=True)
-class Plugin:
-    """An entry point, not imported.
-
-    Args:
-        name: The flavor's.
-        target: `podium_river:RiverFlavor`
-        distribution: The package that brings it, as pip knows it.
-        version: Of that package.
-        entry: What imports it.
-    """
-
-    name: str
-    target: str
-    distribution: str
-    version: str
-    entry: EntryPoint
-
-    @property
-    def source(self) -> str:
-        return f"{self.distribution} {self.version}"
-
-
 def installed() -> tuple[Plugin, ...]:
     """The plugins of this interpreter by name; reads packages' metadata and imports nothing."""
-    found = []
-    for entry in entry_points(group=GROUP):
-        package = entry.dist
-        name, version = (package.name, package.version) if package is not None else ("an unknown package", "")
-        found.append(Plugin(entry.name, entry.value, name, version, entry))
-    return tuple(sorted(found, key=lambda plugin: (plugin.name, plugin.distribution)))
+    return entry_points.installed(GROUP)
 
 
 def find(name: str, plugins: Sequence[Plugin], taken: Sequence[Flavor]) -> Plugin | None:
@@ -72,7 +43,7 @@ def find(name: str, plugins: Sequence[Plugin], taken: Sequence[Flavor]) -> Plugi
         return None
     same = [plugin for plugin in plugins if plugin.name == name]
     if len(same) > 1:
-        raise PluginFailed(_twice(name, same))
+        raise PluginFailed(said_twice(name, same, KIND))
     return same[0] if same else None
 
 
@@ -90,7 +61,7 @@ def use(plugin: Plugin, plugins: Sequence[Plugin], taken: Sequence[Flavor]) -> F
     if plugin.name in reserved_names(taken):
         raise PluginFailed(f"{plugin.source} brings a flavor {plugin.name!r}, which is the name of one of podium's own.")
     if same := [each for each in plugins if each.name == plugin.name and each != plugin]:
-        raise PluginFailed(_twice(plugin.name, [plugin, *same]))
+        raise PluginFailed(said_twice(plugin.name, [plugin, *same], KIND))
     place = f"The flavor plugin {plugin.name!r} ({plugin.target}, of {plugin.source})"
     try:
         found = plugin.entry.load()
@@ -98,7 +69,7 @@ def use(plugin: Plugin, plugins: Sequence[Plugin], taken: Sequence[Flavor]) -> F
         wrong = _fault(flavor, plugin, {module for each in taken for module in each.loader_modules})
     except (Exception, SystemExit) as error:
         raise PluginFailed(
-            f"{place} cannot be imported: {_said(error)}. Update or uninstall {plugin.distribution}."
+            f"{place} cannot be imported: {said(error)}. Update or uninstall {plugin.distribution}."
         ) from error
     if wrong is not None:
         raise PluginFailed(f"{place} is no flavor: {wrong}. See flavors/contract.py.")
@@ -118,23 +89,13 @@ def claim(model: Any, plugin: Plugin, load: Callable[[Plugin], Flavor]) -> Flavo
     except (Exception, SystemExit) as error:
         raise PluginFailed(
             f"The flavor plugin {plugin.name!r} of {plugin.source} raised when it was asked whether it takes a "
-            f"{type(model).__name__}: {_said(error)}."
+            f"{type(model).__name__}: {said(error)}."
         ) from error
 
 
 def reserved_names(taken: Sequence[Flavor]) -> set[str]:
     """What no plugin may be called: the flavors of podium's own, and the words that stand for some of them."""
     return {*(flavor.name for flavor in taken), "pyfunc", "python_function", "loader_module"}
-
-
-def _twice(name: str, plugins: Sequence[Plugin]) -> str:
-    sources = " and ".join(sorted(plugin.source for plugin in plugins))
-    return f"There are several flavor plugins called {name!r}: of {sources}. Uninstall all but one."
-
-
-def _said(error: BaseException) -> str:
-    """What a plugin's own code raised, in one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:_LONGEST]}".removesuffix(".")
 
 
 def _fault(flavor: Any, plugin: Plugin, taken: set[str]) -> str | None:

@@ -4,25 +4,27 @@ import asyncio
 import contextlib
 import dataclasses
 import time
+from functools import partial
 
 from podium.domain.planning import Candidate, Desired, is_hopeless, plan
 from podium.domain.traffic import Rules
 from podium.errors import LoadFailed
-from podium.fleet import logs
 from podium.fleet.beside import Beside
+from podium.fleet.host import logs
+from podium.fleet.host.runfiles import EndpointFolder
 from podium.fleet.journal import JournalKeeper
+from podium.fleet.loose_threads import LooseThreads
 from podium.fleet.observer import observe
 from podium.fleet.publisher import Publisher
-from podium.fleet.rollouts.desk import Standing, desk_of
-from podium.fleet.runfiles import EndpointFolder
+from podium.fleet.rollouts.desk import EndpointStanding, desk_of
 from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.sources import Wish, ask, follow, follows
 from podium.fleet.telling.events import Event
-from podium.fleet.telling.status import Served, Situation
+from podium.fleet.telling.served_version import ServedVersion
+from podium.fleet.telling.status import Situation
 from podium.fleet.telling.traffic_status import Traffic
 from podium.fleet.workers.copies import Copies
 from podium.fleet.workers.crew import Crew
-from podium.fleet.workers.isolation import World, check_isolation
 from podium.registry.resolve import Resolved
 
 _MOST_ACTIONS = 1000
@@ -59,18 +61,8 @@ class Endpoint:
         self._logs = site.home.logs / order.name
         self._logs.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._keeper = JournalKeeper(folder)
-        settings = order.settings
-        self._replicas = settings.replicas
-        self.copies = Copies(
-            folder.models,
-            site.home,
-            settings.environment,
-            lambda text: tell(Event("environment", text)),
-            settings.terms,
-            check_isolation(settings.isolation, settings.worker_user),
-            World(settings.isolation, settings.worker_env, settings.worker_user),
-            settings.verify_key,
-        )
+        self._replicas = order.settings.replicas
+        self.copies = Copies(folder.models, site.home, order.settings, lambda text: tell(Event("environment", text)))
         self.crew = Crew(order, self._site, publisher, self.copies, self._keeper)
         self._following: asyncio.Task[None] | None = None
         self._candidate: Candidate | None = None
@@ -119,7 +111,7 @@ class Endpoint:
             self._following.cancel()
             self._following = None
 
-    async def refresh(self) -> None:
+    async def refresh(self, threads: LooseThreads) -> None:
         """Look again what a reference that stands still stands for: a folder may hold something else by now."""
         source = self._order.source
         if follows(self._order.reference) or source is None:
@@ -127,7 +119,7 @@ class Endpoint:
         async with self._refreshing:
             order = self._order
             for _ in range(2):  # Of a folder only what it held twice in a row counts.
-                wish = await asyncio.to_thread(ask, source, order.reference, self._wish)
+                wish = await threads.run(partial(ask, source, order.reference, self._wish))
                 if order is self._order and wish != self._wish:
                     self.hear(wish)
 
@@ -234,10 +226,9 @@ class Endpoint:
         return targets[0].version if targets else None
 
     @property
-    def served(self) -> Served | None:
+    def served(self) -> ServedVersion | None:
         """The version that serves now, as it was prepared and loaded."""
-        serving = self.serving
-        return self.crew.served.get(serving) if serving else None
+        return self.crew.served.get(self.serving or "")
 
     @property
     def is_hopeless(self) -> bool:
@@ -283,7 +274,7 @@ class Endpoint:
                 break
             self.crew.act(action)
         is_known = self._publisher.is_acknowledged(self.name)
-        self._desk.tick(Standing(self._publisher.targets(self.name), is_known, self._keeper.journal))
+        self._desk.tick(EndpointStanding(self._publisher.targets(self.name), is_known, self._keeper.journal))
 
     @property
     def is_at_rest(self) -> bool:
@@ -348,7 +339,7 @@ class Endpoint:
         return Traffic(rules, self._beside.problems(), seen, self._beside.standings)
 
     def asked(self, began_at: float) -> None:
-        """Its source was asked, as `fleet.rollouts.Desk.asked`."""
+        """Its source was asked, as `fleet.rollouts.desk.Desk.asked`."""
         self._desk.asked(began_at)
 
     def hear(self, wish: Wish) -> None:

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from podium.domain.lifecycle import ReplicaState
@@ -14,9 +15,10 @@ from podium.domain.rollouts.evidence import Evidence
 from podium.domain.traffic import RoutingTable, table_to_json
 from podium.errors import Unavailable
 from podium.fleet.bell import Bell
-from podium.fleet.logs import gateway_log
-from podium.fleet.machine import oom_kills
+from podium.fleet.host.logs import gateway_log
+from podium.fleet.host.machine import oom_kills
 from podium.fleet.site import Site
+from podium.fleet.telling.changes import part_of
 from podium.fleet.telling.series import SeriesBook
 from podium.fleet.workers.causes import Cause, cause_of_death
 from podium.fleet.workers.children import Child, spawn
@@ -34,7 +36,6 @@ from podium.transport.messages import (
     ReplicaReleased,
     Started,
     Tell,
-    part_of,
 )
 
 _SURVIVED_S = 60.0
@@ -50,7 +51,7 @@ class Announcement:
     is_ready: bool
 
 
-class Gateway:
+class GatewayProcess:
     """One living gateway process.
 
     Attributes:
@@ -79,6 +80,7 @@ class Gateways:
         series: Which of the counters are whose.
         died: Called with the slot and the cause when one died by itself.
         grpc_address: Where each listens for gRPC too, HOST:PORT; None: nowhere.
+        exports: The descriptor of what they hand on, by its flag; nothing where nobody wants it.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Gateways:
         series: SeriesBook,
         died: Callable[[int, Cause], None],
         grpc_address: str | None = None,
+        exports: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.restarts = 0
         self._is_stopping = False
@@ -102,9 +105,9 @@ class Gateways:
         self._died = died
         front = site.programs.front
         self._grpc = () if grpc_address is None else ("--grpc-address", grpc_address)
-        self._front = {} if front is None else {"--front-fd": front}
+        self._front = {**({} if front is None else {"--front-fd": front}), **exports}
         self._replicas: dict[int, WorkerReplica] = {}
-        self._living: dict[int, Gateway] = {}
+        self._living: dict[int, GatewayProcess] = {}
         self._current: Announcement | None = None
         self._status: Tell | None = None
         self._serial = 0
@@ -238,7 +241,7 @@ class Gateways:
             child = spawn(module, inherited, log)
         except OSError as error:
             return 0.0, Cause("load_error", f"It could not be started: {error.strerror}.")
-        gateway = self._living[slot] = Gateway(child)
+        gateway = self._living[slot] = GatewayProcess(child)
         for replica in self._ready():
             self._connect(gateway, replica)
         self._publish(gateway)
@@ -272,7 +275,7 @@ class Gateways:
                 gateway.stands_in.discard(slot)
                 gateway.child.send(StandBack(slot))
 
-    def _hear(self, slot: int, gateway: Gateway, message: Message) -> None:
+    def _hear(self, slot: int, gateway: GatewayProcess, message: Message) -> None:
         match message:
             case Started():
                 gateway.is_started = self._is_proven = True
@@ -295,7 +298,7 @@ class Gateways:
                 pass
         self._site.bell.ring()
 
-    def _publish(self, gateway: Gateway) -> None:
+    def _publish(self, gateway: GatewayProcess) -> None:
         if self._current is not None:
             gateway.child.send(Publish(table_to_json(self._current.table), self._current.is_ready))
             if gateway.published_at is None:
@@ -308,7 +311,7 @@ class Gateways:
         in_use = frozenset((other.endpoint, other.version) for other in self._replicas.values())
         return self._series.index((replica.endpoint, replica.version), in_use)
 
-    def _connect(self, gateway: Gateway, replica: WorkerReplica) -> None:
+    def _connect(self, gateway: GatewayProcess, replica: WorkerReplica) -> None:
         if replica.board is None or replica.id in gateway.holds:
             return
         self._serial += 1

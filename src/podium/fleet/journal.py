@@ -6,7 +6,7 @@ from typing import Any
 
 from podium.domain.planning import Desired, Failure, Journal, note_beside, note_end, note_retried, note_settled, note_wanted
 from podium.errors import LoadFailed
-from podium.fleet.runfiles import EndpointFolder
+from podium.fleet.host.runfiles import EndpointFolder
 
 _KEPT_FAILURES = 20
 

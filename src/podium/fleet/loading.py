@@ -6,12 +6,13 @@ Whoever asks has a deadline of his own; the work goes on without him, and who as
 import asyncio
 import logging
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from podium.errors import InvalidInput, Misconfigured, ModelError, NotFound, PodiumError, RegistryError
-from podium.fleet.asks import Reply
+from podium.fleet.asks import ENDING, Reply
 from podium.fleet.endpoint import Endpoint
+from podium.fleet.loose_threads import LooseThreads
 from podium.fleet.roster import Roster
 from podium.fleet.site import Catalogue, NotAllowed, Site
 
@@ -23,7 +24,7 @@ _log = logging.getLogger("podium.fleet")
 _Said = tuple[int, dict[str, Any]]
 
 
-class Loading:
+class LoadVerbs:
     """Answers the verbs.
 
     Args:
@@ -37,8 +38,8 @@ class Loading:
         self._roster = roster
         self._catalogue = catalogue
         self._asked = 0
-        # Threads of its own: a store that hangs holds up no copy and no log of other models.
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="podium-loading")
+        # Of its own: a store that hangs holds up no copy and no log of other models, and not the server's end.
+        self._threads = LooseThreads(_THREADS, "podium-loading")
         site.asks.learn("load", self.load)
         site.asks.learn("unload", self.unload)
         site.asks.learn("index", self.index)
@@ -90,11 +91,14 @@ class Loading:
             reply(503 if refusal is None else 403, {"error": refusal or busy})
             return
         self._asked += 1
-        self._site.tasks.create_task(self._do(doing, reply))
+        self._site.asks.work(self._site.tasks, self._do(doing, reply), "loading")
 
     async def _do(self, doing: Coroutine[Any, Any, _Said], reply: Reply) -> None:
         try:
             status, body = await doing
+        except asyncio.CancelledError:
+            reply(503, ENDING)
+            raise
         except (PodiumError, OSError) as error:
             status, body = _status_of(error), {"error": _text_of(error)}
         except Exception:  # noqa: BLE001 - whoever asks may not end what serves
@@ -110,12 +114,12 @@ class Loading:
         if endpoint is not None and is_new and not endpoint.is_hopeless:
             return 409, {"error": f"A model is served here as {name} already."}
         if endpoint is not None and uri in {None, str(endpoint.order.reference)}:
-            await endpoint.refresh()
+            await endpoint.refresh(self._threads)
         else:
-            loop, gone = asyncio.get_running_loop(), self._roster.dismissed.get(name)
+            gone = self._roster.dismissed.get(name)
             if uri is None and gone is not None and name not in self._catalogue.names():
                 uri = gone.uri
-            order = await loop.run_in_executor(self._threads, self._catalogue.order, name, uri)
+            order = await self._threads.run(partial(self._catalogue.order, name, uri))
             await bell.until(lambda: name not in self._roster.endpoints or self._present(name) is not None, _LONGEST_S)
             endpoint = self._present(name)
             if endpoint is None:

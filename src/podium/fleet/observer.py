@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from podium.domain.planning import Journal, Observed, Replica
+from podium.domain.planning import Journal, Observed, ObservedReplica
 from podium.fleet.publisher import Publisher
 from podium.fleet.workers.replica import WorkerReplica
 
@@ -15,7 +15,7 @@ def observe(
     A replica that was told to end before it was ready counts no more, though its process may linger.
     """
     living = tuple(
-        Replica(replica.id, replica.version, replica.state)
+        ObservedReplica(replica.id, replica.version, replica.state)
         for replica in replicas
         if not replica.state.is_over and not replica.is_abandoned
     )

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from podium.fleet.endpoint import Endpoint
+from podium.fleet.host.runfiles import RunFolder
 from podium.fleet.publisher import Publisher
-from podium.fleet.runfiles import RunFolder
 from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.telling.series import SeriesBook
 

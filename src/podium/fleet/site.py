@@ -11,13 +11,15 @@ from podium.errors import PodiumError
 from podium.fleet.asks import Asks
 from podium.fleet.bell import Bell
 from podium.fleet.capacity.residency import Residency
-from podium.fleet.logs import SERVER
+from podium.fleet.host.logs import SERVER
 from podium.fleet.sources import Ledger, Observer, Wish
 from podium.fleet.telling.events import Event
+from podium.fleet.workers.bootstraps import Bootstraps
 from podium.fleet.workers.forks import Forks
 from podium.fleet.workers.gpus import GpuBook
+from podium.fleet.workers.slabs import Slabs
 from podium.fleet.workers.turns import Turns
-from podium.registry.census import Counted
+from podium.registry.census import CensusEntry
 from podium.settings.home import Home
 from podium.settings.model import ModelSettings
 from podium.settings.serve import ServeSettings
@@ -25,10 +27,13 @@ from podium.settings.serve import ServeSettings
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """Which modules are run as workers and gateways; `front` is a socket that gateways inherit as `--front-fd`."""
+    """Which modules are run as the children; `front` is a socket that gateways inherit as `--front-fd`."""
 
     worker: tuple[str, ...] = ("podium.worker",)
+    monitor: tuple[str, ...] = ("podium.monitoring",)
     gateway: tuple[str, ...] = ("podium.serving",)
+    exporter: tuple[str, ...] = ("podium.monitoring.exporters",)
+    dashboard: tuple[str, ...] = ("podium.dashboard",)
     front: int | None = None
 
 
@@ -130,8 +135,8 @@ class ServerOrder:
     settings: ServeSettings
     shown: Mapping[str, Mapping[str, Any]]
     catalogue: Catalogue | None = None
-    take: Callable[[], Mapping[str, Counted]] | None = None
-    order_of: Callable[[str, Counted], EndpointOrder] | None = None
+    take: Callable[[], Mapping[str, CensusEntry]] | None = None
+    order_of: Callable[[str, CensusEntry], EndpointOrder] | None = None
 
     @property
     def name(self) -> str:
@@ -158,6 +163,8 @@ class Site:
         residency: Who is in memory, and who may come.
         turns: Who loads now.
         forks: The fork servers.
+        bootstraps: Profiles of first rows in production.
+        slabs: Where workers count their rows.
     """
 
     home: Home
@@ -173,4 +180,6 @@ class Site:
     residency: Residency
     turns: Turns
     forks: Forks
+    bootstraps: Bootstraps
     asks: Asks = field(default_factory=Asks)
+    slabs: Slabs = field(default_factory=Slabs)

@@ -4,11 +4,11 @@ import asyncio
 import dataclasses
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from podium.domain.references import AliasRef, LatestRef, ModelRef, StageRef
 from podium.domain.rollouts.clocks import Offset
@@ -19,6 +19,9 @@ from podium.registry.resolve import Resolved
 from podium.registry.rollout_edits import Note
 
 _DOWN_POLL_S = 1.0
+_BEAT_S = 0.25
+_STOPPED_S = 1.0
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +96,14 @@ async def follow(
     loop = asyncio.get_running_loop()
     wish = first
     thread = ThreadPoolExecutor(1, thread_name_prefix="podium-source")
+    was_stopped = False
     try:
         while True:
-            await asyncio.sleep(_pause_s(poll_s, observer, wish, random.random()))
+            if not was_stopped:
+                await asyncio.sleep(_pause_s(poll_s, observer, wish, random.random()))
             began_at = ticks()
-            newer = await loop.run_in_executor(thread, partial(ask, observer, reference, wish, is_rolled_out=is_rolled_out))
+            question = partial(ask, observer, reference, wish, is_rolled_out=is_rolled_out)
+            newer, _, was_stopped = await timed(loop.run_in_executor(thread, question))
             if newer != wish:
                 wish = newer
                 heard(wish)
@@ -106,6 +112,22 @@ async def follow(
         observer.close()
         # Not waited for: it may wait for a server that hangs, and other endpoints go on.
         thread.shutdown(wait=False, cancel_futures=True)
+
+
+async def timed(answer: Awaitable[_Answer], clock: Callable[[], float] = ticks) -> tuple[_Answer, float, bool]:
+    """Wait for the answer to a question that somebody else works out.
+
+    Returns: The answer; how many seconds it took, without those in which this process did not run (SIGSTOP, a suspended
+        machine); and whether it did not for long: then the answer may be of before, and the question is worth asking again.
+    """
+    future, began_at, took_s = asyncio.ensure_future(answer), clock(), 0.0
+    before = began_at
+    while True:
+        await asyncio.wait({future}, timeout=_BEAT_S)
+        now = clock()
+        took_s, before = took_s + min(now - before, 2 * _BEAT_S), now
+        if future.done():
+            return future.result(), took_s, now - began_at - took_s > _STOPPED_S
 
 
 def _pause_s(poll_s: float, observer: Observer, wish: Wish, luck: float) -> float:

@@ -8,33 +8,40 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from podium._version import __version__
 from podium.domain.devices import DEFAULT_DEVICE
-from podium.errors import LoadFailed, PodiumError
-from podium.fleet import logs, ports, runfiles
+from podium.errors import PodiumError
 from podium.fleet.bell import Bell
 from podium.fleet.capacity.residency import Residency
 from podium.fleet.capacity.scaling import Scaler
+from podium.fleet.capacity.spending import Spending
 from podium.fleet.capacity.use import Use
 from podium.fleet.endpoint import Endpoint
+from podium.fleet.exporter import Exporter
+from podium.fleet.failures import first_cause, why_nothing_serves
 from podium.fleet.gateways import Gateways
-from podium.fleet.loading import Loading
-from podium.fleet.machine import available_memory, cpu_limit, started_at
+from podium.fleet.host import logs, ports, runfiles
+from podium.fleet.host.machine import available_memory, cpu_limit, started_at
+from podium.fleet.host.runfiles import RunFolder
+from podium.fleet.loading import LoadVerbs
+from podium.fleet.monitor import MonitorProcess
+from podium.fleet.page import DashboardPage
 from podium.fleet.publisher import Publisher
 from podium.fleet.roster import Roster
-from podium.fleet.runfiles import RunFolder
 from podium.fleet.site import Programs, ServerOrder, Site
 from podium.fleet.steering import Steering
-from podium.fleet.telling.describing import Describing
+from podium.fleet.telling.describing import DescribeVerb
 from podium.fleet.telling.events import Event
+from podium.fleet.telling.facts import facts_of
 from podium.fleet.telling.herald import Herald
 from podium.fleet.telling.series import SeriesBook
-from podium.fleet.telling.status import Overview
+from podium.fleet.telling.status import Overview, Situation
 from podium.fleet.whole_registry import WholeRegistry
+from podium.fleet.workers.bootstraps import Bootstraps
 from podium.fleet.workers.causes import Cause
 from podium.fleet.workers.forks import Forks
 from podium.fleet.workers.gpus import GpuBook, visible_gpus
@@ -42,6 +49,7 @@ from podium.fleet.workers.isolation import check_isolation
 from podium.fleet.workers.orphans import reap_orphans
 from podium.fleet.workers.turns import Turns
 from podium.telemetry.slots import Slots, create_slots
+from podium.transport.slices import MODERATE_NS, long_slices
 
 _TICK_S = 0.25
 _HOUSEKEEPING_S = 1.0
@@ -91,6 +99,7 @@ class Supervisor:
         self._identity: dict[str, Any] = {}
         self._folder: RunFolder
         self._gateways: Gateways
+        self._monitor: MonitorProcess
         self._publisher: Publisher
         self._roster: Roster
         self._residency: Residency
@@ -108,6 +117,7 @@ class Supervisor:
         """
         home, settings = self._order.home, self._order.settings
         with contextlib.ExitStack() as stack:
+            stack.enter_context(long_slices(MODERATE_NS))
             for order in self._order.endpoints:
                 check_isolation(order.settings.isolation, order.settings.worker_user)
             sockets = ports.listen(settings.host, settings.port, settings.gateways)
@@ -131,7 +141,7 @@ class Supervisor:
             try:
                 await self._serve(sockets, slots, SeriesBook(counters), folder)
             except BaseExceptionGroup as group:
-                raise _first_cause(group) from group
+                raise first_cause(group) from group
         if self._failure is not None:
             raise self._failure
 
@@ -167,9 +177,9 @@ class Supervisor:
                     Residency(use),
                     Turns(self._order.settings.max_loading),
                     self._forks,
+                    Bootstraps(self._order.home.profiles),
                 )
-                self._gateways = Gateways(site, sockets, slots, series, self._gateway_died, self._grpc_address)
-                self._herald = Herald(self._folder, self._gateways, series)
+                self._take_on(site, sockets, slots, series)
                 self._publisher = Publisher(self._gateways, self._order.default, may_be_empty=self._may_grow)
                 self._roster = Roster(site, self._publisher, self._folder, series)
                 self.endpoints = self._roster.endpoints
@@ -179,25 +189,34 @@ class Supervisor:
                 for order in self._order.endpoints:
                     self._roster.open(order)
                 self._publisher.go_on()
-                Describing(site, self._roster)
+                DescribeVerb(site, self._roster)
                 if self._order.catalogue is not None:
-                    Loading(site, self._roster, self._order.catalogue)
+                    LoadVerbs(site, self._roster, self._order.catalogue)
                 following = self._follow_registry(site)
                 for slot in range(self._order.settings.gateways):
                     tasks.create_task(self._gateways.run(slot), name=f"gateway {slot}")
+                for child in (self._exporter, self._monitor, self._page):
+                    tasks.create_task(child.run(), name=type(child).__name__)
                 housekeeping = tasks.create_task(self._keep_house(use), name="housekeeping")
                 await self._steer()
-                for endpoint in self.endpoints.values():
-                    endpoint.stop_following()
-                await self._shut_down()
-                for task in filter(None, (housekeeping, following)):
-                    task.cancel()
+                await self._shut_down(site, following)
+                for child in (self._exporter, self._monitor, self._page):
+                    await child.close()
+                housekeeping.cancel()
         finally:
             await self._forks.close()  # again: whoever was begun when something failed was not there yet
             for endpoint in self.endpoints.values():
                 await endpoint.copies.close()
             for number in _STOP_SIGNALS:
                 loop.remove_signal_handler(number)
+
+    def _take_on(self, site: Site, sockets: Sequence[socket.socket], slots: int, series: SeriesBook) -> None:
+        """Those who watch what the gateways do, the gateways, and who tells of them; none of them runs yet."""
+        self._exporter, self._page = Exporter(site, slots), DashboardPage(site)
+        parts = self._gateway_died, self._grpc_address, self._exporter.for_gateways
+        self._gateways = Gateways(site, sockets, slots, series, *parts)
+        monitor = self._monitor = MonitorProcess(site, slots, series, lambda: facts_of(self._situations()))
+        self._herald = Herald(self._folder, self._gateways, series, self._exporter, lambda: monitor.gauges)
 
     def _follow_registry(self, site: Site) -> asyncio.Task[None] | None:
         """Where a whole registry is served, keep like it."""
@@ -216,7 +235,7 @@ class Supervisor:
             steering.turn(time.monotonic())
             self._publish_status()
             if len(steering.hopeless) == len(self.endpoints) and not self._may_grow and not self._is_announced:
-                self._failure = _why(self.endpoints.values())
+                self._failure = why_nothing_serves(self.endpoints.values())
                 return
             self._announce()
             await self._bell.wait(_TICK_S)
@@ -232,9 +251,15 @@ class Supervisor:
             self._is_announced = True
             self._tell(Event("ready", f"the server is ready at {self._identity['url']}"))
 
-    async def _shut_down(self) -> None:
-        """In the reverse order of start: say not ready, gateways finish what is in flight, workers end."""
+    async def _shut_down(self, site: Site, following: asyncio.Task[None] | None) -> None:
+        """In the reverse order of start: take in nothing, say not ready, gateways finish what is in flight, workers end."""
         self._is_stopping = True
+        # Nobody steers any more: what would still be loaded would never be ready, and who comes never stopped.
+        site.asks.close()
+        if following is not None:
+            following.cancel()
+        for endpoint in self.endpoints.values():
+            endpoint.stop_following()
         self._tell(Event("stopping", "stopping: requests in flight are finished"))
         limit_s = self._order.settings.drain_timeout_s
         self._publisher.withdraw()
@@ -258,13 +283,14 @@ class Supervisor:
     async def _keep_house(self, use: Use) -> None:
         """What must be done now and then: deadlines, hangs, orphans, copies and logs of the past."""
         before, rotated = time.monotonic(), 0.0
-        scaler = Scaler(use, self._residency, self.endpoints, cpu_limit())
+        scaler, spending = Scaler(use, self._residency, self.endpoints, cpu_limit()), Spending(use.series, self.endpoints)
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             now, endpoints = time.monotonic(), list(self.endpoints.values())
             # Stopped and continued (SIGSTOP, a suspended machine): the answers may be there, only not read yet.
             if now - before < _PAUSED_S:
                 self._gateways.check_deadlines(now)
+                self._monitor.check_hang(now)
                 for replica in [replica for endpoint in endpoints for replica in endpoint.crew.ready()]:
                     replica.check_hang(time.monotonic_ns())
                     await replica.weigh()
@@ -274,9 +300,10 @@ class Supervisor:
             # What builds an environment is a child of ours too, and has its own who waits for it.
             if not self._forks.is_forking and not any(endpoint.copies.is_busy for endpoint in endpoints):
                 workers = {replica.pid or 0 for endpoint in endpoints for replica in endpoint.crew.replicas.values()}
-                reap_orphans(workers | set(self._gateways.pids().values()) | self._forks.pids)
-            self._residency.keep_house(now)
-            scaler.keep_house(now)
+                children = workers | set(self._gateways.pids().values()) | self._forks.pids
+                reap_orphans(children | self._exporter.pids | self._monitor.pids | self._page.pids)
+            for keeper in (self._residency, scaler, spending):
+                keeper.keep_house(now)
             await self._roster.keep_house()
             if now - rotated > _ROTATE_S:
                 rotated = now
@@ -315,7 +342,7 @@ class Supervisor:
         overview = Overview(
             self._identity,
             self._order.default,
-            [endpoint.situation() for endpoint in self.endpoints.values()],
+            self._situations(),
             self._gateways.pids(),
             self._gateways.restarts,
             self._is_stopping,
@@ -329,13 +356,16 @@ class Supervisor:
         if has_changed:
             self._bell.ring()
 
+    def _situations(self) -> list[Situation]:
+        return [endpoint.situation() for endpoint in self.endpoints.values()]
+
     @property
     def _grpc_address(self) -> str | None:
         return None if self._grpc is None else ports.shown(self._grpc)
 
     def _describe(self, port: int) -> dict[str, Any]:
-        host = self._order.settings.host
-        scheme = "https" if self._order.settings.is_https else "http"
+        host, certificate = self._order.settings.host, self._order.settings.certificate
+        scheme = "http" if certificate is None else "https"
         reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
         return {
             "schema": 1,
@@ -348,6 +378,7 @@ class Supervisor:
             "port": port,
             "url": f"{scheme}://[{reached}]:{port}" if ":" in reached else f"{scheme}://{reached}:{port}",
             "logs": self._order.name,
+            "certificate": certificate,
             "grpc_address": self._grpc_address,
             "settings": dict(self._order.shown),
         }
@@ -367,22 +398,3 @@ def _logging_to(log: logging.Logger, folder: Path) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         handler.close()
-
-
-def _why(endpoints: Iterable[Endpoint]) -> LoadFailed:
-    """Why nothing serves at all."""
-    failures = [(endpoint.name, failure) for endpoint in endpoints if (failure := endpoint.failure()) is not None]
-    if len(failures) == 1:
-        return failures[0][1]
-    told = "".join(f"\n{name}: {failure.message}" for name, failure in failures)
-    return LoadFailed(f"None of the {len(failures)} models can be served.{told}", failures[0][1].cause)
-
-
-def _first_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """One of our own errors out of the group, or else whatever is first."""
-    leaves: list[BaseException] = []
-    pending: list[BaseException] = [group]
-    while pending:
-        error = pending.pop(0)
-        pending.extend(error.exceptions) if isinstance(error, BaseExceptionGroup) else leaves.append(error)
-    return next((error for error in leaves if isinstance(error, PodiumError)), leaves[0])

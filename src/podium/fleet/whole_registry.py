@@ -7,16 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from podium.errors import PodiumError
 from podium.fleet.roster import Roster
 from podium.fleet.site import EndpointOrder, Site
-from podium.fleet.sources import Wish
+from podium.fleet.sources import Wish, timed
 from podium.fleet.telling.events import Event
-from podium.registry.census import Counted
+from podium.registry.census import CensusEntry
 from podium.registry.clock import ticks
 
 _REST = 4
 """A look at a registry elsewhere is work for it too: a pause is at least so many times what the look took."""
-Take = Callable[[], Mapping[str, Counted]]
+Take = Callable[[], Mapping[str, CensusEntry]]
 """By public name: what the registry has of each model. In any thread."""
-OrderOf = Callable[[str, Counted], EndpointOrder]
+OrderOf = Callable[[str, CensusEntry], EndpointOrder]
 
 
 class WholeRegistry:
@@ -41,7 +41,7 @@ class WholeRegistry:
         self._named = named
         self._error: str | None = None
         self._mine: set[str] = set()
-        self._told: dict[str, tuple[EndpointOrder, Counted]] = {}
+        self._told: dict[str, tuple[EndpointOrder, CensusEntry]] = {}
 
     def begin(self, orders: tuple[EndpointOrder, ...]) -> None:
         """Those that were there at the start are its business."""
@@ -51,20 +51,18 @@ class WholeRegistry:
         """Look again and again, until cancelled. All reading is done on one thread that is not the event loop's."""
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, thread_name_prefix="podium-registry")
-        before: Mapping[str, Counted] | None = None
-        took_s = 0.0
+        before: Mapping[str, CensusEntry] | None = None
+        took_s, was_stopped = 0.0, False
         try:
             while True:
-                await asyncio.sleep(max(self._site.settings.poll_s, _REST * took_s))
+                if not was_stopped:
+                    await asyncio.sleep(max(self._site.settings.poll_s, _REST * took_s))
                 began_at = ticks()
-                try:
-                    found = await loop.run_in_executor(thread, self._take)
-                except PodiumError as error:
-                    self._say(error.message)
+                found, took_s, was_stopped = await timed(loop.run_in_executor(thread, self._look))
+                if isinstance(found, PodiumError):
+                    self._say(found.message)
                     self._asked(began_at)
                     continue
-                finally:
-                    took_s = ticks() - began_at
                 self._say(None)
                 # What was unloaded a moment ago is looked at again, though the registry has not changed.
                 if found is not before or self._is_behind(found):
@@ -74,7 +72,13 @@ class WholeRegistry:
         finally:
             thread.shutdown(wait=False, cancel_futures=True)
 
-    def apply(self, found: Mapping[str, Counted]) -> None:
+    def _look(self) -> Mapping[str, CensusEntry] | PodiumError:
+        try:
+            return self._take()
+        except PodiumError as error:
+            return error
+
+    def apply(self, found: Mapping[str, CensusEntry]) -> None:
         """Open, tell and close endpoints until they are as the registry has it; all changes become one routing table."""
         self._roster.hold()
         try:
@@ -88,7 +92,7 @@ class WholeRegistry:
         finally:
             self._roster.go_on()
 
-    def _tell(self, name: str, counted: Counted) -> None:
+    def _tell(self, name: str, counted: CensusEntry) -> None:
         resolved = counted.resolved
         endpoint = self._roster.endpoints.get(name)
         if endpoint is None:
@@ -113,11 +117,11 @@ class WholeRegistry:
         for name in self._mine & self._roster.endpoints.keys():
             self._roster.endpoints[name].asked(began_at)
 
-    def _is_behind(self, found: Mapping[str, Counted]) -> bool:
+    def _is_behind(self, found: Mapping[str, CensusEntry]) -> bool:
         """Whether somebody was loaded or unloaded meanwhile, who was told nothing, or something else."""
         return any(self._is_news(name, counted) for name, counted in found.items() if name not in self._named)
 
-    def _is_news(self, name: str, counted: Counted) -> bool:
+    def _is_news(self, name: str, counted: CensusEntry) -> bool:
         endpoint = self._roster.endpoints.get(name)
         if endpoint is None:
             return counted.resolved is not None and name not in self._roster.dismissed

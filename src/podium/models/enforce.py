@@ -23,8 +23,8 @@ from podium.domain.signature import (
     ObjectType,
     Schema,
     SparkVectorType,
-    Tensor,
     TensorSchema,
+    TensorSpec,
 )
 from podium.errors import PodiumError, SchemaMismatch
 from podium.models.enforce_tensors import enforce_tensors
@@ -41,7 +41,7 @@ class InputEnforcer:
         self._is_strict = dialect.is_strict
         self._schema = schema
         self._is_hiding_details = os.environ.get(HIDE_DETAILS, "").lower() in {"true", "1"}
-        entries: tuple[Column | Tensor, ...] = schema.columns if isinstance(schema, ColumnSchema) else schema.tensors
+        entries: tuple[Column | TensorSpec, ...] = schema.columns if isinstance(schema, ColumnSchema) else schema.tensors
         self._labels = [entry.name if entry.name is not None else i for i, entry in enumerate(entries)]
         is_required = [not isinstance(entry, Column) or entry.required for entry in entries]
         self._required = [label for label, needed in zip(self._labels, is_required, strict=True) if needed]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from podium.domain.frames import is_frame
-from podium.domain.signature import Tensor, TensorSchema
+from podium.domain.signature import TensorSchema, TensorSpec
 from podium.errors import SchemaMismatch
 
 
@@ -30,7 +30,7 @@ def enforce_tensors(data: Any, schema: TensorSchema) -> Any:
     )
 
 
-def check_tensor(array: Any, tensor: Tensor) -> Any:
+def check_tensor(array: Any, tensor: TensorSpec) -> Any:
     """The array itself if its shape and dtype are the declared ones; ragged arrays of objects pass where sizes vary.
 
     Raises:
@@ -50,7 +50,7 @@ def check_tensor(array: Any, tensor: Tensor) -> Any:
     return array
 
 
-def _named(value: Any, tensor: Tensor) -> Any:
+def _named(value: Any, tensor: TensorSpec) -> Any:
     if not isinstance(value, np.ndarray):
         raise SchemaMismatch(
             "This model contains a tensor-based model signature with input names, which suggests a dictionary input "
@@ -59,7 +59,7 @@ def _named(value: Any, tensor: Tensor) -> Any:
     return check_tensor(value, tensor)
 
 
-def _unnamed(data: Any, tensor: Tensor) -> Any:
+def _unnamed(data: Any, tensor: TensorSpec) -> Any:
     sparse = sys.modules.get("scipy.sparse")
     if isinstance(data, np.ndarray) or (sparse is not None and isinstance(data, sparse.csr_matrix | sparse.csc_matrix)):
         return check_tensor(data, tensor)
@@ -69,7 +69,7 @@ def _unnamed(data: Any, tensor: Tensor) -> Any:
     )
 
 
-def _frame_to_tensor(frame: Any, tensor: Tensor) -> Any:
+def _frame_to_tensor(frame: Any, tensor: TensorSpec) -> Any:
     width = len(frame.columns)
     if frame.empty:
         raise SchemaMismatch("Input DataFrame is empty.")
@@ -86,7 +86,7 @@ def _frame_to_tensor(frame: Any, tensor: Tensor) -> Any:
     return check_tensor(frame.to_numpy(), tensor)
 
 
-def _column_to_tensor(name: str | None, column: Any, tensor: Tensor) -> Any:
+def _column_to_tensor(name: str | None, column: Any, tensor: TensorSpec) -> Any:
     """A column of scalars, lists or arrays as one tensor, a row of it for each cell."""
     shape = tensor.shape
     if shape[0] != -1 or -1 in shape[1:]:
@@ -123,7 +123,7 @@ def _column_to_tensor(name: str | None, column: Any, tensor: Tensor) -> Any:
     )
 
 
-def _stack(name: str | None, column: Any, tensor: Tensor, ensure: str, is_cast: bool) -> Any:
+def _stack(name: str | None, column: Any, tensor: TensorSpec, ensure: str, is_cast: bool) -> Any:
     try:
         stacked = np.vstack(column.tolist()).reshape(tensor.shape)
         stacked = stacked.astype(tensor.dtype) if is_cast else stacked

@@ -25,8 +25,8 @@ from podium.domain.signature import (
     Property,
     Schema,
     Signature,
-    Tensor,
     TensorSchema,
+    TensorSpec,
 )
 from podium.errors import InvalidInput
 from podium.flavors.notes import note
@@ -107,7 +107,7 @@ def infer_schema(data: Any) -> Schema:
         case _ if pandas is not None and isinstance(data, pandas.DataFrame):
             return ColumnSchema(tuple(_column_of_series(data[name], name) for name in data.columns))
         case _ if _is_sparse(data):
-            return TensorSchema((Tensor(_dtype_name(data.data.dtype), _varying(data.shape)),))
+            return TensorSchema((TensorSpec(_dtype_name(data.data.dtype), _varying(data.shape)),))
         case _ if hasattr(type(data), "__dataclass_fields__") or hasattr(data, "__dataclass_fields__"):
             return schema_of_dataclass(data)
         case _:
@@ -300,10 +300,10 @@ def _merge_objects(one: ObjectType, other: ObjectType) -> ObjectType:
     return ObjectType(tuple(merged))
 
 
-def _tensor(array: "np.ndarray[Any, Any]", name: str | None = None) -> Tensor:
+def _tensor(array: "np.ndarray[Any, Any]", name: str | None = None) -> TensorSpec:
     if array.ndim == 0:
         raise InvalidInput("an array without dimensions has no first dimension that could vary; give it at least one")
-    return Tensor(_dtype_name(array.dtype), _varying(array.shape), name)
+    return TensorSpec(_dtype_name(array.dtype), _varying(array.shape), name)
 
 
 def _varying(shape: Sequence[int]) -> tuple[int, ...]:

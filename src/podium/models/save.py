@@ -25,12 +25,14 @@ from podium.flavors.model_code import run_model_code
 from podium.flavors.notes import note
 from podium.flavors.python_model import is_python_model
 from podium.flavors.type_hints import checked_hint, hints_of, schema_of_answer, schema_of_hint
+from podium.models.capturing import capture, first_rows, with_optional
 from podium.models.environment_files import write_environment_files
 from podium.models.examples import Example, write_example
 from podium.models.infer import infer_schema, infer_signature
 from podium.models.load import ROW_INDEPENDENT, load_guarded, put_code_on_path
 from podium.models.mlmodel import write_mlmodel
 from podium.models.predictor import Predictor
+from podium.models.reference_data import ReferenceData
 from podium.models.requirement_inference import infer_requirements, note_without_plugin, read_given, with_plugin
 
 _ENVIRONMENT = {"conda": "conda.yaml", "virtualenv": "python_env.yaml"}
@@ -49,6 +51,7 @@ def save_model(
     metadata: Mapping[str, Any] | None = None,
     row_independent: bool | None = None,
     options: Mapping[str, Any] | None = None,
+    reference: ReferenceData | None = None,
 ) -> dict[str, Any]:
     """Write a model folder; it appears complete or not at all.
 
@@ -65,6 +68,7 @@ def save_model(
         metadata: Free form, kept in MLmodel.
         row_independent: Whether rows may be merged into one call; None leaves it to the flavor.
         options: The flavor's own.
+        reference: Rows to make a monitoring profile of; the signature is read off them where nothing else says it.
 
     Returns: The MLmodel file.
 
@@ -91,6 +95,9 @@ def save_model(
         if example is not None:
             mlmodel["saved_input_example_info"] = write_example(folder, example)
         found = None if signature is False else _signature(model, folder, saved, signature, example)
+        if reference is not None:
+            with _code_in_reach(folder, saved):
+                found = _profiled(model, folder, saved, found, reference, mlmodel, reads_signature=signature is None)
         if found is not None:
             mlmodel |= {
                 "signature": found.to_dict(),
@@ -214,6 +221,30 @@ def _signature_of_example(folder: Path, saved: Saved, example: Example) -> Signa
         note(f"The model failed on its input example ({type(cause).__name__}: {cause}); the signature has no outputs.")
         return inputs
     return Signature(inputs.inputs, _outputs(answer, inputs), inputs.params)
+
+
+def _profiled(
+    model: Any,
+    folder: Path,
+    saved: Saved,
+    signature: Signature | None,
+    reference: ReferenceData,
+    mlmodel: dict[str, Any],
+    *,
+    reads_signature: bool,
+) -> Signature | None:
+    """Make the monitoring profile; returns the signature, which the rows may have told."""
+    head = first_rows(reference) if reads_signature and signature is None else None
+    if head is None:
+        capture(model, folder, saved, signature, reference, mlmodel)
+        return signature
+    try:
+        told = _signature_of_example(folder, saved, Example(head)) if "python_function" in saved.flavors else None
+    except InvalidInput as error:
+        note(f"No signature could be read off the training data: {error.message}")
+        told = None
+    profile = capture(model, folder, saved, told, reference, mlmodel)
+    return None if told is None else with_optional(told, profile)
 
 
 def _outputs(answer: Any, inputs: Signature) -> Any:

@@ -14,12 +14,18 @@ from typing import Any
 
 from podium.errors import MalformedBody
 from podium.protocols.tensor_outputs import TensorWriter
-from podium.protocols.tensors import BYTES, CONTENT_TYPE, MOST_AXES, SIZES, Tensor, check_size, join_bytes, whole_numbers
+from podium.protocols.tensors import (
+    BYTES,
+    CODES,
+    CONTENT_TYPE,
+    SIZES,
+    Tensor,
+    check_axes,
+    check_size,
+    join_bytes,
+    whole_numbers,
+)
 
-_CODES: Mapping[str, str] = {
-    "BOOL": "?", "UINT8": "B", "UINT16": "H", "UINT32": "I", "UINT64": "Q", "INT8": "b", "INT16": "h", "INT32": "i",
-    "INT64": "q", "FP16": "e", "FP32": "f", "FP64": "d",
-}  # fmt: skip
 _OWN = frozenset({"binary_data_output", "content_type", "headers", "priority", "timeout"})
 _MOST = 1 << 40
 
@@ -112,8 +118,7 @@ def _tensor(entry: Any) -> Tensor:
     parameters = _parameters(f"Input {name!r}", entry.get("parameters"))
     if not isinstance(shape, list) or not all(type(size) is int and 0 <= size <= _MOST for size in shape):
         raise MalformedBody(f"Input {name!r}: shape is not a list of whole numbers from 0.")
-    if len(shape) > MOST_AXES:
-        raise MalformedBody(f"Input {name!r} has {len(shape)} dimensions; at most {MOST_AXES} are taken.")
+    check_axes(name, shape)
     if not isinstance(datatype, str) or (datatype != BYTES and datatype not in SIZES):
         raise MalformedBody(f"Input {name!r}: {check_size(str(datatype), (), 0)}.")
     if not isinstance(entry.get("data"), list):
@@ -133,9 +138,9 @@ def _pack(name: str, datatype: str, shape: list[int], data: list[Any], is_base64
         if not kinds <= {str}:
             raise _unfit(name, datatype)
         return _texts(name, values, is_base64)
-    if datatype not in _CODES:
+    if datatype not in CODES:
         raise MalformedBody(f"Input {name!r}: {datatype} has no form in JSON; send it as bytes, with binary_data_size.")
-    code = _CODES[datatype]
+    code = CODES[datatype]
     if code in "efd":
         if not kinds <= {int, float, type(None)}:
             raise _unfit(name, datatype)

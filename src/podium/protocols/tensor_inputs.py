@@ -31,7 +31,7 @@ from podium.domain.signature import (
     SparkVectorType,
     TensorSchema,
 )
-from podium.domain.signature import Tensor as Declared
+from podium.domain.signature import TensorSpec as Declared
 from podium.errors import MalformedBody, PodiumError, SchemaMismatch
 from podium.protocols.tensors import BYTES, Tensor, decode_tensors, split_bytes
 

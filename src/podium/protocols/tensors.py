@@ -147,6 +147,16 @@ def check_size(datatype: str, shape: Sequence[Any], size: int) -> str | None:
     return None if size == expected else f"{datatype} of shape {list(shape)} takes {expected} bytes, got {size}"
 
 
+def check_axes(name: str, shape: Sequence[Any]) -> None:
+    """See that an input has no more dimensions than any tensor.
+
+    Raises:
+        MalformedBody: It has.
+    """
+    if len(shape) > MOST_AXES:
+        raise MalformedBody(f"Input {name!r} has {len(shape)} dimensions; at most {MOST_AXES} are taken.")
+
+
 def form_number(datatype: str, axes: int) -> int:
     """What the two sides call an array of this datatype with so many axes; 0 where they have no number for it."""
     return _FORM_NUMBERS.get((datatype, axes), 0)

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import AliasRef, LatestRef, StageRef, VersionRef, check_alias
 from podium.domain.rollouts.clocks import Offset, corrected
-from podium.domain.rollouts.records import read_board
-from podium.domain.rollouts.schedule import Board, versions_named
+from podium.domain.rollouts.records import read_notices
+from podium.domain.rollouts.schedule import RolloutNotices
 from podium.domain.stages import Stage
-from podium.errors import InvalidInput, NotFound, PodiumError, RegistryError
+from podium.errors import InvalidInput, NotFound, RegistryError
 from podium.registry.clock import shown, ticks
 from podium.registry.contract import Reader
 from podium.registry.embedded import Resolved, resolve_in
-from podium.registry.observe_rollouts import Tidings, cannot_be_had, followed_by, write_mark
+from podium.registry.observe_rollouts import Tidings, followed_by, tidings_of, write_mark
 from podium.registry.rollout_edits import Note
 from podium.registry.rollout_sides import Side
 from podium.registry.rollouts import rollout_tags
@@ -30,7 +30,7 @@ NamedRef = StageRef | AliasRef | LatestRef
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CensusEntry:
     """What the registry has of one model.
 
     Attributes:
@@ -83,13 +83,13 @@ class RegistryCensus:
         self.offset: Offset | None = None
         self._home = home
         self._side = side
-        self._boards: Mapping[str, Board] = {}
+        self._all_notices: Mapping[str, RolloutNotices] = {}
         self._problem: str | None = None
         self._registry_id: str | None = None
         self._state: FileState | None = None
-        self._found: Mapping[str, Counted] = {}
+        self._found: Mapping[str, CensusEntry] = {}
 
-    def take(self) -> Mapping[str, Counted]:
+    def take(self) -> Mapping[str, CensusEntry]:
         """By registered name. The same value as before while nothing changed.
 
         A model whose files are gone has what it had before: that is no reason to hear nothing of the others.
@@ -118,36 +118,37 @@ class RegistryCensus:
         """Read what is kept beside, where something is; whether it says something new."""
         if self._side is None:
             return False
-        before = self._boards, self._problem
+        before = self._all_notices, self._problem
         try:
-            self._boards, reading = self._side.read_all()
+            self._all_notices, reading = self._side.read_all()
             self.offset, self._problem = corrected(self.offset, reading), None
         except RegistryError as error:
             self._problem = error.message
-        return before != (self._boards, self._problem)
+        return before != (self._all_notices, self._problem)
 
-    def _read(self, reader: Reader) -> Mapping[str, Counted]:
+    def _read(self, reader: Reader) -> Mapping[str, CensusEntry]:
         return {model.name: self._of(reader, model.name, model.tags) for model in reader.models()}
 
-    def _of(self, reader: Reader, name: str, tags: Mapping[str, str]) -> Counted:
+    def _of(self, reader: Reader, name: str, tags: Mapping[str, str]) -> CensusEntry:
         tidings = self._tidings(reader, name, tags)
         try:
-            return Counted(resolve_in(reader, self.reference(name), self._home), tidings)
+            return CensusEntry(resolve_in(reader, self.reference(name), self._home), tidings)
         except NotFound:
-            return Counted(None, tidings)
+            return CensusEntry(None, tidings)
         except RegistryError:
             before = self._found.get(name)
-            return Counted(before.resolved if before is not None else None, tidings)
+            return CensusEntry(before.resolved if before is not None else None, tidings)
 
     def _tidings(self, reader: Reader, name: str, tags: Mapping[str, str]) -> Tidings | None:
         follows = followed_by(self.reference(name))
         if follows is None:
             return None
-        board = self._boards.get(name, Board()) if self._side is not None else read_board(rollout_tags(tags))
-        others, problem = {}, self._problem
-        for number in sorted(versions_named(board, follows)):
-            try:
-                others[number] = resolve_in(reader, VersionRef(name, int(number)), self._home)
-            except (PodiumError, ValueError) as error:
-                problem = cannot_be_had(number, error)
-        return Tidings(board, follows, others, problem)
+        notices = (
+            self._all_notices.get(name, RolloutNotices()) if self._side is not None else read_notices(rollout_tags(tags))
+        )
+        before = self._found.get(name)
+
+        def resolve(version: VersionRef) -> Resolved:
+            return resolve_in(reader, version, self._home)
+
+        return tidings_of(name, notices, follows, resolve, None if before is None else before.tidings, self._problem)

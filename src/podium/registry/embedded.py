@@ -16,7 +16,7 @@ from podium.artifacts.local import LocalArtifacts
 from podium.artifacts.remote.cache import Cache
 from podium.artifacts.remote.here import LocalArchive
 from podium.domain.model_files.archives import ARCHIVE_ENDINGS, archive_stem
-from podium.domain.nearest import did_you_mean
+from podium.domain.nearest import did_you_mean, listed
 from podium.domain.references import (
     AliasRef,
     FolderRef,
@@ -32,8 +32,6 @@ from podium.domain.stages import Stage
 from podium.errors import InvalidInput, InvalidModel, NotFound, RegistryError
 from podium.registry.contract import Reader, Version
 from podium.settings.home import Home
-
-_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +142,7 @@ def _not_found(
         names = [model.name for model in reader.models()]
         hint = did_you_mean(name, names)
         return NotFound(
-            f"{reference}: no registered model is named {name!r}.{hint}", [f"{place}: {_listed('models', sorted(names))}"]
+            f"{reference}: no registered model is named {name!r}.{hint}", [f"{place}: {listed('models', sorted(names))}"]
         )
     if not versions:
         return NotFound(f"{reference}: {name!r} has no versions.", [f"{place}: versions of {name!r}: none"])
@@ -155,13 +153,13 @@ def _not_found(
             fix = f"Run: podium models transition {shlex.quote(name)} {highest} {stage.value.lower()}"
             return NotFound(
                 f"{reference}: no version of {name!r} is in stage {stage.value}. {fix}",
-                [f"{place}: {_listed('versions', there)}"],
+                [f"{place}: {listed('versions', there)}"],
             )
         case AliasRef(_, alias):
             aliases = [f"{other} -> {version.version}" for version in versions for other in version.aliases]
             fix = f"Run: podium models alias {shlex.quote(name)} {shlex.quote(alias)} {highest}"
             return NotFound(
-                f"{reference}: {name!r} has no alias {alias!r}. {fix}", [f"{place}: {_listed('aliases', sorted(aliases))}"]
+                f"{reference}: {name!r} has no alias {alias!r}. {fix}", [f"{place}: {listed('aliases', sorted(aliases))}"]
             )
         case _:
             numbers = [str(version.version) for version in versions]
@@ -169,16 +167,8 @@ def _not_found(
                 f"{reference}: {name!r} has no version {reference.version}."
                 if isinstance(reference, VersionRef)
                 else f"{reference}: not found.",
-                [f"{place}: {_listed('versions', numbers)}"],
+                [f"{place}: {listed('versions', numbers)}"],
             )
-
-
-def _listed(what: str, items: Sequence[str]) -> str:
-    """At most the last few: of many versions, the newest are the ones that were meant."""
-    if not items:
-        return f"no {what}"
-    left_out = len(items) - _SHOWN
-    return f"{what} " + (f"({left_out} more) … " if left_out > 0 else "") + ", ".join(items[-_SHOWN:])
 
 
 def _folder(digest: str, reference: ModelRef, home: Home) -> Path:

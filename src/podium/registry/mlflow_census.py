@@ -10,16 +10,16 @@ from dataclasses import dataclass
 
 from podium.domain.references import AliasRef, ModelRef, StageRef, VersionRef
 from podium.domain.rollouts.clocks import Offset, corrected
-from podium.domain.rollouts.records import read_board
-from podium.domain.rollouts.schedule import Board, versions_named
+from podium.domain.rollouts.records import read_notices
+from podium.domain.rollouts.schedule import RolloutNotices
 from podium.errors import Misconfigured, NotFound, PodiumError, RegistryError
-from podium.registry.census import Counted, NamedRef, reference_maker
+from podium.registry.census import CensusEntry, NamedRef, reference_maker
 from podium.registry.embedded import Resolved
 from podium.registry.mlflow.chase import Fetcher
 from podium.registry.mlflow.contract import ListedModel, MlflowVersion
 from podium.registry.mlflow.look import found_version
 from podium.registry.mlflow.observe import MlflowObserver
-from podium.registry.observe_rollouts import Tidings, cannot_be_had, followed_by, write_mark
+from podium.registry.observe_rollouts import Tidings, followed_by, tidings_of, write_mark
 from podium.registry.resolve import Places
 from podium.registry.rollout_edits import Note
 from podium.registry.rollout_sides import Side
@@ -81,10 +81,10 @@ class MlflowCensus:
         remotes = self._places.remotes()
         self._observer = MlflowObserver(asking, fetching, remotes, Fetcher(fetching, remotes, settings.folder))
         self._versions: dict[_Known, MlflowVersion] = {}
-        self._found: Mapping[str, Counted] = {}
+        self._found: Mapping[str, CensusEntry] = {}
         self._questions = 0
 
-    def gather(self, limit_s: float) -> Mapping[str, Counted]:
+    def gather(self, limit_s: float) -> Mapping[str, CensusEntry]:
         """As `take`, once the files are here: what cannot be fetched, or not in time, comes later.
 
         Raises:
@@ -97,7 +97,7 @@ class MlflowCensus:
             found = self.take()
         return found
 
-    def take(self) -> Mapping[str, Counted]:
+    def take(self) -> Mapping[str, CensusEntry]:
         """By registered name. The same value as before while nothing changed.
 
         Raises:
@@ -105,7 +105,7 @@ class MlflowCensus:
         """
         self._questions = 0
         # Before the versions, as `observe_rollouts` says.
-        boards, problem = self._read_side()
+        notices_of, problem = self._read_side()
         listed, reading = self._registry.listed()
         models = {model.name: model for model in listed}
         if not models and self._found:
@@ -113,7 +113,7 @@ class MlflowCensus:
                 f"{self._registry.place} lists no model at all, and had {len(self._found)}: what serves keeps serving. "
                 "podium unload NAME ends one."
             )
-        found = {name: self._of(model, boards, problem) for name, model in models.items()}
+        found = {name: self._of(model, notices_of, problem) for name, model in models.items()}
         missing = [name for name in self._found if name not in models]
         found |= {name: self._found[name] for name in missing if not self._is_deleted(name)}
         if self._side is None:
@@ -128,18 +128,18 @@ class MlflowCensus:
         stores = self._places.stores(_WRITE_S, 1)
         write_mark(reference, asked, followed, self._home, self._side, stores.registry if stores else None)
 
-    def _of(self, model: ListedModel, boards: Mapping[str, Board] | None, problem: str | None) -> Counted:
+    def _of(self, model: ListedModel, notices_of: Mapping[str, RolloutNotices] | None, problem: str | None) -> CensusEntry:
         reference, before = self.reference(model.name), self._found.get(model.name)
-        tidings = self._tidings(model, boards, problem)
+        tidings = self._tidings(model, notices_of, problem)
         try:
             version = self._version(model, reference)
-            return Counted(None if version is None else self._resolved(reference, version), tidings)
+            return CensusEntry(None if version is None else self._resolved(reference, version), tidings)
         except _LaterError:
-            return Counted(before.resolved if before is not None else None, tidings)
+            return CensusEntry(before.resolved if before is not None else None, tidings)
         except PodiumError as error:
             if tidings is not None:
-                tidings = Tidings(tidings.board, tidings.follows, tidings.others, f"{model.name}: {error.message}")
-            return Counted(before.resolved if before is not None else None, tidings)
+                tidings = Tidings(tidings.notices, tidings.follows, tidings.others, f"{model.name}: {error.message}")
+            return CensusEntry(before.resolved if before is not None else None, tidings)
 
     def _version(self, model: ListedModel, reference: NamedRef) -> MlflowVersion | None:
         """The version that the model's stage or alias names, by what was listed wherever that says it."""
@@ -190,32 +190,34 @@ class MlflowCensus:
             raise _LaterError("This look has asked enough.")
         self._questions += 1
 
-    def _tidings(self, model: ListedModel, boards: Mapping[str, Board] | None, problem: str | None) -> Tidings | None:
+    def _tidings(
+        self, model: ListedModel, notices_of: Mapping[str, RolloutNotices] | None, problem: str | None
+    ) -> Tidings | None:
         follows = followed_by(self.reference(model.name))
         if follows is None:
             return None
-        board = read_board(rollout_tags(model.tags)) if boards is None else boards.get(model.name, Board())
-        others = {}
-        for number in sorted(versions_named(board, follows)):
-            try:
-                version = self._numbered(model, int(number))
-                others[number] = self._resolved(VersionRef(model.name, int(number)), version)
-            except (PodiumError, ValueError) as error:
-                problem = cannot_be_had(number, error)
-        return Tidings(board, follows, others, problem)
+        notices = (
+            read_notices(rollout_tags(model.tags)) if notices_of is None else notices_of.get(model.name, RolloutNotices())
+        )
+        before = self._found.get(model.name)
 
-    def _read_side(self) -> tuple[Mapping[str, Board] | None, str | None]:
+        def resolve(version: VersionRef) -> Resolved:
+            return self._resolved(version, self._numbered(model, version.version))
+
+        return tidings_of(model.name, notices, follows, resolve, None if before is None else before.tidings, problem)
+
+    def _read_side(self) -> tuple[Mapping[str, RolloutNotices] | None, str | None]:
         """What is said beside, where something is; of what cannot be read, what it said before."""
         if self._side is None:
             return None, None
         try:
-            boards, reading = self._side.read_all()
+            notices_of, reading = self._side.read_all()
         except RegistryError as error:
-            before = {name: each.tidings.board for name, each in self._found.items() if each.tidings is not None}
+            before = {name: each.tidings.notices for name, each in self._found.items() if each.tidings is not None}
             return before, error.message
         # Rollouts go by the clock of where they are kept.
         self.offset = corrected(self.offset, reading)
-        return boards, None
+        return notices_of, None
 
     def _forget(self, models: Mapping[str, ListedModel]) -> None:
         """Keep no version of what was deleted, or made again."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from podium.domain.references import AliasRef, LatestRef, ModelRef, StageRef, VersionRef
 from podium.domain.rollouts.clocks import Offset, Reading, corrected
-from podium.domain.rollouts.records import read_board
-from podium.domain.rollouts.schedule import Board, versions_named
-from podium.errors import PodiumError
+from podium.domain.rollouts.records import read_notices
+from podium.domain.rollouts.schedule import RolloutNotices, versions_named
+from podium.errors import NotFound, PodiumError
 from podium.registry.clock import shown, ticks
 from podium.registry.embedded import Resolved
 from podium.registry.mlflow.contract import ModelRegistry
@@ -34,13 +34,14 @@ class Tidings:
     """What is said of how an endpoint's traffic moves.
 
     Attributes:
-        board: The rollouts and the pin of its model.
+        notices: The rollouts and the pin of its model.
         follows: The stage or alias that it follows.
-        others: What the versions that are named there stand for, by number; those that cannot be had now are missing.
+        others: What the versions that are named there stand for, by number; those that are not there are missing, and those
+            that could not be asked for before they were known.
         problem: Why it could not be read, or which version cannot be had; None if all is well.
     """
 
-    board: Board
+    notices: RolloutNotices
     follows: str
     others: Mapping[str, Resolved] = field(default_factory=dict)
     problem: str | None = None
@@ -62,7 +63,7 @@ class RolloutWatch:
         self._home = home
         self._side = SideBook(side, lambda _name, _follows: None) if side is not None else None
         self._state: FileState | None = None
-        self._board: tuple[str, Board] | None = None
+        self._notices: tuple[str, RolloutNotices] | None = None
         self._last: dict[ModelRef, Tidings] = {}
 
     def tidings(
@@ -81,40 +82,34 @@ class RolloutWatch:
         follows = followed_by(reference)
         if follows is None or not isinstance(reference, StageRef | AliasRef | LatestRef):
             return None
-        problem = None
         try:
-            board, reading = self._read(reference.name, registry)
+            notices, reading = self._read(reference.name, registry)
         except PodiumError as error:
             if self._side is None or reference not in self._last:
                 raise
             self._last[reference] = replace(self._last[reference], problem=error.message)
             return self._last[reference]
         self.offset = corrected(self.offset, reading)
-        others = {}
-        for number in sorted(versions_named(board, follows)):
-            try:
-                others[number] = resolve(VersionRef(reference.name, int(number)))
-            except (PodiumError, ValueError) as error:
-                problem = cannot_be_had(number, error)
-        self._last[reference] = Tidings(board, follows, others, problem)
-        return self._last[reference]
+        found = tidings_of(reference.name, notices, follows, resolve, self._last.get(reference))
+        self._last[reference] = found
+        return found
 
-    def _read(self, name: str, registry: ModelRegistry | None) -> tuple[Board, Reading]:
+    def _read(self, name: str, registry: ModelRegistry | None) -> tuple[RolloutNotices, Reading]:
         if self._side is not None:
             return self._side.read(name)
         if registry is not None:
             return MlflowBook(registry).read(name)
         return self._embedded(name)
 
-    def _embedded(self, name: str) -> tuple[Board, Reading]:
+    def _embedded(self, name: str) -> tuple[RolloutNotices, Reading]:
         """As the versions are read: a few `stat` calls while nothing changed, and no trace left."""
         asked_at, path = ticks(), self._home.registry
         state = file_state(path)
-        if self._board is None or self._board[0] != name or state != self._state:
+        if self._notices is None or self._notices[0] != name or state != self._state:
             tags = read_snapshot(path, lambda reader: tags_in(reader, name), _TIMEOUT_S).value
             self._state = state if state.is_settled(time.time()) else None
-            self._board = (name, read_board(tags))
-        return self._board[1], shown(time.time(), asked_at)
+            self._notices = (name, read_notices(tags))
+        return self._notices[1], shown(time.time(), asked_at)
 
 
 def followed_by(reference: ModelRef) -> str | None:
@@ -133,10 +128,36 @@ def followed_by(reference: ModelRef) -> str | None:
             return None
 
 
-def cannot_be_had(number: str, error: PodiumError | ValueError) -> str:
-    """Why a version that a rollout or a pin names is missing."""
-    message = error.message if isinstance(error, PodiumError) else f"{number} is no version's number"
-    return f"version {number} cannot be had: {message}"
+def tidings_of(
+    name: str,
+    notices: RolloutNotices,
+    follows: str,
+    resolve: Callable[[VersionRef], Resolved],
+    before: Tidings | None,
+    problem: str | None = None,
+) -> Tidings:
+    """What is said of a model, with the versions that are named there.
+
+    Args:
+        name: The model's.
+        notices: What is written.
+        follows: The stage or alias that is followed.
+        resolve: Says what another version of it stands for.
+        before: What was said with the look before.
+        problem: What is wrong already.
+    """
+    known = {} if before is None else before.others
+    others = {}
+    for number in sorted(versions_named(notices, follows)):
+        try:
+            others[number] = resolve(VersionRef(name, int(number)))
+        except (PodiumError, ValueError) as error:
+            message = error.message if isinstance(error, PodiumError) else f"{number} is no version's number"
+            problem = f"version {number} cannot be had: {message}"
+            # One lost answer takes no traffic away: only what is said not to be there is not.
+            if not isinstance(error, NotFound) and number in known:
+                others[number] = known[number]
+    return Tidings(notices, follows, others, problem)
 
 
 def write_mark(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from podium.domain.rollouts.judging import Policy
+from podium.domain.rollouts.judging import JudgingPolicy
 from podium.domain.rollouts.records import (
     PIN_KEY,
     check_interval,
@@ -21,8 +21,8 @@ from podium.domain.rollouts.records import (
     record_text,
 )
 from podium.domain.rollouts.schedule import (
-    Entry,
     Mark,
+    MarkedRollout,
     MarkKind,
     Pin,
     Rollout,
@@ -34,13 +34,13 @@ from podium.domain.rollouts.schedule import (
     rejection,
 )
 from podium.errors import AlreadyExists, InvalidInput, NotFound
-from podium.registry.rollouts import Edit, Page
+from podium.registry.rollouts import Edit, RolloutPage
 
 _STEP_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class RolloutOrder:
     """A rollout as somebody asks for it.
 
     Args:
@@ -55,7 +55,7 @@ class Beginning:
     steps: Sequence[int]
     interval_s: float
     by: str
-    policy: Policy = field(default_factory=Policy)
+    policy: JudgingPolicy = field(default_factory=JudgingPolicy)
     is_again: bool = False
 
 
@@ -70,7 +70,7 @@ class Note:
     rollout_id: str | None = None
 
 
-def begin(asked: Beginning, page: Page) -> Edit:
+def begin(asked: RolloutOrder, page: RolloutPage) -> Edit:
     """Write a record.
 
     Raises:
@@ -87,7 +87,7 @@ def begin(asked: Beginning, page: Page) -> Edit:
             f"Make version {asked.candidate} live at once: podium models promote {asked.model} {asked.candidate}; or say "
             "which endpoints are meant: --alias ALIAS, --stage STAGE"
         )
-    now = course(page.board, asked.follows, stands_for, page.now)
+    now = course(page.notices, asked.follows, stands_for, page.now)
     if now.pin is not None:
         raise InvalidInput(
             f"{asked.model} is pinned to version {now.pin.version} ({now.pin.reason}). First: podium unpin {asked.model}"
@@ -99,13 +99,13 @@ def begin(asked: Beginning, page: Page) -> Edit:
         )
     if now.version == asked.candidate:
         raise InvalidInput(f"{where} is version {asked.candidate} already; there is nothing to roll out.")
-    veto = rejection(page.board, asked.follows, asked.candidate)
+    veto = rejection(page.notices, asked.follows, asked.candidate)
     if veto is not None and not asked.is_again:
         raise AlreadyExists(
             f"Version {asked.candidate} was rejected: {veto.reason or 'no reason was given'} It is not tried again by "
             "itself; to try it all the same, add --again."
         )
-    before = newest(page.board.entries, asked.follows)
+    before = newest(page.notices.entries, asked.follows)
     at = _after([before.rollout.started_at] if before is not None else [], page.now)
     record = Rollout(
         asked.id, asked.model, asked.follows, stands_for, now.version or stands_for, asked.candidate, steps, interval_s,
@@ -114,7 +114,7 @@ def begin(asked: Beginning, page: Page) -> Edit:
     return Edit({record_key(asked.id): record_text(record)})
 
 
-def note(asked: Note, follows: str, model: str, may_move: bool, page: Page) -> Edit:
+def note(asked: Note, follows: str, model: str, may_move: bool, page: RolloutPage) -> Edit:
     """Write a mark, unless it is there or has become meaningless; a finish moves what is followed, where that can be.
 
     Raises:
@@ -142,7 +142,7 @@ def note(asked: Note, follows: str, model: str, may_move: bool, page: Page) -> E
     return Edit({key: mark_text(mark)})
 
 
-def check_note(kind: MarkKind, follows: str, model: str, page: Page) -> None:
+def check_note(kind: MarkKind, follows: str, model: str, page: RolloutPage) -> None:
     """Say why a person cannot note this now.
 
     Raises:
@@ -161,12 +161,12 @@ def check_note(kind: MarkKind, follows: str, model: str, page: Page) -> None:
     )
 
 
-def find(page: Page, follows: str, model: str, rollout_id: str | None = None) -> Entry:
+def find(page: RolloutPage, follows: str, model: str, rollout_id: str | None = None) -> MarkedRollout:
     """The rollout that is meant. Raises NotFound."""
-    entries = [each for each in page.board.entries if rollout_id in {None, each.rollout.id}]
+    entries = [each for each in page.notices.entries if rollout_id in {None, each.rollout.id}]
     entry = newest(entries, follows)
     if entry is None:
-        others = sorted({each.rollout.follows for each in page.board.entries} - {follows})
+        others = sorted({each.rollout.follows for each in page.notices.entries} - {follows})
         hint = f" There are some of {', '.join(others)}: --stage, --alias." if others else ""
         raise NotFound(
             f"{_where(model, follows)} has no rollout.{hint} Start one: "
@@ -175,7 +175,7 @@ def find(page: Page, follows: str, model: str, rollout_id: str | None = None) ->
     return entry
 
 
-def pin(asked: Pin, page: Page) -> Edit:
+def pin(asked: Pin, page: RolloutPage) -> Edit:
     """Hold a model's endpoints at a version; rollouts that run are paused, and go on when somebody resumes them.
 
     Raises:
@@ -184,8 +184,8 @@ def pin(asked: Pin, page: Page) -> Edit:
     if asked.until <= page.now:
         raise InvalidInput("The time until which the version is to be held is over already by the registry's clock.")
     tags: dict[str, str | None] = {PIN_KEY: pin_text(replace(asked, at=page.now))}
-    for follows in sorted({entry.rollout.follows for entry in page.board.entries}):
-        entry = newest(page.board.entries, follows)
+    for follows in sorted({entry.rollout.follows for entry in page.notices.entries}):
+        entry = newest(page.notices.entries, follows)
         if entry is not None and phase(entry.rollout, entry.marks, page.now).state is State.RUNNING:
             # Its clock would else go on while nobody gives it traffic.
             why = f"pinned to version {asked.version}: {asked.reason}"
@@ -194,14 +194,14 @@ def pin(asked: Pin, page: Page) -> Edit:
     return Edit(tags)
 
 
-def unpin(model: str, page: Page) -> Edit:
+def unpin(model: str, page: RolloutPage) -> Edit:
     """Let go. Raises NotFound when nothing is pinned."""
     if PIN_KEY not in page.tags:
         raise NotFound(f"{model} is not pinned.")
     return Edit({PIN_KEY: None})
 
 
-def _may(kind: MarkKind, entry: Entry, state: State) -> bool:
+def _may(kind: MarkKind, entry: MarkedRollout, state: State) -> bool:
     """Whether a mark says anything about a rollout in this state that is not said yet."""
     kinds = {mark.kind for mark in entry.marks}
     if kind in kinds and not kind.is_repeated:
@@ -220,7 +220,7 @@ def _may(kind: MarkKind, entry: Entry, state: State) -> bool:
             return not state.is_over
 
 
-def _after_marks(entry: Entry, now: float) -> float:
+def _after_marks(entry: MarkedRollout, now: float) -> float:
     return _after([mark.at for mark in entry.marks], now)
 
 

@@ -14,13 +14,13 @@ from urllib.parse import unquote, urlsplit
 
 from podium.domain.masking import masked
 from podium.domain.rollouts.clocks import Reading
-from podium.domain.rollouts.records import read_board
-from podium.domain.rollouts.schedule import Board
+from podium.domain.rollouts.records import read_notices
+from podium.domain.rollouts.schedule import RolloutNotices
 from podium.errors import Misconfigured, MissingDependency, RegistryBusy, RegistryError
 from podium.registry.clock import shown, ticks
 from podium.registry.mlflow.contract import NotWritable
 from podium.registry.mlflow.rows import alchemy_address
-from podium.registry.rollouts import Decide, Page
+from podium.registry.rollouts import Decide, RolloutPage
 from podium.registry.snapshot import explain
 
 _POSTGRESQL = re.compile(r"^postgres(?:ql)?(?=[:+])")
@@ -49,7 +49,7 @@ class Side(Protocol):
     def read(self, name: str) -> tuple[dict[str, str], Reading]:
         """The tags of a model, and the place's clock. Raises RegistryError."""
 
-    def read_all(self) -> tuple[dict[str, Board], Reading]:
+    def read_all(self) -> tuple[dict[str, RolloutNotices], Reading]:
         """What is written of every model, by name; nothing of those that it does not know. Raises RegistryError."""
 
     def change(self, name: str, decide: Decide, stands: Stands) -> None:
@@ -74,9 +74,9 @@ class SideBook:
     def place(self) -> str:
         return self._side.place
 
-    def read(self, name: str) -> tuple[Board, Reading]:
+    def read(self, name: str) -> tuple[RolloutNotices, Reading]:
         tags, reading = self._side.read(name)
-        return read_board(tags), reading
+        return read_notices(tags), reading
 
     def change(self, name: str, decide: Decide) -> None:
         self._side.change(name, decide, self._stands)
@@ -102,18 +102,18 @@ class SideFile:
             tags = self._tags(connection, name)
         return tags, shown(time.time(), asked_at)
 
-    def read_all(self) -> tuple[dict[str, Board], Reading]:
+    def read_all(self) -> tuple[dict[str, RolloutNotices], Reading]:
         asked_at = ticks()
         if not self._path.exists():
             return {}, shown(time.time(), asked_at)
         with self._opened("BEGIN") as connection:
-            boards = _boards(connection.execute("SELECT model, key, value FROM tags"))
-        return boards, shown(time.time(), asked_at)
+            notices_of = _all_notices(connection.execute("SELECT model, key, value FROM tags"))
+        return notices_of, shown(time.time(), asked_at)
 
     def change(self, name: str, decide: Decide, stands: Stands) -> None:
         with self._opened("BEGIN IMMEDIATE") as connection:
             tags = self._tags(connection, name)
-            edit = decide(Page(read_board(tags), tags, time.time(), lambda follows: stands(name, follows)))
+            edit = decide(RolloutPage(read_notices(tags), tags, time.time(), lambda follows: stands(name, follows)))
             for key, value in edit.tags.items():
                 if value is None:
                     connection.execute("DELETE FROM tags WHERE model = ? AND key = ?", [name, key])
@@ -192,12 +192,14 @@ class SidePostgresql:
             tags = _tags(session, name) if _has_table(session) else {}
         return tags, shown(now, asked_at)
 
-    def read_all(self) -> tuple[dict[str, Board], Reading]:
+    def read_all(self) -> tuple[dict[str, RolloutNotices], Reading]:
         asked_at = ticks()
         with self._session() as session:
             now = _now(session)
-            boards = _boards(session.rows("SELECT model, key, value FROM podium_rollouts")) if _has_table(session) else {}
-        return boards, shown(now, asked_at)
+            notices_of = (
+                _all_notices(session.rows("SELECT model, key, value FROM podium_rollouts")) if _has_table(session) else {}
+            )
+        return notices_of, shown(now, asked_at)
 
     def change(self, name: str, decide: Decide, stands: Stands) -> None:
         for left in reversed(range(_TRIES)):
@@ -214,7 +216,7 @@ class SidePostgresql:
         if not _has_table(session):
             session.rows(_MAKE_TABLE)
         tags, now = _tags(session, name), _now(session)
-        edit = decide(Page(read_board(tags), tags, now, lambda follows: stands(name, follows)))
+        edit = decide(RolloutPage(read_notices(tags), tags, now, lambda follows: stands(name, follows)))
         for key, value in edit.tags.items():
             session.rows("DELETE FROM podium_rollouts WHERE model = :model AND key = :key", model=name, key=key)
             if value is not None:
@@ -293,8 +295,8 @@ def _now(session: _Session) -> float:
     return float(session.rows("SELECT extract(epoch FROM clock_timestamp())")[0][0])
 
 
-def _boards(rows: Any) -> dict[str, Board]:
+def _all_notices(rows: Any) -> dict[str, RolloutNotices]:
     tags: dict[str, dict[str, str]] = {}
     for name, key, value in rows:
         tags.setdefault(name, {})[key] = value
-    return {name: read_board(each) for name, each in tags.items()}
+    return {name: read_notices(each) for name, each in tags.items()}

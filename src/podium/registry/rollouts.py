@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from podium.domain.rollouts.clocks import Reading
-from podium.domain.rollouts.records import PIN_KEY, PREFIX, read_board
-from podium.domain.rollouts.schedule import Board
+from podium.domain.rollouts.records import PIN_KEY, PREFIX, read_notices
+from podium.domain.rollouts.schedule import RolloutNotices
 from podium.domain.stages import Stage
 from podium.errors import NotFound, RegistryError
 from podium.registry.clock import shown, ticks
@@ -29,17 +29,17 @@ Stands = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RolloutPage:
     """What is known of one model when a change of it is decided.
 
     Args:
-        board: What its tags say.
+        notices: What its tags say.
         tags: The tags themselves, of rollouts and pins.
         now: The registry's clock.
         stands: What a stage or an alias stands for.
     """
 
-    board: Board
+    notices: RolloutNotices
     tags: Mapping[str, str]
     now: float
     stands: Stands
@@ -53,7 +53,7 @@ class Edit:
     moves: tuple[str, str] | None = None
 
 
-Decide = Callable[[Page], Edit]
+Decide = Callable[[RolloutPage], Edit]
 
 
 class Book(Protocol):
@@ -70,7 +70,7 @@ class Book(Protocol):
     @property
     def may_move(self) -> bool: ...
 
-    def read(self, name: str) -> tuple[Board, Reading]:
+    def read(self, name: str) -> tuple[RolloutNotices, Reading]:
         """What is written of a model, and the place's clock. Raises NotFound, RegistryError."""
 
     def change(self, name: str, decide: Decide) -> None:
@@ -96,17 +96,19 @@ class EmbeddedBook:
     def place(self) -> str:
         return self._store.place
 
-    def read(self, name: str) -> tuple[Board, Reading]:
+    def read(self, name: str) -> tuple[RolloutNotices, Reading]:
         asked_at = ticks()
         with self._store.reading() as reader:
             tags = tags_in(reader, name)
-        return read_board(tags), shown(self._clock(), asked_at)
+        return read_notices(tags), shown(self._clock(), asked_at)
 
     def change(self, name: str, decide: Decide) -> None:
         try:
             with self._store.writing() as writer:
                 tags = tags_in(writer, name)
-                edit = decide(Page(read_board(tags), tags, self._clock(), lambda follows: stands_in(writer, name, follows)))
+                edit = decide(
+                    RolloutPage(read_notices(tags), tags, self._clock(), lambda follows: stands_in(writer, name, follows))
+                )
                 if edit.tags:
                     writer.apply(Action.TAG, name, {"tags": dict(edit.tags)})
                 if edit.moves is not None:
@@ -127,17 +129,17 @@ class MlflowBook:
     def place(self) -> str:
         return self._registry.place
 
-    def read(self, name: str) -> tuple[Board, Reading]:
+    def read(self, name: str) -> tuple[RolloutNotices, Reading]:
         tags, reading = self._registry.tags(name)
         if tags is None:
             raise NotFound(f"No registered model is named {name!r}.", [f"{self.place}: models"])
-        return read_board(tags), reading
+        return read_notices(tags), reading
 
     def change(self, name: str, decide: Decide) -> None:
         tags, reading = self._registry.tags(name)
         if tags is None:
             raise NotFound(f"No registered model is named {name!r}.", [f"{self.place}: models"])
-        edit = decide(Page(read_board(tags), tags, (reading.least + reading.most) / 2, self._stands(name)))
+        edit = decide(RolloutPage(read_notices(tags), tags, reading.middle, self._stands(name)))
         for key, value in edit.tags.items():
             self._registry.set_tag(name, key, value)
         after, _ = self._registry.tags(name)

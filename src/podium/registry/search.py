@@ -36,7 +36,7 @@ _NUMBERS = ("=", "!=", ">", ">=", "<", "<=")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[T]):
+class Searchable(Generic[T]):
     """What can be asked of a kind of thing.
 
     Attributes:
@@ -54,7 +54,7 @@ class Kind(Generic[T]):
     most: int
 
 
-MODELS: Kind[RegisteredModel] = Kind(
+MODELS: Searchable[RegisteredModel] = Searchable(
     attributes={"name": lambda model: model.name},
     comparators={"name": _TEXT + _LISTS},
     orders={
@@ -66,7 +66,7 @@ MODELS: Kind[RegisteredModel] = Kind(
     default_order=("name ASC",),
     most=1000,
 )
-VERSIONS: Kind[Version] = Kind(
+VERSIONS: Searchable[Version] = Searchable(
     attributes={
         "name": lambda version: version.name,
         "run_id": lambda _: None,
@@ -101,7 +101,7 @@ class Clause:
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class ResultPage(Generic[T]):
     """Some of the results, and the token that asks for the next ones; None at the end."""
 
     items: tuple[T, ...]
@@ -110,12 +110,12 @@ class Page(Generic[T]):
 
 def search(
     items: Sequence[T],
-    kind: Kind[T],
+    kind: Searchable[T],
     text: str = "",
     order_by: Sequence[str] = (),
     max_results: int | None = None,
     page_token: str | None = None,
-) -> Page[T]:
+) -> ResultPage[T]:
     """Those items that fit a filter, ordered, one page of them (all of them without `max_results`).
 
     Raises:
@@ -128,10 +128,10 @@ def search(
         raise InvalidInput(f"Invalid value for max_results: expected 1 to {kind.most}, got {max_results}.")
     start = _offset(page_token)
     end = len(ordered) if max_results is None else start + max_results
-    return Page(tuple(ordered[start:end]), _token(end) if end < len(ordered) else None)
+    return ResultPage(tuple(ordered[start:end]), _token(end) if end < len(ordered) else None)
 
 
-def parse_filter(text: str, kind: Kind[T]) -> tuple[Clause, ...]:
+def parse_filter(text: str, kind: Searchable[T]) -> tuple[Clause, ...]:
     """Read a filter. An empty one has no clauses and fits everything.
 
     Raises:
@@ -172,7 +172,7 @@ class _Tokens:
         raise InvalidInput(f"Invalid clause(s) in filter string: {self._taken[1]}")
 
 
-def _parse_clause(tokens: _Tokens, kind: Kind[T]) -> Clause:
+def _parse_clause(tokens: _Tokens, kind: Searchable[T]) -> Clause:
     key, tag = _parse_key(tokens, kind)
     comparator = tokens.next()[1].upper()
     if comparator == "NOT":
@@ -194,7 +194,7 @@ def _parse_clause(tokens: _Tokens, kind: Kind[T]) -> Clause:
     return Clause(key, tag, comparator, _unquoted(text))
 
 
-def _parse_key(tokens: _Tokens, kind: Kind[T]) -> tuple[str, str | None]:
+def _parse_key(tokens: _Tokens, kind: Searchable[T]) -> tuple[str, str | None]:
     group, word = tokens.next()
     if group != "word":
         tokens.fail()
@@ -244,7 +244,7 @@ def _unquoted(text: str) -> str:
     return text[1:-1].replace(quote * 2, quote)
 
 
-def _matches(clause: Clause, item: T, kind: Kind[T]) -> bool:
+def _matches(clause: Clause, item: T, kind: Searchable[T]) -> bool:
     if clause.tag is None:
         actual = kind.attributes[clause.key](item)
     else:
@@ -303,7 +303,7 @@ def _like_part(part: str, flags: re.RegexFlag) -> re.Pattern[str]:
     return re.compile("".join("." if character == "_" else re.escape(character) for character in part), re.DOTALL | flags)
 
 
-def _ordered(items: Sequence[T], kind: Kind[T], order_by: Sequence[str]) -> list[T]:
+def _ordered(items: Sequence[T], kind: Searchable[T], order_by: Sequence[str]) -> list[T]:
     asked: list[tuple[str, bool]] = [_parse_order(text, kind) for text in order_by]
     if len({key for key, _ in asked}) < len(asked):
         raise InvalidInput(f"`order_by` contains duplicate fields: {list(order_by)}")
@@ -314,7 +314,7 @@ def _ordered(items: Sequence[T], kind: Kind[T], order_by: Sequence[str]) -> list
     return ordered
 
 
-def _parse_order(text: str, kind: Kind[T]) -> tuple[str, bool]:
+def _parse_order(text: str, kind: Searchable[T]) -> tuple[str, bool]:
     words = text.split()
     key = words[0].strip('`"') if words else ""
     direction = words[1].upper() if len(words) > 1 else "ASC"

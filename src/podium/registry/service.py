@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from podium.artifacts.contract import ArtifactStore, Stored
+from podium.artifacts.contract import ArtifactStore, StoredFolder
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import LoggedRef, check_alias, check_name, parse_reference
 from podium.domain.stages import Stage
@@ -33,7 +33,7 @@ from podium.registry.contract import (
 from podium.registry.limits import check_description, check_not_a_rollouts, check_source, check_tag_key, check_tags
 from podium.registry.moves import Moved, others_in, stage_patch, stands_for
 from podium.registry.record import ever_live, live_so_far, previous_live
-from podium.registry.search import MODELS, VERSIONS, Page, search
+from podium.registry.search import MODELS, VERSIONS, ResultPage, search
 
 T = TypeVar("T")
 _ATTEMPTS = 5
@@ -154,13 +154,13 @@ class RegistryService:
 
     def search_models(
         self, text: str = "", order_by: Sequence[str] = (), max_results: int | None = None, page_token: str | None = None
-    ) -> Page[RegisteredModel]:
+    ) -> ResultPage[RegisteredModel]:
         """Registered models that fit a filter of MLflow's grammar."""
         return search(self.models(), MODELS, text, order_by, max_results, page_token)
 
     def search_versions(
         self, text: str = "", order_by: Sequence[str] = (), max_results: int | None = None, page_token: str | None = None
-    ) -> Page[Version]:
+    ) -> ResultPage[Version]:
         """Versions that fit a filter of MLflow's grammar."""
         return search(self.versions(), VERSIONS, text, order_by, max_results, page_token)
 
@@ -270,7 +270,7 @@ class RegistryService:
                 _check_not_live(name, writer.versions(name))
             writer.apply(Action.DELETE_MODEL, name, None)
 
-    def clean(self, *, dry_run: bool = False) -> list[Stored]:
+    def clean(self, *, dry_run: bool = False) -> list[StoredFolder]:
         """Remove the artifacts that no version and no logged model needs; those that were, or would be, removed.
 
         In a transaction, so that nothing can be registered meanwhile.

@@ -16,14 +16,13 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
-from urllib.parse import quote
 
 from podium.errors import PodiumError, RegistryBusy, RegistryError
 from podium.registry.tables import Tables, read_meta
+from podium.settings.databases import DatabaseFailure, connected, failure_of
 
 T = TypeVar("T")
 
@@ -136,9 +135,8 @@ def _is_certain(path: Path, read: Callable[[Tables, str], T], before: FileState,
 
 def _attempt(path: Path, read: Callable[[Tables, str], T], timeout_s: float, *, is_alone: bool) -> _Outcome[T]:
     mode = "mode=ro&immutable=1" if is_alone else "mode=ro"
-    uri = f"file:{quote(str(path))}?{mode}"
     try:
-        with closing(sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None)) as connection:
+        with connected(path, mode, timeout_s) as connection:
             connection.execute("BEGIN")
             registry_id, schema = read_meta(connection, str(path))
             return _Outcome(Snapshot(registry_id, read(Tables(connection, schema), registry_id)), None)
@@ -157,19 +155,18 @@ class ReadOnlyRegistry(RegistryError):
 
 def explain(error: sqlite3.Error, path: Path) -> RegistryError:
     """SQLite's error in podium's words: which file, what is wrong, what to do."""
-    code = getattr(error, "sqlite_errorcode", None)
-    match code & 0xFF if isinstance(code, int) else None:
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+    match failure_of(error):
+        case DatabaseFailure.BUSY:
             return RegistryBusy(f"{path} is locked: another process is writing and did not finish in time. Try again.")
-        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
+        case DatabaseFailure.UNREADABLE:
             return RegistryError(f"{path} cannot be opened: it is gone, or this user may not read it.")
-        case sqlite3.SQLITE_READONLY:
+        case DatabaseFailure.READ_ONLY:
             return ReadOnlyRegistry(f"{path} cannot be written: this user may only read it.")
-        case sqlite3.SQLITE_FULL:
+        case DatabaseFailure.FULL:
             return RegistryError(f"{path}: the disk is full; nothing was changed.")
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+        case DatabaseFailure.DAMAGED:
             return damaged(path, error)
-        case _:
+        case DatabaseFailure.OTHER:
             return RegistryError(
                 f"{path}: the registry failed: {error}. podium doctor looks at its folder, its disk and the file."
             )

@@ -13,7 +13,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 from podium.errors import NotFound, RegistryBusy, RegistryError
 from podium.registry.contract import Reader, RegistryStore, Writer
@@ -21,6 +20,7 @@ from podium.registry.migrations import MIGRATIONS, SCHEMA
 from podium.registry.snapshot import damaged, explain
 from podium.registry.tables import Tables, read_meta
 from podium.registry.writer import TableWriter
+from podium.settings.databases import connected
 
 _CREATE_TIMEOUT_S = 10.0
 
@@ -89,10 +89,7 @@ class SqliteStore(RegistryStore):
     @contextlib.contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         # mode=rw: a file that was moved away meanwhile is an error, not a new empty database.
-        uri = f"file:{quote(str(self.path))}?mode=rw"
-        with contextlib.closing(
-            sqlite3.connect(uri, uri=True, timeout=self._busy_timeout_s, isolation_level=None)
-        ) as connection:
+        with connected(self.path, "mode=rw", self._busy_timeout_s) as connection:
             # What was answered as done survives a power cut.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")

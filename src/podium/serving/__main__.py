@@ -14,6 +14,7 @@ from dataclasses import replace
 from podium.serving.gateway import Gateway
 from podium.serving.settings import GatewaySettings
 from podium.telemetry.slots import Slots
+from podium.transport.slices import set_slices
 
 _OWN_DESCRIPTORS = 256  # replicas, boards, logs, the loop
 _MANY = 1 << 20
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--listen-fd", type=int, required=True, help="the listening socket")
     parser.add_argument("--slots-fd", type=int, required=True, help="the server's table of counters")
     parser.add_argument("--slot", type=int, required=True, help="this gateway's place in it")
+    parser.add_argument("--exports-fd", type=int, help="where to hand on what others are told of requests")
     parser.add_argument("--settings", default="{}", help="GatewaySettings as JSON")
     parser.add_argument("--grpc-address", help="HOST:PORT to listen on for gRPC")
     chosen = parser.parse_args(arguments)
@@ -48,12 +50,14 @@ async def _serve(settings: GatewaySettings, chosen: argparse.Namespace) -> None:
         Slots(chosen.slots_fd),
         chosen.slot,
         chosen.grpc_address,
+        None if chosen.exports_fd is None else socket.socket(fileno=chosen.exports_fd),
     )
     # What is here now stays: the collector need not look at it, and it need not look often at what requests leave.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     gateway.take_signals()
+    set_slices(0)  # the supervisor's were inherited: whoever boots is in no hurry, whoever serves is
     await gateway.run()
 
 

@@ -19,7 +19,7 @@ from functools import partial
 
 from podium.domain.traffic import ANYWHERE
 from podium.serving.open_inference.infer import version_in
-from podium.serving.open_inference.translated import WayBack
+from podium.serving.open_inference.translated import ArrivalWayBack
 from podium.serving.pages import Finder, Paths, Taker
 from podium.serving.recording import Recorder
 from podium.serving.settings import GatewaySettings
@@ -53,7 +53,7 @@ Key = tuple[str, bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptAnswer:
     """An answer.
 
     Args:
@@ -85,32 +85,51 @@ class AnswerCache:
     def __init__(self, most_bytes: int) -> None:
         self.size_bytes = 0
         self._most_bytes = most_bytes
-        self._kept: OrderedDict[Key, Kept] = OrderedDict()
+        self._kept: OrderedDict[Key, KeptAnswer] = OrderedDict()
+        self._sizes: dict[str, tuple[int, int]] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def find(self, key: Key) -> Kept | None:
+    def find(self, key: Key) -> KeptAnswer | None:
         """The answer of a key, which is now the one that was asked for last."""
         found = self._kept.get(key)
         if found is not None:
             self._kept.move_to_end(key)
         return found
 
-    def keep(self, key: Key, answer: Kept) -> None:
+    def keep(self, key: Key, answer: KeptAnswer) -> None:
         """Keep an answer, unless it is so large that it would push out all others."""
         if answer.size_bytes * _LARGEST_PART > self._most_bytes:
             return
         former = self._kept.pop(key, None)
-        self.size_bytes += answer.size_bytes - (former.size_bytes if former is not None else 0)
+        if former is not None:
+            self._count(key[0], -1, -former.size_bytes)
         self._kept[key] = answer
+        self._count(key[0], 1, answer.size_bytes)
         while self.size_bytes > self._most_bytes:
-            self.size_bytes -= self._kept.popitem(last=False)[1].size_bytes
+            (version, *_), pushed_out = self._kept.popitem(last=False)
+            self._count(version, -1, -pushed_out.size_bytes)
+
+    def size_of(self, version: str) -> tuple[int, int]:
+        """How many answers of a version are kept, and how many bytes they take."""
+        return self._sizes.get(version, (0, 0))
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Those of which answers are, or were, kept."""
+        return tuple(self._sizes)
 
     def keep_only(self, versions: frozenset[str]) -> None:
         """Forget the answers of all other versions."""
         for key in [key for key in self._kept if key[0] not in versions]:
             self.size_bytes -= self._kept.pop(key).size_bytes
+        self._sizes = {version: size for version, size in self._sizes.items() if version in versions}
+
+    def _count(self, version: str, answers: int, size_bytes: int) -> None:
+        before = self.size_of(version)
+        self._sizes[version] = (before[0] + answers, before[1] + size_bytes)
+        self.size_bytes += size_bytes
 
 
 class AnswerCaches:
@@ -131,6 +150,7 @@ class AnswerCaches:
         self._recorder = recorder
         self._secret = os.urandom(16)
         self._caches: dict[str, AnswerCache] = {}
+        self._series: dict[tuple[str, str], int] = {}
         if self.are_any:
             router.on_table = self._forget
 
@@ -151,6 +171,10 @@ class AnswerCaches:
     def _forget(self) -> None:
         """Keep nothing of versions that the table does not name: whatever comes back under their names may be another."""
         table = self._router.table
+        for (name, version), series in list(self._series.items()):
+            if not any(target.version == version for target in table.endpoints.get(name, ())):
+                self._recorder.set_kept(series, 0, 0)
+                del self._series[name, version]
         for name, cache in list(self._caches.items()):
             if name in table.endpoints:
                 cache.keep_only(frozenset(target.version for target in table.endpoints[name]))
@@ -193,7 +217,18 @@ class AnswerCaches:
             self._give(found, replica, request, exchange)
             return
         self._recorder.count_miss(replica.series)
-        taker(request, WayBack(exchange, partial(_keep, cache, told, digest, replica)))
+        self._series[name, replica.version] = replica.series
+        taker(request, ArrivalWayBack(exchange, partial(self._keep, name, cache, told, digest, replica)))
+
+    def _keep(
+        self, name: str, cache: AnswerCache, told: bytes, digest: bytes, replica: Replica, response: Response
+    ) -> Response:
+        given = _kept(cache, told, digest, replica, response)
+        for version in cache.versions:
+            series = self._series.get((name, version))
+            if series is not None:
+                self._recorder.set_kept(series, *cache.size_of(version))
+        return given
 
     def _digest(self, data: bytes | bytearray) -> bytes:
         # With a key: nobody can look for two bodies that have the same.
@@ -211,7 +246,7 @@ class AnswerCaches:
         way = ANYWHERE if rules is None else way_of(rules, name, request, self._naming.plain.new())
         return self._router.choose(name, way)
 
-    def _give(self, found: Kept, replica: Replica, request: Request, exchange: Arrival) -> None:
+    def _give(self, found: KeptAnswer, replica: Replica, request: Request, exchange: Arrival) -> None:
         began, principal = time.monotonic(), exchange.terms.principal
         given = self._naming.plain.given(request)
         if given is not None:
@@ -224,7 +259,7 @@ class AnswerCaches:
         self._recorder.record_hit(replica.series, label, request, identity, exchange.client, len(found.body), principal)
 
 
-def _keep(cache: AnswerCache, told: bytes, digest: bytes, replica: Replica, response: Response) -> Response:
+def _kept(cache: AnswerCache, told: bytes, digest: bytes, replica: Replica, response: Response) -> Response:
     """What the client gets; kept where it may be given again. `replica` is the one that was expected to answer."""
     if response.status == 200:
         version, lines = replica.version, response.headers.partition(b"\r\n")[2]
@@ -235,7 +270,9 @@ def _keep(cache: AnswerCache, told: bytes, digest: bytes, replica: Replica, resp
             every = response.headers.splitlines(keepends=True)
             lines = b"".join(line for line in every if not line.lower().startswith(_OURS))
         if version:
-            cache.keep((version, told, digest), Kept(bytes(response.body), response.content_type, lines, time.monotonic()))
+            cache.keep(
+                (version, told, digest), KeptAnswer(bytes(response.body), response.content_type, lines, time.monotonic())
+            )
     return Response(response.status, response.body, response.content_type, response.headers + _MISS)
 
 

@@ -21,7 +21,7 @@ _OURS = frozenset({tensors.CONTENT_TYPE.encode(), tensors.LARGE_TYPE.encode(), t
 
 
 class App:
-    """Answers every request of a gateway; what `web.protocol.Connections` calls.
+    """Answers every request of a gateway; what `web.connections.Connections` calls.
 
     Args:
         paths: Which path is whose, of each protocol and of podium's own pages; no two have the same.
@@ -71,11 +71,18 @@ class App:
             failed = problem(error, None)
             exchange.answer(in_words_of(head.path, Response(failed.status, failed.body, failed.content_type)))
 
-    def turns_away(self, request: Request, peer: Peer) -> bool:
+    def turns_away(self, head: Head, peer: Peer) -> bool:
         """Whether a request is refused for who asks, whatever its body is; nothing is counted by that."""
-        head = request.head
-        found = head.memo = head.memo or self._find(head)
+        try:
+            found = head.memo = head.memo or self._find(head)
+        except Exception:  # noqa: BLE001
+            return False  # `handle` meets it again, and answers
         return isinstance(found, Gate) and found.turns_away(peer)
+
+    def turn_away(self, request: Request, exchange: Arrival) -> None:
+        """Refuse a request whose body nobody read, because `turns_away` said so."""
+        found: Gate = request.head.memo
+        found.refuse(request, exchange)
 
     def _find(self, head: Head) -> Taker:
         if self._has_authz and head.path.startswith(f"{PREFIX}/"):

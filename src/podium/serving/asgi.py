@@ -16,7 +16,7 @@ from podium.domain.clients.access import Peer
 from podium.serving.asgi_host.attachment import Attachment
 from podium.serving.asgi_host.exchange import AsgiExchange
 from podium.serving.gateway import Gateway
-from podium.web.messages import Fault, Head, Request, Response, server_is_full
+from podium.web.messages import Fault, Head, Request, Response, Unread, server_is_full
 from podium.web.routes import detail
 from podium.web.unpacking import Unpacking, accepts, find_coding, is_packed
 
@@ -80,6 +80,8 @@ class Application:
             return  # the client left in the middle of its body
         if isinstance(found, Fault):
             gateway.app.handle_fault(found, exchange)
+        elif isinstance(found, Unread):
+            gateway.app.turn_away(found.request, exchange)
         else:
             gateway.app.handle(found, exchange)
         leaving = asyncio.ensure_future(_until_left(receive))
@@ -100,14 +102,14 @@ class Application:
             await _send(exchange.answered.result(), scope, send)
 
 
-async def _read(gateway: Gateway, scope: Scope, receive: Receive, peer: Peer) -> Request | Fault | None:
+async def _read(gateway: Gateway, scope: Scope, receive: Receive, peer: Peer) -> Request | Unread | Fault | None:
     """The whole request, within the gateway's limits; None when the client leaves before it is whole.
 
     Of one that is refused for who asks nothing but the head is read: the server beneath drops the rest.
     """
     head = _head(scope)
-    if gateway.app.turns_away(Request(head, b""), peer):
-        return Request(head, b"")
+    if gateway.app.turns_away(head, peer):
+        return Unread(Request(head, b""))
     limits, shared = gateway.connections.limits, gateway.connections
     if head.body_size > limits.body_bytes:
         return Fault(413, "The body is too large.", head.method, head.path)

@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from podium.transport.messages import Answer, Ask, Message
+from podium.transport.messages import Ask, AskOutcome, Message
 
 _MOST_QUESTIONS = 1024
 
-OnAnswer = Callable[[Answer], None]
+OnAnswer = Callable[[AskOutcome], None]
 
 
-class Asking:
+class OpenQuestions:
     """The questions of one gateway that have no answer yet. Event loop's thread only.
 
     Args:
@@ -40,13 +40,13 @@ class Asking:
         """
         self._number += 1
         if len(self._open) >= _MOST_QUESTIONS:
-            full = Answer(self._number, 503, {"error": "The server has as many such requests as it takes. Try again."})
+            full = AskOutcome(self._number, 503, {"error": "The server has as many such requests as it takes. Try again."})
             self._loop.call_soon(on_answer, full)
             return
         self._open[self._number] = (time.monotonic() + timeout_s, on_answer)
         self._say(Ask(self._number, verb, subject, dict(arguments or {})))
 
-    def hear(self, answer: Answer) -> None:
+    def hear(self, answer: AskOutcome) -> None:
         """The supervisor has answered; a second time, or too late, changes nothing."""
         found = self._open.pop(answer.number, None)
         if found is not None:
@@ -55,4 +55,4 @@ class Asking:
     def sweep(self, now: float) -> None:
         """Answer whoever has waited for too long. `now` is `time.monotonic()`."""
         for number in [number for number, (until, _) in self._open.items() if until <= now]:
-            self.hear(Answer(number, 504, {"error": "The server did not do this within the time that it had."}))
+            self.hear(AskOutcome(number, 504, {"error": "The server did not do this within the time that it had."}))

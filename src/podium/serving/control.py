@@ -10,7 +10,7 @@ from typing import Any
 from podium.domain.inputs.plan import InputPlan
 from podium.errors import PodiumError
 from podium.protocols.mlflow.fast_reading import FastReader
-from podium.serving.asking import Asking
+from podium.serving.asking import OpenQuestions
 from podium.serving.doors import Doors
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
@@ -23,7 +23,7 @@ from podium.transport.door_messages import StandBack, StandIn
 from podium.transport.messages import (
     Acknowledge,
     AddReplica,
-    Answer,
+    AskOutcome,
     BrokenMessage,
     Drain,
     DropReplica,
@@ -67,7 +67,7 @@ class Control:
         scoring: Scoring,
         router: Router,
         standing: Standing,
-        asking: Asking,
+        asking: OpenQuestions,
         doors: Doors,
     ) -> None:
         """Read from now on."""
@@ -134,7 +134,7 @@ class Control:
                 self._standing.tell(message)
             case Drain(limit_s):
                 self._on_drain(limit_s)
-            case Answer():
+            case AskOutcome():
                 self._asking.hear(message)
             case _:
                 for descriptor in descriptors:
@@ -162,15 +162,10 @@ class Control:
                 self._loop,
                 sock,
                 board,
-                replica=message.replica,
-                endpoint=message.endpoint,
-                version=message.version,
-                serial=message.socket,
-                series=message.series,
+                message,
                 max_buffer_bytes=self._settings.max_replica_buffer_bytes,
                 busy_wait_us=self._settings.busy_wait_us,
                 reader=reader,
-                group_rows=message.group_rows,
             )
         )
 

@@ -19,12 +19,12 @@ from typing import Any
 
 import msgspec
 
-from podium.domain.feedback import LONGEST_ID, Said, read_report
+from podium.domain.feedback import LONGEST_ID, FeedbackReport, read_report
 from podium.errors import InvalidInput
 from podium.serving.pages import Pages, Paths, Taker
 from podium.serving.recording import Recorder
 from podium.serving.walks.router import Router
-from podium.telemetry.served import Report, Served, stamp_ms_of
+from podium.telemetry.served import Report, ServedRequests, stamp_ms_of
 from podium.telemetry.slots import UNROUTED
 from podium.web.handling import Arrival
 from podium.web.messages import Head, Request, Response, header_lines
@@ -52,7 +52,7 @@ class Feedback:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        served: Served,
+        served: ServedRequests,
         recorder: Recorder,
         router: Router,
         pages: Pages,
@@ -133,7 +133,7 @@ class Feedback:
         result = self._count(name, found.series, said, now_ms, now_ms + lasts_ms)
         return {"request_id": said.request_id, "result": result, "version": self._label_of(found.series)}
 
-    def _count(self, name: str, series: int, said: Said, now_ms: int, until_ms: int) -> Report:
+    def _count(self, name: str, series: int, said: FeedbackReport, now_ms: int, until_ms: int) -> Report:
         served, results = self._served, []
         if said.reward is not None:
             result = served.take(served.mark_of("reward", name, said.request_id), now_ms, until_ms)

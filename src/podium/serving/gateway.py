@@ -16,16 +16,18 @@ import os
 import signal
 import socket
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podium.errors import Unavailable
 from podium.serving.answer_cache import AnswerCaches
 from podium.serving.app import App
-from podium.serving.asking import Asking
+from podium.serving.asking import OpenQuestions
 from podium.serving.control import Control
-from podium.serving.description.pages import Describing
+from podium.serving.description.pages import DescriptionPages
 from podium.serving.doors import Doors
+from podium.serving.exporting import Exporting
 from podium.serving.feedback import Feedback
 from podium.serving.guard.protection import Protection
 from podium.serving.invocations import invocation_paths
@@ -45,8 +47,8 @@ from podium.serving.walks.waking import Waking
 from podium.telemetry.access import AccessLog
 from podium.telemetry.slots import Slots
 from podium.transport.messages import Drained, ReplicaLost, ReplicaReleased, Started
+from podium.web.connections import Connections
 from podium.web.handshakes import Handshakes
-from podium.web.protocol import Connections
 
 if TYPE_CHECKING:
     from podium.serving.grpc.door import Door
@@ -69,6 +71,7 @@ class Gateway:
         slots: The server's counters.
         slot: This gateway's place in them.
         grpc_address: Where it listens for gRPC too; None: nowhere.
+        exports: Where it hands on what others are told of requests; None where nobody is.
 
     Attributes:
         app: Answers requests, whoever read them.
@@ -86,6 +89,7 @@ class Gateway:
         slots: Slots,
         slot: int,
         grpc_address: str | None = None,
+        exports: socket.socket | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._loop = loop
@@ -98,9 +102,10 @@ class Gateway:
         self._access = self._open_access_log(settings)
         slots.reset_gauges(slot)
         self._router = Router()
-        self._recorder = Recorder(slots, slot, self._access)
+        self._exporting = self._make_exporting(settings, exports, slots, slot)
+        self._recorder = Recorder(slots, slot, self._access, self._exporting)
         self._control = Control(loop, control, self._end, lambda: self._end(settings.drain_limit_s))
-        self.asking = Asking(loop, self._control.say)
+        self.asking = OpenQuestions(loop, self._control.say)
         waking = Waking(self.asking, settings.pending_s)
         self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released, waking)
         self.standing = Standing(self._router, self._recorder)
@@ -117,7 +122,7 @@ class Gateway:
             repository_paths(self.asking, pages),
             over(sagemaker_paths(self._scoring, self._router, pages, self.asking, settings.max_body_bytes)),
             pages.of_standing(self.standing),
-            Describing(self.asking, pages, self._router, self.standing, settings.access.credentials).paths(),
+            DescriptionPages(self.asking, pages, self._router, self.standing, settings.access.credentials).paths(),
         ]
         self._protection = Protection(settings, self._router, slots.buckets)
         self.guard = self._protection.guard
@@ -158,6 +163,8 @@ class Gateway:
         self._control.close()
         if self._access is not None:
             self._access.close()
+        if self._exporting is not None:
+            self._exporting.close()
 
     def drain(self, limit_s: float) -> None:
         """Begin to end. Asked again, the nearer limit counts."""
@@ -229,9 +236,12 @@ class Gateway:
             self.connections.sweep()
             self._scoring.sweep(time.monotonic())
             self.asking.sweep(time.monotonic())
-            self._protection.sweep()
+            if self._protection.sweep():
+                self.connections.retire_certified()
             if self._door is not None:
                 self._door.sweep()
+            if self._exporting is not None:
+                self._exporting.flush()
             turn += 1
             if turn % _FLUSH_SWEEPS == 0:
                 self._flush_access_log()
@@ -259,3 +269,11 @@ class Gateway:
         if settings.access_log is None:
             return None
         return AccessLog(Path(settings.access_log), settings.access_log_bytes, settings.access_log_keep)
+
+    @staticmethod
+    def _make_exporting(
+        settings: GatewaySettings, channel: socket.socket | None, slots: Slots, slot: int
+    ) -> Exporting | None:
+        if channel is None or settings.exports is None:
+            return None
+        return Exporting(settings.exports, channel, partial(slots.add_exported, slot, "gateway_dropped"))

@@ -9,11 +9,14 @@ from datetime import UTC, datetime
 from podium.domain.rollouts.agreement import Agreement
 from podium.domain.rollouts.evidence import LATENCY_BOUNDS_US
 from podium.protocols.mlflow.first_prediction import cell_of_answer
+from podium.serving.exporting import Exporting
 from podium.serving.walks.walk import Walk
-from podium.telemetry.access import AccessLog, Entry
+from podium.telemetry.access import AccessEntry, AccessLog
 from podium.telemetry.metrics import (
     BATCH_ROWS,
     CACHE,
+    CACHE_ANSWERS,
+    CACHE_BYTES,
     CODES,
     COMPARED,
     CRASHES,
@@ -63,11 +66,13 @@ class Recorder:
         slots: The server's table.
         slot: This gateway's place in it.
         access: Where lines go, or None.
+        exporting: Who hands on what others are told of requests, or None.
     """
 
-    def __init__(self, slots: Slots, slot: int, access: AccessLog | None) -> None:
+    def __init__(self, slots: Slots, slot: int, access: AccessLog | None, exporting: Exporting | None = None) -> None:
         self.slots = slots
         self.access = access
+        self.exporting = exporting
         self.slot = slot
         self._dropped = 0
         self._blocks = {UNROUTED: slots.block(slot, UNROUTED)}
@@ -77,25 +82,26 @@ class Recorder:
         walk: Walk,
         series: int,
         status: int,
-        sent: int,
+        answer: bytes | memoryview,
         *,
         label: tuple[str, str] | None = None,
         reply: Reply | None = None,
         error: str | None = None,
     ) -> None:
-        """Count a finished request and write its line.
+        """Count a finished request, write its line and hand it on.
 
         Args:
             walk: The request.
             series: Of the version that answered or was to answer; `UNROUTED` where none was.
             status: What the client got; `CLIENT_LEFT` where it got nothing.
-            sent: Bytes of the answer's body.
+            answer: Its body; of one in parts what came last.
             label: Endpoint and version.
             reply: The worker's answer, where there was one.
             error: The code of the error that was answered.
         """
         now = time.monotonic()
         duration_us = int((now - walk.started) * 1e6)
+        sent = len(answer) + walk.sent
         cells = self._blocks.get(series) or self._block(series)
         cells[_CODE_CELLS.get(status, _OTHER_CODE)] += 1
         cells[_DURATION + bisect_left(_DURATION_BOUNDS, duration_us)] += 1
@@ -113,7 +119,7 @@ class Recorder:
                 self.record_batch(series, reply)
         if self.access is not None:
             self.access.add(
-                Entry(
+                AccessEntry(
                     datetime.now(UTC),
                     walk.request_id,
                     walk.client,
@@ -134,11 +140,13 @@ class Recorder:
                     walk.principal or None,
                 )
             )
+        if self.exporting is not None:
+            self.exporting.see(walk, status, duration_us, answer, label, reply, error)
 
     def record_answers(
-        self, series: int, label: tuple[str, str], answered: Sequence[tuple[Walk, int]], answers: Answers
+        self, series: int, label: tuple[str, str], answered: Sequence[tuple[Walk, bytes]], answers: Answers
     ) -> None:
-        """Count the requests of one ANSWERS frame, each with the bytes of its answer's body, and write their lines."""
+        """Count the requests of one ANSWERS frame, each with its answer's body, write their lines and hand them on."""
         cells = self._blocks.get(series) or self._block(series)
         count, queued_us = len(answered), answers.queued_us
         if answers.is_first_of_batch:
@@ -147,9 +155,9 @@ class Recorder:
             return
         now = time.monotonic()
         received = sent = rows = 0
-        for walk, size in answered:
+        for walk, made in answered:
             received += walk.body_size
-            sent += size
+            sent += len(made)
             rows += walk.rows
         durations = [int((now - walk.started) * 1e6) for walk, _ in answered]
         _count_durations(cells, durations)
@@ -164,17 +172,24 @@ class Recorder:
         if access is not None:
             wall = datetime.now(UTC)
             queue_ms, predict_ms = queued_us / 1000, answers.predict_us / 1000
-            for (walk, size), duration_us in zip(answered, durations, strict=True):
+            for (walk, made), duration_us in zip(answered, durations, strict=True):
                 access.add(
-                    Entry(
-                        wall, walk.request_id, walk.client, "POST", walk.request.path, 200, walk.body_size, size,
+                    AccessEntry(
+                        wall, walk.request_id, walk.client, "POST", walk.request.path, 200, walk.body_size, len(made),
                         duration_us / 1000, queue_ms, predict_ms, walk.rows, answers.batch_rows, label[0], label[1],
                         walk.attempts, None, walk.principal or None,
                     )
                 )  # fmt: skip
+        if self.exporting is not None:
+            self.exporting.see_all(answered, durations, label, answers)
 
     def record_predictions(
-        self, series: int, content_type: str, bodies: Sequence[bytes], walks: Sequence[Walk | None], predict_us: int
+        self,
+        series: int,
+        content_type: str,
+        bodies: Sequence[bytes | memoryview],
+        walks: Sequence[Walk | None],
+        predict_us: int,
     ) -> None:
         """Count what was predicted, of many answers at once the first few, and finely how long the model took for each.
 
@@ -231,7 +246,7 @@ class Recorder:
         self._blocks[UNROUTED][_CODE_CELLS.get(status, _OTHER_CODE)] += 1
         if self.access is not None:
             self.access.add(
-                Entry(
+                AccessEntry(
                     datetime.now(UTC),
                     request_id,
                     client,
@@ -260,7 +275,7 @@ class Recorder:
         self._block(series)[CACHE.cell("hit")] += 1
         if self.access is not None:
             self.access.add(
-                Entry(
+                AccessEntry(
                     datetime.now(UTC), request_id, client, request.method, request.path, 200, len(request.body), sent, 0.0,
                     None, None, None, None, label[0], label[1], 0, None, principal or None,
                 )
@@ -269,6 +284,11 @@ class Recorder:
     def count_miss(self, series: int) -> None:
         """Count a request whose answer was looked for and not kept."""
         self._block(series)[CACHE.cell("miss")] += 1
+
+    def set_kept(self, series: int, answers: int, size_bytes: int) -> None:
+        """Say how many answers of a version this gateway keeps now, and what they take."""
+        cells = self._block(series)
+        cells[CACHE_ANSWERS.offset], cells[CACHE_BYTES.offset] = answers, size_bytes
 
     def count_rejected(self, series: int, reason: str) -> None:
         self._block(series)[REJECTED.cell(reason)] += 1

@@ -10,13 +10,13 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from podium.serving.asking import Asking
+from podium.serving.asking import OpenQuestions
 from podium.serving.invocations import taker_of
 from podium.serving.open_inference.repository import MOST_BYTES
 from podium.serving.pages import Pages, Paths, Taker
 from podium.serving.walks.router import Router
 from podium.serving.walks.scoring import Scoring
-from podium.transport.messages import Answer
+from podium.transport.messages import AskOutcome
 from podium.web.handling import Exchange
 from podium.web.messages import Head, Request, Response
 
@@ -27,7 +27,7 @@ _MOST_PAYLOAD_MIB = 100
 _ROWS_AT_A_TIME = 4
 
 
-def sagemaker_paths(scoring: Scoring, router: Router, pages: Pages, asking: Asking, max_body_bytes: int) -> Paths:
+def sagemaker_paths(scoring: Scoring, router: Router, pages: Pages, asking: OpenQuestions, max_body_bytes: int) -> Paths:
     """The routes of a multi-model endpoint, and `/execution-parameters`."""
     models = MultiModel(pages, asking)
 
@@ -64,7 +64,7 @@ class MultiModel:
         asking: Asks.
     """
 
-    def __init__(self, pages: Pages, asking: Asking) -> None:
+    def __init__(self, pages: Pages, asking: OpenQuestions) -> None:
         self._pages = pages
         self._asking = asking
 
@@ -115,7 +115,7 @@ class MultiModel:
         said: Callable[[Mapping[str, Any]], Response],
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
-        def hear(answer: Answer) -> None:
+        def hear(answer: AskOutcome) -> None:
             text = str(answer.body.get("error", f"{subject}: {verb} failed"))
             response = said(answer.body) if answer.status < 400 else _error(answer.status, text)
             self._pages.answer(request, exchange, response)

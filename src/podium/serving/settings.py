@@ -11,7 +11,8 @@ import msgspec
 from podium.domain.clients.admission import Bounds
 from podium.errors import Misconfigured
 from podium.settings.access import AccessSettings
-from podium.settings.declared import Kind, declare
+from podium.settings.declared import ValueKind, declare
+from podium.settings.exports import GatewayExports
 from podium.settings.limits import ClientLimits, ModelLimits
 from podium.transport.frames import DEFAULT_LIMIT
 from podium.web.limits import Limits
@@ -42,49 +43,53 @@ class GatewaySettings:
         access_log_bytes, access_log_keep: Size at which it is put aside, and how many older ones stay.
         feedback_window_s: For so long after an answer feedback on it is taken; 0: never.
         access: Who may ask for what.
+        exports: Which requests are handed on to others; None hands on none.
         clients, every_model: What one client and one model may take.
         models: The same of models with limits of their own, by name.
     """
 
     timeout_s: float = 60.0
-    max_body_bytes: int = _limit(100 << 20, "max_body", Kind.BYTES, "Largest request body.", most=_MOST_BODY_BYTES)
-    max_in_flight: int = _limit(16_384, "max_in_flight", Kind.COUNT, "Requests that a gateway takes at a time.")
-    max_in_flight_bytes: int = _limit(1 << 30, "max_in_flight_size", Kind.BYTES, "Their bodies together.")
-    max_pending: int = _limit(2048, "max_pending", Kind.COUNT, "How many of them may wait for a replica.", least=0)
-    max_pending_bytes: int = _limit(256 << 20, "max_pending_size", Kind.BYTES, "Their bodies together.", least=0)
-    pending_s: float = _limit(30.0, "pending_timeout", Kind.SECONDS, "Seconds that a request waits for a replica.")
+    max_body_bytes: int = _limit(100 << 20, "max_body", ValueKind.BYTES, "Largest request body.", most=_MOST_BODY_BYTES)
+    max_in_flight: int = _limit(16_384, "max_in_flight", ValueKind.COUNT, "Requests that a gateway takes at a time.")
+    max_in_flight_bytes: int = _limit(1 << 30, "max_in_flight_size", ValueKind.BYTES, "Their bodies together.")
+    max_pending: int = _limit(2048, "max_pending", ValueKind.COUNT, "How many of them may wait for a replica.", least=0)
+    max_pending_bytes: int = _limit(256 << 20, "max_pending_size", ValueKind.BYTES, "Their bodies together.", least=0)
+    pending_s: float = _limit(30.0, "pending_timeout", ValueKind.SECONDS, "Seconds that a request waits for a replica.")
     max_replica_buffer_bytes: int = _limit(
-        256 << 20, "max_replica_buffer", Kind.BYTES, "What may wait to be written to one worker."
+        256 << 20, "max_replica_buffer", ValueKind.BYTES, "What may wait to be written to one worker."
     )
-    max_connections: int = _limit(20_000, "max_connections", Kind.COUNT, "Connections of a gateway at a time.")
-    max_url_bytes: int = _limit(8 << 10, "max_url", Kind.BYTES, "Longest request target.")
-    max_header_bytes: int = _limit(64 << 10, "max_header", Kind.BYTES, "A request's header names and values together.")
-    max_headers: int = _limit(128, "max_headers", Kind.COUNT, "Headers of a request.")
-    idle_s: float = _limit(75.0, "idle_timeout", Kind.SECONDS, "Seconds between two requests of a connection.")
-    head_s: float = _limit(15.0, "head_timeout", Kind.SECONDS, "Seconds for a request's headers to arrive.")
-    body_s: float = _limit(30.0, "body_timeout", Kind.SECONDS, "Seconds for a body to arrive, beside its size's share.")
-    send_s: float = _limit(30.0, "send_timeout", Kind.SECONDS, "Seconds for a client to take its answer, likewise.")
-    min_bytes_per_s: int = _limit(64 << 10, "min_rate", Kind.BYTES, "A size's share: bytes for each second more.")
+    max_connections: int = _limit(20_000, "max_connections", ValueKind.COUNT, "Connections of a gateway at a time.")
+    max_url_bytes: int = _limit(8 << 10, "max_url", ValueKind.BYTES, "Longest request target.")
+    max_header_bytes: int = _limit(64 << 10, "max_header", ValueKind.BYTES, "A request's header names and values together.")
+    max_headers: int = _limit(128, "max_headers", ValueKind.COUNT, "Headers of a request.")
+    idle_s: float = _limit(75.0, "idle_timeout", ValueKind.SECONDS, "Seconds between two requests of a connection.")
+    head_s: float = _limit(15.0, "head_timeout", ValueKind.SECONDS, "Seconds for a request's headers to arrive.")
+    body_s: float = _limit(
+        30.0, "body_timeout", ValueKind.SECONDS, "Seconds for a body to arrive, beside its size's share."
+    )
+    send_s: float = _limit(30.0, "send_timeout", ValueKind.SECONDS, "Seconds for a client to take its answer, likewise.")
+    min_bytes_per_s: int = _limit(64 << 10, "min_rate", ValueKind.BYTES, "A size's share: bytes for each second more.")
     drain_linger_s: float = _limit(
-        1.0, "drain_linger", Kind.SECONDS, "Seconds that an idle connection stays open while draining.", least=0
+        1.0, "drain_linger", ValueKind.SECONDS, "Seconds that an idle connection stays open while draining.", least=0
     )
     drain_limit_s: float = 30.0
     busy_wait_us: int = 0
     access_log: str | None = None
     access_log_bytes: int = _limit(
-        64 << 20, "access_log_size", Kind.BYTES, "Size at which the access log is put aside.", table="serve"
+        64 << 20, "access_log_size", ValueKind.BYTES, "Size at which the access log is put aside.", table="serve"
     )
     access_log_keep: int = _limit(
-        5, "access_log_keep", Kind.COUNT, "How many that were put aside stay.", table="serve", least=0
+        5, "access_log_keep", ValueKind.COUNT, "How many that were put aside stay.", table="serve", least=0
     )
     feedback_window_s: float = declare(
         3600.0,
         "feedback_window",
-        Kind.SECONDS,
+        ValueKind.SECONDS,
         "Seconds after an answer in which feedback on it is taken; 0 takes none.",
         least=0,
     )
     access: AccessSettings = AccessSettings()  # noqa: RUF009
+    exports: GatewayExports | None = None
     clients: ClientLimits = ClientLimits()  # noqa: RUF009
     every_model: ModelLimits = ModelLimits()  # noqa: RUF009
     models: Mapping[str, ModelLimits] = dataclasses.field(default_factory=dict)

@@ -10,14 +10,23 @@ from podium.domain.open_inference import model_metadata
 from podium.serving.recording import Recorder
 from podium.serving.walks.router import Router
 from podium.serving.walks.ways import VERSION
-from podium.telemetry.exposition import CONTENT_TYPE, Family, Sample, expose, series_families
-from podium.telemetry.metrics import BUILD_INFO, LOG_LINES_DROPPED, QUEUED_ROWS, READY, SERIES_METRICS, SUPERVISOR_METRICS
+from podium.telemetry.exposition import CONTENT_TYPE, Family, MetricSample, expose, series_families, supervisor_families
+from podium.telemetry.metrics import (
+    BUILD_INFO,
+    LOG_LINES_DROPPED,
+    PAYLOAD_RESULTS,
+    PAYLOAD_SINKS,
+    PAYLOADS,
+    QUEUED_ROWS,
+    READY,
+    SERIES_METRICS,
+    SPANS,
+)
 from podium.telemetry.slots import UNROUTED
 from podium.transport.messages import Tell
 from podium.web.messages import Head, Response
 from podium.web.routes import detail
 
-_SUPERVISOR = {metric.name: metric for metric in SUPERVISOR_METRICS}
 _SEVERAL = 2
 
 
@@ -145,23 +154,22 @@ class Standing:
         for replica in self._router.replicas.values():
             name = (replica.endpoint, replica.version)
             queued[name] = queued.get(name, 0) + replica.board.queued_rows
-        yield Family(QUEUED_ROWS, [Sample({"model": m, "version": v}, rows) for (m, v), rows in queued.items()])
-        yield Family(LOG_LINES_DROPPED, [Sample({}, self._recorder.slots.lines_dropped())])
-        yield Family(READY, [Sample({}, int(self.takes_traffic))])
-        yield Family(BUILD_INFO, [Sample({"version": __version__}, 1)])
-
-
-def supervisor_families(entries: Sequence[Mapping[str, Any]]) -> list[Family]:
-    """Families from the supervisor's `{name, labels, value}` entries; what is not declared or not a number is left out."""
-    families: dict[str, Family] = {}
-    for entry in entries:
-        metric = _SUPERVISOR.get(entry.get("name", ""))
-        value, labels = entry.get("value"), entry.get("labels") or {}
-        if metric is None or not isinstance(value, int | float):
-            continue
-        family = families.setdefault(metric.name, Family(metric))
-        family.samples.append(Sample({str(name): str(text) for name, text in labels.items()}, value))
-    return [families[name] for name in _SUPERVISOR if name in families]
+        yield Family(QUEUED_ROWS, [MetricSample({"model": m, "version": v}, rows) for (m, v), rows in queued.items()])
+        yield Family(LOG_LINES_DROPPED, [MetricSample({}, self._recorder.slots.lines_dropped())])
+        exported = self._recorder.slots.exported
+        yield Family(
+            PAYLOADS,
+            [
+                MetricSample({"sink": sink, "result": result}, count)
+                for sink in PAYLOAD_SINKS
+                for result in PAYLOAD_RESULTS
+                if (count := exported(f"{sink}_{result}"))
+            ],
+        )
+        sent = [MetricSample({"result": each}, count) for each in PAYLOAD_RESULTS if (count := exported(f"spans_{each}"))]
+        yield Family(SPANS, sent)
+        yield Family(READY, [MetricSample({}, int(self.takes_traffic))])
+        yield Family(BUILD_INFO, [MetricSample({"version": __version__}, 1)])
 
 
 def _error(status: int, text: str) -> Response:

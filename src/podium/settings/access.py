@@ -7,7 +7,7 @@ from functools import partial
 from podium.domain.clients.access import parse_scopes
 from podium.domain.clients.forwarding import Network, parse_networks
 from podium.errors import InvalidInput, Misconfigured
-from podium.settings.declared import Kind, declare
+from podium.settings.declared import ValueKind, declare
 
 _access = partial(declare, table="access")
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -38,63 +38,72 @@ class AccessSettings:
         tls_identities: Who may do what by a certificate: `NAME=SCOPE,SCOPE`, the name as in `domain.access.names_of`.
     """
 
-    requires_keys: bool = _access(False, "require_keys", Kind.SWITCH, "Answer nobody without an API key, but for probes.")
+    requires_keys: bool = _access(
+        False, "require_keys", ValueKind.SWITCH, "Answer nobody without an API key, but for probes."
+    )
     open_pages: tuple[str, ...] = _access(
-        (), "open_pages", Kind.NAMES, f"Pages that need no key: {', '.join(OPENABLE)}.", default_text="none"
+        (), "open_pages", ValueKind.NAMES, f"Pages that need no key: {', '.join(OPENABLE)}.", default_text="none"
     )
     key_file: str = ""
     owner_digest: str | None = None
     trusted_proxies: tuple[str, ...] = _access(
-        (), "trusted_proxy", Kind.TEXTS, "Networks of proxies that say whose requests they hand on: 10.0.0.0/8."
+        (), "trusted_proxy", ValueKind.TEXTS, "Networks of proxies that say whose requests they hand on: 10.0.0.0/8."
     )
     forwarded_header: str = _access(
-        "x-forwarded-for", "forwarded_header", Kind.WORD, "In which header.", choices=("x-forwarded-for", "forwarded")
+        "x-forwarded-for", "forwarded_header", ValueKind.WORD, "In which header.", choices=("x-forwarded-for", "forwarded")
     )
     trusts_identity: bool = _access(
-        False, "trust_identity", Kind.SWITCH, "Believe those proxies' X-Podium-Principal and X-Podium-Scopes."
+        False, "trust_identity", ValueKind.SWITCH, "Believe those proxies' X-Podium-Principal and X-Podium-Scopes."
     )
     cors_origins: tuple[str, ...] = _access(
-        (), "cors_origin", Kind.TEXTS, "Web pages that may read answers: https://app.example; * is every one."
+        (), "cors_origin", ValueKind.TEXTS, "Web pages that may read answers: https://app.example; * is every one."
     )
-    has_authz: bool = _access(False, "authz", Kind.SWITCH, "Answer Envoy's ext_authz at /authz/PATH.")
+    has_authz: bool = _access(False, "authz", ValueKind.SWITCH, "Answer Envoy's ext_authz at /authz/PATH.")
     jwks: str | None = _access(
-        None, "jwks", Kind.TEXT, "Keys that tokens (JWT) are proven by: a file or an https URL; tokens are asked for, then."
+        None,
+        "jwks",
+        ValueKind.TEXT,
+        "Keys that tokens (JWT) are proven by: a file or an https URL; tokens are asked for, then.",
     )
-    jwks_refresh_s: float = _access(300.0, "jwks_refresh", Kind.SECONDS, "Seconds between two looks at the URL's keys.")
-    jwt_issuer: str | None = _access(None, "jwt_issuer", Kind.TEXT, "Who makes the tokens: their iss.")
-    jwt_audience: str | None = _access(None, "jwt_audience", Kind.TEXT, "Whom they are for: this server, in their aud.")
+    jwks_refresh_s: float = _access(
+        300.0, "jwks_refresh", ValueKind.SECONDS, "Seconds between two looks at the URL's keys."
+    )
+    jwt_issuer: str | None = _access(None, "jwt_issuer", ValueKind.TEXT, "Who makes the tokens: their iss.")
+    jwt_audience: str | None = _access(
+        None, "jwt_audience", ValueKind.TEXT, "Whom they are for: this server, in their aud."
+    )
     jwt_algorithms: tuple[str, ...] = _access(
         ("RS256", "ES256", "EdDSA"),
         "jwt_algorithms",
-        Kind.NAMES,
+        ValueKind.NAMES,
         "Algorithms that are believed, of those without a shared secret.",
     )
-    jwt_leeway_s: float = _access(30.0, "jwt_leeway", Kind.SECONDS, "By how much clocks may differ.", least=0)
-    jwt_scope_claim: str = _access("scope", "jwt_scope_claim", Kind.TEXT, "Where a token has its scopes.")
+    jwt_leeway_s: float = _access(30.0, "jwt_leeway", ValueKind.SECONDS, "By how much clocks may differ.", least=0)
+    jwt_scope_claim: str = _access("scope", "jwt_scope_claim", ValueKind.TEXT, "Where a token has its scopes.")
     jwt_grants: tuple[str, ...] = _access(
         (),
         "jwt_grant",
-        Kind.TEXTS,
+        ValueKind.TEXTS,
         "What a value there may do: VALUE=SCOPE,SCOPE.",
         default_text="the values are podium's scopes",
     )
-    tls_cert: str | None = _access(None, "tls_cert", Kind.TEXT, "The server's certificate (PEM); HTTPS only, then.")
-    tls_key: str | None = _access(None, "tls_key", Kind.TEXT, "Its private key (PEM, not encrypted).")
+    tls_cert: str | None = _access(None, "tls_cert", ValueKind.TEXT, "The server's certificate (PEM); HTTPS only, then.")
+    tls_key: str | None = _access(None, "tls_key", ValueKind.TEXT, "Its private key (PEM, not encrypted).")
     tls_client_ca: str | None = _access(
-        None, "tls_client_ca", Kind.TEXT, "Who vouches for clients (PEM): clients show a certificate, then."
+        None, "tls_client_ca", ValueKind.TEXT, "Who vouches for clients (PEM): clients show a certificate, then."
     )
     tls_client_auth: str = _access(
         "required",
         "tls_client_auth",
-        Kind.WORD,
+        ValueKind.WORD,
         "Whether clients without a certificate are let in, unknown.",
         choices=("required", "optional"),
     )
-    tls_minimum: str = _access("1.2", "tls_minimum", Kind.WORD, "Oldest TLS version.", choices=("1.2", "1.3"))
+    tls_minimum: str = _access("1.2", "tls_minimum", ValueKind.WORD, "Oldest TLS version.", choices=("1.2", "1.3"))
     tls_identities: tuple[str, ...] = _access(
         (),
         "tls_identity",
-        Kind.TEXTS,
+        ValueKind.TEXTS,
         "What a certificate may do: URI:…, DNS:… or CN:…, =, scopes with commas.",
         default_text="score:* and read, where no keys or tokens are asked for",
     )

@@ -14,6 +14,8 @@ from podium.settings.provenance import OF_MODELS, URI, Said
 
 NAME = "podium.toml"
 VARIABLE = "PODIUM_CONFIG"
+ALERTS = "alerts"
+"""The table of `settings/alerts.py`, which holds other tables."""
 
 
 def find_config(environ: Mapping[str, str], folder: Path) -> Path | None:
@@ -31,21 +33,13 @@ def find_config(environ: Mapping[str, str], folder: Path) -> Path | None:
 
 
 def from_config(settings: Sequence[Setting], path: Path) -> list[Said]:
-    """What the file says; unknown tables and keys are refused with the name that was perhaps meant.
+    """What the file says, but for `[alerts]`; unknown tables and keys are refused with the name that was perhaps meant.
 
     Raises:
         Misconfigured: It cannot be read, is not TOML, or names what is no setting; says the line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = tomllib.loads(text)
-    except OSError as error:
-        raise Misconfigured(f"{path} cannot be read: {error.strerror}.") from error
-    except RecursionError as error:
-        raise Misconfigured(f"{path} holds tables or lists that are nested too deep.") from error
-    except ValueError as error:  # of TOML, of UTF-8, and numbers with thousands of digits
-        raise Misconfigured(f"{path} is not TOML: {error}.") from error
-    lines, place = _lines(text), path.name if path.parent == Path.cwd() else str(path)
+    content, lines, place = read_config(path)
+    content.pop(ALERTS, None)
     known: dict[str, dict[str, Setting]] = {}
     for setting in settings:
         known.setdefault(setting.table, {})[setting.key] = setting
@@ -64,6 +58,24 @@ def from_config(settings: Sequence[Setting], path: Path) -> list[Said]:
                 raise Misconfigured(f"{where}: there is no setting {table}.{key}.{_meant(table, key, known)}")
             said.append(Said(f"{table}.{key}", raw, where))
     return said
+
+
+def read_config(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int], str]:
+    """What stands in podium.toml, on which line, and what the file is called.
+
+    Raises:
+        Misconfigured: It cannot be read, or is not TOML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = tomllib.loads(text)
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read: {error.strerror}.") from error
+    except RecursionError as error:
+        raise Misconfigured(f"{path} holds tables or lists that are nested too deep.") from error
+    except ValueError as error:  # of TOML, of UTF-8, and numbers with thousands of digits
+        raise Misconfigured(f"{path} is not TOML: {error}.") from error
+    return content, _lines(text), path.name if path.parent == Path.cwd() else str(path)
 
 
 def _of_models(
@@ -90,7 +102,7 @@ def _of_models(
 
 
 def _not_a_table(table: str, entries: Any, known: Mapping[str, Mapping[str, Setting]]) -> str:
-    tables = ", ".join([*(f"[{name}]" for name in known), f"[{OF_MODELS}.NAME]"])
+    tables = ", ".join([*(f"[{name}]" for name in known), f"[{ALERTS}]", f"[{OF_MODELS}.NAME]"])
     if isinstance(entries, dict):
         return f"there is no table [{table}].{did_you_mean(table, known)} There are {tables}."
     return f"{table} stands outside of a table.{_meant('', table, known) or f' There are {tables}.'}"

@@ -14,7 +14,7 @@ LONGEST_S = 1e9  # 31 years: as nanoseconds, added to any clock, still 64 bits
 LARGEST = 1 << 50
 
 
-class Kind(StrEnum):
+class ValueKind(StrEnum):
     """What may be written for a setting's value."""
 
     TEXT = "text"
@@ -49,7 +49,7 @@ class Setting:
 
     table: str
     key: str
-    kind: Kind
+    kind: ValueKind
     default: Any
     help: str
     field: str
@@ -78,25 +78,25 @@ class Setting:
         """What may be written, for an error and for the page."""
         least = self.least if self.least is not None else 1
         match self.kind:
-            case Kind.WORD:
+            case ValueKind.WORD:
                 return f"one of {', '.join(self.choices)}"
-            case Kind.COUNT:
+            case ValueKind.COUNT:
                 return f"a whole number of at least {least}" + (f" and at most {self.most}" if self.most else "")
-            case Kind.SECONDS:
+            case ValueKind.SECONDS:
                 least_s = "of at least 0" if self.least == 0 else "above 0"
                 return f'seconds {least_s}, up to 31 years, such as 30, 0.5, "500ms" or "2m"'
-            case Kind.BYTES:
+            case ValueKind.BYTES:
                 most = f" and at most {self.shown(self.most)}" if self.most else ""
                 return f'a size of at least {least}{most}, such as "100MiB", "512K" or 1048576'
-            case Kind.SWITCH:
+            case ValueKind.SWITCH:
                 return "true or false"
-            case Kind.TEXTS:
+            case ValueKind.TEXTS:
                 return "text, or a list of texts"
-            case Kind.RATIO:
+            case ValueKind.RATIO:
                 return "a number from 0 to 1, such as 0.01"
-            case Kind.SHARES:
+            case ValueKind.SHARES:
                 return 'names with percents of 0 to 100, together at most 100, such as "@challenger=10,staging=5"'
-            case Kind.NAMES:
+            case ValueKind.NAMES:
                 return 'names of variables, such as "A,B" or ["A", "B"]'
             case _:
                 return "text"
@@ -108,11 +108,11 @@ class Setting:
                 return self.default_text or "none"
             case bool():
                 return "true" if value else "false"
-            case tuple() if self.kind is Kind.SHARES:
+            case tuple() if self.kind is ValueKind.SHARES:
                 return ",".join(f"{name}={percent}" for name, percent in value) or self.default_text or "none"
             case tuple():
-                return (" " if self.kind is Kind.TEXTS else ",").join(value) or self.default_text or "none"
-            case int() if self.kind is Kind.BYTES:
+                return (" " if self.kind is ValueKind.TEXTS else ",").join(value) or self.default_text or "none"
+            case int() if self.kind is ValueKind.BYTES:
                 for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
                     if value and value % (1 << power) == 0:
                         return f"{value >> power}{unit}"
@@ -126,7 +126,7 @@ class Setting:
 def declare(
     default: Any,
     key: str,
-    kind: Kind,
+    kind: ValueKind,
     help: str,  # noqa: A002
     *,
     table: str = "serve",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from podium.errors import Misconfigured
-from podium.settings.declared import Kind, declare
+from podium.settings.declared import ValueKind, declare
 
 MANAGERS = ("local", "conda", "virtualenv", "uv")
 AUTO = "auto"
@@ -25,25 +25,29 @@ class EnvironmentSettings:
         build_timeout_s: For waiting and building together.
     """
 
-    wheels: str | None = declare(None, "env_wheels", Kind.TEXT, "Folder of wheels to build from, instead of an index.")
-    is_offline: bool = declare(False, "env_offline", Kind.SWITCH, "Build from what uv has in its cache, and fetch nothing.")
+    wheels: str | None = declare(None, "env_wheels", ValueKind.TEXT, "Folder of wheels to build from, instead of an index.")
+    is_offline: bool = declare(
+        False, "env_offline", ValueKind.SWITCH, "Build from what uv has in its cache, and fetch nothing."
+    )
     requires_hashes: bool = declare(
-        False, "require_hashes", Kind.SWITCH, "Install only what `podium env lock` wrote down, by digest."
+        False, "require_hashes", ValueKind.SWITCH, "Install only what `podium env lock` wrote down, by digest."
     )
     is_dated: bool = declare(
-        True, "env_as_of_creation", Kind.SWITCH, "Decide what requirements leave open as of the model's creation."
+        True, "env_as_of_creation", ValueKind.SWITCH, "Decide what requirements leave open as of the model's creation."
     )
     downloads_python: bool = declare(
-        False, "env_fetch_python", Kind.SWITCH, "Let uv fetch a Python that this machine lacks."
+        False, "env_fetch_python", ValueKind.SWITCH, "Let uv fetch a Python that this machine lacks."
     )
     most_bytes: int = declare(
         64 << 30,
         "env_cache_size",
-        Kind.BYTES,
+        ValueKind.BYTES,
         "What all environments may hold; the least recently used go. 0 keeps all.",
         least=0,
     )
-    build_timeout_s: float = declare(3600.0, "env_build_timeout", Kind.SECONDS, "Seconds for an environment to be built.")
+    build_timeout_s: float = declare(
+        3600.0, "env_build_timeout", ValueKind.SECONDS, "Seconds for an environment to be built."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ class Home:
     """The folders under `PODIUM_HOME`.
 
     registry.db     the embedded registry
+    monitor.db      what was counted and found of the models that are served
     keys.json       API keys, as digests; made when one is
     artifacts/      model folders by content digest
     run/            one folder for each running server: what `podium status` reads
@@ -20,6 +21,9 @@ class Home:
     cache/          model folders that were fetched from elsewhere; made when one is
     environments/   Pythons that were built for models, by what they hold
     derived/        conversions of models with their proofs, by the model's digest
+    profiles/       of models that were logged without one: what their first rows in production looked like
+    payloads/       requests and answers that a server was told to keep, by endpoint and day
+    payloads.key    what hashes in them are keyed with
     """
 
     root: Path
@@ -27,6 +31,10 @@ class Home:
     @property
     def registry(self) -> Path:
         return self.root / "registry.db"
+
+    @property
+    def monitor(self) -> Path:
+        return self.root / "monitor.db"
 
     @property
     def keys(self) -> Path:
@@ -55,6 +63,18 @@ class Home:
     @property
     def derived(self) -> Path:
         return self.root / "derived"
+
+    @property
+    def profiles(self) -> Path:
+        return self.root / "profiles"
+
+    @property
+    def payloads(self) -> Path:
+        return self.root / "payloads"
+
+    @property
+    def payload_key(self) -> Path:
+        return self.root / "payloads.key"
 
     def create(self) -> "Home":
         """Make the folders that are missing, each 0700. Observers do not call this: they never create anything.

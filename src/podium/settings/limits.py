@@ -5,7 +5,7 @@ from functools import partial
 
 from podium.domain.clients.rates import Rate, parse_rates
 from podium.errors import InvalidInput, Misconfigured
-from podium.settings.declared import Kind, declare
+from podium.settings.declared import ValueKind, declare
 
 _limit = partial(declare, table="limits")
 _of_model = partial(declare, table="limits", is_of_model=True)
@@ -24,20 +24,27 @@ class ClientLimits:
     """
 
     rate_per_key: str | None = _limit(
-        None, "rate_per_key", Kind.TEXT, "Requests of one key, token or certificate: 100/s, 5000/m burst 200, 100000/d."
+        None,
+        "rate_per_key",
+        ValueKind.TEXT,
+        "Requests of one key, token or certificate: 100/s, 5000/m burst 200, 100000/d.",
     )
-    rate_per_address: str | None = _limit(None, "rate_per_address", Kind.TEXT, "Requests of one client's address.")
+    rate_per_address: str | None = _limit(None, "rate_per_address", ValueKind.TEXT, "Requests of one client's address.")
     max_in_flight_per_key: int | None = _limit(
-        None, "max_in_flight_per_key", Kind.COUNT, "Requests of one key at a time, for each gateway.", default_text="none"
+        None,
+        "max_in_flight_per_key",
+        ValueKind.COUNT,
+        "Requests of one key at a time, for each gateway.",
+        default_text="none",
     )
 
     rate_store: str | None = _limit(
-        None, "rate_store", Kind.TEXT, "Share rates with other servers: redis://HOST:PORT/NUMBER.", default_text="none"
+        None, "rate_store", ValueKind.TEXT, "Share rates with other servers: redis://HOST:PORT/NUMBER.", default_text="none"
     )
     rate_store_down: str = _limit(
         "local",
         "rate_store_down",
-        Kind.WORD,
+        ValueKind.WORD,
         "While it does not answer: each server by itself, or nobody who is limited.",
         choices=("local", "refuse"),
     )
@@ -62,18 +69,18 @@ class ModelLimits:
         cache_bytes: Answers that are kept on each gateway, to be given again; None keeps none.
     """
 
-    rate_per_model: str | None = _of_model(None, "rate_per_model", Kind.TEXT, "Requests for one model.")
+    rate_per_model: str | None = _of_model(None, "rate_per_model", ValueKind.TEXT, "Requests for one model.")
     max_in_flight_per_model: int | None = _of_model(
-        None, "max_in_flight_per_model", Kind.COUNT, "Requests for one model at a time, for each gateway."
+        None, "max_in_flight_per_model", ValueKind.COUNT, "Requests for one model at a time, for each gateway."
     )
     max_body_per_model: int | None = _of_model(
-        None, "max_body_per_model", Kind.BYTES, "Largest body for one model, below max_body."
+        None, "max_body_per_model", ValueKind.BYTES, "Largest body for one model, below max_body."
     )
 
     cache_bytes: int | None = declare(
         None,
         "cache",
-        Kind.BYTES,
+        ValueKind.BYTES,
         "Keep so much of its answers on each gateway, to be given again; only where the same request has the same answer.",
         least=1 << 16,
         default_text="none",

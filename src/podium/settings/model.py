@@ -11,7 +11,7 @@ from podium.domain.traffic import Sticky
 from podium.domain.worker_starts import AUTO as AUTO_START
 from podium.domain.worker_starts import WORKER_STARTS
 from podium.errors import Misconfigured
-from podium.settings.declared import Kind, declare
+from podium.settings.declared import ValueKind, declare
 from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, EnvironmentSettings, environment_order
 
 BATCHING = tuple(mode.value for mode in BatchingMode)
@@ -29,7 +29,7 @@ class ModelSettings:
 
     Args:
         replicas: Worker processes for the version that serves, at the start.
-        min_workers, max_workers, target_latency_s: As in `domain.scaling.Policy`; None: as many as `replicas`.
+        min_workers, max_workers, target_latency_s: As in `domain.capacity.scaling.ScalingPolicy`; None: as `replicas`.
         scale_up_after_s, scale_down_after_s: As `up_after_s` and `down_after_s` there.
         resident: Whether its workers run before anybody asks, and stay: `always`, `demand`, or `auto`.
         sleep_after_s: Without a request for so long it sleeps, and wakes for the next; None: never.
@@ -44,7 +44,7 @@ class ModelSettings:
         mode, nan, inputs_base64: As in `domain.dialect.Dialect`.
         env_manager, installs_mlflow: As in `settings.environments.EnvironmentOrder`.
         worker_python: As `python` there.
-        isolation, worker_user: As in `fleet.isolation.World`; `worker_env` are its `variables`.
+        isolation, worker_user: As in `fleet.workers.isolation.World`; `worker_env` are its `variables`.
         worker_start: As in `domain.worker_starts.why_fresh`.
         verify_key: Path of the key that has signed every model which is loaded here.
         worker_memory: Bytes of resident memory.
@@ -58,150 +58,180 @@ class ModelSettings:
         environments: How environments are built, the same for all models of a server.
     """
 
-    replicas: int = _model(1, "workers", Kind.COUNT, "Replicas of the model.", letter="w", parameter="replicas")
+    replicas: int = _model(1, "workers", ValueKind.COUNT, "Replicas of the model.", letter="w", parameter="replicas")
     min_workers: int | None = _model(
-        None, "min_workers", Kind.COUNT, "Fewest replicas while it is awake.", default_text="workers"
+        None, "min_workers", ValueKind.COUNT, "Fewest replicas while it is awake.", default_text="workers"
     )
     max_workers: int | None = _model(
-        None, "max_workers", Kind.COUNT, "Most replicas: more start under load, up to this.", default_text="workers"
+        None, "max_workers", ValueKind.COUNT, "Most replicas: more start under load, up to this.", default_text="workers"
     )
     target_latency_s: float | None = _model(
         None,
         "target_latency",
-        Kind.SECONDS,
+        ValueKind.SECONDS,
         "Seconds that 95 of 100 requests may take before more replicas start.",
         default_text="none",
     )
     scale_up_after_s: float = _model(
-        5.0, "scale_up_after", Kind.SECONDS, "Seconds for which more replicas must be called for before there are more."
+        5.0,
+        "scale_up_after",
+        ValueKind.SECONDS,
+        "Seconds for which more replicas must be called for before there are more.",
     )
     scale_down_after_s: float = _model(
-        60.0, "scale_down_after", Kind.SECONDS, "Seconds for which fewer replicas would have done before there are fewer."
+        60.0,
+        "scale_down_after",
+        ValueKind.SECONDS,
+        "Seconds for which fewer replicas would have done before there are fewer.",
     )
     resident: str = _model(
         "auto",
         "resident",
-        Kind.WORD,
+        ValueKind.WORD,
         "In memory always, or on demand: from its first request on; auto: on demand where memory or models are bounded.",
         choices=RESIDENT,
     )
     sleep_after_s: float | None = _model(
-        None, "sleep_after", Kind.SECONDS, "Seconds without a request after which its workers end.", default_text="none"
+        None,
+        "sleep_after",
+        ValueKind.SECONDS,
+        "Seconds without a request after which its workers end.",
+        default_text="none",
     )
-    batching: str = _model("auto", "batching", Kind.WORD, "Merge requests.", choices=BATCHING)
-    max_batch_rows: int = _model(256, "max_batch_rows", Kind.COUNT, "Largest batch.")
+    batching: str = _model("auto", "batching", ValueKind.WORD, "Merge requests.", choices=BATCHING)
+    max_batch_rows: int = _model(256, "max_batch_rows", ValueKind.COUNT, "Largest batch.")
     gather_percent: int = _model(
-        10, "gather_percent", Kind.COUNT, "Wait so much of a batch's cost for its clients to return.", least=0, most=100
+        10,
+        "gather_percent",
+        ValueKind.COUNT,
+        "Wait so much of a batch's cost for its clients to return.",
+        least=0,
+        most=100,
     )
-    max_queue_rows: int = _model(4096, "max_queue_rows", Kind.COUNT, "Rows that may wait for a replica.")
+    max_queue_rows: int = _model(4096, "max_queue_rows", ValueKind.COUNT, "Rows that may wait for a replica.")
     is_row_independent: bool = _model(
-        False, "row_independent", Kind.SWITCH, "Declare that each row is answered by itself: batching is on."
+        False, "row_independent", ValueKind.SWITCH, "Declare that each row is answered by itself: batching is on."
     )
     runtime: str = _model(
         "auto",
         "runtime",
-        Kind.WORD,
+        ValueKind.WORD,
         "What may answer: any proven way, an exact one, ONNX first, the model.",
         choices=RUNTIMES,
     )
-    threads: int = _model(1, "threads", Kind.COUNT, "Threads of each worker's numeric libraries.")
+    threads: int = _model(1, "threads", ValueKind.COUNT, "Threads of each worker's numeric libraries.")
     device: str = _model(
-        "auto", "device", Kind.TEXT, "Where models compute: auto (a GPU where there is one), cpu, cuda, cuda:N, mps."
+        "auto", "device", ValueKind.TEXT, "Where models compute: auto (a GPU where there is one), cpu, cuda, cuda:N, mps."
     )
     precision: str = _model(
-        "full", "precision", Kind.WORD, "The model's own, or less where PyTorch can (autocast).", choices=PRECISIONS
+        "full", "precision", ValueKind.WORD, "The model's own, or less where PyTorch can (autocast).", choices=PRECISIONS
     )
-    compiles: bool = _model(False, "compile", Kind.SWITCH, "Let PyTorch compile its models (torch.compile).")
-    load_timeout_s: float = _model(300.0, "load_timeout", Kind.SECONDS, "Seconds for a version to load.")
+    compiles: bool = _model(False, "compile", ValueKind.SWITCH, "Let PyTorch compile its models (torch.compile).")
+    load_timeout_s: float = _model(300.0, "load_timeout", ValueKind.SECONDS, "Seconds for a version to load.")
     mode: Mode = _model(  # noqa: RUF009
-        "compat", "mode", Kind.WORD, "As MLflow's server answers, or refusing what it changes silently.", choices=MODES
+        "compat", "mode", ValueKind.WORD, "As MLflow's server answers, or refusing what it changes silently.", choices=MODES
     )
     nan: NanForm = _model(  # noqa: RUF009
-        "bare", "nan", Kind.WORD, "How NaN is written: as MLflow does, as null, as a string.", choices=NAN_FORMS
+        "bare", "nan", ValueKind.WORD, "How NaN is written: as MLflow does, as null, as a string.", choices=NAN_FORMS
     )
     inputs_base64: bool = _model(
-        False, "inputs_base64", Kind.SWITCH, "Text for binary columns is base64 in `inputs` and `instances` too."
+        False, "inputs_base64", ValueKind.SWITCH, "Text for binary columns is base64 in `inputs` and `instances` too."
     )
     env_manager: str = _model(
         AUTO,
         "env_manager",
-        Kind.WORD,
+        ValueKind.WORD,
         "Python of the workers: auto takes this one where it meets the model's requirements, else builds one.",
         choices=(*MANAGERS, AUTO),
     )
     installs_mlflow: bool = _model(
-        False, "install_mlflow", Kind.SWITCH, "Build mlflow into the environment, also where podium does without."
+        False, "install_mlflow", ValueKind.SWITCH, "Build mlflow into the environment, also where podium does without."
     )
     worker_python: str | None = _model(
-        None, "worker_python", Kind.TEXT, "Interpreter of an environment that is there already; env_manager is not asked."
+        None,
+        "worker_python",
+        ValueKind.TEXT,
+        "Interpreter of an environment that is there already; env_manager is not asked.",
     )
     allow_code: bool = _model(
-        True, "allow_code", Kind.SWITCH, "Load models whose files run code: pickles, modules, loaders of their own."
+        True, "allow_code", ValueKind.SWITCH, "Load models whose files run code: pickles, modules, loaders of their own."
     )
     isolation: str = _model(
         "none",
         "isolation",
-        Kind.WORD,
+        ValueKind.WORD,
         "Round each worker: nothing, another user, a sandbox.",
         choices=ISOLATIONS,
     )
-    worker_user: str | None = _model(None, "worker_user", Kind.TEXT, "Whom workers run as, with isolation user.")
+    worker_user: str | None = _model(None, "worker_user", ValueKind.TEXT, "Whom workers run as, with isolation user.")
     worker_env: tuple[str, ...] = _model(
-        (), "worker_env", Kind.NAMES, "More of the server's variables that workers get, by name.", default_text="none"
+        (), "worker_env", ValueKind.NAMES, "More of the server's variables that workers get, by name.", default_text="none"
     )
     worker_start: str = _model(
         AUTO_START,
         "worker_start",
-        Kind.WORD,
+        ValueKind.WORD,
         "Workers begin forked from a process that has their libraries, or in a fresh interpreter; auto: forked where safe.",
         choices=WORKER_STARTS,
     )
     verify_key: str | None = _model(
-        None, "verify_key", Kind.TEXT, "A public key (PEM): only models that it verifies are loaded.", default_text="none"
+        None,
+        "verify_key",
+        ValueKind.TEXT,
+        "A public key (PEM): only models that it verifies are loaded.",
+        default_text="none",
     )
     worker_memory: int | None = _model(
-        None, "worker_memory", Kind.BYTES, "Memory beyond which a worker is ended.", least=64 << 20, default_text="none"
+        None,
+        "worker_memory",
+        ValueKind.BYTES,
+        "Memory beyond which a worker is ended.",
+        least=64 << 20,
+        default_text="none",
     )
     split: tuple[tuple[str, int], ...] = _model(
         (),
         "split",
-        Kind.SHARES,
+        ValueKind.SHARES,
         "Other versions, stages or @aliases that take these percents of the traffic.",
         default_text="none",
     )
     bandit: tuple[str, ...] = _model(
         (),
         "bandit",
-        Kind.TEXTS,
+        ValueKind.TEXTS,
         "Another version, stage or @alias whose part of the traffic follows feedback; once for each.",
         default_text="none",
     )
     bandit_floor: int = _model(
-        5, "bandit_floor", Kind.COUNT, "Percent that each version of a bandit has at least.", least=0, most=50
+        5, "bandit_floor", ValueKind.COUNT, "Percent that each version of a bandit has at least.", least=0, most=50
     )
     bandit_half_life_s: float | None = _model(
         None,
         "bandit_half_life",
-        Kind.SECONDS,
+        ValueKind.SECONDS,
         "Seconds after which feedback counts half in a bandit.",
         default_text="feedback counts for ever",
     )
     sticky: str | None = _model(
         None,
         "sticky",
-        Kind.TEXT,
+        ValueKind.TEXT,
         "What keeps a client with one version: header:NAME, cookie:NAME, field:NAME.",
         default_text="each request by itself",
     )
     version_header: bool = _model(
-        False, "version_header", Kind.SWITCH, "Let requests name versions without traffic, too: x-podium-version."
+        False, "version_header", ValueKind.SWITCH, "Let requests name versions without traffic, too: x-podium-version."
     )
     shadow: str | None = _model(
-        None, "shadow", Kind.TEXT, "A version, stage or @alias that gets copies of requests.", default_text="none"
+        None, "shadow", ValueKind.TEXT, "A version, stage or @alias that gets copies of requests.", default_text="none"
     )
-    shadow_percent: int = _model(100, "shadow_percent", Kind.COUNT, "Of so many percent of the requests.", most=100)
+    shadow_percent: int = _model(100, "shadow_percent", ValueKind.COUNT, "Of so many percent of the requests.", most=100)
     shadow_tolerance: float = _model(
-        0.01, "shadow_tolerance", Kind.RATIO, "Numbers of two answers that differ by no more of the larger are the same."
+        0.01,
+        "shadow_tolerance",
+        ValueKind.RATIO,
+        "Numbers of two answers that differ by no more of the larger are the same.",
     )
     environments: EnvironmentSettings = EnvironmentSettings()  # noqa: RUF009
 

@@ -8,10 +8,10 @@ from typing import Any
 from podium.domain.masking import masked
 from podium.domain.nearest import did_you_mean
 from podium.errors import Misconfigured
-from podium.settings.declared import LARGEST, LONGEST_S, Kind, Setting, settings_of
+from podium.settings.declared import LARGEST, LONGEST_S, Setting, ValueKind, settings_of
 
 _WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-_SCALES = {"": 1.0, "s": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0, "h": 3600.0}
+_SCALES = {"": 1.0, "s": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 # What Kubernetes puts into every container for a service that is called podium-serve.
 _OF_KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP|SCTP)\w*)$")
 _LONGEST_QUOTE = 60
@@ -42,7 +42,7 @@ OF_MODELS = "models"
 MODELS_NAMED = "serve.model_uri"
 MODEL_NAME = re.compile(r"\w[\w.\-]{0,99}")
 NAME_AND_URI = re.compile(rf"({MODEL_NAME.pattern})=(.+)", re.DOTALL)
-URI = Setting(OF_MODELS, "uri", Kind.TEXT, None, "What is served under this name.", "")
+URI = Setting(OF_MODELS, "uri", ValueKind.TEXT, None, "What is served under this name.", "")
 
 
 class Chosen:
@@ -95,7 +95,7 @@ class Chosen:
 
 
 def _shown(each: Value) -> Any:
-    if each.setting.kind is Kind.TEXTS:
+    if each.setting.kind is ValueKind.TEXTS:
         return " ".join(_masked(text) for text in each.value) or each.setting.shown(each.value)
     shown = each.setting.shown(each.value)
     return _masked(shown) if isinstance(shown, str) else shown
@@ -183,14 +183,14 @@ def read(setting: Setting, raw: Any, source: str, path: str | None = None) -> An
 
 def _is_in_bounds(setting: Setting, value: Any) -> bool:
     match setting.kind:
-        case Kind.WORD:
+        case ValueKind.WORD:
             return value in setting.choices
-        case Kind.COUNT | Kind.BYTES:
+        case ValueKind.COUNT | ValueKind.BYTES:
             least = 1 if setting.least is None else setting.least
             return bool(least <= value <= (setting.most or LARGEST))
-        case Kind.RATIO:
+        case ValueKind.RATIO:
             return bool(0 <= value <= 1)
-        case Kind.SECONDS:
+        case ValueKind.SECONDS:
             return bool(0 < value <= LONGEST_S or value == setting.least == 0)
         case _:
             return True
@@ -265,14 +265,14 @@ def _shares(raw: Any) -> tuple[tuple[str, int], ...] | None:
 
 
 _READERS = {
-    Kind.TEXT: _text,
-    Kind.WORD: _text,
-    Kind.COUNT: _count,
-    Kind.SECONDS: _seconds,
-    Kind.BYTES: _bytes,
-    Kind.SWITCH: _switch,
-    Kind.TEXTS: _texts,
-    Kind.NAMES: _names,
-    Kind.RATIO: _ratio,
-    Kind.SHARES: _shares,
+    ValueKind.TEXT: _text,
+    ValueKind.WORD: _text,
+    ValueKind.COUNT: _count,
+    ValueKind.SECONDS: _seconds,
+    ValueKind.BYTES: _bytes,
+    ValueKind.SWITCH: _switch,
+    ValueKind.TEXTS: _texts,
+    ValueKind.NAMES: _names,
+    ValueKind.RATIO: _ratio,
+    ValueKind.SHARES: _shares,
 }

@@ -1,9 +1,9 @@
 """What `podium serve` was asked to do as a whole; what it was asked to do with each model stands in `settings/model.py`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from podium.errors import Misconfigured
-from podium.settings.declared import Kind, declare
+from podium.settings.declared import ValueKind, declare
 
 BY_MULTIPROCESSOR = "200 with two processors or more, else 0"
 BY_PROCESSORS = "one for each 4 processors"
@@ -25,32 +25,32 @@ class EndpointSettings:
     model_uris: tuple[str, ...] = declare(
         (),
         "model_uri",
-        Kind.TEXTS,
+        ValueKind.TEXTS,
         "models:/NAME/STAGE, models:/NAME@ALIAS, a folder ...; NAME=URI once for each of several.",
         letter="m",
         default_text="none",
         parameter="uri",
     )
     endpoint: str | None = declare(
-        None, "name", Kind.TEXT, "Public name of the endpoint.", default_text="the model's", parameter="endpoint"
+        None, "name", ValueKind.TEXT, "Public name of the endpoint.", default_text="the model's", parameter="endpoint"
     )
     default: str | None = declare(
-        None, "default", Kind.TEXT, "Which of several models /invocations is for.", default_text="the first"
+        None, "default", ValueKind.TEXT, "Which of several models /invocations is for.", default_text="the first"
     )
     registry: str | None = declare(
         None,
         "registry",
-        Kind.TEXT,
+        ValueKind.TEXT,
         "Serve every model of a registry that has such a version: production, staging, latest, @ALIAS; mlflow:production …",
         default_text="none",
     )
     allow_load: str = declare(
         "catalogue",
         "allow_load",
-        Kind.TEXT,
+        ValueKind.TEXT,
         "What may be loaded and unloaded while it runs: none, catalogue (its own models), what is in a FOLDER, any.",
     )
-    has_access_log: bool = declare(True, "access_log", Kind.SWITCH, "Write a line for each scoring request.")
+    has_access_log: bool = declare(True, "access_log", ValueKind.SWITCH, "Write a line for each scoring request.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,49 +70,70 @@ class ServeSettings:
         rollout_store: Where rollouts and pins are kept when the registry may not be written.
         memory_budget, max_resident: Bytes and models; see `domain.residency`.
         max_loading: As in `domain.load_order`.
-        is_https: Whether gateways speak TLS.
+        has_monitor: Whether traffic and data are kept and judged.
+        drift_window_s, monitor_retention_days: How long a window is judged, and how long history is kept.
+        certificate: The file of what gateways show over TLS; None: they do not speak it.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
+        dashboard_port, dashboard_host: Where the dashboard listens; None: there is none.
+        dashboard_terms: What it is started with beside that: flags of `python -m podium.dashboard`.
+        alerts: What the monitor gets of `[alerts]`, JSON likewise; empty where nothing is said.
+        exports: What the exporter gets, JSON likewise; empty where nothing is exported, and none is started.
     """
 
-    host: str = declare("127.0.0.1", "host", Kind.TEXT, "Where it listens; 0.0.0.0 serves to the network.", letter="h")
-    port: int = declare(8000, "port", Kind.COUNT, "0 takes any free port.", least=0, most=65535, letter="p")
+    host: str = declare("127.0.0.1", "host", ValueKind.TEXT, "Where it listens; 0.0.0.0 serves to the network.", letter="h")
+    port: int = declare(8000, "port", ValueKind.COUNT, "0 takes any free port.", least=0, most=65535, letter="p")
     grpc_port: int | None = declare(
         None,
         "grpc_port",
-        Kind.COUNT,
+        ValueKind.COUNT,
         "Port of the Open Inference Protocol over gRPC, on the same host; 0 takes any free one.",
         least=0,
         most=65535,
         default_text="off",
     )
-    gateways: int = declare(1, "gateways", Kind.COUNT, "Front processes.", default_text=BY_PROCESSORS)
-    timeout_s: float = declare(60.0, "timeout", Kind.SECONDS, "Seconds from a request to its answer.", letter="t")
+    gateways: int = declare(1, "gateways", ValueKind.COUNT, "Front processes.", default_text=BY_PROCESSORS)
+    timeout_s: float = declare(60.0, "timeout", ValueKind.SECONDS, "Seconds from a request to its answer.", letter="t")
     busy_wait_us: int = declare(
         200,
         "busy_wait_us",
-        Kind.COUNT,
+        ValueKind.COUNT,
         "Microseconds to look for a lone client's next message before sleeping; 0 never.",
         least=0,
         most=10_000,
         default_text=BY_MULTIPROCESSOR,
     )
-    drain_timeout_s: float = declare(30.0, "drain_timeout", Kind.SECONDS, "Seconds for requests in flight to finish.")
-    poll_s: float = declare(0.5, "poll_interval", Kind.SECONDS, "Seconds between two looks at the registry.")
+    drain_timeout_s: float = declare(30.0, "drain_timeout", ValueKind.SECONDS, "Seconds for requests in flight to finish.")
+    poll_s: float = declare(0.5, "poll_interval", ValueKind.SECONDS, "Seconds between two looks at the registry.")
     acknowledge_s: float = declare(
-        10.0, "acknowledge_timeout", Kind.SECONDS, "Seconds for a gateway to take a routing table over, or be replaced."
+        10.0,
+        "acknowledge_timeout",
+        ValueKind.SECONDS,
+        "Seconds for a gateway to take a routing table over, or be replaced.",
     )
-    boot_s: float = declare(60.0, "boot_timeout", Kind.SECONDS, "Seconds for a gateway to start, or be replaced.")
+    boot_s: float = declare(60.0, "boot_timeout", ValueKind.SECONDS, "Seconds for a gateway to start, or be replaced.")
+    dashboard_port: int | None = declare(
+        None,
+        "dashboard_port",
+        ValueKind.COUNT,
+        "Port of the dashboard, a web page; 0 takes any free one.",
+        least=0,
+        most=65535,
+        default_text="off",
+    )
+    dashboard_host: str = declare(
+        "127.0.0.1", "dashboard_host", ValueKind.TEXT, "Where the dashboard listens; from elsewhere it asks for a key."
+    )
     rollout_store: str | None = declare(
         None,
         "rollout_store",
-        Kind.TEXT,
+        ValueKind.TEXT,
         "A file or postgresql://… where rollouts and pins are kept; every server and command must be told the same.",
         default_text="the registry",
     )
     memory_budget: int | None = declare(
         None,
         "memory_budget",
-        Kind.BYTES,
+        ValueKind.BYTES,
         "Memory of all workers together: models load at their first request, the least recently used go.",
         least=64 << 20,
         default_text="none",
@@ -120,15 +141,34 @@ class ServeSettings:
     max_resident: int | None = declare(
         None,
         "max_resident",
-        Kind.COUNT,
+        ValueKind.COUNT,
         "Models in memory at a time: they load at their first request, the least recently used go.",
         default_text="none",
     )
     max_loading: int = declare(
-        1, "max_loading", Kind.COUNT, "Workers that load at a time; the others wait.", default_text="one for each processor"
+        1,
+        "max_loading",
+        ValueKind.COUNT,
+        "Workers that load at a time; the others wait. Half as many where the model serves meanwhile.",
+        default_text="one for each processor",
     )
-    is_https: bool = False
+    has_monitor: bool = declare(
+        True, "monitor", ValueKind.SWITCH, "Keep traffic and, of models with a profile, data in monitor.db, and judge them."
+    )
+    drift_window_s: float = declare(
+        3600.0,
+        "drift_window",
+        ValueKind.SECONDS,
+        "Seconds of data that are held against a profile: a multiple of 5 minutes, up to a day.",
+    )
+    monitor_retention_days: int = declare(
+        90, "monitor_retention_days", ValueKind.COUNT, "Days for which monitor.db keeps history.", most=3650
+    )
+    certificate: str | None = None
     gateway_settings: str = "{}"
+    alerts: str = field(default="", repr=False)
+    exports: str = ""
+    dashboard_terms: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.gateways < 1:
@@ -136,6 +176,10 @@ class ServeSettings:
         for name in ("timeout_s", "drain_timeout_s", "poll_s", "acknowledge_s", "boot_s"):
             if not getattr(self, name) > 0:
                 raise Misconfigured(f"{name} = {getattr(self, name)}: must be more than 0 seconds")
+        if not (0 < self.drift_window_s <= 86_400 and self.drift_window_s % 300 == 0):
+            raise Misconfigured(
+                f"drift_window = {self.drift_window_s:g}: must be a multiple of 5 minutes (300 s), up to a day"
+            )
         if not 0 <= self.port <= 65535:
             raise Misconfigured(f"port = {self.port}: must be 0 (any free one) to 65535")
 

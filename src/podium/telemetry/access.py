@@ -20,7 +20,7 @@ _PENDING_LINES = 100_000
 _encoder = msgspec.json.Encoder()
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
+class AccessEntry(msgspec.Struct, frozen=True, gc=False):
     """One request. Durations in milliseconds; what is unknown is None and left to the reader as null."""
 
     time: datetime
@@ -56,13 +56,13 @@ class AccessLog:
         self._path = path
         self._max_bytes = max_bytes
         self._keep = keep
-        self._pending: list[Entry] = []
+        self._pending: list[AccessEntry] = []
         self._thread = ThreadPoolExecutor(1, "podium-access-log")
         self._writing: Future[None] | None = None
         self._file = -1
         self._problem: str | None = None
         self.dropped = 0
-        self.add: Callable[[Entry], None] = self._add
+        self.add: Callable[[AccessEntry], None] = self._add
 
     @property
     def problem(self) -> str | None:
@@ -88,7 +88,7 @@ class AccessLog:
             os.close(self._file)
             self._file = -1
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: AccessEntry) -> None:
         if len(self._pending) >= _PENDING_LINES:
             self.dropped += 1
         else:
@@ -96,7 +96,7 @@ class AccessLog:
 
     # ── in the thread
 
-    def _write(self, entries: list[Entry]) -> None:
+    def _write(self, entries: list[AccessEntry]) -> None:
         data = memoryview(_encoder.encode_lines(entries))
         try:
             self._open()

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from podium.telemetry.metrics import Kind, Metric
+from podium.telemetry.metrics import SUPERVISOR_METRICS, Metric, MetricKind
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
+_SUPERVISOR = {metric.name: metric for metric in SUPERVISOR_METRICS}
 _LABEL_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
@@ -14,7 +16,7 @@ Labels = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class MetricSample:
     """One number of a counter or gauge."""
 
     labels: Labels
@@ -26,7 +28,7 @@ class Family:
     """One metric with its samples; or, for a histogram, with the cells of each of its series."""
 
     metric: Metric
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[MetricSample] = field(default_factory=list)
     histograms: list[tuple[Labels, Sequence[int]]] = field(default_factory=list)
 
 
@@ -59,17 +61,32 @@ def series_families(metrics: Sequence[Metric], series: Iterable[tuple[Labels, Se
     return families
 
 
+def supervisor_families(entries: Sequence[Mapping[str, Any]]) -> list[Family]:
+    """Families from the supervisor's `{name, labels, value}` entries; what is not declared or not a number is left out."""
+    families: dict[str, Family] = {}
+    for entry in entries:
+        metric = _SUPERVISOR.get(entry.get("name", ""))
+        value, labels = entry.get("value"), entry.get("labels") or {}
+        if metric is None or not isinstance(value, int | float):
+            continue
+        family = families.setdefault(metric.name, Family(metric))
+        family.samples.append(MetricSample({str(name): str(text) for name, text in labels.items()}, value))
+    return [families[name] for name in _SUPERVISOR if name in families]
+
+
 def _add(family: Family, labels: Labels, cells: Sequence[int]) -> None:
     metric = family.metric
     mine = cells[metric.offset : metric.offset + metric.cells]
-    if metric.kind is Kind.HISTOGRAM:
+    if metric.kind is MetricKind.HISTOGRAM:
         if any(mine) or not metric.is_rare:
             family.histograms.append((labels, mine))
-    elif metric.label is None:
-        family.samples.append(Sample(labels, mine[0] / metric.scale))
-    else:
+    elif metric.label is None and (mine[0] or not metric.is_rare):
+        family.samples.append(MetricSample(labels, mine[0] / metric.scale))
+    elif metric.label is not None:
         counted = ((value, count) for value, count in zip(metric.values, mine, strict=True) if count)
-        family.samples.extend(Sample({**labels, metric.label: value}, count / metric.scale) for value, count in counted)
+        family.samples.extend(
+            MetricSample({**labels, metric.label: value}, count / metric.scale) for value, count in counted
+        )
 
 
 def _histogram(metric: Metric, labels: Labels, cells: Sequence[int]) -> Iterable[str]:

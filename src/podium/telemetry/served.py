@@ -62,7 +62,7 @@ def cells_of(gateways: int, series: int) -> int:
     return series + gateways * _OF_GATEWAY + _REPORTS * _REPORT_CELLS
 
 
-class Served:
+class ServedRequests:
     """The memory as one process sees it.
 
     Args:

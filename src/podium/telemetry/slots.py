@@ -3,9 +3,10 @@
     magic | gateways | series | cells of a block | seed … | for each gateway: a block of its own, then one for each series
     | the token buckets of `telemetry/buckets.py`, which all gateways write | who answered what: `telemetry/served.py`
 
-One process writes a region (the gateway in that slot), anyone reads; a cell is one aligned 8-byte store, so no lock is
-needed. A gateway that is started again goes on counting where the one before it ended: sums over all gateways are exact
-through restarts. The last series is that of requests which reached no version.
+One process writes a region (the gateway in that slot; of the first one's the supervisor what models spend), anyone reads;
+a cell is one aligned 8-byte store, so no lock is needed. A gateway that is started again goes on counting where the one
+before it ended: sums over all gateways are exact through restarts. The last series is that of requests which reached no
+version.
 """
 
 import contextlib
@@ -15,8 +16,8 @@ import os
 
 from podium.errors import Misconfigured
 from podium.telemetry import buckets
-from podium.telemetry.metrics import CELLS, GAUGES
-from podium.telemetry.served import Served, cells_of
+from podium.telemetry.metrics import CELLS, EXPORTED, GAUGES
+from podium.telemetry.served import ServedRequests, cells_of
 
 SERIES = 1024  # versions that one server can count apart
 UNROUTED = SERIES  # the series of requests that reached no version; the supervisor never hands it out
@@ -24,6 +25,7 @@ _MAGIC = 0x33544F4C53_4450
 _HEAD = 8
 _BLOCK = 256  # cells, so that a block is whole cache lines
 _DROPPED, _OPENED = 0, 1  # in a gateway's own block: log lines dropped, series that may hold something
+_EXPORTED = 8  # and what it dropped of what was to be exported; in that of slot 0 also what the exporter counts
 _REGION = (1 + SERIES + 1) * _BLOCK
 
 if CELLS > _BLOCK:
@@ -73,7 +75,7 @@ class Slots:
             self.close()
             raise Misconfigured("the slots' descriptor is not a table of counters of this podium")
         self.buckets = buckets.Buckets(self._buckets, self.cells[4])
-        self.served = Served(self._served, self.gateways, SERIES, self.cells[4], self._descriptor)
+        self.served = ServedRequests(self._served, self.gateways, SERIES, self.cells[4], self._descriptor)
 
     def block(self, slot: int, series: int) -> memoryview:
         """The cells of a series, for the gateway in this slot to count in; nobody else asks for them.
@@ -99,6 +101,21 @@ class Slots:
     def lines_dropped(self) -> int:
         """Access log lines lost by all gateways."""
         return sum(self.cells[_HEAD + slot * _REGION + _DROPPED] for slot in range(self.gateways))
+
+    def add_exported(self, slot: int, name: str, count: int) -> None:
+        """Count what became of something that was to be exported.
+
+        Args:
+            slot: The gateway's own; 0 for the exporter, which counts under names of its own.
+            name: Of `telemetry.metrics.EXPORTED`.
+            count: How many.
+        """
+        self.cells[_HEAD + slot * _REGION + _EXPORTED + EXPORTED.index(name)] += count
+
+    def exported(self, name: str) -> int:
+        """What was counted under a name."""
+        place = _HEAD + _EXPORTED + EXPORTED.index(name)
+        return sum(self.cells[place + slot * _REGION] for slot in range(self.gateways))
 
     def totals(self, series: int) -> list[int]:
         """A series' cells summed over all gateways."""

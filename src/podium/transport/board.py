@@ -63,9 +63,16 @@ class BoardWriter:
 
     def announce_ranges(self, running: Sequence[tuple[int, int, int]], now_ns: int) -> None:
         """As `announce`, for ids that follow one another: (socket, first id, how many) each."""
-        self.announce(
-            [(socket, identity) for socket, first, count in running for identity in range(first, first + count)], now_ns
-        )
+        words, start = self._words, _NUMBERS
+        if sum([count for _, _, count in running]) > CAPACITY:
+            raise ValueError(f"a board holds {CAPACITY} requests, and these are more")
+        for socket, first, count in running:
+            stop = start + 2 * count
+            words[start:stop:2] = memoryview(array("Q", (socket,)) * count)
+            words[start + 1 : stop : 2] = memoryview(array("Q", range(first, first + count)))
+            start = stop
+        words[3] = (start - _NUMBERS) // 2
+        words[1] = now_ns
 
     def point(self, socket: int, identity: int, now_ns: int) -> None:
         """Announce one request in place of whatever was announced; cheaper than `announce`."""

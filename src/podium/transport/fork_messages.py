@@ -16,12 +16,14 @@ class Preload:
         threads: As in Load; set before anything is imported.
         is_hidden: As in Load; for the fork server and all that it forks.
         is_low_priority: Import at low priority because something is served meanwhile.
+        is_awaited: Nothing of the model that it is begun for is: at a low priority that is not the lowest.
     """
 
     modules: list[str]
     threads: int = 1
     is_hidden: bool = False
     is_low_priority: bool = False
+    is_awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

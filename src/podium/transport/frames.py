@@ -5,7 +5,9 @@
              | content type | request id | body             flags: SOLO means "never merge with others", STREAM that
              the answer may come in CHUNKs, of which the gateway takes WINDOW
     CANCEL   no payload: the client has left; drop the request if it has not started
-    REPLY    rows u32 | batch rows u32 | queued_us u32 | predict_us u32 | content type length u16 | content type | body
+    REPLY    rows u32 | batch rows u32 | queued_us u32 | predict_us u32 | started_ns u64 | content type length u16
+             | content type | body
+             started_ns: CLOCK_MONOTONIC when the model got the batch, which no other of this worker has; 0 without one
              status: the HTTP status; flags: FIRST_OF_BATCH on exactly one reply of each batch, FAULT where the model
              or the worker is to blame for an error, and not the request
     REFUSED  reason u8 as flags (`DRAINING`, `QUEUE_FULL`): nothing was started, so the request may go elsewhere
@@ -13,9 +15,9 @@
              request, u32 each, unless every request has one row | block: many requests that a gateway decoded by the
              model's input plan; id is the first's, the others follow it; names are their request ids, line by line;
              flags: RAGGED, TENSORS where an only request is to be answered by a REPLY with tensors
-    ANSWERS  requests u32 | batch rows u32 | queued_us u32 | predict_us u32 | bodies, line by line (JSON has no raw line
-             feed): the answers with status 200 to a whole ROWS frame, in its order; flags as REPLY; status: what kind of
-             array all of them were cut from (`protocols/tensors.py`), 0 for anything else
+    ANSWERS  requests u32 | batch rows u32 | queued_us u32 | predict_us u32 | started_ns u64 | bodies, line by line (JSON
+             has no raw line feed): the answers with status 200 to a whole ROWS frame, in its order; flags as REPLY; status:
+             what kind of array all of them were cut from (`protocols/tensors.py`), 0 for anything else
     CHUNK    content type length u16 | content type | body: a part of the answer to a request with STREAM; after the last
              comes a REPLY, with status 204 where all went well
     MORE     no payload; status: how many CHUNKs more the gateway takes for this request
@@ -32,14 +34,14 @@ from podium.errors import PodiumError
 
 HEADER = struct.Struct("<IBBHQ")
 _REQUEST = struct.Struct("<qHH")
-_REPLY = struct.Struct("<IIIIH")
-_REPLY_FRAME = struct.Struct("<IBBHQIIIIH")  # both in one
+_REPLY = struct.Struct("<IIIIQH")
+_REPLY_FRAME = struct.Struct("<IBBHQIIIIQH")  # both in one
 _ROWS = struct.Struct("<qIIII")
 _ROWS_FRAME = struct.Struct("<IBBHQqIIII")
-_ANSWERS = struct.Struct("<IIII")
+_ANSWERS = struct.Struct("<IIIIQ")
 _CHUNK_FRAME = struct.Struct("<IBBHQH")
 _CHUNK = struct.Struct("<H")
-_ANSWERS_FRAME = struct.Struct("<IBBHQIIII")
+_ANSWERS_FRAME = struct.Struct("<IBBHQIIIIQ")
 _MOST_U32 = 0xFFFFFFFF
 
 REQUEST, CANCEL, REPLY, REFUSED, ROWS, ANSWERS, CHUNK, MORE = 1, 2, 3, 4, 5, 6, 7, 8
@@ -52,6 +54,8 @@ FIRST_OF_BATCH, FAULT = 1, 4  # flags of REPLY
 DRAINING, QUEUE_FULL = 1, 2  # the flags of REFUSED
 
 DEFAULT_LIMIT = 512 * 1024 * 1024
+LARGE_BYTES = 1 << 16
+"""A longer body is not copied in one piece where that can be avoided: everybody else of a gateway would wait."""
 
 
 # The values below are named tuples: made in a third of a frozen dataclass's time, once or twice for each request.
@@ -63,7 +67,7 @@ class BrokenFrame(PodiumError):
     code = "BROKEN_FRAME"
 
 
-class Request(NamedTuple):
+class RequestFrame(NamedTuple):
     """A request as the worker sees it: raw body, undecoded."""
 
     id: int
@@ -76,18 +80,19 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """A worker's answer: the bytes that the client gets, and what it cost."""
+    """A worker's answer: the bytes that the client gets, and what it cost; a large body of a 200 is a view of its frame."""
 
     id: int
     status: int
     content_type: str
-    body: bytes
+    body: bytes | memoryview
     rows: int
     batch_rows: int
     queued_us: int
     predict_us: int
     is_first_of_batch: bool
     is_fault: bool = False
+    started_ns: int = 0
 
 
 class Rows(NamedTuple):
@@ -125,26 +130,29 @@ class Answers(NamedTuple):
     predict_us: int
     is_first_of_batch: bool
     form: int = 0
+    started_ns: int = 0
 
 
-def encode_request(request: Request) -> bytes:
-    """One REQUEST frame. A content type of None travels as an empty one with length 65535."""
+def request_parts(request: RequestFrame) -> tuple[bytes, ...]:
+    """One REQUEST frame, a large body apart, as it is. A content type of None travels as an empty one with length 65535."""
     kind = b"" if request.content_type is None else request.content_type.encode("latin-1", "replace")[:65534]
     name = request.request_id.encode("latin-1", "replace")[:65535]
     size = _REQUEST.size + len(kind) + len(name) + len(request.body)
     kind_length = 0xFFFF if request.content_type is None else len(kind)
-    return b"".join(
+    is_apart = len(request.body) > LARGE_BYTES
+    head = b"".join(
         (
             HEADER.pack(size, REQUEST, request.is_solo | request.is_stream << 1, 0, request.id),
             _REQUEST.pack(request.deadline_ns, kind_length, len(name)),
             kind,
             name,
-            request.body,
+            b"" if is_apart else request.body,
         )
     )
+    return (head, request.body) if is_apart else (head,)
 
 
-def decode_request(flags: int, identity: int, payload: bytes | memoryview) -> Request:
+def decode_request(flags: int, identity: int, payload: bytes | memoryview) -> RequestFrame:
     """Read a REQUEST's payload.
 
     Raises:
@@ -159,7 +167,7 @@ def decode_request(flags: int, identity: int, payload: bytes | memoryview) -> Re
     end = start + name_length
     if end > size:
         raise BrokenFrame("a REQUEST frame's inner lengths pass its end")
-    return Request(
+    return RequestFrame(
         identity,
         bytes(payload[end:]),
         str(payload[_REQUEST.size : start], "latin-1") if has_kind else None,
@@ -184,6 +192,7 @@ def encode_reply(reply: Reply) -> bytes:
         min(reply.batch_rows, _MOST_U32),
         queued_us if 0 <= queued_us <= _MOST_U32 else max(0, min(queued_us, _MOST_U32)),
         predict_us if 0 <= predict_us <= _MOST_U32 else max(0, min(predict_us, _MOST_U32)),
+        reply.started_ns,
         len(kind),
     )
     return b"".join((head, kind, reply.body))
@@ -198,7 +207,7 @@ def decode_reply(flags: int, status: int, identity: int, payload: bytes | memory
     view = memoryview(payload)
     if len(view) < _REPLY.size:
         raise BrokenFrame(f"a REPLY frame of {len(view)} bytes is shorter than its header")
-    rows, batch_rows, queued_us, predict_us, kind_length = _REPLY.unpack_from(view)
+    rows, batch_rows, queued_us, predict_us, started_ns, kind_length = _REPLY.unpack_from(view)
     start = _REPLY.size + kind_length
     if start > len(view):
         raise BrokenFrame("a REPLY frame's content type passes its end")
@@ -206,13 +215,14 @@ def decode_reply(flags: int, status: int, identity: int, payload: bytes | memory
         id=identity,
         status=status,
         content_type=str(view[_REPLY.size : start], "latin-1"),
-        body=bytes(view[start:]),
+        body=view[start:] if status == 200 and len(view) - start > LARGE_BYTES else bytes(view[start:]),
         rows=rows,
         batch_rows=batch_rows,
         queued_us=queued_us,
         predict_us=predict_us,
         is_first_of_batch=bool(flags & FIRST_OF_BATCH),
         is_fault=bool(flags & FAULT),
+        started_ns=started_ns,
     )
 
 
@@ -230,7 +240,7 @@ def encode_rows(
 
     Args:
         first: The first request's id; the others count up from it.
-        deadline_ns: As in `Request`, of all.
+        deadline_ns: As in `RequestFrame`, of all.
         names: As in `Rows`, like `texts`.
         texts: A JSON list of strings, or nothing.
         counts: Rows of each request.
@@ -305,6 +315,7 @@ def encode_answers(answers: Answers) -> bytes:
         answers.batch_rows,
         max(0, min(answers.queued_us, _MOST_U32)),
         max(0, min(answers.predict_us, _MOST_U32)),
+        answers.started_ns,
     )
     return head + joined
 
@@ -317,11 +328,11 @@ def decode_answers(flags: int, first: int, payload: memoryview, form: int = 0) -
     """
     if len(payload) < _ANSWERS.size:
         raise BrokenFrame(f"an ANSWERS frame of {len(payload)} bytes is shorter than its header")
-    requests, batch_rows, queued_us, predict_us = _ANSWERS.unpack_from(payload)
+    requests, batch_rows, queued_us, predict_us, started_ns = _ANSWERS.unpack_from(payload)
     bodies = bytes(payload[_ANSWERS.size :]).split(b"\n")
     if len(bodies) != requests:
         raise BrokenFrame(f"an ANSWERS frame announces {requests} bodies and holds {len(bodies)}")
-    return Answers(first, bodies, batch_rows, queued_us, predict_us, bool(flags & FIRST_OF_BATCH), form)
+    return Answers(first, bodies, batch_rows, queued_us, predict_us, bool(flags & FIRST_OF_BATCH), form, started_ns)
 
 
 def encode_chunk(identity: int, content_type: str, body: bytes) -> bytes:

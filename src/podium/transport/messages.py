@@ -1,10 +1,12 @@
 """What the supervisor and its children say to each other on their control sockets, as values and as JSON.
 
-    supervisor → worker   Load, Attach (+ data socket), GiveWay, Drain
-    worker → supervisor   Loading, Ready, LoadError, Drained
-    supervisor → gateway  AddReplica (+ data socket, board), Publish, DropReplica, Drain, Tell, Answer
+    supervisor → worker   Load, Attach (+ data socket), GiveWay, CountBy (+ profile), Drain
+    worker → supervisor   Loading, Ready (+ slab, where its rows are counted), LoadError, Bootstrapped, Counting (+ slab),
+                          Drained
+    supervisor → gateway  AddReplica (+ data socket, board), Publish, DropReplica, Drain, Tell, AskOutcome
     gateway → supervisor  Started, Acknowledge, ReplicaLost, ReplicaReleased, Drained, Ask
-    a fork server's       stand in `transport/fork_messages.py`, what gateways hear of one another in `door_messages.py`
+    a fork server's       stand in `fork_messages.py`, what gateways hear of one another in `door_messages.py`,
+                          the monitor's in `monitor_messages.py`, those about counting rows in `counting_messages.py`
 
 End-of-file says the rest: the supervisor sees a child's death, and a child its supervisor's, by its socket closing.
 """
@@ -19,8 +21,10 @@ from podium.domain.devices import CPU, DeviceUse
 from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.errors import Misconfigured, PodiumError
+from podium.transport.counting_messages import Bootstrapped, CountBy, Counting
 from podium.transport.door_messages import StandBack, StandIn
 from podium.transport.fork_messages import Fork, Forked, Preload, Preloaded, Unforkable
+from podium.transport.monitor_messages import Look, Sight
 
 
 class BrokenMessage(PodiumError):
@@ -57,6 +61,7 @@ class Load:
         terms: Where the model is to compute, and whether its folder may run code.
         memory_bytes: The most memory that the worker may hold; None for what the machine has.
         is_hidden: It runs as a user of its own, whose other processes may not look into it.
+        is_watched: Whether its rows are counted by its monitoring profile, or are to make one where it has none.
     """
 
     path: str
@@ -80,6 +85,7 @@ class Load:
     terms: LoadTerms = DEFAULT_TERMS
     memory_bytes: int | None = None
     is_hidden: bool = False
+    is_watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +146,12 @@ class Ready:
         load_s: Seconds from Load to Ready.
         rss_bytes: Resident memory now.
         warnings: Sentences for people (a library mismatch, an example that failed).
-        plan: `domain.input_plan.InputPlan` as JSON: bodies that gateways may decode; None where there is no such plan.
+        plan: `domain.inputs.plan.InputPlan` as JSON: bodies that gateways may decode; None where there is no such plan.
         runtime: What runs the model, for people: its own method, or a shortcut that was proven equal to it.
-        proof: What was compared for that (`worker.parity.Proof` as JSON); None where the model answers by itself.
+        proof: What was compared for that (`worker.proofs.parity.Proof` as JSON); None where the model answers by itself.
         device: Where it computes, and how full that is.
         is_streaming: Whether it answers in parts, too.
+        profile_id: By which its rows are counted in the slab that comes with the message; None where nobody counts them.
     """
 
     flavor: str
@@ -162,6 +169,7 @@ class Ready:
     proof: dict[str, Any] | None = None
     device: DeviceUse = CPU
     is_streaming: bool = False
+    profile_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,22 +256,8 @@ class Tell:
     gone: list[str] = field(default_factory=list)
 
 
-def part_of(before: Tell, after: Tell) -> Tell:
-    """What to tell whoever has heard `before`: of a thousand endpoints, the few that changed."""
-    old, new = before.status.get("endpoints", {}), after.status.get("endpoints", {})
-    changed = {name: each for name, each in new.items() if each is not old.get(name) and each != old.get(name)}
-    metrics = {
-        name: each
-        for name, each in after.metrics.items()
-        if each is not before.metrics.get(name) and each != before.metrics.get(name)
-    }
-    status = {**after.status, "endpoints": changed}
-    series = None if after.series == before.series else after.series
-    return Tell(status, metrics, series, is_part=True, gone=[name for name in old if name not in new])
-
-
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AskOutcome:
     """What came of an Ask.
 
     Args:
@@ -282,10 +276,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Somebody wants the server to do something that only the supervisor can: load a model, unload it. Answer follows.
+    """Somebody wants the server to do something that only the supervisor can: load a model, unload it. AskOutcome follows.
 
     Args:
-        number: The gateway's own, to know the Answer by.
+        number: The gateway's own, to know the AskOutcome by.
         verb: What to do (`fleet/asks.py` knows them).
         subject: What to do it with: mostly an endpoint's name.
         arguments: Any JSON.
@@ -326,9 +320,9 @@ class ReplicaReleased:
 
 
 Message = (
-    Load | Attach | GiveWay | Drain | Loading | Ready | LoadError | Drained
-    | AddReplica | Publish | DropReplica | Tell | Answer | Ask | Started | Acknowledge | ReplicaLost | ReplicaReleased
-    | StandIn | StandBack | Preload | Fork | Preloaded | Forked | Unforkable
+    Load | Attach | GiveWay | CountBy | Drain | Loading | Ready | LoadError | Bootstrapped | Counting | Drained
+    | AddReplica | Publish | DropReplica | Tell | AskOutcome | Ask | Started | Acknowledge | ReplicaLost | ReplicaReleased
+    | StandIn | StandBack | Preload | Fork | Preloaded | Forked | Unforkable | Look | Sight
 )  # fmt: skip
 
 _KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)}

@@ -6,14 +6,14 @@ from typing import Protocol
 import msgspec
 
 from podium.domain.clients.access import Peer
-from podium.web.messages import Fault, Request, Response
+from podium.web.messages import Fault, Head, Request, Response
 
 
-class Terms(msgspec.Struct, frozen=True, gc=False):
+class RequestTerms(msgspec.Struct, frozen=True, gc=False):
     """On what terms one request is served; found out before it is taken.
 
     Args:
-        principal: Who asks, as in `domain.access.Principal`; empty where nobody was asked.
+        principal: Who asks, as in `domain.clients.access.Principal`; empty where nobody was asked.
         endpoint: The one model that it was let in for; empty for none, None for any.
         timeout_s: The client waits no longer than this; None for as long as the server allows.
         is_low: It gives way to others when a bound is near.
@@ -27,7 +27,7 @@ class Terms(msgspec.Struct, frozen=True, gc=False):
     lines: bytes = b""
 
 
-NO_TERMS = Terms()
+NO_TERMS = RequestTerms()
 
 
 class Exchange(Protocol):
@@ -41,7 +41,7 @@ class Exchange(Protocol):
 
     client: str
     on_leave: Callable[[], None] | None
-    terms: Terms
+    terms: RequestTerms
 
     @property
     def date(self) -> bytes:
@@ -101,8 +101,11 @@ class Handler(Protocol):
     def handle(self, request: Request, exchange: Arrival) -> None:
         """Answer a request."""
 
-    def turns_away(self, request: Request, peer: Peer) -> bool:
-        """Whether `handle` refuses a request for who asks, whatever its body is: then nobody unpacks that."""
+    def turns_away(self, head: Head, peer: Peer) -> bool:
+        """Whether a request is refused for who asks, whatever its body is: then nobody reads or unpacks that."""
+
+    def turn_away(self, request: Request, exchange: Arrival) -> None:
+        """Refuse a request of which `turns_away` said so; never anything else, for its body is not there."""
 
     def handle_fault(self, fault: Fault, exchange: Exchange) -> None:
         """Answer what could not be read; the connection closes after."""

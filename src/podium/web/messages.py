@@ -108,6 +108,12 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         return None if value is None else value.decode("latin-1")
 
 
+class Unread(msgspec.Struct, frozen=True, gc=False):
+    """A request that is refused for what its head says; its body, left out here, was dropped or is still on the wire."""
+
+    request: Request
+
+
 class Response(msgspec.Struct, frozen=True, gc=False):
     """An answer.
 
@@ -119,7 +125,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     """
 
     status: int
-    body: bytes = b""
+    body: bytes | memoryview = b""
     content_type: str = "application/json"
     headers: bytes = b""
 

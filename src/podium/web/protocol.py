@@ -10,86 +10,28 @@ import asyncio
 import contextlib
 import socket
 import struct
-import time
 from collections.abc import Callable
-from email.utils import formatdate
-from typing import Any
+from ssl import cert_time_to_seconds
+from typing import TYPE_CHECKING, Any
 
 from podium.domain.clients.access import Peer, names_of
-from podium.web.handling import NO_TERMS, Handler, Terms
-from podium.web.heads import KnownHeads
-from podium.web.limits import Limits
-from podium.web.messages import CONTINUE, Fault, Request, Response, encode, server_is_full, with_lines
-from podium.web.parts import PartsWriter
-from podium.web.reading import Phase, RequestReader
-from podium.web.room import Room
+from podium.web.handling import NO_TERMS, RequestTerms
+from podium.web.messages import CONTINUE, Fault, Request, Response, Unread, encode, server_is_full, with_lines
+from podium.web.parts import PIECE_BYTES, PartsWriter
+from podium.web.reading import ReadingPhase, RequestReader
 from podium.web.unpacking import Unpacking, is_packed
+
+if TYPE_CHECKING:
+    from podium.web.connections import Connections
 
 _NEVER = float("inf")
 _UNKNOWN = Peer("")
-_IDLE = Phase.IDLE
-_SENDING = (Phase.HEAD, Phase.BODY)
+_IDLE = ReadingPhase.IDLE
+_SENDING = (ReadingPhase.HEAD, ReadingPhase.BODY)
 _CLOSE = b"connection: close\r\n"
 _KEEP = b"connection: keep-alive\r\n"
 _NO_LINGER = struct.pack("ii", 1, 0)
 _ANSWERS_AT_ONCE = 8  # of one connection, before all others have their turn
-
-
-class Connections:
-    """All connections of a server: what they share, and their clock.
-
-    Time-outs are kept as one number for each connection and looked at a few times a second by `sweep`: a timer for each
-    request would cost more than parsing it.
-
-    Attributes:
-        is_closing: Say `Connection: close` with each answer.
-        body_size: Bytes of unfinished bodies held by all connections.
-        room: Is made where there are too many.
-        heads: What the parser made of heads before.
-        idle_ends: When a connection that is answered now has been idle for too long; as old as the last sweep.
-        date: The `date` header line of this second.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, handler: Handler, limits: Limits) -> None:
-        self.loop = loop
-        self.handler = handler
-        self.limits = limits
-        self.is_closing = False
-        self.body_size = 0
-        self.heads = KnownHeads()
-        self.idle_ends = loop.time() + limits.idle_s
-        self.date = b""
-        self._date_second = 0
-        self.room = Room(limits.idle_s)
-        self.open: set[Connection] = set()
-        self.set_date(time.time())
-
-    def accept(self) -> "Connection":
-        """A protocol for a connection that comes; what `loop.create_server` calls."""
-        return Connection(self)
-
-    def sweep(self) -> None:
-        """Close who has used up his time. Call it several times a second."""
-        self.set_date(time.time())
-        now = self.loop.time()
-        self.idle_ends = now + self.limits.idle_s
-        for connection in [connection for connection in self.open if connection.expires_at <= now]:
-            connection.expire(now)
-
-    def set_date(self, now: float) -> None:
-        if int(now) != self._date_second:
-            self._date_second = int(now)
-            self.date = f"date: {formatdate(now, usegmt=True)}\r\n".encode()
-
-    def close_idle(self) -> None:
-        """Close each connection that has no request."""
-        for connection in list(self.open):
-            connection.close_if_idle()
-
-    def abort(self) -> None:
-        """Cut every connection, whatever it does."""
-        for connection in list(self.open):
-            connection.abort()
 
 
 class Connection(PartsWriter):
@@ -97,15 +39,16 @@ class Connection(PartsWriter):
 
     Attributes:
         client, on_leave, terms, peer: As in `web.handling.Arrival`.
+        vouched_until: Unix seconds: when the certificate that its client has shown ends.
         expires_at: Loop time when the client has used up what it may take for what it does now.
     """
 
     __slots__ = (
-        "_body_size", "_ends", "_is_deferred", "_is_dispatching", "_is_lingering", "_is_paused", "_reader", "client",
-        "has_asked", "peer",
+        "_body_size", "_ends", "_era", "_is_deferred", "_is_dispatching", "_is_lingering", "_is_paused", "_reader",
+        "client", "has_asked", "peer", "vouched_until",
     )  # fmt: skip
 
-    def __init__(self, shared: Connections) -> None:
+    def __init__(self, shared: "Connections") -> None:
         self._shared = shared
         self._reader = RequestReader(shared.limits, shared.heads)
         self._active: Request | Fault | None = None
@@ -113,15 +56,17 @@ class Connection(PartsWriter):
         self._is_deferred = False  # its next request is taken up when all others had their turn
         self._is_paused = False  # we do not read
         self._is_stalled = False  # the client does not read
-        self._is_chunked = self.on_room = None
+        self._is_chunked = self.on_room = self._rest = None
         self._is_lingering = False  # the last answer is out
         self._ends = _NEVER  # when the time for head or body ends; moves with the bytes received
-        self.has_asked = False
+        self._era = shared.era
+        self.has_asked = self._is_retired = False
         self._body_size = 0
         self._transport: Any = None
         self.client = ""
         self.peer = _UNKNOWN
-        self.terms: Terms = NO_TERMS
+        self.vouched_until = _NEVER
+        self.terms: RequestTerms = NO_TERMS
         self.on_leave: Callable[[], None] | None = None
         self.expires_at = _NEVER
 
@@ -136,6 +81,11 @@ class Connection(PartsWriter):
         self.peer = Peer(self.client, names_of(certificate), transport.get_extra_info("sslcontext") is not None)
         shared = self._shared
         shared.open.add(self)
+        if certificate:
+            shared.certified.add(self)
+            self.vouched_until = cert_time_to_seconds(certificate["notAfter"])
+            if self._era != shared.era:
+                self.retire()
         now = shared.loop.time()
         self.expires_at = now + shared.limits.idle_s
         if len(shared.open) > shared.limits.connections and not shared.room.make(shared.open, now):
@@ -156,7 +106,9 @@ class Connection(PartsWriter):
                 return
         before = reader.phase
         reader.feed(data)
-        if reader.phase is Phase.BODY or self._body_size:
+        if reader.phase is ReadingPhase.BODY or self._body_size:
+            if not reader.is_judged and reader.phase is ReadingPhase.BODY:
+                self._judge()
             self._count_body()
         if self._active is None:
             if reader.ready:
@@ -171,10 +123,14 @@ class Connection(PartsWriter):
 
     def eof_received(self) -> None:
         """Give up what waits and close: a client that will not send has left, as far as HTTP servers can tell."""
+        rest, self._rest = self._rest, None
+        if rest is not None:
+            self._transport.write(rest)  # the answer that it is getting it gets
         self._forsake()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._shared.open.discard(self)
+        self._shared.certified.discard(self)
         self._shared.body_size -= self._body_size
         self._body_size = 0
         self._forsake()
@@ -182,11 +138,18 @@ class Connection(PartsWriter):
     def pause_writing(self) -> None:
         limits = self._shared.limits
         self._is_stalled = True
+        if self._rest is not None:
+            self.expires_at = self._pour_ends
+            return
         allowed = limits.send_s + self._transport.get_write_buffer_size() / limits.bytes_per_s
         self.expires_at = self._shared.loop.time() + allowed
 
     def resume_writing(self) -> None:
         self._is_stalled = False
+        if self._rest is not None:
+            self.expires_at = _NEVER
+            self.pour_on()
+            return
         if self.take_room():
             return
         limits = self._shared.limits
@@ -206,27 +169,34 @@ class Connection(PartsWriter):
         shared = self._shared
         if isinstance(request, Request):
             is_head = request.method == "HEAD"
-            is_last = shared.is_closing or not request.keeps_alive
+            is_last = shared.is_closing or self._is_retired or not request.keeps_alive
             connection = _CLOSE if is_last else _KEEP if request.is_http10 else b""
         else:
             is_head, is_last, connection = request.method == "HEAD", True, _CLOSE
         self.expires_at = shared.loop.time() + shared.limits.idle_s
         lines, self.terms = self.terms.lines, NO_TERMS
-        self._transport.write(encode(response, shared.date + lines, is_head, connection))
-        self.conclude(is_last)
+        is_large = len(response.body) > PIECE_BYTES and not is_head and response.status == 200
+        self._transport.write(encode(response, shared.date + lines, is_head or is_large, connection))
+        if is_large:
+            self._active = request  # nothing else is begun before its answer has left
+            self.pour(memoryview(response.body), is_last)
+        else:
+            self.conclude(is_last)
 
     def conclude(self, is_last: bool) -> None:
         """Go on after an answer: with the next request, or to the connection's end."""
         if is_last:
             self._linger()
-        elif not self._is_dispatching and (self._reader.ready or self._is_paused or self._reader.phase is not Phase.IDLE):
+        elif not self._is_dispatching and (
+            self._reader.ready or self._is_paused or self._reader.phase is not ReadingPhase.IDLE
+        ):
             self._next()
 
     def answer_raw(self, data: bytes) -> bool:
         """As `Exchange`; cheaper than `answer`."""
         request = self._active
         shared = self._shared
-        if type(request) is not Request or not request.head.is_plain or shared.is_closing:
+        if type(request) is not Request or not request.head.is_plain or shared.is_closing or self._is_retired:
             return False
         self._active = None
         self.on_leave = None
@@ -262,8 +232,17 @@ class Connection(PartsWriter):
 
     def close_if_idle(self) -> None:
         # Once: a drain asks again and again, and each time would begin the client's grace anew.
-        if self._active is None and self._reader.phase is Phase.IDLE and not (self._reader.ready or self._is_lingering):
+        if (
+            self._active is None
+            and self._reader.phase is ReadingPhase.IDLE
+            and not (self._reader.ready or self._is_lingering)
+        ):
             self._linger()
+
+    def retire(self) -> None:
+        """Have this connection end with its next answer; at once where it has no request."""
+        self._is_retired = True
+        self.close_if_idle()
 
     def abort(self) -> None:
         self._transport.abort()
@@ -278,7 +257,7 @@ class Connection(PartsWriter):
     # ── steps
 
     def _forsake(self) -> None:
-        self._active = None
+        self._active = self._rest = None
         self._is_lingering = True
         self._reader.ready.clear()
         on_leave, self.on_leave = self.on_leave, None
@@ -295,21 +274,15 @@ class Connection(PartsWriter):
             return
         turns = _ANSWERS_AT_ONCE
         ready = self._reader.ready
-        handler = self._shared.handler
         self._is_dispatching = True
         while ready and self._active is None and not self._is_stalled and not self._is_lingering:
             if not turns:
                 self._defer()
                 break
             turns -= 1
-            item = self._active = ready.popleft()
+            item = ready.popleft()
             self.expires_at = _NEVER
-            if not isinstance(item, Request):
-                handler.handle_fault(item, self)
-            elif is_packed(item.head, item.body) and not handler.turns_away(item, self.peer):
-                self._unpack(item, Unpacking(item, self._shared.limits))
-            else:
-                handler.handle(item, self)
+            self._begin(item)
         self._is_dispatching = False
         if self._active is not None or self._is_stalled or self._is_lingering or self._is_deferred:
             return
@@ -317,10 +290,34 @@ class Connection(PartsWriter):
             self._reader.wants_continue = False
             self._transport.write(CONTINUE)
         if self._reader.phase in _SENDING:
-            self._watch(Phase.IDLE, 0)
+            self._watch(ReadingPhase.IDLE, 0)
         if self._is_paused:
             self._is_paused = False
             self._transport.resume_reading()
+
+    def _begin(self, item: Request | Unread | Fault) -> None:
+        handler = self._shared.handler
+        if type(item) is Request:
+            self._active = item
+            if not is_packed(item.head, item.body):
+                handler.handle(item, self)
+            elif handler.turns_away(item.head, self.peer):
+                handler.turn_away(item, self)
+            else:
+                self._unpack(item, Unpacking(item, self._shared.limits))
+        elif type(item) is Unread:
+            self._active = item.request
+            handler.turn_away(item.request, self)
+        elif type(item) is Fault:
+            self._active = item
+            handler.handle_fault(item, self)
+
+    def _judge(self) -> None:
+        """Have nothing kept of a body whose sender is refused for what its head says."""
+        reader = self._reader
+        reader.is_judged = True
+        if self._shared.handler.turns_away(reader.head, self.peer):
+            reader.dismiss()
 
     def _unpack(self, item: Request, unpacking: Unpacking) -> None:
         """Undo a body's compression, with a turn for all others between its parts."""
@@ -353,13 +350,13 @@ class Connection(PartsWriter):
         self._is_deferred = False
         self._next()
 
-    def _watch(self, before: Phase, received: int) -> None:
+    def _watch(self, before: ReadingPhase, received: int) -> None:
         """Give the client its time for the head or the body that it is sending."""
         limits = self._shared.limits
         phase = self._reader.phase
         if phase is not before or self._ends == _NEVER:
-            self._ends = self._shared.loop.time() + (limits.head_s if phase is Phase.HEAD else limits.body_s)
-        if phase is Phase.BODY:
+            self._ends = self._shared.loop.time() + (limits.head_s if phase is ReadingPhase.HEAD else limits.body_s)
+        if phase is ReadingPhase.BODY:
             self._ends += received / limits.bytes_per_s
             if self._reader.wants_continue:
                 self._reader.wants_continue = False

@@ -15,12 +15,13 @@ import httptools
 
 from podium.web.heads import MAX_HEAD_SIZE, KnownHeads
 from podium.web.limits import Limits
-from podium.web.messages import Fault, Head, Request
+from podium.web.messages import Fault, Head, Request, Unread
 from podium.web.unpacking import accepts, find_coding
 
 # What a header counts for beyond its name and value, as in RFC 9113 §10.5.1: many tiny ones cost as much as a large one.
 HEADER_OVERHEAD = 32
 _HEAD_SLACK = 4096
+_MOST_DROPPED = 64 * 1024  # bytes of a refused body that are read to keep its connection: a new one costs about as much
 _MAX_FRAMING = 16  # bytes on the wire for each of a chunked body; chunks of one byte need six
 
 # Headers that say where a request ends or where it goes; a second one is an attack or a fault, never a list.
@@ -33,7 +34,7 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-
 _ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]+)([^ ]*)")
 
 
-class Phase(Enum):
+class ReadingPhase(Enum):
     """Where in a request the reader is."""
 
     IDLE = "between requests"
@@ -42,7 +43,7 @@ class Phase(Enum):
     CLOSED = "after the last request of this connection"
 
 
-_IDLE, _HEAD, _BODY, _CLOSED = Phase
+_IDLE, _HEAD, _BODY, _CLOSED = ReadingPhase
 _NO_HEAD = b"", Head("", "")
 _NO_HEAD[1].body_size = -1  # so that nothing begins with it
 
@@ -59,27 +60,30 @@ class RequestReader:
         heads: Shared by all connections with the same limits.
 
     Attributes:
-        ready: Whole requests, oldest first; a fault is always the last entry.
+        ready: Whole requests and unread ones, oldest first; a fault is always the last entry.
         phase: Where the reader stopped.
         body_size: Bytes of the unfinished body that are held.
         wants_continue: The unfinished request waits for `100 Continue`; whoever says it sets this back.
+        is_judged: Somebody has looked at `head` of the unfinished request; whoever does sets this.
     """
 
     __slots__ = (
         "_body", "_coding", "_fault", "_has_passed_head", "_head_size", "_headers", "_headers_size", "_heads",
-        "_is_http10", "_is_upgrade", "_keeps_alive", "_last", "_limits", "_parser", "_url", "_wire_size", "body_size",
-        "phase", "ready", "wants_continue",
+        "_is_dismissed", "_is_http10", "_is_upgrade", "_keeps_alive", "_last", "_limits", "_made", "_parser", "_url",
+        "_wire_size", "body_size", "is_judged", "phase", "ready", "wants_continue",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, heads: KnownHeads) -> None:
         self._limits = limits
         self._heads = heads
-        self.ready: deque[Request | Fault] = deque()
+        self.ready: deque[Request | Unread | Fault] = deque()
         self._last = _NO_HEAD
         self._head_size = 0
         self._has_passed_head = False
         self._body: bytes | bytearray = b""
         self.body_size = 0
+        self.wants_continue = False
+        self._made: Head | None = None
         self._restart()
 
     def recall(self, data: bytes) -> Request | None:
@@ -125,7 +129,11 @@ class RequestReader:
             self._head_size += len(data)
             if self._head_size > self._limits.url_bytes + self._limits.header_bytes + _HEAD_SLACK:
                 self._close(Fault(431, "The request's headers are too large."))
-        elif self._wire_size > self._limits.header_bytes + _MAX_FRAMING * self.body_size and self.phase is _BODY:
+        elif (
+            not self._is_dismissed
+            and self._wire_size > self._limits.header_bytes + _MAX_FRAMING * self.body_size
+            and self.phase is _BODY
+        ):
             # Chunk extensions are dropped as they come: without a bound they could go on for ever.
             self.refuse(Fault(400, "The chunks of the body are mostly framing.", *self.target))
 
@@ -136,6 +144,30 @@ class RequestReader:
         """
         if not self.is_closed:
             self._close(fault)
+
+    @property
+    def head(self) -> Head:
+        """The unfinished request's, in phase BODY."""
+        if self._made is None:
+            self._made = self._head()
+        return self._made
+
+    def dismiss(self) -> None:
+        """Keep nothing of the unfinished request's body.
+
+        A short one is read to its end, and the connection lives. Else, and where its client waits to be told to send it,
+        the request is the connection's last: what follows its head may be its body or the next request.
+        """
+        head = self.head
+        self._body = b""
+        self.body_size = 0
+        if 0 < head.body_size <= _MOST_DROPPED and not self.wants_continue:
+            self._is_dismissed = True
+            return
+        head.keeps_alive = head.is_plain = False
+        self.wants_continue = False
+        self.phase = _CLOSED
+        self.ready.append(Unread(Request(head, b"")))
 
     @property
     def is_closed(self) -> bool:
@@ -158,6 +190,8 @@ class RequestReader:
         self._headers_size = 0
         self._coding = ""
         self._wire_size = 0
+        self._made = None
+        self._is_dismissed = self.is_judged = False
 
     def on_url(self, part: bytes) -> None:
         self._url += part
@@ -214,6 +248,8 @@ class RequestReader:
             self.wants_continue = not self._is_http10
 
     def on_body(self, part: bytes) -> None:
+        if self._is_dismissed:
+            return
         size = self.body_size + len(part)
         if size > self._limits.body_bytes:
             self._refuse(413, f"The body is larger than {self._limits.body_bytes} bytes.")
@@ -228,7 +264,8 @@ class RequestReader:
     def on_message_complete(self) -> None:
         if self._is_upgrade:
             return  # its body, if any, was not read: see _decline_upgrade
-        self.ready.append(self._request())
+        request = Request(self.head, self._body)
+        self.ready.append(Unread(request) if self._is_dismissed else request)
         self._body = b""
         self.body_size = 0
         self.wants_continue = False
@@ -251,10 +288,10 @@ class RequestReader:
         except LookupError as error:
             self._refuse(415, str(error.args[0]), accepts())
 
-    def _request(self) -> Request:
+    def _head(self) -> Head:
         method = self._parser.get_method()
         path, query = _target(self._url)
-        head = Head(
+        return Head(
             _METHODS.get(method) or method.decode("latin-1"),
             path,
             query,
@@ -263,7 +300,6 @@ class RequestReader:
             keeps_alive=self._keeps_alive,
             coding=self._coding,
         )
-        return Request(head, self._body)
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Read the request again without its offer to speak another protocol, as RFC 9110 §7.8 allows.

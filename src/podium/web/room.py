@@ -16,7 +16,7 @@ class Occupant(Protocol):
         """Cut it."""
 
 
-class Room:
+class RoomFinder:
     """Finds whom to close. They are looked for now and then: a flood of connections must not make it a flood of looks.
 
     Args:

@@ -18,6 +18,7 @@ from typing import NoReturn
 from podium.transport.board import CAPACITY, BoardWriter
 from podium.transport.control import ControlSocket
 from podium.transport.messages import BrokenMessage, Drained, Load, LoadError, Message
+from podium.transport.slices import MODERATE_NS, set_slices
 from podium.worker.confinement import confine
 from podium.worker.log import log_event, warn_once
 from podium.worker.mailbox import Mailbox
@@ -105,24 +106,34 @@ def _serve(
         _leave(EXIT_LOAD_FAILED)
     gather_share = order.gather_percent / 100
     policy = BatchPolicy(max_rows=max(order.max_batch_rows, 1), max_requests=CAPACITY, gather_share=gather_share)
-    runner = Runner(loaded.predictor, board, loaded.verdict.is_batching, loaded.planned, policy.max_rows)
-    loop = Loop(loaded.predictor, runner, board, mailbox, policy, order.max_queue_rows, loaded.planned, order.busy_wait_us)
+    tap, planned = loaded.tap, loaded.planned
+    set_slices(0)  # long until here, as the supervisor's and a fork server's are
+    runner = Runner(loaded.predictor, board, loaded.verdict.is_batching, planned, policy.max_rows, tap)
+    limits = policy, order.max_queue_rows
+    loop = Loop(loaded.predictor, runner, board, mailbox, *limits, planned, order.busy_wait_us, tap)
     os.register_at_fork(after_in_child=loop.abandon)
     warn_once()
     overseer.begin_serving()
-    _tell(control, loaded.ready)
+    _tell(control, loaded.ready, loaded.slab)
+    for descriptor in loaded.slab:
+        os.close(descriptor)
     loop.run()
     _tell(control, Drained())
 
 
-def _tell(control: ControlSocket, message: Message) -> None:
+def _tell(control: ControlSocket, message: Message, descriptors: Sequence[int] = ()) -> None:
     # A supervisor that is gone is the overseer's business; whoever speaks here has nothing to add.
     with contextlib.suppress(OSError):
-        control.send(message)
+        control.send(message, descriptors)
 
 
 def _leave(status: int) -> NoReturn:
-    """End the process: what was registered to run at exit runs, threads that the model left behind are not waited for."""
+    """End the process: what was registered to run at exit runs, threads that the model left behind are not waited for.
+
+    To give a large model's memory back takes the kernel a while, in this process' time.
+    """
+    with contextlib.suppress(BaseException):
+        set_slices(MODERATE_NS)
     with contextlib.suppress(BaseException):
         atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):

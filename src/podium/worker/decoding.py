@@ -13,7 +13,7 @@ from podium.protocols.mlflow.codec import codec_for
 from podium.protocols.mlflow.content_types import ARROW, NPY
 from podium.protocols.tensor_inputs import TensorReader
 from podium.protocols.tensor_outputs import FormedWriter, TensorWriter
-from podium.transport.frames import Request
+from podium.transport.frames import RequestFrame
 from podium.worker.inbox import Job
 
 
@@ -33,7 +33,7 @@ class Decoder:
         self._generate = GenerateReader(signature, self._codec)
         self._generate_writer = GenerateWriter()
 
-    def decode(self, job: Job, request: Request) -> None:
+    def decode(self, job: Job, request: RequestFrame) -> None:
         """Give a job its data and params, enforced, and say who writes its answer and whether it comes in parts.
 
         A model that does not answer in parts answers a request for a stream of tensors with one.
@@ -63,7 +63,7 @@ class Decoder:
         job.data, job.params = self._predictor.enforce(data, params)
         job.is_stream = request.is_stream and self._predictor.is_streaming and job.writer is not None
 
-    def _decode_clients(self, job: Job, request: Request) -> tuple[Any, Any]:
+    def _decode_clients(self, job: Job, request: RequestFrame) -> tuple[Any, Any]:
         """Data and params of a body as a client sent it to MLflow's paths."""
         kind, body = request.content_type, request.body
         if kind is not None and kind.startswith("application/"):

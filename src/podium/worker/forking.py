@@ -22,6 +22,7 @@ from podium.transport.board import BoardWriter
 from podium.transport.control import ControlSocket
 from podium.transport.fork_messages import Fork, Forked, Preload, Preloaded, Unforkable
 from podium.transport.messages import BrokenMessage
+from podium.transport.slices import MODERATE_NS, set_slices
 from podium.worker import __main__ as worker
 from podium.worker.confinement import confine
 from podium.worker.log import log_event, traceback_of
@@ -35,6 +36,7 @@ _OURS = (
     "podium.worker.loading",
     "podium.worker.loop",
     "podium.worker.runner",
+    "podium.worker.watching",
 )
 # jemalloc in pyarrow, which pandas imports where it is there, starts a thread that only gives memory back.
 _QUIETENED = "JE_ARROW_MALLOC_CONF"
@@ -102,12 +104,13 @@ class ForkServer:
         # As where a worker imports them: makes many objects and no garbage.
         gc.disable()
         with (
-            low_priority(order.threads) if order.is_low_priority else contextlib.nullcontext(),
+            low_priority(order.threads, is_awaited=order.is_awaited) if order.is_low_priority else contextlib.nullcontext(),
             warnings.catch_warnings(record=True) as caught,
         ):
             warnings.simplefilter("default")
             for module in (*_OURS, *order.modules):
                 _import(module)
+        set_slices(MODERATE_NS)  # as before, and as a worker has them until it serves
         if is_quietened:
             del os.environ[_QUIETENED]
         self._warned = list(caught)

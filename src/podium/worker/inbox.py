@@ -17,7 +17,7 @@ Item = Union["Job", "Group"]
 _MAX_KEYS = 1024
 
 
-class Writer(Protocol):
+class BodyWriter(Protocol):
     """Makes a response's body of a prediction.
 
     Attributes:
@@ -63,7 +63,7 @@ class Job:
         self.data: Any = None
         self.params: dict[str, Any] | None = None
         self.is_enveloped = True
-        self.writer: Writer | None = None
+        self.writer: BodyWriter | None = None
         self.is_stream = False
         self.rows = 1
         self.merge_key: int | None = None

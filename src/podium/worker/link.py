@@ -55,15 +55,16 @@ class Link:
         frames: list[Frame] = []
         for _ in range(_READS_AT_ONCE):
             try:
-                size = self._sock.recv_into(self._incoming)
+                room = self._frames.room
+                size = self._sock.recv_into(self._incoming if room is None else room)
             except BlockingIOError:
                 return frames, True
             except OSError:
                 return frames, False
             if not size:
                 return frames, False
-            frames += self._frames.feed(self._incoming[:size].tobytes())
-            if size < _READ_BYTES:
+            frames += self._frames.feed(self._incoming[:size].tobytes()) if room is None else self._frames.take(size)
+            if size < len(self._incoming if room is None else room):
                 # A short read emptied the socket; what came since makes it readable again.
                 return frames, True
         return frames, True

@@ -11,22 +11,28 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podium.domain.causes import load_cause
 from podium.domain.devices import CPU
 from podium.domain.inputs.plan import plan_for
+from podium.domain.monitoring.profile import PROFILE_PATH
 from podium.errors import PodiumError
 from podium.flavors.contract import HasShortcut, OnDevice
 from podium.models.installed import installed_versions
 from podium.models.predictor import Predictor
+from podium.transport.counting_messages import Bootstrapped
 from podium.transport.messages import Load, LoadError, Loading, Message, Ready
 from podium.worker.log import log_event, traceback_of
 from podium.worker.made_up import made_up_request
 from podium.worker.planned import PlannedInput
 from podium.worker.probe import Probed, probe
-from podium.worker.runtime import Ways
-from podium.worker.verdict import Verdict, judge
+from podium.worker.proofs.runtime import AllowedRuntimes
+from podium.worker.verdict import Merging, judge
+
+if TYPE_CHECKING:
+    from podium.worker.tap import Tap
+    from podium.worker.watching import OpenTap
 
 _MOST_WARNINGS = 10
 _MOST_CAUSES = 10
@@ -34,12 +40,19 @@ _MOST_CAUSES = 10
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model that can serve, and what Ready says of it."""
+    """A model that can serve, and what Ready says of it.
+
+    Attributes:
+        tap: Counts what it is asked and answers; None where nobody watches it.
+        slab: The descriptor of where that is counted, which goes to the supervisor with Ready; none without a tap.
+    """
 
     predictor: Predictor
-    verdict: Verdict
+    verdict: Merging
     planned: PlannedInput | None
     ready: Ready
+    tap: "Tap | None" = None
+    slab: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,8 @@ def load(
         verdict = _judge(order, predictor, example)
     planned = _plan(predictor, example.data, order)
     said = [example.failure] if example.failure else []
+    watched = _watched(order, predictor, planned, said, tell) if order.is_watched else None
+    slab = None if watched is None else watched.slab
     gc.collect()
     # What is loaded stays: a collector that looks through it on every pass only costs time.
     gc.freeze()
@@ -108,8 +123,36 @@ def load(
         proof=_proof(planned),
         device=predictor.loaded.use() if isinstance(predictor.loaded, OnDevice) else CPU,
         is_streaming=predictor.is_streaming,
+        profile_id=None if slab is None else slab.profile_id,
     )
-    return LoadedModel(predictor, verdict, planned, ready)
+    if watched is None:
+        return LoadedModel(predictor, verdict, planned, ready)
+    return LoadedModel(predictor, verdict, planned, ready, watched.tap, () if slab is None else (slab.descriptor,))
+
+
+def _watched(
+    order: Load,
+    predictor: Predictor,
+    planned: PlannedInput | None,
+    said: list[str],
+    tell: Callable[[Message], None],
+) -> "OpenTap | None":
+    """What counts the model's rows, or samples them until they make a profile where it has none.
+
+    A profile that cannot be used is told, and serving goes on.
+    """
+    path = Path(order.path) / PROFILE_PATH
+    try:
+        from podium.worker.watching import open_sampling, open_tap
+
+        if not path.is_file():
+            if predictor.is_streaming:
+                return None
+            return open_sampling(predictor, planned, lambda text: tell(Bootstrapped(text)))
+        return open_tap(path, predictor, planned)
+    except (PodiumError, OSError, ValueError) as error:
+        said.append(f"Nothing watches the model's data: {_sentence(error)}")
+        return None
 
 
 def _plan(predictor: Predictor, example: Any, order: Load) -> PlannedInput | None:
@@ -119,7 +162,7 @@ def _plan(predictor: Predictor, example: Any, order: Load) -> PlannedInput | Non
         return None
     try:
         predictor.default_params()
-        ways = Ways(order.has_shortcuts, order.conversion, order.prefers_conversion)
+        ways = AllowedRuntimes(order.has_shortcuts, order.conversion, order.prefers_conversion)
         return PlannedInput(plan, predictor, example, ways)
     except PodiumError:
         return None
@@ -162,7 +205,7 @@ def score_example(predictor: Predictor, folder: Path, mlmodel: Mapping[str, Any]
         return _Example(text, failure=f"The model's input example did not score: {_sentence(error)}")
 
 
-def _judge(order: Load, predictor: Predictor, example: _Example) -> Verdict:
+def _judge(order: Load, predictor: Predictor, example: _Example) -> Merging:
     def look() -> Probed:
         if example.failure:
             return Probed(None, "the input example does not score")

@@ -8,6 +8,7 @@ import os
 import select
 import socket
 import time
+from typing import TYPE_CHECKING
 
 from podium.domain.batching import BatchPolicy, LatencyModel, Previous, Wait
 from podium.domain.busy_wait import BusyWait
@@ -16,17 +17,21 @@ from podium.models.predictor import Predictor
 from podium.transport import frames
 from podium.transport.board import BoardWriter
 from podium.transport.frame_reader import Frame
-from podium.transport.frames import BrokenFrame, Request
+from podium.transport.frames import BrokenFrame, RequestFrame
 from podium.worker.decoding import Decoder
 from podium.worker.inbox import Inbox, Item, Job
 from podium.worker.link import Link
 from podium.worker.log import log_event
-from podium.worker.mailbox import AttachLink, BeginDrain, Mailbox
+from podium.worker.mailbox import AttachLink, BeginDrain, CountRows, Mailbox
 from podium.worker.planned import PLANNED, Group, PlannedInput
 from podium.worker.reply import expire, refuse
 from podium.worker.rows import count_rows, merge_key
 from podium.worker.runner import Runner
+from podium.worker.sampling import count_by
 from podium.worker.streams import Streams
+
+if TYPE_CHECKING:
+    from podium.worker.tap import Tap
 
 _GONE = select.EPOLLHUP | select.EPOLLERR
 _SPIN_NS = 1_500_000
@@ -45,6 +50,7 @@ class Loop:
         max_queue_rows: The queue's bound; beyond it requests are refused with QUEUE_FULL.
         planned: Makes data of what gateways decoded; None where the model has no input plan.
         busy_wait_us: How long to look for the next lone request before sleeping; 0 never.
+        tap: Counts what was asked and answered when nothing else is to be done; None where nobody watches the model.
     """
 
     def __init__(
@@ -57,7 +63,9 @@ class Loop:
         max_queue_rows: int,
         planned: PlannedInput | None = None,
         busy_wait_us: int = 0,
+        tap: "Tap | None" = None,
     ) -> None:
+        self._tap = tap
         self._decoder = Decoder(predictor)
         self._streams = Streams(predictor, board)
         self._runner = runner
@@ -80,15 +88,22 @@ class Loop:
         while True:
             self._poll(timeout_s)
             timeout_s = self._step()
-            if self._streams.step():
-                timeout_s = 0
-            self._flush()
-            is_done = not self._inbox and not self._streams
-            if self._is_draining and is_done and not any(link.has_output for link in self._links.values()):
+            if self._streams.has_turns:
+                if self._streams.step():
+                    timeout_s = 0
+                self._flush()
+            if self._is_draining and self._is_done:
                 # What came since the last poll is refused, not left to find a closed socket.
                 self._sweep()
                 self._flush()
+                if self._tap is not None:
+                    self._tap.finish()
                 return
+
+    @property
+    def _is_done(self) -> bool:
+        has_work = self._inbox or self._streams
+        return not has_work and not any(link.has_output for link in self._links.values())
 
     def abandon(self) -> None:
         """Close every descriptor without a word: a child that the model's code forked must hold no socket open."""
@@ -100,7 +115,7 @@ class Loop:
 
     def _poll(self, timeout_s: float) -> None:
         has_arrivals = False
-        for descriptor, event in self._await_lone() if timeout_s < 0 else self._epoll.poll(timeout_s):
+        for descriptor, event in self._idle() if timeout_s < 0 else self._epoll.poll(timeout_s):
             if descriptor == self._mailbox.descriptor:
                 self._obey()
                 continue
@@ -117,8 +132,16 @@ class Loop:
             self._board.clear()
             self._board.set_queued(self._inbox.rows)
 
-    def _await_lone(self) -> list[tuple[int, int]]:
-        """Whatever comes, however long it takes; after a lone request looked for at first, where that pays."""
+    def _idle(self) -> list[tuple[int, int]]:
+        """Whatever comes; rows that wait to be counted are, until something comes."""
+        tap = self._tap
+        if tap is None or tap.is_idle:
+            return self._await_lone()
+        wait_s = tap.spare()
+        return self._await_lone(wait_s) if wait_s else self._epoll.poll(0)
+
+    def _await_lone(self, limit_s: float = -1) -> list[tuple[int, int]]:
+        """Whatever comes within a time, or ever; after a lone request looked for at first, where that pays."""
         began = time.monotonic_ns()
         wait = self._busy_wait
         events: list[tuple[int, int]] = []
@@ -126,7 +149,7 @@ class Loop:
         if is_looking:
             while not (events := self._epoll.poll(0)) and time.monotonic_ns() - began < wait.limit_ns:
                 os.sched_yield()  # whoever else wants the processor has it
-        events = events or self._epoll.poll()
+        events = events or self._epoll.poll(limit_s)
         wait.learn(time.monotonic_ns() - began, is_looking)
         return events
 
@@ -135,6 +158,8 @@ class Loop:
             match order:
                 case AttachLink(sock, serial):
                     self._attach(sock, serial)
+                case CountRows(profile, tell):
+                    count_by(self._tap, profile, tell)
                 case BeginDrain():
                     # What had arrived before the drain is still served.
                     self._sweep()
@@ -219,7 +244,7 @@ class Loop:
         for job in item.singles():
             expire(job, DeadlineExceeded(why))
 
-    def _admit(self, link: Link, request: Request, now: int) -> None:
+    def _admit(self, link: Link, request: RequestFrame, now: int) -> None:
         size = len(request.body)
         if request.id in link.waiting or self._streams.holds(link, request.id):
             raise BrokenFrame("a gateway used the id of a request that waits")
@@ -246,7 +271,7 @@ class Loop:
         link.waiting[request.id] = job
         self._inbox.put(job)
 
-    def _decode(self, job: Job, request: Request) -> bool:
+    def _decode(self, job: Job, request: RequestFrame) -> bool:
         """Decode and enforce on arrival, each request alone; False where it was answered with its problem."""
         try:
             self._decoder.decode(job, request)
@@ -263,7 +288,7 @@ class Loop:
     # ── batches
 
     def _step(self) -> float:
-        """Run one batch if there is one; how long the next poll may wait: 0 with work at hand, -1 without."""
+        """Run one batch if there is one, and write; how long the next poll may wait: 0 with work at hand, -1 without."""
         inbox = self._inbox
         now = time.monotonic_ns()
         for job in inbox.expired(now):
@@ -271,9 +296,11 @@ class Loop:
             self._expire(job, "The deadline passed while the request was queued.")
         if not inbox:
             self._board.set_queued(0)
+            self._flush()
             return -1
         batch = inbox.next_batch(now, self._cost, self._policy, self._previous)
         if isinstance(batch, Wait):
+            self._flush()
             return self._nap(batch.until_ns - now)
         self._board.set_queued(inbox.rows)
         for job in batch:
@@ -282,13 +309,15 @@ class Loop:
         runs: list[list[Item]] = [batch] if self._runner.is_batching else [[job] for job in batch]
         is_whole = sum(self._runner.run(run) for run in runs) == len(runs)
         self._flush()
+        if self._tap is not None and self._tap.is_crowded:
+            self._tap.spare()
         if self._runner.row_cap != self._policy.max_rows:
             self._policy = dataclasses.replace(self._policy, max_rows=self._runner.row_cap)
         ended = time.monotonic_ns()
-        rows = sum(job.rows for job in batch)
+        rows = sum([job.rows for job in batch])
         if is_whole:
             self._cost = self._cost.observe(rows, ended - now)
-        self._previous = Previous(sum(item.requests for item in batch), rows, ended)
+        self._previous = Previous(sum([item.requests for item in batch]), rows, ended)
         return 0 if inbox else -1
 
     def _nap(self, remaining_ns: int) -> float:
@@ -304,6 +333,8 @@ class Loop:
         for link in list(self._links.values()):
             if link.has_output and not link.flush():
                 self._lose(link)
+                continue
+            if link.interest == select.EPOLLIN and not link.has_output:
                 continue
             interest = (select.EPOLLIN if link.is_reading else 0) | (select.EPOLLOUT if link.has_output else 0)
             if interest != link.interest:

@@ -3,7 +3,10 @@
 import os
 import socket
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from podium.transport.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,15 @@ class BeginDrain:
     """Finish what is queued, refuse what comes later, return."""
 
 
-Order = AttachLink | BeginDrain
+@dataclass(frozen=True, slots=True)
+class CountRows:
+    """Count the model's rows by the profile in this file, and tell where: the message and its descriptors."""
+
+    profile: int
+    tell: Callable[[Message, Sequence[int]], None]
+
+
+Order = AttachLink | BeginDrain | CountRows
 
 
 class Mailbox:

@@ -20,6 +20,11 @@ class Memory:
         loaded: The model.
         board: Where it is told.
         max_rows: The cap to begin with.
+
+    Attributes:
+        rows: The most rows of a batch now.
+        is_short: It ever ran out: until then the cap is a wish and not a measurement.
+        is_watched: There is something to be learnt of each batch; else nothing need be told.
     """
 
     def __init__(self, loaded: Loaded, board: BoardWriter, max_rows: int) -> None:
@@ -28,17 +33,10 @@ class Memory:
         self._cap = RowCap(max_rows, max_rows)
         self._fits = self._failed = 0
         self._looked_ns = 0
+        self.rows = self._cap.rows
+        self.is_short = False
+        self.is_watched = self._device is not None
         board.set_row_cap(max_rows)
-
-    @property
-    def rows(self) -> int:
-        """The most rows of a batch now."""
-        return self._cap.rows
-
-    @property
-    def is_short(self) -> bool:
-        """Whether it ever ran out: until then the cap is a wish and not a measurement."""
-        return self._cap.failures > 0
 
     def fitted(self, rows: int) -> None:
         """A call of so many rows succeeded."""
@@ -48,6 +46,7 @@ class Memory:
         """A call of so many rows raised this; whether memory was the reason."""
         is_short = isinstance(error, OutOfDeviceMemory) or _is_of_memory(error.__cause__)
         if is_short:
+            self.is_watched = True
             self._failed = max(self._failed, rows)
         return is_short
 
@@ -58,6 +57,7 @@ class Memory:
             return
         before, self._cap = self._cap, self._cap.observe(self._fits, self._failed)
         self._fits = self._failed = 0
+        self.rows, self.is_short = self._cap.rows, self._cap.failures > 0
         if self._cap.rows != before.rows:
             log_event("row_cap_changed", before=before.rows, now=self._cap.rows, failures=self._cap.failures)
             self._board.set_row_cap(self._cap.rows)

@@ -2,6 +2,7 @@
 
 Attach                     the data socket goes to the loop
 GiveWay                    the process takes less of the processor
+CountBy                    the loop counts rows by the profile that comes with it
 Drain, SIGTERM             the loop drains; after the limit the process ends anyway
 end-of-file                the supervisor is gone: the same, with a limit of our own
 any of these while the model loads: there is nothing to finish, the process ends at once
@@ -17,12 +18,14 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import NoReturn
 
 from podium.transport.control import ControlSocket
+from podium.transport.counting_messages import CountBy
 from podium.transport.messages import Attach, BrokenMessage, Drain, Drained, GiveWay, Message
 from podium.worker.log import log_event
-from podium.worker.mailbox import AttachLink, BeginDrain, Mailbox
+from podium.worker.mailbox import AttachLink, BeginDrain, CountRows, Mailbox
 from podium.worker.priority import give_way
 
 ORPHAN_LIMIT_S = 10.0
@@ -135,12 +138,18 @@ class Overseer(threading.Thread):
                 self._mailbox.put(AttachLink(socket.socket(fileno=descriptors.pop()), serial))
             case GiveWay(is_on):
                 give_way(is_on)
+            case CountBy() if len(descriptors) == 1:
+                self._mailbox.put(CountRows(descriptors.pop(), self._tell))
             case Drain(limit_s):
                 self._drain(limit_s, "the supervisor asked")
             case _:
                 log_event("control_ignored", message=type(message).__name__)
         for descriptor in descriptors:
             os.close(descriptor)
+
+    def _tell(self, message: Message, descriptors: Sequence[int]) -> None:
+        with contextlib.suppress(OSError):
+            self._control.send(message, descriptors)
 
     def _drain(self, limit_s: float, reason: str) -> None:
         with self._lock:

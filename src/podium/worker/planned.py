@@ -1,6 +1,5 @@
 """Requests that a gateway decoded by the model's input plan: many in one frame, run together, cut apart for trouble."""
 
-import contextlib
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from podium.models.predictor import Predictor
 from podium.protocols.tensor_outputs import TensorWriter
 from podium.transport.frames import BrokenFrame, Rows
 from podium.worker.inbox import Job
-from podium.worker.runtime import ALL_WAYS, Ways, find_way
+from podium.worker.proofs.runtime import ALL_WAYS, AllowedRuntimes, find_way
 
 if TYPE_CHECKING:
     from podium.worker.link import Link
@@ -86,7 +85,9 @@ class PlannedInput:
         ways: What beside the model's own method may answer.
     """
 
-    def __init__(self, plan: InputPlan, predictor: Predictor, example: Any = None, ways: Ways = ALL_WAYS) -> None:
+    def __init__(
+        self, plan: InputPlan, predictor: Predictor, example: Any = None, ways: AllowedRuntimes = ALL_WAYS
+    ) -> None:
         self.plan = plan
         self._predictor = predictor
         self._record_bytes = plan.record_bytes  # the plan counts them anew each time
@@ -112,14 +113,14 @@ class PlannedInput:
             PodiumError: As `Predictor.call`.
             ValueError: The texts are not as many as the rows need.
         """
-        shortcut = self.shortcut
-        if shortcut is not None:
-            rows, block, texts = self._merged(groups)
+        rows, block, texts = self.merged(groups)
+        if self.shortcut is not None:
             # Whatever it does not take, the model's own method answers, or refuses in its own words.
-            with contextlib.suppress(Exception):
-                return shortcut.answer(rows, block, texts)
-            return self._predictor.call(self._made(rows, block, texts), self.params())
-        return self._predictor.call(self.assemble(groups), self.params())
+            try:
+                return self.shortcut.answer(rows, block, texts)
+            except Exception:  # noqa: BLE001, S110 - `suppress` takes three calls more, for each batch
+                pass
+        return self._predictor.call(self._made(rows, block, texts), self.params())
 
     def assemble(self, groups: Sequence[Group]) -> Any:
         """One input with the rows of all groups, in order.
@@ -127,7 +128,7 @@ class PlannedInput:
         Raises:
             ValueError: The texts are not as many as the rows need.
         """
-        return self._made(*self._merged(groups))
+        return self._made(*self.merged(groups))
 
     def params(self) -> dict[str, Any] | None:
         """The params' defaults; a fresh dict for each call of the model."""
@@ -151,16 +152,14 @@ class PlannedInput:
                 jobs.append(job)
         return jobs
 
-    def lone(self, groups: Sequence[Group]) -> list[Job]:
-        """The one request of a batch that is to be answered with tensors, without its data; of other batches nothing."""
-        if len(groups) != 1 or not groups[0].wants_tensors:
-            return []
-        jobs = groups[0].singles()
+    def lone(self, group: Group) -> list[Job]:
+        """The one request of a group that is to be answered with tensors, without its data; none if it was cancelled."""
+        jobs = group.singles()
         for job in jobs:
             job.writer = self._writer
         return jobs
 
-    def _merged(self, groups: Sequence[Group]) -> tuple[int, bytes | memoryview, list[str]]:
+    def merged(self, groups: Sequence[Group]) -> tuple[int, bytes | memoryview, list[str]]:
         """Rows, records and texts of all groups."""
         if len(groups) == 1:
             return groups[0].rows, groups[0].block, _texts(groups[0])

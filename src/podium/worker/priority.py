@@ -5,7 +5,9 @@ import os
 import resource
 import threading
 import time
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
+
+from podium.transport.slices import LONG_NS, for_each_thread, long_slices, set_slices
 
 _THREAD_VARIABLES = (
     "BLIS_NUM_THREADS",
@@ -50,20 +52,23 @@ def low_priority(threads: int, *, is_awaited: bool = False) -> contextlib.Abstra
     lowest = max(niceness, _AWAITED if is_awaited else _LOWEST)
     block = nice(niceness, lowest) if can_restore(niceness) else in_batches(threads)
     # Not the lowest: a session beside twenty others that are busy would not have loaded before its time is over.
-    return _both(session(min(lowest, _LOWEST_SESSION)), block)
+    return _all(long_slices(), session(min(lowest, _LOWEST_SESSION)), block)
 
 
 def give_way(is_on: bool) -> None:
     """Let all others have the processor first, with all threads, or no more.
 
     Idle scheduling where that can be taken back: whoever else wakes runs at once, wherever this process runs. Else batch
-    scheduling, which needs no right: it never interrupts anybody who runs.
+    scheduling, which needs no right: it never interrupts anybody who runs. Neither counts between sessions, where Linux
+    schedules by these; there long slices do: whoever wakes and asks for shorter ones need not wait for the end of this one.
     """
     if session_niceness() is not None:
         _set_session(_LOWEST if is_on else 0)
     policy = os.SCHED_OTHER if not is_on else os.SCHED_IDLE if _returns_from_idle() else os.SCHED_BATCH
     with contextlib.suppress(OSError):
-        _for_each_thread(lambda thread: os.sched_setscheduler(thread, policy, os.sched_param(0)))
+        for_each_thread(lambda thread: os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0)))
+        set_slices(LONG_NS if is_on else 0)
+        for_each_thread(lambda thread: os.sched_setscheduler(thread, policy, os.sched_param(0)))
 
 
 def _returns_from_idle() -> bool:
@@ -83,10 +88,10 @@ def _returns_from_idle() -> bool:
 
 
 @contextlib.contextmanager
-def _both(
-    first: contextlib.AbstractContextManager[None], second: contextlib.AbstractContextManager[None]
-) -> Iterator[None]:
-    with first, second:
+def _all(*blocks: contextlib.AbstractContextManager[None]) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for block in blocks:
+            stack.enter_context(block)
         yield
 
 
@@ -141,7 +146,7 @@ def nice(before: int, inside: int = _LOWEST) -> Iterator[None]:
     try:
         yield
     finally:
-        _for_each_thread(lambda thread: os.setpriority(os.PRIO_PROCESS, thread, before))
+        for_each_thread(lambda thread: os.setpriority(os.PRIO_PROCESS, thread, before))
 
 
 @contextlib.contextmanager
@@ -154,8 +159,8 @@ def in_batches(threads: int) -> Iterator[None]:
     try:
         yield
     finally:
-        _for_each_thread(lambda thread: os.sched_setaffinity(thread, processors))
-        _for_each_thread(lambda thread: os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0)))
+        for_each_thread(lambda thread: os.sched_setaffinity(thread, processors))
+        for_each_thread(lambda thread: os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0)))
 
 
 def can_restore(niceness: int) -> bool:
@@ -168,10 +173,3 @@ def can_restore(niceness: int) -> bool:
             if line.startswith("CapEff:"):
                 return bool(int(line.split()[1], 16) >> _CAP_SYS_NICE & 1)
     return False
-
-
-def _for_each_thread(act: Callable[[int], None]) -> None:
-    for name in os.listdir("/proc/self/task"):
-        # A thread may have ended since it was listed.
-        with contextlib.suppress(OSError):
-            act(int(name))

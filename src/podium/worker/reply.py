@@ -73,6 +73,7 @@ def answer_groups(groups: Sequence[Group], output: Any, cost: Cost, dialect: Dia
                     cost.predict_ns // 1000,
                     cost.is_first,
                     form,
+                    cost.started_ns,
                 )
             )
         )
@@ -143,6 +144,7 @@ def _send(job: Job, status: int, content_type: str, body: bytes, cost: Cost, is_
                 cost.predict_ns // 1000,
                 cost.is_first,
                 is_fault,
+                cost.started_ns,
             )
         )
     )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from podium.errors import DeadlineExceeded, PodiumError, PredictFailed
 from podium.models.predictor import Predictor
@@ -13,6 +13,9 @@ from podium.worker.memory import Memory
 from podium.worker.planned import Group, PlannedInput
 from podium.worker.reply import Cost, answer, answer_groups, expire, refuse
 from podium.worker.rows import RowsDiffer, merge, merge_key, split, take
+
+if TYPE_CHECKING:
+    from podium.worker.tap import Tap
 
 
 class Runner:
@@ -27,6 +30,7 @@ class Runner:
         is_batching: The verdict at load. It becomes False for good when a merged call gives back other rows than it was
             given: then the model is not what the list, its author or the probe took it for.
         max_rows: Where the cap of a batch's rows begins; running out of memory lowers it.
+        tap: Is given what was asked and answered; None where nobody watches it.
     """
 
     def __init__(
@@ -36,7 +40,9 @@ class Runner:
         is_batching: bool,
         planned: PlannedInput | None = None,
         max_rows: int = 256,
+        tap: "Tap | None" = None,
     ) -> None:
+        self._tap = tap
         self._predictor = predictor
         self._board = board
         self._planned = planned
@@ -56,7 +62,8 @@ class Runner:
         try:
             return self._run(batch)
         finally:
-            self._memory.conclude()
+            if self._memory.is_watched:
+                self._memory.conclude()
 
     def _run(self, batch: Sequence[Item]) -> bool:
         groups = [item for item in batch if isinstance(item, Group)]
@@ -89,10 +96,10 @@ class Runner:
         started = time.monotonic_ns()
         planned = self._planned
         assert planned is not None
-        requests = sum(group.requests for group in groups)
+        requests = sum([group.requests for group in groups])
         if requests > 1 and not self.is_batching:
             return [[job] for job in reversed(planned.singles(groups))]
-        rows = sum(group.rows for group in groups)
+        rows = sum([group.rows for group in groups])
         if self._memory.is_short and rows > self._memory.rows:
             # Groups come in sizes of the gateways' choosing.
             return self._within_cap(planned.singles(groups))
@@ -108,19 +115,22 @@ class Runner:
             jobs = planned.singles(groups)
             half = len(jobs) // 2
             return [part for part in (jobs[half:], jobs[:half]) if part]
-        self._memory.fitted(rows)
+        if self._memory.is_watched:
+            self._memory.fitted(rows)
         cost = Cost(rows, started, time.monotonic_ns() - started, True)
         try:
-            lone = planned.lone(groups)
-            for job in lone:
-                answer(job, output, cost, self._predictor.dialect)
-            if not lone:
+            if len(groups) == 1 and groups[0].wants_tensors:
+                for job in planned.lone(groups[0]):
+                    answer(job, output, cost, self._predictor.dialect)
+            else:
                 answer_groups(groups, output, cost, self._predictor.dialect, planned.form_of(output))
         except RowsDiffer as error:
             self._distrust(error)
             return [[job] for job in reversed(planned.singles(groups))]
         except Exception:  # noqa: BLE001 - of what the model returned; nothing was sent, and alone each is told what is wrong
             return [[job] for job in reversed(planned.singles(groups))]
+        if self._tap is not None:
+            self._tap.take_groups(groups, rows, output)
         return []
 
     def _attempt(self, jobs: list[Job]) -> Sequence[list[Job]]:
@@ -135,6 +145,7 @@ class Runner:
             data = merge([job.data for job in jobs])
         except (RowsDiffer, TypeError, ValueError, MemoryError):
             return [[job] for job in jobs]
+        kept = None if self._tap is None else self._tap.keep(data)
         try:
             output = self._predictor.call(data, jobs[0].params)
             predict_ns = time.monotonic_ns() - started
@@ -153,9 +164,12 @@ class Runner:
             answer(job, part, cost, self._predictor.dialect)
             if cost.is_first and job.link.is_open:
                 cost = Cost(batch_rows, started, predict_ns, False)
+        if self._tap is not None:
+            self._tap.take(batch_rows, kept, output, jobs[0].merge_key)
         return ()
 
     def _run_one(self, job: Job, started: int) -> None:
+        kept = None if self._tap is None else self._tap.keep(job.data)
         try:
             output = self._call_alone(job)
         except BaseException as error:  # noqa: BLE001 - sys.exit in a model must not end the worker
@@ -163,6 +177,8 @@ class Runner:
             refuse(job, _as_failure(error), Cost(job.rows, started, elapsed, True))
             return
         answer(job, output, Cost(job.rows, started, time.monotonic_ns() - started, True), self._predictor.dialect)
+        if self._tap is not None:
+            self._tap.take(job.rows, kept, output, job.merge_key)
 
     def _call_alone(self, job: Job) -> Any:
         """One request in one call; or in several where it does not fit and each of its rows is answered by itself."""

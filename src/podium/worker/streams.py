@@ -64,6 +64,11 @@ class Streams:
         return len(self._streams)
 
     @property
+    def has_turns(self) -> bool:
+        """Whether a part could be made now."""
+        return bool(self._turns)
+
+    @property
     def has_room(self) -> bool:
         return len(self._streams) < MOST_STREAMS
 

@@ -13,14 +13,14 @@ _HOW_TO_DECLARE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Merging:
     """Whether requests are merged, and why or why not, for people."""
 
     is_batching: bool
     reason: str
 
 
-def judge(mode: str, rows: RowIndependence, probe: Callable[[], Probed]) -> Verdict:
+def judge(mode: str, rows: RowIndependence, probe: Callable[[], Probed]) -> Merging:
     """Decide whether to merge requests.
 
     A model is batched when its flavor knows it to be row-independent, or its author (when logging it, which `rows` then
@@ -34,18 +34,18 @@ def judge(mode: str, rows: RowIndependence, probe: Callable[[], Probed]) -> Verd
         probe: Calls the model.
     """
     if mode == BatchingMode.OFF:
-        return Verdict(False, "switched off")
+        return Merging(False, "switched off")
     if rows.static_batch is not None:
-        return Verdict(False, f"the model takes exactly {rows.static_batch} rows a call")
+        return Merging(False, f"the model takes exactly {rows.static_batch} rows a call")
     if rows.is_known_independent:
         claim = rows.reason
     elif mode == BatchingMode.ON:
         claim = "declared row-independent when served"
     else:
-        return Verdict(False, f"{rows.reason}; {_HOW_TO_DECLARE}")
+        return Merging(False, f"{rows.reason}; {_HOW_TO_DECLARE}")
     found = probe()
     if found.is_row_wise is False:
-        return Verdict(False, f"{claim}, but the probe says {found.reason}")
+        return Merging(False, f"{claim}, but the probe says {found.reason}")
     if found.is_row_wise is None:
-        return Verdict(True, f"{claim}; not probed: {found.reason}")
-    return Verdict(True, f"{claim}; {found.reason}")
+        return Merging(True, f"{claim}; not probed: {found.reason}")
+    return Merging(True, f"{claim}; {found.reason}")

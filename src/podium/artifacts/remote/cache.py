@@ -27,6 +27,7 @@ from pathlib import Path
 from podium.artifacts.digest import digest_folder
 from podium.artifacts.leftovers import remove_unlocked
 from podium.artifacts.remote.contract import RemoteFile, RemoteFolder
+from podium.artifacts.tree import size_of
 from podium.artifacts.unpack import UnpackLimits, unpack
 from podium.errors import DigestMismatch, InvalidModel, NotFound, PodiumError, RegistryBusy, RegistryError
 from podium.settings.whole_files import write_whole
@@ -152,7 +153,7 @@ class Cache:
             ((entry.stat().st_mtime, entry) for entry in self._root.iterdir() if entry.name != key),
             key=lambda pair: pair[0],
         )
-        sizes = {entry: _size_of(entry) for _, entry in kept}
+        sizes = {entry: size_of(entry) for _, entry in kept}
         for used_s, entry in kept:
             if sum(sizes.values()) + coming <= self._limits.cache_bytes or self._now_s() - used_s < _GRACE_S:
                 break
@@ -238,15 +239,6 @@ def _check(folder: RemoteFolder, file: RemoteFile, part: Path, got: int) -> None
     except DigestMismatch:
         part.unlink()
         raise
-
-
-def _size_of(folder: Path) -> int:
-    total = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.lstat(os.path.join(place, name)).st_size
-    return total
 
 
 def _text(path: Path) -> str | None:

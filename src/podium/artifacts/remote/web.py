@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from podium.artifacts.remote.contract import RemoteFile
 from podium.artifacts.remote.names import MOST_FILES, checked_list
-from podium.artifacts.remote.wire import Reply, Unreachable, Wire
+from podium.artifacts.remote.wire import RemoteReply, Unreachable, Wire
 from podium.domain.masking import masked
 from podium.errors import InvalidModel, NotFound
 
@@ -113,7 +113,7 @@ class WebFolder:
             yield RemoteFile(match[2].removeprefix("./"), None, sha256=digest)
 
 
-def _check_status(reply: Reply, right: set[int], what: str) -> None:
+def _check_status(reply: RemoteReply, right: set[int], what: str) -> None:
     if reply.status in {401, 403}:
         raise Unreachable(
             f"{what} is refused (HTTP {reply.status}). podium sends MLflow's credentials to MLflow's server only; "
@@ -123,13 +123,13 @@ def _check_status(reply: Reply, right: set[int], what: str) -> None:
         raise Unreachable(f"{what} was answered with HTTP {reply.status}.")
 
 
-def _tag(reply: Reply) -> str:
+def _tag(reply: RemoteReply) -> str:
     """What names these very bytes; a weak ETag names only what people would take for the same."""
     etag = reply.headers.get("etag", "")
     return etag if etag.startswith('"') else reply.headers.get("last-modified", "")
 
 
-def _from(reply: Reply, start: int, place: str) -> Iterator[bytes]:
+def _from(reply: RemoteReply, start: int, place: str) -> Iterator[bytes]:
     """The body from an offset on, whether or not the server took notice of the range."""
     skipped = 0
     if reply.status == 206:

@@ -16,7 +16,7 @@ import os.path
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
@@ -44,7 +44,7 @@ class Unreachable(RegistryError):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What is shown to which places. `trusted` are origins such as `https://mlflow:443`."""
+    """What is shown to which places. `trusted` are origins such as `https://mlflow:443`, `source` says all of it."""
 
     trusted: frozenset[str] = frozenset()
     username: str | None = None
@@ -52,6 +52,8 @@ class Access:
     token: str | None = field(default=None, repr=False)
     is_insecure: bool = False
     ca_path: str | None = None
+    ca_setting: str = "MLFLOW_TRACKING_SERVER_CERT_PATH"
+    source: str = "MLflow's variables"
     client_cert: str | None = None
     workspace: str | None = None
 
@@ -66,8 +68,8 @@ class Access:
             settings.token,
             settings.is_insecure,
             settings.ca_path,
-            settings.client_cert,
-            settings.workspace,
+            client_cert=settings.client_cert,
+            workspace=settings.workspace,
         )
 
     def headers(self, url: str) -> dict[str, str]:
@@ -100,22 +102,31 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname.lower()}:{port}"
 
 
-class Reply:
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What errors call an address, and the setting that names whom to trust."""
+
+    shown: Callable[[str], str]
+    ca_setting: str
+
+
+class RemoteReply:
     """The head of an answer, and its body as it comes."""
 
-    def __init__(self, response: http.client.HTTPResponse, url: str) -> None:
+    def __init__(self, response: http.client.HTTPResponse, url: str, terms: "_Terms") -> None:
         self.status = response.status
         self.headers = {name.lower(): value for name, value in response.getheaders()}
         self.url = url
+        self._terms = terms
         self._response = response
 
     def chunks(self) -> Iterator[bytes]:
         """The body. Raises Unreachable when it ends early or pauses for too long."""
-        with _as_unreachable(self.url):
+        with _as_unreachable(self.url, self._terms):
             while chunk := self._response.read1(_CHUNK):
                 yield chunk
             if self._response.length:
-                raise Unreachable(f"{masked(self.url)} hung up in the middle of its answer.")
+                raise Unreachable(f"{self._terms.shown(self.url)} hung up in the middle of its answer.")
 
     def content(self, most_bytes: int = _MOST_JSON_BYTES) -> bytes:
         """The whole body, if it is not longer than that."""
@@ -123,7 +134,7 @@ class Reply:
         for chunk in self.chunks():
             gathered += chunk
             if len(gathered) > most_bytes:
-                raise Unreachable(f"{masked(self.url)} answered with more than {most_bytes} bytes.")
+                raise Unreachable(f"{self._terms.shown(self.url)} answered with more than {most_bytes} bytes.")
         return bytes(gathered)
 
 
@@ -133,10 +144,13 @@ class Wire:
     Args:
         access: Secrets, and for whom.
         timeout_s: For connecting, for the head of an answer and for each pause in its body.
+        shown: What errors call an address; some are secret as a whole.
     """
 
-    def __init__(self, access: Access, timeout_s: float) -> None:
+    def __init__(self, access: Access, timeout_s: float, shown: Callable[[str], str] = masked) -> None:
         self.access = access
+        self._shown = shown
+        self._terms = _Terms(shown, access.ca_setting)
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
@@ -152,7 +166,7 @@ class Wire:
                 _shut(sock)
 
     @contextlib.contextmanager
-    def get(self, url: str, headers: Mapping[str, str] | None = None) -> Iterator[Reply]:
+    def get(self, url: str, headers: Mapping[str, str] | None = None) -> Iterator[RemoteReply]:
         """GET, redirects followed. Any status; the body is for the block to read.
 
         Raises:
@@ -167,14 +181,16 @@ class Wire:
             try:
                 following = urljoin(url, target)
             except ValueError as error:
-                raise Unreachable(f"{masked(url)} redirects to what is no URL.") from error
+                raise Unreachable(f"{self._shown(url)} redirects to what is no URL.") from error
             if origin_of(following) != origin_of(url):
                 # What the caller added for this server (a range is no secret) is not for another one.
                 headers = {name: value for name, value in (headers or {}).items() if name.lower() in {"range", "accept"}}
             if origin_of(url).startswith("https:") and not origin_of(following).startswith("https:"):
-                raise Unreachable(f"{masked(url)} redirects to an address without TLS, {masked(following)}; refused.")
+                raise Unreachable(
+                    f"{self._shown(url)} redirects to an address without TLS, {self._shown(following)}; refused."
+                )
             url = following
-        raise Unreachable(f"{masked(url)}: more than {_MOST_REDIRECTS} redirects.")
+        raise Unreachable(f"{self._shown(url)}: more than {_MOST_REDIRECTS} redirects.")
 
     def ask(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
         """Status and JSON of an answer; not JSON is None. Nothing is redirected: a question stays where it was asked."""
@@ -188,23 +204,28 @@ class Wire:
         except (ValueError, RecursionError):
             return reply.status, None
 
+    def post(self, url: str, content: bytes, headers: Mapping[str, str]) -> tuple[int, dict[str, str]]:
+        """Status and headers of the answer, whose body is nobody's; nothing is redirected."""
+        with self._request("POST", url, content, headers) as reply:
+            return reply.status, reply.headers
+
     @contextlib.contextmanager
-    def _request(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Iterator[Reply]:
+    def _request(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Iterator[RemoteReply]:
         connection = self._connection(url)
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         own = {"User-Agent": f"podium/{__version__}", "Connection": "close", **self.access.headers(url), **headers}
         try:
-            with self._in_time(url), _as_unreachable(url):
+            with self._in_time(url), _as_unreachable(url, self._terms):
                 self._connect(connection, url)
                 connection.request(method, target, body, own)
                 response = connection.getresponse()
             # Since the server is to hang up, the socket is the response's now, and closed with it.
             with contextlib.closing(response):
-                yield Reply(response, url)
+                yield RemoteReply(response, url, self._terms)
                 if self._over.is_set():
                     # An answer that announced no length seems to be whole when its socket is shut.
-                    raise Unreachable(f"{masked(url)} was not read to its end: podium is stopping.")
+                    raise Unreachable(f"{self._shown(url)} was not read to its end: podium is stopping.")
         finally:
             with self._lock:
                 self._open.clear()
@@ -226,12 +247,12 @@ class Wire:
             yield
         except Unreachable as error:
             if late.is_set():
-                raise Unreachable(f"{masked(url)} does not answer in time.") from error
+                raise Unreachable(f"{self._shown(url)} does not answer in time.") from error
             raise
         finally:
             watch.cancel()
         if late.is_set():
-            raise Unreachable(f"{masked(url)} does not answer in time.")
+            raise Unreachable(f"{self._shown(url)} does not answer in time.")
 
     def _connection(self, url: str) -> http.client.HTTPConnection:
         # Always with its port: without one http.client looks for it in the host, and an IPv6 address has colons.
@@ -244,7 +265,7 @@ class Wire:
 
     def _connect(self, connection: http.client.HTTPConnection, url: str) -> None:
         if self._over.is_set():
-            raise Unreachable(f"{masked(url)} was not asked: podium is stopping.")
+            raise Unreachable(f"{self._shown(url)} was not asked: podium is stopping.")
         plain = self._dial(connection, url)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sock = plain
@@ -267,7 +288,9 @@ class Wire:
         for _, _, _, _, address in socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM):
             peer = ipaddress.ip_address(str(address[0]).partition("%")[0])
             if is_handing_out_credentials(peer) and origin_of(url) not in self.access.trusted:
-                raise Unreachable(f"{masked(url)} is at {peer}, a link-local address; podium fetches nothing from there.")
+                raise Unreachable(
+                    f"{self._shown(url)} is at {peer}, a link-local address; podium fetches nothing from there."
+                )
             try:
                 return socket.create_connection((str(address[0]), connection.port), self._timeout_s)
             except OSError as error:
@@ -290,7 +313,9 @@ class Wire:
                     context.check_hostname = False
                     context.verify_mode = ssl.CERT_NONE
         except (OSError, ssl.SSLError) as error:
-            raise Unreachable(f"{masked(url)}: the certificates of MLflow's variables cannot be used: {error}.") from error
+            raise Unreachable(
+                f"{self._shown(url)}: the certificates of {self.access.source} cannot be used: {error}."
+            ) from error
         return context
 
     def _shut_all(self) -> None:
@@ -300,22 +325,22 @@ class Wire:
 
 
 @contextlib.contextmanager
-def _as_unreachable(url: str) -> Iterator[None]:
+def _as_unreachable(url: str, terms: _Terms) -> Iterator[None]:
     try:
         yield
     except RegistryError:
         raise
     except ssl.SSLCertVerificationError as error:
         raise Unreachable(
-            f"{masked(url)} shows a certificate that is not trusted: {error.verify_message}. Trust its issuer with "
-            "MLFLOW_TRACKING_SERVER_CERT_PATH."
+            f"{terms.shown(url)} shows a certificate that is not trusted: {error.verify_message}. Trust its issuer with "
+            f"{terms.ca_setting}."
         ) from error
     except TimeoutError as error:
-        raise Unreachable(f"{masked(url)} does not answer in time.") from error
+        raise Unreachable(f"{terms.shown(url)} does not answer in time.") from error
     except OSError as error:
-        raise Unreachable(f"{masked(url)} cannot be reached: {error.strerror or type(error).__name__}.") from error
+        raise Unreachable(f"{terms.shown(url)} cannot be reached: {error.strerror or type(error).__name__}.") from error
     except (http.client.HTTPException, ValueError) as error:
-        raise Unreachable(f"{masked(url)} does not answer in HTTP: {type(error).__name__}.") from error
+        raise Unreachable(f"{terms.shown(url)} does not answer in HTTP: {type(error).__name__}.") from error
 
 
 def is_handing_out_credentials(peer: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from podium.client.files.rows import LONGEST_ROW_BYTES, MOST_BYTES, Batch, Mark, Row, check_names, read_line
+from podium.client.files.rows import LONGEST_ROW_BYTES, MOST_BYTES, Row, RowBatch, RowMark, check_names, read_line
 from podium.errors import InvalidInput, MalformedBody
 
 _BOM = b"\xef\xbb\xbf"
@@ -31,7 +31,7 @@ class CsvRows:
         with path.open("rb") as file:
             lines = _Lines(file)
             self._header: list[str] = next(_records(lines, 0), [])
-            self._first = Mark(0, lines.offset)
+            self._first = RowMark(0, lines.offset)
         if not self._header:
             raise InvalidInput(f"{path} is empty; expected CSV with a header line.")
         if any(_is_broken(name) for name in self._header):
@@ -41,7 +41,7 @@ class CsvRows:
             raise InvalidInput(f"{path} has more than one column named {', '.join(map(repr, twice))}.")
         check_names(keep, self._header)
 
-    def batches(self, start: Mark, most_rows: int) -> Iterator[Batch]:
+    def batches(self, start: RowMark, most_rows: int) -> Iterator[RowBatch]:
         """All rows from a mark on.
 
         Raises:
@@ -60,10 +60,10 @@ class CsvRows:
                 rows.append(Row(number, cells, self._fault(cells)))
                 size += sum(map(len, cells)) + len(cells)
                 if len(rows) >= most_rows or size >= MOST_BYTES:
-                    yield Batch(rows, Mark(number, lines.offset))
+                    yield RowBatch(rows, RowMark(number, lines.offset))
                     rows, size = [], 0
             if rows:
-                yield Batch(rows, Mark(number, lines.offset))
+                yield RowBatch(rows, RowMark(number, lines.offset))
 
     def alike(self, rows: Sequence[Row]) -> list[list[Row]]:
         return [list(rows)]

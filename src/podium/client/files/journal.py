@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from podium.client.files.rows import Mark
+from podium.client.files.rows import RowMark
 from podium.errors import AlreadyExists, InvalidInput
 from podium.settings.whole_files import write_whole
 
@@ -41,7 +41,7 @@ class Progress:
         versions: Who answered so far.
     """
 
-    end: Mark = field(default_factory=Mark)
+    end: RowMark = field(default_factory=RowMark)
     part_bytes: int = 0
     bad_bytes: int = 0
     bad_rows: int = 0
@@ -62,7 +62,7 @@ def content_print(path: Path) -> dict[str, Any]:
         return {"size": path.stat().st_size, "content": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-class Journal:
+class ProgressJournal:
     """The files beside an output, open and held by one process. Use it in a `with` block.
 
     Args:
@@ -101,7 +101,7 @@ class Journal:
             self._answers.close()
             raise
 
-    def add(self, answers: Sequence[str], faults: Sequence[str], end: Mark, versions: Sequence[str]) -> None:
+    def add(self, answers: Sequence[str], faults: Sequence[str], end: RowMark, versions: Sequence[str]) -> None:
         """Add the lines of rows that follow what is there; now and then this reaches the disk."""
         written = "".join(f"{line}\n" for line in answers).encode()
         bad = "".join(f"{line}\n" for line in faults).encode()
@@ -158,7 +158,7 @@ class Journal:
                 "--restart begins anew."
             )
         done = content["progress"]
-        self.progress = Progress(**{**done, "end": Mark(**done["end"]), "versions": tuple(done["versions"])})
+        self.progress = Progress(**{**done, "end": RowMark(**done["end"]), "versions": tuple(done["versions"])})
 
     def _write(self) -> None:
         for file in (self._answers, self._faults):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from podium.client.files.rows import MOST_BYTES, Batch, Mark, Row, read_line
+from podium.client.files.rows import MOST_BYTES, Row, RowBatch, RowMark, read_line
 from podium.errors import InvalidInput
 
 
@@ -28,14 +28,14 @@ class JsonRows:
         self._params = params
         self.size = path.stat().st_size
         self._is_of_records = True
-        first = next(self.batches(Mark(), 1), None)
+        first = next(self.batches(RowMark(), 1), None)
         while first is not None and first.rows[0].fault is not None:
             first = next(self.batches(first.end, 1), None)
         self._is_of_records = first is None or first.rows[0].value[1] is not None
         if keep and not self._is_of_records:
             raise InvalidInput(f"{path} holds no objects, so that it has no columns to keep.")
 
-    def batches(self, start: Mark, most_rows: int) -> Iterator[Batch]:
+    def batches(self, start: RowMark, most_rows: int) -> Iterator[RowBatch]:
         """All rows from a mark on."""
         with self._path.open("rb") as file:
             file.seek(start.offset)
@@ -50,10 +50,10 @@ class JsonRows:
                 rows.append(_row(number, text))
                 size += len(text)
                 if len(rows) >= most_rows or size >= MOST_BYTES:
-                    yield Batch(rows, Mark(number, offset))
+                    yield RowBatch(rows, RowMark(number, offset))
                     rows, size = [], 0
             if rows:
-                yield Batch(rows, Mark(number, offset))
+                yield RowBatch(rows, RowMark(number, offset))
 
     def alike(self, rows: Sequence[Row]) -> list[list[Row]]:
         """By their names: where one record of a request lacks a name, the server takes it for a missing value."""

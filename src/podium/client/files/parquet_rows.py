@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from podium.client.files.rows import Batch, Mark, Row, check_names
+from podium.client.files.rows import Row, RowBatch, RowMark, check_names
 from podium.errors import InvalidInput, MissingDependency
 
 
@@ -48,7 +48,7 @@ class ParquetRows:
         except pyarrow.ArrowException as error:
             raise InvalidInput(f"{path} cannot be read as Parquet: {error}") from error
 
-    def batches(self, start: Mark, most_rows: int) -> Iterator[Batch]:
+    def batches(self, start: RowMark, most_rows: int) -> Iterator[RowBatch]:
         """All rows from a mark on; row groups before it are not read."""
         import pyarrow
 
@@ -68,7 +68,7 @@ class ParquetRows:
                 if table.num_rows:
                     rows = [Row(at + i + 1, (table, i)) for i in range(table.num_rows)]
                     at += table.num_rows
-                    yield Batch(rows, Mark(at, at))
+                    yield RowBatch(rows, RowMark(at, at))
 
     def alike(self, rows: Sequence[Row]) -> list[list[Row]]:
         return [list(rows)]

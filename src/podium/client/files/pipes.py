@@ -18,7 +18,7 @@ PIPE = Path("-")
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class PipedFiles:
     """Where the rows are and the answers go, as files."""
 
     source: Path
@@ -26,7 +26,7 @@ class Places:
 
 
 @contextlib.contextmanager
-def as_files(source: Path, output: Path, stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[Places]:
+def as_files(source: Path, output: Path, stdin: IO[bytes], stdout: IO[bytes], stderr: IO[bytes]) -> Iterator[PipedFiles]:
     """Stand files in for pipes; what was written goes to its pipe where the block ends well.
 
     Args:
@@ -40,10 +40,10 @@ def as_files(source: Path, output: Path, stdin: IO[bytes], stdout: IO[bytes], st
         InvalidInput: Standard input is a terminal.
     """
     if PIPE not in (source, output):
-        yield Places(source, output)
+        yield PipedFiles(source, output)
         return
     with tempfile.TemporaryDirectory(prefix="podium-rows-") as folder:
-        places = Places(_spooled(stdin, Path(folder)) if source == PIPE else source, _place_of(output, Path(folder)))
+        places = PipedFiles(_spooled(stdin, Path(folder)) if source == PIPE else source, _place_of(output, Path(folder)))
         yield places
         if output == PIPE:
             _copy(places.output.with_name(f"{places.output.name}.bad.jsonl"), stderr)

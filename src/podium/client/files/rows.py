@@ -28,7 +28,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class RowMark:
     """A place between two rows: how many come before it, and where it is in the file (bytes, or rows)."""
 
     row: int = 0
@@ -36,14 +36,14 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class RowBatch:
     """Rows that follow each other, and where they end."""
 
     rows: Sequence[Row]
-    end: Mark
+    end: RowMark
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """A file that is read in batches.
 
     Attributes:
@@ -54,7 +54,7 @@ class Source(Protocol):
     content_type: str
     size: int
 
-    def batches(self, start: Mark, most_rows: int) -> Iterator[Batch]:
+    def batches(self, start: RowMark, most_rows: int) -> Iterator[RowBatch]:
         """All rows from a mark on, of which this file's reader made it."""
 
     def alike(self, rows: Sequence[Row]) -> list[list[Row]]:

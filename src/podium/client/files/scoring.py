@@ -10,11 +10,11 @@ from typing import Any
 
 from podium.client.asynchronous import AsyncClient
 from podium.client.files.csv_rows import CsvRows
-from podium.client.files.journal import Journal, Progress, content_print, fingerprint
+from podium.client.files.journal import Progress, ProgressJournal, content_print, fingerprint
 from podium.client.files.json_rows import JsonRows
 from podium.client.files.outputs import PREDICTION, write_output
 from podium.client.files.parquet_rows import ParquetRows
-from podium.client.files.rows import Batch, Row, Source
+from podium.client.files.rows import Row, RowBatch, RowSource
 from podium.errors import (
     DeadlineExceeded,
     InvalidInput,
@@ -30,7 +30,8 @@ from podium.errors import (
 )
 
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet"}
-_RETRIES = 8
+_FIRST_S = 10.0
+_RETRIES = 200  # as often as there is time for: a server that is started anew is away for some seconds
 # What no other row would be answered better to.
 _ENDS = (
     DeadlineExceeded, NotFound, Overloaded, PermissionDenied, Unauthenticated, Unavailable, UnsupportedContentType,
@@ -83,7 +84,7 @@ class FileOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RunProgress:
     """How far a run is: rows and bad ones so far, and which part of the file (0 to 1)."""
 
     rows: int
@@ -100,7 +101,7 @@ class _Scored:
     versions: list[str] = field(default_factory=list)
 
 
-def score_file(url: str, order: FileOrder, tell: Callable[[Told], None], api_key: str | None = None) -> Progress:
+def score_file(url: str, order: FileOrder, tell: Callable[[RunProgress], None], api_key: str | None = None) -> Progress:
     """Score each row of a file, once, in order; goes on where an earlier run of the same order ended.
 
     Args:
@@ -124,7 +125,7 @@ def score_file(url: str, order: FileOrder, tell: Callable[[Told], None], api_key
         raise InvalidInput(f"{order.source} cannot be read: {error.strerror or error}.") from error
     if order.output.exists() and order.output.samefile(order.source):
         raise InvalidInput(f"{order.output} is the file of rows itself; name another output.")
-    with Journal(order.output, order.same(), order.is_fresh) as journal:
+    with ProgressJournal(order.output, order.same(), order.is_fresh) as journal:
         asyncio.run(_score_all(url, order, source, journal, tell, api_key))
         journal.sync()
         write_output(journal.part, order.output, order.output_form)
@@ -132,7 +133,7 @@ def score_file(url: str, order: FileOrder, tell: Callable[[Told], None], api_key
         return journal.progress
 
 
-def _source(order: FileOrder) -> Source:
+def _source(order: FileOrder) -> RowSource:
     if order.form == "jsonl":
         return JsonRows(order.source, order.keep, order.params)
     if order.params:
@@ -141,11 +142,17 @@ def _source(order: FileOrder) -> Source:
 
 
 async def _score_all(
-    url: str, order: FileOrder, source: Source, journal: Journal, tell: Callable[[Told], None], api_key: str | None
+    url: str,
+    order: FileOrder,
+    source: RowSource,
+    journal: ProgressJournal,
+    tell: Callable[[RunProgress], None],
+    api_key: str | None,
 ) -> None:
-    waiting: deque[tuple[Batch, asyncio.Task[_Scored]]] = deque()
+    waiting: deque[tuple[RowBatch, asyncio.Task[_Scored]]] = deque()
     options: dict[str, Any] = {"timeout": order.timeout_s, "retries": _RETRIES, "connections": order.parallel}
     async with AsyncClient(url, api_key=api_key, **options) as client:
+        await _meet(client, min(order.timeout_s, _FIRST_S))
         gate = asyncio.Semaphore(order.parallel)
         scorer = _Scorer(client, gate, source, order)
         try:
@@ -162,13 +169,30 @@ async def _score_all(
             await asyncio.gather(*(task for _, task in waiting), return_exceptions=True)
 
 
+async def _meet(client: AsyncClient, limit_s: float) -> None:
+    """See that somebody answers: an address that is wrong is not waited for as long as a server that was there before.
+
+    Raises:
+        Unavailable: Nobody is.
+    """
+    try:
+        await client.wait_until_ready(deadline=limit_s)
+    except DeadlineExceeded as error:
+        if error.__cause__ is not None:
+            raise Unavailable(error.message) from error
+    except Unavailable:
+        raise
+    except PodiumError:
+        return  # It answers, and has no such path: another server than podium's or MLflow's.
+
+
 async def _take(
-    batch: Batch,
+    batch: RowBatch,
     task: "asyncio.Task[_Scored]",
-    source: Source,
+    source: RowSource,
     order: FileOrder,
-    journal: Journal,
-    tell: Callable[[Told], None],
+    journal: ProgressJournal,
+    tell: Callable[[RunProgress], None],
 ) -> None:
     scored = await task
     bad_rows = journal.reached.bad_rows + len(scored.faults)
@@ -192,7 +216,7 @@ async def _take(
         if row.number in scored.faults
     ]
     journal.add(answers, faults, batch.end, scored.versions)
-    tell(Told(batch.end.row, journal.reached.bad_rows, batch.end.offset / source.size if source.size else 1.0))
+    tell(RunProgress(batch.end.row, journal.reached.bad_rows, batch.end.offset / source.size if source.size else 1.0))
 
 
 class _Scorer:
@@ -205,13 +229,13 @@ class _Scorer:
         order: What is asked for.
     """
 
-    def __init__(self, client: AsyncClient, gate: asyncio.Semaphore, source: Source, order: FileOrder) -> None:
+    def __init__(self, client: AsyncClient, gate: asyncio.Semaphore, source: RowSource, order: FileOrder) -> None:
         self._client = client
         self._gate = gate
         self._source = source
         self._order = order
 
-    async def score(self, batch: Batch) -> _Scored:
+    async def score(self, batch: RowBatch) -> _Scored:
         """All rows of a batch; a row that is refused is alone with that."""
         scored = _Scored(faults={row.number: row.fault for row in batch.rows if row.fault is not None})
         sound = [row for row in batch.rows if row.fault is None]

@@ -9,18 +9,18 @@ from collections.abc import Iterable, Sequence
 
 from podium.domain.audits.advisories import Advisory, merged
 from podium.domain.audits.facts import (
+    AuditedPython,
+    AuditFinding,
     Conflict,
     Drift,
     Facts,
-    Finding,
-    Kind,
+    FindingKind,
     PickledFile,
-    Place,
     Release,
-    Saved,
+    SavedLibrary,
     Severity,
     Unaudited,
-    Wanted,
+    WantedRequirement,
 )
 
 _SHOWN = 10
@@ -29,13 +29,13 @@ _LONGEST = 300
 _OLDEST_PYTHON = (3, 11)
 
 
-def judge(facts: Facts) -> list[Finding]:
+def judge(facts: Facts) -> list[AuditFinding]:
     """All findings, the worst first; of one package that is wrong in several ways the deepest cause is told."""
     place = facts.place
     found = [] if facts.is_built else [_not_built(place)]
     if facts.is_silent:
         fact, remedy = "the model names no requirement, so nobody knows what it needs", place.pin("NAME==VERSION")
-        found.append(Finding(Severity.MEDIUM, Kind.UNPINNED, None, fact, "requirements.txt", remedy=remedy))
+        found.append(AuditFinding(Severity.MEDIUM, FindingKind.UNPINNED, None, fact, "requirements.txt", remedy=remedy))
     if facts.saved_python is not None:
         found += judge_python(facts.saved_python, place, facts.python_where, is_pickled=facts.is_pickled)
     frameworks = [finding for each in facts.saved for finding in judge_framework(each, place)]
@@ -43,10 +43,14 @@ def judge(facts: Facts) -> list[Finding]:
     found += frameworks
     for wanted in facts.wanted:
         found += [each for each in judge_wanted(wanted, place, is_built=facts.is_built) if _is_new(each, told)]
-    told |= {each.package for each in found if each.kind in {Kind.MISSING, Kind.MISMATCHED}}
+    told |= {each.package for each in found if each.kind in {FindingKind.MISSING, FindingKind.MISMATCHED}}
     found += [finding for each in facts.pickles for finding in judge_pickle(each, place)]
     found += [judge_drift(each, place) for each in facts.drifts if each.package not in told]
-    gone = {each.package for each in found if each.kind is Kind.MISSING or (each.kind is Kind.DRIFTED and not each.got)}
+    gone = {
+        each.package
+        for each in found
+        if each.kind is FindingKind.MISSING or (each.kind is FindingKind.DRIFTED and not each.got)
+    }
     found += [judge_conflict(each, place) for each in facts.conflicts if each.found or each.needed not in gone]
     for release in facts.releases:
         found += judge_release(release, place)
@@ -59,19 +63,21 @@ def judge(facts: Facts) -> list[Finding]:
     return sorted(found, key=lambda each: (order.index(each.severity), each.kind.value, each.package or ""))
 
 
-def judge_wanted(wanted: Wanted, place: Place, *, is_built: bool = True) -> list[Finding]:
+def judge_wanted(wanted: WantedRequirement, place: AuditedPython, *, is_built: bool = True) -> list[AuditFinding]:
     """A requirement: can it be read, is it met, does it name one version."""
     line, where, name = _short(wanted.line), wanted.where, wanted.package
     if not wanted.is_readable:
         remedy = "Write it as name==version"
-        return [Finding(Severity.MEDIUM, Kind.UNREADABLE, None, f"{line!r} is no requirement", where, remedy=remedy)]
+        return [
+            AuditFinding(Severity.MEDIUM, FindingKind.UNREADABLE, None, f"{line!r} is no requirement", where, remedy=remedy)
+        ]
     asked = _short(f"{name}{wanted.specifier}")
     found = []
     if not is_built or (wanted.version is None and wanted.is_dispensable):
         pass
     elif wanted.version is None:
         fact = f"{name} is not installed"
-        found.append(Finding(Severity.HIGH, Kind.MISSING, name, fact, where, line, None, place.meet(asked)))
+        found.append(AuditFinding(Severity.HIGH, FindingKind.MISSING, name, fact, where, line, None, place.meet(asked)))
     elif not wanted.is_met:
         exact = wanted.specifier.removeprefix("===").removeprefix("==")
         is_near = wanted.is_exact and step(exact, wanted.version) in {"", "patch"}
@@ -79,7 +85,7 @@ def judge_wanted(wanted: Wanted, place: Place, *, is_built: bool = True) -> list
         asks = _short(wanted.specifier)
         fact = f"{name} {wanted.version} is installed, the model wants {asks}"
         remedy = place.meet(asked)
-        found.append(Finding(severity, Kind.MISMATCHED, name, fact, where, asks, wanted.version, remedy))
+        found.append(AuditFinding(severity, FindingKind.MISMATCHED, name, fact, where, asks, wanted.version, remedy))
     if not wanted.is_exact and not wanted.is_dispensable:
         is_known = wanted.version is not None and wanted.is_met
         exactly = f"{name}=={(wanted.version or '').partition('+')[0]}" if is_known else asked
@@ -89,11 +95,11 @@ def judge_wanted(wanted: Wanted, place: Place, *, is_built: bool = True) -> list
             place.pin(exactly) if is_known else f"Write {name}==VERSION, with the version that the model was trained with"
         )
         expected = exactly if is_known else f"{name}==…"
-        found.append(Finding(severity, Kind.UNPINNED, name, fact, where, expected, line, remedy))
+        found.append(AuditFinding(severity, FindingKind.UNPINNED, name, fact, where, expected, line, remedy))
     return found
 
 
-def judge_framework(saved: Saved, place: Place) -> list[Finding]:
+def judge_framework(saved: SavedLibrary, place: AuditedPython) -> list[AuditFinding]:
     """The library that reads the model's own file, beside the one that wrote it.
 
     Pickles and skops hold the library's private attributes, which change with each minor version; a format of data is read
@@ -104,7 +110,9 @@ def judge_framework(saved: Saved, place: Place) -> list[Finding]:
     remedy = place.meet(exactly)
     if saved.there is None:
         fact = f"{saved.package}, which wrote the model, is not installed"
-        return [Finding(Severity.CRITICAL, Kind.MISSING, saved.package, fact, where, saved.version, None, remedy)]
+        return [
+            AuditFinding(Severity.CRITICAL, FindingKind.MISSING, saved.package, fact, where, saved.version, None, remedy)
+        ]
     apart = step(saved.version, saved.there)
     if apart in {"", "patch"}:
         return []
@@ -118,10 +126,10 @@ def judge_framework(saved: Saved, place: Place) -> list[Finding]:
         severity = Severity.MEDIUM if is_older else Severity.LOW
         why = "older versions may not read newer files" if is_older else "newer versions read older files, as a rule"
     fact = f"saved with {saved.package} {saved.version}, the environment has {saved.there}: {why}"
-    return [Finding(severity, Kind.FRAMEWORK, saved.package, fact, where, saved.version, saved.there, remedy)]
+    return [AuditFinding(severity, FindingKind.FRAMEWORK, saved.package, fact, where, saved.version, saved.there, remedy)]
 
 
-def judge_python(saved: str, place: Place, where: str, *, is_pickled: bool) -> list[Finding]:
+def judge_python(saved: str, place: AuditedPython, where: str, *, is_pickled: bool) -> list[AuditFinding]:
     """The minor version of Python: cloudpickle's byte code runs in no other, and compiled packages load in no other."""
     if not place.version:
         return []
@@ -129,16 +137,18 @@ def judge_python(saved: str, place: Place, where: str, *, is_pickled: bool) -> l
     remedy = f"podium env build {shlex.quote(place.model)}, and serve it with --env-manager virtualenv"
     if there < _OLDEST_PYTHON:
         fact = f"Python {place.version} is too old for podium's worker"
-        return [Finding(Severity.CRITICAL, Kind.PYTHON, None, fact, where, "3.11 or newer", place.version, remedy)]
+        return [
+            AuditFinding(Severity.CRITICAL, FindingKind.PYTHON, None, fact, where, "3.11 or newer", place.version, remedy)
+        ]
     if there == was or len(was) < 2:
         return []
     severity = Severity.HIGH if is_pickled else Severity.LOW
     why = "code in pickles is of one minor version" if is_pickled else "nothing of it is pickled, so it need not matter"
     fact = f"saved with Python {saved}, the environment is {place.version}: {why}"
-    return [Finding(severity, Kind.PYTHON, None, fact, where, saved, place.version, remedy)]
+    return [AuditFinding(severity, FindingKind.PYTHON, None, fact, where, saved, place.version, remedy)]
 
 
-def judge_pickle(pickled: PickledFile, place: Place) -> list[Finding]:
+def judge_pickle(pickled: PickledFile, place: AuditedPython) -> list[AuditFinding]:
     """The protocol of a pickle: a Python reads none that is newer than itself."""
     if pickled.protocol <= pickled.highest:
         return []
@@ -147,34 +157,36 @@ def judge_pickle(pickled: PickledFile, place: Place) -> list[Finding]:
     )
     remedy = f"Use a newer Python, or save the model with protocol={pickled.highest}"
     expected, got = str(pickled.highest), str(pickled.protocol)
-    return [Finding(Severity.CRITICAL, Kind.PICKLE, None, fact, pickled.file, expected, got, remedy)]
+    return [AuditFinding(Severity.CRITICAL, FindingKind.PICKLE, None, fact, pickled.file, expected, got, remedy)]
 
 
-def judge_conflict(conflict: Conflict, place: Place) -> Finding:
+def judge_conflict(conflict: Conflict, place: AuditedPython) -> AuditFinding:
     """What `pip check` says; it counts less where the model has nothing to do with it."""
     is_there = "is not installed" if conflict.found is None else f"{conflict.needed} {conflict.found} is installed"
     severity = Severity.HIGH if conflict.is_needed else Severity.LOW
     fact = f"{conflict.package} {conflict.version} needs {_short(conflict.needs)}, {is_there}"
     where = f"{conflict.package} {conflict.version} in {place.python}"
     remedy = place.install(conflict.needs.partition(";")[0].strip())
-    return Finding(severity, Kind.CONFLICT, conflict.needed, fact, where, _short(conflict.needs), conflict.found, remedy)
+    return AuditFinding(
+        severity, FindingKind.CONFLICT, conflict.needed, fact, where, _short(conflict.needs), conflict.found, remedy
+    )
 
 
-def judge_drift(drift: Drift, place: Place) -> Finding:
+def judge_drift(drift: Drift, place: AuditedPython) -> AuditFinding:
     """An environment that is not what was built, and tried with the model, any more."""
     where = f"{place.python}"
     if drift.built is None:
         fact = f"{drift.package} {drift.there} was not there when the environment was built"
         remedy = f"uv pip uninstall --python {shlex.quote(place.python)} {shlex.quote(drift.package)}"
-        return Finding(Severity.LOW, Kind.DRIFTED, drift.package, fact, where, None, drift.there, remedy)
+        return AuditFinding(Severity.LOW, FindingKind.DRIFTED, drift.package, fact, where, None, drift.there, remedy)
     is_there = "is gone" if drift.there is None else f"is {drift.there} now"
     severity = Severity.MEDIUM if drift.there and step(drift.built, drift.there) in {"", "patch"} else Severity.HIGH
     fact = f"{drift.package} {drift.built} was built in, and {is_there}"
     remedy = place.install(f"{drift.package}=={drift.built}")
-    return Finding(severity, Kind.DRIFTED, drift.package, fact, where, drift.built, drift.there, remedy)
+    return AuditFinding(severity, FindingKind.DRIFTED, drift.package, fact, where, drift.built, drift.there, remedy)
 
 
-def judge_release(release: Release, place: Place) -> list[Finding]:
+def judge_release(release: Release, place: AuditedPython) -> list[AuditFinding]:
     """A version that its author took back, or that has a successor."""
     found, where = [], f"{release.package} {release.version} in {place.python or 'the requirements'}"
     newer = f"{release.package}=={release.newest}" if release.newest else None
@@ -182,18 +194,22 @@ def judge_release(release: Release, place: Place) -> list[Finding]:
         why = f": {_short(release.reason)}" if release.reason else ""
         fact = f"{release.package} {release.version} was yanked from the index{why}"
         remedy = _renewed(newer or f"{release.package}!={release.version}", place)
-        found.append(Finding(Severity.MEDIUM, Kind.YANKED, release.package, fact, where, newer, release.version, remedy))
+        found.append(
+            AuditFinding(Severity.MEDIUM, FindingKind.YANKED, release.package, fact, where, newer, release.version, remedy)
+        )
     if newer is not None and release.is_asked:
         is_fix = step(release.version, release.newest or "") == "patch"
         severity = Severity.LOW if is_fix else Severity.INFO
         fact = f"{release.package} {release.version} is installed, {release.newest} is out"
         remedy = _renewed(newer, place)
         got = release.version
-        found.append(Finding(severity, Kind.SUPERSEDED, release.package, fact, where, release.newest, got, remedy))
+        found.append(
+            AuditFinding(severity, FindingKind.SUPERSEDED, release.package, fact, where, release.newest, got, remedy)
+        )
     return found
 
 
-def judge_advisory(advisory: Advisory, package: str, version: str, place: Place) -> Finding:
+def judge_advisory(advisory: Advisory, package: str, version: str, place: AuditedPython) -> AuditFinding:
     """A known vulnerability; one that nobody has graded counts as high."""
     score = advisory.score
     if score is None or 7.0 <= score < 9.0:
@@ -209,22 +225,22 @@ def judge_advisory(advisory: Advisory, package: str, version: str, place: Place)
     safe = f"{package}>={advisory.fixed}" if advisory.fixed else None
     remedy = place.install(safe) if safe else f"No version is known to be without it; see {advisory.id}"
     where = f"{package} {version} in {place.python or 'the requirements'}"
-    return Finding(severity, Kind.VULNERABLE, package, fact, where, safe, version, remedy)
+    return AuditFinding(severity, FindingKind.VULNERABLE, package, fact, where, safe, version, remedy)
 
 
-def judge_unaudited(unaudited: Unaudited) -> Finding:
+def judge_unaudited(unaudited: Unaudited) -> AuditFinding:
     """What nobody looked at."""
     fact = f"not audited for {unaudited.what}: {_short(unaudited.reason)}"
-    return Finding(unaudited.severity, Kind.NOT_AUDITED, None, fact, unaudited.where, remedy=unaudited.remedy)
+    return AuditFinding(unaudited.severity, FindingKind.NOT_AUDITED, None, fact, unaudited.where, remedy=unaudited.remedy)
 
 
-def counted_by_severity(findings: Iterable[Finding]) -> dict[str, int]:
+def counted_by_severity(findings: Iterable[AuditFinding]) -> dict[str, int]:
     """How many of each severity, all of them named, the worst first."""
     every = [finding.severity for finding in findings]
     return {severity.value: every.count(severity) for severity in Severity}
 
 
-def is_reached(findings: Iterable[Finding], least: Severity) -> bool:
+def is_reached(findings: Iterable[AuditFinding], least: Severity) -> bool:
     """Whether one is so bad, or worse."""
     order = list(Severity)
     return any(order.index(finding.severity) <= order.index(least) for finding in findings)
@@ -255,27 +271,27 @@ def release_of(version: str) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _is_new(finding: Finding, told: set[str | None]) -> bool:
-    return finding.kind not in {Kind.MISSING, Kind.MISMATCHED} or finding.package not in told
+def _is_new(finding: AuditFinding, told: set[str | None]) -> bool:
+    return finding.kind not in {FindingKind.MISSING, FindingKind.MISMATCHED} or finding.package not in told
 
 
-def _not_built(place: Place) -> Finding:
+def _not_built(place: AuditedPython) -> AuditFinding:
     remedy = f"podium env build {shlex.quote(place.model)}"
     fact = "no environment is built for the model, so only its requirements were looked at"
-    return Finding(Severity.MEDIUM, Kind.NOT_BUILT, None, fact, place.model, remedy=remedy)
+    return AuditFinding(Severity.MEDIUM, FindingKind.NOT_BUILT, None, fact, place.model, remedy=remedy)
 
 
-def _renewed(requirement: str, place: Place) -> str:
+def _renewed(requirement: str, place: AuditedPython) -> str:
     """Another version is another model: it is tried, and what then answers is registered."""
     if place.is_own or not place.python:
         return f"Train or try the model with {requirement}, and register what requires it"
     return f"Try the model with it, and register it so: {place.install(requirement)}"
 
 
-def _pinned(wanted: Sequence[Wanted]) -> Finding:
+def _pinned(wanted: Sequence[WantedRequirement]) -> AuditFinding:
     exact = [each.package for each in wanted if each.is_exact]
     fact = f"{len(exact)} of {len(wanted)} requirements name one version" + (f": {listed(exact)}" if exact else "")
-    return Finding(Severity.INFO, Kind.PINNED, None, fact, "the model's requirements")
+    return AuditFinding(Severity.INFO, FindingKind.PINNED, None, fact, "the model's requirements")
 
 
 def _short(text: str) -> str:

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from podium.domain.sizes import size_text
+from podium.domain.worker_starts import FORKED
+
 _GIBIBYTE, _MEBIBYTE = 1 << 30, 1 << 20
 _OLDEST_PYTHON, _NEWEST_TRIED = (3, 11), (3, 13)
 _EARLIEST_S = 1_735_689_600  # 2025-01-01, before any release of podium: a clock that shows less is wrong
@@ -46,7 +49,7 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
+class InstalledLibrary:
     """An installed library; `error` is why it cannot be imported, None when it can or was not tried."""
 
     version: str
@@ -197,7 +200,7 @@ def judge_memory(available: int) -> Finding:
     return Finding("memory", Level.OK, fact)
 
 
-def judge_libraries(libraries: Mapping[str, Library]) -> list[Finding]:
+def judge_libraries(libraries: Mapping[str, InstalledLibrary]) -> list[Finding]:
     """The ML libraries that are installed: can they be imported, and do they go together."""
     findings = []
     for name, library in libraries.items():
@@ -230,6 +233,26 @@ def judge_uv(path: str | None) -> Finding:
 def judge_sandbox(error: str | None) -> Finding:
     """Whether isolation = 'sandbox' can be asked for here; nothing needs it unless it is."""
     return Finding("sandbox", Level.OK, "bubblewrap works" if error is None else " ".join(error.split()))
+
+
+def judge_worker_start(reason: str | None, wish: str, refusal: str | None, forkable: Sequence[str]) -> Finding:
+    """How a server's workers would start here, by its settings.
+
+    Args:
+        reason: Why none is forked (`domain/worker_starts.py`), or None.
+        wish: The setting `worker_start`.
+        refusal: Why the kernel does not hand a fork server's children over, or None.
+        forkable: Flavors whose workers may be forked.
+    """
+    check, fresh = "worker start", "each in an interpreter of its own"
+    why = reason if reason is not None else refusal
+    if why is None:
+        fact = f"forked from a process that has their libraries: {', '.join(forkable)}; all others {fresh}"
+        return Finding(check, Level.OK, f"{fact}. podium status says it of each worker")
+    if wish == FORKED:
+        remedy = "Take worker_start = 'forked' back, or what stands against it."
+        return Finding(check, Level.WARNING, f"{fresh}, though worker_start is forked: {why}", remedy)
+    return Finding(check, Level.OK, f"{fresh}: {why}")
 
 
 def judge_registry(facts: RegistryFacts) -> Finding:
@@ -298,4 +321,4 @@ def _plain(encoding: str) -> str:
 def _size(count: int) -> str:
     if count >= 1 << 50:
         return "any amount"
-    return f"{count / _GIBIBYTE:.1f} GiB" if count >= _GIBIBYTE else f"{count // _MEBIBYTE} MiB"
+    return size_text(count)

@@ -18,7 +18,7 @@ class Severity(StrEnum):
     INFO = "info"
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """What a finding is about."""
 
     MISSING = "missing"
@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AuditFinding:
     """One judgement.
 
     Args:
@@ -52,7 +52,7 @@ class Finding:
     """
 
     severity: Severity
-    kind: Kind
+    kind: FindingKind
     package: str | None
     fact: str
     where: str
@@ -62,7 +62,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AuditedPython:
     """The Python that was looked at, and how to change what is in it.
 
     Args:
@@ -105,7 +105,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedRequirement:
     """A requirement of the model beside what is installed; as `models.requirements.Comparison`, with its place.
 
     Args:
@@ -130,7 +130,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class SavedLibrary:
     """A library that the model was saved with, and the one that is there.
 
     Args:
@@ -228,9 +228,9 @@ class Facts:
     `advisories` is None where nobody said anything; `is_silent` is of a model that names no requirement at all.
     """
 
-    place: Place
-    wanted: Sequence[Wanted] = ()
-    saved: Sequence[Saved] = ()
+    place: AuditedPython
+    wanted: Sequence[WantedRequirement] = ()
+    saved: Sequence[SavedLibrary] = ()
     saved_python: str | None = None
     python_where: str = "MLmodel"
     is_pickled: bool = False

@@ -7,6 +7,8 @@ where all that may go would not be enough, whoever wants to come waits.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from podium.domain.sizes import size_text
+
 TYPICAL_BYTES = 160 << 20
 """What a worker takes beside its model's files, as long as none was measured: Python, numpy and a library."""
 
@@ -62,7 +64,7 @@ class Evict:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WaitForRoom:
     """There will be room when some have gone or are no longer busy."""
 
 
@@ -73,7 +75,7 @@ class Refuse:
     reason: str
 
 
-Decision = Admit | Evict | Wait | Refuse
+Decision = Admit | Evict | WaitForRoom | Refuse
 
 
 def make_room(needed_bytes: int, residents: Sequence[Resident], room: Room, *, is_new: bool = True) -> Decision:
@@ -100,7 +102,7 @@ def make_room(needed_bytes: int, residents: Sequence[Resident], room: Room, *, i
     for each in residents:
         short = short.less(each) if each.is_leaving else short
     if short.is_none:
-        return Wait()
+        return WaitForRoom()
     going = []
     for each in sorted(residents, key=lambda resident: resident.last_used):
         if each.is_leaving or each.is_pinned or each.is_busy:
@@ -109,7 +111,7 @@ def make_room(needed_bytes: int, residents: Sequence[Resident], room: Room, *, i
         short = short.less(each)
         if short.is_none:
             return Evict(tuple(going))
-    return Wait()
+    return WaitForRoom()
 
 
 def too_many(residents: Sequence[Resident], room: Room) -> tuple[str, ...]:
@@ -119,7 +121,7 @@ def too_many(residents: Sequence[Resident], room: Room) -> tuple[str, ...]:
     match make_room(0, residents, room, is_new=False):
         case Evict(names):
             return names
-        case Wait():
+        case WaitForRoom():
             # Not enough, but better than nothing.
             idle = [each for each in residents if not (each.is_leaving or each.is_pinned or each.is_busy)]
             is_leaving = any(each.is_leaving for each in residents)
@@ -161,13 +163,9 @@ def _never(needed_bytes: int, residents: Sequence[Resident], room: Room, *, is_n
     pinned = [each for each in residents if each.is_pinned]
     # What is only promised to one that loads may be less in the end: that is to be waited for, and no verdict.
     held = sum(each.held_bytes if each.measured_bytes is None else each.measured_bytes for each in pinned)
-    beside = f", of which {_size(held)} are held by models that always stay" if held else ""
+    beside = f", of which {size_text(held)} are held by models that always stay" if held else ""
     if room.budget_bytes is not None and needed_bytes and needed_bytes + held > room.budget_bytes:
-        return f"It needs about {_size(needed_bytes)}, and the memory budget is {_size(room.budget_bytes)}{beside}."
+        return f"It needs about {size_text(needed_bytes)}, and the memory budget is {size_text(room.budget_bytes)}{beside}."
     if room.most is not None and is_new and len(pinned) >= room.most:
         return f"{len(pinned)} models always stay, and at most {room.most} may be loaded at a time."
     return None
-
-
-def _size(amount: int) -> str:
-    return f"{amount / (1 << 30):.1f} GiB" if amount >= 1 << 30 else f"{amount / (1 << 20):.0f} MiB"

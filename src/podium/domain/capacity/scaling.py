@@ -26,12 +26,12 @@ _BATCHES_AHEAD = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class ScalingPolicy:
     """What is asked for of one model.
 
     Args:
         least, most: Workers while it is awake.
-        target_latency_s: What the slow ones may take (see `Load.latency_s`); None: they are not looked at.
+        target_latency_s: What the slow ones may take (see `Workload.latency_s`); None: they are not looked at.
         up_after_s: For so long more must be called for before there are more.
         down_after_s: For so long fewer before there are fewer.
     """
@@ -44,7 +44,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class Workload:
     """What a model's workers did between two looks.
 
     Args:
@@ -68,7 +68,7 @@ class Called:
     workers: int
 
 
-def call_for(load: Load, workers: int, policy: Policy) -> int:
+def call_for(load: Workload, workers: int, policy: ScalingPolicy) -> int:
     """How many workers this load calls for, within the policy's bounds and a tenth's tolerance.
 
     Args:
@@ -89,14 +89,14 @@ def call_for(load: Load, workers: int, policy: Policy) -> int:
     return min(max(math.ceil(wanted - 1e-9), policy.least, 1), policy.most)
 
 
-def remembered(called: Sequence[Called], newer: Called, policy: Policy) -> tuple[Called, ...]:
+def remembered(called: Sequence[Called], newer: Called, policy: ScalingPolicy) -> tuple[Called, ...]:
     """The calls that `decide` can still look at, with one more."""
     until = newer.at - max(policy.down_after_s, policy.up_after_s)
     older = [each for each in called if each.at < until][-1:]
     return (*older, *(each for each in called if each.at >= until), newer)
 
 
-def decide(called: Sequence[Called], workers: int, now: float, policy: Policy, room: int) -> int:
+def decide(called: Sequence[Called], workers: int, now: float, policy: ScalingPolicy, room: int) -> int:
     """How many workers there should be from now on.
 
     Laws: always within the policy's bounds; at most twice as many and at least half as many as now; never more than there

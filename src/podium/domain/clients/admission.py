@@ -17,7 +17,7 @@ class Bounds:
     body_bytes: int
 
 
-class Refusal(Enum):
+class AdmissionRefusal(Enum):
     """Why a request is not taken."""
 
     REQUESTS = "as many requests are waiting as are taken at a time"
@@ -28,7 +28,7 @@ class Refusal(Enum):
     MODEL = "as many requests for this model are waiting as are taken at a time"
 
 
-def admit(held_requests: int, held_bytes: int, body_bytes: int, bounds: Bounds) -> Refusal | None:
+def admit(held_requests: int, held_bytes: int, body_bytes: int, bounds: Bounds) -> AdmissionRefusal | None:
     """Say whether one more request is taken; None says yes.
 
     Never lets the count pass `bounds.requests`; lets the bytes pass `bounds.body_bytes` only for a request that is alone.
@@ -40,15 +40,15 @@ def admit(held_requests: int, held_bytes: int, body_bytes: int, bounds: Bounds) 
         bounds: The bounds.
     """
     if held_requests >= bounds.requests:
-        return Refusal.REQUESTS
+        return AdmissionRefusal.REQUESTS
     if held_requests and held_bytes + body_bytes > bounds.body_bytes:
-        return Refusal.BODY_BYTES
+        return AdmissionRefusal.BODY_BYTES
     return None
 
 
 def admit_share(
     held_requests: int, held_bytes: int, own_requests: int, own_bytes: int, body_bytes: int, bounds: Bounds
-) -> Refusal | None:
+) -> AdmissionRefusal | None:
     """Say whether one more request of one model among several is taken, where `admit` takes it.
 
     A model may hold as much as all leave free (dynamic thresholds after Choudhury and Hahne, IEEE/ACM Transactions on
@@ -64,7 +64,7 @@ def admit_share(
         bounds: Those of `admit`.
     """
     if own_requests and own_requests >= bounds.requests - held_requests:
-        return Refusal.SHARE
+        return AdmissionRefusal.SHARE
     if own_requests and own_bytes + body_bytes > bounds.body_bytes - held_bytes:
-        return Refusal.SHARE
+        return AdmissionRefusal.SHARE
     return None

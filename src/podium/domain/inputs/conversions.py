@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from podium.domain.signature import Column, DataType, Tensor
+from podium.domain.signature import Column, DataType, TensorSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def is_exact(value: int, kind: DataType) -> bool:
     return whole is not None and whole[0] <= value <= whole[1]
 
 
-def loss(value: Any, entry: Column | Tensor) -> str | None:
+def loss(value: Any, entry: Column | TensorSpec) -> str | None:
     """What would be lost of the first value that does not fit as it is; None where all fit.
 
     Args:
@@ -105,7 +105,7 @@ def loss(value: Any, entry: Column | Tensor) -> str | None:
 
     Returns: A sentence without the value: what is taken, and what kind was sent.
     """
-    if isinstance(entry, Tensor):
+    if isinstance(entry, TensorSpec):
         return _first(value, _tensor_rule(entry.dtype), f"dtype {entry.dtype}", is_null_taken=False)
     if not isinstance(entry.type, DataType):
         return None

@@ -24,8 +24,8 @@ from podium.domain.signature import (
     Param,
     Signature,
     SparkVectorType,
-    Tensor,
     TensorSchema,
+    TensorSpec,
 )
 
 Json = dict[str, Any]
@@ -34,9 +34,9 @@ _FLOAT32_MAX = 3.4028234663852886e38
 _DIGITS = r"^[+-]?[0-9]{1,9}$"
 _NUMBER = r"^[+-]?[0-9]{1,15}(\.[0-9]{1,15})?([eE][+-]?[0-9])?$"
 _QUOTED = frozenset('",\r\n')
-_SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}/]")
+SPECIAL = re.compile(r"[\\^$.|?*+()\[\]{}/]")
 # Within what pandas' nanoseconds hold; empty text is a missing time.
-_DATE = r"^$|^(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
+DATE = r"^$|^(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$"
 _CELLS: Mapping[DataType, str] = {
     DataType.BOOLEAN: "(True|False)",
     DataType.INTEGER: "-?[0-9]{1,9}",
@@ -45,6 +45,7 @@ _CELLS: Mapping[DataType, str] = {
     DataType.DOUBLE: r"-?[0-9]{1,15}(\.[0-9]{1,15})?",
     DataType.STRING: "[A-Za-z][A-Za-z ]*",
 }
+_TEXT: Json = {"type": "string"}
 _FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _ANY_OF_THEM: dict[str, Json] = {
     "dataframe_split": {"type": "object", "required": ["data"]},
@@ -69,37 +70,15 @@ def instances_schema(signature: Signature | None, is_strict: bool) -> Json:
     forms = _forms(signature, is_strict)
     schema = forms.get("instances") or forms.get("inputs") or {}
     inputs = None if signature is None or signature.is_from_type_hint else signature.inputs
-    if isinstance(inputs, ColumnSchema) and inputs.is_named:
-        schema = _rows_as_arrays(inputs, is_strict)
+    if isinstance(inputs, ColumnSchema) and "dataframe_records" in forms:
+        # One value in a list is one for each row of a model with one column: that it is meant so nobody knows.
+        lists = [forms["dataframe_split"]["properties"]["data"]] if len(inputs.columns) > 1 else []
+        schema = {"anyOf": [forms["dataframe_records"], *lists]}
     if isinstance(inputs, TensorSchema) and inputs.is_named:
         values = {str(each.name): _nested(each.shape[1:], _element(each, is_strict)) for each in inputs.tensors}
         row = {"type": "object", "required": list(values), "properties": values, "additionalProperties": False}
         schema = {"type": "array", "minItems": 1, "items": row}
     return _body("instances", schema, _params(signature, is_strict), is_strict)
-
-
-def _rows_as_arrays(schema: ColumnSchema, is_strict: bool) -> Json:
-    """Records that become an array for each name, whether the signature has it or not: each row must have the same."""
-    cells = {str(column.name): cell_schema(column, is_strict) for column in schema.columns}
-    # In arrays everything but a list becomes text.
-    cells |= {
-        str(c.name): {"not": {"type": "array"}} for c in schema.columns if c.type is DataType.STRING and not is_strict
-    }
-    required = [str(column.name) for column in schema.columns if column.required]
-    alone = {
-        "type": "object",
-        "required": required,
-        "properties": cells,
-        "additionalProperties": not is_strict,
-    }
-    without = {"type": "object", "required": required, "properties": {name: cells[name] for name in required}}
-    tables: list[Json] = [
-        {"maxItems": 1, "items": alone},
-        {"minItems": 2, "items": {**alone, "required": list(cells), "additionalProperties": False}},
-    ]
-    if len(required) < len(cells):
-        tables.append({"minItems": 2, "items": {**without, "additionalProperties": False}})
-    return {"type": "array", "minItems": 1, "anyOf": tables}
 
 
 def csv_schema(signature: Signature | None) -> Json | None:
@@ -111,7 +90,7 @@ def csv_schema(signature: Signature | None) -> Json | None:
     cells = [_CELLS.get(column.type) if isinstance(column.type, DataType) else None for column in inputs.columns]
     if None in cells or any(set(name) & _QUOTED or not name for name in names):
         return None
-    header = ",".join(_SPECIAL.sub(r"\\\g<0>", name) for name in names)
+    header = ",".join(SPECIAL.sub(r"\\\g<0>", name) for name in names)
     row = ",".join(
         str(cell) if column.required else f"({cell})?" for cell, column in zip(cells, inputs.columns, strict=True)
     )
@@ -134,12 +113,18 @@ def _forms(signature: Signature | None, is_strict: bool) -> dict[str, Json]:
     if signature is None or signature.inputs is None:
         return dict(_ANY_OF_THEM)
     if signature.is_from_type_hint:
-        return {"inputs": {"type": "array"}}
+        return {"inputs": {"type": "array", "items": _TEXT if takes_texts(signature) else {}}}
     match signature.inputs:
         case ColumnSchema():
             return _of_columns(signature.inputs, is_strict)
         case TensorSchema():
             return _of_tensors(signature.inputs, is_strict)
+
+
+def takes_texts(signature: Signature) -> bool:
+    """Whether the type hint of a Python model's input is a list of texts; of other hints only a list is known."""
+    inputs = signature.inputs if signature.is_from_type_hint else None
+    return isinstance(inputs, ColumnSchema) and [column.type for column in inputs.columns] == [DataType.STRING]
 
 
 def _of_columns(schema: ColumnSchema, is_strict: bool) -> dict[str, Json]:
@@ -189,7 +174,7 @@ def _nested(shape: Iterable[int], element: Json) -> Json:
     return schema
 
 
-def _element(tensor: Tensor, is_strict: bool) -> Json:
+def _element(tensor: TensorSpec, is_strict: bool) -> Json:
     kind = _kind_of(tensor.dtype)
     if kind is None:
         return {} if tensor.dtype == "object" else {"type": "string"}
@@ -272,11 +257,11 @@ def _scalar(kind: DataType, is_strict: bool) -> Json:
         case DataType.BOOLEAN:
             return {"type": "boolean"} if is_strict else {}
         case DataType.DATETIME:
-            return {"type": "string", "pattern": _DATE}
+            return {"type": "string", "pattern": DATE}
         case DataType.BINARY:
             return {"type": "string", "contentEncoding": "base64"}
         case DataType.STRING:
-            return {"type": "string"}
+            return _TEXT
     return number if is_strict else {"anyOf": [number, {"type": "boolean"}, {"type": "string", "pattern": _NUMBER}]}
 
 

@@ -1,12 +1,23 @@
 """What a signature takes as tensors, and as the generate extension's objects, in JSON Schema; laws as `request_schemas`."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from podium.domain.inputs.request_schemas import DATA_ELEMENTS, Json, cell_schema, param_schema
+from podium.domain.inputs.request_schemas import DATA_ELEMENTS, DATE, Json, cell_schema, param_schema, takes_texts
 from podium.domain.open_inference import tensors_of
-from podium.domain.signature import Column, ColumnSchema, DataType, Signature, Tensor
+from podium.domain.signature import (
+    ArrayType,
+    Column,
+    ColumnSchema,
+    ColumnType,
+    DataType,
+    ObjectType,
+    Signature,
+    TensorSpec,
+)
 
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_ -]+")
 _OWN_PARAMETERS: Json = dict.fromkeys(("classification", "shared_memory_region", "sequence_id"), False)
 
 
@@ -15,9 +26,11 @@ def tensors_schema(signature: Signature | None) -> Json:
     inputs = None if signature is None or signature.is_from_type_hint else signature.inputs
     described = tensors_of(inputs, "input")
     if inputs is None or not described:
-        tensors: Json = {"type": "array", "minItems": 1, "maxItems": 1, "items": {"anyOf": _ANY_TENSOR}}
+        is_text = signature is not None and takes_texts(signature)
+        any_tensor = [_any_tensor("BYTES", {"type": "string"})] if is_text else _ANY_TENSOR
+        tensors: Json = {"type": "array", "minItems": 1, "maxItems": 1, "items": {"anyOf": any_tensor}}
     else:
-        entries: tuple[Column | Tensor, ...] = inputs.columns if isinstance(inputs, ColumnSchema) else inputs.tensors
+        entries: tuple[Column | TensorSpec, ...] = inputs.columns if isinstance(inputs, ColumnSchema) else inputs.tensors
         each = [_one_row(told, entry) for told, entry in zip(described, entries, strict=True)]
         needed = [at for at, entry in enumerate(entries, 1) if not isinstance(entry, Column) or entry.required]
         tensors = {"type": "array", "prefixItems": each, "minItems": max(needed, default=0), "maxItems": len(each)}
@@ -58,21 +71,58 @@ def generate_schema(signature: Signature | None) -> Json:
     }
 
 
-def _one_row(told: Mapping[str, Any], entry: Column | Tensor) -> Json:
+def _one_row(told: Mapping[str, Any], entry: Column | TensorSpec) -> Json:
     shape = [1 if size < 0 else size for size in told["shape"]]
     count = 1
     for size in shape:
         count *= size
     required = not isinstance(entry, Column) or entry.required
-    element = DATA_ELEMENTS.get(told["datatype"], {"type": "string"})
+    element = DATA_ELEMENTS.get(told["datatype"]) or _text_of(entry)
     if not required and told["datatype"].startswith("FP"):
         element = {"anyOf": [element, {"type": "null"}]}
     data = {"type": "array", "items": element, "minItems": count, "maxItems": count}
     # The only tensor may be called as one likes, where the signature does not name it.
-    name = {"type": "string"} if entry.name is None and isinstance(entry, Tensor) else {"const": told["name"]}
+    name = {"type": "string"} if entry.name is None and isinstance(entry, TensorSpec) else {"const": told["name"]}
     schema = _tensor_object(name, {"const": told["datatype"]}, data)
     schema["properties"]["shape"] = {"const": shape}
     return schema if required else {**schema, "description": "May be left out."}
+
+
+def _text_of(entry: Column | TensorSpec) -> Json:
+    """A value that is told as text: times, and nested values as JSON; narrower than what is taken."""
+    kind = entry.type if isinstance(entry, Column) else None
+    if kind is DataType.DATETIME:
+        return {"type": "string", "pattern": DATE}
+    pattern = None if kind is None or isinstance(kind, DataType) else _json_pattern(kind)
+    return {"type": "string"} if pattern is None else {"type": "string", "pattern": f"^{pattern}$"}
+
+
+_SCALARS: Mapping[DataType, str] = {
+    DataType.STRING: '"[A-Za-z0-9 ]{0,20}"',
+    DataType.BOOLEAN: "(true|false)",
+    DataType.INTEGER: "-?[1-9][0-9]{0,8}",
+    DataType.LONG: "-?[1-9][0-9]{0,8}",
+    DataType.FLOAT: r"-?[1-9][0-9]{0,3}\.[1-9]",
+    DataType.DOUBLE: r"-?[1-9][0-9]{0,3}\.[1-9]",
+}
+
+
+def _json_pattern(kind: ColumnType) -> str | None:
+    """A pattern of JSON texts of this type, its required names in the signature's order; None where there is none."""
+    match kind:
+        case DataType():
+            return _SCALARS.get(kind)
+        case ArrayType(items):
+            item = _json_pattern(items)
+            return None if item is None else rf"\[({item}(, {item}){{0,3}})?\]"
+        case ObjectType(properties):
+            parts = [(each.name, _json_pattern(each.type)) for each in properties if each.required]
+            if any(part is None or not _PLAIN_NAME.fullmatch(name) for name, part in parts):
+                return None
+            members = ", ".join(f'"{name}": {part}' for name, part in parts)
+            return rf"\{{{members}\}}"
+        case _:
+            return None
 
 
 def _tensor_object(name: Json, datatype: Json, data: Json) -> Json:

@@ -5,8 +5,10 @@ libraries hold pickles, and a vocabulary given as a path is read from wherever i
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from podium.domain.model_files.json_nodes import nodes_with
 
 _ROOMS = (
     "layers|models|initializers|regularizers|constraints|optimizers|losses|metrics|activations|dtype_policies|ops|random|"
@@ -21,19 +23,7 @@ _RUNS = frozenset({"Lambda", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "Fla
 
 def foreign_objects(config: Any) -> list[str]:
     """The objects of a configuration that are none of Keras' own, or that run or read what the file's author chose."""
-    return list(dict.fromkeys(found for node in _nodes(config) if (found := _foreign(node)) is not None))
-
-
-def _nodes(part: Any) -> Iterator[Mapping[str, Any]]:
-    pending = [part]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, dict):
-            if "class_name" in part:
-                yield part
-            pending.extend(part.values())
-        elif isinstance(part, list):
-            pending.extend(part)
+    return list(dict.fromkeys(found for node in nodes_with("class_name", config) if (found := _foreign(node)) is not None))
 
 
 def _foreign(node: Mapping[str, Any]) -> str | None:

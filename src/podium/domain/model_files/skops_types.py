@@ -7,8 +7,10 @@ will call it. What is not here is not trusted.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from podium.domain.model_files.json_nodes import nodes_with
 
 _SCALAR = (
     r"numpy\.(bool_?|u?int(8|16|32|64)|intc|uintc|float(16|32|64)|longdouble|complex(64|128)|str_|bytes_|object_|"
@@ -75,24 +77,12 @@ def foreign_types(schema: Any) -> list[str]:
     Args:
         schema: `schema.json` of the file, parsed.
     """
-    return list(dict.fromkeys(name for node in _nodes(schema) if (name := _foreign(node)) is not None))
+    return list(dict.fromkeys(name for node in nodes_with("__loader__", schema) if (name := _foreign(node)) is not None))
 
 
 def is_trusted_type(name: str) -> bool:
     """Whether a name that skops asks about may be confirmed, once `foreign_types` has found nothing."""
     return bool(_ASKED.fullmatch(name))
-
-
-def _nodes(part: Any) -> Iterator[Mapping[str, Any]]:
-    pending = [part]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, dict):
-            if "__loader__" in part:
-                yield part
-            pending.extend(part.values())
-        elif isinstance(part, list):
-            pending.extend(part)
 
 
 def _foreign(node: Mapping[str, Any]) -> str | None:

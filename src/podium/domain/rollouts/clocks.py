@@ -25,6 +25,11 @@ class Reading:
     least: float
     most: float
 
+    @property
+    def middle(self) -> float:
+        """What it most likely showed."""
+        return (self.least + self.most) / 2
+
 
 @dataclass(frozen=True, slots=True)
 class Offset:

@@ -1,8 +1,8 @@
 """What is known of one version's answers since it began to serve: counts, which only grow. What a rollout is judged by."""
 
 import math
-from dataclasses import dataclass
-from itertools import zip_longest
+from dataclasses import dataclass, replace
+from itertools import accumulate, zip_longest
 
 SKETCH_CELLS = 32
 
@@ -44,6 +44,16 @@ class Evidence:
     def __sub__(self, earlier: "Evidence") -> "Evidence":
         """What happened since; a count that is smaller than before was begun anew, and counts from nothing."""
         return _joined(self, earlier, -1)
+
+    def sane(self) -> "Evidence":
+        """With no more errors than answers: counters are read one after the other while others write them."""
+        errors, disagreed = min(self.errors, self.requests), min(self.disagreed, self.compared)
+        return replace(self, errors=errors, disagreed=disagreed)
+
+
+def tail(cells: tuple[int, ...]) -> list[int]:
+    """How many were in each cell or beyond it."""
+    return list(accumulate(reversed(cells)))[::-1]
 
 
 def _joined(one: Evidence, other: Evidence, sign: int) -> Evidence:

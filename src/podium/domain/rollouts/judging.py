@@ -17,6 +17,11 @@ Times change: so the evidence of each step of a rollout, in which both versions 
 stratum with rates of its own under the claim. What the test assumes is that requests fall to the versions by chance, one by
 one: where a few heavy clients stick to a version, answers come in clumps and the figures promise too much.
 
+With all of the traffic a candidate has nothing beside it. Its errors are then held against one share, which the stable
+version's last minutes set before that began, widened as `control` says. Given what was seen until then that evidence is an
+e-process of its own, so it goes on from the evidence of the steps before; a part of both is kept aside, for one may be
+sound where the other says nothing.
+
 Rewards of feedback may lie between 0 and 1: then k is their sum. The likelihood of 0 or 1 with the same mean still makes an
 e-process, for r -> (q/p)^r ((1-q)/(1-p))^(1-r) is convex, hence at most its chord, whose mean is 1 (Hoeffding, JASA 58,
 1963, lemma 1; Waudby-Smith, Ramdas, JRSS B 86, 2024).
@@ -28,14 +33,17 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import accumulate
 
-from podium.domain.rollouts.evidence import LATENCY_STEP, Evidence
+from podium.domain.rollouts.control import Expected
+from podium.domain.rollouts.evidence import LATENCY_STEP, Evidence, tail
+from podium.domain.rollouts.likelihood import Prior, log_beyond, log_excess, log_mean
 
-_RARE = (0.1, 1.0)
-_ANY = (0.25, 0.25)
-_HALVINGS = 48
-_NEVER = 1e-12
-_FINE_MARGIN = 0.02
+_RARE: Prior = (0.1, 1.0)
+_ANY: Prior = (0.25, 0.25)
+_SOME: Prior = (0.5, 10.0)
+_ASIDE = 0.1
 _FINE_ALPHA = 0.05
+_DETECT = 0.02
+_MOST_MISSING = 1_000_000
 
 
 class Criterion(StrEnum):
@@ -49,7 +57,7 @@ class Criterion(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class JudgingPolicy:
     """How much worse a candidate may be, and how sure one must be that it is. None does not judge by a criterion.
 
     Args:
@@ -62,6 +70,7 @@ class Policy:
         quality: By how much its share of answers that feedback called bad may be larger.
         least_requests: Before the candidate answered so many it is neither rejected nor takes over. With 0 the schedule
             alone decides when it takes over.
+        detect: It takes over only once it was shown not to have so many more errors. None, or 0, does not wait for that.
     """
 
     alpha: float = 0.01
@@ -71,14 +80,29 @@ class Policy:
     disagreement: float | None = 0.05
     quality: float | None = 0.05
     least_requests: int = 20
+    detect: float | None = 0.02
+
+    @property
+    def waits_for_evidence(self) -> bool:
+        """Whether steps that are over do not suffice for a candidate to take over."""
+        return bool(self.least_requests and self.detect)
 
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """What both versions answered while the shares of the traffic stood still; the candidate had all of it, or a part."""
+    """What both versions answered while the shares of the traffic stood still; the candidate had all of it, or a part.
+
+    Args:
+        stable, candidate: What they answered.
+        expected: Where the candidate had all of it, what its errors are held against; None where it had a part, or where
+            nothing is known of the stable version.
+        dispersion: Where it had all of it, so many times as much as by chance its errors varied.
+    """
 
     stable: Evidence
     candidate: Evidence
+    expected: Expected | None = None
+    dispersion: float = 1.0
 
 
 class Opinion(StrEnum):
@@ -112,11 +136,12 @@ class Verdict:
     """What is thought of a candidate now.
 
     Args:
-        opinion: `fine`: shown (at 95 %) to have at most two points in a hundred more errors, and nothing speaks against it.
+        opinion: `fine`: shown, at 95 %, to have less than `JudgingPolicy.detect` more errors.
         criterion: By which it is worse; None unless it is.
         reason: One sentence for people.
         figures: Of each criterion that has any evidence.
         answered: How many answers of the candidate's it rests on.
+        missing: How many more of them would make it fine, if they are like those before; None where none would.
     """
 
     opinion: Opinion
@@ -124,6 +149,7 @@ class Verdict:
     reason: str = ""
     figures: dict[Criterion, Figure] = field(default_factory=dict)
     answered: int = 0
+    missing: int | None = None
 
     @property
     def is_suspicious(self) -> bool:
@@ -141,7 +167,7 @@ class _Shares:
     stables: float
 
 
-def judge(strata: Sequence[Stratum], policy: Policy) -> Verdict:
+def judge(strata: Sequence[Stratum], policy: JudgingPolicy) -> Verdict:
     """Say whether the candidate is worse, fine, or whether that is not known yet.
 
     A candidate that keeps to the policy is called worse with a chance of at most `policy.alpha`, over all criteria and
@@ -152,50 +178,27 @@ def judge(strata: Sequence[Stratum], policy: Policy) -> Verdict:
             together with the one before, for its errors and latency.
         policy: How much worse it may be.
     """
-    strata = [Stratum(_sane(each.stable), _sane(each.candidate)) for each in strata]
+    strata = [replace(each, stable=each.stable.sane(), candidate=each.candidate.sane()) for each in strata]
     answered = sum(stratum.candidate.requests for stratum in strata)
     figures = {criterion: figure for criterion in Criterion if (figure := _figure(criterion, strata, policy)) is not None}
     if answered >= policy.least_requests:
         for criterion, figure in figures.items():
             if figure.e_value >= figure.needed:
                 return Verdict(Opinion.WORSE, criterion, _reason(criterion, figure, policy), figures, answered)
-    if answered >= policy.least_requests and _is_fine(strata):
-        reason = "Nothing speaks against it, and its errors are shown to be few."
-        return Verdict(Opinion.FINE, None, reason, figures, answered)
+    missing = _missing(strata, policy, answered)
+    if missing == 0:
+        reason = f"It is shown to have less than {_percent(policy.detect)} more errors, and nothing else speaks against it."
+        return Verdict(Opinion.FINE, None, reason, figures, answered, 0)
     reason = f"After {answered} of its answers there is not enough evidence yet."
-    return Verdict(Opinion.UNKNOWN, None, reason, figures, answered)
+    return Verdict(Opinion.UNKNOWN, None, reason, figures, answered, missing)
 
 
-def log_excess(strata: Sequence[tuple[float, float, float, float]], allowed: float, prior: tuple[float, float]) -> float:
-    """The logarithm of the evidence that an outcome is more frequent with the candidate than is allowed.
-
-    Args:
-        strata: (k_c, n_c, k_s, n_s) of each: how many of how many of the candidate's and of the stable version's.
-        allowed: p_c <= p_s + allowed is the claim that is tested; may be negative.
-        prior: a and b of the mixture.
-    """
-    # Half of the mixture believes in rates that stay, half in rates of each stratum's own.
-    staying = _log_mixtures([tuple(sum(column) for column in zip(*strata, strict=True))], prior)
-    mixture = _log_mean([staying, _log_mixtures(strata, prior)], 2)
-    return mixture - sum(_log_best(_Shares(*each), allowed) for each in strata)
-
-
-def log_beyond(outcomes: int, answers: int, allowed: float, prior: tuple[float, float]) -> float:
-    """The logarithm of the evidence that a share is larger than a fixed one: p <= allowed is the claim that is tested."""
-    best = min(outcomes / answers, max(allowed, _NEVER)) if answers else 0.0
-    return _log_mixture(outcomes, answers, prior) - _log_likelihood(outcomes, answers, best)
-
-
-def _figure(criterion: Criterion, strata: Sequence[Stratum], policy: Policy) -> Figure | None:
+def _figure(criterion: Criterion, strata: Sequence[Stratum], policy: JudgingPolicy) -> Figure | None:
     """What a criterion says; None where it is not asked or nothing was seen."""
     needed = len(Criterion) / policy.alpha
     match criterion:
         case Criterion.ERRORS if policy.errors is not None:
-            shares = [
-                _Shares(s.candidate.errors, s.candidate.requests, s.stable.errors, s.stable.requests)
-                for s in _health(strata)
-            ]
-            return _worst([shares], policy.errors, _RARE, needed)
+            return _errors(strata, policy.errors, needed)
         case Criterion.LATENCY if policy.latency is not None:
             return _worst(_slower(_health(strata), policy.latency), 0.02, _ANY, needed)
         case Criterion.PREDICTIONS if policy.predictions is not None:
@@ -212,10 +215,47 @@ def _figure(criterion: Criterion, strata: Sequence[Stratum], policy: Policy) -> 
             disagreed = sum(each.candidate.disagreed for each in strata)
             if not compared:
                 return None
-            log_e = log_beyond(disagreed, compared, policy.disagreement, _ANY)
+            log_e = log_beyond(disagreed, compared, policy.disagreement, [_ANY])
             return Figure(None, disagreed / compared, compared, _e_value(log_e), needed)
         case _:
             return None
+
+
+def _errors(strata: Sequence[Stratum], allowed: float, needed: float) -> Figure | None:
+    """The evidence of the steps in which both answered, and of the time after them, as one."""
+    beside, alone = _beside(strata), _alone(strata)
+    mine = sum(k_c for k_c, *_ in beside), sum(n_c for _, n_c, *_ in beside)
+    answers = sum(each.candidate.requests for each in strata)
+    if not answers:
+        return None
+    log_beside = log_excess(beside, allowed, _RARE) if beside else 0.0
+    own = (_RARE[0] + mine[0], _RARE[1] + mine[1] - mine[0])
+    log_alone = sum(log_beyond(k, n, expected.high + allowed, [own, _SOME]) for expected, k, n in alone)
+    if alone:
+        continued = log_beside + log_mean([0.0, log_alone], [_ASIDE, 1 - _ASIDE])
+        log_e = log_mean([continued, log_alone], [1 - _ASIDE, _ASIDE])
+    else:
+        log_e = log_mean([log_beside, 0.0], [1 - _ASIDE, _ASIDE])
+    # Where the claim fits what was seen there is little evidence against it; none is less.
+    is_beyond = any(_is_beyond(_Shares(*each), allowed) for each in beside)
+    if not is_beyond and not any(k > n * (expected.high + allowed) for expected, k, n in alone):
+        log_e = -math.inf
+    its = sum(each.stable.errors for each in strata), sum(each.stable.requests for each in strata)
+    share = its[0] / its[1] if its[1] else alone[0][0].share if alone else None
+    return Figure(share, sum(each.candidate.errors for each in strata) / answers, answers, _e_value(log_e), needed)
+
+
+def _beside(strata: Sequence[Stratum]) -> list[tuple[float, float, float, float]]:
+    """Errors and answers of the candidate and of the stable version, where they are held against each other."""
+    joined = _health([each for each in strata if each.expected is None])
+    return [(s.candidate.errors, s.candidate.requests, s.stable.errors, s.stable.requests) for s in joined]
+
+
+def _alone(strata: Sequence[Stratum]) -> list[tuple[Expected, float, float]]:
+    """Errors and answers of the candidate's where it is alone, as far as they say something."""
+    alone = [(each, each.expected) for each in strata if each.expected is not None]
+    spreads = [(each.candidate, expected, max(each.dispersion, expected.dispersion)) for each, expected in alone]
+    return [(expected, seen.errors / spread, seen.requests / spread) for seen, expected, spread in spreads]
 
 
 def _worst(
@@ -238,16 +278,10 @@ def _worst(
         return None
     candidates, stables = sum(each.candidates for each in best), sum(each.stables for each in best)
     share_of_stable = sum(each.stable for each in best) / stables if stables else None
-    average = _log_mean(logs, len(families))
+    average = log_mean(logs)
     return Figure(
         share_of_stable, sum(each.candidate for each in best) / candidates, round(candidates), _e_value(average), needed
     )
-
-
-def _sane(seen: Evidence) -> Evidence:
-    """With no more errors than answers: counters are read one after the other while others write them."""
-    errors, disagreed = min(seen.errors, seen.requests), min(seen.disagreed, seen.compared)
-    return replace(seen, errors=errors, disagreed=disagreed)
 
 
 def _health(strata: Sequence[Stratum]) -> list[Stratum]:
@@ -265,7 +299,7 @@ def _health(strata: Sequence[Stratum]) -> list[Stratum]:
 def _slower(strata: Sequence[Stratum], times: float) -> list[list[_Shares]]:
     """For each bound t the candidate's answers slower than `times` t beside the stable version's slower than t."""
     shift = max(0, round(math.log(times, LATENCY_STEP)))
-    tails = [(_tail(each.candidate.latency), _tail(each.stable.latency)) for each in strata]
+    tails = [(tail(each.candidate.latency), tail(each.stable.latency)) for each in strata]
     tails = [(candidate, stable) for candidate, stable in tails if candidate and stable]
     if not tails:
         return []
@@ -274,11 +308,6 @@ def _slower(strata: Sequence[Stratum], times: float) -> list[list[_Shares]]:
         [_Shares(candidate[bound + shift], candidate[0], stable[bound], stable[0]) for candidate, stable in tails]
         for bound in range(1, cells - shift)
     ]
-
-
-def _tail(cells: tuple[int, ...]) -> list[int]:
-    """How many were in each cell or beyond it."""
-    return list(accumulate(reversed(cells)))[::-1]
 
 
 def _sorts(strata: Sequence[Stratum]) -> list[list[_Shares]]:
@@ -302,10 +331,34 @@ def _both_ways(pairs: Sequence[tuple[int, int]], whole_c: int, whole_s: int) -> 
         yield whole_c - candidate, whole_s - stable
 
 
-def _is_fine(strata: Sequence[Stratum]) -> bool:
-    """Whether the claim "its errors are more frequent by at least two points" is refuted."""
-    parts = [(s.stable.errors, s.stable.requests, s.candidate.errors, s.candidate.requests) for s in _health(strata)]
-    return bool(parts) and log_excess(parts, -_FINE_MARGIN, _RARE) >= math.log(1 / _FINE_ALPHA)
+def _missing(strata: Sequence[Stratum], policy: JudgingPolicy, answered: int) -> int | None:
+    """How many more of the candidate's answers would refute "its errors are more frequent by at least `detect`"."""
+    least, detect = max(0, policy.least_requests - answered), policy.detect or _DETECT
+    if not strata or _is_fine(strata, detect):
+        return least if strata else None
+    errors = sum(each.candidate.errors for each in strata)
+    low, high = 0, _MOST_MISSING
+    if not answered or not _is_fine(_continued(strata, high, errors / answered), detect):
+        return None
+    while high - low > max(1, low // 50):
+        middle = (low + high) // 2
+        low, high = (low, middle) if _is_fine(_continued(strata, middle, errors / answered), detect) else (middle, high)
+    return max(high, least)
+
+
+def _continued(strata: Sequence[Stratum], answers: int, share: float) -> list[Stratum]:
+    """With so many more answers of the candidate's, of which a share are errors."""
+    more = Evidence(answers, round(answers * share))
+    return [*strata[:-1], replace(strata[-1], candidate=strata[-1].candidate + more)]
+
+
+def _is_fine(strata: Sequence[Stratum], detect: float) -> bool:
+    """Whether the claim "its errors are more frequent by at least so much" is refuted."""
+    parts = [(k_s, n_s, k_c, n_c) for k_c, n_c, k_s, n_s in _beside(strata)]
+    log_e = log_excess(parts, -detect, _RARE) if parts else 0.0
+    for expected, errors, answers in _alone(strata):
+        log_e += log_beyond(answers - errors, answers, 1 - min(1.0, expected.low + detect), [_RARE[::-1], _SOME[::-1]])
+    return log_e >= math.log(1 / _FINE_ALPHA)
 
 
 def _is_beyond(shares: _Shares, allowed: float) -> bool:
@@ -315,63 +368,11 @@ def _is_beyond(shares: _Shares, allowed: float) -> bool:
     return shares.candidate / shares.candidates > stable + allowed
 
 
-def _log_mixtures(strata: Sequence[tuple[float, ...]], prior: tuple[float, float]) -> float:
-    return sum(_log_mixture(k_c, n_c, prior) + _log_mixture(k_s, n_s, prior) for k_c, n_c, k_s, n_s in strata)
-
-
-def _log_mixture(outcomes: float, answers: float, prior: tuple[float, float]) -> float:
-    """The logarithm of the likelihood, averaged over all shares by the Beta distribution with parameters a and b."""
-    a, b = prior
-    return _log_beta(outcomes + a, answers - outcomes + b) - _log_beta(a, b)
-
-
-def _log_best(shares: _Shares, allowed: float) -> float:
-    """The logarithm of the largest likelihood with p_c <= p_s + allowed."""
-    c, s = shares, shares.stables
-    p_c = c.candidate / c.candidates if c.candidates else -1.0
-    p_s = c.stable / s if s else 2.0
-    if p_c <= p_s + allowed:
-        return _log_likelihood(c.candidate, c.candidates, p_c) + _log_likelihood(c.stable, s, p_s)
-    low, high = max(0.0, -allowed), min(1.0, 1.0 - allowed)
-    # It is largest on the border, where its slope, which falls, is nothing.
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if _slope(c.candidate, c.candidates, middle + allowed) + _slope(c.stable, s, middle) > 0:
-            low = middle
-        else:
-            high = middle
-    border = (low + high) / 2
-    return _log_likelihood(c.candidate, c.candidates, border + allowed) + _log_likelihood(c.stable, s, border)
-
-
-def _slope(outcomes: float, answers: float, share: float) -> float:
-    rising = outcomes / share if outcomes else 0.0
-    return rising - ((answers - outcomes) / (1 - share) if answers > outcomes else 0.0)
-
-
-def _log_likelihood(outcomes: float, answers: float, share: float) -> float:
-    if not answers:
-        return 0.0
-    seen = outcomes * math.log(share) if outcomes else 0.0
-    return seen + ((answers - outcomes) * math.log1p(-share) if answers > outcomes else 0.0)
-
-
-def _log_beta(a: float, b: float) -> float:
-    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
-
-
-def _log_mean(logs: Sequence[float], count: int) -> float:
-    peak = max(logs, default=-math.inf)
-    if peak == -math.inf:
-        return peak
-    return peak + math.log(sum(math.exp(each - peak) for each in logs)) - math.log(count)
-
-
 def _e_value(log_e: float) -> float:
     return round(math.exp(min(log_e, math.log(1e12))), 6)
 
 
-def _reason(criterion: Criterion, figure: Figure, policy: Policy) -> str:
+def _reason(criterion: Criterion, figure: Figure, policy: JudgingPolicy) -> str:
     mine, its = _percent(figure.candidate), _percent(figure.stable)
     rest = f"of its {figure.answers} answers"
     match criterion:

@@ -5,15 +5,16 @@ some seconds, or the machine is slow for some, that would be the candidate's fau
 quarter of the time at most, or five looks; a candidate that is worse all the time does not stand out from itself.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from podium.domain.rollouts.control import Expected, Moment, dispersion, is_outage
 from podium.domain.rollouts.evidence import Evidence
 
 _MOST = 64
 _FORGIVEN = 4
 _LEAST = 5
-_OUTAGE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +44,29 @@ class Moments:
         pairs = tuple(one + other for one, other in zip(full[::2], full[1::2], strict=True))
         return Moments(2 * self.looks, pairs)
 
-    def without_the_worst(self, before: Evidence) -> Evidence:
-        """All of it but what stands out among the worst moments, from the others and from what was seen before.
+    def without_the_worst(self, before: Evidence, usual: Expected | None = None) -> tuple[Evidence, float]:
+        """All of it but what stands out among the worst moments, and how unevenly the errors of the rest came.
 
         Of errors and of latencies for itself.
+
+        Args:
+            before: What else is usual.
+            usual: What is known of errors; a look is a second.
+
+        Returns: The evidence, and its `dispersion`.
         """
         moments = [*self.full, *((self.last,) if self.seen else ())]
-        forgiven = max(-(-len(moments) // _FORGIVEN), -(-_LEAST // self.looks))
-        counts = _kept(moments, before, _failing, _fails, forgiven)
-        times = _kept(moments, before, _slowness, _is_slow, forgiven)
-        return replace(counts, latency=times.latency)
+        quarter, least = -(-len(moments) // _FORGIVEN), -(-_LEAST // self.looks)
+        if usual is None:
+            counts = _kept(moments, before, _failing, _fails, max(quarter, least))
+        else:
+            forgiven = max(quarter, math.ceil(usual.outage_s / self.looks))
+            counts = _kept(
+                moments, before, _failing, lambda each, _: is_outage(each.requests, each.errors, usual.share), forgiven
+            )
+        times = _kept(moments, before, _slowness, _is_slow, max(quarter, least))
+        spread = dispersion([Moment(self.looks, each.requests, each.errors) for each in counts])
+        return replace(sum(counts, Evidence()), latency=sum(times, Evidence()).latency), spread
 
 
 def _kept(
@@ -61,11 +75,11 @@ def _kept(
     badness: Callable[[Evidence], float],
     stands_out: Callable[[Evidence, Evidence], bool],
     forgiven: int,
-) -> Evidence:
+) -> list[Evidence]:
     by_badness = sorted(moments, key=badness, reverse=True)
-    rest = sum(by_badness[forgiven:], Evidence())
-    usual = before + rest
-    return sum((each for each in by_badness[:forgiven] if not stands_out(each, usual)), rest)
+    rest = by_badness[forgiven:]
+    usual = sum(rest, before)
+    return [*(each for each in by_badness[:forgiven] if not stands_out(each, usual)), *rest]
 
 
 def _failing(moment: Evidence) -> float:
@@ -73,11 +87,7 @@ def _failing(moment: Evidence) -> float:
 
 
 def _fails(moment: Evidence, usual: Evidence) -> bool:
-    """Whether it is an outage: a fifth of its answers, and three times what is to be expected by what is usual.
-
-    A candidate with few errors has moments with more of them by chance; leaving those out would hide it.
-    """
-    return moment.errors > max(3 * (moment.requests * _failing(usual) + 1), moment.requests * _OUTAGE)
+    return is_outage(moment.requests, moment.errors, _failing(usual))
 
 
 def _slowness(moment: Evidence) -> float:

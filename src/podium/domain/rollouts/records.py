@@ -14,8 +14,8 @@ from dataclasses import asdict, fields
 from functools import lru_cache
 from typing import Any
 
-from podium.domain.rollouts.judging import Policy
-from podium.domain.rollouts.schedule import FULL, Board, Entry, Mark, MarkKind, Pin, Rollout
+from podium.domain.rollouts.judging import JudgingPolicy
+from podium.domain.rollouts.schedule import FULL, Mark, MarkedRollout, MarkKind, Pin, Rollout, RolloutNotices
 from podium.errors import InvalidInput
 
 PREFIX = "podium.rollout."
@@ -70,7 +70,7 @@ def pin_text(pin: Pin) -> str:
     return json.dumps(asdict(pin), ensure_ascii=False)
 
 
-def read_board(tags: Mapping[str, str]) -> Board:
+def read_notices(tags: Mapping[str, str]) -> RolloutNotices:
     """What the tags of a model say; what is not understood is a problem and nothing else.
 
     Of more tags than a thousand rollouts have, the newest are read, by their ids, which begin with the date.
@@ -98,8 +98,8 @@ def read_board(tags: Mapping[str, str]) -> Board:
         except _NONSENSE as error:
             problems.append(_not_understood(PIN_KEY, error))
     problems += [f"tag {PREFIX}{lost}.… marks a rollout that has no record" for lost in sorted(marks.keys() - records)]
-    entries = tuple(Entry(rollout, tuple(marks.get(each, ()))) for each, rollout in records.items())
-    return Board(entries, pin, tuple(problems[:20]))
+    entries = tuple(MarkedRollout(rollout, tuple(marks.get(each, ()))) for each, rollout in records.items())
+    return RolloutNotices(entries, pin, tuple(problems[:20]))
 
 
 def _understood(key: str, text: str) -> tuple[str, Rollout | Mark | str]:
@@ -149,7 +149,7 @@ def check_interval(interval_s: float) -> float:
     return interval_s
 
 
-def check_policy(policy: Policy) -> Policy:
+def check_policy(policy: JudgingPolicy) -> JudgingPolicy:
     """Return the policy. Raises InvalidInput when a limit makes no sense."""
     for name in (each.name for each in fields(policy)):
         value = getattr(policy, name)
@@ -176,7 +176,9 @@ def _record(said: Mapping[str, Any], rollout_id: str) -> Rollout:
         raise ValueError("a step is no whole number")
     try:
         check_steps(steps)
-        policy = check_policy(Policy(**{name: _limit(value) for name, value in dict(said.get("policy") or {}).items()}))
+        policy = check_policy(
+            JudgingPolicy(**{name: _limit(value) for name, value in dict(said.get("policy") or {}).items()})
+        )
         interval_s = check_interval(_number(said["interval_s"]))
     except InvalidInput as error:
         raise ValueError(error.message) from error

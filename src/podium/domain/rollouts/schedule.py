@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from podium.domain.rollouts.judging import Policy, Verdict
+from podium.domain.rollouts.judging import JudgingPolicy, Opinion, Verdict
 
 FULL = 100
 
@@ -84,7 +84,7 @@ class Rollout:
     interval_s: float
     started_at: float
     started_by: str
-    policy: Policy = field(default_factory=Policy)
+    policy: JudgingPolicy = field(default_factory=JudgingPolicy)
 
     @property
     def lasts_s(self) -> float:
@@ -111,7 +111,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MarkedRollout:
     """A rollout with its marks, in any order."""
 
     rollout: Rollout
@@ -130,7 +130,7 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class RolloutNotices:
     """All that a registry says about how traffic moves, of one model.
 
     Args:
@@ -139,13 +139,13 @@ class Board:
         problems: What was found there and is not understood, for people.
     """
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[MarkedRollout, ...] = ()
     pin: Pin | None = None
     problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class RolloutPhase:
     """Where a rollout is.
 
     Args:
@@ -182,8 +182,8 @@ class Course:
     version: str | None
     candidate: str | None = None
     percent: int = 0
-    entry: Entry | None = None
-    phase: Phase | None = None
+    entry: MarkedRollout | None = None
+    phase: RolloutPhase | None = None
     pin: Pin | None = None
     is_overtaken: bool = False
 
@@ -198,7 +198,7 @@ _ENDS = {
 }
 
 
-def phase(record: Rollout, marks: Sequence[Mark], now: float) -> Phase:
+def phase(record: Rollout, marks: Sequence[Mark], now: float) -> RolloutPhase:
     """Where a rollout is at a time of the registry's clock.
 
     The percentage never falls while it is running, and while it is paused it stays.
@@ -207,48 +207,51 @@ def phase(record: Rollout, marks: Sequence[Mark], now: float) -> Phase:
     if over is not None:
         state = _ENDS[over.kind]
         if state is State.FINISHED and any(mark.kind is MarkKind.UNDO for mark in marks):
-            return Phase(0, State.UNDONE)
-        return Phase(FULL if state is State.FINISHED else 0, state)
+            return RolloutPhase(0, State.UNDONE)
+        return RolloutPhase(FULL if state is State.FINISHED else 0, state)
     begun = next((mark.at for mark in ordered(marks) if mark.kind is MarkKind.BEGIN), None)
     is_paused, elapsed = _elapsed(marks, begun, now)
     state = State.PAUSED if is_paused else State.RUNNING
     if begun is None:
-        return Phase(0, state, None, is_begun=False)
+        return RolloutPhase(0, state, None, is_begun=False)
     step = int(elapsed // record.interval_s)
     is_due = step >= len(record.steps)
     percent = record.steps[min(step, len(record.steps) - 1)]
     if is_paused or is_due:
         if is_paused or not is_due:
-            return Phase(percent, state, None)
-        return Phase(percent, state, None, is_due=True, overdue_s=elapsed - record.lasts_s)
-    return Phase(percent, state, now + (step + 1) * record.interval_s - elapsed)
+            return RolloutPhase(percent, state, None)
+        return RolloutPhase(percent, state, None, is_due=True, overdue_s=elapsed - record.lasts_s)
+    return RolloutPhase(percent, state, now + (step + 1) * record.interval_s - elapsed)
 
 
-def may_finish(record: Rollout, at: Phase, verdict: Verdict) -> bool:
-    """Whether the candidate takes over now: all steps are over, it was seen to answer, and nothing speaks against it.
+def may_finish(record: Rollout, at: RolloutPhase, verdict: Verdict) -> bool:
+    """Whether the candidate takes over now: all steps are over, it was shown to be fine, and nothing speaks against it.
 
-    Where something speaks against it and not loudly enough yet, it keeps all of the traffic and is looked at for up to as
-    long again as the steps lasted: it is rejected meanwhile, or what spoke against it was chance. Where nobody asked for
-    it yet nothing is known: it keeps what it has, and is judged, until it answered as often as the policy says.
+    Until it is shown not to have more errors than the policy says it keeps all of the traffic, and is judged: the steps
+    were too short, or nobody asked for it. So it is where something else speaks against it and not loudly enough yet, for
+    up to as long again as the steps lasted: it is rejected meanwhile, or what spoke against it was chance.
     """
-    if not at.is_due or verdict.answered < record.policy.least_requests:
+    policy = record.policy
+    if not at.is_due or verdict.answered < policy.least_requests:
+        return False
+    if policy.waits_for_evidence and verdict.opinion is not Opinion.FINE:
         return False
     return not verdict.is_suspicious or at.overdue_s >= record.lasts_s
 
 
-def course(board: Board, follows: str, followed: str | None, now: float) -> Course:
+def course(notices: RolloutNotices, follows: str, followed: str | None, now: float) -> Course:
     """Where the traffic of an endpoint goes.
 
     Args:
-        board: What the registry says.
+        notices: What the registry says.
         follows: The stage or alias that the endpoint follows.
         followed: The version that this stands for; None when it stands for none: that ends no rollout.
         now: The registry's clock.
     """
-    entry = newest(board.entries, follows)
+    entry = newest(notices.entries, follows)
     now_at = phase(entry.rollout, entry.marks, now) if entry is not None else None
-    if board.pin is not None and now < board.pin.until:
-        return Course(board.pin.version, None, 0, entry, now_at, board.pin)
+    if notices.pin is not None and now < notices.pin.until:
+        return Course(notices.pin.version, None, 0, entry, now_at, notices.pin)
     if entry is None or now_at is None or followed is None:
         return Course(followed, None, 0, entry, now_at)
     rollout, kinds = entry.rollout, {mark.kind for mark in entry.marks}
@@ -266,16 +269,16 @@ def course(board: Board, follows: str, followed: str | None, now: float) -> Cour
             return Course(rollout.stable, None, 0, entry, now_at)
 
 
-def newest(entries: Iterable[Entry], follows: str) -> Entry | None:
+def newest(entries: Iterable[MarkedRollout], follows: str) -> MarkedRollout | None:
     """The rollout that counts of those for a stage or alias: the one that was started last."""
     fitting = [entry for entry in entries if entry.rollout.follows == follows]
     return max(fitting, key=lambda entry: (entry.rollout.started_at, entry.rollout.id), default=None)
 
 
-def versions_named(board: Board, follows: str) -> set[str]:
+def versions_named(notices: RolloutNotices, follows: str) -> set[str]:
     """The versions that what is said here may send traffic to, beside the one that is followed."""
-    named = {board.pin.version} if board.pin is not None else set()
-    entry = newest(board.entries, follows)
+    named = {notices.pin.version} if notices.pin is not None else set()
+    entry = newest(notices.entries, follows)
     if entry is None or any(mark.kind is MarkKind.SUPERSEDE for mark in entry.marks):
         return named
     state = phase(entry.rollout, entry.marks, entry.rollout.started_at).state
@@ -286,9 +289,9 @@ def versions_named(board: Board, follows: str) -> set[str]:
     return named
 
 
-def rejection(board: Board, follows: str, candidate: str) -> Mark | None:
+def rejection(notices: RolloutNotices, follows: str, candidate: str) -> Mark | None:
     """Why a version was rejected the last time that it was tried; None where it was not."""
-    tried = [each for each in board.entries if each.rollout.follows == follows and each.rollout.candidate == candidate]
+    tried = [each for each in notices.entries if each.rollout.follows == follows and each.rollout.candidate == candidate]
     last = newest(tried, follows)
     over = ending(last.marks) if last is not None else None
     return over if over is not None and over.kind is MarkKind.VETO else None

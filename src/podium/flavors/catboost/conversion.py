@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from podium.flavors.claims import Batch, Claim, Inputs
-from podium.flavors.conversions import Attempt, Conversion, NotConverted, Sample, installed, one_array, refuse_text
+from podium.flavors.conversions import (
+    Attempt,
+    Conversion,
+    ConversionSample,
+    NotConverted,
+    installed,
+    one_array,
+    refuse_text,
+)
 from podium.flavors.onnx_way import Graph, rename_input
 
 _METHODS = ("predict", "predict_proba")
@@ -64,7 +72,7 @@ class ModelConverter:
 
         return Claim(labels, what, (("predict_proba", graph.answer, native.predict_proba),))
 
-    def _converted(self, inputs: Inputs, sample: Sample) -> Conversion:
+    def _converted(self, inputs: Inputs, sample: ConversionSample) -> Conversion:
         import onnx
 
         answer = one_array(sample.answer)

@@ -14,6 +14,7 @@ from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.conversions import Converter
 from podium.flavors.folders import part_of
+from podium.flavors.predict_functions import asked_method, saved_method
 from podium.flavors.threads import granted_threads
 
 _FILE = "model.cb"
@@ -81,7 +82,7 @@ class CatBoostFlavor:
         del example
         import catboost
 
-        written, method = options.get("format") or "cbm", options.get("pyfunc_predict_fn") or "predict"
+        written = options.get("format") or "cbm"
         if isinstance(model, type) or not self.claims(model):
             name = model.__name__ + ", a class" if isinstance(model, type) else f"a {type(model).__name__}"
             raise InvalidInput(f"cb_model is {name}; expected a trained model of catboost's.")
@@ -91,9 +92,7 @@ class CatBoostFlavor:
             )
         if written not in _FORMATS:
             raise InvalidInput(f"format is {written!r}; CatBoost reads back {', '.join(_FORMATS)}.")
-        if method not in _PREDICT_FNS or not hasattr(model, method):
-            has = [each for each in _PREDICT_FNS if hasattr(model, each)]
-            raise InvalidInput(f"pyfunc_predict_fn is {method!r}; a {type(model).__name__} has {has}.")
+        method = asked_method(options, model, _PREDICT_FNS)
         try:
             model.save_model(str(folder / _FILE), format=written, pool=options.get("pool"))
         except catboost.CatBoostError as error:
@@ -113,10 +112,7 @@ class CatBoostFlavor:
 
     def load(self, stored: Stored) -> Loaded:
         model = load_model(stored)
-        method = str(stored.of("catboost").get("predict_fn") or "predict")
-        if method not in _PREDICT_FNS or not hasattr(model, method):
-            raise InvalidModel(f"{type(model).__name__} has no method {method!r}, which MLmodel's predict_fn names.")
-        return LoadedModel(model, method)
+        return LoadedModel(model, saved_method(stored, "catboost", model, _PREDICT_FNS))
 
     def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         del signature

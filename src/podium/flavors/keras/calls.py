@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from podium.flavors.keras.inputs import Inputs
+from podium.flavors.keras.inputs import KerasInputs
 
 Call = Callable[[tuple[Any, ...]], Any]
 
@@ -48,7 +48,7 @@ class FastCall:
         return joined([self._call(tuple(each[start : start + most] for each in arrays)) for start in starts])
 
 
-def find_fast_call(keras: Any, model: Any, inputs: Inputs) -> FastCall | None:
+def find_fast_call(keras: Any, model: Any, inputs: KerasInputs) -> FastCall | None:
     """A cheaper call with the same bits as `predict`, if there is one.
 
     Rows of several sizes are compared, until some seconds have gone: by then what `predict` costs beside the arithmetic
@@ -67,7 +67,7 @@ def find_fast_call(keras: Any, model: Any, inputs: Inputs) -> FastCall | None:
     return None
 
 
-def _proven_sizes(model: Any, inputs: Inputs, call: Call, is_small: bool) -> list[int]:
+def _proven_sizes(model: Any, inputs: KerasInputs, call: Call, is_small: bool) -> list[int]:
     """The sizes at which no bit differed; those beyond the first difference are left out, and so is all if it is early."""
     begun = time.monotonic()
     proven: list[int] = []
@@ -115,12 +115,12 @@ def mapped(change: Callable[[Any], Any], answer: Any) -> Any:
     return change(answer)
 
 
-def _fed(inputs: Inputs, arrays: tuple[Any, ...]) -> Any:
+def _fed(inputs: KerasInputs, arrays: tuple[Any, ...]) -> Any:
     """Arrays as the model takes them: the only one, or a dict by name."""
     return arrays[0] if len(arrays) == 1 else dict(zip(inputs.names, arrays, strict=True))
 
 
-def _tensorflow_call(model: Any, inputs: Inputs) -> Call:
+def _tensorflow_call(model: Any, inputs: KerasInputs) -> Call:
     import tensorflow as tf
 
     specs = tuple(tf.TensorSpec((None, *each.shape[1:]), each.dtype, name=f"x{i}") for i, each in enumerate(inputs.each))
@@ -142,7 +142,7 @@ def _of_tensor(tensor: Any) -> Any:
     return tensor.numpy()
 
 
-def _batch_call(model: Any, inputs: Inputs) -> Call:
+def _batch_call(model: Any, inputs: KerasInputs) -> Call:
     """Other backends: Keras' own call for one batch, without the data set round it."""
 
     def call(arrays: tuple[Any, ...]) -> Any:

@@ -8,19 +8,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from podium.flavors.claims import Claim
-from podium.flavors.claims import Inputs as Claimed
+from podium.flavors.claims import Claim, Inputs
 from podium.flavors.conversions import (
     NETWORK_BOUNDS,
     Attempt,
     Conversion,
+    ConversionSample,
     NotConverted,
-    Sample,
     installed,
     network_spec,
     refuse_text,
 )
-from podium.flavors.keras.inputs import Inputs
+from podium.flavors.keras.inputs import KerasInputs
 from podium.flavors.onnx_way import Graph, rename_input
 
 _BY_BACKEND = {"tensorflow": ("tf2onnx",), "torch": ("torch", "onnxscript")}
@@ -35,7 +34,7 @@ class ModelConverter:
         inputs: What it takes, None where nobody can tell.
     """
 
-    def __init__(self, keras: Any, model: Any, inputs: Inputs | None) -> None:
+    def __init__(self, keras: Any, model: Any, inputs: KerasInputs | None) -> None:
         self._keras = keras
         self._model = model
         self._inputs = inputs
@@ -60,7 +59,7 @@ class ModelConverter:
             found = installed(*_BY_BACKEND[backend], "onnx", "onnxruntime", extra=extra)
         return {**found, "keras": str(self._keras.__version__)}
 
-    def attempts(self, inputs: Claimed) -> Sequence[Attempt]:
+    def attempts(self, inputs: Inputs) -> Sequence[Attempt]:
         """One, in the model's own precision.
 
         Raises:
@@ -78,15 +77,15 @@ class ModelConverter:
         precision = "double" if known.each[0].dtype == "float64" else "float"
         return [Attempt("whole", precision, self._converted, NETWORK_BOUNDS)]
 
-    def edges(self, inputs: Claimed) -> Mapping[int, Sequence[Any]]:
+    def edges(self, inputs: Inputs) -> Mapping[int, Sequence[Any]]:
         """None that podium knows: a network's answers change everywhere a little."""
         del inputs
         return {}
 
-    def claim(self, path: str, inputs: Claimed, spec: Mapping[str, Any], what: str) -> Claim:
+    def claim(self, path: str, inputs: Inputs, spec: Mapping[str, Any], what: str) -> Claim:
         return Claim(Graph(path, inputs, spec).answer, what)
 
-    def _converted(self, sample: Sample) -> Conversion:
+    def _converted(self, sample: ConversionSample) -> Conversion:
         import onnx
 
         assert self._inputs is not None

@@ -11,7 +11,7 @@ from podium.domain.signature import Signature, TensorSchema
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
+class KerasInput:
     """One input.
 
     Args:
@@ -26,7 +26,7 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class KerasInputs:
     """All inputs of a model.
 
     Args:
@@ -35,17 +35,17 @@ class Inputs:
         is_known: They are the model's own word, not its signature's.
     """
 
-    each: tuple[Input, ...]
+    each: tuple[KerasInput, ...]
     floatx: str
     is_known: bool = True
 
     @classmethod
-    def of(cls, model: Any, floatx: str, signature: Signature | None) -> "Inputs | None":
+    def of(cls, model: Any, floatx: str, signature: Signature | None) -> "KerasInputs | None":
         """What the model says; a subclassed one says nothing, and its signature of unnamed tensors is taken."""
         tensors, names = _named(model)
         if tensors:
             pairs = zip(names, tensors, strict=True)
-            return cls(tuple(Input(name, _dtype(each), tuple(each.shape)) for name, each in pairs), floatx)
+            return cls(tuple(KerasInput(name, _dtype(each), tuple(each.shape)) for name, each in pairs), floatx)
         schema = None if signature is None else signature.inputs
         if not isinstance(schema, TensorSchema) or len(schema.tensors) != 1 or schema.is_named:
             return None
@@ -53,7 +53,7 @@ class Inputs:
         dtype = floatx if tensor.dtype.startswith("float") else tensor.dtype
         if dtype == "str":
             return None
-        return cls((Input("inputs", dtype, tuple(None if n < 0 else n for n in tensor.shape)),), floatx, False)
+        return cls((KerasInput("inputs", dtype, tuple(None if n < 0 else n for n in tensor.shape)),), floatx, False)
 
     @property
     def names(self) -> list[str]:
@@ -112,7 +112,7 @@ class Inputs:
         return sum(math.prod([16 if size is None else size for size in each.shape[1:]]) for each in self.each)
 
 
-def fit(values: Any, wanted: Input, floatx: str) -> Any:
+def fit(values: Any, wanted: KerasInput, floatx: str) -> Any:
     """An array of the input's type and shape, cast as Keras casts; None where it does not fit."""
     values = np.asarray(values)
     if wanted.dtype == "string":

@@ -9,13 +9,12 @@ import numpy as np
 from podium.domain.frames import is_frame
 from podium.domain.signature import Signature
 from podium.errors import InvalidInput
-from podium.flavors.claims import Batch, Claim, NotTakenError
-from podium.flavors.claims import Inputs as Claimed
+from podium.flavors.claims import Batch, Claim, Inputs, NotTakenError
 from podium.flavors.contract import RowIndependence
 from podium.flavors.conversions import Converter
 from podium.flavors.keras.calls import FastCall, by_predict, find_fast_call, mapped
 from podium.flavors.keras.conversion import ModelConverter
-from podium.flavors.keras.inputs import Inputs
+from podium.flavors.keras.inputs import KerasInputs
 from podium.flavors.keras.rows import rows_of
 from podium.flavors.mlflow_shims import MlflowException
 from podium.flavors.tables import columns_of, table_of
@@ -36,7 +35,7 @@ class LoadedKeras:
 
     def __init__(self, keras: Any, model: Any, signature: Signature | None, is_stacking: bool) -> None:
         self.native = model
-        self.inputs = Inputs.of(model, str(keras.config.floatx()), signature)
+        self.inputs = KerasInputs.of(model, str(keras.config.floatx()), signature)
         self._keras = keras
         self._is_stacking = is_stacking
         self._fast: FastCall | None = None
@@ -46,7 +45,7 @@ class LoadedKeras:
         if self.inputs is not None and self.inputs.static_batch is None and not _is_stateful(self.native):
             self._fast = find_fast_call(self._keras, self.native, self.inputs)
 
-    def claims(self, inputs: Claimed) -> Sequence[Claim]:
+    def claims(self, inputs: Inputs) -> Sequence[Claim]:
         """The compiled call itself, for a hastened model of one matrix of numbers."""
         fast, own = self._fast, self.inputs
         if fast is None or own is None or len(own.each) != 1 or len(own.each[0].shape) != 2:

@@ -73,11 +73,11 @@ def export_keras(keras: Any, model: Any, path: Path, example: Any) -> None:
     import numpy as np
 
     from podium.domain.load_terms import DEFAULT_TERMS
-    from podium.flavors.keras.inputs import Inputs
+    from podium.flavors.keras.inputs import KerasInputs
     from podium.flavors.tensorflow.files import import_tensorflow
 
     tensorflow = import_tensorflow(DEFAULT_TERMS)
-    inputs = Inputs.of(model, str(keras.config.floatx()), None)
+    inputs = KerasInputs.of(model, str(keras.config.floatx()), None)
     given = example if isinstance(example, dict) else {None: example}
     arrays = {name: np.asarray(each) for name, each in given.items()} if example is not None else {}
     if inputs is None and len(arrays) != 1:

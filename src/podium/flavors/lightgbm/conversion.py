@@ -5,7 +5,15 @@ from functools import partial
 from typing import Any
 
 from podium.flavors.claims import Claim, Inputs
-from podium.flavors.conversions import Attempt, Conversion, NotConverted, Sample, installed, one_array, refuse_text
+from podium.flavors.conversions import (
+    Attempt,
+    Conversion,
+    ConversionSample,
+    NotConverted,
+    installed,
+    one_array,
+    refuse_text,
+)
 from podium.flavors.lightgbm.graph import Forest, graph_of
 from podium.flavors.onnx_way import Graph
 
@@ -65,11 +73,11 @@ class BoosterConverter:
         inner = (("predict_proba", lambda batch: made(graph.answer(batch)), original),)
         return Claim(lambda batch: finish(graph.answer(batch)), what, inner)
 
-    def _own(self, forest: Forest, inputs: Inputs, sample: Sample) -> Conversion:
+    def _own(self, forest: Forest, inputs: Inputs, sample: ConversionSample) -> Conversion:
         one_array(sample.answer)
         return Conversion(graph_of(forest, len(inputs.dtypes)), _spec(inputs, "double", "answer", forest.outputs == 1))
 
-    def _by_onnxmltools(self, forest: Forest, inputs: Inputs, sample: Sample) -> Conversion:
+    def _by_onnxmltools(self, forest: Forest, inputs: Inputs, sample: ConversionSample) -> Conversion:
         from onnxmltools.convert import convert_lightgbm
         from onnxmltools.convert.common.data_types import FloatTensorType
 

@@ -24,6 +24,7 @@ from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.conversions import Converter, NotConverted
 from podium.flavors.folders import part_of
 from podium.flavors.lightgbm.conversion import BoosterConverter
+from podium.flavors.predict_functions import asked_method, saved_method
 from podium.flavors.sklearn.flavor import CLOUDPICKLE, FILES, SKOPS, TRUSTED_PACKAGES, read_estimator, write_estimator
 from podium.flavors.threads import granted_threads
 
@@ -132,13 +133,10 @@ class LightGBMFlavor:
         del example
         import lightgbm
 
-        method = options.get("pyfunc_predict_fn") or "predict"
         if isinstance(model, type) or not self.claims(model):
             name = model.__name__ + ", a class" if isinstance(model, type) else f"a {type(model).__name__}"
             raise InvalidInput(f"lgb_model is {name}; expected a lightgbm.Booster or an estimator of lightgbm's.")
-        if method not in _PREDICT_FNS or not hasattr(model, method):
-            has = [each for each in _PREDICT_FNS if hasattr(model, each)]
-            raise InvalidInput(f"pyfunc_predict_fn is {method!r}; a {type(model).__name__} has {has}.")
+        method = asked_method(options, model, _PREDICT_FNS)
         own: dict[str, Any] = {
             "code": None,
             "lgb_version": lightgbm.__version__,
@@ -172,10 +170,7 @@ class LightGBMFlavor:
 
     def load(self, stored: Stored) -> Loaded:
         model = load_model(stored)
-        method = str(stored.of("lightgbm").get("predict_fn") or "predict")
-        if method not in _PREDICT_FNS or not hasattr(model, method):
-            raise InvalidModel(f"{type(model).__name__} has no method {method!r}, which MLmodel's predict_fn names.")
-        return LoadedModel(model, method)
+        return LoadedModel(model, saved_method(stored, "lightgbm", model, _PREDICT_FNS))
 
     def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         del signature

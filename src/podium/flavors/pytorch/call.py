@@ -20,7 +20,7 @@ _MOST_FORMS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class ModuleInputs:
     """What a module takes.
 
     Args:
@@ -39,7 +39,7 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ModuleTerms:
     """How a module is called.
 
     Args:
@@ -60,7 +60,7 @@ class LoadedModule:
     become a dict of arrays: by their names where they have some, else `output_0`, `output_1`, …
     """
 
-    def __init__(self, torch: Any, module: Any, inputs: Inputs, terms: Terms) -> None:
+    def __init__(self, torch: Any, module: Any, inputs: ModuleInputs, terms: ModuleTerms) -> None:
         self.native = module
         self.inputs = inputs
         self.device = terms.device
@@ -229,11 +229,11 @@ def forward_names(module: Any) -> list[str]:
     return [name for name, _ in _positional(module)]
 
 
-def inputs_of(module: Any) -> Inputs:
+def inputs_of(module: Any) -> ModuleInputs:
     """What an eager or scripted module takes, by the signature of its forward."""
     found = _positional(module)
     required = sum(not has_default for _, has_default in found)
-    return Inputs(tuple(name for name, _ in found), required=max(required, 1))
+    return ModuleInputs(tuple(name for name, _ in found), required=max(required, 1))
 
 
 def _positional(module: Any) -> list[tuple[str, bool]]:

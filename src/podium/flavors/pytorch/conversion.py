@@ -15,14 +15,14 @@ from podium.flavors.conversions import (
     NETWORK_BOUNDS,
     Attempt,
     Conversion,
+    ConversionSample,
     NotConverted,
-    Sample,
     installed,
     network_spec,
     refuse_text,
 )
 from podium.flavors.onnx_way import Graph, rename_input
-from podium.flavors.pytorch.call import Inputs as Taken
+from podium.flavors.pytorch.call import ModuleInputs
 from podium.flavors.pytorch.export import NoGraph, export
 
 
@@ -35,7 +35,7 @@ class ModuleConverter:
         taken: What the module takes.
     """
 
-    def __init__(self, torch: Any, module: Any, taken: Taken) -> None:
+    def __init__(self, torch: Any, module: Any, taken: ModuleInputs) -> None:
         self._torch = torch
         self._module = module
         self._taken = taken
@@ -76,7 +76,7 @@ class ModuleConverter:
     def claim(self, path: str, inputs: Inputs, spec: Mapping[str, Any], what: str) -> Claim:
         return Claim(Graph(path, inputs, spec).answer, what)
 
-    def _converted(self, sample: Sample) -> Conversion:
+    def _converted(self, sample: ConversionSample) -> Conversion:
         spec = network_spec(sample)
         data = sample.data.to_numpy(np.float32) if is_frame(sample.data) else sample.data
         # The exporter says on stdout and stderr what it does, and what it was not made for.

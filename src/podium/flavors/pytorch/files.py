@@ -20,7 +20,7 @@ from podium.errors import InvalidModel, LoadFailed, MissingDependency
 from podium.flavors.folders import part_of
 from podium.flavors.mlflow_shims import install
 from podium.flavors.pickles import check_allowed
-from podium.flavors.pytorch.call import Inputs, inputs_of
+from podium.flavors.pytorch.call import ModuleInputs, inputs_of
 
 GRAPH_FILE, PICKLE_FILE, PICKLER_FILE = "model.pt2", "model.pth", "pickle_module_info.txt"
 MLFLOW_PICKLER = "mlflow.pytorch.pickle_module"
@@ -59,7 +59,7 @@ def data_folder(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> Path:
     return part_of(folder, named, "model_data")
 
 
-def read_module(torch: Any, data: Path, device: Any, terms: LoadTerms) -> tuple[Any, Inputs]:
+def read_module(torch: Any, data: Path, device: Any, terms: LoadTerms) -> tuple[Any, ModuleInputs]:
     """The module on a device, in evaluation mode, and what it takes.
 
     Args:
@@ -89,7 +89,7 @@ def read_module(torch: Any, data: Path, device: Any, terms: LoadTerms) -> tuple[
     return module, inputs_of(module)
 
 
-def _read_graph(torch: Any, path: Path, device: Any, terms: LoadTerms) -> tuple[Any, Inputs]:
+def _read_graph(torch: Any, path: Path, device: Any, terms: LoadTerms) -> tuple[Any, ModuleInputs]:
     if not _may_run_code(terms):
         check_free_of_pickles(torch, path)
     _check_archive(path)
@@ -108,7 +108,7 @@ def _read_graph(torch: Any, path: Path, device: Any, terms: LoadTerms) -> tuple[
     return program.module(), inputs_of_graph(torch, program)
 
 
-def inputs_of_graph(torch: Any, program: Any) -> Inputs:
+def inputs_of_graph(torch: Any, program: Any) -> ModuleInputs:
     """What an exported program takes: its inputs' names, and whether their first dimension varies."""
     wanted = set(program.graph_signature.user_inputs)
     holders = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in wanted]
@@ -116,7 +116,7 @@ def inputs_of_graph(torch: Any, program: Any) -> Inputs:
     firsts = [shape[0] for shape in shapes if shape]
     fixed = {size for size in firsts if isinstance(size, int)}
     keywords = frozenset(program.call_spec.in_spec.child(1).context or ())
-    return Inputs(
+    return ModuleInputs(
         names=tuple(node.name for node in holders),
         keywords=keywords,
         static_batch=fixed.pop() if len(fixed) == 1 and len(firsts) == len(shapes) else None,

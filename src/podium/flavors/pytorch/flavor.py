@@ -14,7 +14,7 @@ from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.devices import choose_device, torch_device
 from podium.flavors.notes import note
 from podium.flavors.pickles import modules_in, pickler_module
-from podium.flavors.pytorch.call import LoadedModule, Terms
+from podium.flavors.pytorch.call import LoadedModule, ModuleTerms
 from podium.flavors.pytorch.export import NoGraph, export, in_evaluation
 from podium.flavors.pytorch.files import (
     GRAPH_FILE,
@@ -111,7 +111,7 @@ class PytorchFlavor:
         device = torch_device(torch, name)
         module, inputs = read_module(torch, data_folder(stored.folder, stored.flavors), device, stored.terms)
         autocast = {"full": None, "bf16": torch.bfloat16, "fp16": torch.float16}[stored.terms.precision]
-        return LoadedModule(torch, module, inputs, Terms(device, autocast, stored.terms.compiles))
+        return LoadedModule(torch, module, inputs, ModuleTerms(device, autocast, stored.terms.compiles))
 
     def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         """A graph may do anything with its first dimension: that it varies is a hint, and the probe's word decides."""

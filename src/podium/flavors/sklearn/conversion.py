@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from podium.flavors.claims import Claim, Inputs, NotTakenError
-from podium.flavors.conversions import Attempt, Conversion, NotConverted, Sample, installed, one_array
+from podium.flavors.conversions import Attempt, Conversion, ConversionSample, NotConverted, installed, one_array
 from podium.flavors.onnx_way import Graph
 from podium.flavors.sklearn.shortcuts import claims_of, prepared
 
@@ -58,7 +58,7 @@ class EstimatorConverter:
 
 
 def _converted(
-    estimator: Any, method: str, inputs: Inputs, precision: str, width: int | None, sample: Sample
+    estimator: Any, method: str, inputs: Inputs, precision: str, width: int | None, sample: ConversionSample
 ) -> Conversion:
     """Try to convert; of a pipeline's last step, `width` is how many columns it takes.
 

@@ -62,9 +62,11 @@ def _linear(estimator: Any, method: str, is_sparse: bool) -> Final | None:
         return found if found.ndim > 1 and found.shape[1] > 1 else found.reshape(-1)
 
     def predict(rows: Any) -> Any:
-        found = scores(rows)
+        found = (products(rows) if is_sparse else rows @ weights) + intercept
         if found.ndim > 1:
-            return classes.take(found.argmax(axis=1), axis=0)
+            if found.shape[1] > 1:
+                return classes.take(found.argmax(axis=1), axis=0)
+            found = found.reshape(-1)
         return classes.take((found > 0).astype(np.intp), axis=0)
 
     return Final(predict, what, (scores, "decision_function"), {}, is_layout_free=is_sparse)

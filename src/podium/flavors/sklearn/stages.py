@@ -16,7 +16,7 @@ Origin = tuple[int, float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ColumnSource:
     """Inputs as they come, by position; not gathered yet."""
 
     positions: tuple[int, ...]
@@ -39,7 +39,7 @@ class Numbers:
     is_sparse: bool = False
 
 
-Stage = Source | Numbers
+Stage = ColumnSource | Numbers
 Restate = Callable[["Steps", Any, Any], Stage]
 # A column's type (None: text), how to read its values as Python's from a batch or a matrix, and where they come from.
 Column = tuple["np.dtype[Any] | None", Callable[[Batch, Any], Sequence[Any]], Origin]
@@ -61,9 +61,9 @@ class Steps:
         self._known = known
         self.categories: dict[int, list[Any]] = {}
 
-    def start(self) -> Source:
+    def start(self) -> ColumnSource:
         """All inputs."""
-        return Source(tuple(range(len(self.inputs.dtypes))))
+        return ColumnSource(tuple(range(len(self.inputs.dtypes))))
 
     def after(self, transformer: Any, stage: Stage) -> Stage:
         """What a fitted transformer makes of a stage.
@@ -102,7 +102,7 @@ class Steps:
         origins = tuple((position, 1.0, 0.0) for position in stage.positions)
         return Numbers(_gather(self.inputs, stage.positions, dtype), dtype, origins)
 
-    def is_text(self, source: Source) -> bool:
+    def is_text(self, source: ColumnSource) -> bool:
         """Whether all of it is text."""
         return all(self.inputs.dtypes[position] is None for position in source.positions)
 

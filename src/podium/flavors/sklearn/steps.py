@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from podium.flavors.claims import Batch, NotTakenError
-from podium.flavors.sklearn.stages import Column, Numbers, Restate, Source, Stage, Steps
+from podium.flavors.sklearn.stages import Column, ColumnSource, Numbers, Restate, Stage, Steps
 
 
 def _scaled(steps: Steps, scaler: Any, stage: Stage) -> Stage:
@@ -73,7 +73,7 @@ def _imputed(steps: Steps, imputer: Any, stage: Stage) -> Stage:
     is_nan = isinstance(missing, float) and np.isnan(missing)
     if imputer.add_indicator:
         raise NotTakenError("an indicator of what was missing")
-    if isinstance(stage, Source) and steps.is_text(stage) and (is_nan or missing is None):
+    if isinstance(stage, ColumnSource) and steps.is_text(stage) and (is_nan or missing is None):
         return stage
     before = steps.numbers(stage)
     fitted = np.dtype(getattr(imputer, "_fit_dtype", before.dtype))
@@ -189,7 +189,7 @@ def _same(steps: Steps, transformer: Any, stage: Stage) -> Stage:
 
 
 def _by_columns(steps: Steps, transformer: Any, stage: Stage) -> Stage:
-    if not isinstance(stage, Source):
+    if not isinstance(stage, ColumnSource):
         raise NotTakenError("columns of a matrix that was made before")
     parts = []
     for _, each, wanted in transformer.transformers_:
@@ -198,7 +198,7 @@ def _by_columns(steps: Steps, transformer: Any, stage: Stage) -> Stage:
         weights = getattr(transformer, "transformer_weights", None)
         if weights:
             raise NotTakenError("weights of transformers")
-        chosen = Source(tuple(stage.positions[i] for i in _positions(steps, transformer, wanted)))
+        chosen = ColumnSource(tuple(stage.positions[i] for i in _positions(steps, transformer, wanted)))
         part = steps.numbers(steps.after(each, chosen))
         # Truth values become numbers where they meet some.
         parts.append(part)

@@ -35,7 +35,6 @@ class Final:
         inner: The scores behind the answer, and the name of the method that gives them; None where the answer hides none.
         thresholds: For columns of the matrix, numbers beside which the answer may change.
         is_layout_free: The order of the matrix in memory changes no bit.
-        takes_sparse: As exact where scikit-learn would compute with a sparse matrix.
     """
 
     call: Matrix
@@ -43,7 +42,6 @@ class Final:
     inner: tuple[Matrix, str] | None = None
     thresholds: Mapping[int, Any] = field(default_factory=dict)
     is_layout_free: bool = True
-    takes_sparse: bool = True
 
 
 def trees_of(estimator: Any, method: str) -> Final | None:

@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 
 from podium.flavors.claims import Claim, Inputs
-from podium.flavors.conversions import Attempt, Conversion, NotConverted, Sample, installed, one_array, refuse_text
+from podium.flavors.conversions import (
+    Attempt,
+    Conversion,
+    ConversionSample,
+    NotConverted,
+    installed,
+    one_array,
+    refuse_text,
+)
 from podium.flavors.onnx_way import Graph
 
 _METHODS = ("predict", "predict_proba")
@@ -76,7 +84,7 @@ class BoosterConverter:
         inner = () if spec["scores"] is None else (("predict_proba", graph.scores, self._native.predict_proba),)
         return Claim(graph.answer, what, inner)
 
-    def _converted(self, inputs: Inputs, objective: str, sample: Sample) -> Conversion:
+    def _converted(self, inputs: Inputs, objective: str, sample: ConversionSample) -> Conversion:
         from onnxmltools.convert import convert_xgboost
         from onnxmltools.convert.common.data_types import FloatTensorType
 

@@ -25,6 +25,7 @@ from podium.flavors.claims import Claim, Inputs
 from podium.flavors.contract import Loaded, RowIndependence, Saved, Stored
 from podium.flavors.conversions import Converter
 from podium.flavors.folders import part_of
+from podium.flavors.predict_functions import asked_method, saved_method
 from podium.flavors.xgboost.conversion import BoosterConverter
 
 _FORMATS = ("ubj", "json", "xgb")
@@ -129,15 +130,12 @@ class XGBoostFlavor:
         import xgboost
 
         written = options.get("model_format") or "ubj"
-        method = options.get("pyfunc_predict_fn") or "predict"
         if written not in _FORMATS:
             raise InvalidInput(f"model_format is {written!r}; expected one of {list(_FORMATS)}.")
         if isinstance(model, type) or not self.claims(model):
             name = model.__name__ + ", a class" if isinstance(model, type) else f"a {type(model).__name__}"
             raise InvalidInput(f"xgb_model is {name}; expected a trained xgboost.Booster or an estimator of xgboost's.")
-        if method not in _PREDICT_FNS or not hasattr(model, method):
-            has = [each for each in _PREDICT_FNS if hasattr(model, each)]
-            raise InvalidInput(f"pyfunc_predict_fn is {method!r}; a {type(model).__name__} has {has}.")
+        method = asked_method(options, model, _PREDICT_FNS)
         file = f"model.{written}"
         try:
             model.save_model(folder / file)
@@ -166,10 +164,7 @@ class XGBoostFlavor:
         model = load_model(stored)
         if not hasattr(model, "get_booster"):
             return LoadedBooster(model)
-        method = str(stored.of("xgboost").get("predict_fn") or "predict")
-        if method not in _PREDICT_FNS or not hasattr(model, method):
-            raise InvalidModel(f"{type(model).__name__} has no method {method!r}, which MLmodel's predict_fn names.")
-        return LoadedEstimator(model, method)
+        return LoadedEstimator(model, saved_method(stored, "xgboost", model, _PREDICT_FNS))
 
     def rows(self, loaded: Loaded, signature: Signature | None) -> RowIndependence:
         del signature

@@ -19,7 +19,7 @@ from podium.domain.capacity.residency import (
     too_many,
 )
 from podium.domain.lifecycle import ReplicaState
-from podium.fleet.asks import Reply
+from podium.fleet.asks import ENDING, Reply
 from podium.fleet.capacity.use import Use
 from podium.fleet.telling.events import Event
 from podium.fleet.workers.causes import Cause
@@ -34,7 +34,6 @@ GRACE_S = 1.0
 _LOOK_S = 0.5
 _PATIENCE_S = 30.0
 _RETRY_S = 30.0
-_LONGEST_S = 3600.0
 _MOST_REPLIES = 64
 _MOST_SIZES = 10_000
 
@@ -80,7 +79,7 @@ class Residency:
             reply(404, {"error": f"No model is served here as {name}."})
             return
         self._awaited[name] = [reply]
-        self._site.tasks.create_task(self._wake(endpoint, patience_s), name=f"waking {name}")
+        self._site.asks.work(self._site.tasks, self._wake(endpoint, patience_s), f"waking {name}")
 
     async def _wake(self, endpoint: "Endpoint", patience_s: float) -> None:
         status, body = 500, {"error": f"{endpoint.name} cannot be loaded; the server's log says why."}
@@ -97,6 +96,9 @@ class Residency:
                 status, body = 503, {"error": failure.message.partition("\n")[0]}
             else:
                 status, body = (200 if endpoint.is_served else 504), {}
+        except asyncio.CancelledError:
+            status, body = 503, ENDING
+            raise
         finally:
             for reply in self._awaited.pop(endpoint.name, []):
                 reply(status, body)
@@ -183,6 +185,19 @@ class Residency:
         held = sum(resident.held_bytes for resident in self._residents())
         free = room.available_bytes if room.budget_bytes is None else min(room.available_bytes, room.budget_bytes - held)
         return max(free // max(each, 1), 0)
+
+    async def clear_disk(self) -> bool:
+        """Remove the private copy of the model that sleeps longest, which is copied anew when it wakes.
+
+        Returns: Whether there was one.
+        """
+        resting = [each for each in self._endpoints.values() if each.is_at_rest and each.copies.is_removable]
+        if not resting:
+            return False
+        given_up = min(resting, key=lambda each: each.copies.asked_at)
+        self._site.tell(Event("disk_full", "its copy gives way: the disk is full", endpoint=given_up.name, is_problem=True))
+        await given_up.copies.keep(set())
+        return True
 
     # ── housekeeping
 
@@ -284,12 +299,12 @@ class Residency:
             if not replicas and endpoint.name not in self._promised:
                 continue
             held = self._promised.get(endpoint.name, 0) + sum(map(self._held_by, replicas))
-            if replicas or held:
-                is_leaving = endpoint.is_asleep or endpoint.is_leaving
-                is_busy = self._is_busy(endpoint, now)
-                last = self._use.last(endpoint.name)
-                measured = min(held, sum(self._held.get(replica.id, 0) for replica in replicas))
-                found.append(Resident(endpoint.name, held, last, is_busy, endpoint.is_pinned, is_leaving, measured))
+            # Also where nothing but a place was promised: else those that wake together would all be let in.
+            is_leaving = endpoint.is_asleep or endpoint.is_leaving
+            is_busy = self._is_busy(endpoint, now)
+            last = self._use.last(endpoint.name)
+            measured = min(held, sum(self._held.get(replica.id, 0) for replica in replicas))
+            found.append(Resident(endpoint.name, held, last, is_busy, endpoint.is_pinned, is_leaving, measured))
         return found
 
     def _held_by(self, replica: "WorkerReplica") -> int:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from podium.domain.capacity.scaling import Called, Load, Policy, call_for, decide, remembered
+from podium.domain.capacity.scaling import Called, ScalingPolicy, Workload, call_for, decide, remembered
 from podium.fleet.capacity.residency import Residency
-from podium.fleet.capacity.use import Seen, Use
+from podium.fleet.capacity.use import SeenUse, Use
 from podium.fleet.endpoint import Endpoint
 from podium.telemetry.metrics import DURATION, PREDICT, QUEUE, REJECTED, Metric
 
@@ -16,7 +16,7 @@ _SLOW_SHARE = 0.95
 class _Watch:
     """What is remembered of one model: the last look, and what the looks since the last change called for."""
 
-    seen: Seen
+    seen: SeenUse
     called: tuple[Called, ...] = ()
 
 
@@ -51,10 +51,10 @@ class Scaler:
             elif seen.at > watch.seen.at:
                 self._watches[endpoint.name] = self._judge(endpoint, watch, seen, now)
 
-    def _judge(self, endpoint: Endpoint, watch: _Watch, seen: Seen, now: float) -> _Watch:
+    def _judge(self, endpoint: Endpoint, watch: _Watch, seen: SeenUse, now: float) -> _Watch:
         settings, workers = endpoint.order.settings, endpoint.replicas
         windows = settings.scale_up_after_s, settings.scale_down_after_s
-        policy = Policy(settings.least, settings.most, settings.target_latency_s, *windows)
+        policy = ScalingPolicy(settings.least, settings.most, settings.target_latency_s, *windows)
         load = load_between(watch.seen, seen, workers)
         called = remembered(watch.called, Called(now, call_for(load, workers, policy)), policy)
         wanted = decide(called, workers, now, policy, self._room(endpoint))
@@ -68,7 +68,7 @@ class Scaler:
         return min(int(self._processors) - taken, self._residency.room_for(endpoint))
 
 
-def load_between(before: Seen, after: Seen, workers: int) -> Load:
+def load_between(before: SeenUse, after: SeenUse, workers: int) -> Workload:
     """What the counters' growth says of the time between two looks.
 
     Args:
@@ -78,14 +78,14 @@ def load_between(before: Seen, after: Seen, workers: int) -> Load:
     """
     grown = [max(new - old, 0) for old, new in zip(before.cells, after.cells, strict=True)]
     if not grown:
-        return Load(0.0)
+        return Workload(0.0)
     batches, answered = _count(grown, PREDICT), _count(grown, QUEUE)
     busy = grown[PREDICT.sum] / 1e6 / (after.at - before.at)
     batch_us = grown[PREDICT.sum] / batches if batches else 0.0
     wait_us = grown[QUEUE.sum] / answered if answered else 0.0
     waits = wait_us / batch_us if batch_us else 0.0
     is_turned_away = grown[REJECTED.cell("queue_full")] > 0
-    return Load(min(busy, float(workers)), waits, _slow_s(grown), is_turned_away)
+    return Workload(min(busy, float(workers)), waits, _slow_s(grown), is_turned_away)
 
 
 def _slow_s(grown: Sequence[int]) -> float | None:

@@ -4,18 +4,19 @@ from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from podium.fleet.telling.series import SeriesBook
-from podium.telemetry.metrics import IN_FLIGHT, REQUESTS
+from podium.telemetry.metrics import CACHE, IN_FLIGHT, REQUESTS
 
 _REQUESTS = slice(REQUESTS.offset, REQUESTS.offset + REQUESTS.cells)
+_HITS = CACHE.cell("hit")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenUse:
     """What the counters of an endpoint's versions said at the last look.
 
     Args:
         at: When; the clock of `Use.look`.
-        requests: Answered so far.
+        requests: Answered so far, also by answers that were kept: whoever asks for those uses the model.
         in_flight: Now, or a moment ago.
         cells: The sums over all versions and gateways, by `telemetry.metrics`.
     """
@@ -31,27 +32,30 @@ class Use:
 
     Args:
         series: Which counters are whose.
+
+    Attributes:
+        series: The same.
     """
 
     def __init__(self, series: SeriesBook) -> None:
-        self._series = series
-        self._seen: dict[str, Seen] = {}
+        self.series = series
+        self._seen: dict[str, SeenUse] = {}
         self._used: dict[str, float] = {}
 
-    def look(self, endpoint: str, versions: Iterable[str], now: float) -> Seen:
+    def look(self, endpoint: str, versions: Iterable[str], now: float) -> SeenUse:
         """Read an endpoint's counters."""
-        indices = [self._series.known((endpoint, version)) for version in sorted(set(versions))]
-        blocks = [self._series.slots.totals(index) for index in indices if index is not None]
+        indices = [self.series.known((endpoint, version)) for version in sorted(set(versions))]
+        blocks = [self.series.slots.totals(index) for index in indices if index is not None]
         cells = [sum(column) for column in zip(*blocks, strict=True)] if blocks else []
-        requests = sum(cells[_REQUESTS]) if cells else 0
-        seen = Seen(now, requests, cells[IN_FLIGHT.offset] if cells else 0, cells)
+        requests = sum(cells[_REQUESTS]) + cells[_HITS] if cells else 0
+        seen = SeenUse(now, requests, cells[IN_FLIGHT.offset] if cells else 0, cells)
         before = self._seen.get(endpoint)
         if seen.in_flight or before is None or before.requests != requests:
             self._used[endpoint] = now
         self._seen[endpoint] = seen
         return seen
 
-    def seen(self, endpoint: str) -> Seen | None:
+    def seen(self, endpoint: str) -> SeenUse | None:
         """What the last look saw."""
         return self._seen.get(endpoint)
 

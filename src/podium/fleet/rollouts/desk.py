@@ -11,8 +11,20 @@ from podium.domain.references import AliasRef, ModelRef, StageRef
 from podium.domain.rollouts.clocks import Offset
 from podium.domain.rollouts.evidence import Evidence
 from podium.domain.rollouts.judging import Opinion, Stratum, Verdict, judge
-from podium.domain.rollouts.schedule import Course, Entry, MarkKind, Phase, Pin, State, course, may_finish, why
+from podium.domain.rollouts.schedule import (
+    FULL,
+    Course,
+    MarkedRollout,
+    MarkKind,
+    Pin,
+    RolloutPhase,
+    State,
+    course,
+    may_finish,
+    why,
+)
 from podium.domain.traffic import Target
+from podium.fleet.rollouts.history import History
 from podium.fleet.rollouts.marks import Marks, Run, Write
 from podium.fleet.rollouts.status import rollout_status
 from podium.fleet.rollouts.witness import Witness
@@ -43,7 +55,7 @@ class Guidance:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class EndpointStanding:
     """How an endpoint is, as far as a rollout is concerned.
 
     Args:
@@ -105,6 +117,7 @@ class Desk:
         self._judged: tuple[str, int | None] | None = None
         self._verdict = Verdict(Opinion.UNKNOWN)
         self._witness = Witness()
+        self._history = History(clock)
         self._seen = (Evidence(), Evidence())
         self._marks = Marks(write, tell, ring, run, clock)
         self._told: tuple[object, ...] | None = None
@@ -131,7 +144,7 @@ class Desk:
             self._course = None
             self._guidance = Guidance(wish.resolved)
             return self._guidance
-        self._course = course(self._marks.counted(tidings.board), tidings.follows, followed, now)
+        self._course = course(self._marks.counted(tidings.notices), tidings.follows, followed, now)
         serving = self._found(self._course.version)
         if serving is None and self._course.version is not None:
             # What should serve cannot be had yet: what did, does.
@@ -143,13 +156,16 @@ class Desk:
         self._guidance = Guidance(serving, candidate, tried)
         return self._guidance
 
-    def tick(self, standing: Standing) -> None:
+    def tick(self, standing: EndpointStanding) -> None:
         """Judge, once a second, and see to the marks that are due."""
         now = self._clock()
-        found = self._course
+        found, serving = self._course, self._guidance.resolved
         self._tell_pin()
+        # Where no rollout can begin nothing need be kept for one.
+        if self._wish.tidings is not None and serving is not None and standing.is_served_by(serving.label):
+            self._history.look(serving.label, self._evidence)
         if self._wish.tidings is not None:
-            self._marks.seen(self._wish.tidings.board)
+            self._marks.seen(self._wish.tidings.notices)
         if found is None or found.entry is None or found.phase is None or self._frozen is not None:
             return
         entry, phase = found.entry, found.phase
@@ -222,19 +238,21 @@ class Desk:
             return wish.resolved
         return wish.tidings.others.get(version) if wish.tidings is not None else None
 
-    def _judge(self, entry: Entry, standing: Standing) -> None:
+    def _judge(self, entry: MarkedRollout, standing: EndpointStanding) -> None:
         assert self._guidance.candidate is not None
         stable = self._guidance.resolved.label if self._guidance.resolved is not None else ""
         candidate = self._guidance.candidate.version
-        counted = Stratum(self._evidence(stable), self._evidence(candidate))
-        strata = self._witness.see(entry.rollout.id, (stable, candidate), standing.weight(candidate), counted)
+        counted, weight = Stratum(self._evidence(stable), self._evidence(candidate)), standing.weight(candidate)
+        if weight == FULL and standing.is_served_by(stable):
+            self._history.look(stable, self._evidence, now=True)
+        strata = self._witness.see(entry.rollout.id, (stable, candidate), weight, counted, self._history.moments())
         self._verdict = judge(strata, entry.rollout.policy)
         self._seen = (
             sum((each.stable for each in strata), Evidence()),
             sum((each.candidate for each in strata), Evidence()),
         )
 
-    def _due(self, found: Course, entry: Entry, phase: Phase, standing: Standing) -> Note | None:
+    def _due(self, found: Course, entry: MarkedRollout, phase: RolloutPhase, standing: EndpointStanding) -> Note | None:
         """The mark that should be in the registry and is not."""
         rollout, candidate = entry.rollout, self._guidance.candidate
         if found.is_overtaken and not any(mark.kind is MarkKind.SUPERSEDE for mark in entry.marks):
@@ -273,7 +291,7 @@ class Desk:
             elif was is not None:
                 self._tell(Event("pinned", f"no longer held at version {was.version}", was.version))
 
-    def _tell_changes(self, entry: Entry, phase: Phase) -> None:
+    def _tell_changes(self, entry: MarkedRollout, phase: RolloutPhase) -> None:
         """An event whenever people would want to know."""
         rollout = entry.rollout
         key = (rollout.id, phase.state, phase.percent)

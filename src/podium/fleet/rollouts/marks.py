@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
-from podium.domain.rollouts.schedule import Board, Entry, Mark, MarkKind, ending
+from podium.domain.rollouts.schedule import Mark, MarkedRollout, MarkKind, RolloutNotices, ending
 from podium.errors import PodiumError
 from podium.fleet.telling.events import Event
 from podium.registry.rollout_edits import Note
@@ -69,7 +69,7 @@ class Marks:
             self._writing[key] = _Writing(note, at)
             self._ring()
 
-    def counted(self, board: Board) -> Board:
+    def counted(self, notices: RolloutNotices) -> RolloutNotices:
         """What the registry says, with the vetoes of this server that it does not have yet."""
         vetoes = {
             key[0]: Mark(MarkKind.VETO, each.at, "this server", each.note.reason)
@@ -77,17 +77,17 @@ class Marks:
             if key[1] is MarkKind.VETO
         }
         if not vetoes:
-            return board
+            return notices
         entries = tuple(
             replace(entry, marks=(*entry.marks, vetoes[entry.rollout.id])) if entry.rollout.id in vetoes else entry
-            for entry in board.entries
+            for entry in notices.entries
         )
-        return replace(board, entries=entries)
+        return replace(notices, entries=entries)
 
-    def seen(self, board: Board) -> None:
+    def seen(self, notices: RolloutNotices) -> None:
         """Let go of marks that the registry has, or that came too late there."""
         now = self._clock()
-        entries = {entry.rollout.id: entry for entry in board.entries}
+        entries = {entry.rollout.id: entry for entry in notices.entries}
         for key, each in list(self._writing.items()):
             entry = entries.get(key[0])
             is_settled = entry is None or _is_settled(entry, key[1])
@@ -131,7 +131,7 @@ class Marks:
             self._ring()
 
 
-def _is_settled(entry: Entry, kind: MarkKind) -> bool:
+def _is_settled(entry: MarkedRollout, kind: MarkKind) -> bool:
     """Whether a mark is there, or another that makes it meaningless."""
     kinds = {mark.kind for mark in entry.marks}
     if kind is MarkKind.SUPERSEDE:

@@ -5,7 +5,8 @@ share                 what the candidate has here: nothing before it is ready
 stable, candidate     versions; follows: the stage or alias
 steps, interval_s, started_at, next_step_at      the schedule, by the registry's clock
 reason                why it is paused or over
-verdict               {opinion, criterion, reason, figures: {criterion: {stable, candidate, answers, e_value, needed}}}
+verdict               {opinion, criterion, reason, figures: {criterion: {stable, candidate, answers, e_value, needed}},
+                      missing: how many more answers like those before would show that it is fine; null where none would}
 evidence              {stable, candidate: {requests, errors, compared, disagreed, rewards, penalties}} of this server
 problem               why a mark cannot be written, or a version not be had; else null
 """
@@ -16,11 +17,16 @@ from typing import Any
 
 from podium.domain.rollouts.evidence import Evidence
 from podium.domain.rollouts.judging import Verdict
-from podium.domain.rollouts.schedule import Entry, Phase, State, why
+from podium.domain.rollouts.schedule import MarkedRollout, RolloutPhase, State, why
 
 
 def rollout_status(
-    entry: Entry, phase: Phase, share: int, verdict: Verdict, seen: tuple[Evidence, Evidence], problem: str | None
+    entry: MarkedRollout,
+    phase: RolloutPhase,
+    share: int,
+    verdict: Verdict,
+    seen: tuple[Evidence, Evidence],
+    problem: str | None,
 ) -> dict[str, Any]:
     """The part of the status document.
 
@@ -80,6 +86,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
             criterion.value: {name: _short(value) for name, value in asdict(figure).items()}
             for criterion, figure in verdict.figures.items()
         },
+        "missing": verdict.missing,
     }
 
 

@@ -1,7 +1,9 @@
 """What was seen of a rollout's two versions while their shares stood still: the evidence that they are judged by."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from podium.domain.rollouts.control import Expected, Moment, expected
 from podium.domain.rollouts.evidence import Evidence
 from podium.domain.rollouts.judging import Stratum
 from podium.domain.rollouts.moments import Moments
@@ -23,8 +25,16 @@ class Witness:
         self._warm: Stratum | None = None
         self._alone = Moments()
         self._seen = Evidence()
+        self._expected: Expected | None = None
 
-    def see(self, rollout_id: str, versions: tuple[str, str], weight: int | None, now: Stratum) -> list[Stratum]:
+    def see(
+        self,
+        rollout_id: str,
+        versions: tuple[str, str],
+        weight: int | None,
+        now: Stratum,
+        history: Sequence[Moment] = (),
+    ) -> list[Stratum]:
         """The strata so far. To be called once a second, and when the share changes.
 
         Args:
@@ -32,11 +42,14 @@ class Witness:
             versions: The stable one and the candidate.
             weight: The candidate's share here; what comes in while it has none counts for nothing.
             now: All that was ever counted of both.
+            history: The stable version's last minutes; what is to be expected of them is settled when it has no share more.
         """
         key = (rollout_id, *versions)
         is_new = key != self._key
         if is_new:
-            self._first, self._warm = now.candidate, None
+            self._first, self._warm, self._expected = now.candidate, None, None
+        if weight == _ALL and (is_new or self._weight != _ALL) and self._expected is None:
+            self._expected = expected(history)
         now = self._without_the_cold(now)
         if is_new:
             # With all the traffic at once nothing is beside it: what the stable version did before must do.
@@ -72,7 +85,8 @@ class Witness:
         if strata and strata[-1][0] == weight:
             stable, candidate = strata[-1][1].stable + stable, strata[-1][1].candidate + candidate
             strata = strata[:-1]
-        if weight == _ALL:
-            beside = sum((each.candidate for _, each in strata), Evidence())
-            candidate = self._alone.without_the_worst(beside)
-        return [*strata, (weight, Stratum(stable, candidate))]
+        if weight != _ALL:
+            return [*strata, (weight, Stratum(stable, candidate))]
+        beside = sum((each.candidate for _, each in strata), Evidence())
+        candidate, spread = self._alone.without_the_worst(beside, self._expected)
+        return [*strata, (weight, Stratum(stable, candidate, self._expected, spread))]

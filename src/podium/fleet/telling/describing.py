@@ -15,7 +15,7 @@ _LONGEST_EXAMPLE = 1 << 14
 _LONGEST = 1 << 23
 
 
-class Describing:
+class DescribeVerb:
     """Answers the verb "describe".
 
     Args:

@@ -2,12 +2,15 @@
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
+from podium.fleet.exporter import Exporter
 from podium.fleet.gateways import Gateways
-from podium.fleet.runfiles import RunFolder
+from podium.fleet.host.runfiles import RunFolder
+from podium.fleet.monitor import Gauges
 from podium.fleet.telling.series import SeriesBook
-from podium.fleet.telling.status import Overview, Told, metrics_of, status_of
+from podium.fleet.telling.status import Overview, ToldStatus, metrics_of, status_of
 
 _FEW = 20
 _PAUSES = 20
@@ -20,18 +23,29 @@ class Herald:
         folder: Where the status is written.
         gateways: Who are told.
         series: Whose labels they are told.
+        exporter: Is told of metrics, too.
+        gauges: What the monitor adds to the metrics, by endpoint.
 
     Attributes:
         status: The document as it was told last; see `fleet/telling/status.py`.
     """
 
-    def __init__(self, folder: RunFolder, gateways: Gateways, series: SeriesBook) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        gateways: Gateways,
+        series: SeriesBook,
+        exporter: Exporter,
+        gauges: Callable[[], Gauges],
+    ) -> None:
         self.status: dict[str, Any] = {}
-        self._told = Told()
+        self._told = ToldStatus()
         self._write_again_at = 0.0
         self._folder = folder
         self._gateways = gateways
+        self._exporter = exporter
         self._series = series
+        self._gauges = gauges
         self._is_written = False
         self._write_errno: int | None = None
 
@@ -42,7 +56,12 @@ class Herald:
         if has_changed:
             self.status, self._is_written = status, False
         self._write()
-        self._gateways.tell(status, metrics_of(overview, self._told), self._series.labels())
+        metrics, series = metrics_of(overview, self._told), self._series.labels()
+        for name, gauges in self._gauges().items():
+            if name in metrics:
+                metrics[name] = [*metrics[name], *gauges]
+        self._gateways.tell(status, metrics, series)
+        self._exporter.tell(metrics, series)
         return has_changed
 
     def _write(self) -> None:

@@ -4,7 +4,8 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
 
     schema, id, pid, pid_started, podium, started_at          the server; pid_started is in clock ticks since boot
     logs              whose name its own logs are under
-    host, port, url   where it listens; grpc_address: HOST:PORT where it does for gRPC, or null
+    host, port, url   where it listens; grpc_address: HOST:PORT where it does for gRPC, or null;
+                      certificate: the file of the one that it shows over TLS, or null
     settings          {"serve.port": {value, source}, …}: what was set, and by whom; values as people write them
     gateways          [{slot, pid}]
     restarts          {workers, gateways}, of all endpoints
@@ -23,8 +24,8 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
                       is what it shares with nobody
     model             of what serves (asleep: served last), or null: {version, digest, is_verified, flavor, python,
                       executable, batching: {is_on, reason}, runtime, proof, requirements: {are_met, mismatches},
-                      warnings, load_s, inputs, outputs: [{name, datatype, shape}], audit: {counts, findings}}; the
-                      last as `podium env audit --json` has it, of what nobody needs to be asked for
+                      warnings, load_s, inputs, outputs: [{name, datatype, shape}], rows, audit: {counts, findings}};
+                      the last as `podium env audit --json` has it, of what nobody needs to be asked for
     failed            [{version, cause, message, at, is_vetoed}], newest last; is_vetoed: not tried again
                       until another is wanted
     restarts          {workers}; swaps
@@ -41,23 +42,16 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from podium.domain.audits.audit import counted_by_severity
-from podium.domain.audits.facts import Finding
 from podium.domain.devices import DeviceUse
 from podium.domain.lifecycle import ReplicaState
-from podium.domain.open_inference import outputs_of, tensors_of
 from podium.domain.planning import Failure, Journal
-from podium.domain.signature import Signature
 from podium.domain.traffic import Target
-from podium.errors import PodiumError
 from podium.fleet.rollouts.status import rollout_metrics
 from podium.fleet.sources import Wish
+from podium.fleet.telling.served_version import ServedVersion
 from podium.fleet.telling.traffic_status import Traffic, traffic_status
-from podium.fleet.workers.copies import Prepared
 from podium.fleet.workers.replica import WorkerReplica
 from podium.fleet.workers.starting import Origin
-from podium.models.requirements import mismatches, python_mismatches
-from podium.transport.messages import Ready
 
 ISOLATION = {
     "none": "none: processes of one user; a model's faults are contained, a hostile model is not",
@@ -65,17 +59,6 @@ ISOLATION = {
     "sandbox": "sandbox: workers run in bubblewrap, without the network and with nothing but their model's files",
 }
 _MEBIBYTE = 1 << 20
-# The document is written again with every change; the counts are of all, and `podium env audit` lists all.
-_MOST_FINDINGS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A version that loaded here: what was prepared, what its worker said, and what the audit at load found."""
-
-    prepared: Prepared
-    ready: Ready
-    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(slots=True)
@@ -105,7 +88,7 @@ class Situation:
     is_acknowledged: bool
     replicas: Sequence[WorkerReplica]
     replicas_wanted: int
-    served: Mapping[str, Served]
+    served: Mapping[str, ServedVersion]
     counts: Counts
     is_hopeless: bool
     isolation: str
@@ -138,7 +121,7 @@ class Overview:
     is_stopping: bool
 
 
-class Told:
+class ToldStatus:
     """What is said of each endpoint, made anew only where its situation is another value than before."""
 
     def __init__(self) -> None:
@@ -161,7 +144,7 @@ class Told:
         self._told = {name: each for name, each in self._told.items() if name in names}
 
 
-def status_of(overview: Overview, told: Told) -> dict[str, Any]:
+def status_of(overview: Overview, told: ToldStatus) -> dict[str, Any]:
     """The whole document."""
     endpoints = {each.endpoint: told.of(each, is_stopping=overview.is_stopping)[0] for each in overview.endpoints}
     told.forget(endpoints)
@@ -218,7 +201,7 @@ def _endpoint_status(situation: Situation, is_stopping: bool) -> dict[str, Any]:
     }
 
 
-def metrics_of(overview: Overview, told: Told) -> dict[str, list[dict[str, Any]]]:
+def metrics_of(overview: Overview, told: ToldStatus) -> dict[str, list[dict[str, Any]]]:
     """The supervisor's part of `/metrics`: `{name, labels, value}`, by the names in `telemetry.metrics`.
 
     Those of each endpoint by its name, and those of the whole server under the empty one.
@@ -273,23 +256,18 @@ def _replica_metrics(replica: WorkerReplica, own: Mapping[str, str]) -> Iterable
         yield _metric("podium_device_utilisation_ratio", on, use.utilisation_percent / 100)
 
 
-def _target_metrics(target: Target, own: Mapping[str, str], served: Served | None) -> Iterable[dict[str, Any]]:
+def _target_metrics(target: Target, own: Mapping[str, str], served: ServedVersion | None) -> Iterable[dict[str, Any]]:
     labels = {**own, "version": target.version}
     yield _metric("podium_traffic_share", labels, target.weight / 100)
     if served is not None:
         ready, prepared = served.ready, served.prepared
         yield _metric("podium_model_load_duration_seconds", labels, ready.load_s)
         yield _metric("podium_model_memory_bytes", labels, ready.rss_bytes)
-        yield _metric("podium_environment_mismatches", labels, len(_unmet(served)))
-        for severity, count in counted_by_severity(served.findings).items():
+        yield _metric("podium_environment_mismatches", labels, len(served.unmet))
+        for severity, count in served.severities.items():
             yield _metric("podium_environment_findings", {**labels, "severity": severity}, count)
         info = {**labels, "flavor": ready.flavor, "python": ready.python, "digest": prepared.digest}
         yield _metric("podium_model_info", info, 1)
-
-
-def _unmet(served: Served) -> list[str]:
-    prepared, ready = served.prepared, served.ready
-    return [*python_mismatches(prepared.mlmodel, ready.python), *mismatches(prepared.requirements, ready.installed)]
 
 
 def _metric(name: str, labels: Mapping[str, str], value: float) -> dict[str, Any]:
@@ -344,36 +322,5 @@ def _rounded(size: int) -> int:
     return size // (16 * _MEBIBYTE) * 16 * _MEBIBYTE
 
 
-def _model(serving: str | None, served: Mapping[str, Served]) -> dict[str, Any] | None:
-    if serving is None or serving not in served:
-        return None
-    prepared, ready = served[serving].prepared, served[serving].ready
-    unmet = _unmet(served[serving])
-    return {
-        "version": serving,
-        "digest": prepared.digest,
-        "is_verified": prepared.is_verified,
-        "flavor": ready.flavor,
-        "python": ready.python,
-        "executable": ready.executable,
-        "batching": {"is_on": ready.is_batching, "reason": ready.batching_reason},
-        "runtime": ready.runtime,
-        "proof": ready.proof,
-        "requirements": {"are_met": not unmet, "mismatches": unmet},
-        "warnings": list(ready.warnings),
-        "load_s": round(ready.load_s, 3),
-        "audit": {
-            "counts": counted_by_severity(served[serving].findings),
-            "findings": [asdict(finding) for finding in served[serving].findings[:_MOST_FINDINGS]],
-        },
-        **_tensors(prepared.mlmodel),
-    }
-
-
-def _tensors(mlmodel: Mapping[str, Any]) -> dict[str, Any]:
-    """Inputs and outputs; empty where the model has no signature that can be read."""
-    try:
-        signature = Signature.from_dict(mlmodel.get("signature") or {})
-    except PodiumError:
-        signature = Signature()
-    return {"inputs": tensors_of(signature.inputs, "input"), "outputs": outputs_of(signature.outputs)}
+def _model(serving: str | None, served: Mapping[str, ServedVersion]) -> dict[str, Any] | None:
+    return None if serving is None or serving not in served else {"version": serving, **served[serving].told}

@@ -4,18 +4,20 @@ import asyncio
 import contextlib
 import os
 import secrets
-import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from podium.fleet.host.machine import started_at
 from podium.fleet.workers.isolation import World, enclose
 from podium.fleet.workers.orphans import MARK, end_marked
 from podium.settings.source_tree import child_command, child_environ
 from podium.transport.control import ControlSocket
-from podium.transport.messages import BrokenMessage, Message
+from podium.transport.counting_messages import Counting
+from podium.transport.messages import BrokenMessage, Message, Ready
+from podium.transport.sessions import kill_group
 
 _SEND_TIMEOUT_S = 5.0
 _POLL_S = 0.02
@@ -46,13 +48,15 @@ class Child:
 
     def __init__(self, process: Process, sock: socket.socket, mark: str, is_wrapped: bool = False) -> None:
         self.pid = process.pid
-        self._mark = mark
+        self._mark, self._started_at = mark, started_at(process.pid) or 0
         self._is_wrapped = is_wrapped
         self._process = process
         self._sock = sock
         self._control = ControlSocket(sock)
         self._is_open = True
         self._has_hung_up = False
+        self._slab: int | None = None
+        self._has_counted = False
         self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         """The exit status, negative for a signal; set when the process has ended and was reaped."""
         self._pidfd = _open_pidfd(self.pid)
@@ -109,19 +113,22 @@ class Child:
                 self._sock.settimeout(_SEND_TIMEOUT_S)
             if received is None:
                 break
-            for _, descriptors in received:
-                for descriptor in descriptors:
-                    os.close(descriptor)
+            for message, descriptors in received:
+                self._take(message, descriptors)
             if received:
                 return [message for message, _ in received]
         self._has_hung_up = True
         return None
 
+    def take_slab(self) -> int | None:
+        """The descriptor of where the child counts its rows, which is the caller's from here on; None where it does not."""
+        slab, self._slab = self._slab, None
+        return slab
+
     def kill(self) -> None:
         """End it and its process group at once."""
         if self.is_alive:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+            kill_group(self.pid)
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
 
@@ -130,6 +137,17 @@ class Child:
         if self._is_open:
             self._is_open = False
             self._control.close()
+            if self._slab is not None:
+                os.close(self._slab)
+
+    def _take(self, message: Message, descriptors: list[int]) -> None:
+        """Of a child's descriptors one is kept, in all its life: what it says first that it counts its rows in."""
+        is_counting = isinstance(message, Counting) or (isinstance(message, Ready) and message.profile_id is not None)
+        if is_counting and not self._has_counted and descriptors:
+            self._has_counted = True
+            self._slab = descriptors.pop(0)
+        for descriptor in descriptors:
+            os.close(descriptor)
 
     async def _until_readable(self) -> None:
         loop = asyncio.get_running_loop()
@@ -150,8 +168,7 @@ class Child:
 
     def _reap(self) -> None:
         # While the leader is not reaped yet, its number cannot be given to a stranger's group.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+        kill_group(self.pid)
         status = self._process.wait()
         if self._is_wrapped and status > _SIGNALLED:
             # As a shell does, the sandbox says by its own status which signal ended the worker.
@@ -160,8 +177,8 @@ class Child:
             asyncio.get_running_loop().remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = None
-        # In a thread: there may be thousands of processes to look at. The loop's end waits for it.
-        asyncio.get_running_loop().run_in_executor(None, end_marked, self._mark)
+        # In a thread: there may be thousands of processes to look at. The loop's end waits for it, some seconds at most.
+        asyncio.get_running_loop().run_in_executor(None, end_marked, self._mark, self._started_at)
         if not self.ended.done():
             self.ended.set_result(status)
 

@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,19 +16,18 @@ from podium.artifacts.copies import verified_copy
 from podium.artifacts.derived import hand_over
 from podium.artifacts.digest import digest_folder
 from podium.artifacts.signing import signature_of, verify_elsewhere
-from podium.domain.load_terms import DEFAULT_TERMS, LoadTerms
 from podium.domain.worker_variables import kept_variables, names_in
 from podium.environments.audit import ModelFacts, facts_of_model
 from podium.environments.choice import Asking, Environment, choose, root_of
 from podium.errors import DigestMismatch, PodiumError
-from podium.fleet.workers.isolation import OPEN, World, confine
+from podium.fleet.workers.isolation import World, check_isolation, confine
 from podium.fleet.workers.shared_copies import share, shared_folder
 from podium.models.code_needs import check_code
 from podium.models.mlmodel import read_mlmodel
 from podium.models.requirements import names, read_requirements
 from podium.registry.embedded import Resolved, label_of
-from podium.settings.environments import EnvironmentOrder
 from podium.settings.home import Home
+from podium.settings.model import ModelSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,10 @@ class Prepared:
     def python(self) -> str:
         return self.environment.python
 
+    def conversion_for(self, runtime: str) -> str | None:
+        """The folder of the conversion that a worker may answer by."""
+        return None if self.conversion is None or runtime not in {"auto", "onnx"} else str(self.conversion)
+
 
 class Copies:
     """Prepares each version once, however many replicas wait for it, and removes it when nobody needs it any more.
@@ -67,37 +71,31 @@ class Copies:
     Args:
         root: Where the copies lie.
         home: Keeps the environments that are built for versions.
-        order: Which environment.
+        settings: The model's. What is refused by its terms gets no environment, for building one runs what its packages
+            bring; what is tried in one lives where workers do. Copies for workers of another user are theirs to read,
+            and lie where they can be reached without podium's home.
         tell: Called on the event loop's thread with lines for people.
-        verify_key: The public key that must have signed a model.
-        world: Where workers live: a model that is tried in its environment lives there too.
-        readers: Id of the group that workers of another user have: the copies are theirs to read, and lie where they can
-            be reached without podium's home.
-        terms: What is refused by them gets no environment: building one runs what its packages bring.
+
+    Attributes:
+        asked_at: When one was asked for last, of a clock that never jumps.
+
+    Raises:
+        Misconfigured: This machine cannot isolate workers as is asked for.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        home: Home,
-        order: EnvironmentOrder,
-        tell: Callable[[str], None],
-        terms: LoadTerms = DEFAULT_TERMS,
-        readers: int | None = None,
-        world: World = OPEN,
-        verify_key: str | None = None,
-    ) -> None:
-        self._root = root if readers is None else shared_folder()
-        self._readers = readers
-        self._world = world
-        self._verify_key = verify_key
+    def __init__(self, root: Path, home: Home, settings: ModelSettings, tell: Callable[[str], None]) -> None:
+        self._readers = check_isolation(settings.isolation, settings.worker_user)
+        self._root = root if self._readers is None else shared_folder()
+        self._world = World(settings.isolation, settings.worker_env, settings.worker_user)
+        self._verify_key = settings.verify_key
         self._home = home
-        self._order = order
+        self._order = settings.environment
         self._tell = tell
-        self._terms = terms
+        self._terms = settings.terms
         self._is_closing = threading.Event()
         self._known: dict[str, asyncio.Task[Prepared]] = {}
         self._serial = 0
+        self.asked_at = 0.0
 
     async def prepare(self, resolved: Resolved) -> Prepared:
         """The private copy of a version, hashed again each time: a copy of days ago may be gone, or changed.
@@ -106,6 +104,7 @@ class Copies:
             DigestMismatch, InvalidModel, LoadFailed, NotFound, RegistryError, OSError: Nothing is left of the copy, and
                 the next call tries again.
         """
+        self.asked_at = time.monotonic()
         task = self._known.get(resolved.label)
         if task is not None and task.done() and (former := self.known(resolved.label)) is not None:
             is_intact = await asyncio.to_thread(_is_intact, former)
@@ -134,19 +133,29 @@ class Copies:
         return task.result() if task is not None and is_there else None
 
     @property
+    def is_removable(self) -> bool:
+        """Whether there is any, and none in the making."""
+        return bool(self._known) and not self.is_busy
+
+    @property
     def is_busy(self) -> bool:
         """Whether something is being prepared, with processes that are waited for by whoever prepares it."""
         return any(not task.done() for task in self._known.values())
 
     async def keep(self, versions: set[str]) -> None:
-        """Remove the copies of all other versions."""
-        for version in [version for version in self._known if version not in versions]:
+        """Remove the copies of all other versions.
+
+        All are forgotten before the first is removed: who asks for one meanwhile gets a new one, not one that goes.
+        """
+        past: list[Prepared] = []
+        for version in [each for each, task in self._known.items() if each not in versions and task.done()]:
             prepared = self.known(version)
-            if self._known[version].done():
-                del self._known[version]
+            del self._known[version]
             if prepared is not None:
                 prepared.environment.release()
-                await asyncio.to_thread(_remove, prepared)
+                past.append(prepared)
+        for prepared in past:
+            await asyncio.to_thread(_remove, prepared)
 
     async def close(self) -> None:
         """Wait for copies in the making, end environments in the making; the run folder goes with all the rest."""

@@ -1,22 +1,28 @@
 """Doing what `plan` said: each action changes what is seen at once, and what takes time goes on in a task of its own."""
 
+import asyncio
+import errno
 import time
 
 from podium.domain.lifecycle import ReplicaState
 from podium.domain.masking import masked
 from podium.domain.planning import Action, Drain, Publish, Settle, Start, Stop
+from podium.domain.sizes import size_text
 from podium.domain.traffic import Target
+from podium.errors import PodiumError, RegistryError
+from podium.fleet.host.logs import worker_log
 from podium.fleet.journal import JournalKeeper
-from podium.fleet.logs import worker_log
 from podium.fleet.publisher import Publisher
 from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.telling.events import Event
-from podium.fleet.telling.status import Counts, Served
+from podium.fleet.telling.served_version import ServedVersion
+from podium.fleet.telling.status import Counts
 from podium.fleet.workers.audits import findings_of, notice_of
 from podium.fleet.workers.causes import Cause
 from podium.fleet.workers.copies import Copies, Prepared
 from podium.fleet.workers.replica import Assignment, WorkerReplica
 from podium.registry.resolve import Resolved
+from podium.transport.counting_messages import Bootstrapped, Counting
 from podium.transport.messages import Ready
 
 _KILL_AFTER_S = 5.0
@@ -38,7 +44,7 @@ class Crew:
     ) -> None:
         self.replicas: dict[int, WorkerReplica] = {}
         self.versions: dict[str, Resolved] = {}
-        self.served: dict[str, Served] = {}
+        self.served: dict[str, ServedVersion] = {}
         self.counts = Counts()
         self._order = order
         self._site = site
@@ -47,6 +53,7 @@ class Crew:
         self._publisher = publisher
         self._keeper = keeper
         self._began: dict[str, float] = {}
+        self._bootstrapped: set[int] = set()
         self.is_awaited = False
 
     def refer(self, order: EndpointOrder) -> None:
@@ -119,9 +126,10 @@ class Crew:
         replica = WorkerReplica(
             assignment,
             self._site.settings,
-            self._copies.prepare,
+            self._prepare,
             lambda: self._make_room(replica),
             self._changed,
+            self._told,
             self._site.forks,
         )
         self.replicas[identity] = replica
@@ -137,6 +145,8 @@ class Crew:
         self._site.residency.forget(replica)
         self._site.gpus.give_back(replica.id)
         self._gateways.forget(replica.id)
+        self._site.slabs.end(replica.id)
+        self._bootstrapped.discard(replica.id)
         if replica.failure is not None:
             self._note_failure(replica)
         self._site.bell.ring()
@@ -206,14 +216,67 @@ class Crew:
         if replica.state is ReplicaState.READY and replica.ready is not None and replica.prepared is not None:
             self._served(replica.version, replica.prepared, replica.ready)
             self._gateways.add(replica)
+            if (slab := replica.take_slab()) is not None:
+                self._site.slabs.add(slab)
+            elif self._site.settings.has_monitor and replica.ready.profile_id is None:
+                self._site.tasks.create_task(self._bootstrap(replica, replica.prepared.digest, None))
         self._site.bell.ring()
+
+    def _told(self, replica: WorkerReplica, message: Bootstrapped | Counting) -> None:
+        """A worker without a profile has made one of its first rows, or counts by one now."""
+        if replica.prepared is None:
+            return
+        digest = replica.prepared.digest
+        match message:
+            case Counting():
+                if (slab := replica.take_slab(self._site.bootstraps.path(digest))) is not None:
+                    self._site.slabs.add(slab)
+                    self._site.bell.ring()
+            case Bootstrapped(profile) if replica.id not in self._bootstrapped:
+                self._bootstrapped.add(replica.id)
+                self._site.tasks.create_task(self._bootstrap(replica, digest, profile))
+            case _:
+                pass
+
+    async def _bootstrap(self, replica: WorkerReplica, digest: str, told: str | None) -> None:
+        """Have replicas count by the profile that is kept of a model's first rows: this one, or all where one told it."""
+        bootstraps = self._site.bootstraps
+        try:
+            if told is None:
+                known = await asyncio.to_thread(bootstraps.known, digest)
+            else:
+                known = await asyncio.to_thread(bootstraps.take, digest, told)
+            if known is None:
+                return
+            for each in [replica] if told is None else self.ready():
+                is_without = each.ready is not None and each.ready.profile_id is None
+                if is_without and each.prepared is not None and each.prepared.digest == digest:
+                    each.count_by(bootstraps.path(digest))
+        except (PodiumError, OSError) as error:
+            text = f"the first rows of version {replica.version} make no monitoring profile: {error}"
+            self._site.tell(Event("bootstrapped", text, replica.version, is_problem=True))
+            return
+        if known == told:
+            text = f"version {replica.version} is watched by a profile of its first rows, as it was logged without one"
+            self._site.tell(Event("bootstrapped", text, replica.version))
 
     def _served(self, version: str, prepared: Prepared, ready: Ready) -> None:
         before, uri = self.served.get(version), masked(str(self._order.reference))
         findings = findings_of(uri, prepared, ready)
-        self.served[version] = Served(prepared, ready, findings)
+        self.served[version] = ServedVersion(prepared, ready, findings)
         if before is None and (notice := notice_of(findings, uri)):
             self._site.tell(Event("audit", f"version {version}: {notice}", version))
+
+    async def _prepare(self, resolved: Resolved) -> Prepared:
+        """As `Copies.prepare`; where the disk is full, copies of models that sleep give way, the longest asleep first."""
+        while True:
+            try:
+                return await self._copies.prepare(resolved)
+            except RegistryError as error:
+                cause = error.__cause__
+                is_full = isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}
+                if not is_full or not await self._site.residency.clear_disk():
+                    raise
 
     async def _make_room(self, replica: WorkerReplica) -> Cause | None:
         """What is short for one more, or None once there is memory for it and it is its turn to load."""
@@ -222,7 +285,7 @@ class Crew:
         if short is None and not replica.is_abandoned:
             is_down = not self._publisher.targets(self._order.name)
             is_awaited = is_down and (self.is_awaited or self._keeper.journal.stable is not None)
-            await self._site.turns.take(replica.id, self._order.name, is_awaited=is_awaited)
+            await self._site.turns.take(replica.id, self._order.name, is_awaited=is_awaited, is_beside=not is_down)
         return short
 
     async def _wait_for_memory(self, replica: WorkerReplica) -> Cause | None:
@@ -245,11 +308,7 @@ class Crew:
             if not is_draining or time.monotonic() > deadline:
                 return Cause(
                     "out_of_memory",
-                    f"It needs about {_size(each)}, which is what version {beside.version} takes, and "
-                    f"{_size(available)} are available. It was not started.",
+                    f"It needs about {size_text(each)}, which is what version {beside.version} takes, and "
+                    f"{size_text(available)} are available. It was not started.",
                 )
             await self._site.bell.wait(0.5)
-
-
-def _size(amount: int) -> str:
-    return f"{amount / (1 << 30):.1f} GiB" if amount >= 1 << 30 else f"{amount / (1 << 20):.0f} MiB"

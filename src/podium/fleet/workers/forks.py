@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from podium.fleet.machine import resident_bytes
+from podium.fleet.host.machine import resident_bytes
 from podium.fleet.workers.children import Child, open_log, spawn
 from podium.fleet.workers.isolation import USER, World
 from podium.fleet.workers.orphans import MARK
@@ -40,7 +40,7 @@ _log = logging.getLogger("podium.fleet")
 
 
 @dataclass(frozen=True, slots=True)
-class Library:
+class ForkTerms:
     """What a fork server is for. Workers that agree in all of it are forked by the same.
 
     Args:
@@ -60,7 +60,7 @@ class Library:
 
 
 @dataclass(slots=True)
-class ForkServer:
+class ForkServerProcess:
     """One of them while it lives.
 
     Attributes:
@@ -69,7 +69,7 @@ class ForkServer:
         is_ready: Whether it has imported what it was told to.
     """
 
-    library: Library
+    library: ForkTerms
     child: Child
     booted: asyncio.Future[Unforkable | None]
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -117,14 +117,14 @@ class Forks:
         self._begin = begin
         self._most = most
         self._program = program
-        self._servers: dict[Library, ForkServer] = {}
-        self._refusals: dict[Library, tuple[float | None, str]] = {}
+        self._servers: dict[ForkTerms, ForkServerProcess] = {}
+        self._refusals: dict[ForkTerms, tuple[float | None, str]] = {}
         self._forking = 0
         self._is_adopting: bool | None = None
         self._is_closed = False
 
     @property
-    def servers(self) -> list[ForkServer]:
+    def servers(self) -> list[ForkServerProcess]:
         """Those that are ready."""
         return [server for server in self._servers.values() if server.is_ready]
 
@@ -143,8 +143,13 @@ class Forks:
         """Whether there may be a child of ours which nobody knows yet."""
         return self._forking > 0
 
-    async def ready(self, library: Library, world: World, *, is_low_priority: bool) -> ForkServer | str:
-        """The fork server for a library, once it can fork; or why there is none. May be cancelled."""
+    async def ready(
+        self, library: ForkTerms, world: World, *, is_low_priority: bool, is_awaited: bool = False
+    ) -> ForkServerProcess | str:
+        """The fork server for a library, once it can fork; or why there is none. May be cancelled.
+
+        How one is begun that is not there yet, `is_low_priority` and `is_awaited` say, as in `Preload`.
+        """
         if self._is_closed:
             return "the server ends"
         if (refusal := self._refusal(library)) is not None:
@@ -154,14 +159,14 @@ class Forks:
             if not self._adopts_orphans():
                 return "this kernel does not hand orphans over to the supervisor"
             try:
-                server = self._start(library, world, is_low_priority=is_low_priority)
+                server = self._start(library, world, is_low_priority=is_low_priority, is_awaited=is_awaited)
             except OSError as error:
                 return f"no fork server can be started: {error.strerror or error}"
         server.used_at = time.monotonic()
         refused = await asyncio.shield(server.booted)
         return server if refused is None else refused.reason
 
-    async def fork(self, server: ForkServer, board: int, log: Path) -> Child | str:
+    async def fork(self, server: ForkServerProcess, board: int, log: Path) -> Child | str:
         """A worker of its own session, with these descriptors; or why there is none. Not to be cancelled: it is quick."""
         ours, theirs = socket.socketpair()
         mark = secrets.token_hex(8)
@@ -204,20 +209,20 @@ class Forks:
         for child in children:
             child.kill()
 
-    def _start(self, library: Library, world: World, *, is_low_priority: bool) -> ForkServer:
+    def _start(self, library: ForkTerms, world: World, *, is_low_priority: bool, is_awaited: bool) -> ForkServerProcess:
         while len(self._servers) >= self._most:
             idle = [each for each in self._servers.values() if each.is_ready and not each.turn.locked()]
             if not idle:
                 break
             self._retire(min(idle, key=lambda each: each.used_at))
         child = spawn(self._program, {}, self._log, library.python, world)
-        server = ForkServer(library, child, asyncio.get_running_loop().create_future())
+        server = ForkServerProcess(library, child, asyncio.get_running_loop().create_future())
         self._servers[library] = server
-        order = Preload(list(library.modules), library.threads, library.isolation == USER, is_low_priority)
+        order = Preload(list(library.modules), library.threads, library.isolation == USER, is_low_priority, is_awaited)
         self._begin(self._live(server, order))
         return server
 
-    async def _live(self, server: ForkServer, order: Preload) -> None:
+    async def _live(self, server: ForkServerProcess, order: Preload) -> None:
         """From its first word to its end."""
         child = server.child
         refused = Unforkable("the fork server died before it could fork", is_lasting=False)
@@ -247,19 +252,19 @@ class Forks:
                 if server.is_ready and not self._is_closed:
                     _log.info("fork server %d ended with status %d; its workers go on", child.pid, status)
 
-    def _retire(self, server: ForkServer) -> None:
+    def _retire(self, server: ForkServerProcess) -> None:
         del self._servers[server.library]
         server.child.close()
         server.child.kill()
 
-    def _refuse(self, library: Library, refused: Unforkable) -> None:
+    def _refuse(self, library: ForkTerms, refused: Unforkable) -> None:
         until = None if refused.is_lasting else time.monotonic() + _AGAIN_S
         self._refusals.pop(library, None)
         self._refusals[library] = (until, refused.reason)
         while len(self._refusals) > _MOST_REFUSALS:
             del self._refusals[next(iter(self._refusals))]
 
-    def _refusal(self, library: Library) -> str | None:
+    def _refusal(self, library: ForkTerms) -> str | None:
         until, reason = self._refusals.get(library, (0.0, ""))
         if until is not None and until <= time.monotonic():
             self._refusals.pop(library, None)
@@ -274,10 +279,10 @@ class Forks:
         return self._is_adopting
 
 
-def library_for(world: World, python: str, threads: int, modules: tuple[str, ...], environ: Mapping[str, str]) -> Library:
+def library_for(world: World, python: str, threads: int, modules: tuple[str, ...], environ: Mapping[str, str]) -> ForkTerms:
     """What a worker in this world needs of a fork server."""
     variables = tuple(sorted(world.environ(environ).items()))
-    return Library(python, world.isolation, world.user, variables, threads, modules)
+    return ForkTerms(python, world.isolation, world.user, variables, threads, modules)
 
 
 async def _exchange(

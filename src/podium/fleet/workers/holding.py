@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from podium.fleet.machine import resident_bytes, text_of
+from podium.fleet.host.machine import resident_bytes, text_of
 
 _ROOT = Path("/")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -21,7 +21,7 @@ _OWN = re.compile(r"^(?:Private_Clean|Private_Dirty|Swap): +(\d+) kB", re.MULTIL
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SeenProcess:
     """What was seen of a process.
 
     Args:
@@ -71,10 +71,10 @@ class Holding:
         return max(grown, 0) + max(self._seen.faults - self._walked.faults, 0) * _PAGE
 
 
-def _look(pid: int, root: Path) -> Seen:
+def _look(pid: int, root: Path) -> SeenProcess:
     # The name in brackets may hold spaces and brackets of its own.
     fields = text_of(root / f"proc/{pid}/stat").rpartition(")")[2].split()
     if len(fields) < 22:
-        return Seen()
+        return SeenProcess()
     started = text_of(root / f"proc/{pid}/task/{pid}/children").split()
-    return Seen(int(fields[21]) * _PAGE + sum(resident_bytes(int(each), root) for each in started), int(fields[7]))
+    return SeenProcess(int(fields[21]) * _PAGE + sum(resident_bytes(int(each), root) for each in started), int(fields[7]))

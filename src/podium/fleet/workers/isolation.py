@@ -65,9 +65,6 @@ class World:
         return {**kept_variables(environ, self.variables), **self.more}
 
 
-OPEN = World()
-
-
 @dataclass(frozen=True, slots=True)
 class Enclosed:
     """How a command is started in its world: its words, its variables, and more arguments for Popen."""
@@ -220,8 +217,9 @@ def _devices() -> list[str]:
     return words
 
 
+@functools.cache
 def check_sandbox() -> None:
-    """Try a sandbox.
+    """Try a sandbox; what worked once is not tried again for each of a thousand models.
 
     Raises:
         Misconfigured: bubblewrap is not here, or cannot make one; says what to do.

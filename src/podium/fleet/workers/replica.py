@@ -11,23 +11,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from podium.domain.causes import load_cause
 from podium.domain.devices import DeviceUse
 from podium.domain.lifecycle import ReplicaState, advance
+from podium.domain.monitoring.profile import PROFILE_PATH
 from podium.domain.planning import Failure
 from podium.errors import PodiumError
-from podium.fleet.machine import OomKills, oom_kills, resident_bytes
-from podium.fleet.workers.causes import Cause, cause_of_death
+from podium.fleet.host.machine import OomKills, oom_kills, resident_bytes
+from podium.fleet.workers.causes import Cause, cause_of_death, cause_of_error
 from podium.fleet.workers.children import Child
 from podium.fleet.workers.copies import Prepared
 from podium.fleet.workers.forks import Forks
 from podium.fleet.workers.holding import Holding
 from podium.fleet.workers.isolation import USER, World
-from podium.fleet.workers.starting import Beginning, Origin, begin
+from podium.fleet.workers.slabs import HeldSlab
+from podium.fleet.workers.starting import Origin, WorkerOrder, begin
 from podium.registry.resolve import Resolved
 from podium.settings.model import ModelSettings
 from podium.settings.serve import ServeSettings
 from podium.transport.board import BoardReader, create_board
+from podium.transport.counting_messages import Bootstrapped, CountBy, Counting
 from podium.transport.messages import Attach, Drain, Drained, GiveWay, Load, LoadError, Loading, Message, Ready
 
 _Result = TypeVar("_Result")
@@ -75,6 +77,7 @@ class WorkerReplica:
         prepare: Gives the private copy, or raises.
         make_room: Awaited before the process starts; says what is short, or None.
         changed: Called after each change of state or step.
+        told: Called with what it says of counting its rows, once it is ready.
         forks: The server's.
     """
 
@@ -85,6 +88,7 @@ class WorkerReplica:
         prepare: Callable[[Resolved], Awaitable[Prepared]],
         make_room: Callable[[], Awaitable[Cause | None]],
         changed: Callable[["WorkerReplica"], None],
+        told: Callable[["WorkerReplica", Bootstrapped | Counting], None],
         forks: Forks,
     ) -> None:
         self.id = assignment.id
@@ -107,6 +111,7 @@ class WorkerReplica:
         self._prepare = prepare
         self._make_room = make_room
         self._changed = changed
+        self._told = told
         self._forks = forks
         self._reader: BoardReader | None = None
         self._child: Child | None = None
@@ -163,7 +168,7 @@ class WorkerReplica:
             await self._start()
             await self._listen()
         except (PodiumError, OSError) as error:
-            self._cause = self._cause or _cause_of(error)
+            self._cause = self._cause or cause_of_error(error)
         except Exception as error:  # noqa: BLE001
             # Whatever a version is, it fails alone: what serves is not ended by it.
             _log.exception("replica %d of version %s failed in a way that is not foreseen", self.id, self.version)
@@ -175,6 +180,24 @@ class WorkerReplica:
                 self._child.close()
             self._conclude(status, before)
             self._release()
+
+    def count_by(self, profile: Path) -> None:
+        """Have it count its rows by a profile that is not its model's own.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        if self._child is not None:
+            with profile.open("rb") as file:
+                self._child.send(CountBy(), (file.fileno(),))
+
+    def take_slab(self, profile: Path | None = None) -> HeldSlab | None:
+        """Where its rows are counted, by its own profile or another; the descriptor is the caller's from here on."""
+        descriptor = None if self._child is None else self._child.take_slab()
+        if descriptor is None or self.prepared is None:
+            return None
+        path = profile or self.prepared.folder / PROFILE_PATH
+        return HeldSlab(self.id, descriptor, self.endpoint, self.version, str(path))
 
     def attach(self, serial: int, data: socket.socket) -> bool:
         """Give the worker its end of a data socket to one gateway; the socket stays the caller's."""
@@ -277,20 +300,22 @@ class WorkerReplica:
                 is_awaited=self._assignment.is_awaited,
                 busy_wait_us=self._settings.busy_wait_us,
                 has_shortcuts=settings.runtime != "original",
-                conversion=_conversion(self.prepared, settings.runtime),
+                conversion=self.prepared.conversion_for(settings.runtime),
                 prefers_conversion=settings.runtime == "onnx",
                 dialect=settings.dialect,
                 terms=dataclasses.replace(settings.terms, device=self._assignment.device or settings.device),
                 memory_bytes=settings.worker_memory,
                 is_hidden=settings.isolation == USER,
+                is_watched=self._settings.has_monitor,
             )
         )
         if is_told:
             self._changed(self)
 
-    def _beginning(self, prepared: Prepared, world: World) -> Beginning:
+    def _beginning(self, prepared: Prepared, world: World) -> WorkerOrder:
         order, settings = self._assignment, self._assignment.settings
-        return Beginning(order.module, settings, prepared.mlmodel, prepared.python, world, order.log, order.is_beside)
+        said, is_beside, is_awaited = prepared.mlmodel, order.is_beside, order.is_awaited
+        return WorkerOrder(order.module, settings, said, prepared.python, world, order.log, is_beside, is_awaited)
 
     async def _or_woken(self, work: Awaitable[_Result]) -> _Result | None:
         """The work's result, or None when this replica is to end first; the work itself goes on for others."""
@@ -342,6 +367,8 @@ class WorkerReplica:
                 self._cause = self._cause or Cause(cause[:_LONGEST_NAME], " ".join(text.split())[:_LONGEST_TEXT])
             case Drained():
                 self.step = "drained"
+            case Bootstrapped() | Counting() if self.ready is not None:
+                self._told(self, message)
             case _:
                 pass
 
@@ -368,14 +395,3 @@ class WorkerReplica:
         if self.board is not None:
             os.close(self.board)
             self.board = None
-
-
-def _cause_of(error: PodiumError | OSError) -> Cause:
-    if isinstance(error, PodiumError):
-        return Cause(load_cause(error), error.message)
-    return Cause("load_error", f"It could not be started: {error.strerror or error}.")
-
-
-def _conversion(prepared: Prepared, runtime: str) -> str | None:
-    """The folder of the conversion that a worker may answer by."""
-    return None if prepared.conversion is None or runtime not in {"auto", "onnx"} else str(prepared.conversion)

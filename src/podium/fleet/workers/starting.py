@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from podium.domain.worker_starts import why_fresh
 from podium.fleet.workers.children import Child, spawn
-from podium.fleet.workers.forks import Forks, ForkServer, library_for
+from podium.fleet.workers.forks import Forks, ForkServerProcess, library_for
 from podium.fleet.workers.gpus import VISIBLE
 from podium.fleet.workers.isolation import World
 from podium.models.preloading import preloads_for
@@ -34,7 +34,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class WorkerOrder:
     """What a worker's process is to be.
 
     Args:
@@ -44,7 +44,8 @@ class Beginning:
         python: The interpreter.
         world: Where it lives.
         log: What it prints goes there.
-        is_beside: Whether something is served meanwhile.
+        is_beside: Whether something is served meanwhile, of this model or of others.
+        is_awaited: Whether nothing of this model is.
     """
 
     module: tuple[str, ...]
@@ -54,10 +55,11 @@ class Beginning:
     world: World
     log: Path
     is_beside: bool
+    is_awaited: bool = False
 
 
 async def begin(
-    order: Beginning, board: int, forks: Forks, unless_woken: Callable[[Awaitable[_Result]], Awaitable[_Result | None]]
+    order: WorkerOrder, board: int, forks: Forks, unless_woken: Callable[[Awaitable[_Result]], Awaitable[_Result | None]]
 ) -> tuple[Child, Origin] | None:
     """Begin a worker's process.
 
@@ -75,8 +77,8 @@ async def begin(
     server = await _fork_server(order, forks, unless_woken)
     if server is None:
         return None
-    begun = await forks.fork(server, board, order.log) if isinstance(server, ForkServer) else server
-    if isinstance(begun, Child) and isinstance(server, ForkServer):
+    begun = await forks.fork(server, board, order.log) if isinstance(server, ForkServerProcess) else server
+    if isinstance(begun, Child) and isinstance(server, ForkServerProcess):
         names = ", ".join(module.partition(":")[0] for module in server.library.modules)
         return begun, Origin(True, f"forked by process {server.child.pid}, which has imported {names}")
     child = spawn(order.module, {"--board-fd": board}, order.log, order.python, order.world)
@@ -84,8 +86,8 @@ async def begin(
 
 
 async def _fork_server(
-    order: Beginning, forks: Forks, unless_woken: Callable[[Awaitable[Any]], Awaitable[Any]]
-) -> ForkServer | str | None:
+    order: WorkerOrder, forks: Forks, unless_woken: Callable[[Awaitable[Any]], Awaitable[Any]]
+) -> ForkServerProcess | str | None:
     """The one for this worker; or why it is begun afresh; or None where it is not wanted any more."""
     if order.module != _WORKER:
         return "it is not podium's own worker"
@@ -96,8 +98,8 @@ async def _fork_server(
     if reason is not None or modules is None:
         return reason
     library = library_for(order.world, order.python, settings.threads, modules, os.environ)
-    waiting: asyncio.Future[ForkServer | str] = asyncio.ensure_future(
-        forks.ready(library, order.world, is_low_priority=order.is_beside)
+    waiting: asyncio.Future[ForkServerProcess | str] = asyncio.ensure_future(
+        forks.ready(library, order.world, is_low_priority=order.is_beside, is_awaited=order.is_awaited)
     )
-    server: ForkServer | str | None = await unless_woken(waiting)
+    server: ForkServerProcess | str | None = await unless_woken(waiting)
     return server

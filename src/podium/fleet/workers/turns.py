@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 
-from podium.domain.capacity.load_order import Waiting, next_to_load
+from podium.domain.capacity.load_order import WaitingLoad, next_to_load
 
 _LONGEST_S = 20.0
 
@@ -22,13 +22,13 @@ class Turns:
     def __init__(self, most: int, longest_s: float = _LONGEST_S) -> None:
         self._most = most
         self._longest_s = longest_s
-        self._waiting: dict[int, tuple[Waiting, asyncio.Future[None]]] = {}
-        self._loading: dict[int, str] = {}
+        self._waiting: dict[int, tuple[WaitingLoad, asyncio.Future[None]]] = {}
+        self._loading: dict[int, WaitingLoad] = {}
 
-    async def take(self, replica: int, endpoint: str, *, is_awaited: bool) -> None:
-        """Wait for a turn; it lasts until `give_back`. Cancelled, nobody is waited for."""
+    async def take(self, replica: int, endpoint: str, *, is_awaited: bool, is_beside: bool = False) -> None:
+        """Wait for a turn; it lasts until `give_back`. Cancelled, nobody is waited for. Its terms: as in `WaitingLoad`."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[replica] = (Waiting(replica, endpoint, time.monotonic(), is_awaited), turn)
+        self._waiting[replica] = (WaitingLoad(replica, endpoint, time.monotonic(), is_awaited, is_beside), turn)
         self._go_on()
         try:
             await turn
@@ -46,10 +46,12 @@ class Turns:
     def _go_on(self) -> None:
         while True:
             waiting = [each for each, _ in self._waiting.values()]
-            chosen = next_to_load(waiting, Counter(self._loading.values()), self._most)
+            under_way = self._loading.values()
+            beside = sum(each.is_beside for each in under_way)
+            chosen = next_to_load(waiting, Counter(each.endpoint for each in under_way), self._most, beside)
             if chosen is None:
                 return
             _, turn = self._waiting.pop(chosen.replica)
-            self._loading[chosen.replica] = chosen.endpoint
+            self._loading[chosen.replica] = chosen
             if not turn.done():
                 turn.set_result(None)

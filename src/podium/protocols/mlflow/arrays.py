@@ -14,10 +14,10 @@ from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.inputs.conversions import NUMPY_TYPES, WHOLE, is_exact, without_zone
 from podium.domain.inputs.nested import conform_value
 from podium.domain.reasons import described, reason, scalar
-from podium.domain.signature import AnyType, ArrayType, Column, ColumnSchema, DataType, Schema, SparkVectorType, Tensor
+from podium.domain.signature import AnyType, ArrayType, Column, ColumnSchema, DataType, Schema, SparkVectorType, TensorSpec
 from podium.errors import MalformedBody, PodiumError, SchemaMismatch
 
-Spec = Column | Tensor | None
+Spec = Column | TensorSpec | None
 
 _TEXT = (DataType.STRING, DataType.BINARY)
 # Types in which null becomes another value; an optional input of a strict server keeps it.
@@ -37,7 +37,7 @@ class ArrayReader:
         self._decodes_base64 = dialect.decodes_base64
         self._is_strict = dialect.is_strict
         self._schema = schema
-        entries: tuple[Column | Tensor, ...] = ()
+        entries: tuple[Column | TensorSpec, ...] = ()
         if schema is not None:
             entries = schema.columns if isinstance(schema, ColumnSchema) else schema.tensors
         self._is_named = schema is not None and schema.is_named
@@ -47,7 +47,7 @@ class ArrayReader:
         self._matched = {
             entry.name
             for entry in entries
-            if isinstance(entry, Tensor) or (entry.required and not isinstance(entry.type, ArrayType | SparkVectorType))
+            if isinstance(entry, TensorSpec) or (entry.required and not isinstance(entry.type, ArrayType | SparkVectorType))
         }
 
     def read_inputs(self, data: Any) -> Any:
@@ -140,7 +140,7 @@ class ArrayReader:
     def _stack_values(self, values: list[Any], spec: Spec) -> Any:
         """One name's values of all rows as one array; converted together where that is the same."""
         is_together = (
-            spec.dtype != "object" if isinstance(spec, Tensor) else spec is not None and isinstance(spec.type, DataType)
+            spec.dtype != "object" if isinstance(spec, TensorSpec) else spec is not None and isinstance(spec.type, DataType)
         )
         return self._convert(values, spec) if is_together else np.array([self._convert(value, spec) for value in values])
 
@@ -165,7 +165,7 @@ def convert(value: Any, spec: Spec) -> Any:
 def _convert(value: Any, spec: Spec) -> Any:
     if spec is None:
         return np.array(value, dtype=object if _is_wide(value) else None)
-    if isinstance(spec, Tensor):
+    if isinstance(spec, TensorSpec):
         if spec.dtype == "datetime64[ns]":
             return _datetimes(value)
         if spec.dtype == "str" and _is_wide(value):

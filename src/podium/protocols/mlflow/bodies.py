@@ -18,7 +18,7 @@ _WANTED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class SortedBody:
     """A JSON body, sorted: `field` is the input field used, or None for a unified one, whose data is a dict."""
 
     field: str | None
@@ -64,7 +64,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def sort_body(
     parsed: dict[str, Any], param_names: Collection[str], is_from_type_hint: bool, is_strict: bool = False
-) -> Body:
+) -> SortedBody:
     """Pick the one input field and the params; other names at the top are ignored, or refused by a strict server.
 
     Args:
@@ -79,7 +79,7 @@ def sort_body(
     """
     if is_unified(parsed):
         data = {name: value for name, value in parsed.items() if name not in param_names}
-        return Body(None, data, {name: value for name, value in parsed.items() if name in param_names})
+        return SortedBody(None, data, {name: value for name, value in parsed.items() if name in param_names})
     used = [name for name in parsed if name in INPUT_FIELDS]
     if is_strict and (unknown := [name for name in parsed if name not in (*INPUT_FIELDS, "params")]):
         raise MalformedBody(
@@ -93,10 +93,10 @@ def sort_body(
                 "Request payload must be a dictionary with 'inputs' key when the model contains a valid type hint. "
                 f"Found keys in payload: dict_keys({used})."
             )
-        return Body("inputs", parsed["inputs"], params)
+        return SortedBody("inputs", parsed["inputs"], params)
     if len(used) != 1:
         raise MalformedBody(f"{_WANTED}. Received dictionary with input fields: {used}. {PROTOCOL_CHANGE}")
-    return Body(used[0], parsed[used[0]], params)
+    return SortedBody(used[0], parsed[used[0]], params)
 
 
 def _not_json(error: str) -> MalformedBody:

@@ -15,7 +15,7 @@ from podium.protocols.mlflow.arrays import ArrayReader
 from podium.protocols.mlflow.bodies import parse_json, sort_body
 from podium.protocols.mlflow.content_types import Form, form_of
 from podium.protocols.mlflow.encoding import encode
-from podium.protocols.mlflow.frames import FrameReader, read_parquet
+from podium.protocols.mlflow.frames import DataFrameReader, read_parquet
 from podium.protocols.mlflow.strict import check_lossless
 
 __all__ = ["Codec", "Decoded", "codec_for", "decode", "encode"]
@@ -50,7 +50,7 @@ class Codec:
         self._is_strict = dialect.is_strict
         self._schema = schema
         self._arrays = ArrayReader(schema, dialect)
-        self._frames = FrameReader(schema, dialect)
+        self._frames = DataFrameReader(schema, dialect)
 
     def decode(self, body: bytes, content_type: str | None) -> Decoded:
         """Read a request's body.

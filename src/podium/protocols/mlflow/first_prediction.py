@@ -13,7 +13,7 @@ _LOOK = 512
 _FIRST = re.compile(rb'\s*\{\s*"predictions"\s*:(?:[\[{\s]|"(?:[^"\\]|\\.)*"\s*:)*("(?:[^"\\]|\\.)*|[^\[\]{},\s"]+)')
 
 
-def cell_of_answer(body: bytes, content_type: str = "application/json") -> int | None:
+def cell_of_answer(body: bytes | memoryview, content_type: str = "application/json") -> int | None:
     """The cell of an answer's first value (`domain/rollouts/sketch.py`); None where there is none to be seen.
 
     Args:
@@ -32,7 +32,7 @@ def cell_of_answer(body: bytes, content_type: str = "application/json") -> int |
         return cell_of_text(text)
 
 
-def _cell_of_tensors(body: bytes) -> int | None:
+def _cell_of_tensors(body: bytes | memoryview) -> int | None:
     try:
         tensors, _ = decode_tensors(body)
     except MalformedBody:

@@ -25,7 +25,7 @@ from podium.protocols.mlflow.unfolding import check_parquet
 _SPLIT_FIELDS = {"columns", "data", "index"}
 
 
-class FrameReader:
+class DataFrameReader:
     """Reads data frames for one schema, or for a model without one."""
 
     __slots__ = ("_is_strict", "_only_type", "_schema")

@@ -5,7 +5,7 @@ from typing import Any
 
 from podium.domain.inputs.conversions import loss
 from podium.domain.reasons import listed
-from podium.domain.signature import Column, Schema, Tensor, TensorSchema
+from podium.domain.signature import Column, Schema, TensorSchema, TensorSpec
 from podium.errors import MalformedBody
 
 
@@ -22,11 +22,11 @@ def check_lossless(field: str, data: Any, schema: Schema) -> None:
     Raises:
         MalformedBody: Names the column, what its type takes and what kind of value was sent.
     """
-    entries: tuple[Column | Tensor, ...] = schema.tensors if isinstance(schema, TensorSchema) else schema.columns
+    entries: tuple[Column | TensorSpec, ...] = schema.tensors if isinstance(schema, TensorSchema) else schema.columns
     by_name = {entry.name: entry for entry in entries} if schema.is_named else {}
     is_one = isinstance(schema, TensorSchema) and not schema.is_named
     for position, name, values in _columns(field, data):
-        entry: Column | Tensor | None
+        entry: Column | TensorSpec | None
         if is_one or name is None:
             entry = entries[0]
         elif schema.is_named:

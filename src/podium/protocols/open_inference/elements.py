@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from podium.errors import MalformedBody
-from podium.protocols.tensors import BYTES, CODES, MOST_AXES, Tensor, join_bytes, split_bytes, whole_numbers
+from podium.protocols.tensors import BYTES, CODES, MOST_AXES, Tensor, check_axes, join_bytes, split_bytes, whole_numbers
 
 _LOOK = 2 * MOST_AXES
 _SPACES = b" \t\r\n"
@@ -51,8 +51,7 @@ def values_of(name: str, datatype: str, shape: Sequence[int], data: bytes) -> Se
     Raises:
         MalformedBody: Likewise.
     """
-    if len(shape) > MOST_AXES:
-        raise MalformedBody(f"Input {name!r} has {len(shape)} dimensions; at most {MOST_AXES} are taken.")
+    check_axes(name, shape)
     depth = _depth(data)
     if depth not in (1, len(shape)):
         raise MalformedBody(

@@ -21,7 +21,7 @@ def speaks(path: str) -> bool:
     return path.startswith(("/v2/", "/v1/")) or path == "/v2"
 
 
-def as_error(body: bytes) -> bytes:
+def as_error(body: bytes | memoryview) -> bytes:
     """The same problem as `{"error": text}`.
 
     Args:
@@ -32,10 +32,10 @@ def as_error(body: bytes) -> bytes:
     except (msgspec.DecodeError, RecursionError):
         told = None
     if not isinstance(told, dict):
-        return error_body(body.decode("utf-8", "replace").strip() or "The request could not be answered.")
+        return error_body(str(body, "utf-8", "replace").strip() or "The request could not be answered.")
     text = told.get("error") or told.get("message") or told.get("detail")
     if text is None and told:
-        return body  # a page's own document, such as that a model is not ready
+        return bytes(body)  # a page's own document, such as that a model is not ready
     named = {"request_id": told["request_id"]} if isinstance(told.get("request_id"), str) else {}
     told_text = str(text or "The request could not be answered.").removeprefix(_PREFIX)
     return msgspec.json.encode({"error": _bounded(told_text), **named})

@@ -23,7 +23,7 @@ _KINDS = {"BOOL": bool, BYTES: str, **dict.fromkeys(_REALS, float)}
 _encode = msgspec.json.encode
 
 
-class Form:
+class OutputForm:
     """What a model's only output looks like, as an answer of the long way showed.
 
     Args:
@@ -33,12 +33,13 @@ class Form:
         number: What the worker says that this one was cut from.
 
     Attributes:
+        name: Of the output.
         misses: How many answers of late were otherwise.
     """
 
     __slots__ = (
         "_axes", "_begin", "_between", "_datatype", "_decode", "_decode_rows", "_end", "_is_real", "_is_text", "_lone",
-        "_name", "_number", "_width", "misses",
+        "_number", "_one", "_width", "misses", "name",
     )  # fmt: skip
 
     def __init__(self, model: str, version: str, output: Tensor, number: int) -> None:
@@ -49,9 +50,10 @@ class Form:
         )
         tail = output.shape[1:]
         self._end = b"".join(b",%d" % size for size in tail) + b'],"data":['
-        self._lone = b"%s%s1%s" % (self._begin, self._between, self._end)
+        self._one = b"%s1%s" % (self._between, self._end)
+        self._lone = self._begin + self._one
         self._width = tail[0] if tail else 1
-        self._name, self._datatype, self._axes = output.name, output.datatype, len(output.shape)
+        self.name, self._datatype, self._axes = output.name, output.datatype, len(output.shape)
         self._number = number
         self._is_real, self._is_text = output.datatype in _REALS, output.datatype == BYTES
         kind: Any = _KINDS.get(output.datatype, int)
@@ -60,7 +62,7 @@ class Form:
         self.misses = 0
 
     @classmethod
-    def of(cls, model: str, version: str, rows: int, outputs: Sequence[Tensor], number: int) -> "Form | None":
+    def of(cls, model: str, version: str, rows: int, outputs: Sequence[Tensor], number: int) -> "OutputForm | None":
         """The form of such answers; None where MLflow's text cannot be made into them."""
         if len(outputs) != 1 or not rows or outputs[0].shape[:1] != (rows,):
             return None
@@ -93,8 +95,9 @@ class Form:
                 data = data.replace(b"-Infinity", b"null").replace(b"Infinity", b"null").replace(b"NaN", b"null")
             if data.startswith(b"["):
                 data = data.translate(None, b"[]")
-        if rows == 1 and not identity:
-            return b"%s%s]}]}" % (self._lone, data)
+        if rows == 1:  # by sums, at half the price of a format
+            lone = self._begin + b',"id":' + identity + self._one if identity else self._lone
+            return lone + data + b"]}]}"
         named = self._begin if not identity else b'%s,"id":%s' % (self._begin, identity)
         return b"%s%s%d%s%s]}]}" % (named, self._between, rows, self._end, data)
 
@@ -107,12 +110,12 @@ class Form:
             return None
         shape = (rows,) if self._axes == 1 else (rows, self._width)
         if self._is_text:
-            return Tensor(self._name, BYTES, shape, join_bytes([text.encode() for text in values]))
+            return Tensor(self.name, BYTES, shape, join_bytes([text.encode() for text in values]))
         try:
             data = struct.pack(f"<{len(values)}{CODES[self._datatype]}", *values)
         except (struct.error, OverflowError):
             return None
-        return Tensor(self._name, self._datatype, shape, data)
+        return Tensor(self.name, self._datatype, shape, data)
 
     def _values(self, body: bytes, rows: int) -> Sequence[Any] | None:
         """The elements, flat. A declared column may be a list or a list of lists, whatever its shape is."""

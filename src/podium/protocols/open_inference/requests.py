@@ -18,7 +18,7 @@ import msgspec
 
 from podium.errors import MalformedBody
 from podium.protocols.open_inference.elements import pack
-from podium.protocols.tensors import BYTES, MOST_AXES, MOST_TENSORS, SIZES, Tensor, check_size, encode_tensors
+from podium.protocols.tensors import BYTES, MOST_TENSORS, SIZES, Tensor, check_axes, check_size, encode_tensors
 
 HEADER = "inference-header-content-length"
 """Where the binary extension says how long the JSON is."""
@@ -29,7 +29,7 @@ _OWN = frozenset({"binary_data_output", "content_type", "headers", "priority", "
 _UNSUPPORTED = ("classification", "shared_memory_region", "sequence_id")
 
 
-class Input(msgspec.Struct):
+class JsonInput(msgspec.Struct):
     """An input as JSON has it."""
 
     name: str
@@ -49,7 +49,7 @@ class Output(msgspec.Struct):
 class Body(msgspec.Struct):
     """A request's JSON."""
 
-    inputs: list[Input]
+    inputs: list[JsonInput]
     id: str | None = None
     parameters: dict[str, Any] | None = None
     outputs: list[Output] | None = None
@@ -238,7 +238,7 @@ def _check_supported(what: str, parameters: Mapping[str, Any]) -> None:
             raise MalformedBody(f"{what} has the parameter {name}, which this server does not know how to honour.")
 
 
-def _from_json(entry: Input) -> Tensor:
+def _from_json(entry: JsonInput) -> Tensor:
     if entry.data is msgspec.UNSET:
         raise MalformedBody(f"Input {entry.name!r} has neither data nor binary_data_size.")
     _check_shape(entry)
@@ -247,7 +247,7 @@ def _from_json(entry: Input) -> Tensor:
     return Tensor(entry.name, entry.datatype, tuple(entry.shape), data)
 
 
-def _checked(entry: Input, data: memoryview) -> Tensor:
+def _checked(entry: JsonInput, data: memoryview) -> Tensor:
     _check_shape(entry)
     wrong = check_size(entry.datatype, entry.shape, len(data))
     if wrong is not None:
@@ -255,11 +255,10 @@ def _checked(entry: Input, data: memoryview) -> Tensor:
     return Tensor(entry.name, entry.datatype, tuple(entry.shape), data)
 
 
-def _check_shape(entry: Input) -> None:
+def _check_shape(entry: JsonInput) -> None:
     """See that the datatype is known and the shape small enough to count with."""
     _check_supported(f"Input {entry.name!r}", entry.parameters or {})
-    if len(entry.shape) > MOST_AXES:
-        raise MalformedBody(f"Input {entry.name!r} has {len(entry.shape)} dimensions; at most {MOST_AXES} are taken.")
+    check_axes(entry.name, entry.shape)
     if entry.datatype != BYTES and entry.datatype not in SIZES:
         wrong = check_size(entry.datatype, (), 0)
         raise MalformedBody(f"Input {entry.name!r}: {wrong}.")

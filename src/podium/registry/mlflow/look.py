@@ -1,10 +1,9 @@
 """What a reference stands for in MLflow's stores, and what stands there where it stands for nothing."""
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from podium.domain.nearest import did_you_mean
+from podium.domain.nearest import did_you_mean, listed
 from podium.domain.references import AliasRef, LatestRef, LoggedRef, ModelRef, RunRef, StageRef, VersionRef
 from podium.domain.stages import Stage
 from podium.errors import NotFound, RegistryError
@@ -12,7 +11,6 @@ from podium.registry.mlflow.contract import MlflowVersion, ModelRegistry, Tracki
 from podium.registry.mlflow.stores import Stores
 
 NamedRef = VersionRef | StageRef | LatestRef | AliasRef
-_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,31 +125,23 @@ def _not_found(registry: ModelRegistry, reference: NamedRef) -> NotFound:
         names = sorted(registry.names() or ())
         return NotFound(
             f"{reference}: no registered model is named {name!r}.{did_you_mean(name, names)}",
-            [f"{place}: {_listed('models', names)}"],
+            [f"{place}: {listed('models', names)}"],
         )
     match reference:
         case StageRef(_, stage):
             there = [f"{version.number} ({(version.stage or Stage.NONE).value})" for version in versions]
             return NotFound(
                 f"{reference}: no version of {name!r} is in stage {stage.value}.",
-                [f"{place}: {_listed('versions', there)}"],
+                [f"{place}: {listed('versions', there)}"],
             )
         case AliasRef(_, alias):
             aliases = registry.aliases(name)
             pairs = [f"{other} -> {number}" for other, number in sorted(aliases.items())]
             return NotFound(
                 f"{reference}: {name!r} has no alias {alias!r}.{did_you_mean(alias, aliases)}",
-                [f"{place}: {_listed('aliases', pairs)}"],
+                [f"{place}: {listed('aliases', pairs)}"],
             )
         case _:
             numbers = [str(version.number) for version in versions]
             what = f"no version {reference.version}" if isinstance(reference, VersionRef) else "no versions"
-            return NotFound(f"{reference}: {name!r} has {what}.", [f"{place}: {_listed('versions', numbers)}"])
-
-
-def _listed(what: str, items: Sequence[str]) -> str:
-    """At most the last few: of many versions, the newest are the ones that were meant."""
-    if not items:
-        return f"no {what}"
-    left_out = len(items) - _SHOWN
-    return f"{what} " + (f"({left_out} more) … " if left_out > 0 else "") + ", ".join(items[-_SHOWN:])
+            return NotFound(f"{reference}: {name!r} has {what}.", [f"{place}: {listed('versions', numbers)}"])

@@ -21,7 +21,7 @@ _SHOWN = 200
 _ABSENT = "RESOURCE_DOES_NOT_EXIST"
 
 
-class Refused(Unreachable):
+class RefusedByServer(Unreachable):
     """The server understood the question and refuses to answer it."""
 
 
@@ -106,7 +106,7 @@ class RestStore:
                 self._ask("DELETE", "registered-models/delete-tag", {"name": name, "key": key})
             else:
                 self._ask("POST", "registered-models/set-tag", {"name": name, "key": key, "value": value})
-        except Refused as error:
+        except RefusedByServer as error:
             raise NotWritable(self.place, error.message) from error
 
     def logged(self, model_id: str) -> str | None:
@@ -190,7 +190,7 @@ class RestStore:
                 time.sleep(self._backoff_s * 2 ** (attempt - 1) + random.uniform(0, self._jitter_s))
             try:
                 status, answer = self._wire.ask(method, url, asked if method != "GET" else None)
-            except Refused:
+            except RefusedByServer:
                 raise
             except Unreachable:
                 if attempt == self._retries:
@@ -209,7 +209,7 @@ class RestStore:
         if status < 500 and (code == _ABSENT or (absent and absent in message)):
             return None
         if status in {401, 403}:
-            raise Refused(
+            raise RefusedByServer(
                 f"{self.place} refuses this user (HTTP {status}). Set MLFLOW_TRACKING_USERNAME and "
                 "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
             )

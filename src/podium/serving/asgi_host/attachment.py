@@ -96,8 +96,8 @@ class Attachment:
         if self._front is None:
             return
         with contextlib.suppress(BlockingIOError):
-            told, descriptors, _, _ = socket.recv_fds(self._front, 1 << 16, _DESCRIPTORS)
-            if len(descriptors) == _DESCRIPTORS:
+            told, descriptors, _, _ = socket.recv_fds(self._front, 1 << 16, _DESCRIPTORS + 1)
+            if len(descriptors) >= _DESCRIPTORS:
                 for descriptor in descriptors:
                     os.set_inheritable(descriptor, False)
                 task = asyncio.ensure_future(self._run(json.loads(told), *descriptors))
@@ -108,15 +108,18 @@ class Attachment:
                 os.close(descriptor)
             asyncio.get_running_loop().remove_reader(self._front.fileno())
 
-    async def _run(self, told: dict[str, str], control: int, listener: int, slots: int, leash: int) -> None:
+    async def _run(
+        self, told: dict[str, str], control: int, listener: int, slots: int, leash: int, exports: int | None = None
+    ) -> None:
         """One gateway's life, from being handed over to its end."""
         settings = GatewaySettings.from_json(told["settings"])
         self._drain_s = settings.drain_limit_s
         counters = Slots(slots)
         os.close(slots)
         with socket.socket(fileno=leash) as end:
+            channel = None if exports is None else socket.socket(fileno=exports)
             ours = socket.socket(fileno=control), socket.socket(fileno=listener)
-            gateway = Gateway(settings, *ours, counters, int(told["slot"]), told.get("grpc_address"))
+            gateway = Gateway(settings, *ours, counters, int(told["slot"]), told.get("grpc_address"), channel)
             loop = asyncio.get_running_loop()
 
             def cut() -> None:

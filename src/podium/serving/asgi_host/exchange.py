@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 
 from podium.domain.clients.access import Peer
-from podium.web.handling import NO_TERMS, Terms
+from podium.web.handling import NO_TERMS, RequestTerms
 from podium.web.messages import Response
 
 _MOST_WAITING = 64 << 10  # bytes of parts that the server did not take yet
@@ -25,7 +25,7 @@ class AsgiExchange:
         self.client = client
         # ASGI has no word for a client's certificate: under somebody else's server nobody is known by one.
         self.peer = Peer(client)
-        self.terms: Terms = NO_TERMS
+        self.terms: RequestTerms = NO_TERMS
         self.on_leave: Callable[[], None] | None = None
         self.on_room: Callable[[], None] | None = None
         self.answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
@@ -52,7 +52,7 @@ class AsgiExchange:
                 msgspec.structs.replace(response, body=b"", headers=response.headers + self.terms.lines)
             )
             if response.body:
-                self.send(response.body)
+                self.send(bytes(response.body))
 
     def send(self, data: bytes) -> bool:
         self._parts.append(data)

@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m podium.serving.asgi_host.handover", description=__doc__)
     for flag in (*FIELDS, "front_fd", "slot"):
         parser.add_argument(f"--{flag.replace('_', '-')}", type=int, required=True)
+    parser.add_argument("--exports-fd", type=int)
     parser.add_argument("--settings", default="{}")
     parser.add_argument("--grpc-address")
     chosen = vars(parser.parse_args(arguments))
@@ -25,7 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     told = json.dumps({each: chosen[each] for each in ("slot", "settings", "grpc_address")}).encode()
     with socket.socket(fileno=chosen["front_fd"]) as front, theirs:
         try:
-            socket.send_fds(front, [told], [*(chosen[name] for name in FIELDS), theirs.fileno()])
+            more = () if chosen["exports_fd"] is None else (chosen["exports_fd"],)
+            socket.send_fds(front, [told], [*(chosen[name] for name in FIELDS), theirs.fileno(), *more])
         except OSError as error:
             print(f"nobody takes the gateway over: {error}", file=sys.stderr)
             return 1

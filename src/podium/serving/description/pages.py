@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 
 from podium._version import __version__
-from podium.serving.asking import Asking
+from podium.serving.asking import OpenQuestions
 from podium.serving.description.docs_page import POLICY, page_of
 from podium.serving.pages import Finder, Pages, Paths
 from podium.serving.standing import Standing
 from podium.serving.walks.router import Router
-from podium.transport.messages import Answer
+from podium.transport.messages import AskOutcome
 from podium.web.handling import Exchange
 from podium.web.messages import Head, Request, Response, header_lines
 from podium.web.routes import detail
@@ -21,7 +21,7 @@ _ASK_S = 10.0
 _HTML = "text/html; charset=utf-8"
 
 
-class Describing:
+class DescriptionPages:
     """Answers with the document, or with its page. Event loop's thread only.
 
     Args:
@@ -33,7 +33,7 @@ class Describing:
     """
 
     def __init__(
-        self, asking: Asking, pages: Pages, router: Router, standing: Standing, credentials: Sequence[str] = ()
+        self, asking: OpenQuestions, pages: Pages, router: Router, standing: Standing, credentials: Sequence[str] = ()
     ) -> None:
         self._credentials = credentials
         self._asking = asking
@@ -59,7 +59,7 @@ class Describing:
             self._pages.answer(request, exchange, self._kept[1] if at == 1 else self._kept[2])
             return
 
-        def take(given: Answer) -> None:
+        def take(given: AskOutcome) -> None:
             if given.status != 200:
                 error = str(given.body.get("error") or "The server cannot say now what it serves.")
                 self._pages.answer(request, exchange, detail(503, error, header_lines(("retry-after", "1"))))
@@ -79,7 +79,7 @@ class Describing:
         table = self._router.table
         served = {name: models[name] for name in table.endpoints if name in models}
         # It needs numpy for the bounds of types, which a gateway that describes nothing does without.
-        from podium.domain.api_description import describe  # noqa: PLC0415
+        from podium.domain.description.document import describe  # noqa: PLC0415
 
         document = describe(served, table.default, __version__, self._credentials)
         page = Response(200, page_of(document).encode(), _HTML, POLICY)

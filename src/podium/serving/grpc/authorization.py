@@ -17,10 +17,10 @@ from podium.domain.clients.access import Peer
 from podium.domain.clients.forwarding import PRINCIPAL, SCOPES
 from podium.serving.grpc.calls import Refused, address_of, code_of
 from podium.serving.grpc.keeping import Keeper
+from podium.serving.grpc.large import parse
 from podium.serving.grpc.messages import Messages, Schema
-from podium.serving.grpc.service import parse
 from podium.serving.guard.authz import judged
-from podium.serving.guard.guard import Guard, Refusal, refused
+from podium.serving.guard.guard import Guard, GuardRefusal, refused
 from podium.serving.pages import Finder
 from podium.web.routes import Routes
 
@@ -103,13 +103,13 @@ class Authorization:
         decision = self._guard.decide(need, endpoint, headers, Peer(caller))
         limits = self._guard.limits_of(decision, self._guard.proxies.client_of(headers, caller))
         verdict = self._guard.pass_by(decision, limits)
-        if isinstance(verdict, Refusal):
+        if isinstance(verdict, GuardRefusal):
             answer = refused(verdict, path, http.id)
             told = Refused(code_of(answer.status), "", (), verdict.told, verdict.principal)
             self._keeper.write_down(f"/{NAME}/Check", context, told)
             lines = (line.decode("latin-1").partition(": ") for line in answer.headers.split(b"\r\n") if line)
             named = [(name, value) for name, _, value in lines]
-            return self._denied(answer.status, answer.body, [*named, ("content-type", answer.content_type)])
+            return self._denied(answer.status, bytes(answer.body), [*named, ("content-type", answer.content_type)])
         who = decision.principal
         response = self._messages.CheckResponse()
         response.status.code = 0

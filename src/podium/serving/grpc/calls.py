@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import grpc
@@ -14,6 +15,8 @@ from podium.serving.walks.ways import VERSION
 from podium.web.handling import NO_TERMS
 from podium.web.messages import Head, Response
 
+REQUEST_ID = "x-request-id"
+_NAMED = b"x-request-id: "
 _MOST_HEADS = 256
 _MOST_DETAIL = 1000  # characters: a client refuses trailing metadata of more than 8 KiB, and three bytes stand for one
 _MOST_TOLD = 300
@@ -64,9 +67,10 @@ class Refused(Exception):
         self.detail = detail if len(detail) <= _MOST_DETAIL else f"{detail[:_MOST_DETAIL]} …"
         self.trailing = trailing
 
-    async def tell(self, context: ServicerContext) -> None:
-        """End the call so."""
-        await context.abort(self.code, self.detail, self.trailing)
+    async def tell(self, context: ServicerContext, request_id: str = "") -> None:
+        """End the call so; with its name, where that is not in the metadata already."""
+        named = ((REQUEST_ID, request_id),) if request_id else ()
+        await context.abort(self.code, self.detail, self.trailing + named)
 
 
 async def say(context: ServicerContext, message: Any) -> None:
@@ -127,6 +131,15 @@ class Call:
             on_leave()
 
 
+def name_call(context: ServicerContext, response: Response) -> None:
+    """Have a call's answer say the name of its request, as HTTP's does."""
+    headers = response.headers
+    if headers.startswith(_NAMED):
+        name = headers[len(_NAMED) : headers.index(b"\r")].decode("latin-1")
+        context.set_trailing_metadata(((REQUEST_ID, name),))
+
+
+@lru_cache(maxsize=4096)
 def address_of(peer: str) -> str:
     """The client's address out of gRPC's `ipv4:127.0.0.1:50312`, `ipv6:%5B::1%5D:50312`."""
     kind, _, rest = peer.partition(":")

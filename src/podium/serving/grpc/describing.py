@@ -15,7 +15,7 @@ NAME = reflection.SERVICE_NAME
 _PATH = f"/{NAME}/ServerReflectionInfo"
 
 
-class Describing(reflection.aio.ReflectionServicer):  # type: ignore[misc]
+class GuardedReflection(reflection.aio.ReflectionServicer):  # type: ignore[misc]
     """grpcio's own reflection behind the guard.
 
     Args:
@@ -36,12 +36,11 @@ class Describing(reflection.aio.ReflectionServicer):  # type: ignore[misc]
         try:
             self._keeper.admit(Need.KNOWN, None, self._heads.of(context.invocation_metadata()), context)
         except Refused as refused:
-            self._keeper.write_down(_PATH, context, refused)
-            await refused.tell(context)
+            await refused.tell(context, self._keeper.write_down(_PATH, context, refused))
         async for answer in super().ServerReflectionInfo(request_iterator, context):
             yield answer
 
 
 def add_description(server: Any, names: Iterable[str], pool: Any, keeper: Keeper) -> None:
     """Have a server answer reflection."""
-    add_ServerReflectionServicer_to_server(Describing(names, pool, keeper), server)
+    add_ServerReflectionServicer_to_server(GuardedReflection(names, pool, keeper), server)

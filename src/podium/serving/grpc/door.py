@@ -1,6 +1,6 @@
-"""A gateway's gRPC server: listens on the server's port beside its HTTP, drains with it.
+"""A gateway's gRPC servers: they listen on the server's port beside its HTTP, and drain with it.
 
-grpcio's library binds its own socket, on a port that the supervisor holds (`fleet/ports.py`); the gateways share it by
+grpcio's library binds its own socket, on a port that the supervisor holds (`fleet/host/ports.py`); the gateways share it by
 SO_REUSEPORT. Draining: not serving at once (who watches the health is told), a moment for whoever is on the way, then
 GOAWAY; what is in flight is finished within the limit.
 """
@@ -14,7 +14,7 @@ import grpc.aio
 from grpc_reflection.v1alpha import reflection
 
 from podium.errors import Unavailable
-from podium.serving.asking import Asking
+from podium.serving.asking import OpenQuestions
 from podium.serving.grpc import health
 from podium.serving.grpc.authorization import NAME as AUTHORIZATION_NAME
 from podium.serving.grpc.authorization import SCHEMA as AUTHORIZATION
@@ -39,7 +39,8 @@ from podium.web.routes import Routes
 
 _FRAMING_BYTES = 1 << 20  # a message's own beside its tensors
 _STREAMS = 1024
-_IDLE_MS = 600_000
+_SIDE_BY_SIDE, _MANY_CONNECTIONS = 4, 1024
+_OTHER_CALLS = 1024  # beside those that score, which have a bound of their own: health is told of a full server
 _QUIET_MS = 60_000
 _UNANSWERED_MS = 20_000
 _NEAREST_PINGS_MS = 5_000
@@ -69,15 +70,20 @@ class Door:
         keeper: Keeper,
     ) -> None:
         self._address = address
-        files = tls_files_of(settings.access)
-        self._credentials = None if files is None else credentials_of(files)
         self._health = health
         self._inference = inference
-        self._server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=settings.max_in_flight)
+        # Each takes one call in a turn of the loop; several side by side give rows of one turn to share a frame.
+        count = _SIDE_BY_SIDE if settings.max_connections >= _MANY_CONNECTIONS else 1
+        options, calls = _options(settings, settings.max_connections // count), settings.max_in_flight + _OTHER_CALLS
+        self._servers = [grpc.aio.server(options=options, maximum_concurrent_rpcs=calls) for _ in range(count)]
+        files = tls_files_of(settings.access)
+        self._credentials = [None if files is None else credentials_of(files) for _ in self._servers]
         self.add(SERVICE, service.handlers())
         self.add(HEALTH, health.handlers())
         names = (SERVICE, HEALTH, REFLECTION)
-        add_description(self._server, names, _described(messages), keeper)
+        pool = _described(messages)
+        for server in self._servers:
+            add_description(server, names, pool, keeper)
 
     async def open(self) -> None:
         """Take calls from now on.
@@ -86,13 +92,16 @@ class Door:
             Unavailable: The port cannot be had.
         """
         try:
-            if self._credentials is None:
-                self._server.add_insecure_port(self._address)
-            else:
-                self._server.add_secure_port(self._address, self._credentials)
+            # The kernel spreads connections over them, as over the gateways.
+            for server, credentials in zip(self._servers, self._credentials, strict=True):
+                if credentials is None:
+                    server.add_insecure_port(self._address)
+                else:
+                    server.add_secure_port(self._address, credentials)
         except RuntimeError as error:
             raise Unavailable(f"cannot listen for gRPC on {self._address}: {error}") from error
-        await self._server.start()
+        for server in self._servers:
+            await server.start()
 
     def sweep(self) -> None:
         """Tell whoever watches; call it several times a second."""
@@ -104,11 +113,12 @@ class Door:
         await asyncio.sleep(min(linger_s, limit_s))
         self._health.end()
         self._inference.end_streams()
-        await self._server.stop(max(0.0, limit_s - linger_s))
+        await asyncio.gather(*(server.stop(max(0.0, limit_s - linger_s)) for server in self._servers))
 
     def add(self, name: str, handlers: Mapping[str, Any]) -> None:
         """Answer the methods of a service, too; before it opens."""
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, dict(handlers)),))
+        for server in self._servers:
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, dict(handlers)),))
 
 
 def make_door(
@@ -116,7 +126,7 @@ def make_door(
     address: str,
     scoring: Scoring,
     standing: Standing,
-    asking: Asking,
+    asking: OpenQuestions,
     recorder: Recorder,
     guard: Guard | None,
     routes: Routes[Finder],
@@ -140,16 +150,18 @@ def _described(messages: Messages) -> Any:
     return messages.pool
 
 
-def _options(settings: GatewaySettings) -> list[tuple[str, int]]:
+def _options(settings: GatewaySettings, connections: int) -> list[tuple[str, int]]:
     return [
         ("grpc.so_reuseport", 1),
         ("grpc.max_receive_message_length", settings.max_body_bytes + _FRAMING_BYTES),
         ("grpc.max_send_message_length", -1),
         ("grpc.max_metadata_size", settings.max_header_bytes),
         ("grpc.max_concurrent_streams", _STREAMS),
+        # Of a listening socket, which is one server's own; what is beyond is closed unread.
+        ("grpc.max_allowed_incoming_connections", connections),
         # A client that is gone without a word, and one that asks whether we are there more often than gRPC likes.
         ("grpc.server_handshake_timeout_ms", int(settings.head_s * 1000)),
-        ("grpc.max_connection_idle_ms", _IDLE_MS),
+        ("grpc.max_connection_idle_ms", int(settings.idle_s * 1000)),
         ("grpc.keepalive_time_ms", _QUIET_MS),
         ("grpc.keepalive_timeout_ms", _UNANSWERED_MS),
         ("grpc.keepalive_permit_without_calls", 1),

@@ -69,8 +69,7 @@ class Health:
                 head = self._heads.of(context.invocation_metadata())
                 self._keeper.admit(Need.DESCRIBE, request.service, head, context)
             except Refused as refused:
-                self._keeper.write_down(f"/{NAME}/{method}", context, refused)
-                await refused.tell(context)
+                await refused.tell(context, self._keeper.write_down(f"/{NAME}/{method}", context, refused))
 
     async def _check(self, request: Any, context: ServicerContext) -> Any:
         await self._admit("Check", request, context)

@@ -12,14 +12,16 @@ from grpc.aio import ServicerContext as Context
 
 from podium.domain.clients.access import Need
 from podium.errors import PodiumError
+from podium.protocols.open_inference.known_answers import KnownAnswers
+from podium.protocols.open_inference.known_messages import Known, KnownMessages
 from podium.protocols.tensors import Tensor, decode_tensors, encode_tensors
-from podium.serving.grpc.calls import Call, Heads, Refused, address_of, refused_by, say
+from podium.serving.grpc.calls import Call, Heads, Refused, address_of, name_call, refused_by, say
 from podium.serving.grpc.keeping import Keeper
-from podium.serving.grpc.large import IN_FIELDS, is_large, joined
+from podium.serving.grpc.large import IN_FIELDS, bytes_of, is_large, joined, parse
 from podium.serving.grpc.messages import SERVICE, STREAMED, Messages
 from podium.serving.grpc.quick import QuickCall
 from podium.serving.grpc.streaming import Conversation, Part, PartsCall
-from podium.serving.grpc.tensors import FINAL, Asked, read_request, write_response
+from podium.serving.grpc.tensors import FINAL, AskedTensors, asked_of, read_request, write_response
 from podium.serving.open_inference.infer import version_in
 from podium.serving.open_inference.shapes import Shapes
 from podium.serving.standing import Standing
@@ -60,6 +62,7 @@ class Inference:
         self._conversations: set[Conversation] = set()
         self._is_ending = False
         self.shapes = Shapes()
+        self._known, self._answers = KnownMessages(), KnownAnswers()
         self._loop = asyncio.get_running_loop()
 
     def end_streams(self) -> None:
@@ -70,28 +73,36 @@ class Inference:
 
     # ── one request, one answer
 
-    async def infer(self, message: Any, context: Context) -> Any:
-        """`ModelInfer`."""
+    async def infer(self, data: bytes, context: Context) -> bytes | None:
+        """`ModelInfer`, its messages as they lie on the wire."""
+        kind = self._messages.ModelInferRequest
+        message = self._known.read(data) or parse(kind, data)
         call = QuickCall(self, message, address_of(context.peer()), self._loop.create_future())
         try:
             asked = self._begin(message, call, self._heads[_INFER].of(context.invocation_metadata()), context)
+            if type(message) is kind:
+                self._known.learn(data, Known(message.model_name, message.id, asked.tensors, asked.outputs, asked.is_raw))
             response = await call.answered
-            return response.body if call.is_made else self._made(message, asked, response, is_alone=True)
+            name_call(context, response)
+            return bytes(response.body) if call.is_made else bytes_of(self._made(message, asked, response, is_alone=True))
         except asyncio.CancelledError:
             call.leave()
             raise
         except AbortError:
             raise
         except Refused as refused:
-            if not call.answered.done():  # else it is counted as what was answered
-                self._keeper.write_down(_INFER, context, refused)
-            await refused.tell(context)
+            # What is answered already is counted, and named.
+            named = "" if call.answered.done() else self._keeper.write_down(_INFER, context, refused)
+            await refused.tell(context, named)
         except Exception:  # noqa: BLE001 - one call's failure is nobody else's
             call.leave()
             _log.exception("answering %s failed", _INFER)
             await _INTERNAL.tell(context)
+        return None  # never: who is told so is told no more
 
-    def _begin(self, message: Any, call: Call, head: Head, context: Context, taker: PartsCall | None = None) -> Asked:
+    def _begin(
+        self, message: Any, call: Call, head: Head, context: Context, taker: PartsCall | None = None
+    ) -> AskedTensors:
         """Start a request on its walk.
 
         Raises:
@@ -110,7 +121,7 @@ class Inference:
         if absence is not None:
             raise refused_by(absence)
         try:
-            asked = read_request(message)
+            asked = asked_of(message) if type(message) is Known else read_request(message)
         except PodiumError as error:
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, error.message) from error
         if taker is None and not version and head.memo and name in self.shapes.models and isinstance(call, QuickCall):
@@ -124,7 +135,7 @@ class Inference:
         return asked
 
     def start(
-        self, asked: Asked, head: Head, call: Call, name: str, version: str = "", taker: PartsCall | None = None
+        self, asked: AskedTensors, head: Head, call: Call, name: str, version: str = "", taker: PartsCall | None = None
     ) -> None:
         """Take a request on the long way."""
         reply = None if asked.is_raw or taker is not None else IN_FIELDS
@@ -132,7 +143,7 @@ class Inference:
         request = Request(self._standing.bound(head, name, version), body)
         self._scoring.start(request, call, name, taker)
 
-    def _made(self, message: Any, asked: Asked, response: Response, is_alone: bool = False) -> Any:
+    def _made(self, message: Any, asked: AskedTensors, response: Response, is_alone: bool = False) -> Any:
         """The client's message for what scoring answered; where it is a whole answer, others like it go as records.
 
         Raises:
@@ -163,6 +174,11 @@ class Inference:
             return joined(made, tensors, is_raw)
         write_response(made, tensors, is_raw)
         return made
+
+    def written(self, message: Any, version: str, output: Tensor, is_raw: bool) -> bytes:
+        """The same on the wire, of one tensor."""
+        made = self._answers.write(message.model_name, version, message.id, output, is_raw)
+        return bytes_of(self.write(message, version, [output], is_raw)) if made is None else made
 
     # ── many requests, many answers
 

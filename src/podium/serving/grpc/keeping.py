@@ -8,13 +8,13 @@ from msgspec.structs import replace
 
 from podium.domain.clients.access import Need, Peer
 from podium.protocols.mlflow.problems import problem
-from podium.serving.grpc.calls import Refused, address_of, code_of
+from podium.serving.grpc.calls import REQUEST_ID, Refused, address_of, code_of
 from podium.serving.grpc.messages import SERVICE
-from podium.serving.guard.guard import Guard, Refusal
+from podium.serving.guard.guard import Guard, GuardRefusal
 from podium.serving.recording import Recorder
 from podium.serving.walks.request_ids import RequestIds
-from podium.web.handling import NO_TERMS, Terms
-from podium.web.messages import Head
+from podium.web.handling import NO_TERMS, RequestTerms
+from podium.web.messages import Head, Request
 
 _STATUSES = (400, 401, 403, 404, 429, 501, 503, 504)
 
@@ -35,30 +35,38 @@ class Keeper:
         self._recorder = recorder
         self._ids = ids
 
-    def write_down(self, method: str, context: ServicerContext, refused: Refused) -> None:
-        """Keep a call that never became a scoring request."""
+    def write_down(self, method: str, context: ServicerContext, refused: Refused) -> str:
+        """Keep a call that never became a scoring request; by the name that is returned."""
         status = next((status for status in _STATUSES if code_of(status) is refused.code), 500)
         path = method if method.startswith("/") else f"/{SERVICE}/{method}"
         client, error = (
             self.client_of(context),
             refused.told if refused.told.startswith(refused.code.name) else f"{refused.code.name}: {refused.told}",
         )
-        self._recorder.record_refused(status, self._ids.new(), "POST", path, client, 0, error, refused.principal)
+        name = self.name_of(context)
+        self._recorder.record_refused(status, name, "POST", path, client, 0, error, refused.principal)
+        return name
+
+    def name_of(self, context: ServicerContext) -> str:
+        """What a call is named: as its client says, where that is harmless in a log; else a new name."""
+        given = [value for key, value in context.invocation_metadata() or () if key == REQUEST_ID]
+        headers = {REQUEST_ID.encode(): str(given[0]).encode("latin-1", "replace")} if len(given) == 1 else {}
+        return self._ids.of(Request(Head("POST", "", headers=headers), b""))
 
     def client_of(self, context: ServicerContext) -> str:
         """The address of whoever calls, for logs."""
         return address_of(context.peer())
 
-    def admit(self, need: Need, endpoint: str | None, head: Head, context: ServicerContext) -> Terms:
+    def admit(self, need: Need, endpoint: str | None, head: Head, context: ServicerContext) -> RequestTerms:
         """The terms of a call, with its deadline.
 
         Raises:
             Refused: It may not pass.
         """
         terms = NO_TERMS
-        if self._guard is not None:
+        if self._guard is not None and self._guard.has_business_with(head):
             found = self._guard.check(need, endpoint, head.headers, _peer_of(context))
-            if isinstance(found, Refusal):
+            if isinstance(found, GuardRefusal):
                 trailing = tuple((name.lower(), value) for name, value in found.headers)
                 code = code_of(problem(found.error).status)
                 raise Refused(code, found.error.message, trailing, found.told, found.principal)

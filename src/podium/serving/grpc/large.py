@@ -7,6 +7,8 @@ names, datatypes, shapes, parameters, which are few.
 from collections.abc import Sequence
 from typing import Any
 
+from google.protobuf.message import DecodeError
+
 from podium.errors import MalformedBody
 from podium.protocols.contents import DELIMITED, FIELDS, delimited, fields_of, pack_contents
 from podium.protocols.tensors import LARGE_BYTES, MOST_TENSORS, Tensor
@@ -40,6 +42,16 @@ class LargeMessage:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._rest, name)
+
+
+def parse(kind: Any, data: bytes) -> Any:
+    """The message, or None for bytes that are none: what a parser raises would reach the client, and say less."""
+    try:
+        if len(data) > LARGE and kind.DESCRIPTOR.name == "ModelInferRequest":
+            return read_large(kind, data)
+        return kind.FromString(data)
+    except (DecodeError, MalformedBody):
+        return None
 
 
 def read_large(kind: Any, data: bytes) -> LargeMessage:

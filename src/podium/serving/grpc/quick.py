@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from podium.protocols.mlflow.fast_packing import Packed
 from podium.protocols.tensors import encode_tensors
 from podium.serving.grpc.calls import Call
-from podium.serving.grpc.large import IN_FIELDS, bytes_of
-from podium.serving.grpc.tensors import Asked
+from podium.serving.grpc.large import IN_FIELDS
+from podium.serving.grpc.tensors import AskedTensors
 from podium.serving.walks.replica import Replica
 from podium.web.handling import Exchange
 from podium.web.messages import Head, Request, Response
@@ -31,7 +31,7 @@ class QuickCall(Call):
 
     __slots__ = ("_form", "_inference", "_message", "asked", "head", "is_made")
 
-    asked: Asked
+    asked: AskedTensors
     head: Head
 
     def __init__(self, inference: "Inference", message: Any, client: str, answered: "asyncio.Future[Response]") -> None:
@@ -54,9 +54,11 @@ class QuickCall(Call):
 
     def read(self, replica: Replica) -> Packed | None:
         asked, known = self.asked, self._inference.shapes.of(replica, self._message.model_name)
-        if known is None or asked.params or asked.outputs:
+        if known is None or asked.params:
             return None
         self._form, _, records = known
+        if asked.outputs and asked.outputs != [self._form.name]:
+            return None
         return records.of(asked.tensors)
 
     def start(self) -> None:
@@ -74,4 +76,4 @@ class QuickCall(Call):
             return b""
         known.misses = 0
         self.is_made = True
-        return bytes_of(self._inference.write(self._message, version, [output], self.asked.is_raw))
+        return self._inference.written(self._message, version, output, self.asked.is_raw)

@@ -8,22 +8,20 @@ from typing import Any
 
 import grpc
 import msgspec
-from google.protobuf.message import DecodeError
 from grpc.aio import AbortError
 from grpc.aio import ServicerContext as Context
 
 from podium._version import __version__
 from podium.domain.open_inference import server_metadata
-from podium.errors import MalformedBody
-from podium.serving.asking import Asking
+from podium.serving.asking import OpenQuestions
 from podium.serving.grpc.calls import Heads, Refused, code_of, refused_by
 from podium.serving.grpc.inference import UNREADABLE, Inference
 from podium.serving.grpc.keeping import Keeper
-from podium.serving.grpc.large import LARGE, bytes_of, read_large
+from podium.serving.grpc.large import bytes_of, parse
 from podium.serving.grpc.messages import METHODS, SERVICE, STREAMED, Messages
 from podium.serving.guard.needs import METHOD_NEEDS
 from podium.serving.standing import Standing
-from podium.transport.messages import Answer
+from podium.transport.messages import AskOutcome
 
 _log = logging.getLogger("podium.gateway")
 _ASK_S = 3600.0
@@ -48,7 +46,7 @@ class Service:
         messages: Messages,
         inference: Inference,
         standing: Standing,
-        asking: Asking,
+        asking: OpenQuestions,
         keeper: Keeper,
     ) -> None:
         self._messages = messages
@@ -72,7 +70,8 @@ class Service:
         }
         made = {name: self._handler(name, self._recorded(name, method)) for name, method in methods.items()}
         inference = self._inference
-        made |= {"ModelInfer": self._handler("ModelInfer", inference.infer)}
+        # Messages as they lie on the wire: it reads most of them without protobuf.
+        made |= {"ModelInfer": grpc.unary_unary_rpc_method_handler(inference.infer)}
         return made | {STREAMED: self._handler(STREAMED, inference.converse)}
 
     def _handler(self, name: str, method: Method) -> Any:
@@ -92,8 +91,7 @@ class Service:
                     raise UNREADABLE
                 return await method(request, context)
             except Refused as refused:
-                self._keeper.write_down(name, context, refused)
-                await refused.tell(context)
+                await refused.tell(context, self._keeper.write_down(name, context, refused))
             except (AbortError, asyncio.CancelledError):
                 raise
             except Exception:  # noqa: BLE001 - one call's failure is nobody else's
@@ -173,9 +171,9 @@ class Service:
         await self._ask(verb, name, timeout_s, {"parameters": parameters})
 
     async def _ask(self, verb: str, subject: str, timeout_s: float, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        answered: asyncio.Future[Answer] = self._loop.create_future()
+        answered: asyncio.Future[AskOutcome] = self._loop.create_future()
 
-        def take(answer: Answer) -> None:
+        def take(answer: AskOutcome) -> None:
             if not answered.done():
                 answered.set_result(answer)
 
@@ -184,16 +182,6 @@ class Service:
         if not 200 <= answer.status < 300:
             raise Refused(code_of(answer.status), str(answer.body.get("error") or f"To {verb} {subject} failed."))
         return answer.body
-
-
-def parse(kind: Any, data: bytes) -> Any:
-    """The message, or None for bytes that are none: what a parser raises would reach the client, and say less."""
-    try:
-        if len(data) > LARGE and kind.DESCRIPTOR.name == "ModelInferRequest":
-            return read_large(kind, data)
-        return kind.FromString(data)
-    except (DecodeError, MalformedBody):
-        return None
 
 
 def _model_of(request: Any) -> str | None:

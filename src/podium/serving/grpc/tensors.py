@@ -13,8 +13,18 @@ import numpy as np
 
 from podium.errors import MalformedBody
 from podium.protocols.contents import DTYPES, FIELDS, delimited
+from podium.protocols.open_inference.known_messages import Known
 from podium.protocols.open_inference.requests import params_of
-from podium.protocols.tensors import BYTES, MOST_AXES, MOST_TENSORS, SIZES, Tensor, check_size, join_bytes, split_bytes
+from podium.protocols.tensors import (
+    BYTES,
+    MOST_TENSORS,
+    SIZES,
+    Tensor,
+    check_axes,
+    check_size,
+    join_bytes,
+    split_bytes,
+)
 from podium.serving.grpc.large import LargeMessage
 
 _PACKED = frozenset({"BOOL", "FP32", "FP64"})
@@ -25,7 +35,7 @@ _TRITONS = "triton_"  # a parameter of its server's, not of the model's
 _FEW_BYTES = 1 << 16
 
 
-class Asked(NamedTuple):
+class AskedTensors(NamedTuple):
     """What a request asks for.
 
     Args:
@@ -43,7 +53,12 @@ class Asked(NamedTuple):
     wants_final: bool = False
 
 
-def read_request(message: Any) -> Asked:
+def asked_of(known: Known) -> AskedTensors:
+    """The same of a message that is like one before."""
+    return AskedTensors(known.tensors, {}, known.outputs, known.is_raw)
+
+
+def read_request(message: Any) -> AskedTensors:
     """What a `ModelInferRequest` asks for.
 
     Raises:
@@ -67,10 +82,10 @@ def read_request(message: Any) -> Asked:
     tensors = [_read_raw(each, raw[number]) if raw else read(number, each) for number, each in enumerate(inputs)]
     outputs = [each.name for each in message.outputs]
     if not message.parameters:
-        return Asked(tensors, {}, outputs, bool(raw))
+        return AskedTensors(tensors, {}, outputs, bool(raw))
     values = values_of(message.parameters)
     params = {name: value for name, value in params_of(values).items() if not name.startswith(_TRITONS)}
-    return Asked(tensors, params, outputs, bool(raw), values.get(_ASKS_FOR_FINAL) is True)
+    return AskedTensors(tensors, params, outputs, bool(raw), values.get(_ASKS_FOR_FINAL) is True)
 
 
 def values_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,8 +161,7 @@ def _read_typed(entry: Any) -> bytes:
 
 
 def _check(name: str, datatype: str, shape: tuple[int, ...], size: int | None) -> None:
-    if len(shape) > MOST_AXES:
-        raise MalformedBody(f"Input {name!r}: shape has {len(shape)} dimensions; the most are {MOST_AXES}.")
+    check_axes(name, shape)
     if size is None:
         count = math.prod(shape) if all(each >= 0 for each in shape) else 0
         size = count * SIZES.get(datatype, 4)

@@ -4,7 +4,7 @@ import logging
 
 import grpc
 
-from podium.access.certificates import TlsFiles, context_of, marks_of
+from podium.access.certificates import TlsFiles, context_of, has_revocations, marks_of
 from podium.errors import Misconfigured
 
 _log = logging.getLogger("podium.gateway")
@@ -52,4 +52,9 @@ def _configuration(files: TlsFiles) -> grpc.ServerCertificateConfiguration:
         except OSError as error:
             raise Misconfigured(f"{path}: cannot be read: {error.strerror or error}.") from error
     authorities = None if files.client_ca is None else read[files.client_ca]
+    if files.client_ca is not None and has_revocations(files.client_ca):
+        raise Misconfigured(
+            f"{files.client_ca} holds a revocation list, which gRPC's library does not read: serve without gRPC, or name "
+            "in tls_identity who may come."
+        )
     return grpc.ssl_server_certificate_configuration([(read[files.key], read[files.certificate])], authorities)

@@ -25,7 +25,7 @@ from podium.serving.guard.limiter import Limit, Limiter, Shortage
 from podium.serving.guard.needs import need_of
 from podium.serving.guard.proxies import Proxies
 from podium.serving.pages import Finder, Pages, Taker
-from podium.web.handling import NO_TERMS, Arrival, Terms
+from podium.web.handling import NO_TERMS, Arrival, RequestTerms
 from podium.web.messages import Head, Request, Response, header_lines
 from podium.web.routes import Route
 
@@ -35,11 +35,12 @@ V = TypeVar("V")
 _NEVER = float("inf")
 _MOST_DECISIONS = 1024  # of one head: of as many clients' certificates, or addresses
 _NOBODY = "This needs a key, a token or a certificate; a key or a token is sent as the header Authorization: Bearer KEY."
+_AGAIN = "This was refused when it began, and nothing of its body was read; it would be let in now. Send it again."
 _SAID = frozenset({TIMEOUT, PRIORITY, b"origin"})
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class GuardRefusal:
     """Why a request is not taken: an error for the protocol to write, and what goes with it.
 
     Args:
@@ -73,9 +74,9 @@ class Decision:
 
     principal: Principal
     endpoint: str
-    refusal: Refusal | None = None
+    refusal: GuardRefusal | None = None
     limits: tuple[Limit, ...] = ()
-    terms: Terms = NO_TERMS
+    terms: RequestTerms = NO_TERMS
     is_open: bool = False
 
 
@@ -155,7 +156,9 @@ class Guard:
         """What a request needs by the route that was found for it; of an unknown one, the scope `admin`."""
         return need_of(method, path, self._opened)
 
-    def check(self, need: Need, endpoint: str | None, headers: Mapping[bytes, bytes], peer: Peer) -> Terms | Refusal:
+    def check(
+        self, need: Need, endpoint: str | None, headers: Mapping[bytes, bytes], peer: Peer
+    ) -> RequestTerms | GuardRefusal:
         """Decide of one request and count it: what every protocol calls once for each call.
 
         Args:
@@ -183,12 +186,12 @@ class Guard:
         if not allows(found, need, name):
             if found is NOBODY:
                 return Decision(found, name, self._unknown(Unauthenticated(_NOBODY)))
-            return Decision(found, name, Refusal(PermissionDenied(_denied(need, name)), (), found.name))
+            return Decision(found, name, GuardRefusal(PermissionDenied(_denied(need, name)), (), found.name))
         try:
             let_in_for = None if not self._ways else name if need is Need.SCORE else ""
-            terms = Terms(found.name, let_in_for, timeout_s_of(headers), found.is_low or is_low_of(headers))
+            terms = RequestTerms(found.name, let_in_for, timeout_s_of(headers), found.is_low or is_low_of(headers))
         except InvalidInput as error:
-            return Decision(found, name, Refusal(error, (), found.name))
+            return Decision(found, name, GuardRefusal(error, (), found.name))
         limits = self._limiter.limits_of(found, name if need is Need.SCORE else "")
         return Decision(found, name, None, limits, terms)
 
@@ -199,7 +202,7 @@ class Guard:
         limits = self._limiter.of_address(address)
         return limits if decision.refusal is not None else (*limits, *decision.limits)
 
-    def pass_by(self, decision: Decision, limits: tuple[Limit, ...]) -> Terms | Refusal:
+    def pass_by(self, decision: Decision, limits: tuple[Limit, ...]) -> RequestTerms | GuardRefusal:
         """The part of `check` that is done for each request: it is counted.
 
         Args:
@@ -210,14 +213,20 @@ class Guard:
             return decision.refusal or decision.terms
         if self._limiter.is_refusing:
             told = "Rates cannot be counted now; nobody passes whose requests are limited."
-            return Refusal(Unavailable(told, 5.0), (), decision.principal.name)
+            return GuardRefusal(Unavailable(told, 5.0), (), decision.principal.name)
         lines = self._limiter.take(limits)
         if isinstance(lines, Shortage):
-            return Refusal(lines.error, lines.headers, decision.principal.name)
+            return GuardRefusal(lines.error, lines.headers, decision.principal.name)
         if decision.refusal is not None:
             return decision.refusal
         terms = decision.terms
-        return Terms(terms.principal, terms.endpoint, terms.timeout_s, terms.is_low, lines)
+        return RequestTerms(terms.principal, terms.endpoint, terms.timeout_s, terms.is_low, lines)
+
+    def would_stop(self, decision: Decision, limits: tuple[Limit, ...]) -> bool:
+        """Whether `pass_by` would refuse now; nothing is counted."""
+        if decision.refusal is not None:
+            return True
+        return bool(limits) and (self._limiter.is_refusing or self._limiter.is_short(limits))
 
     def _identify(self, headers: Mapping[bytes, bytes], peer: Peer) -> Principal | PodiumError:
         now = self._clock()
@@ -227,9 +236,9 @@ class Guard:
                 return found
         return NOBODY
 
-    def _unknown(self, error: PodiumError) -> Refusal:
+    def _unknown(self, error: PodiumError) -> GuardRefusal:
         challenges = [("www-authenticate", way.challenge) for way in self._ways if way.challenge is not None]
-        return Refusal(error, tuple((name, text) for name, text in challenges if text is not None))
+        return GuardRefusal(error, tuple((name, text) for name, text in challenges if text is not None))
 
 
 class Passage(NamedTuple):
@@ -290,17 +299,29 @@ class Gate:
         if self._stripped is not None and not is_trusted:
             request = Request(self._stripped, request.body)
         terms = guard.pass_by(decision, limits)
-        if isinstance(terms, Refusal):
-            arrival.terms = Terms(terms.principal, lines=self._lines)
-            identity = self._pages.ids.of(request)
-            self._pages.answer(request, arrival, refused(terms, self._head.path, identity), identity, terms.told)
+        if isinstance(terms, GuardRefusal):
+            self._answer(request, arrival, terms)
             return
         arrival.terms = replace(terms, lines=terms.lines + self._lines) if self._lines else terms
         self._taker(request, arrival)
 
     def turns_away(self, peer: Peer) -> bool:
-        """Whether whoever asks is refused, whatever is asked; nothing is counted."""
-        return self._passage(peer).decision.refusal is not None
+        """Whether whoever asks is refused, whatever the body says; nothing is counted."""
+        decision, limits, _, _ = self._passage(peer)
+        return self._guard.would_stop(decision, limits)
+
+    def refuse(self, request: Request, arrival: Arrival) -> None:
+        """Refuse a request that `turns_away` was said of, and count it; its body is not there."""
+        decision, limits, arrival.client, _ = self._passage(arrival.peer)
+        terms = self._guard.pass_by(decision, limits)
+        if not isinstance(terms, GuardRefusal):
+            terms = GuardRefusal(Unavailable(_AGAIN, 1.0), (), terms.principal)
+        self._answer(request, arrival, terms)
+
+    def _answer(self, request: Request, arrival: Arrival, refusal: GuardRefusal) -> None:
+        arrival.terms = RequestTerms(refusal.principal, lines=self._lines)
+        identity = self._pages.ids.of(request)
+        self._pages.answer(request, arrival, refused(refusal, self._head.path, identity), identity, refusal.told)
 
     def _passage(self, peer: Peer) -> Passage:
         if self._asks_for_others:
@@ -354,7 +375,7 @@ def without_names(peer: Peer) -> Peer:
     return Peer(peer.address, (), peer.is_encrypted)
 
 
-def refused(refusal: Refusal, path: str, request_id: str) -> Response:
+def refused(refusal: GuardRefusal, path: str, request_id: str) -> Response:
     """A refusal as the protocol of this path writes errors."""
     found = problem(refusal.error, request_id)
     headers = refusal.headers

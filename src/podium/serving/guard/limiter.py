@@ -148,6 +148,12 @@ class Limiter:
             self._note(limits)
         return b"%s%d\r\nratelimit-reset: %d\r\n" % (limits[scarcest].line, tokens, -((now - afters[scarcest]) // _S))
 
+    def is_short(self, limits: Sequence[Limit]) -> bool:
+        """Whether `take` would find one of the limits short; nothing is taken."""
+        place_of, cells = self._buckets.place_of, self._buckets.cells
+        full_ats = [cells[place_of(limit.mark)] for limit in limits]
+        return bool(take(full_ats, time.monotonic_ns(), [limit.pace for limit in limits])[3])
+
     def _note(self, limits: Sequence[Limit]) -> None:
         """Remember what was taken, for `taken`."""
         for limit in limits:

@@ -57,11 +57,15 @@ class Protection:
         if self._sharing is not None:
             await self._sharing.run()
 
-    def sweep(self) -> None:
-        """Take in what has changed. Call it several times a second."""
+    def sweep(self) -> bool:
+        """Take in what has changed; whether clients have to show certificates again. Call it several times a second."""
         self.guard.sweep()
-        if self.certificates is not None:
-            self.certificates.sweep()
+        certificates = self.certificates
+        if certificates is None:
+            return False
+        before = certificates.authorities
+        certificates.sweep()
+        return certificates.authorities != before
 
 
 def tls_files_of(access: AccessSettings) -> TlsFiles | None:

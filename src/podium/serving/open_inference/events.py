@@ -7,7 +7,7 @@ import msgspec
 
 from podium.errors import InvalidInput
 from podium.protocols.open_inference.problems import as_error, error_body
-from podium.web.handling import Arrival, Terms
+from podium.web.handling import Arrival, RequestTerms
 from podium.web.messages import Response, header_lines
 
 _log = logging.getLogger("podium.gateway")
@@ -39,11 +39,11 @@ class Events:
         self._untaken = 0
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> RequestTerms:
         return self._arrival.terms
 
     @terms.setter
-    def terms(self, terms: Terms) -> None:
+    def terms(self, terms: RequestTerms) -> None:
         self._arrival.terms = terms
 
     @property
@@ -83,7 +83,7 @@ class Events:
             return
         if is_part:  # of a model that does not answer in parts
             try:
-                told = self._write(response.content_type, response.body, response.headers)
+                told = self._write(response.content_type, bytes(response.body), response.headers)
             except InvalidInput as error:
                 self._arrival.answer(Response(400, error_body(error.message), headers=response.headers))
                 return

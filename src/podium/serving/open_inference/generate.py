@@ -28,8 +28,8 @@ def generating_paths(scoring: Scoring, standing: Standing, pages: Pages) -> Path
     """Where clients ask for text as it is made."""
     made = Generating(scoring, standing, pages)
     finders: dict[str, Finder] = {
-        "generate": made.find_whole,
-        "generate_stream": made.find_events,
+        "generate": partial(made.find_text, is_streamed=False),
+        "generate_stream": partial(made.find_text, is_streamed=True),
         "infer_stream": made.find_tensors,
     }
     return {
@@ -53,27 +53,20 @@ class Generating:
         self._standing = standing
         self._pages = pages
 
-    def find_whole(self, head: Head, name: str, version: str | None = None) -> Taker:
-        """One object for one request."""
+    def find_text(self, head: Head, name: str, version: str | None = None, *, is_streamed: bool) -> Taker:
+        """An event for each part, or one object for all of it."""
         inner = _as(head, tensors.GENERATE_TYPE)
 
         def take(request: Request, arrival: Arrival) -> None:
             identity = self._id_of(request, arrival, name, version)
-            if identity is not _REFUSED:
-                exchange = WayBack(arrival, partial(_whole, name, version, identity))
-                self._scoring.start(Request(self._standing.bound(inner, name, version), request.body), exchange, name)
-
-        return take
-
-    def find_events(self, head: Head, name: str, version: str | None = None) -> Taker:
-        """An event for each part."""
-        inner = _as(head, tensors.GENERATE_TYPE)
-
-        def take(request: Request, arrival: Arrival) -> None:
-            identity = self._id_of(request, arrival, name, version)
-            if identity is not _REFUSED:
+            if identity is _REFUSED:
+                return
+            asked = Request(self._standing.bound(inner, name, version), request.body)
+            if is_streamed:
                 events = Events(arrival, partial(_object_event, name, version, identity))
-                self._scoring.start(Request(self._standing.bound(inner, name, version), request.body), events, name, events)
+                self._scoring.start(asked, events, name, events)
+            else:
+                self._scoring.start(asked, WayBack(arrival, partial(_whole, name, version, identity)), name)
 
         return take
 
@@ -157,7 +150,7 @@ def _whole(name: str, wanted: str | None, identity: Any, response: Response) -> 
     if response.status != 200:
         return Response(response.status, as_error(response.body), headers=response.headers)
     try:
-        told = _object_event(name, wanted, identity, response.content_type, response.body, response.headers)
+        told = _object_event(name, wanted, identity, response.content_type, bytes(response.body), response.headers)
     except InvalidInput as error:
         return Response(503, error_body(error.message), headers=response.headers)
     return Response(200, told, headers=response.headers)

@@ -78,11 +78,13 @@ class Inferring:
             sent = self._standing.bound(sent, name, version)
             start(Request(sent, body), WayBack(exchange, partial(told, shapes, asked, name, version)), name)
 
+        quick = QuickHead(shapes, inner, name, read, take)
+
         def take_quickly(request: Request, exchange: Arrival) -> None:
             if name not in known:
                 take(request, exchange)
                 return
-            detour = Detour(self.shapes, request, exchange, inner, name, read, take)
+            detour = RecordsDetour(quick, request, exchange)
             start_json(request, detour, name, detour)
 
         return take_quickly if version is None and _SLOW.isdisjoint(head.headers) else take
@@ -116,54 +118,79 @@ class Inferring:
         return model["inputs"] if model is not None else ()
 
 
-class Detour(WayBack):
-    """A request that goes as records, and its client's exchange: a `serving.walks.walk.Detour`.
+class QuickHead:
+    """What all requests with one head have in common that may go as records.
 
     Args:
         shapes: Know what answers look like.
-        request: As the client sent it.
-        exchange: The client's.
         inner: The head for the long way.
         name: The model's.
-        read: Reads bodies like this one.
-        take: Takes the request on the long way; what was read of it is not read again.
+        read: Reads bodies like these.
+        take: Takes a request on the long way; what was read of it is not read again.
     """
 
-    __slots__ = (
-        "_asked", "_form", "_id", "_inner", "_json_bytes", "_name", "_read", "_request", "_shapes", "_take", "answers_to",
-    )  # fmt: skip
+    __slots__ = ("inner", "is_json", "name", "read", "shapes", "take")
 
     def __init__(
         self,
         shapes: Shapes,
-        request: Request,
-        exchange: Arrival,
         inner: Head,
         name: str,
         read: Callable[[bytes | bytearray], Asked],
         take: Callable[[Request, Arrival, Asked | None], None],
     ) -> None:
+        self.shapes = shapes
+        self.inner = inner
+        self.name = name
+        self.read = read
+        self.is_json = read is read_json
+        self.take = take
+
+
+class RecordsDetour:
+    """A request that goes as records, and its client's exchange: a `serving.walks.walk.Detour`.
+
+    Args:
+        quick: What is known from its head.
+        request: As the client sent it.
+        exchange: The client's.
+    """
+
+    __slots__ = (
+        "_asked", "_exchange", "_form", "_id", "_json_bytes", "_quick", "_request", "answers_to", "client", "terms",
+    )  # fmt: skip
+
+    def __init__(self, quick: QuickHead, request: Request, exchange: Arrival) -> None:
         self.client = exchange.client
         self.terms = exchange.terms
         self._exchange = exchange
         self.answers_to: Exchange = exchange
-        self._shapes = shapes
+        self._quick = quick
         self._request = request
-        self._inner = inner
-        self._name = name
-        self._read = read
-        self._take = take
         self._id = b""
         self._asked: Asked | None = None
         self._json_bytes: int | None = None
 
+    @property
+    def date(self) -> bytes:
+        return self._exchange.date
+
+    @property
+    def on_leave(self) -> Callable[[], None] | None:
+        return self._exchange.on_leave
+
+    @on_leave.setter
+    def on_leave(self, call: Callable[[], None] | None) -> None:
+        self._exchange.on_leave = call
+
     def read(self, replica: Replica) -> Packed | None:
-        known = self._shapes.of(replica, self._name)
+        quick = self._quick
+        known = quick.shapes.of_replicas.get(replica.id) or quick.shapes.of(replica, quick.name)
         if known is None:
             return None
         self._form, reader, records = known
         body = self._request.body
-        if self._read is read_json:
+        if quick.is_json:
             if len(body) > FEW_BYTES and is_costly(body):
                 return None
             found = reader.read(body)
@@ -171,7 +198,7 @@ class Detour(WayBack):
                 packed, self._id = found
                 return packed
         try:
-            self._asked = asked = self._read(body)
+            self._asked = asked = quick.read(body)
         except InvalidInput:
             return None  # the long way says what is wrong
         if asked.params:
@@ -182,17 +209,17 @@ class Detour(WayBack):
 
     @property
     def says_fields(self) -> bool:
-        return self._read is read_json
+        return self._quick.is_json
 
     @property
     def wants_tensors(self) -> bool:
         return self._asked is not None and self._asked.is_binary
 
     def start(self) -> None:
-        self._take(self._request, self._exchange, self._asked)
+        self._quick.take(self._request, self._exchange, self._asked)
 
     def request(self) -> Request:
-        return Request(self._inner, (self._asked or self._read(self._request.body)).body())
+        return Request(self._quick.inner, (self._asked or self._quick.read(self._request.body)).body())
 
     def made_of(self, version: str, body: bytes, rows: int, form: int) -> bytes:
         known, asked = self._form, self._asked
@@ -203,12 +230,12 @@ class Detour(WayBack):
             made = None
             if output is not None:
                 try:
-                    made, self._json_bytes = write(asked, self._name, version, [output])
+                    made, self._json_bytes = write(asked, self._quick.name, version, [output])
                     self.answers_to = self  # which says how much of it is JSON
                 except InvalidInput:
                     return b""  # of what was asked for; the long way says so
         if made is None:
-            self._shapes.doubt(self._name, version, known)
+            self._quick.shapes.doubt(self._quick.name, version, known)
             return b""
         if known.misses:
             known.misses = 0
@@ -219,7 +246,7 @@ class Detour(WayBack):
             response = Response(response.status, as_error(response.body), headers=response.headers)
         elif response.content_type == CONTENT_TYPE:
             asked = self._asked or read_json(self._request.body)
-            response = told(self._shapes, asked, self._name, None, response)
+            response = told(self._quick.shapes, asked, self._quick.name, None, response)
         elif self._json_bytes is not None:
             response = _mixed(response.body, self._json_bytes, response.headers)
         self._exchange.answer(response)
@@ -265,7 +292,7 @@ def _written(shapes: Shapes, asked: Asked | None, name: str, wanted: str | None,
     return _mixed(body, json_bytes, response.headers)
 
 
-def _mixed(body: bytes, json_bytes: int, headers: bytes) -> Response:
+def _mixed(body: bytes | memoryview, json_bytes: int, headers: bytes) -> Response:
     length = header_lines(("Inference-Header-Content-Length", str(json_bytes)))
     return Response(200, body, "application/octet-stream", headers + length)
 

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol (V2) over HTTP: paths of health, metadata and inference (`open_inference_infer.py`)."""
+"""The Open Inference Protocol (V2) over HTTP: paths of health, metadata and inference (`infer.py`)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 
 from podium.protocols.open_inference.problems import error_body
-from podium.serving.asking import Asking
+from podium.serving.asking import OpenQuestions
 from podium.serving.pages import Finder, Pages, Paths
-from podium.transport.messages import Answer
+from podium.transport.messages import AskOutcome
 from podium.web.handling import Exchange
 from podium.web.messages import Head, Request, Response
 
@@ -21,7 +21,7 @@ MOST_BYTES = 1 << 16
 """Of a body that says what to load: it is read by the gateway, where everybody else waits meanwhile."""
 
 
-def repository_paths(asking: Asking, pages: Pages) -> Paths:
+def repository_paths(asking: OpenQuestions, pages: Pages) -> Paths:
     """Where models are listed, loaded and unloaded."""
 
     def asked(verb: str, timeout_s: float) -> dict[str, Finder]:
@@ -38,7 +38,7 @@ def repository_paths(asking: Asking, pages: Pages) -> Paths:
 
 
 def _ask(
-    asking: Asking, pages: Pages, verb: str, name: str, timeout_s: float, request: Request, exchange: Exchange
+    asking: OpenQuestions, pages: Pages, verb: str, name: str, timeout_s: float, request: Request, exchange: Exchange
 ) -> None:
     told = _told(request.body)
     if told is None or not isinstance(told.get("parameters", {}), dict):
@@ -53,7 +53,7 @@ def _ask(
     else:
         arguments = {"parameters": told.get("parameters", {})}
 
-    def answer(given: Answer) -> None:
+    def answer(given: AskOutcome) -> None:
         pages.answer(request, exchange, _response(verb, given))
 
     asking.ask(verb, name, answer, timeout_s, arguments)
@@ -72,7 +72,7 @@ def _told(body: bytes | bytearray) -> dict[str, Any] | None:
     return told if isinstance(told, dict) else None
 
 
-def _response(verb: str, given: Answer) -> Response:
+def _response(verb: str, given: AskOutcome) -> Response:
     if not 200 <= given.status < 300:
         return Response(given.status, error_body(str(given.body.get("error") or f"To {verb} failed.")))
     return Response(given.status, msgspec.json.encode(given.body.get("models", []) if verb == "index" else given.body))

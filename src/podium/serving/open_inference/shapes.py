@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from podium.protocols.open_inference.quick_answers import Form
+from podium.protocols.open_inference.quick_answers import OutputForm
 from podium.protocols.open_inference.quick_reading import QuickReader
 from podium.protocols.open_inference.records import RecordMaker
 from podium.protocols.tensors import Tensor
@@ -20,23 +20,24 @@ class Shapes:
 
     Attributes:
         models: By name and version what an answer looks like; None where MLflow's text does not say enough.
+        of_replicas: What `of` says, by the replica's id, where it was asked before.
     """
 
     def __init__(self) -> None:
-        self.models: dict[str, dict[str, Form | None]] = {}
-        self._of_replicas: dict[int, tuple[Form, QuickReader, RecordMaker]] = {}
+        self.models: dict[str, dict[str, OutputForm | None]] = {}
+        self.of_replicas: dict[int, tuple[OutputForm, QuickReader, RecordMaker]] = {}
 
-    def of(self, replica: Replica, model: str) -> tuple[Form, QuickReader, RecordMaker] | None:
+    def of(self, replica: Replica, model: str) -> tuple[OutputForm, QuickReader, RecordMaker] | None:
         """What a replica's answers look like, and who makes records of its requests; None where they go the long way."""
-        known = self._of_replicas.get(replica.id)
+        known = self.of_replicas.get(replica.id)
         if known is None:
             form = self.models.get(model, {}).get(replica.version)
             if form is None or replica.reader is None:
                 return None
-            if len(self._of_replicas) >= _MOST_REPLICAS:
-                self._of_replicas.clear()
+            if len(self.of_replicas) >= _MOST_REPLICAS:
+                self.of_replicas.clear()
             plan = replica.reader.plan
-            known = self._of_replicas[replica.id] = (form, QuickReader(plan), RecordMaker(plan))
+            known = self.of_replicas[replica.id] = (form, QuickReader(plan), RecordMaker(plan))
         return known
 
     def learn(
@@ -51,11 +52,11 @@ class Shapes:
                 del forms[next(iter(forms))]
             shape = inputs[0].shape
             number = (about or {}).get("form", 0)
-            forms[version] = Form.of(model, version, shape[0] if shape else 0, outputs, number)
+            forms[version] = OutputForm.of(model, version, shape[0] if shape else 0, outputs, number)
 
-    def doubt(self, model: str, version: str, form: Form) -> None:
+    def doubt(self, model: str, version: str, form: OutputForm) -> None:
         """An answer was not of this form; of several, one after another, no more is expected: all go the long way."""
         form.misses += 1
         if form.misses >= _MOST_MISSES:
             self.models.setdefault(model, {})[version] = None
-            self._of_replicas.clear()
+            self.of_replicas.clear()

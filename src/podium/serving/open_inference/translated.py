@@ -10,7 +10,7 @@ Translate = Callable[[Response], Response]
 
 
 class WayBack:
-    """A `web.handling.Exchange` in front of the client's; whatever else that one has, this one has.
+    """A `web.handling.Exchange` in front of the client's.
 
     Args:
         exchange: The client's.
@@ -26,9 +26,6 @@ class WayBack:
         self._exchange = exchange
         self._translate = translate
         self._passes_raw = passes_raw
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._exchange, name)
 
     @property
     def date(self) -> bytes:
@@ -49,3 +46,15 @@ class WayBack:
     def answer_raw(self, data: bytes) -> bool:
         """Pass a whole answer on, where nothing in it has to be translated."""
         return self._passes_raw and self._exchange.answer_raw(data)
+
+
+class ArrivalWayBack(WayBack):
+    """The same in front of a `web.handling.Arrival`, which it passes on to whoever takes one.
+
+    Not what each request gets: of a class that answers for what it lacks, Python asks for all that it has the slow way.
+    """
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._exchange, name)

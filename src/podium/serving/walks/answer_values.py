@@ -10,7 +10,7 @@ from podium.protocols.tensors import BYTES, CODES, Tensor, decode_tensors, split
 from podium.protocols.tensors import CONTENT_TYPE as TENSORS
 
 
-def values_of(body: bytes, content_type: str) -> Any:
+def values_of(body: bytes | memoryview, content_type: str) -> Any:
     """Lists, dicts, numbers and texts; of tensors a dict of datatypes' shapes and elements.
 
     Raises:
@@ -22,7 +22,7 @@ def values_of(body: bytes, content_type: str) -> Any:
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError:
-        return json.loads(body)  # with NaN and the like
+        return json.loads(bytes(body))  # with NaN and the like
 
 
 def _elements(tensor: Tensor) -> list[Any]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from podium.domain.clients.admission import Bounds, Refusal
+from podium.domain.clients.admission import AdmissionRefusal, Bounds
 from podium.errors import PodiumError
 from podium.serving.walks.router import Router
 from podium.serving.walks.waiting import WaitingLine
@@ -37,7 +37,7 @@ class Lines:
         self._refuse = refuse
         self._lines: dict[str | None, WaitingLine[Walk]] = {}
 
-    def join(self, walk: Walk) -> Refusal | None:
+    def join(self, walk: Walk) -> AdmissionRefusal | None:
         """Stand at the end of its endpoint's line; the refusal where that is full."""
         line = self._lines.get(walk.endpoint)
         if line is None:

@@ -67,11 +67,18 @@ class OpenWalks:
             self._on_freed(replica)
         return True
 
-    def close(self, walk: Walk, status: int, sent: int, reply: Reply | None = None, error: str | None = None) -> None:
+    def close(
+        self,
+        walk: Walk,
+        status: int,
+        answer: bytes | memoryview = b"",
+        reply: Reply | None = None,
+        error: str | None = None,
+    ) -> None:
         """Count a walk that was released, and write its line; as `Recorder.record`."""
         last = walk.last
         series, label = (UNROUTED, None) if last is None else (last.series, (last.endpoint, last.version))
-        self._recorder.record(walk, series, status, sent + walk.sent, label=label, reply=reply, error=error)
+        self._recorder.record(walk, series, status, answer, label=label, reply=reply, error=error)
 
     def fail(self, walk: Walk, error: PodiumError) -> None:
         """Answer with an error."""
@@ -82,7 +89,7 @@ class OpenWalks:
         if found.retry_after_s is not None:
             headers += header_lines(("retry-after", str(math.ceil(found.retry_after_s))))
         walk.exchange.answer(Response(found.status, found.body, found.content_type, headers))
-        self.close(walk, found.status, len(found.body), error=error.code)
+        self.close(walk, found.status, found.body, error=error.code)
 
     def refuse(self, walk: Walk, error: PodiumError) -> None:
         """Answer with an error that says no replica was ready."""
@@ -92,7 +99,7 @@ class OpenWalks:
     def abandon(self, walk: Walk) -> None:
         """Its client has left."""
         if self.release(walk):
-            self.close(walk, CLIENT_LEFT, 0, error="CLIENT_LEFT")
+            self.close(walk, CLIENT_LEFT, error="CLIENT_LEFT")
 
     def expire(self, walk: Walk) -> None:
         """Its time is up."""

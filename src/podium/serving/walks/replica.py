@@ -34,6 +34,7 @@ from podium.transport.frames import (
     encode_cancel,
     encode_rows,
 )
+from podium.transport.messages import AddReplica
 from podium.web.messages import header_lines
 
 _READ_BYTES = 1 << 18
@@ -50,11 +51,10 @@ class Replica:
         loop: The event loop.
         sock: The data socket; the replica's from now on.
         board: The worker's board; the replica's from now on.
-        replica, endpoint, version, serial, series: As in `AddReplica`; `serial` is the data socket's.
+        added: What the supervisor says of it.
         max_buffer_bytes: What may wait to be written before the replica counts as full.
         busy_wait_us: How long to look for a lone request's answer before the event loop goes on; 0 never.
         reader: Decodes bodies that fit the model's input plan; None where there is none.
-        group_rows: Decoded requests of one turn of the loop go together up to so many rows; 0: each by itself.
 
     Attributes:
         outstanding: Requests that wait for their reply, by frame id, oldest first.
@@ -74,21 +74,16 @@ class Replica:
         loop: asyncio.AbstractEventLoop,
         sock: socket.socket,
         board: BoardReader,
+        added: AddReplica,
         *,
-        replica: int,
-        endpoint: str,
-        version: str,
-        serial: int,
-        series: int,
         max_buffer_bytes: int,
         busy_wait_us: int = 0,
         reader: FastReader | None = None,
-        group_rows: int = 0,
     ) -> None:
-        self.id = replica
-        self.endpoint = endpoint
-        self.version = version
-        self.series = series
+        self.id = added.replica
+        self.endpoint = endpoint = added.endpoint
+        self.version = version = added.version
+        self.series = added.series
         self.board = board
         self._lines = header_lines(("x-podium-model", endpoint), ("x-podium-version", version))
         self._routed_lines = self._lines + header_lines((ROUTE, route_token(endpoint, version)))
@@ -100,7 +95,7 @@ class Replica:
         self.is_draining = False
         self.is_dropped = False
         self.is_closed = False
-        self._serial = serial
+        self._serial = added.socket
         self._loop = loop
         self._socket = sock
         self._descriptor = sock.fileno()
@@ -111,10 +106,9 @@ class Replica:
         self._unsent: deque[bytes | memoryview] = deque()
         self._unsent_bytes = 0
         self._max_buffer_bytes = max_buffer_bytes
-        self._is_flushing = False
-        self._is_watched_for_writing = False
+        self._is_flushing = self._is_watched_for_writing = False
         self.reader = reader
-        self._group_rows = group_rows
+        self._group_rows = added.group_rows
         self._group: list[Walk] = []
         self._packed: list[Packed] = []
         self._gathered = 0
@@ -159,7 +153,8 @@ class Replica:
         self._next_id = identity + 1
         self.outstanding[identity] = walk
         self.rows += walk.rows
-        self.write(walk.as_frame(walk.request if walk.detour is None else walk.detour.request()))
+        for part in walk.as_frame(walk.request if walk.detour is None else walk.detour.request()):
+            self.write(part)
 
     def gather(self, walk: Walk, packed: Packed) -> None:
         """Send a decoded request, in one frame with all others of this turn of the loop."""
@@ -239,7 +234,7 @@ class Replica:
             self._flush()
 
     def write(self, frame: bytes) -> None:
-        """Send a frame, together with all others of this turn of the loop."""
+        """Send a frame, or the next part of one, together with all others of this turn of the loop."""
         self._unsent.append(frame)
         self._unsent_bytes += len(frame)
         if not self._is_flushing:
@@ -285,8 +280,9 @@ class Replica:
         return walk
 
     def _readable(self) -> None:
+        reader = self._reader
         try:
-            size = self._socket.recv_into(self._incoming)
+            size = self._socket.recv_into(reader.room or self._incoming)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -296,7 +292,7 @@ class Replica:
             self._lose("its socket closed")
             return
         try:
-            for frame in self._reader.feed(self._incoming[:size].tobytes()):
+            for frame in reader.feed(self._incoming[:size].tobytes()) if reader.room is None else reader.take(size):
                 if self.is_closed:
                     return
                 if frame.kind == REPLY:

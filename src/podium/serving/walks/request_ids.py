@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from podium.telemetry.served import COUNT, STAMP_DIGITS, Served, stamp_ms_of
+from podium.telemetry.served import COUNT, STAMP_DIGITS, ServedRequests, stamp_ms_of
 from podium.web.messages import Request
 
 REQUEST_ID = b"x-request-id"
@@ -30,7 +30,7 @@ class Answering(Protocol):
     ids: Ids
 
 
-class Named(Protocol):
+class NamedWalk(Protocol):
     """A walk, as far as its name is concerned."""
 
     request_id: str
@@ -82,7 +82,7 @@ class VersionIds:
 
     def refresh(self, now_ms: int) -> None:
         """Be as of now: no id was made yet."""
-        Served.restamp(self._place, now_ms)
+        ServedRequests.restamp(self._place, now_ms)
         self.made_ms = now_ms
 
     def new(self) -> str:
@@ -102,7 +102,9 @@ class Naming:
         clock: Seconds, monotonic, the same for all processes.
     """
 
-    def __init__(self, served: Served, slot: int, window_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, served: ServedRequests, slot: int, window_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.plain = RequestIds()
         self._served = served
         self._slot = slot
@@ -125,7 +127,7 @@ class Naming:
             known.renew(*self._stamp(key, now_ms))
         replica.ids = known
 
-    def note(self, replica: Answering, answered: Named) -> None:
+    def note(self, replica: Answering, answered: NamedWalk) -> None:
         """Remember who answered a request, where its id does not say it."""
         if answered.is_foreign:
             self.note_given(replica, answered.request_id, is_sure=answered.attempts > 1)

@@ -110,7 +110,7 @@ class Scoring:
         table = router.table
         name = table.default if endpoint is None else endpoint
         rules = table.rules.get(name)
-        if detour is not None and needs_fields(rules) and not detour.says_fields:
+        if rules is not None and detour is not None and needs_fields(rules) and not detour.says_fields:
             detour.start()
             return
         given = self.ids.given(request) if REQUEST_ID in request.head.headers else None
@@ -132,7 +132,7 @@ class Scoring:
         self._shares.enter(walk, place)
         self._open[walk] = None
         walk.on_leave = self._leave
-        exchange.on_leave = walk.leave
+        (exchange if detour is None else detour.answers_to).on_leave = walk.leave
         walk.rows = packed.rows
         walk.replica = walk.last = replica
         walk.attempts = 1
@@ -307,14 +307,14 @@ class Scoring:
             headers += b"retry-after: %d\r\n" % math.ceil(RETRY_AFTER_S)
         status = reply.status if 200 <= reply.status <= 599 else 500
         walk.exchange.answer(Response(status, body, reply.content_type, headers))
-        self._walks.close(walk, 200 if walk.taker is not None and status == 204 else status, len(body), reply=reply)
+        self._walks.close(walk, 200 if walk.taker is not None and status == 204 else status, body, reply=reply)
         if replica.shadow is not None and status == 200 and walk.taker is None:
             self._shadowing.offer(replica, walk, reply.body, reply.content_type)
         self._release_dropped(replica)
 
     def _on_answers(self, replica: Replica, walks: Sequence[Walk | None], answers: frames.Answers) -> None:
         opened, leave = self._open, self._shares.leave
-        answered: list[tuple[Walk, int]] = []
+        answered: list[tuple[Walk, bytes]] = []
         lines = replica.headers
         for walk, body in zip(walks, answers.bodies, strict=True):
             if walk is None or walk not in opened:
@@ -335,7 +335,7 @@ class Scoring:
             if walk.is_foreign:
                 self.naming.note(replica, walk)
             size, name = len(made), walk.request_id.encode("latin-1")
-            answered.append((walk, size))
+            answered.append((walk, made))
             if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, made)):
                 exchange.answer(Response(200, made, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
         if replica.is_compared:

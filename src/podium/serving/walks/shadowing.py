@@ -1,16 +1,18 @@
 """Copies of requests for a version that nobody waits for, and what its answers are beside those that clients got.
 
-A copy is made after the client's answer left. It waits in a bounded queue of its shadow and is sent in the event loop's
-next turn, a few at a time; what finds the queue full is dropped and counted, and so is what a busy gateway has no time for
-(`domain/rollouts/copying.py`), for a copy would make the next client wait. Whatever becomes of it (an error, a worker
-that dies or hangs, an answer that differs) becomes a count, and nothing else.
+A copy is made in the event loop's next turn, when the client's answer has left. It waits in a bounded queue of its shadow
+until a few dozen are there, or for a twentieth of a second: then they go together. Sent each by itself, every copy would
+wake two processes and be in the next client's way; so few clients meet one that the 99th percentile does not feel it.
+Answers are compared a few in each turn of the loop. What finds the queue full is dropped and counted, and so is what a busy
+gateway has no time for (`domain/rollouts/copying.py`). Whatever becomes of a copy (an error, a worker that dies or hangs,
+an answer that differs) becomes a count, and nothing else.
 """
 
 import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from podium.domain.rollouts.agreement import Agreement, agree
 from podium.domain.rollouts.copying import MOST, next_pace
@@ -27,8 +29,13 @@ from podium.transport.frames import Reply
 
 _MOST_WAITING = 256
 _MOST_BYTES = 64 << 20
-_MOST_SENT = 8
+_TOGETHER, _TOGETHER_ROWS, _TOGETHER_BYTES = 32, 256, 256 << 10
+_LONGEST_S = 0.05
+_COMPARING_S = 0.0002  # in one turn of the event loop
 _COMPARED_BYTES = 64 << 10
+_PIECE_BYTES = 64 << 10
+
+Answer = bytes | memoryview
 
 
 class Copy(Walk):
@@ -40,11 +47,14 @@ class Copy(Walk):
         reader: Who decoded its body, where that was done.
         is_foreign: It is another protocol's, and goes decoded or not at all.
         tolerance: As in `Shadow`.
+        started: When it was made; once it is sent, when that was.
     """
 
     __slots__ = ("answer", "channel", "content_type", "is_foreign", "reader", "tolerance")
 
-    def __init__(self, walk: Walk, channel: "Channel", shadow: Shadow, answer: bytes, content_type: str) -> None:
+    def __init__(self, walk: Walk, channel: "Channel", shadow: Shadow, answer: Answer, content_type: str) -> None:
+        # Not as a walk begins: that one asks its exchange who the client is, and a copy has neither. Of a walk's attributes
+        # it has those that frames and replicas look at.
         self.request = walk.request
         self.body_size = walk.body_size
         self.is_foreign = walk.detour is not None
@@ -61,7 +71,7 @@ class Copy(Walk):
         self.answer = answer
         self.content_type = content_type
         self.tolerance = shadow.tolerance
-        self.started = self.deadline = 0.0
+        self.started, self.deadline = time.monotonic(), 0.0
 
     @property
     def size(self) -> int:
@@ -69,9 +79,14 @@ class Copy(Walk):
 
 
 class Channel:
-    """The way to one shadow of one endpoint: what waits for it, and how much is sent."""
+    """The way to one shadow of one endpoint: what waits for it, how much is sent, and when the next go.
 
-    __slots__ = ("endpoint", "sent", "series", "version", "waiting")
+    Attributes:
+        is_due: In the next turn of the loop.
+        is_timed: When the clock says so.
+    """
+
+    __slots__ = ("endpoint", "is_due", "is_timed", "sent", "series", "version", "waiting")
 
     def __init__(self, endpoint: str, version: str) -> None:
         self.endpoint = endpoint
@@ -79,6 +94,7 @@ class Channel:
         self.series = UNROUTED
         self.waiting: deque[Copy] = deque()
         self.sent = 0
+        self.is_due = self.is_timed = False
 
 
 class Shadowing:
@@ -107,12 +123,12 @@ class Shadowing:
         self._channels: dict[tuple[str, str], Channel] = {}
         self._sent: dict[Copy, None] = {}  # oldest first, hence soonest deadline first
         self._bytes = 0
-        self._ready: dict[Channel, None] = {}  # those where something waits and may be sent
-        self._is_due = False
+        self._groups: list[tuple[Replica, Sequence[Walk | None], Sequence[bytes]]] = []
+        self._heard: deque[tuple[Copy, str, Answer]] = deque()
         self._spare = spare
         self._pace, self._begun = MOST, 0
 
-    def offer(self, replica: Replica, walk: Walk, answer: bytes, content_type: str = "application/json") -> None:
+    def offer(self, replica: Replica, walk: Walk, answer: Answer, content_type: str = "application/json") -> None:
         """A request was answered with 200 by a replica whose version has a shadow: perhaps that gets a copy."""
         shadow = replica.shadow
         if shadow is None or walk.way.is_bound or (shadow.percent < 100 and random.random() * 100 >= shadow.percent):
@@ -129,10 +145,10 @@ class Shadowing:
         self._plan(channel)
 
     def offer_all(self, replica: Replica, walks: Sequence[Walk | None], answers: Sequence[bytes]) -> None:
-        """As `offer`, for a group's; copies among them are nobody's to copy again."""
-        for walk, answer in zip(walks, answers, strict=True):
-            if walk is not None and type(walk) is Walk:
-                self.offer(replica, walk, answer)
+        """As `offer`, for a group's, once its answers have left; copies among them are nobody's to copy again."""
+        if not self._groups:
+            self._loop.call_soon(self._take)
+        self._groups.append((replica, walks, answers))
 
     def hear(self, replica: Replica, copy: Walk, reply: Reply) -> None:
         """A worker answered a copy by itself."""
@@ -191,21 +207,32 @@ class Shadowing:
         rules = self._router.table.rules.get(channel.endpoint)
         return rules is not None and rules.shadow is not None and rules.shadow.version == channel.version
 
+    def _take(self) -> None:
+        groups, self._groups = self._groups, []
+        for replica, walks, answers in groups:
+            for walk, answer in zip(walks, answers, strict=True):
+                if type(walk) is Walk:
+                    self.offer(replica, walk, answer)
+
     def _plan(self, channel: Channel) -> None:
-        if channel.waiting and channel.sent < _MOST_SENT:
-            self._ready[channel] = None
-            if not self._is_due:
-                self._is_due = True
-                self._loop.call_soon(self._send)
+        """See that what waits will go, once what was sent has come back and was compared."""
+        if channel.is_due or channel.sent or self._heard or not channel.waiting:
+            return
+        remaining_s = channel.waiting[0].started + _LONGEST_S - time.monotonic()
+        if len(channel.waiting) >= _TOGETHER or remaining_s <= 0:
+            channel.is_due = True
+            self._loop.call_soon(self._send, channel)
+        elif not channel.is_timed:
+            channel.is_timed = True
+            self._loop.call_later(remaining_s, self._ring, channel)
 
-    def _send(self) -> None:
-        self._is_due = False
-        ready, self._ready = self._ready, {}
-        for channel in ready:
-            self._send_some(channel)
+    def _ring(self, channel: Channel) -> None:
+        channel.is_timed = False
+        self._plan(channel)
 
-    def _send_some(self, channel: Channel) -> None:
-        """Send a few to one replica. Where there is none they are dropped, for other requests follow."""
+    def _send(self, channel: Channel) -> None:
+        """Send some to one replica. Where there is none they are dropped, for other requests follow."""
+        channel.is_due = False
         replica = self._router.choose(channel.endpoint, Way(0, channel.version, True))
         if replica is None or not self._is_wanted(channel):
             while channel.waiting:
@@ -214,8 +241,7 @@ class Shadowing:
             return
         channel.series = replica.series
         now = time.monotonic()
-        for _ in range(min(len(channel.waiting), _MOST_SENT - channel.sent)):
-            copy = channel.waiting.popleft()
+        for copy in _first(channel.waiting):
             copy.started, copy.deadline, copy.replica = now, now + self._timeout_s, replica
             channel.sent += 1
             self._sent[copy] = None
@@ -227,7 +253,7 @@ class Shadowing:
                 replica.send(copy)
         replica.send_gathered()
 
-    def _answered(self, walk: Walk, status: int, content_type: str, body: bytes) -> None:
+    def _answered(self, walk: Walk, status: int, content_type: str, body: Answer) -> None:
         if not self._end(walk):
             return
         assert isinstance(walk, Copy)
@@ -235,11 +261,27 @@ class Shadowing:
         if status != 200:
             self._recorder.record_copy(series, "failed")
             return
-        duration_us = int((time.monotonic() - walk.started) * 1e6)
-        found = _compare(walk, content_type, body)
-        if found is not None:
-            self._recorder.record_comparison(series, found)
-        self._recorder.record_copy(series, "answered", duration_us)
+        self._recorder.record_copy(series, "answered", int((time.monotonic() - walk.started) * 1e6))
+        if _are_same(body, walk.answer):
+            self._recorder.record_comparison(series, Agreement(True, 0.0))
+            return
+        if not self._heard:
+            self._loop.call_soon(self._compare_some)
+        self._heard.append((walk, content_type, body))
+
+    def _compare_some(self) -> None:
+        """Set some answers beside those of clients; the rest after whoever wants the event loop meanwhile."""
+        ends = time.monotonic() + _COMPARING_S
+        while self._heard and time.monotonic() < ends:
+            copy, content_type, body = self._heard.popleft()
+            found = _compare(copy, content_type, body)
+            if found is not None:
+                self._recorder.record_comparison(copy.channel.series, found)
+        if self._heard:
+            self._loop.call_soon(self._compare_some)
+            return
+        for channel in self._channels.values():
+            self._plan(channel)
 
     def _end(self, copy: Walk) -> bool:
         """Take a copy out; whether it was still expected."""
@@ -252,10 +294,17 @@ class Shadowing:
         return True
 
 
-def _compare(copy: Copy, content_type: str, body: bytes) -> Agreement | None:
+def _first(waiting: deque[Copy]) -> Iterator[Copy]:
+    """Take out as many as go together, one at least."""
+    copies = rows = size = 0
+    while waiting and (not copies or (copies < _TOGETHER and rows < _TOGETHER_ROWS and size < _TOGETHER_BYTES)):
+        copy = waiting.popleft()
+        copies, rows, size = copies + 1, rows + copy.rows, size + copy.body_size
+        yield copy
+
+
+def _compare(copy: Copy, content_type: str, body: Answer) -> Agreement | None:
     """The copy's answer beside the client's; None where they are too large to be looked into for nobody's sake."""
-    if body == copy.answer:
-        return Agreement(True, 0.0)
     if max(len(body), len(copy.answer)) > _COMPARED_BYTES:
         return None
     try:
@@ -263,3 +312,11 @@ def _compare(copy: Copy, content_type: str, body: bytes) -> Agreement | None:
     except (MalformedBody, ValueError, RecursionError):
         return Agreement(False)
     return agree(theirs, ours, copy.tolerance)
+
+
+def _are_same(one: Answer, other: Answer) -> bool:
+    """Whether both are the same bytes: of views Python would compare each byte as a number."""
+    if type(one) is type(other) is bytes or len(one) != len(other):
+        return one == other
+    pieces = range(0, len(one), _PIECE_BYTES)
+    return all(bytes(one[at : at + _PIECE_BYTES]) == bytes(other[at : at + _PIECE_BYTES]) for at in pieces)

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sized
 from typing import NamedTuple, Protocol
 
-from podium.domain.clients.admission import Bounds, Refusal, admit, admit_share
+from podium.domain.clients.admission import AdmissionRefusal, Bounds, admit, admit_share
 from podium.errors import BodyTooLarge, Overloaded, PodiumError
 from podium.settings.limits import ModelLimits
-from podium.web.handling import NO_TERMS, Terms
+from podium.web.handling import NO_TERMS, RequestTerms
 
 _RETRY_AFTER_S = 1.0
 _SPARE = 64
@@ -28,21 +28,21 @@ class Held:
         self.max_requests = max_requests
         self.max_body_bytes = max_body_bytes
         self.is_bounded = max_requests is not None or max_body_bytes is not None
-        self.alone = Place(self, None)
+        self.alone = CountPlace(self, None)
 
 
-class Place(NamedTuple):
+class CountPlace(NamedTuple):
     """Where a request is counted: with its model and, where that is limited, with its key."""
 
     held: Held
     key: Held | None
 
 
-class Counted(Protocol):
+class CountedWalk(Protocol):
     """A walk, as far as it is counted."""
 
     body_size: int
-    place: Place
+    place: CountPlace
 
 
 NOWHERE = Held().alone
@@ -74,7 +74,7 @@ class Shares:
         self.requests = 0
         self.body_bytes = 0
 
-    def place_of(self, name: str, principal: str, is_known: bool) -> Place:
+    def place_of(self, name: str, principal: str, is_known: bool) -> CountPlace:
         """Where a request counts: for its model and, where that is limited, for its key; unknown models count together."""
         held = self._endpoints.get(name)
         if held is None:
@@ -83,7 +83,7 @@ class Shares:
                 held = self._endpoints[name] = Held(limits.max_in_flight_per_model, limits.max_body_per_model)
             else:
                 held = self._unknown
-        return held.alone if self._max_per_key is None or not principal else Place(held, self._of_key(principal))
+        return held.alone if self._max_per_key is None or not principal else CountPlace(held, self._of_key(principal))
 
     def _of_key(self, principal: str) -> Held:
         held = self._keys.get(principal)
@@ -93,7 +93,7 @@ class Shares:
             held = self._keys[principal] = Held(self._max_per_key)
         return held
 
-    def let_in(self, name: str, terms: Terms, size: int, models: Sized) -> Place | None:
+    def let_in(self, name: str, terms: RequestTerms, size: int, models: Sized) -> CountPlace | None:
         """Where a request for one of the models counts, if it may share a frame with others; None if it may not.
 
         A frame has one deadline: that of its first request. So little is held most of the time that nobody is refused, of
@@ -112,7 +112,7 @@ class Shares:
             return None
         return place
 
-    def refusal(self, place: Place, size: int, is_low: bool, models: int) -> Refusal | None:
+    def refusal(self, place: CountPlace, size: int, is_low: bool, models: int) -> AdmissionRefusal | None:
         """Why one more request is not taken, where there are so many models; None where it is."""
         requests, body_bytes = self.requests, self.body_bytes
         held, key = place
@@ -120,16 +120,16 @@ class Shares:
         if found is not None:
             return found
         if is_low and admit(requests, body_bytes, size, self._low) is not None:
-            return Refusal.LOW
+            return AdmissionRefusal.LOW
         if held.max_requests is not None and held.requests >= held.max_requests:
-            return Refusal.MODEL
+            return AdmissionRefusal.MODEL
         if key is not None and key.requests >= (key.max_requests or 0):
-            return Refusal.KEY
+            return AdmissionRefusal.KEY
         if models > 1:
             return admit_share(requests, body_bytes, held.requests, held.body_bytes, size, self._bounds)
         return None
 
-    def enter(self, walk: Counted, place: Place) -> None:
+    def enter(self, walk: CountedWalk, place: CountPlace) -> None:
         """Count a walk in."""
         walk.place = place
         held, key = place
@@ -141,7 +141,7 @@ class Shares:
         if key is not None:
             key.requests += 1
 
-    def leave(self, walk: Counted) -> None:
+    def leave(self, walk: CountedWalk) -> None:
         """Count it out again; exactly once."""
         held, key = walk.place
         size = walk.body_size
@@ -158,7 +158,7 @@ class Shares:
             self._endpoints = {name: each for name, each in self._endpoints.items() if each.requests or is_known(name)}
 
 
-def error_of(refusal: Refusal) -> PodiumError:
+def error_of(refusal: AdmissionRefusal) -> PodiumError:
     """What a client is told."""
     return Overloaded(f"The server is full: {refusal.value}. Try again.", _RETRY_AFTER_S)
 

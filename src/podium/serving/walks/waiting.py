@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
-from podium.domain.clients.admission import Bounds, Refusal, admit
+from podium.domain.clients.admission import AdmissionRefusal, Bounds, admit
 
 
 class Waiter(Protocol):
@@ -31,7 +31,7 @@ class WaitingLine(Generic[W]):
     def __len__(self) -> int:
         return len(self._until)
 
-    def join(self, waiter: W, until: float) -> Refusal | None:
+    def join(self, waiter: W, until: float) -> AdmissionRefusal | None:
         """Stand at the end until a time; the refusal where the line is full."""
         refusal = admit(len(self._until), self._bytes, waiter.body_size, self._bounds)
         if refusal is None:

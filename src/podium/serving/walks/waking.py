@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import partial
 
 from podium.errors import NotFound, PodiumError, Unavailable
-from podium.serving.asking import Asking
-from podium.transport.messages import Answer
+from podium.serving.asking import OpenQuestions
+from podium.transport.messages import AskOutcome
 
 _RETRY_AFTER_S = 5.0
 
@@ -18,7 +18,7 @@ class Waking:
         patience_s: For how long requests wait; the supervisor looks for room no longer than that.
     """
 
-    def __init__(self, asking: Asking, patience_s: float) -> None:
+    def __init__(self, asking: OpenQuestions, patience_s: float) -> None:
         self._asking = asking
         self._patience_s = patience_s
         self._asked: set[str] = set()
@@ -35,7 +35,7 @@ class Waking:
             patience = {"timeout_s": self._patience_s}
             self._asking.ask("wake", endpoint, partial(self._hear, endpoint, on_refused), self._patience_s, patience)
 
-    def _hear(self, endpoint: str, on_refused: Callable[[PodiumError], None], answer: Answer) -> None:
+    def _hear(self, endpoint: str, on_refused: Callable[[PodiumError], None], answer: AskOutcome) -> None:
         self._asked.discard(endpoint)
         # 504: it is still being loaded. Each request has its own limit, and one that comes asks again.
         if answer.status >= 400 and answer.status != 504:

@@ -124,7 +124,7 @@ class Walk:
         elif self.last.series != replica.series:
             self.is_foreign = True
 
-    def told_by(self, version: str, reply: frames.Reply) -> bytes | None:
+    def told_by(self, version: str, reply: frames.Reply) -> bytes | memoryview | None:
         """The body for the client; None where a detour's answer cannot be made, and the long way is to be taken.
 
         That one also says in its protocol's words what is wrong with a request, or with the model.
@@ -133,14 +133,14 @@ class Walk:
             return None
         if self.detour is None or reply.status != _OK or reply.content_type != _JSON:
             return reply.body
-        return self.detour.made_of(version, reply.body, self.rows, 0) or None
+        return self.detour.made_of(version, bytes(reply.body), self.rows, 0) or None
 
-    def as_frame(self, request: Request) -> bytes:
-        """The request as a worker gets it; its own, or what its detour makes of it."""
-        return frames.encode_request(
-            frames.Request(
+    def as_frame(self, request: Request) -> tuple[bytes, ...]:
+        """The request as a worker gets it, in parts; its own, or what its detour makes of it."""
+        return frames.request_parts(
+            frames.RequestFrame(
                 id=self.identity,
-                body=request.body,  # type: ignore[arg-type]  # joined, never kept
+                body=request.body,  # type: ignore[arg-type]  # sent, never kept
                 content_type=request.header(b"content-type"),
                 request_id=self.request_id,
                 deadline_ns=int(self.deadline * 1e9),

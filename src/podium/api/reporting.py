@@ -1,0 +1,184 @@
+"""`podium monitor report`: what the monitor has seen of a model, out of its database; no server is asked."""
+
+import math
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from podium.domain.monitoring.findings import Check, Role
+from podium.domain.monitoring.quantiles import quantile
+from podium.domain.monitoring.standing import DriftOverview, StandingFinding, overview
+from podium.domain.monitoring.windows import DAY_S, SLOT_S, Span
+from podium.domain.nearest import did_you_mean, listed
+from podium.errors import NotFound
+from podium.monitoring.store import reading, writing
+from podium.monitoring.store.database import MonitorStore
+from podium.monitoring.store.reading import Served, StoredFinding
+from podium.monitoring.store.writing import MINUTE_S
+from podium.settings.home import Home, find_home
+from podium.telemetry.traffic import LATENCY_EDGES_S, TrafficCounts
+
+_SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+_UNKNOWN = StandingFinding()
+
+
+def monitor_report(
+    name: str,
+    version: str | None = None,
+    *,
+    home: Home | None = None,
+    length_s: int = DAY_S,
+    clock: Callable[[], float] = time.time,
+) -> dict[str, Any]:
+    """What is known of a model's versions, the one that was served last first.
+
+    Args:
+        name: The endpoint's public name.
+        version: Only this one.
+        home: PODIUM_HOME, where nobody says otherwise.
+        length_s: How long back traffic is summed up: whole minutes.
+        clock: Seconds since 1970.
+
+    Returns: `model`, and `versions`, of each `version`, `stage`, `profile`, `seen`, `traffic`, `window`, `drift` and
+        `columns`.
+
+    Raises:
+        NotFound: Nothing was seen of such a model or version.
+        MonitorStoreError: The database cannot be read.
+    """
+    store = MonitorStore((home or find_home()).monitor)
+    with store.reading() as connection:
+        every = reading.served(connection)
+        found = [each for each in every if each.key.model == name and version in {None, each.key.version}]
+        if not found:
+            raise _not_found(name, version, every, str(store.path))
+        end = (int(clock()) // MINUTE_S + 1) * MINUTE_S
+        span = Span(end - length_s // MINUTE_S * MINUTE_S, end)
+        return {"model": name, "versions": [_version(connection, each, span) for each in found]}
+
+
+def _version(connection: sqlite3.Connection, served: Served, span: Span) -> dict[str, Any]:
+    key, found = served.key, reading.latest_findings(connection, served.key)
+    profile = reading.profile_of(connection, key)
+    standing = {} if profile is None else writing.standing_of(connection, key, profile.profile_id)
+    held = {(role, name) for (role, name, check), each in standing.items() if each.is_alert and check is Check.DRIFT}
+    summary = overview([each.finding for each in found], held)
+    return {
+        "version": key.version,
+        "stage": served.stage or None,
+        "profile": None
+        if profile is None
+        else {
+            "id": profile.profile_id,
+            "kind": profile.source.kind.value,
+            "rows": profile.source.rows,
+            "columns": len(profile.columns),
+        },
+        "seen": {"first": _moment(served.first_seen), "last": _moment(served.last_seen)},
+        "traffic": _traffic(connection, served, span),
+        "window": _window(connection, served, found),
+        "drift": _drift(summary, found),
+        "columns": _columns(found, standing),
+    }
+
+
+def _traffic(connection: sqlite3.Connection, served: Served, span: Span) -> dict[str, Any]:
+    points = reading.traffic(connection, served.key, span, MINUTE_S)
+    total = sum((point.traffic for point in points), TrafficCounts())
+    return {
+        "from": _moment(span.start),
+        "to": _moment(span.end),
+        "watched_s": sum(point.watched_s for point in points),
+        "requests": total.requests,
+        "client_errors": total.client_errors,
+        "server_errors": total.server_errors,
+        "rejected": total.rejected,
+        "rows": total.rows,
+        "latency_s": {label: _finite(quantile(LATENCY_EDGES_S, total.cumulative, at)) for label, at in _SHARES.items()},
+    }
+
+
+def _window(connection: sqlite3.Connection, served: Served, found: Sequence[StoredFinding]) -> dict[str, Any] | None:
+    """The stretch that was judged last, and what is known of it now."""
+    if not found or served.profile_id is None:
+        return None
+    span = found[0].finding.span
+    points = reading.data(connection, served.key, served.profile_id, span, SLOT_S)
+    return {
+        "from": _moment(span.start),
+        "to": _moment(span.end),
+        "rows": sum(point.window.rows for point in points),
+        "dropped": sum(point.dropped for point in points),
+        "late_rows": sum(point.window.late_rows for point in points),
+        "watched_s": sum(point.window.watched_s for point in points),
+    }
+
+
+def _drift(summary: DriftOverview, found: Sequence[StoredFinding]) -> dict[str, Any]:
+    return {
+        "state": "unknown" if not summary.judged else summary.spread.value,
+        "columns": list(summary.drifted),
+        "predictions": list(summary.predictions),
+        "judged": summary.judged,
+        "unknown": summary.unknown,
+        "alerts": [
+            {"name": each.finding.name, "role": each.finding.role.value, "check": each.finding.check.value}
+            for each in found
+            if each.is_standing
+        ],
+    }
+
+
+def _columns(found: Sequence[StoredFinding], standing: dict[writing.Finder, StandingFinding]) -> list[dict[str, Any]]:
+    """Each column and prediction with its checks; those that are furthest from the profile first."""
+    columns: dict[tuple[Role, str], dict[str, Any]] = {}
+    for stored in found:
+        finding = stored.finding
+        column = columns.setdefault(
+            (finding.role, finding.name), {"name": finding.name, "role": finding.role.value, "checks": {}}
+        )
+        since = standing.get((finding.role, finding.name, finding.check), _UNKNOWN).since
+        column["checks"][finding.check.value] = {
+            "verdict": finding.verdict.value,
+            "is_standing": stored.is_standing,
+            "since": None if since is None else _moment(since),
+            "method": finding.method,
+            "score": finding.score,
+            "warn": finding.warn,
+            "alert": finding.alert,
+            "usual": finding.usual,
+            "psi": finding.psi,
+            "critical": finding.critical,
+            "p_value": finding.p_value,
+            "rows": finding.rows,
+            "reference_rows": finding.reference_rows,
+        }
+    return sorted(columns.values(), key=lambda column: (-_distance(column), column["role"], column["name"]))
+
+
+def _distance(column: dict[str, Any]) -> float:
+    """How near a column is to an alert of its drift; 1 is there."""
+    drift = column["checks"].get(Check.DRIFT.value, {})
+    return drift["score"] / drift["alert"] if drift.get("score") is not None and drift["alert"] else 0.0
+
+
+def _not_found(name: str, version: str | None, every: Sequence[Served], place: str) -> NotFound:
+    of_name = [each.key.version for each in every if each.key.model == name]
+    if of_name:
+        return NotFound(f"Nothing was seen of version {version} of {name!r}.", [f"{place}: {listed('versions', of_name)}"])
+    names = sorted({each.key.model for each in every})
+    hint = did_you_mean(name, names)
+    return NotFound(
+        f"Nothing was seen of a model that is served as {name!r}.{hint}", [f"{place}: {listed('models', names)}"]
+    )
+
+
+def _moment(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _finite(value: float | None) -> float | None:
+    """Beyond the last edge nothing is known but that; JSON has no word for infinity."""
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,228 @@
+"""One answer, looked into afterwards: what is known of a request, the same to another version, and forgetting it."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from podium.api.predicting import predict
+from podium.domain.inputs.conversions import leaves
+from podium.domain.masking import masked
+from podium.domain.references import parse_reference
+from podium.domain.rollouts.agreement import Agreement, agree
+from podium.errors import InvalidInput, NotFound
+from podium.fleet.host.runfiles import find_servers
+from podium.monitoring.payloads import kept
+from podium.monitoring.payloads.rows import PayloadRow, digest_with
+from podium.registry.resolve import resolve
+from podium.settings.environments import EnvironmentOrder
+from podium.settings.home import Home
+
+_OK = 200
+_BASE64 = ";base64"
+_CSV = "text/csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A request that was kept, answered again.
+
+    Args:
+        row: As it was answered then.
+        reference: Who answered now.
+        answer: What.
+        agreement: Of both answers; None where then there was no answer that could be compared.
+    """
+
+    row: PayloadRow
+    reference: str
+    answer: str
+    agreement: Agreement | None
+
+
+def show(request_id: str, home: Home) -> dict[str, Any]:
+    """What is known of a request: its line of the access log, its row of the payload log, what serves its version now.
+
+    Raises:
+        NotFound: Nothing is.
+        DamagedLog, MissingDependency: As `monitoring.payloads.kept.find`.
+    """
+    line = _access_line(home, request_id)
+    rows = kept.find(home.payloads, request_id)
+    if line is None and not rows:
+        raise NotFound(
+            f"Nothing is known of request {request_id}: no line of an access log under {home.logs} and no row of the "
+            f"payload log under {home.payloads} has this id. Both are kept where the server ran, and only for a while; "
+            "payloads only where podium serve was started with --payload-log."
+        )
+    row = rows[0] if rows else None
+    model = str(row.model if row is not None else (line or {}).get("model") or "")
+    version = str(row.version if row is not None else (line or {}).get("version") or "")
+    return {
+        "request_id": request_id,
+        "model": model or None,
+        "version": version or None,
+        "serving": _serving(home, model, version),
+        "access_log": line,
+        "payload": None if row is None else msgspec.to_builtins(row),
+        "others_with_this_id": max(len(rows) - 1, 0),
+    }
+
+
+def replay(
+    request_id: str,
+    version: str | None,
+    uri: str | None,
+    order: EnvironmentOrder,
+    home: Home,
+    tell: Callable[[str], None],
+    tolerance: float,
+    timeout_s: float,
+    allow_code: bool = True,
+) -> Replayed:
+    """Ask another version what a request was answered, and set both answers beside each other.
+
+    Args:
+        request_id: Of a request that the payload log has whole.
+        version: Of the model of the same name as the endpoint.
+        uri: Or any model.
+        order: Which Python it runs in.
+        home: PODIUM_HOME.
+        tell: Called with lines for people.
+        tolerance: The largest part of the larger number that two may differ by.
+        timeout_s: For loading and scoring.
+        allow_code: Whether loading may run code that the model's folder brings.
+
+    Raises:
+        NotFound: The request was not kept, or there is no such version.
+        InvalidInput: It was not kept whole, or in a form that no model can be asked in offline.
+        PodiumError: As `api.predicting.predict`.
+    """
+    rows = kept.find(home.payloads, request_id)
+    if not rows:
+        raise NotFound(
+            f"Request {request_id} was not kept: no row under {home.payloads} has this id. Serve with --payload-log jsonl, "
+            "and see --payload-sample."
+        )
+    row = rows[0]
+    body, kind = _body_of(row)
+    reference = uri or f"models:/{row.model}/{version}"
+    found = resolve(parse_reference(reference), home)
+    answer = predict(found, body, kind, order, home, tell, timeout_s, allow_code=allow_code).decode("utf-8")
+    return Replayed(row, reference, answer, _compared(row, answer, tolerance))
+
+
+def erase(home: Home, request_id: str | None, subject: str | None) -> int:
+    """Remove the rows of a request, or of whoever they are about; how many.
+
+    Args:
+        home: PODIUM_HOME.
+        request_id: Whose rows go; None by the subject.
+        subject: A value of the column that --payload-subject named when they were kept.
+
+    Raises:
+        InvalidInput: Neither is said.
+        NotFound: No key was ever made, so that no row has a subject.
+        DamagedLog, MissingDependency: As `monitoring.payloads.kept.erase`.
+    """
+    if request_id is None and not subject:
+        raise InvalidInput("Say whose rows to erase: a request id, or --subject VALUE.")
+    if request_id is not None:
+        return kept.erase(home.payloads, lambda row: row.request_id == request_id)
+    if not home.payload_key.is_file():
+        raise NotFound(f"No row here says whose data it is: there is no {home.payload_key}.")
+    mark = digest_with(home.payload_key.read_bytes())(subject)
+    return kept.erase(home.payloads, lambda row: mark in row.subjects)
+
+
+def _access_line(home: Home, request_id: str) -> dict[str, Any] | None:
+    """The newest line of a request in any access log."""
+    mark = json.dumps(request_id).encode()
+    found: list[dict[str, Any]] = []
+    for path in sorted(home.logs.glob("*/access.log*")):
+        try:
+            with path.open("rb") as lines:
+                found.extend(
+                    entry for line in lines if mark in line and (entry := _entry(line)).get("request_id") == request_id
+                )
+        except FileNotFoundError:
+            continue  # rotated away meanwhile
+    return max(found, key=lambda entry: str(entry.get("time")), default=None)
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+def _serving(home: Home, model: str, version: str) -> dict[str, Any] | None:
+    """How this version is served here now, if it is."""
+    for server in find_servers(home):
+        entry = (server.facts.get("endpoints") or {}).get(model)
+        about = entry.get("model") if isinstance(entry, Mapping) else None
+        if isinstance(about, Mapping) and isinstance(entry, Mapping) and about.get("version") == version:
+            named = ("flavor", "python", "batching", "runtime")
+            return {"uri": masked(str(entry.get("uri", ""))), **{name: about.get(name) for name in named}}
+    return None
+
+
+def _body_of(row: PayloadRow) -> tuple[bytes, str]:
+    """The request as a model can be asked it offline, and which of `predict`'s content types it is."""
+    if row.request is None or any(code.startswith("REQUEST_") for code in row.logging_error_codes):
+        told = ", ".join(row.logging_error_codes) or "it has no body"
+        raise InvalidInput(
+            f"Request {row.request_id} was not kept whole ({told}), so that no other version can be asked the same. "
+            "Columns that were left out or hashed are gone; see --payload-column, --payload-hash and --payload-max-body."
+        )
+    if row.request_content_type.endswith(_BASE64):
+        raise InvalidInput(f"Request {row.request_id} is {row.request_content_type}; only JSON and CSV can be replayed.")
+    if row.request_content_type.partition(";")[0].strip() == _CSV:
+        return row.request.encode(), "csv"
+    body = json.loads(row.request)
+    if isinstance(body, Mapping) and isinstance(body.get("inputs"), list) and _are_tensors(body["inputs"]):
+        return json.dumps({"inputs": {each["name"]: _shaped(each) for each in body["inputs"]}}).encode(), "json"
+    return row.request.encode(), "json"
+
+
+def _are_tensors(values: list[Any]) -> bool:
+    return bool(values) and all(isinstance(each, Mapping) and "datatype" in each and "shape" in each for each in values)
+
+
+def _shaped(tensor: Mapping[str, Any]) -> list[Any]:
+    """A tensor's elements as nested lists; a column of one element a row as a flat one, as MLflow has columns."""
+    flat, shape = list(leaves(tensor["data"])), [int(size) for size in tensor["shape"]]
+    if math.prod(shape) != len(flat):
+        raise InvalidInput(f"Input {tensor['name']!r} has {len(flat)} elements; its shape is {shape}.")
+    while len(shape) > 1:
+        size = shape.pop()
+        if size != 1 or len(shape) > 1:
+            flat = [flat[start : start + size] for start in range(0, len(flat), size)] if size else []
+    return flat
+
+
+def _compared(row: PayloadRow, answer: str, tolerance: float) -> Agreement | None:
+    if row.status_code != _OK or row.response is None or "RESPONSE_HELD_BACK" in row.logging_error_codes:
+        return None
+    try:
+        theirs, ours = json.loads(row.response), json.loads(answer)
+    except ValueError:
+        return None
+    if isinstance(theirs, Mapping) and isinstance(theirs.get("outputs"), list):
+        return agree([list(leaves(each.get("data"))) for each in theirs["outputs"]], _columns(ours), tolerance)
+    return agree(theirs, ours, tolerance)
+
+
+def _columns(answer: Any) -> list[list[Any]]:
+    """An answer of MLflow's protocol as the flat elements of each of its columns."""
+    predictions = answer.get("predictions", answer) if isinstance(answer, Mapping) else answer
+    if isinstance(predictions, Mapping):
+        return [list(leaves(column)) for column in predictions.values()]
+    if isinstance(predictions, list) and predictions and all(isinstance(each, Mapping) for each in predictions):
+        return [[value for each in predictions for value in leaves(each.get(name))] for name in predictions[0]]
+    return [list(leaves(predictions))]

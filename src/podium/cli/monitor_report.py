@@ -1,0 +1,86 @@
+"""`podium monitor report`: what the monitor has seen of a model."""
+
+from typing import Any
+
+import click
+
+from podium.cli.output import print_facts, print_json, print_table, say
+
+_MOST_COLUMNS = 30
+
+
+@click.command()
+@click.argument("name")
+@click.option("--version", help="Only this version.  [default: all that were served]")
+@click.option(
+    "--hours", type=click.IntRange(1, 168), default=24, show_default=True, help="Sum up traffic of so many hours."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def report(name: str, version: str | None, hours: int, as_json: bool) -> None:
+    """Say what was seen of the model that is served as NAME: its traffic, and its data beside its profile.
+
+    Reads the monitor's database in PODIUM_HOME; no server is asked, and none needs to run.
+    """
+    from podium.api.reporting import monitor_report
+
+    found = monitor_report(name, version, length_s=3600 * hours)
+    if as_json:
+        print_json(found)
+        return
+    for number, each in enumerate(found["versions"]):
+        if number:
+            say()
+        _print(name, each)
+
+
+def _print(name: str, version: dict[str, Any]) -> None:
+    traffic, window, drift, profile = version["traffic"], version["window"], version["drift"], version["profile"]
+    latency = [f"{label} {_milliseconds(value)}" for label, value in traffic["latency_s"].items() if value is not None]
+    errors = f"{traffic['server_errors']} of the server, {traffic['client_errors']} of clients"
+    print_facts({
+        "model": f"{name}, version {version['version']}" + (f" ({version['stage']})" if version["stage"] else ""),
+        "seen": f"{version['seen']['first']} to {version['seen']['last']}",
+        "profile": "none: its data are not judged; see podium monitor baseline" if profile is None else
+        f"{profile['columns']} columns of {profile['rows']} rows ({profile['kind'].replace('_', ' ')})",
+        "requests": f"{traffic['requests']} since {traffic['from']}; errors: {errors}",
+        "latency": ", ".join(latency) or None,
+        "window": None if window is None else
+        f"{window['rows']} rows from {window['from']} to {window['to']}, {window['dropped']} dropped",
+        "drift": _told(drift) if window is not None else None,
+    })  # fmt: skip
+    if version["columns"]:
+        say()
+        print_table(
+            ("COLUMN", "DRIFT", "ALERT AT", "VERDICT", "MISSING", "UNSEEN", "OUT OF RANGE", "STANDS"), _rows(version)
+        )
+    if (left := len(version["columns"]) - _MOST_COLUMNS) > 0:
+        say(f"… and {left} more that are nearer to the profile; --json has all.")
+
+
+def _told(drift: dict[str, Any]) -> str:
+    if drift["state"] == "unknown":
+        return "unknown: too few rows yet"
+    names = [*drift["columns"], *(f"prediction {each}" for each in drift["predictions"])]
+    return f"{drift['state']}: {', '.join(names)}" if names else f"none in {drift['judged']} columns"
+
+
+def _rows(version: dict[str, Any]) -> list[list[object]]:
+    rows = []
+    for column in version["columns"][:_MOST_COLUMNS]:
+        checks = column["checks"]
+        drift = checks["drift"]
+        label = column["name"] if column["role"] == "feature" else f"prediction {column['name']}"
+        shares = [_share(checks.get(check)) for check in ("missing", "unseen", "out_of_range")]
+        stands = ", ".join(check for check, each in checks.items() if each["is_standing"])
+        score = None if drift["score"] is None else f"{drift['score']:.3f}"
+        verdict = drift["verdict"].replace("_", " ")
+        rows.append([label, score, f"{drift['alert']:g} {drift['method']}", verdict, *shares, stands])
+    return rows
+
+
+def _share(check: dict[str, Any] | None) -> str | None:
+    return None if check is None or check["score"] is None else f"{check['score']:.1%}"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.3g} ms"

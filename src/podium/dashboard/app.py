@@ -1,0 +1,255 @@
+"""The site: which address is which screen, and what every answer carries."""
+
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from podium._version import __version__
+from podium.dashboard.doors import COOKIE, SESSION_S, Doorkeeper
+from podium.dashboard.pages import Page, Question
+from podium.dashboard.ranges import PRESETS, read_range
+from podium.dashboard.rendering import STATIC, environment
+from podium.dashboard.screens.alerts import alerts
+from podium.dashboard.screens.drift import drift
+from podium.dashboard.screens.environments import environments
+from podium.dashboard.screens.overview import overview
+from podium.dashboard.screens.predictions import predictions
+from podium.dashboard.screens.registry import registered, registry, version
+from podium.dashboard.screens.rollouts import rollouts
+from podium.dashboard.screens.system import system
+from podium.dashboard.screens.traffic import traffic
+from podium.dashboard.shield import Shield
+from podium.dashboard.sources import DashboardSources
+from podium.errors import InvalidInput, NotFound, PermissionDenied, PodiumError, Unauthenticated
+
+Screen = Callable[[DashboardSources, Question], Page]
+SCREENS: Mapping[str, Screen] = {
+    "/": overview,
+    "/models/{name}/traffic": traffic,
+    "/models/{name}/drift": drift,
+    "/models/{name}/predictions": predictions,
+    "/registry": registry,
+    "/registry/{name}": registered,
+    "/registry/{name}/versions/{version}": version,
+    "/rollouts": rollouts,
+    "/alerts": alerts,
+    "/environments": environments,
+    "/system": system,
+}
+_LONGEST_QUERY = 4096
+_MOST_FORM_BYTES = 4096
+_THEMES = ("light", "dark")
+_THEME = "podium_theme"
+_YEAR_S = 365 * 86_400
+_log = logging.getLogger("podium.dashboard")
+
+
+def site(sources: DashboardSources, doors: Doorkeeper, *, is_https: bool = False, is_local: bool = True) -> Shield:
+    """The whole site as an ASGI application.
+
+    Args:
+        sources: Where it reads from.
+        doors: Who may look.
+        is_https: Whether browsers reach it by TLS: cookies never go another way, then.
+        is_local: Whether only this machine's own names for itself are answered.
+    """
+    pages = Site(sources, doors, is_https=is_https)
+    routes: list[Any] = [Route(path, pages.screen(screen), name=path) for path, screen in SCREENS.items()]
+    routes += [
+        Route("/theme", pages.theme),
+        Route("/sign-in", pages.sign_in, methods=["GET", "POST"]),
+        Route("/sign-out", pages.sign_out, methods=["POST"]),
+        *(Route(path, lambda _: PlainTextResponse("ok\n")) for path in ("/healthz", "/readyz")),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+    handlers: Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
+        HTTPException: pages.refused,
+        PodiumError: pages.failed,
+        Exception: pages.broken,
+    }
+    return Shield(Starlette(routes=routes, exception_handlers=handlers), is_local=is_local, is_https=is_https)
+
+
+class Site:
+    """Answers requests.
+
+    Args:
+        sources, doors, is_https: As for `site`.
+    """
+
+    def __init__(self, sources: DashboardSources, doors: Doorkeeper, *, is_https: bool) -> None:
+        self._sources = sources
+        self._doors = doors
+        self._is_https = is_https
+        self._templates = environment()
+
+    def screen(self, screen: Screen) -> Callable[[Request], Awaitable[Response]]:
+        """What answers with a screen, as a page or, with `panel` and `as`, as the rows behind one of its panels."""
+
+        async def answer(request: Request) -> Response:
+            self._enter(request)
+            return await run_in_threadpool(self._answer, screen, request)
+
+        return answer
+
+    async def theme(self, request: Request) -> Response:
+        """Keep light or dark, or forget it, and go back."""
+        chosen, back = request.query_params.get("to"), request.query_params.get("back", "/")
+        response = RedirectResponse(_own(back), status_code=303)
+        if chosen in _THEMES:
+            response.set_cookie(_THEME, chosen, max_age=_YEAR_S, secure=self._is_https, httponly=True, samesite="lax")
+        else:
+            response.delete_cookie(_THEME)
+        return response
+
+    async def sign_in(self, request: Request) -> Response:
+        """Ask for a key, and take it."""
+        back = _own(request.query_params.get("next", "/"))
+        if not self._doors.asks:
+            return RedirectResponse(back, status_code=303)
+        problem = None
+        if request.method == "POST":
+            try:
+                form = await _form(request)
+                name = await run_in_threadpool(self._doors.sign_in, form.get("key", "").strip())
+            except PodiumError as error:
+                problem = error.message
+            else:
+                response = RedirectResponse(_own(form.get("next", "/")), status_code=303)
+                response.set_cookie(
+                    COOKIE, name, max_age=SESSION_S, secure=self._is_https, httponly=True, samesite="lax", path="/"
+                )
+                return response
+        body = self._written(request, "sign_in.html", "Sign in", "", {"problem": problem, "next": back})
+        return HTMLResponse(body, 200 if problem is None else 401)
+
+    async def sign_out(self, request: Request) -> Response:
+        """End a session."""
+        self._doors.sign_out(request.cookies.get(COOKIE))
+        response = RedirectResponse("/sign-in", status_code=303)
+        response.delete_cookie(COOKIE)
+        return response
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        """An address that there is not, or a method."""
+        assert isinstance(error, HTTPException)
+        words = {404: "There is no such page.", 405: "This page is only read."}
+        return self._problem(request, error.status_code, words.get(error.status_code, error.detail))
+
+    async def failed(self, request: Request, error: Exception) -> Response:
+        """What podium itself says is wrong."""
+        assert isinstance(error, PodiumError)
+        if isinstance(error, Unauthenticated) and _is_page(request):
+            back = quote(request.url.path + (f"?{request.url.query}" if request.url.query else ""), safe="")
+            return RedirectResponse(f"/sign-in?next={back}", status_code=303)
+        response = self._problem(request, _status(error), error.message)
+        if isinstance(error, Unauthenticated):
+            response.headers["www-authenticate"] = 'Bearer realm="podium"'
+        return response
+
+    async def broken(self, request: Request, error: Exception) -> Response:
+        """A fault of the dashboard itself: what it was is in its log, not on the page."""
+        mark = secrets.token_hex(4)
+        _log.error("%s %r", mark, request.url.path, exc_info=error)
+        return self._problem(request, 500, f"This page could not be made. The dashboard's log says why, as {mark}.")
+
+    def _enter(self, request: Request) -> None:
+        if len(request.url.query) > _LONGEST_QUERY:
+            raise InvalidInput(f"The query string is longer than {_LONGEST_QUERY} characters.")
+        headers = {name: value for name, value in request.scope["headers"] if name in {b"authorization", b"x-api-key"}}
+        self._doors.enter(headers, request.cookies.get(COOKIE))
+
+    def _answer(self, screen: Screen, request: Request) -> Response:
+        began = time.perf_counter()
+        query = dict(request.query_params)
+        now = self._sources.clock()
+        asked = Question({**request.path_params}, query, now, read_range(query, now))
+        page = screen(self._sources, asked)
+        if "panel" in query:
+            return _rows(page, query)
+        more = {
+            **page.content,
+            "span": asked.span,
+            "has_range": page.has_range,
+            "firing_now": len(self._sources.firing().value),
+        }
+        body = self._written(request, page.template, page.title, page.section, more)
+        took_ms = 1000 * (time.perf_counter() - began)
+        return HTMLResponse(body, headers={"server-timing": f"page;dur={took_ms:.1f}"})
+
+    def _written(self, request: Request, template: str, title: str, section: str, content: Mapping[str, Any]) -> str:
+        theme = request.cookies.get(_THEME)
+        frame = {
+            "title": title,
+            "section": section,
+            "now": self._sources.clock(),
+            "query": dict(request.query_params),
+            "path": quote(request.url.path, safe="/"),
+            "presets": list(PRESETS),
+            "theme": theme if theme in _THEMES else None,
+            "asks": self._doors.asks,
+            "version": __version__,
+            "span": None,
+            "firing_now": 0,
+            "has_range": False,
+        }
+        return self._templates.get_template(template).render({**frame, **content})
+
+    def _problem(self, request: Request, status: int, message: str) -> Response:
+        if not _is_page(request):
+            return JSONResponse({"error": message}, status)
+        content = {"status": status, "message": message}
+        return HTMLResponse(self._written(request, "problem.html", "Not shown", "", content), status)
+
+
+def _rows(page: Page, query: Mapping[str, str]) -> Response:
+    table = page.table(query["panel"])
+    if table is None:
+        known = ", ".join(each.id for each in page.tables) or "none"
+        raise NotFound(f"This page has no panel {query['panel'][:50]!r}; it has {known}.")
+    if query.get("as") == "csv":
+        attached = {"content-disposition": f'attachment; filename="{table.id}.csv"'}
+        return Response(table.to_csv(), media_type="text/csv; charset=utf-8", headers=attached)
+    return Response(table.to_json(), media_type="application/json")
+
+
+def _is_page(request: Request) -> bool:
+    """Whether a person looks, and no program."""
+    return "panel" not in request.query_params and "text/html" in request.headers.get("accept", "text/html")
+
+
+def _own(address: str) -> str:
+    """An address of this site; anything else becomes its first page, so that no link leads from here to a stranger."""
+    is_own = address.startswith("/") and not address.startswith("//") and "\\" not in address and address.isprintable()
+    return address if is_own and address.isascii() else "/"
+
+
+def _status(error: PodiumError) -> int:
+    if isinstance(error, NotFound):
+        return 404
+    if isinstance(error, Unauthenticated):
+        return 401
+    if isinstance(error, PermissionDenied):
+        return 403
+    return 400 if isinstance(error, InvalidInput) else 503
+
+
+async def _form(request: Request) -> Mapping[str, str]:
+    """A small form, as browsers send it without files."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > _MOST_FORM_BYTES:
+            raise InvalidInput("The form is too long.")
+    return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=10))

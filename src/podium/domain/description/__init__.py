@@ -1,0 +1,1 @@
+"""What a server can be asked, as an OpenAPI document."""

@@ -1,0 +1,216 @@
+"""Drift of columns together: each is what it was, and what they have to do with each other is not.
+
+A few directions describe most of the reference's rows (principal components, Hotelling 1933). How far a row is from what
+they keep of it changes when the columns no longer go together as they did, though each has the values that it always had:
+the reconstruction error that NannyML alarms by, with its limits. Otherwise than there, one value far out is no alarm, for
+numbers are cut to where 98 of 100 of the reference's are; and limits are wider for fewer rows than they were made from.
+
+A domain classifier is asked to tell rows of now from the reference's; what its answer means is decided here, too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from podium.domain.monitoring.distributions import normal_quantile
+from podium.domain.monitoring.findings import ColumnVerdict
+from podium.domain.monitoring.guard import GuardPolicy
+from podium.domain.monitoring.profile import CategoryProfile, ColumnProfile, Multivariate, NumberProfile
+from podium.domain.monitoring.samples import Floats
+from podium.domain.monitoring.values import is_missing, name, numbers
+
+MOST_TOGETHER = 200
+CHUNKS = 10
+
+_KEPT_VARIANCE = 0.65
+_DEVIATIONS = 3
+_SURE = 1.5
+_LEAST_CHANGE = 0.05
+_SEPARABLE_WARN = 0.55
+_SEPARABLE_ALERT = 0.65
+_DEFAULT_GUARD = GuardPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class JointFinding:
+    """What was seen of all columns together in one window.
+
+    Args:
+        method: `pca` or `classifier`.
+        score: The reconstruction error, or the area under the curve; None where there were too few rows.
+        low, high: Between them is nothing to be told.
+        rows: Of the window.
+        verdict: What comes of it.
+    """
+
+    method: str
+    score: float | None
+    low: float
+    high: float
+    rows: int
+    verdict: ColumnVerdict
+
+
+def can_be_together(columns: Mapping[str, ColumnProfile]) -> list[str]:
+    """The columns that are looked at together, at most 200: numbers that vary, and categories. Texts are not."""
+    fitting = [
+        each
+        for each, column in columns.items()
+        if isinstance(column, CategoryProfile) or (isinstance(column, NumberProfile) and column.std)
+    ]
+    return fitting[:MOST_TOGETHER]
+
+
+def encoded(columns: Mapping[str, ColumnProfile], names: Sequence[str], arrays: Mapping[str, Any]) -> Floats:
+    """Rows as numbers, one column each.
+
+    A number is itself, cut to the range from the 1st to the 99th percentile of the reference; NaN where it is missing. A
+    category is the share that it has in the reference: that of the most frequent one where it is missing, 0 where it is
+    not named.
+
+    Args:
+        columns: The profile's.
+        names: Of those that are wanted, as `can_be_together` has them.
+        arrays: By name, of one length.
+    """
+    found: list[Floats] = []
+    for each in names:
+        column = columns[each]
+        if isinstance(column, CategoryProfile):
+            rows = max(column.counts.known, 1)
+            shares = {key: count / rows for key, count in zip(column.bins.names, column.counts.bins, strict=True)}
+            usual = max(shares.values(), default=0.0)
+            values = np.asarray(arrays[each], dtype=object).tolist()
+            found.append(np.array([usual if is_missing(value) else shares.get(name(value), 0.0) for value in values]))
+            continue
+        number = column if isinstance(column, NumberProfile) else column.length
+        doubles = np.where(np.isfinite(cells := numbers(arrays[each], number.dtype)), cells, np.nan)
+        found.append(np.clip(doubles, number.quantiles[0], number.quantiles[-1]) if number.quantiles else doubles)
+    return np.column_stack(found)
+
+
+def fitted(names: Sequence[str], rows: Floats) -> Multivariate | None:
+    """The directions that keep 65 % of the reference's variance, and how far its rows are from them.
+
+    Args:
+        names: Of the columns.
+        rows: The reference's, as `encoded`, in the order of time where they have one; NaN where a value is missing.
+
+    Returns: None where there are fewer than two columns, or fewer rows than 10 chunks of two.
+    """
+    if len(names) < 2 or len(rows) < 2 * CHUNKS:
+        return None
+    missing = np.isnan(rows)
+    known = np.maximum((~missing).sum(axis=0), 1)
+    mean = np.where(missing, 0.0, rows).sum(axis=0) / known
+    filled = np.where(missing, mean, rows)
+    std = filled.std(axis=0)
+    std[std == 0] = 1.0
+    scaled = (filled - mean) / std
+    variances, vectors = np.linalg.eigh(scaled.T @ scaled)
+    order = np.argsort(variances)[::-1]
+    kept = np.cumsum(variances[order]) / variances.sum() if variances.sum() else np.ones(len(names))
+    # All of them would keep everything, and nothing would ever be far from them.
+    count = min(int(np.searchsorted(kept, _KEPT_VARIANCE, side="right")) + 1, len(names) - 1)
+    components = vectors[:, order[:count]].T
+    # The sign of a direction is anybody's choice.
+    components *= np.sign(components[np.arange(count), np.argmax(np.abs(components), axis=1)])[:, None]
+    together = Multivariate(
+        tuple(names), _tuple(mean), _tuple(std), tuple(_tuple(direction) for direction in components), 0.0, 0.0
+    )
+    means = [float(errors(together, chunk).mean()) for chunk in np.array_split(rows, CHUNKS)]
+    return Multivariate(
+        together.columns,
+        together.mean,
+        together.std,
+        together.components,
+        float(np.mean(means)),
+        float(np.std(means)),
+    )
+
+
+def errors(together: Multivariate, rows: Floats) -> Floats:
+    """How far each row is from what the directions keep of it, in standard deviations."""
+    mean = np.asarray(together.mean)
+    scaled = (np.where(np.isnan(rows), mean, rows) - mean) / np.asarray(together.std)
+    components = np.asarray(together.components)
+    rest = scaled - scaled @ components.T @ components
+    distances: Floats = np.sqrt((rest * rest).sum(axis=1))
+    return distances
+
+
+def limits(together: Multivariate, reference_rows: int, rows: int) -> tuple[float, float]:
+    """Between which the mean error of so many rows lies: three deviations of the reference's chunks on both sides.
+
+    Args:
+        together: What was fitted.
+        reference_rows: It was fitted on so many; its chunks had a tenth.
+        rows: For fewer than such a chunk had, the deviation is larger by the square root.
+    """
+    chunk = reference_rows / CHUNKS
+    deviation = together.error_std * sqrt(max(1.0, chunk / rows))
+    return together.error_mean - _DEVIATIONS * deviation, together.error_mean + _DEVIATIONS * deviation
+
+
+def judge_together(
+    together: Multivariate, reference_rows: int, rows: Floats, policy: GuardPolicy = _DEFAULT_GUARD
+) -> JointFinding:
+    """Whether columns still go together as in the reference.
+
+    Beyond the limits is a warning. An alert is half as far again beyond them, as ten chunks know their own deviation only
+    roughly (one window in a hundred without drift is beyond three of these deviations), and a twentieth of the mean error.
+
+    Args:
+        together: What was fitted.
+        reference_rows: On how many rows.
+        rows: The window's, as `encoded`: all or a sample of them.
+        policy: How many there have to be.
+    """
+    low, high = limits(together, reference_rows, max(len(rows), 1))
+    if len(rows) < policy.min_rows:
+        return JointFinding("pca", None, low, high, len(rows), ColumnVerdict.INSUFFICIENT_DATA)
+    score = float(errors(together, rows).mean())
+    verdict = ColumnVerdict.OK
+    if not low <= score <= high:
+        needed = max(_SURE * (high - together.error_mean), _LEAST_CHANGE * together.error_mean)
+        is_much = abs(score - together.error_mean) >= needed
+        verdict = ColumnVerdict.ALERT if is_much else ColumnVerdict.WARN
+    return JointFinding("pca", score, low, high, len(rows), verdict)
+
+
+def judge_separation(
+    area: float, reference_rows: int, current_rows: int, policy: GuardPolicy = _DEFAULT_GUARD
+) -> JointFinding:
+    """Whether a classifier that was to tell rows of now from the reference's could do so.
+
+    A half is guessing: a warning from 0.55 on and an alert from 0.65 on, as with Evidently and NannyML, and only beyond
+    what guessing reaches with the chance alpha (the variance of Mann and Whitney's U, Ann. Math. Statist. 18, 1947). Below
+    a half it guessed badly, which is no drift.
+
+    Args:
+        area: Under the ROC curve of scores for rows that the classifier was not trained on, 0 to 1.
+        reference_rows: So scored.
+        current_rows: So scored.
+        policy: How sure one must be, and how many rows it takes.
+
+    Raises:
+        ValueError: `area` does not lie from 0 to 1.
+    """
+    if not 0 <= area <= 1:
+        raise ValueError(f"an area under a ROC curve lies from 0 to 1, got {area}")
+    if current_rows < policy.min_rows or reference_rows < policy.min_reference_rows:
+        return JointFinding("classifier", None, 0.0, 1.0, current_rows, ColumnVerdict.INSUFFICIENT_DATA)
+    deviation = sqrt((reference_rows + current_rows + 1) / (12 * reference_rows * current_rows))
+    noise = 0.5 + normal_quantile(1 - policy.alpha) * deviation
+    verdict = ColumnVerdict.OK
+    if area >= max(noise, _SEPARABLE_WARN):
+        verdict = ColumnVerdict.ALERT if area >= _SEPARABLE_ALERT else ColumnVerdict.WARN
+    return JointFinding("classifier", area, 0.0, max(noise, _SEPARABLE_WARN), current_rows, verdict)
+
+
+def _tuple(values: Floats) -> tuple[float, ...]:
+    """To nine digits: sums differ between processors in their last ones."""
+    return tuple(float(f"{value:.9g}") for value in values.tolist())

@@ -1,0 +1,1 @@
+"""How good a model is: by the labels that came, by none, and beside another one."""

@@ -1,0 +1,150 @@
+"""The monitor's process, as the supervisor has it: started, watched, started again, and never waited for.
+
+It asks (`Look`) and is answered; what it has to tell for `/metrics` comes along. Nothing else is sent to it, so that one
+that hangs holds up nobody. What workers count lies in memory of which the supervisor keeps the descriptors, also those of
+workers that have ended, until the monitor says that all of it is written down: whoever dies, nothing is lost or counted
+twice.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from podium.domain.planning import Crashes, restart_at
+from podium.fleet.host.logs import monitor_log
+from podium.fleet.host.machine import oom_kills
+from podium.fleet.host.memory_files import as_file
+from podium.fleet.site import Site
+from podium.fleet.telling.events import Event
+from podium.fleet.telling.series import SeriesBook
+from podium.fleet.workers.causes import cause_of_death
+from podium.fleet.workers.children import Child, spawn
+from podium.settings.serve import ServeSettings
+from podium.transport.messages import Drain, Message
+from podium.transport.monitor_messages import Look, Sight
+
+_SURVIVED_S = 60.0
+_HANGS_S = 120.0
+_LAST_S = 5.0
+_AT_ONCE = 8
+_MOST_GAUGES = 20_000
+_PATIENCE_S = 10.0
+
+Gauges = Mapping[str, list[dict[str, Any]]]
+"""By endpoint; of the whole server under the empty name."""
+
+
+class MonitorProcess:
+    """The process and what it is told. `run` is awaited by one task; the rest is called from the same loop.
+
+    Args:
+        site: The server's.
+        slots: Descriptor of the server's counters.
+        series: Which of them are whose.
+        facts: What is served now.
+
+    Attributes:
+        gauges: What the monitor had to tell last.
+    """
+
+    def __init__(self, site: Site, slots: int, series: SeriesBook, facts: Callable[[], list[dict[str, Any]]]) -> None:
+        self.gauges: Gauges = {}
+        self._site = site
+        self._slots = slots
+        self._series = series
+        self._facts = facts
+        self._child: Child | None = None
+        self._heard_at = 0.0
+        self._is_stopping = False
+
+    @property
+    def pids(self) -> set[int]:
+        """Its process, while it lives."""
+        return set() if self._child is None else {self._child.pid}
+
+    async def run(self) -> None:
+        """Keep it alive from when there is something to watch until the server stops."""
+        if not self._site.settings.has_monitor:
+            return
+        await self._site.bell.until(lambda: self._is_stopping or bool(self._site.slabs), _PATIENCE_S)
+        crashes = Crashes(0, 0.0)
+        while True:
+            if self._is_stopping:
+                return
+            born = time.monotonic()
+            why = await self._live()
+            self.gauges = {}
+            count = 1 if time.monotonic() - born >= _SURVIVED_S else crashes.count + 1
+            crashes = Crashes(count, time.monotonic())
+            if not self._is_stopping:
+                self._site.tell(Event("monitor_died", f"the monitor died and is started again: {why}", is_problem=True))
+            await self._site.bell.until(lambda: self._is_stopping, restart_at(crashes, 1) - time.monotonic())
+
+    def check_hang(self, now: float) -> None:
+        """Kill one that has not asked for long; it goes on where it was."""
+        if self._child is not None and now - self._heard_at > _HANGS_S:
+            self._child.kill()
+
+    async def close(self) -> None:
+        """The workers have ended: let it write down what is left, for a moment."""
+        self._is_stopping = True
+        self._site.bell.ring()
+        child = self._child
+        if child is not None:
+            child.send(Drain(_LAST_S))
+            await asyncio.wait({child.ended}, timeout=_LAST_S)
+            child.kill()
+        self._site.slabs.close()
+
+    async def _live(self) -> str:
+        """One process, from its start to its end; why it ended."""
+        before, log = oom_kills(), monitor_log(self._site.logs)
+        module = (*self._site.programs.monitor, "--store", str(self._site.home.monitor), *_terms(self._site.settings))
+        try:
+            with as_file(self._site.settings.alerts) as alerts:
+                child = spawn(module, {"--slots-fd": self._slots, "--alerts-fd": alerts}, log)
+        except OSError as error:
+            return f"it could not be started: {error.strerror}"
+        self._child, self._heard_at = child, time.monotonic()
+        try:
+            while (messages := await child.receive()) is not None:
+                for message in messages:
+                    self._hear(child, message)
+            await asyncio.wait({child.ended}, timeout=_LAST_S)
+        finally:
+            child.kill()
+            self._child = None
+            status = await child.ended
+            child.close()
+        return cause_of_death(status, before, oom_kills(), str(log)).message
+
+    def _hear(self, child: Child, message: Message) -> None:
+        match message:
+            case Look(known, settled, gauges):
+                self._heard_at = time.monotonic()
+                self._site.slabs.settle(settled)
+                self.gauges = grouped(gauges)
+                new = self._site.slabs.unknown(known)[:_AT_ONCE]
+                over = [number for number in known if self._site.slabs.is_over(number)]
+                sight = Sight(self._series.labels(), self._facts(), [each.told() for each in new], over)
+                child.send(sight, [each.descriptor for each in new])
+            case _:
+                pass
+
+
+def _terms(settings: ServeSettings) -> tuple[str, ...]:
+    retention_s = 86_400 * settings.monitor_retention_days
+    return "--window", str(int(settings.drift_window_s)), "--retention", str(retention_s)
+
+
+def grouped(gauges: Sequence[Mapping[str, Any]]) -> Gauges:
+    """Gauges by the endpoint that they are about; those of no proper form are left out."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for gauge in gauges[:_MOST_GAUGES]:
+        name, labels, value = gauge.get("name"), gauge.get("labels"), gauge.get("value")
+        if not isinstance(name, str) or not isinstance(value, int | float) or not isinstance(labels, dict):
+            continue
+        if all(isinstance(each, str) for each in labels.values()):
+            found.setdefault(labels.get("model", ""), []).append({"name": name, "labels": labels, "value": value})
+    return found

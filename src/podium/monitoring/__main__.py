@@ -1,0 +1,65 @@
+"""`python -m podium.monitoring`: the monitor of one server, started by the supervisor with its descriptors inherited."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from podium.domain.monitoring.windows import DAY_S, HOUR_S
+from podium.monitoring.alerting import alerting_of
+from podium.monitoring.process import TICK_S, Monitor, MonitorTerms
+from podium.monitoring.store.database import MonitorStore
+from podium.settings.alerts import AlertSettings, alert_settings
+from podium.settings.config_file import ALERTS
+from podium.telemetry.slots import Slots
+from podium.transport.control import ControlSocket
+
+_NICE = 10
+_LAST_S = 2.0
+_log = logging.getLogger("podium.monitor")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Watch until the supervisor says that all is over, or ends."""
+    parser = argparse.ArgumentParser(prog="python -m podium.monitoring", description=__doc__)
+    parser.add_argument("--control-fd", type=int, required=True, help="socket pair's end: messages with the supervisor")
+    parser.add_argument("--slots-fd", type=int, required=True, help="the server's table of counters")
+    parser.add_argument("--alerts-fd", type=int, default=None, help="[alerts] of podium.toml as JSON; may be empty")
+    parser.add_argument("--store", type=Path, required=True, help="the monitor's database")
+    parser.add_argument("--window", type=int, default=HOUR_S, help="seconds of a window that is judged")
+    parser.add_argument("--retention", type=int, default=90 * DAY_S, help="seconds for which history is kept")
+    parser.add_argument("--tick", type=float, default=TICK_S, help="seconds between two looks")
+    chosen = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s monitor: %(message)s")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # The supervisor says when it is time: until then somebody may still be answered and has to be counted.
+        signal.signal(number, signal.SIG_IGN)
+    with suppress(OSError):
+        os.nice(_NICE)
+    store = MonitorStore(chosen.store)
+    alerting = alerting_of(store, _alerts(chosen.alerts_fd), _log.warning, chosen.retention)
+    alerting.begin()
+    terms = MonitorTerms(store, chosen.window, chosen.retention, chosen.tick, alerting)
+    control = ControlSocket(socket.socket(fileno=chosen.control_fd))
+    Monitor(control, Slots(chosen.slots_fd), terms).run()
+    alerting.close(_LAST_S)
+    return 0
+
+
+def _alerts(descriptor: int | None) -> AlertSettings:
+    """What the supervisor has checked."""
+    if descriptor is None:
+        return AlertSettings()
+    with open(descriptor, "rb") as file:
+        text = file.read()
+    return alert_settings({ALERTS: json.loads(text)} if text else {}, {}, "podium.toml")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""The loop of alerts: what is known of models → facts → alerts → what is kept and who is told, one step every half minute.
+
+Memory decides and the database keeps: where it cannot be written people are told all the same, and what was not kept is
+kept with the next step that can. What is to be told is kept before it is told, so that a monitor which dies in between
+tells it when it is back; what it had told and not yet noted is told again with the same id.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from podium.domain.monitoring.alerting.alerts import Alert, AlertBook, AlertState, Notification, step
+from podium.domain.monitoring.alerting.deliveries import Delivery, DeliveryResult
+from podium.domain.monitoring.alerting.history import Turn, turns
+from podium.domain.monitoring.alerting.silences import Silence
+from podium.errors import MonitorStoreBusy, NotFound, PodiumError
+from podium.monitoring.alert_gauges import gauges_of
+from podium.monitoring.channels.choice import OpenChannel, open_channels
+from podium.monitoring.judged_values import DROPPED_S, VersionValues, judged
+from podium.monitoring.notifying import About, Notifier
+from podium.monitoring.store import alerts as kept
+from podium.monitoring.store.database import MonitorStore
+from podium.monitoring.store.writing import VersionKey
+from podium.monitoring.traffic_lines import TrafficLines
+from podium.monitoring.version_values import Facts, VersionBook
+from podium.monitoring.watching import JudgedVersion
+from podium.settings.alerts import AlertSettings
+
+_DAY_S = 86_400.0
+_MOST_UNKEPT = 10_000
+_MOST_LOOKS = 10
+_NOT_READ = "Alerts are judged by what was read before:"
+_NOT_KEPT = "Alerts are not kept for now:"
+
+
+class Alerting:
+    """Owned by the monitor's process, which calls `begin`, then `step` every half minute, and `close`.
+
+    Args:
+        store: Where it is kept.
+        settings: Which rules models have, and how often people hear of the same.
+        notifier: Tells people; its journal is `journal`.
+        log: For one line of text.
+        retention_s: For how long the history is kept.
+    """
+
+    def __init__(
+        self,
+        store: MonitorStore,
+        settings: AlertSettings,
+        notifier: Notifier,
+        log: Callable[[str], None],
+        retention_s: float = 90 * _DAY_S,
+    ) -> None:
+        self._store, self._settings, self._notifier, self._log = store, settings, notifier, log
+        self._retention_s = retention_s
+        self._lines = TrafficLines()
+        self._versions = VersionBook()
+        self._dropped: dict[str, tuple[int, int]] = {}
+        self._silences: list[Silence] = []
+        self._book = AlertBook()
+        self._kept_book: AlertBook | None = None
+        self._unkept_turns: list[Turn] = []
+        self._unkept_deliveries: list[Delivery] = []
+        self._looks_left = _MOST_LOOKS
+        self._is_loaded = False
+        self._forgot_at = 0.0
+        self._faults: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """Go on where it ended: the alerts as they were, and what was still to be told."""
+        self._notifier.begin()
+        self._load()
+
+    def turn(self, now: float, facts: Sequence[Facts], judged: Mapping[VersionKey, JudgedVersion]) -> list[dict[str, Any]]:
+        """A step by what the supervisor says.
+
+        Args:
+            now: Wall clock.
+            facts: Of each version that is served.
+            judged: What is held of those whose data are watched.
+
+        Returns: What `/metrics` is to show.
+        """
+        self._look(now)
+        self._versions.note_waits(facts, now)
+        return self._step(now, self._versions.values(facts, judged))
+
+    def step(self, now: float, values: Sequence[VersionValues]) -> list[dict[str, Any]]:
+        """Judge, note and tell.
+
+        Args:
+            now: Wall clock.
+            values: What is known of each version that is served.
+
+        Returns: What `/metrics` is to show.
+        """
+        self._look(now)
+        return self._step(now, values)
+
+    def _step(self, now: float, values: Sequence[VersionValues]) -> list[dict[str, Any]]:
+        if not self._is_loaded and not self._load():
+            return []
+        found = judged(values, self._settings, self._lines, self._dropped, self._book.at, now)
+        before = self._book
+        self._book, notifications = step(before, found.facts, now, self._silences, self._settings.policy)
+        planned = self._notifier.planned(notifications)
+        self._keep([*turns(before, self._book)], planned, now)
+        self._notifier.resume(planned)
+        self._notifier.follow(*_followed(self._book, notifications), now)
+        return gauges_of(self._book, found.ages, self._notifier.outcomes())
+
+    def close(self, timeout_s: float) -> None:
+        """End; what was not told waits in the database."""
+        self._notifier.close(timeout_s)
+        with contextlib.suppress(PodiumError):
+            self._notifier.keep()
+
+    @property
+    def book(self) -> AlertBook:
+        """The alerts as they are."""
+        return self._book
+
+    def _load(self) -> bool:
+        """Whether it is known how the alerts were; after some minutes it is begun anew, rather than never."""
+        try:
+            with self._store.reading() as connection:
+                self._book = kept.book_of(connection)
+                waiting = kept.deliveries_of(connection, DeliveryResult.WAITING, kept.MOST_DELIVERIES)
+        except NotFound:
+            waiting = []
+        except (PodiumError, ValueError, TypeError) as error:
+            self._looks_left -= 1
+            if isinstance(error, MonitorStoreBusy) and self._looks_left > 0:
+                return False
+            said = error.message if isinstance(error, PodiumError) else type(error).__name__
+            self._log(f"It is not known which alerts fired, and it is begun anew: {said}")
+            self._is_loaded = True
+            return True
+        self._kept_book = self._book
+        self._notifier.resume(reversed(waiting))
+        self._is_loaded = True
+        return True
+
+    def _look(self, now: float) -> None:
+        """Read what is new; where that cannot be read, what was read last counts."""
+        try:
+            with self._store.reading() as connection:
+                self._lines.read(connection, now)
+                self._versions.read(connection)
+                self._dropped = kept.dropped_rows(connection, int(now - DROPPED_S))
+                self._silences = kept.silences_of(connection, now)
+            self._say(_NOT_READ, None)
+        except NotFound:
+            return
+        except PodiumError as error:
+            self._say(_NOT_READ, error.message)
+
+    def _keep(self, changed: list[Turn], planned: list[Delivery], now: float) -> None:
+        self._unkept_turns = [*self._unkept_turns, *changed][-_MOST_UNKEPT:]
+        self._unkept_deliveries = [*self._unkept_deliveries, *planned][-_MOST_UNKEPT:]
+        try:
+            with self._store.writing() as connection:
+                kept.put_book(connection, self._kept_book, self._book)
+                kept.put_turns(connection, self._unkept_turns)
+                kept.put_waits(connection, self._versions.waits)
+                kept.put_deliveries(connection, self._unkept_deliveries)
+                if now - self._forgot_at > _DAY_S:
+                    kept.forget_alerts(connection, now, self._retention_s)
+            self._notifier.keep()
+        except PodiumError as error:
+            # Perhaps some of it was kept: all of it is written again.
+            self._kept_book = None
+            self._say(_NOT_KEPT, error.message)
+            return
+        self._say(_NOT_KEPT, None)
+        if now - self._forgot_at > _DAY_S:
+            self._forgot_at = now
+        self._kept_book, self._unkept_turns, self._unkept_deliveries = self._book, [], []
+
+    def _say(self, about: str, fault: str | None) -> None:
+        """Once for each fault until it is over, not at every step."""
+        if fault is None:
+            self._faults.pop(about, None)
+        elif self._faults.get(about) != fault:
+            self._faults[about] = fault
+            self._log(f"{about} {fault}")
+
+
+def alerting_of(store: MonitorStore, settings: AlertSettings, log: Callable[[str], None], retention_s: float) -> Alerting:
+    """The loop with its channels; one whose secret is gone meanwhile keeps nobody else from being told.
+
+    Args:
+        store: Where it is kept.
+        settings: What podium.toml says.
+        log: For one line of text.
+        retention_s: For how long the history is kept.
+    """
+    channels: list[OpenChannel] = []
+    for each in settings.channels:
+        try:
+            channels += open_channels([each])
+        except PodiumError as error:
+            log(f"The channel {each.name} is not told of alerts: {error.message}")
+    about = About(settings.address, settings.runbooks)
+    return Alerting(store, settings, Notifier(channels, about, journal(store), log), log, retention_s)
+
+
+def journal(store: MonitorStore) -> Callable[[Sequence[Delivery]], None]:
+    """Notes in the database what became of deliveries."""
+
+    def note(deliveries: Sequence[Delivery]) -> None:
+        with store.writing() as connection:
+            kept.put_deliveries(connection, deliveries)
+
+    return note
+
+
+def _followed(book: AlertBook, notifications: Sequence[Notification]) -> tuple[list[Alert], list[Alert]]:
+    """What people know to fire, and what they were just told to be over."""
+    firing = [alert for alert in book.firing() if alert.is_open]
+    over = [
+        book.alerts.get(alert.fingerprint, alert)
+        for told in notifications
+        for _, alert in told.items
+        if alert.state is AlertState.RESOLVED
+    ]
+    return firing, over

@@ -1,0 +1,1 @@
+"""The exporter: a process that writes and sends what gateways hand on."""

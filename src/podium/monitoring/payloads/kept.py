@@ -1,0 +1,100 @@
+"""What the payload log holds: found by request id, and erased by it or by whose data it is."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from podium.errors import MissingDependency, PodiumError
+from podium.monitoring.payloads.files import files_of, locked, sweep
+from podium.monitoring.payloads.rows import PayloadRow
+from podium.settings.whole_files import write_whole
+
+_decoder = msgspec.json.Decoder(PayloadRow)
+
+
+class DamagedLog(PodiumError):
+    """A file of the payload log cannot be read."""
+
+    code = "DAMAGED_LOG"
+
+
+def find(folder: Path, request_id: str) -> list[PayloadRow]:
+    """The rows of a request, newest first: a client may have used an id more than once.
+
+    Raises:
+        DamagedLog: A file cannot be read.
+        MissingDependency: There are Parquet files, and nothing reads them.
+    """
+    found: list[PayloadRow] = []
+    if not folder.is_dir():
+        return found
+    for path in reversed(files_of(folder)):
+        try:
+            found.extend(reversed(_rows_of(path, request_id)))
+        except FileNotFoundError:
+            continue  # put aside or removed meanwhile
+    return sorted(found, key=lambda row: row.request_time, reverse=True)
+
+
+def erase(folder: Path, is_meant: Callable[[PayloadRow], bool]) -> int:
+    """Remove rows for good; how many. The files are rewritten whole, and a server may go on writing.
+
+    Raises:
+        DamagedLog: A file cannot be read or written; what was erased before stays erased.
+        MissingDependency: As `find`.
+    """
+    if not folder.is_dir():
+        return 0
+    erased = 0
+    with locked(folder):
+        sweep(folder)
+        for path in files_of(folder):
+            rows = _rows_of(path, None)
+            kept = [row for row in rows if not is_meant(row)]
+            if len(kept) == len(rows):
+                continue
+            try:
+                _rewrite(path, kept)
+            except OSError as error:
+                raise DamagedLog(f"{path}: it cannot be rewritten: {error.strerror}. Nothing of it was erased.") from error
+            erased += len(rows) - len(kept)
+    return erased
+
+
+def _rewrite(path: Path, rows: list[PayloadRow]) -> None:
+    if not rows:
+        path.unlink()
+    elif path.suffix == ".parquet":
+        from podium.monitoring.payloads.tables import rewrite  # noqa: PLC0415 - as in _rows_of
+
+        rewrite(path, rows)
+    else:
+        write_whole(path, msgspec.json.Encoder().encode_lines(rows), 0o600)
+
+
+def _rows_of(path: Path, request_id: str | None) -> list[PayloadRow]:
+    try:
+        if path.suffix == ".parquet":
+            try:
+                from podium.monitoring.payloads.tables import rows_in  # noqa: PLC0415 - needed where there are such files
+            except ImportError as error:
+                raise MissingDependency("pyarrow", f"{path} is Parquet", "parquet") from error
+            return rows_in(path, request_id)
+        return list(_lines(path, request_id))
+    except (msgspec.MsgspecError, OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise DamagedLog(f"{path}: it is no file of the payload log any more: {error}") from error
+
+
+def _lines(path: Path, request_id: str | None) -> list[PayloadRow]:
+    mark = None if request_id is None else msgspec.json.encode(request_id)
+    found = []
+    with path.open("rb") as lines:
+        for line in lines:
+            if mark is None or mark in line:
+                row = _decoder.decode(line)
+                if request_id is None or row.request_id == request_id:
+                    found.append(row)
+    return found

@@ -1,0 +1,318 @@
+"""The monitor: one blocking loop that looks, counts, writes, judges and tells. Nobody who is served waits for it.
+
+Every ten seconds it asks the supervisor how things are and reads all counters; every thirty it writes what they grew by,
+and judges what it knows. What cannot be written (a locked database, a full disk) is kept for later, or left in the
+counters; stretches of time in which nobody read them stay gaps.
+"""
+
+import logging
+import os
+import select
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from sqlite3 import Connection
+
+from podium.domain.monitoring.counting import Layout
+from podium.domain.monitoring.profile import Profile
+from podium.domain.monitoring.profile_reading import MOST_BYTES, read_profile
+from podium.domain.monitoring.windows import DAY_S, HOUR_S
+from podium.errors import MonitorStoreError, PodiumError
+from podium.monitoring.alerting import Alerting
+from podium.monitoring.counters import Counters, Totals, totals_of
+from podium.monitoring.gauges import Gauge, gauges_of, monitor_gauges, sorted_gauges
+from podium.monitoring.store import reading, writing
+from podium.monitoring.store.database import MonitorStore
+from podium.monitoring.store.writing import VersionKey
+from podium.monitoring.watching import JudgedVersion, judge_version
+from podium.telemetry.slots import Slots
+from podium.transport.control import ControlSocket
+from podium.transport.messages import BrokenMessage, Drain, Drained
+from podium.transport.monitor_messages import Look, Sight
+from podium.transport.slab import SlabReading, read_slab
+
+TICK_S = 10.0
+TICKS_OF_A_TURN = 3
+
+# Any key: which cell is whose does not depend on it.
+_KEY = b"\0"
+_log = logging.getLogger("podium.monitor")
+
+
+@dataclass(slots=True)
+class KnownSlab:
+    """A slab that is read.
+
+    Attributes:
+        descriptor: Ours.
+        key: Whose rows.
+        profile: The path of the profile's file.
+        is_over: Its worker has ended: the next reading is the last.
+        is_read: That one was taken.
+    """
+
+    descriptor: int
+    key: VersionKey
+    profile: str
+    is_over: bool = False
+    is_read: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorTerms:
+    """How a monitor works.
+
+    Args:
+        store: Its database.
+        window_s: How long a window is judged: a multiple of five minutes, up to a day.
+        retention_s: How long everything is kept.
+        tick_s: Seconds between two looks.
+        alerting: Judges and tells; None does not.
+    """
+
+    store: MonitorStore
+    window_s: int = HOUR_S
+    retention_s: int = 90 * DAY_S
+    tick_s: float = TICK_S
+    alerting: Alerting | None = None
+
+
+@dataclass(slots=True)
+class Known:
+    """What the supervisor said last."""
+
+    sight: Sight = field(default_factory=lambda: Sight([], []))
+    slabs: dict[int, KnownSlab] = field(default_factory=dict)
+    settled: list[int] = field(default_factory=list)
+
+
+class Monitor:
+    """Watches one server.
+
+    Args:
+        control: To the supervisor.
+        slots: The gateways' counters.
+        terms: How.
+        clock: Seconds since 1970.
+    """
+
+    def __init__(
+        self, control: ControlSocket, slots: Slots, terms: MonitorTerms, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.known = Known()
+        self.judged: dict[VersionKey, JudgedVersion] = {}
+        self._control = control
+        self._slots = slots
+        self._terms = terms
+        self._clock = clock
+        self._store = terms.store
+        self._counters: Counters | None = None
+        self._profiles: dict[str, tuple[Profile, Layout]] = {}
+        self._totals: dict[VersionKey, Totals] = {}
+        self._ended: dict[VersionKey, Totals] = {}
+        self._waiting: dict[VersionKey, int] = {}
+        self._gauges: list[Gauge] = []
+        self._taken_at: float | None = None
+        self._watched_since: float | None = None
+        self._forgot_at = 0.0
+        self._trouble: str | None = None
+        self._is_over = False
+
+    # ── the loop
+
+    def run(self) -> None:
+        """Watch until the supervisor ends or says that all is over."""
+        tick = 0
+        while self.look() and not self._is_over:
+            self.take()
+            if tick % TICKS_OF_A_TURN == 0:
+                self.turn()
+            tick += 1
+            self._pause()
+        # What workers counted before they ended is there to be read, also where the supervisor is not.
+        self.take()
+        self.turn()
+        with suppress(OSError):
+            self._control.send(Drained())
+
+    def turn(self) -> None:
+        """Write what was counted, judge what is known, and make the gauges of it."""
+        now = self._clock()
+        try:
+            self._write(now)
+        except MonitorStoreError as error:
+            if self._trouble != error.message:
+                _log.warning("%s What was counted is kept and written later.", error.message)
+            self._trouble = error.message
+        else:
+            if self._trouble is not None:
+                _log.warning("%s can be written again", self._store.path)
+            self._trouble = None
+        versions = {VersionKey(str(each["model"]), str(each["version"])) for each in self.known.sight.versions}
+        self.judged = {key: each for key, each in self.judged.items() if key in versions}
+        told = [gauge for each in self.judged.values() for gauge in gauges_of(each)]
+        told += self._alert(now)
+        self._gauges = sorted_gauges([*told, *monitor_gauges(self._totals, self._waiting)])
+
+    def _alert(self, now: float) -> list[Gauge]:
+        if self._terms.alerting is None:
+            return []
+        try:
+            return self._terms.alerting.turn(now, self.known.sight.versions, self.judged)
+        except (PodiumError, ValueError, KeyError, TypeError, ArithmeticError) as error:
+            # Counting goes on, whatever is wrong with what is judged.
+            _log.warning("alerts cannot be judged: %s: %s", type(error).__name__, error)
+            return []
+
+    def _pause(self) -> None:
+        """Wait for the next tick, a whole one of the clock, or until the supervisor says that all is over, or is gone."""
+        tick_s = self._terms.tick_s
+        poll = select.poll()
+        poll.register(self._control.fileno, select.POLLIN)
+        if poll.poll(1000 * (tick_s - self._clock() % tick_s)):
+            heard = self._control.receive()
+            self._is_over = heard is None or any(isinstance(message, Drain) for message, _ in heard)
+
+    # ── looking
+
+    def look(self) -> bool:
+        """Ask how things are; whether the supervisor is still there."""
+        known = self.known
+        try:
+            self._control.send(Look(list(known.slabs), known.settled, self._gauges))
+            while (heard := self._control.receive()) is not None:
+                for message, descriptors in heard:
+                    if isinstance(message, Drain):
+                        self._is_over = True
+                    if isinstance(message, Sight):
+                        self._take_in(message, descriptors)
+                        return True
+        except OSError:
+            pass
+        return False
+
+    def _take_in(self, sight: Sight, descriptors: list[int]) -> None:
+        known = self.known
+        for number in known.settled:
+            os.close(known.slabs.pop(number).descriptor)
+        known.settled = []
+        if len(descriptors) != len(sight.slabs):
+            raise BrokenMessage("slabs came without their descriptors")
+        for told, descriptor in zip(sight.slabs, descriptors, strict=True):
+            key = VersionKey(str(told["model"]), str(told["version"]))
+            known.slabs[int(told["number"])] = KnownSlab(descriptor, key, str(told["profile"]))
+        for number in sight.over:
+            if number in known.slabs:
+                known.slabs[number].is_over = True
+        known.sight = sight
+
+    # ── counting
+
+    def take(self) -> None:
+        """Read all counters, unless there is no telling yet how far they were read before."""
+        now = self._clock()
+        counters = self._counters or self._begin()
+        if counters is None or counters.is_full:
+            self._watched_since = self._taken_at = None
+            return
+        since = self._taken_at if self._taken_at is not None else now
+        # What was counted since the last reading belongs to the time before this one.
+        at = (since + now) / 2 if now - since < 6 * self._terms.tick_s else now
+        life = f"gateways-{self._slots.cells[4]:016x}"
+        for index, labels in enumerate(self.known.sight.series):
+            if labels:
+                key = VersionKey(labels["model"], labels["version"])
+                counters.take_traffic(life, key, self._slots.totals(index), at)
+        self._totals, self._waiting = dict(self._ended), {}
+        for slab in self.known.slabs.values():
+            if not slab.is_read:
+                self._take_slab(counters, slab, at)
+        self._taken_at = now
+        if self._watched_since is None:
+            self._watched_since = now
+
+    def _begin(self) -> Counters | None:
+        try:
+            with self._store.writing() as connection:
+                self._counters = Counters(writing.readings(connection))
+        except MonitorStoreError as error:
+            if self._trouble != error.message:
+                _log.warning("%s Nothing is counted until it can be read.", error.message)
+            self._trouble = error.message
+        return self._counters
+
+    def _take_slab(self, counters: Counters, slab: KnownSlab, at: float) -> None:
+        found = read_slab(slab.descriptor)
+        profile = None if found is None else self._profile(slab, found)
+        if found is not None:
+            totals = totals_of(found, is_over=slab.is_over)
+            self._totals[slab.key] = self._totals.get(slab.key, Totals()) + totals
+            waits = found.seen - totals.rows - totals.dropped
+            self._waiting[slab.key] = self._waiting.get(slab.key, 0) + max(waits, 0)
+            if slab.is_over:
+                self._ended[slab.key] = self._ended.get(slab.key, Totals()) + totals
+            if profile is not None:
+                counters.take_rows(slab.key, found, profile[1], at, is_over=slab.is_over)
+        slab.is_read = slab.is_over
+
+    def _profile(self, slab: KnownSlab, found: SlabReading) -> tuple[Profile, Layout] | None:
+        """The profile that a slab's rows are counted by: from its file, or as it was seen before."""
+        known = self._profiles.get(found.profile_id)
+        if known is None:
+            profile = self._read_profile(slab, found.profile_id)
+            if profile is None:
+                return None
+            known = self._profiles[found.profile_id] = (profile, Layout(profile, _KEY))
+        return known
+
+    def _read_profile(self, slab: KnownSlab, profile_id: str) -> Profile | None:
+        with suppress(OSError, PodiumError), open(slab.profile, "rb") as file:
+            profile = read_profile(file.read(MOST_BYTES + 1))
+            if profile.profile_id == profile_id:
+                return profile
+        with suppress(PodiumError), self._store.reading() as connection:
+            return reading.profile_of(connection, slab.key, profile_id)
+        return None
+
+    # ── writing
+
+    def _write(self, now: float) -> None:
+        counters = self._counters
+        if counters is None:
+            return
+        profiles = self._profiles_in_use()
+        with self._store.writing() as connection:
+            for each in self.known.sight.versions:
+                key = VersionKey(str(each["model"]), str(each["version"]))
+                writing.see_version(connection, key, str(each.get("stage") or ""), profiles.get(key), int(now))
+            if self._watched_since is not None and self._taken_at is not None:
+                writing.watch(connection, int(self._watched_since), int(self._taken_at))
+            counters.write(connection, int(now))
+            judged = [self._judge(connection, key, profile, now) for key, profile in profiles.items()]
+            if now - self._forgot_at > HOUR_S:
+                counters.keep(connection, int(now))
+                writing.forget(connection, int(now), self._terms.retention_s)
+        if now - self._forgot_at > HOUR_S:
+            self._forgot_at = now
+        counters.written()
+        self._watched_since = self._taken_at
+        self.judged |= {each.key: each for each in judged if each is not None}
+        self.known.settled = [number for number, slab in self.known.slabs.items() if slab.is_read]
+
+    def _judge(self, connection: Connection, key: VersionKey, profile: Profile, now: float) -> JudgedVersion | None:
+        try:
+            return judge_version(connection, key, profile, now, self._terms.window_s)
+        except (PodiumError, ValueError, KeyError, TypeError, ArithmeticError) as error:
+            # What one version's counts say must not keep others' from being written.
+            _log.warning("version %s of %s cannot be judged: %s", key.version, key.model, error)
+            return None
+
+    def _profiles_in_use(self) -> dict[VersionKey, Profile]:
+        """By version: what its workers count by."""
+        found = {}
+        for slab in self.known.slabs.values():
+            seen = read_slab(slab.descriptor)
+            if seen is not None and seen.profile_id in self._profiles:
+                found[slab.key] = self._profiles[seen.profile_id][0]
+        return found

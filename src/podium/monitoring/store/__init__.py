@@ -1,0 +1,1 @@
+"""The monitor's database: what was counted and found, for as long as it is kept."""

@@ -1,0 +1,146 @@
+"""The monitor's database file: opened for each transaction, made by the first write, read without leaving a trace.
+
+Nothing is held between transactions, so that the file can be moved, copied or removed at any time; what is missing then is
+a gap and no error. One process writes (the monitor; commands for a moment), anyone reads.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from podium.errors import MonitorStoreBusy, MonitorStoreError, NotFound
+from podium.monitoring.store.migrations import MIGRATIONS
+from podium.settings.databases import DatabaseFailure, connected, failure_of
+
+_LEAST_BYTES = 64 * 1024
+
+
+class MonitorStore:
+    """One SQLite file (0600).
+
+    Args:
+        path: The file; its folder must be there.
+        busy_timeout_s: How long a transaction waits for other processes before it is `MonitorStoreBusy`.
+    """
+
+    def __init__(self, path: Path, busy_timeout_s: float = 2.0) -> None:
+        self.path = path
+        self._busy_timeout_s = busy_timeout_s
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction that is kept if nothing is raised. The file is made, and brought to the newest schema.
+
+        Raises:
+            MonitorStoreError: It cannot be written: locked, damaged, the disk is full, or a newer podium wrote it.
+        """
+        with self._explaining():
+            self._make()
+            with connected(self.path, "mode=rw", self._busy_timeout_s) as connection:
+                # What the last transactions wrote may be lost in a power cut, never the rest: counters are read again.
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    _migrate(connection, self._schema(connection))
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    with contextlib.suppress(sqlite3.Error):
+                        connection.execute("ROLLBACK")
+                    raise
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view; nothing is written, also not beside the file while nobody else has it open.
+
+        Raises:
+            NotFound: Nothing was written yet.
+            MonitorStoreError: It cannot be read.
+        """
+        with self._explaining():
+            if not self.path.exists():
+                raise self._nothing()
+            # While a writer is there, SQLite's locks make the view consistent; else the file is complete by itself.
+            is_alone = not self.path.with_name(self.path.name + "-wal").exists()
+            mode = "mode=ro&immutable=1" if is_alone else "mode=ro"
+            with connected(self.path, mode, self._busy_timeout_s) as connection:
+                connection.execute("BEGIN")
+                schema = self._schema(connection)
+                if schema == 0:
+                    raise self._nothing()
+                if schema < len(MIGRATIONS):
+                    raise MonitorStoreError(
+                        f"{self.path} has schema {schema}, written by an older podium; this one reads {len(MIGRATIONS)}. "
+                        "It is brought to that by the next `podium serve` in this home."
+                    )
+                yield connection
+
+    def _nothing(self) -> NotFound:
+        return NotFound(
+            "No server has watched a model here yet. `podium serve` does, unless it is told not to.",
+            [f"{self.path}: nothing was written (set PODIUM_HOME to look elsewhere)"],
+        )
+
+    def _make(self) -> None:
+        if not self.path.exists():
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+    def _schema(self, connection: sqlite3.Connection) -> int:
+        schema = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if schema > len(MIGRATIONS):
+            raise MonitorStoreError(
+                f"{self.path} has schema {schema}, and this podium knows {len(MIGRATIONS)}: a newer podium wrote it. "
+                "Use that one, or move the file away; a new one is made then."
+            )
+        return schema
+
+    @contextlib.contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._explained(error) from error
+        except OSError as error:
+            raise MonitorStoreError(f"{self.path} cannot be made: {error.strerror}.") from error
+
+    def _explained(self, error: sqlite3.Error) -> MonitorStoreError:
+        match failure_of(error):
+            case DatabaseFailure.BUSY:
+                return MonitorStoreBusy(
+                    f"{self.path} is locked: another process is writing and did not finish within "
+                    f"{self._busy_timeout_s:g} s. Try again."
+                )
+            case DatabaseFailure.UNREADABLE:
+                return MonitorStoreError(f"{self.path} cannot be opened: it is gone, or this user may not read it.")
+            case DatabaseFailure.READ_ONLY:
+                return MonitorStoreError(f"{self.path} cannot be written: this user may only read it.")
+            case DatabaseFailure.FULL:
+                return MonitorStoreError(f"{self.path}: the disk is full; nothing was written.")
+            case DatabaseFailure.DAMAGED:
+                return MonitorStoreError(
+                    f"{self.path} is damaged or no database ({error}). Move it away; a new one is made, and its history "
+                    "begins anew."
+                )
+            case DatabaseFailure.OTHER if self._is_disk_full():
+                # Where SQLite finds no room for a file beside, it says no more than that writing failed.
+                return MonitorStoreError(f"{self.path}: the disk is full; nothing was written.")
+            case DatabaseFailure.OTHER:
+                return MonitorStoreError(f"{self.path}: the database failed: {error}.")
+
+    def _is_disk_full(self) -> bool:
+        with contextlib.suppress(OSError):
+            disk = os.statvfs(self.path.parent)
+            return disk.f_bavail * disk.f_frsize < _LEAST_BYTES
+        return False
+
+
+def _migrate(connection: sqlite3.Connection, schema: int) -> None:
+    for statements in MIGRATIONS[schema:]:
+        for statement in statements:
+            connection.execute(statement)
+    if schema < len(MIGRATIONS):
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")

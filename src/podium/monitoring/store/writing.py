@@ -1,0 +1,235 @@
+"""What the monitor writes, one function for each table; each is called within one transaction of `MonitorStore.writing`.
+
+Counts are kept twice, for short stretches and for hours, by the same additions: so nothing has to be put together later,
+and the short ones can be given up long before the hours.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+
+from podium.domain.monitoring.counts import ColumnCounts, ModelCounts
+from podium.domain.monitoring.findings import Check, ColumnFinding, Role
+from podium.domain.monitoring.profile import Profile
+from podium.domain.monitoring.standing import StandingFinding
+from podium.domain.monitoring.windows import DAY_S, HOUR_S, SLOT_S, WEEK_S
+from podium.telemetry.traffic import TrafficCounts
+
+MINUTE_S = 60
+
+_HOURLY_FINDINGS_S = 2 * WEEK_S
+_SHORT = (
+    ("DELETE FROM traffic WHERE start < ?1 OR (length_s = ?2 AND start < ?3)", MINUTE_S, WEEK_S),
+    ("DELETE FROM watch WHERE start < ?1 OR (length_s = ?2 AND start < ?3)", MINUTE_S, WEEK_S),
+    ("DELETE FROM windows WHERE start < ?1 OR (length_s = ?2 AND start < ?3)", SLOT_S, 2 * DAY_S),
+)
+_OLD = (
+    "DELETE FROM readings WHERE at < ?",
+    "DELETE FROM profiles WHERE (model, version) IN (SELECT model, version FROM served WHERE last_seen < ?)",
+    "DELETE FROM standing WHERE (model, version) IN (SELECT model, version FROM served WHERE last_seen < ?)",
+    "DELETE FROM served WHERE last_seen < ?",
+)
+
+Finder = tuple[Role, str, Check]
+"""Whose standing: role and name of a column, and the check."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionKey:
+    """A version that is served: the endpoint's public name, and the version's label."""
+
+    model: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted of a version's data in one stretch of five minutes.
+
+    Attributes:
+        counts: By the version's profile.
+        dropped: Rows that were seen and not counted.
+        late_rows: Of the counted: those that may have come before the stretch, as nobody looked then.
+    """
+
+    counts: ModelCounts
+    dropped: int = 0
+    late_rows: int = 0
+
+    def __add__(self, other: "Counted") -> "Counted":
+        return Counted(self.counts + other.counts, self.dropped + other.dropped, self.late_rows + other.late_rows)
+
+
+def see_version(connection: sqlite3.Connection, key: VersionKey, stage: str, profile: Profile | None, now: int) -> None:
+    """A version is served now, watched by this profile."""
+    connection.execute(
+        "INSERT INTO served VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (model, version) DO UPDATE SET "
+        "stage = excluded.stage, profile_id = coalesce(excluded.profile_id, profile_id), last_seen = excluded.last_seen",
+        [key.model, key.version, stage, profile.profile_id if profile else None, now, now],
+    )
+    if profile is not None and not _has_profile(connection, key, profile.profile_id):
+        connection.execute(
+            "INSERT INTO profiles VALUES (?, ?, ?, ?, ?, ?)",
+            [key.model, key.version, profile.profile_id, profile.source.kind.value, profile.to_json(), now],
+        )
+
+
+def _has_profile(connection: sqlite3.Connection, key: VersionKey, profile_id: str) -> bool:
+    row = [key.model, key.version, profile_id]
+    found = connection.execute("SELECT 1 FROM profiles WHERE model = ? AND version = ? AND profile_id = ?", row)
+    return found.fetchone() is not None
+
+
+def watch(connection: sqlite3.Connection, since: int, until: int) -> None:
+    """The monitor was there all this time."""
+    for length_s in (MINUTE_S, HOUR_S):
+        start = since - since % length_s
+        while start < until:
+            watched_s = min(until, start + length_s) - max(since, start)
+            connection.execute(
+                "INSERT INTO watch VALUES (?, ?, ?) ON CONFLICT (length_s, start) DO UPDATE SET "
+                "watched_s = min(length_s, watched_s + excluded.watched_s)",
+                [length_s, start, watched_s],
+            )
+            start += length_s
+
+
+def add_traffic(connection: sqlite3.Connection, key: VersionKey, minute: int, traffic: TrafficCounts) -> None:
+    """More traffic of a minute, and thereby of its hour."""
+    for length_s in (MINUTE_S, HOUR_S):
+        row = [key.model, key.version, length_s, minute - minute % length_s]
+        found = connection.execute(
+            "SELECT requests, client_errors, server_errors, rejected, rows, batches, duration_us, queue_us, predict_us, "
+            "latency FROM traffic WHERE model = ? AND version = ? AND length_s = ? AND start = ?",
+            row,
+        ).fetchone()
+        *sums, latency = astuple(traffic if found is None else traffic + read_traffic(found))
+        connection.execute(
+            "INSERT OR REPLACE INTO traffic VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [*row, *sums, json.dumps(latency)],
+        )
+
+
+def read_traffic(columns: Sequence[int | str]) -> TrafficCounts:
+    """The traffic in the columns of its table, `requests` to `latency`."""
+    *sums, latency = columns
+    return TrafficCounts.from_cells([*map(int, sums), *json.loads(str(latency))])
+
+
+def add_window(connection: sqlite3.Connection, key: VersionKey, slot: int, counted: Counted) -> None:
+    """More rows of a stretch of five minutes, and thereby of its hour."""
+    profile_id = counted.counts.profile_id
+    for length_s in (SLOT_S, HOUR_S):
+        row = [key.model, key.version, profile_id, length_s, slot - slot % length_s]
+        found = connection.execute(
+            "SELECT counts, dropped, late_rows FROM windows "
+            "WHERE model = ? AND version = ? AND profile_id = ? AND length_s = ? AND start = ?",
+            row,
+        ).fetchone()
+        total = counted
+        if found is not None:
+            total = counted + Counted(read_counts(profile_id, found[0]), found[1], found[2])
+        connection.execute(
+            "INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [*row, total.counts.rows, total.dropped, total.late_rows, written_counts(total.counts)],
+        )
+
+
+def written_counts(counts: ModelCounts) -> str:
+    """Counts as JSON: rows, and the cells of each column and prediction."""
+    content = {
+        "rows": counts.rows,
+        "columns": {name: column.cells for name, column in counts.columns.items()},
+        "predictions": {name: column.cells for name, column in counts.predictions.items()},
+    }
+    return json.dumps(content, separators=(",", ":"))
+
+
+def read_counts(profile_id: str, text: str) -> ModelCounts:
+    """The counts that `written_counts` wrote."""
+    content = json.loads(text)
+    parts = [
+        {name: ColumnCounts.from_cells(tuple(cells)) for name, cells in content[part].items()}
+        for part in ("columns", "predictions")
+    ]
+    return ModelCounts(profile_id, content["rows"], *parts)
+
+
+def sum_counts(profile_id: str, texts: Sequence[str]) -> ModelCounts:
+    """The sum of counts that `written_counts` wrote: hundreds of windows of hundreds of columns, cell by cell."""
+    contents = [json.loads(text) for text in texts]
+    parts = []
+    for part in ("columns", "predictions"):
+        cells = {name: zip(*(content[part][name] for content in contents), strict=True) for name in contents[0][part]}
+        parts.append({name: ColumnCounts.from_cells(tuple(map(sum, columns))) for name, columns in cells.items()})
+    return ModelCounts(profile_id, sum(content["rows"] for content in contents), *parts)
+
+
+def put_reading(connection: sqlite3.Connection, source: str, key: VersionKey, cells: bytes, now: int) -> None:
+    """How far a cumulative counter was read: what is more than that is not in the tables yet."""
+    connection.execute(
+        "INSERT OR REPLACE INTO readings VALUES (?, ?, ?, ?, ?)", [source, key.model, key.version, now, cells]
+    )
+
+
+def readings(connection: sqlite3.Connection) -> dict[tuple[str, VersionKey], bytes]:
+    """How far all counters were read, by source and version."""
+    rows = connection.execute("SELECT source, model, version, cells FROM readings")
+    return {(source, VersionKey(model, version)): cells for source, model, version, cells in rows}
+
+
+def put_findings(
+    connection: sqlite3.Connection,
+    key: VersionKey,
+    profile_id: str,
+    findings: Iterable[ColumnFinding],
+    standing: Mapping[Finder, StandingFinding],
+) -> None:
+    """What a window shows and what is held after it; of one hour the last window is kept."""
+    version = [key.model, key.version, profile_id]
+    for finding in findings:
+        finder = (finding.role, finding.name, finding.check)
+        place = [*version, finding.role.value, finding.name, finding.check.value]
+        held = standing[finder]
+        connection.execute(
+            "INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                *place, finding.span.end - finding.span.end % HOUR_S, finding.span.start, finding.span.end, finding.method,
+                finding.score, finding.warn, finding.alert, finding.psi, finding.critical, finding.p_value, finding.rows,
+                finding.reference_rows, finding.bins, finding.verdict.value, finding.usual, held.is_alert,
+            ],
+        )  # fmt: skip
+        connection.execute(
+            "INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [*place, held.is_alert, held.since, held.in_a_row, held.first, held.judged_until],
+        )
+
+
+def standing_of(connection: sqlite3.Connection, key: VersionKey, profile_id: str) -> dict[Finder, StandingFinding]:
+    """What is held of a version's columns after all windows so far."""
+    rows = connection.execute(
+        'SELECT role, name, "check", is_alert, since, in_a_row, first, judged_until FROM standing '
+        "WHERE model = ? AND version = ? AND profile_id = ?",
+        [key.model, key.version, profile_id],
+    )
+    return {
+        (Role(role), name, Check(check)): StandingFinding(bool(is_alert), *rest)
+        for role, name, check, is_alert, *rest in rows
+    }
+
+
+def forget(connection: sqlite3.Connection, now: int, retention_s: int) -> None:
+    """Give up what is too old: short stretches after days, everything after the retention.
+
+    After two weeks one finding of each day is left of those of its hours: that of midnight.
+    """
+    gone = now - retention_s
+    for statement, length_s, kept_s in _SHORT:
+        connection.execute(statement, [gone, length_s, max(gone, now - kept_s)])
+    connection.execute(
+        "DELETE FROM findings WHERE hour < ? OR (hour < ? AND hour % ? != 0)",
+        [gone, now - _HOURLY_FINDINGS_S, DAY_S],
+    )
+    for statement in _OLD:
+        connection.execute(statement, [gone])

@@ -1,0 +1,58 @@
+"""How a model's rows are watched: counted by its monitoring profile, or sampled until they make one."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from podium.domain.monitoring.features import Features, features_of
+from podium.domain.monitoring.profile_reading import MOST_BYTES
+from podium.domain.signature import Signature
+from podium.models.predictor import Predictor
+from podium.worker.planned import PlannedInput
+from podium.worker.sampling import Sampling
+from podium.worker.tap import OpenSlab, Tap, counting_by
+
+
+class OpenTap(NamedTuple):
+    """A tap, and where it counts; None where it only samples."""
+
+    tap: Tap
+    slab: OpenSlab | None
+
+
+def open_tap(path: Path, predictor: Predictor, planned: PlannedInput | None) -> OpenTap:
+    """Count a model's rows by a profile.
+
+    Args:
+        path: The profile's file.
+        predictor: The model.
+        planned: Reads groups of planned requests; None where the model has no input plan.
+
+    Raises:
+        InvalidProfile: The file is no profile.
+        Misconfigured: Its categories are hashed, and there is no key here.
+        OSError: The file cannot be read, or there is no memory for the slab.
+    """
+    with path.open("rb") as file:
+        slab, book, counter = counting_by(file.read(MOST_BYTES + 1))
+    return OpenTap(Tap(book, counter, _features(predictor.signature), planned), slab)
+
+
+def open_sampling(predictor: Predictor, planned: PlannedInput | None, tell: Callable[[str], None]) -> OpenTap:
+    """Sample a model's rows until they make a profile.
+
+    Args:
+        predictor: The model.
+        planned: As `open_tap`.
+        tell: Takes the profile's text, in the loop's thread.
+    """
+    features = _features(predictor.signature)
+    sampling = Sampling(features, time.time, tell)
+    return OpenTap(Tap(sampling, sampling, features, planned), None)
+
+
+def _features(signature: Signature | None) -> Features | None:
+    if signature is None or signature.inputs is None or signature.is_from_type_hint:
+        return None
+    return features_of(signature.inputs)

@@ -1,0 +1,101 @@
+"""What the monitor has seen of a model is told out of its database, to people and to programs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from profile_world import counted, profile_of
+
+from podium.api.reporting import monitor_report
+from podium.cli.main import podium
+from podium.domain.monitoring.standing import StandingFinding
+from podium.errors import NotFound
+from podium.monitoring.store import writing
+from podium.monitoring.store.database import MonitorStore
+from podium.monitoring.store.writing import Counted, VersionKey
+from podium.monitoring.watching import judge_version
+from podium.settings.home import Home
+from podium.telemetry.traffic import LATENCY_EDGES_S, TrafficCounts
+
+NOW = 1_800_000_000
+KEY = VersionKey("fraud", "7")
+RNG = np.random.default_rng(2)
+PROFILE = profile_of({"amount": RNG.normal(size=2000), "age": RNG.normal(size=2000)}, value=RNG.normal(size=2000))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """Two versions: one whose amount has moved, and one that nobody watches."""
+    home = Home(tmp_path)
+    rows = {"amount": RNG.normal(size=3000) + 1, "age": RNG.normal(size=3000)}
+    window = counted(PROFILE, rows, {"value": RNG.normal(size=3000)})
+    quick = tuple(50 * (place == 3) for place in range(len(LATENCY_EDGES_S) + 1))
+    with MonitorStore(home.monitor).writing() as connection:
+        writing.see_version(connection, VersionKey("fraud", "6"), "Archived", None, NOW - 7200)
+        writing.see_version(connection, KEY, "Production", PROFILE, NOW - 3600)
+        writing.see_version(connection, KEY, "Production", PROFILE, NOW)
+        writing.watch(connection, NOW - 600, NOW)
+        writing.add_traffic(connection, KEY, NOW - 300, TrafficCounts(requests=50, server_errors=2, latency=quick))
+        writing.add_window(connection, KEY, NOW, Counted(window, dropped=5))
+        judge_version(connection, KEY, PROFILE, NOW, 3600)
+    return home
+
+
+def test_a_report_says_what_drifts_and_of_how_much_that_is_known(home: Home) -> None:
+    found = monitor_report("fraud", home=home, clock=lambda: NOW)
+
+    newest, older = found["versions"]
+    assert (newest["version"], newest["stage"], older["version"], older["profile"]) == ("7", "Production", "6", None)
+    assert newest["profile"] == {"id": PROFILE.profile_id, "kind": "training", "rows": 2000, "columns": 2}
+    assert newest["traffic"]["requests"] == 50
+    assert newest["traffic"]["server_errors"] == 2
+    assert newest["traffic"]["watched_s"] == 600
+    assert 0.0005 < newest["traffic"]["latency_s"]["p50"] <= 0.001
+    assert (newest["window"]["rows"], newest["window"]["dropped"]) == (3000, 5)
+    assert newest["columns"][0]["name"] == "amount"
+    assert newest["columns"][0]["checks"]["drift"]["verdict"] == "alert"
+    assert newest["columns"][0]["checks"]["drift"]["is_standing"] is False
+    assert newest["drift"]["judged"] == 2
+    assert older["columns"] == []
+    assert older["drift"]["state"] == "unknown"
+
+
+def test_what_stands_has_a_beginning(home: Home) -> None:
+    with MonitorStore(home.monitor).writing() as connection:
+        judged = judge_version(connection, KEY, PROFILE, NOW + 300, 3600)
+        assert judged is not None
+        held = {finder: StandingFinding(finder[1] == "amount", NOW - 7200) for finder in judged.standing}
+        writing.put_findings(connection, KEY, PROFILE.profile_id, judged.findings, held)
+
+    (newest,) = monitor_report("fraud", "7", home=home, clock=lambda: NOW)["versions"]
+
+    assert newest["drift"]["state"] == "some"
+    assert newest["drift"]["columns"] == ["amount"]
+    assert newest["columns"][0]["checks"]["drift"]["since"] == "2027-01-15T06:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "expected"), [("frud", None, "fraud"), ("fraud", "8", "version 8 of 'fraud'"), ("x", None, "'x'")]
+)
+def test_who_was_never_seen_is_told_so(home: Home, name: str, version: str | None, expected: str) -> None:
+    with pytest.raises(NotFound, match=expected):
+        monitor_report(name, version, home=home, clock=lambda: NOW)
+
+
+def test_nothing_is_there_before_a_server_watched(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="podium serve"):
+        monitor_report("fraud", home=Home(tmp_path))
+
+
+def test_the_command_prints_json_and_tables(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PODIUM_HOME", str(home.root))
+
+    document = CliRunner().invoke(podium, ["monitor", "report", "fraud", "--json"], standalone_mode=False)
+    told = CliRunner().invoke(podium, ["monitor", "report", "fraud"], standalone_mode=False)
+
+    assert json.loads(document.stdout)["model"] == "fraud"
+    assert "amount" in told.stdout
+    assert "3000 rows" in told.stdout
+    assert "podium monitor baseline" in told.stdout

@@ -1,0 +1,90 @@
+"""A real Alertmanager takes what podium says, and forgets what it no longer says."""
+
+import json
+import shutil
+import subprocess
+import urllib.request
+from datetime import UTC, datetime
+
+import pytest
+from receivers import channel, closed_port, firing, receiving, send, standing, told
+
+from podium.domain.monitoring.alerting.alerts import AlertState
+from podium.monitoring.channels.contract import AllFiring
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("prometheus-alertmanager") is None, reason="Prometheus' Alertmanager is not installed"
+)
+_CONFIG = """
+route: {receiver: podium, group_by: [model], group_wait: 0s, group_interval: 1s}
+receivers: [{name: podium, webhook_configs: [{url: "%s/hook"}]}]
+"""
+_WAIT_S = 30
+
+
+@pytest.fixture(scope="module")
+def alertmanager(tmp_path_factory):
+    """Its address, and a mailbox that it tells."""
+    folder, port = tmp_path_factory.mktemp("alertmanager"), closed_port()
+    with receiving() as box:
+        (folder / "config.yml").write_text(_CONFIG % box.url)
+        process = subprocess.Popen(
+            [
+                "prometheus-alertmanager", "--config.file=config.yml", "--storage.path=data", "--cluster.listen-address=",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            cwd=folder,
+            stderr=subprocess.PIPE,
+            text=True,
+        )  # fmt: skip
+        try:
+            lines = []
+            for line in process.stderr:
+                lines.append(line)
+                if "Listening on" in line:
+                    break
+            assert process.poll() is None, "".join(lines)
+            yield f"http://127.0.0.1:{port}", box
+        finally:
+            process.kill()
+            process.wait(_WAIT_S)
+            process.stderr.close()
+
+
+def asked(url, path):
+    with urllib.request.urlopen(f"{url}/api/v2/{path}", timeout=_WAIT_S) as answer:
+        return json.loads(answer.read())
+
+
+def test_what_fires_is_there_with_its_labels_until_it_is_not_said_again(alertmanager):
+    """And told on to whom Alertmanager tells."""
+    url, box = alertmanager
+    at = datetime.now(UTC).timestamp()
+    message = standing(told("b", start=at), until=at + 240)
+    send(channel("alertmanager", url=url), message)
+    send(channel("alertmanager", url=url), message)
+    (found,) = asked(url, "alerts")
+    heard = json.loads(box.next()[2])
+
+    assert found["labels"] == {"alertname": "drift-column", "model": "fraud", "severity": "ticket"}
+    assert found["annotations"]["runbook_url"] == "https://runbooks.example/drift-column.md"
+    assert found["status"]["state"] == "active"
+    assert datetime.fromisoformat(found["endsAt"]).timestamp() == pytest.approx(at + 240, abs=0.01)
+    assert [each["status"] for each in heard["alerts"]] == ["firing"]
+
+
+def test_what_ended_is_resolved_there(alertmanager):
+    """By its own fingerprint: no second alert is made."""
+    url, box = alertmanager
+    at = datetime.now(UTC).timestamp()
+    ((_, alert),) = told("b", model="churn", start=at - 60).notification.items
+    send(channel("alertmanager", url=url), AllFiring((alert,), at + 240, "am", "", ""))
+    while json.loads(box.next()[2])["groupLabels"] != {"model": "churn"}:
+        pass
+    ended = firing(alert.fingerprint, labels=alert.labels, state=AlertState.RESOLVED, fired_at=at - 60, resolved_at=at)
+    send(channel("alertmanager", url=url), AllFiring((ended,), at + 240, "am", "", ""))
+    heard = json.loads(box.next()[2])
+
+    assert heard["groupLabels"] == {"model": "churn"}
+    assert [each["status"] for each in heard["alerts"]] == ["resolved"]
+    assert [each["labels"]["model"] for each in asked(url, "alerts")] == ["fraud"]

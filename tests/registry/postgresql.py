@@ -1,0 +1,39 @@
+"""A PostgreSQL server on a socket in a folder, for tests and benchmarks, where its programs are installed."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PROGRAMS = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None) or (
+    Path(found).resolve().parent if (found := shutil.which("postgres")) else None
+)
+
+
+@contextmanager
+def postgresql(folder: Path) -> Iterator[str]:
+    """The address of a server with its data in a folder, to which a user's name is to be added.
+
+    `ann` may do anything, `bob` only read.
+    """
+    assert PROGRAMS is not None
+    # PostgreSQL refuses to run as root.
+    as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
+    if as_nobody:
+        for each in (folder, *folder.parents[:3]):
+            each.chmod(0o755)
+        os.chown(folder, 65534, 65534)
+
+    def run(program: str, *arguments: str) -> None:
+        subprocess.run([*as_nobody, str(PROGRAMS / program), *arguments], check=True, cwd=folder, capture_output=True)
+
+    data = folder / "data"
+    run("initdb", "-D", str(data), "-U", "ann", "--auth=trust", "--no-sync")
+    run("pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", f"-k {folder} -c listen_addresses=", "start")
+    try:
+        run("psql", "-h", str(folder), "-U", "ann", "-d", "postgres", "-c", "CREATE ROLE bob LOGIN")
+        yield f"postgresql:///postgres?host={folder}&user="
+    finally:
+        run("pg_ctl", "-D", str(data), "-w", "-m", "immediate", "stop")
