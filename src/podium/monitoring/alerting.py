@@ -6,6 +6,7 @@ tells it when it is back; what it had told and not yet noted is told again with 
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -187,7 +188,13 @@ class Alerting:
             self._log(f"{about} {fault}")
 
 
-def alerting_of(store: MonitorStore, settings: AlertSettings, log: Callable[[str], None], retention_s: float) -> Alerting:
+def alerting_of(
+    store: MonitorStore,
+    settings: AlertSettings,
+    log: Callable[[str], None],
+    retention_s: float,
+    clock: Callable[[], float] = time.time,
+) -> Alerting:
     """The loop with its channels; one whose secret is gone meanwhile keeps nobody else from being told.
 
     Args:
@@ -195,6 +202,7 @@ def alerting_of(store: MonitorStore, settings: AlertSettings, log: Callable[[str
         settings: What podium.toml says.
         log: For one line of text.
         retention_s: For how long the history is kept.
+        clock: Wall clock, the same as that of steps.
     """
     channels: list[OpenChannel] = []
     for each in settings.channels:
@@ -203,7 +211,8 @@ def alerting_of(store: MonitorStore, settings: AlertSettings, log: Callable[[str
         except PodiumError as error:
             log(f"The channel {each.name} is not told of alerts: {error.message}")
     about = About(settings.address, settings.runbooks)
-    return Alerting(store, settings, Notifier(channels, about, journal(store), log), log, retention_s)
+    notifier = Notifier(channels, about, journal(store), log, clock=clock)
+    return Alerting(store, settings, notifier, log, retention_s)
 
 
 def journal(store: MonitorStore) -> Callable[[Sequence[Delivery]], None]:

@@ -64,7 +64,7 @@ def judge_version(
             counts = point.window.counts if counts is None else counts + point.window.counts
     if counts is None:
         return None
-    findings = judge(watch(profile, counts), span)
+    findings = judge(watch(profile, counts, length_s=length_s), span)
     before = writing.standing_of(connection, key, profile.profile_id)
     after = {finder: before.get(finder, _NOTHING).and_then(each) for each in findings for finder in [finder_of(each)]}
     writing.put_findings(connection, key, profile.profile_id, findings, after)
