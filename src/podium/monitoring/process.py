@@ -22,7 +22,7 @@ from podium.monitoring.alerting import Alerting
 from podium.monitoring.counters import Counters, Totals, totals_of
 from podium.monitoring.gauges import Gauge, gauges_of, monitor_gauges, sorted_gauges
 from podium.monitoring.store import reading, writing
-from podium.monitoring.store.contract import History, StoreConnection
+from podium.monitoring.store.contract import MonitorHistory, StoreConnection
 from podium.monitoring.store.writing import VersionKey
 from podium.monitoring.watching import JudgedVersion, judge_version
 from podium.telemetry.slots import Slots
@@ -70,7 +70,7 @@ class MonitorTerms:
         alerting: Judges and tells; None does not.
     """
 
-    store: History
+    store: MonitorHistory
     window_s: int = HOUR_S
     retention_s: int = 90 * DAY_S
     tick_s: float = TICK_S

@@ -7,7 +7,7 @@ from podium.domain.monitoring.windows import Span
 
 
 @dataclass(frozen=True, slots=True)
-class Stay:
+class Presence:
     """From when to when a server was there; its monitor may have been away in between.
 
     Args:
@@ -20,7 +20,9 @@ class Stay:
     until: int
 
 
-def attended(span: Span, step_s: int, stays: Iterable[Stay], watched: Mapping[tuple[str, int], int]) -> dict[int, int]:
+def attended(
+    span: Span, step_s: int, presences: Iterable[Presence], watched: Mapping[tuple[str, int], int]
+) -> dict[int, int]:
     """Seconds of each step in which the monitors of all servers that were there looked; steps without any are left out.
 
     A server that was not there yet, or not any more, is no gap. One whose monitor was away is, also while others looked:
@@ -29,17 +31,17 @@ def attended(span: Span, step_s: int, stays: Iterable[Stay], watched: Mapping[tu
     Args:
         span: From when to when; made of whole steps.
         step_s: Their length.
-        stays: Of servers.
+        presences: Of servers.
         watched: For how many seconds the monitor of each looked, by server and step.
     """
     parts: dict[int, list[tuple[Span, str]]] = {}
-    for stay in stays:
-        begin, end = max(stay.since, span.start), min(stay.until, span.end)
+    for presence in presences:
+        begin, end = max(presence.since, span.start), min(presence.until, span.end)
         if begin >= end:
             continue
         for step in range((begin - span.start) // step_s, (end - span.start - 1) // step_s + 1):
             start = span.start + step * step_s
-            parts.setdefault(step, []).append((Span(max(begin, start), min(end, start + step_s)), stay.server))
+            parts.setdefault(step, []).append((Span(max(begin, start), min(end, start + step_s)), presence.server))
     found = {}
     for step, there in parts.items():
         away_s = max(part.length_s - watched.get((server, step), 0) for part, server in there)

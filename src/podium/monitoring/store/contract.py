@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Protocol
 
 
-class Rows(Protocol):
+class ResultRows(Protocol):
     """What a statement found."""
 
     def fetchone(self) -> Any:
@@ -26,14 +26,14 @@ class Rows(Protocol):
 class StoreConnection(Protocol):
     """One transaction, or one view."""
 
-    def execute(self, statement: str, values: Sequence[Any] = ..., /) -> Rows:
+    def execute(self, statement: str, values: Sequence[Any] = ..., /) -> ResultRows:
         """Run one statement."""
 
     def executemany(self, statement: str, rows: Iterable[Sequence[Any]], /) -> object:
         """Run one for each row of values."""
 
 
-class History(Protocol):
+class MonitorHistory(Protocol):
     """Where the monitor keeps what it counted and found. From any thread.
 
     Attributes:

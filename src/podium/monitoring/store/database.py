@@ -18,7 +18,7 @@ _LEAST_BYTES = 64 * 1024
 
 
 class MonitorStore:
-    """A `contract.History` in one SQLite file (0600).
+    """A `contract.MonitorHistory` in one SQLite file (0600).
 
     Args:
         path: The file; its folder must be there.

@@ -46,8 +46,8 @@ class TimedConnection:
             raise
         # Sums of whole numbers are whole numbers, and bytes are bytes, as from SQLite.
         for made in (
-            extensions.new_type((_NUMERIC,), "PODIUM_NUMBER", _number),
-            extensions.new_type((_BYTEA,), "PODIUM_BYTES", _bytes),
+            extensions.new_type((_NUMERIC,), "podium number", _number),
+            extensions.new_type((_BYTEA,), "podium bytes", _bytes),
         ):
             extensions.register_type(made, self._raw)
 

@@ -38,7 +38,7 @@ _DOWN = re.compile(r"08|53|57P")
 
 
 class PostgresqlHistory:
-    """A `contract.History` in a PostgreSQL database.
+    """A `contract.MonitorHistory` in a PostgreSQL database.
 
     Args:
         address: `postgresql://USER@HOST/DATABASE` with libpq's parameters; a password better in a passfile or PGPASSWORD.

@@ -7,7 +7,7 @@ for how much of a stretch the monitor was there.
 from dataclasses import dataclass, field
 from typing import Any
 
-from podium.domain.monitoring.attendance import Stay, attended
+from podium.domain.monitoring.attendance import Presence, attended
 from podium.domain.monitoring.counts import ColumnCounts, ModelCounts
 from podium.domain.monitoring.findings import Check, ColumnFinding, ColumnVerdict, Role
 from podium.domain.monitoring.profile import Profile
@@ -258,4 +258,4 @@ def _watched(connection: StoreConnection, span: Span, step_s: int) -> dict[int, 
     there = connection.execute(
         "SELECT server, since, until FROM servers WHERE until > ? AND since < ?", [span.start, span.end]
     )
-    return attended(span, step_s, [Stay(*each) for each in there], seconds)
+    return attended(span, step_s, [Presence(*each) for each in there], seconds)
