@@ -10,7 +10,7 @@ from podium.domain.monitoring.profile_reading import read_profile
 from podium.transport.slab import SlabWriter, create_slab
 
 
-class Book(Protocol):
+class RowBook(Protocol):
     """What keeps account of rows: a slab."""
 
     def see(self, rows: int) -> None: ...

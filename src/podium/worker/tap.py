@@ -19,7 +19,7 @@ from podium.domain.inputs.plan import InputPlan
 from podium.domain.monitoring.batches import answers_of, columns_of, rows_at
 from podium.domain.monitoring.features import Features
 from podium.transport.slab import SlabWriter
-from podium.worker.books import Book, Counter, OpenSlab, counting_by
+from podium.worker.books import Counter, OpenSlab, RowBook, counting_by
 from podium.worker.keeping import bytes_in, copied, every
 from podium.worker.log import log_event
 from podium.worker.piles import Pile, RecordColumns
@@ -77,7 +77,7 @@ class Tap:
 
     def __init__(
         self,
-        book: Book,
+        book: RowBook,
         counter: Counter,
         features: Features | None,
         plan: InputPlan | None,
