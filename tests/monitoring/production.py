@@ -160,7 +160,7 @@ class Production:
         self._tap.take(rows, self._tap.keep(data), answers_to(data, self._rng))
         while not self._tap.is_idle:
             self._ns += 10**12
-            self._tap.spare(is_urgent=True)
+            self._tap.spare()
         walk, now = Walk.__new__(Walk), time.monotonic()
         walk.body_size, walk.sent = 100, 0
         is_slow = self._rng.random(rows) < 0.002 + self.faults.slow

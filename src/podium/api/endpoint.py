@@ -180,7 +180,9 @@ def server_of(chosen: Chosen, home: Home, owner_digest: str | None = None) -> Se
     if registry is not None:
         endpoints += registry.first()
         default = default or (endpoints[0].name if len(endpoints) == 1 else "")
-    settings = ServeSettings(**chosen.fields(ServeSettings), alerts=alerts)
+    config = find_config(os.environ, Path.cwd())
+    where = "" if config is None else str(config.absolute())
+    settings = ServeSettings(**chosen.fields(ServeSettings), alerts=alerts, config=where)
     order = ServerOrder(home, endpoints, default, settings, chosen.shown(), catalogue)
     if registry is not None:
         order = dataclasses.replace(order, take=registry.take, order_of=registry.order_of)

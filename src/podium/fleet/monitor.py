@@ -135,7 +135,8 @@ class MonitorProcess:
 
 def _terms(settings: ServeSettings) -> tuple[str, ...]:
     retention_s = 86_400 * settings.monitor_retention_days
-    return "--window", str(int(settings.drift_window_s)), "--retention", str(retention_s)
+    alerts = ("--alerts-from", settings.config) if settings.config else ()
+    return "--window", str(int(settings.drift_window_s)), "--retention", str(retention_s), *alerts
 
 
 def grouped(gauges: Sequence[Mapping[str, Any]]) -> Gauges:

@@ -31,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--control-fd", type=int, required=True, help="socket pair's end: messages with the supervisor")
     parser.add_argument("--slots-fd", type=int, required=True, help="the server's table of counters")
     parser.add_argument("--alerts-fd", type=int, default=None, help="[alerts] of podium.toml as JSON; may be empty")
+    parser.add_argument(
+        "--alerts-from", type=Path, default=None, help="podium.toml, whose [alerts] is read when it changes"
+    )
     parser.add_argument("--store", type=Path, required=True, help="the monitor's database")
     parser.add_argument("--window", type=int, default=HOUR_S, help="seconds of a window that is judged")
     parser.add_argument("--retention", type=int, default=90 * DAY_S, help="seconds for which history is kept")
@@ -43,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with suppress(OSError):
         os.nice(_NICE)
     store = MonitorStore(chosen.store)
-    alerting = alerting_of(store, _alerts(chosen.alerts_fd), _log.warning, chosen.retention)
+    alerting = alerting_of(store, _alerts(chosen.alerts_fd), _log.warning, chosen.retention, path=chosen.alerts_from)
     alerting.begin()
     terms = MonitorTerms(store, chosen.window, chosen.retention, chosen.tick, alerting)
     control = ControlSocket(socket.socket(fileno=chosen.control_fd))
