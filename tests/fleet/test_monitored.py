@@ -1,18 +1,34 @@
 """A server counts every row that it answers, through the deaths of whoever answers and of whoever counts."""
 
+import contextlib
 import json
 import os
+import random
 import signal
 import sqlite3
 from contextlib import closing
 
 import numpy as np
+import pytest
 from profile_world import profile_of
-from tinyhouse import House, Server, until
+from receivers import hanging
+from tinyhouse import House, Load, Server, until
 
 from podium.domain.monitoring.profile import PROFILE_PATH
 
 ROWS = 40
+TOML = """
+[alerts]
+group_wait = 0
+
+[alerts.channels.hook]
+kind = "webhook"
+url = "http://127.0.0.1:{port}/"
+
+[alerts.clocks.profile]
+warn = "1s"
+alert = "1s"
+"""
 
 
 def watched(house: House) -> str:
@@ -79,3 +95,63 @@ def test_a_server_that_is_told_so_has_no_monitor(house: House) -> None:
 
     assert not (house.home / "monitor.db").exists()
     assert not list(house.home.glob("logs/*/monitor.log"))
+
+
+@pytest.mark.slow
+def test_a_monitor_that_is_killed_locked_out_and_held_up_costs_no_request(house: House) -> None:
+    """Killed three times at any moment; its database locked by somebody else; and who is told of alerts says nothing."""
+    moments = random.Random(5)
+    with hanging() as port:
+        (house.folder / "podium.toml").write_text(TOML.format(port=port))
+        with house.serving("--gateways", "2", uri=watched(house)) as server:
+            with Load(server, milliseconds=5) as load:
+                until((house.home / "monitor.db").exists, "something is written")
+                with closing(sqlite3.connect(house.home / "monitor.db", isolation_level=None)) as other:
+                    for _ in range(3):
+                        until(lambda: has_looked(monitor_of(house)), "a monitor looks")
+                        asked = len(load.answers) + moments.randrange(1, 60)
+                        until(lambda asked=asked: len(load.answers) >= asked, "some more are asked")
+                        monitor = monitor_of(house)
+                        os.kill(monitor, signal.SIGKILL)
+                        until(lambda monitor=monitor: monitor_of(house) not in {None, monitor}, "another one is there")
+                        if not other.in_transaction:
+                            other.execute("BEGIN EXCLUSIVE")
+                    asked = len(load.answers) + 50
+                    until(lambda: len(load.answers) >= asked, "it is served while the database is locked")
+                    other.execute("ROLLBACK")
+            until(lambda: has_looked(monitor_of(house)), "a monitor looks again")
+            restarts = server.said().count("the monitor died and is started again")
+            assert server.stop() == 0
+
+    found = sums(house)
+    assert (load.failed, restarts) == ([], 3)
+    assert found["traffic"][0] == len(load.answers)
+    assert found["data"][2] == len(load.answers)
+
+
+@pytest.mark.slow
+def test_a_history_that_is_damaged_and_then_removed_costs_no_request_and_is_said(house: House) -> None:
+    """What was counted meanwhile stands in the new one."""
+    with house.serving(uri=watched(house)) as server:
+        history = house.home / "monitor.db"
+        with Load(server) as load:
+            until(history.exists, "something is written")
+            until(lambda: has_looked(monitor_of(house)), "a monitor looks")
+            history.write_bytes(b"no database" * 1000)
+            monitor = monitor_of(house)
+            if monitor is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(monitor, signal.SIGKILL)
+            log = next(house.home.glob("logs/*/monitor.log"))
+            until(lambda: "damaged or no database" in log.read_text(), "it is said")
+            report = house.command("monitor", "report", "model-1")
+            for path in house.home.glob("monitor.db*"):
+                path.unlink()
+        assert server.stop() == 0
+
+    found = sums(house)
+    assert load.failed == []
+    assert report.returncode != 0
+    assert "is damaged or no database" in report.stderr
+    assert found["traffic"][0] == len(load.answers)
+    assert found["data"][2] == len(load.answers)
