@@ -11,7 +11,10 @@ from ports import free_port
 from receivers import channel, firing, receiving, send, standing, told
 
 from podium.domain.monitoring.alerting.alerts import AlertState
+from podium.monitoring.alerting import alerting_of
 from podium.monitoring.channels.contract import AllFiring
+from podium.monitoring.store.database import MonitorStore
+from podium.settings.alerts import alert_settings
 
 pytestmark = pytest.mark.skipif(
     shutil.which("prometheus-alertmanager") is None, reason="Prometheus' Alertmanager is not installed"
@@ -89,3 +92,34 @@ def test_what_ended_is_resolved_there(alertmanager):
     assert heard["groupLabels"] == {"model": "churn"}
     assert [each["status"] for each in heard["alerts"]] == ["resolved"]
     assert [each["labels"]["model"] for each in asked(url, "alerts")] == ["fraud"]
+
+
+def test_what_a_monitor_finds_and_what_is_mended_is_told_on(alertmanager, tmp_path):
+    """From the monitor's steps, by the clock that both share, to whom Alertmanager tells: it fires, and is resolved."""
+    url, box = alertmanager
+    table = {
+        "group_wait": 0,
+        "rules": {"environment": {"keep": 0}},
+        "channels": {"am": {"kind": "alertmanager", "url": url}},
+    }
+    settings = alert_settings({"alerts": table}, {}, "podium.toml")
+    alerting = alerting_of(MonitorStore(tmp_path / "monitor.db"), settings, pytest.fail, 1e9)
+    facts = {"model": "tumor", "version": "1", "weight": 100, "findings": {"high": 1}}
+
+    def heard(status):
+        while True:
+            told = json.loads(box.next()[2])
+            if told["groupLabels"] == {"model": "tumor"} and told["status"] == status:
+                return [(each["labels"]["alertname"], each["status"]) for each in told["alerts"]]
+
+    alerting.begin()
+    try:
+        alerting.turn(datetime.now(UTC).timestamp(), [facts], {})
+        fired = heard("firing")
+        alerting.turn(datetime.now(UTC).timestamp(), [{**facts, "findings": {}}], {})
+        ended = heard("resolved")
+    finally:
+        alerting.close(_WAIT_S)
+
+    assert fired == [("environment", "firing")]
+    assert ended == [("environment", "resolved")]
