@@ -23,6 +23,8 @@ from typing import Self
 import pytest
 from tinyhouse import PRODUCTION, House, Server, until
 
+from podium.telemetry.metrics import SERIES_METRICS, MetricKind
+
 GATEWAYS, CLIENTS = 4, 8
 _PAUSE_S = 0.01
 _BODY = b'{"inputs": [[0], [0]]}'
@@ -109,8 +111,8 @@ class Scrapes:
 
 
 def counters(page: str) -> dict[str, float]:
-    """Every line of a counter or a histogram."""
-    rising = "|".join(re.findall(r"^# TYPE (\w+) (?:counter|histogram)$", page, re.MULTILINE))
+    """Every line of a counter or a histogram that gateways count in; of what the supervisor tells each is told in turn."""
+    rising = "|".join(metric.name for metric in SERIES_METRICS if metric.kind is not MetricKind.GAUGE)
     lines = re.findall(rf"^((?:{rising})(?:_bucket|_sum|_count)?(?:\{{.*\}})?) (\S+)$", page, re.MULTILINE)
     return {name: float(value) for name, value in lines}
 

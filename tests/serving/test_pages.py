@@ -113,6 +113,23 @@ def test_any_gateway_answers_metrics_for_all_through_restarts(start, until):
     assert server.get("/metrics").headers["content-type"].startswith("text/plain; version=0.0.4")
 
 
+def test_a_version_is_shown_by_every_gateway_that_may_count_it(start, until):
+    """Where the supervisor has told one of them of it and not yet the other."""
+    server = start(gateways=2)
+    server.tell({}, [])
+    for gateway in (0, 1):
+        server.add(1, gateway=gateway).serve()
+    server.publish(gateway=0)
+    server.publish(gateway=1)
+    assert server.score().status == 200
+    until(lambda: server.counted()[REQUESTS.cell("200")] == 1, "the answer to be counted")
+
+    # Connections are spread over both.
+    pages = [server.get("/metrics").body.decode() for _ in range(12)]
+
+    assert all('podium_requests_total{model="iris",version="1",code="200"} 1\n' in page for page in pages)
+
+
 def test_what_is_in_flight_is_shown_and_forgotten_with_its_gateway(start, until):
     """A gauge falls when a gateway dies; a counter does not."""
     server = start()

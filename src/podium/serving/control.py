@@ -157,6 +157,7 @@ class Control:
             raise BrokenMessage(f"AddReplica came with something that is no board: {error}") from error
         finally:
             os.close(descriptors[1])
+        self._standing.know(message.series, message.endpoint, message.version)
         self._scoring.add(
             Replica(
                 self._loop,

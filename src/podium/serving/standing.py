@@ -47,6 +47,16 @@ class Standing:
         self._supervisor: Mapping[str, Sequence[Mapping[str, Any]]] = {}
         self._series: Sequence[Mapping[str, str]] = ()
 
+    def know(self, series: int, endpoint: str, version: str) -> None:
+        """A version's requests may be counted in a series from here on: by any gateway, once all have heard so.
+
+        The supervisor says so again later, and to one gateway before another: a sum that grew here would fall there.
+        """
+        if series >= len(self._series) or not self._series[series]:
+            known = [*self._series, *({} for _ in range(series + 1 - len(self._series)))]
+            known[series] = {"model": endpoint, "version": version}
+            self._series = known
+
     def tell(self, told: Tell) -> None:
         """Take what the supervisor says."""
         if told.is_part:
