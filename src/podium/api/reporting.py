@@ -14,10 +14,11 @@ from podium.domain.nearest import did_you_mean, listed
 from podium.errors import NotFound
 from podium.monitoring.store import reading, writing
 from podium.monitoring.store.contract import StoreConnection
-from podium.monitoring.store.database import MonitorStore
+from podium.monitoring.store.opening import history_of
 from podium.monitoring.store.reading import Served, StoredFinding
 from podium.monitoring.store.writing import MINUTE_S
 from podium.settings.home import Home, find_home
+from podium.settings.monitor_store import monitor_store_said
 from podium.telemetry.traffic import LATENCY_EDGES_S, TrafficCounts
 
 _SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
@@ -29,6 +30,7 @@ def monitor_report(
     version: str | None = None,
     *,
     home: Home | None = None,
+    store: str | None = None,
     length_s: int = DAY_S,
     clock: Callable[[], float] = time.time,
 ) -> dict[str, Any]:
@@ -38,6 +40,8 @@ def monitor_report(
         name: The endpoint's public name.
         version: Only this one.
         home: PODIUM_HOME, where nobody says otherwise.
+        store: The database of the history (`postgresql://`), where it is not what PODIUM_SERVE_MONITOR_STORE or podium.toml
+            says.
         length_s: How long back traffic is summed up: whole minutes.
         clock: Seconds since 1970.
 
@@ -48,12 +52,12 @@ def monitor_report(
         NotFound: Nothing was seen of such a model or version.
         MonitorStoreError: The database cannot be read.
     """
-    store = MonitorStore((home or find_home()).monitor)
-    with store.reading() as connection:
+    history = history_of(home or find_home(), store or monitor_store_said())
+    with history.reading() as connection:
         every = reading.served(connection)
         found = [each for each in every if each.key.model == name and version in {None, each.key.version}]
         if not found:
-            raise _not_found(name, version, every, str(store.path))
+            raise _not_found(name, version, every, history.place)
         end = (int(clock()) // MINUTE_S + 1) * MINUTE_S
         span = Span(end - length_s // MINUTE_S * MINUTE_S, end)
         return {"model": name, "versions": [_version(connection, each, span) for each in found]}

@@ -15,15 +15,18 @@ _MOST_COLUMNS = 30
 @click.option(
     "--hours", type=click.IntRange(1, 168), default=24, show_default=True, help="Sum up traffic of so many hours."
 )
+@click.option(
+    "--monitor-store", metavar="URL", help="postgresql://… where servers keep their history. [PODIUM_SERVE_MONITOR_STORE]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def report(name: str, version: str | None, hours: int, as_json: bool) -> None:
+def report(name: str, version: str | None, hours: int, monitor_store: str | None, as_json: bool) -> None:
     """Say what was seen of the model that is served as NAME: its traffic, and its data beside its profile.
 
-    Reads the monitor's database in PODIUM_HOME; no server is asked, and none needs to run.
+    Reads the monitor's history, in PODIUM_HOME or where servers share one; no server is asked, and none needs to run.
     """
     from podium.api.reporting import monitor_report
 
-    found = monitor_report(name, version, length_s=3600 * hours)
+    found = monitor_report(name, version, store=monitor_store, length_s=3600 * hours)
     if as_json:
         print_json(found)
         return

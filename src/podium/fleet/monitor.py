@@ -100,10 +100,11 @@ class MonitorProcess:
     async def _live(self) -> str:
         """One process, from its start to its end; why it ended."""
         before, log = oom_kills(), monitor_log(self._site.logs)
-        module = (*self._site.programs.monitor, "--store", str(self._site.home.monitor), *_terms(self._site.settings))
+        module = (*self._site.programs.monitor, "--home", str(self._site.home.root), *_terms(self._site.settings))
         try:
-            with as_file(self._site.settings.alerts) as alerts:
-                child = spawn(module, {"--slots-fd": self._slots, "--alerts-fd": alerts}, log)
+            said = self._site.settings
+            with as_file(said.alerts) as alerts, as_file(said.monitor_store or "") as address:
+                child = spawn(module, {"--slots-fd": self._slots, "--alerts-fd": alerts, "--address-fd": address}, log)
         except OSError as error:
             return f"it could not be started: {error.strerror}"
         self._child, self._heard_at = child, time.monotonic()

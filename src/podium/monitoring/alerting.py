@@ -19,7 +19,7 @@ from podium.monitoring.channels.choice import OpenChannel, open_channels
 from podium.monitoring.judged_values import DROPPED_S, VersionValues, judged
 from podium.monitoring.notifying import About, Notifier
 from podium.monitoring.store import alerts as kept
-from podium.monitoring.store.database import MonitorStore
+from podium.monitoring.store.contract import MonitorHistory
 from podium.monitoring.store.writing import VersionKey
 from podium.monitoring.traffic_lines import TrafficLines
 from podium.monitoring.version_values import Facts, VersionBook
@@ -46,7 +46,7 @@ class Alerting:
 
     def __init__(
         self,
-        store: MonitorStore,
+        store: MonitorHistory,
         settings: AlertSettings,
         notifier: Notifier,
         log: Callable[[str], None],
@@ -187,7 +187,7 @@ class Alerting:
             self._log(f"{about} {fault}")
 
 
-def alerting_of(store: MonitorStore, settings: AlertSettings, log: Callable[[str], None], retention_s: float) -> Alerting:
+def alerting_of(store: MonitorHistory, settings: AlertSettings, log: Callable[[str], None], retention_s: float) -> Alerting:
     """The loop with its channels; one whose secret is gone meanwhile keeps nobody else from being told.
 
     Args:
@@ -206,7 +206,7 @@ def alerting_of(store: MonitorStore, settings: AlertSettings, log: Callable[[str
     return Alerting(store, settings, Notifier(channels, about, journal(store), log), log, retention_s)
 
 
-def journal(store: MonitorStore) -> Callable[[Sequence[Delivery]], None]:
+def journal(store: MonitorHistory) -> Callable[[Sequence[Delivery]], None]:
     """Notes in the database what became of deliveries."""
 
     def note(deliveries: Sequence[Delivery]) -> None:
