@@ -13,6 +13,7 @@ from pathlib import Path
 
 from podium.domain.monitoring.windows import DAY_S, HOUR_S
 from podium.monitoring.alerting import alerting_of
+from podium.monitoring.intake import Intake, drop
 from podium.monitoring.process import TICK_S, Monitor, MonitorTerms
 from podium.monitoring.store.database import MonitorStore
 from podium.settings.alerts import AlertSettings, alert_settings
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--control-fd", type=int, required=True, help="socket pair's end: messages with the supervisor")
     parser.add_argument("--slots-fd", type=int, required=True, help="the server's table of counters")
     parser.add_argument("--alerts-fd", type=int, default=None, help="[alerts] of podium.toml as JSON; may be empty")
+    parser.add_argument("--records-fd", type=int, default=None, help="where gateways hand on answers and labels")
+    parser.add_argument("--spool-fd", type=int, default=None, help="memory that keeps them until they are written down")
     parser.add_argument("--store", type=Path, required=True, help="the monitor's database")
     parser.add_argument("--window", type=int, default=HOUR_S, help="seconds of a window that is judged")
     parser.add_argument("--retention", type=int, default=90 * DAY_S, help="seconds for which history is kept")
@@ -45,7 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     store = MonitorStore(chosen.store)
     alerting = alerting_of(store, _alerts(chosen.alerts_fd), _log.warning, chosen.retention)
     alerting.begin()
-    terms = MonitorTerms(store, chosen.window, chosen.retention, chosen.tick, alerting)
+    intake = None
+    if chosen.records_fd is not None and chosen.spool_fd is not None:
+        intake = Intake(socket.socket(fileno=chosen.records_fd), chosen.spool_fd)
+    terms = MonitorTerms(store, chosen.window, chosen.retention, chosen.tick, alerting, intake, drop)
     control = ControlSocket(socket.socket(fileno=chosen.control_fd))
     Monitor(control, Slots(chosen.slots_fd), terms).run()
     alerting.close(_LAST_S)

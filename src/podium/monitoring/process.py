@@ -22,6 +22,7 @@ from podium.errors import MonitorStoreError, PodiumError
 from podium.monitoring.alerting import Alerting
 from podium.monitoring.counters import Counters, Totals, totals_of
 from podium.monitoring.gauges import Gauge, gauges_of, monitor_gauges, sorted_gauges
+from podium.monitoring.intake import Intake, Sink
 from podium.monitoring.store import reading, writing
 from podium.monitoring.store.database import MonitorStore
 from podium.monitoring.store.writing import VersionKey
@@ -34,6 +35,7 @@ from podium.transport.slab import SlabReading, read_slab
 
 TICK_S = 10.0
 TICKS_OF_A_TURN = 3
+_GATHER_S = 0.05
 
 # Any key: which cell is whose does not depend on it.
 _KEY = b"\0"
@@ -69,6 +71,8 @@ class MonitorTerms:
         retention_s: How long everything is kept.
         tick_s: Seconds between two looks.
         alerting: Judges and tells; None does not.
+        intake: What gateways hand on of answers and labels; None: nothing.
+        sink: Writes that down.
     """
 
     store: MonitorStore
@@ -76,6 +80,8 @@ class MonitorTerms:
     retention_s: int = 90 * DAY_S
     tick_s: float = TICK_S
     alerting: Alerting | None = None
+    intake: Intake | None = None
+    sink: Sink | None = None
 
 
 @dataclass(slots=True)
@@ -139,6 +145,8 @@ class Monitor:
     def turn(self) -> None:
         """Write what was counted, judge what is known, and make the gauges of it."""
         now = self._clock()
+        if self._terms.intake is not None and self._terms.sink is not None:
+            self._terms.intake.write_down(self._store, self._terms.sink, now)
         try:
             self._write(now)
         except MonitorStoreError as error:
@@ -166,13 +174,27 @@ class Monitor:
             return []
 
     def _pause(self) -> None:
-        """Wait for the next tick, a whole one of the clock, or until the supervisor says that all is over, or is gone."""
-        tick_s = self._terms.tick_s
-        poll = select.poll()
-        poll.register(self._control.fileno, select.POLLIN)
-        if poll.poll(1000 * (tick_s - self._clock() % tick_s)):
-            heard = self._control.receive()
-            self._is_over = heard is None or any(isinstance(message, Drain) for message, _ in heard)
+        """Wait for the next tick, a whole one of the clock, or until the supervisor says that all is over, or is gone.
+
+        Gateways' records are taken meanwhile, for the socket does not hold much; not each as it comes, but some at once.
+        """
+        tick_s, intake = self._terms.tick_s, self._terms.intake
+        control, all_of_it = select.poll(), select.poll()
+        for poll in (control, all_of_it):
+            poll.register(self._control.fileno, select.POLLIN)
+        if intake is not None:
+            all_of_it.register(intake.fileno, select.POLLIN)
+        ends = time.monotonic() + tick_s - self._clock() % tick_s
+        is_gathering = False
+        while (left := ends - time.monotonic()) > 0:
+            is_gathering = intake is not None and (intake.is_full or not is_gathering)
+            ready = control.poll(1000 * min(left, _GATHER_S)) if is_gathering else all_of_it.poll(1000 * left)
+            if any(descriptor == self._control.fileno for descriptor, _ in ready):
+                heard = self._control.receive()
+                self._is_over = heard is None or any(isinstance(message, Drain) for message, _ in heard)
+                return
+            if intake is not None:
+                intake.drain()
 
     # ── looking
 

@@ -267,7 +267,14 @@ PAYLOADS = Metric(
 PAYLOAD_SINKS = ("gateway", "files", "http")
 PAYLOAD_RESULTS = ("written", "dropped", "failed")
 SPANS = Metric("podium_trace_spans_total", MetricKind.COUNTER, "Spans for OpenTelemetry's collector.")
-EXPORTED = tuple(f"{sink}_{result}" for sink in (*PAYLOAD_SINKS, "spans") for result in PAYLOAD_RESULTS)
-"""What is counted of exports; `gateway_dropped` by gateways, the rest by the exporter."""
+REMEMBERED = Metric(
+    "podium_remembered_answers_total", MetricKind.COUNTER, "Answers for labels to come, by whether the monitor gets them."
+)
+REMEMBERED_RESULTS = ("kept", "skipped", "large", "dropped")
+EXPORTED = (
+    *(f"{sink}_{result}" for sink in (*PAYLOAD_SINKS, "spans") for result in PAYLOAD_RESULTS),
+    *(f"answers_{result}" for result in REMEMBERED_RESULTS),
+)
+"""What is counted of what is handed on; `gateway_dropped` and `answers_…` by gateways, the rest by the exporter."""
 BUILD_INFO = Metric("podium_build_info", MetricKind.GAUGE, "Always 1; the label is podium's version.")
 READY = Metric("podium_ready", MetricKind.GAUGE, "1 when the server takes traffic, else 0.")
