@@ -77,9 +77,7 @@ def _quality(quality: dict[str, Any] | None) -> dict[str, str | None]:
     return {
         "labels": f"of {labels['labelled']} of {labels['predicted']} predictions of the last day{delay}",
         "quality": f"{quality['task'] or 'not known'}. {quality['why']}",
-        "estimated": f"accuracy {estimated['accuracy']:.4g}, by scores and no labels"
-        if estimated.get("accuracy")
-        else None,
+        "estimated": None if accuracy is None else f"accuracy {accuracy:.4g}, by scores and no labels",
         "not read": f"{unreadable['answers']} answers: {unreadable['why']}" if unreadable else None,
     }
 

@@ -153,7 +153,8 @@ class MonitorProcess:
 
 def _terms(settings: ServeSettings) -> tuple[str, ...]:
     retention_s = 86_400 * settings.monitor_retention_days
-    return "--window", str(int(settings.drift_window_s)), "--retention", str(retention_s)
+    kept = "--retention", str(retention_s), "--predictions", str(settings.quality_predictions)
+    return "--window", str(int(settings.drift_window_s)), *kept
 
 
 def grouped(gauges: Sequence[Mapping[str, Any]]) -> Gauges:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from podium.domain.monitoring.windows import DAY_S, HOUR_S
 from podium.monitoring.alerting import alerting_of
-from podium.monitoring.intake import Intake, drop
+from podium.monitoring.intake import Intake
 from podium.monitoring.process import TICK_S, Monitor, MonitorTerms
+from podium.monitoring.quality.watching import MOST_PREDICTIONS, QualityTerms, QualityWatch
 from podium.monitoring.store.database import MonitorStore
 from podium.settings.alerts import AlertSettings, alert_settings
 from podium.settings.config_file import ALERTS
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--store", type=Path, required=True, help="the monitor's database")
     parser.add_argument("--window", type=int, default=HOUR_S, help="seconds of a window that is judged")
     parser.add_argument("--retention", type=int, default=90 * DAY_S, help="seconds for which history is kept")
+    parser.add_argument("--predictions", type=int, default=MOST_PREDICTIONS, help="rows of answers that are kept")
     parser.add_argument("--tick", type=float, default=TICK_S, help="seconds between two looks")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s monitor: %(message)s")
@@ -48,10 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     store = MonitorStore(chosen.store)
     alerting = alerting_of(store, _alerts(chosen.alerts_fd), _log.warning, chosen.retention)
     alerting.begin()
+    quality = QualityWatch(store, QualityTerms(chosen.retention, chosen.predictions))
     intake = None
     if chosen.records_fd is not None and chosen.spool_fd is not None:
         intake = Intake(socket.socket(fileno=chosen.records_fd), chosen.spool_fd)
-    terms = MonitorTerms(store, chosen.window, chosen.retention, chosen.tick, alerting, intake, drop)
+    terms = MonitorTerms(store, chosen.window, chosen.retention, chosen.tick, alerting, intake, quality)
     control = ControlSocket(socket.socket(fileno=chosen.control_fd))
     Monitor(control, Slots(chosen.slots_fd), terms).run()
     alerting.close(_LAST_S)

@@ -72,6 +72,7 @@ class ServeSettings:
         max_loading: As in `domain.load_order`.
         has_monitor: Whether traffic and data are kept and judged.
         drift_window_s, monitor_retention_days: How long a window is judged, and how long history is kept.
+        quality_predictions: How many rows of answers are kept for labels to come.
         certificate: The file of what gateways show over TLS; None: they do not speak it.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
         dashboard_port, dashboard_host: Where the dashboard listens; None: there is none.
@@ -163,6 +164,13 @@ class ServeSettings:
     )
     monitor_retention_days: int = declare(
         90, "monitor_retention_days", ValueKind.COUNT, "Days for which monitor.db keeps history.", most=3650
+    )
+    quality_predictions: int = declare(
+        500_000,
+        "quality_predictions",
+        ValueKind.COUNT,
+        "Predicted rows that monitor.db keeps for labels to come, for 30 days; of more the oldest are given up.",
+        most=100_000_000,
     )
     certificate: str | None = None
     gateway_settings: str = "{}"

@@ -104,7 +104,8 @@ class QualityWatch:
         if not is_due and not is_changed:
             return False
         with self._store.writing() as connection:
-            written.forget_predictions(connection, now, LABELS_COME_S, self._terms.most_predictions)
+            kept_s = min(LABELS_COME_S, self._terms.retention_s)
+            written.forget_predictions(connection, now, kept_s, self._terms.most_predictions)
             if is_due:
                 # Labels that wait are given up as well where no others come.
                 Joining(connection, now).join([])
