@@ -225,7 +225,7 @@ ROWS = {"a": 1, "b": 2, "c": 3, "d": 3}
 
 
 @pytest.mark.parametrize("kind", ["classes", "numbers"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data(), steps=st.lists(STEP, max_size=25))
 def test_any_order_comes_to_the_tally_of_the_final_truth(tmp_path_factory, kind, data, steps):
     """Answers, labels, corrections, repetitions and restarts in any order; each pause ends a transaction."""
