@@ -32,6 +32,7 @@ from podium.monitoring.quality.answers import UnreadableAnswer, rows_of
 from podium.monitoring.store import quality as kept
 from podium.monitoring.store import quality_writing as written
 from podium.monitoring.store import reading
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.quality import LENGTHS_S, Figures, KeptPrediction, KeptTask, ParkedLabel, QualityPoint
 from podium.monitoring.store.writing import VersionKey
 from podium.telemetry.remembered import Labelled, Remembered
@@ -76,7 +77,7 @@ class Joining:
         rows: That were kept.
     """
 
-    def __init__(self, connection: Any, now: float, most_rows: int = MOST_ROWS_AT_ONCE) -> None:
+    def __init__(self, connection: StoreConnection, now: float, most_rows: int = MOST_ROWS_AT_ONCE) -> None:
         self.rows = 0
         self._connection = connection
         self._now = now
@@ -245,7 +246,7 @@ class Joining:
             written.put_point(self._connection, key, point)
 
 
-def rebuild(connection: Any, key: VersionKey, chosen: Chosen | None) -> None:
+def rebuild(connection: StoreConnection, key: VersionKey, chosen: Chosen | None) -> None:
     """Work out a version's tallies again from the predictions that are kept, as the task is taken for another one."""
     written.forget_tallies(connection, key)
     tallies: dict[tuple[str, int], Figures] = {}

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from podium.domain.monitoring.profile import Profile
 from podium.domain.monitoring.quality.baseline import BaselineRule, Shortfall, shortfalls
@@ -15,6 +14,7 @@ from podium.domain.monitoring.windows import DAY_S, HOUR_S, Span
 from podium.errors import PodiumError
 from podium.monitoring.store import quality as kept
 from podium.monitoring.store import reading
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.quality import Coverage, Figures, QualityPoint
 from podium.monitoring.store.writing import VersionKey
 
@@ -68,7 +68,7 @@ class JudgedQuality:
     unreadable: tuple[int, str] = (0, "")
 
 
-def judge_quality(connection: Any, key: VersionKey, now: float) -> JudgedQuality | None:
+def judge_quality(connection: StoreConnection, key: VersionKey, now: float) -> JudgedQuality | None:
     """Look at what is kept of a version's quality; None where that is nothing.
 
     Args:
@@ -101,7 +101,7 @@ def judge_quality(connection: Any, key: VersionKey, now: float) -> JudgedQuality
 
 
 def _variants(
-    connection: Any, key: VersionKey, variants: list[str], baseline: Mapping[str, float], now: float
+    connection: StoreConnection, key: VersionKey, variants: list[str], baseline: Mapping[str, float], now: float
 ) -> tuple[VariantQuality, ...]:
     """Those with labels, each over the shortest stretch that has enough of them, else over the longest."""
     taken: dict[str, tuple[Span, Figures]] = {}

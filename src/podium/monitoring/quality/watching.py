@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from podium.domain.monitoring.quality.figures import WIDTH_S
 from podium.domain.monitoring.windows import DAY_S, HOUR_S
@@ -13,7 +12,7 @@ from podium.monitoring.quality.gauges import gauges_of
 from podium.monitoring.quality.joining import MOST_ROWS_AT_ONCE, Joining
 from podium.monitoring.quality.judging import JudgedQuality, judge_quality
 from podium.monitoring.store import quality_writing as written
-from podium.monitoring.store.database import MonitorStore
+from podium.monitoring.store.contract import MonitorHistory, StoreConnection
 from podium.monitoring.store.writing import VersionKey
 from podium.telemetry.remembered import Labelled, Remembered
 
@@ -46,7 +45,7 @@ class QualityWatch:
         judged: What is held of each version that is served.
     """
 
-    def __init__(self, store: MonitorStore, terms: QualityTerms | None = None) -> None:
+    def __init__(self, store: MonitorHistory, terms: QualityTerms | None = None) -> None:
         self.judged: Mapping[VersionKey, JudgedQuality] = {}
         self._store = store
         self._terms = terms or QualityTerms()
@@ -57,7 +56,7 @@ class QualityWatch:
         self._slot = -1
         self._keys: set[VersionKey] = set()
 
-    def write_down(self, connection: Any, records: Sequence[Remembered | Labelled], now: float) -> None:
+    def write_down(self, connection: StoreConnection, records: Sequence[Remembered | Labelled], now: float) -> None:
         """Join what came to what is kept; as `monitoring.intake.Sink`. The same may come again."""
         if now != self._at:
             self._at, self._rows = now, 0
@@ -89,7 +88,7 @@ class QualityWatch:
             self._slot = -1
         return [gauge for each in self.judged.values() for gauge in gauges_of(each)]
 
-    def _judge(self, connection: Any, key: VersionKey, now: float) -> JudgedQuality | None:
+    def _judge(self, connection: StoreConnection, key: VersionKey, now: float) -> JudgedQuality | None:
         try:
             return judge_quality(connection, key, now)
         except MonitorStoreError:

@@ -1,7 +1,8 @@
 """The monitor's tables as numbered steps, forward only. A step that was released is never edited; a new one is added.
 
-`MIGRATIONS[n - 1]` leads from `PRAGMA user_version` n - 1 to n. Times are whole seconds since 1970 unless a name says
-otherwise; `length_s` is that of the stretch of time that begins at `start`.
+`MIGRATIONS[n - 1]` leads from schema n - 1 (`PRAGMA user_version`) to n. They are written for SQLite;
+`dialect.translated_table` says them to PostgreSQL. Times are whole seconds since 1970 unless a name says otherwise;
+`length_s` is that of the stretch of time that begins at `start`.
 """
 
 _COUNTED = (
@@ -87,19 +88,37 @@ _WAITED = (
     "CREATE TABLE waiting_versions (model TEXT PRIMARY KEY, newer TEXT NOT NULL, since REAL NOT NULL) WITHOUT ROWID",
 )
 
+_SHARED = (
+    # By server, that is by the counters that a server has while it lives: of several, each one's gaps can be seen.
+    """CREATE TABLE watched (
+        length_s INTEGER NOT NULL, start INTEGER NOT NULL, server TEXT NOT NULL, watched_s INTEGER NOT NULL,
+        PRIMARY KEY (length_s, start, server)
+    ) WITHOUT ROWID""",
+    "INSERT INTO watched SELECT length_s, start, '', watched_s FROM watch",
+    # From when to when a server was there, and the last of its monitors' transactions that is kept.
+    """CREATE TABLE servers (
+        server TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTEGER NOT NULL, written TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    """INSERT INTO servers SELECT '', known.since, known.until, ''
+        FROM (SELECT min(start) AS since, max(start + length_s) AS until FROM watch) AS known
+        WHERE known.since IS NOT NULL""",
+    "DROP TABLE watch",
+    "CREATE INDEX alert_events_by_alert ON alert_events (fingerprint, at)",
+)
+
 _LABELLED = (
     # Rows of answers, for as long as labels may come for them.
     """CREATE TABLE predictions (
         request_id TEXT NOT NULL, model TEXT NOT NULL, version TEXT NOT NULL, place INTEGER NOT NULL,
-        rows INTEGER NOT NULL, variant TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, prediction TEXT NOT NULL,
-        score DOUBLE PRECISION, label TEXT, labelled_at DOUBLE PRECISION, weight DOUBLE PRECISION NOT NULL,
+        rows INTEGER NOT NULL, variant TEXT NOT NULL, at REAL NOT NULL, prediction TEXT NOT NULL,
+        score REAL, label TEXT, labelled_at REAL, weight REAL NOT NULL,
         PRIMARY KEY (request_id, model, place)
     ) WITHOUT ROWID""",
     "CREATE INDEX predictions_by_time ON predictions (at)",
     # Labels that came before their prediction did, or after it was given up; `rows` is 0 where any answer will do.
     """CREATE TABLE parked_labels (
         request_id TEXT NOT NULL, model TEXT NOT NULL, place INTEGER NOT NULL, rows INTEGER NOT NULL,
-        at DOUBLE PRECISION NOT NULL, label TEXT NOT NULL, weight DOUBLE PRECISION NOT NULL,
+        at REAL NOT NULL, label TEXT NOT NULL, weight REAL NOT NULL,
         corrected INTEGER NOT NULL, duplicate INTEGER NOT NULL,
         PRIMARY KEY (request_id, model, place, rows)
     ) WITHOUT ROWID""",
@@ -111,9 +130,9 @@ _LABELLED = (
     )""",
     """CREATE TABLE quality_tasks (
         model TEXT NOT NULL, version TEXT NOT NULL, observed TEXT NOT NULL, chosen TEXT, looked_at INTEGER NOT NULL,
-        last_label_at DOUBLE PRECISION, unreadable INTEGER NOT NULL, why TEXT NOT NULL,
+        last_label_at REAL, unreadable INTEGER NOT NULL, why TEXT NOT NULL,
         PRIMARY KEY (model, version)
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_COUNTED, _ALERTED, _WAITED, _LABELLED)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_COUNTED, _ALERTED, _WAITED, _SHARED, _LABELLED)

@@ -17,6 +17,7 @@ from podium.domain.monitoring.quality.tallies import ClassTally, LabelTally, Num
 from podium.domain.monitoring.quality.tasks import Task, TaskGuess
 from podium.domain.monitoring.windows import HOUR_S, Span
 from podium.errors import InvalidInput
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.writing import VersionKey
 
 LENGTHS_S = (WIDTH_S, HOUR_S)
@@ -122,7 +123,7 @@ class Coverage:
     last_label_at: float | None = None
 
 
-def quality_of(connection: Any, key: VersionKey, span: Span, step_s: int) -> list[QualityPoint]:
+def quality_of(connection: StoreConnection, key: VersionKey, span: Span, step_s: int) -> list[QualityPoint]:
     """A version's quality in steps, oldest first, by variant; a step in which nothing was predicted is not there.
 
     Args:
@@ -143,13 +144,13 @@ def quality_of(connection: Any, key: VersionKey, span: Span, step_s: int) -> lis
     return [found[place] for place in sorted(found)]
 
 
-def coverage_of(connection: Any, key: VersionKey, span: Span) -> Coverage:
+def coverage_of(connection: StoreConnection, key: VersionKey, span: Span) -> Coverage:
     """How many of a version's predictions of a stretch have a label by now; its ends are those of five minutes or hours."""
     labels = sum(labels_of(connection, key, span).values(), LabelTally())
     return coverage(labels, kept_task(connection, key).last_label_at)
 
 
-def labels_of(connection: Any, key: VersionKey, span: Span) -> dict[str, LabelTally]:
+def labels_of(connection: StoreConnection, key: VersionKey, span: Span) -> dict[str, LabelTally]:
     """How many predictions and labels there were, by variant."""
     found: dict[str, LabelTally] = {}
     rows = connection.execute(
@@ -174,7 +175,7 @@ def added(one: QualityPoint, other: QualityPoint) -> QualityPoint:
     return QualityPoint(one.start, one.length_s, one.variant, tally, one.labels + other.labels, scores)
 
 
-def kept_task(connection: Any, key: VersionKey) -> KeptTask:
+def kept_task(connection: StoreConnection, key: VersionKey) -> KeptTask:
     """What is known of a version's task."""
     found = connection.execute(
         "SELECT observed, chosen, looked_at, last_label_at, unreadable, why FROM quality_tasks "
@@ -187,24 +188,24 @@ def kept_task(connection: Any, key: VersionKey) -> KeptTask:
     return KeptTask(_observed(json.loads(observed)), None if chosen is None else _chosen(json.loads(chosen)), *rest)
 
 
-def versions_with_quality(connection: Any) -> list[VersionKey]:
+def versions_with_quality(connection: StoreConnection) -> list[VersionKey]:
     """Of which predictions were kept."""
     rows = connection.execute("SELECT model, version FROM quality_tasks ORDER BY model, version")
     return [VersionKey(model, version) for model, version in rows.fetchall()]
 
 
-def predictions_of(connection: Any, request_id: str, model: str | None = None) -> list[KeptPrediction]:
+def predictions_of(connection: StoreConnection, request_id: str, model: str | None = None) -> list[KeptPrediction]:
     """What is kept of a request's answer, row by row."""
     rows = connection.execute(_SELECT + " WHERE request_id = ? ORDER BY model, place", [request_id])
     return [each for each in map(_prediction, rows.fetchall()) if model in {None, each.key.model}]
 
 
-def reports_of(connection: Any, model: str, span: Span) -> LabelTally:
+def reports_of(connection: StoreConnection, model: str, span: Span) -> LabelTally:
     """What became of a model's reports whose prediction nobody knows."""
     return sum(labels_of(connection, VersionKey(model, ""), span).values(), LabelTally())
 
 
-def labelled_predictions(connection: Any, key: VersionKey) -> Iterator[KeptPrediction]:
+def labelled_predictions(connection: StoreConnection, key: VersionKey) -> Iterator[KeptPrediction]:
     """All of a version that have a label."""
     rows = connection.execute(
         _SELECT + " WHERE model = ? AND version = ? AND label IS NOT NULL",
@@ -213,7 +214,7 @@ def labelled_predictions(connection: Any, key: VersionKey) -> Iterator[KeptPredi
     return map(_prediction, rows)
 
 
-def parked_labels(connection: Any, model: str, request_id: str) -> list[ParkedLabel]:
+def parked_labels(connection: StoreConnection, model: str, request_id: str) -> list[ParkedLabel]:
     """Labels that wait for this request's answer, those that came first before the others."""
     rows = connection.execute(
         "SELECT place, rows, at, label, weight, corrected, duplicate FROM parked_labels "
@@ -223,7 +224,7 @@ def parked_labels(connection: Any, model: str, request_id: str) -> list[ParkedLa
     return [ParkedLabel(place, count, at, json.loads(label), *rest) for place, count, at, label, *rest in rows.fetchall()]
 
 
-def point_at(connection: Any, key: VersionKey, variant: str, length_s: int, start: int) -> QualityPoint | None:
+def point_at(connection: StoreConnection, key: VersionKey, variant: str, length_s: int, start: int) -> QualityPoint | None:
     """What is known of a stretch; None where that is nothing."""
     found = connection.execute(
         "SELECT tally, labels, scores FROM quality "
@@ -246,7 +247,7 @@ def _prediction(row: Any) -> KeptPrediction:
     return KeptPrediction(request_id, key, place, rows, variant, at, told, score, true, labelled_at, weight)
 
 
-def _points(connection: Any, key: VersionKey, span: Span, length_s: int) -> Iterator[QualityPoint]:
+def _points(connection: StoreConnection, key: VersionKey, span: Span, length_s: int) -> Iterator[QualityPoint]:
     rows = connection.execute(
         "SELECT start, length_s, variant, tally, labels, scores FROM quality "
         "WHERE model = ? AND version = ? AND length_s = ? AND start >= ? AND start < ? ORDER BY start, variant",

@@ -8,6 +8,7 @@ from typing import Any
 from podium.domain.monitoring.quality.storing import as_json
 from podium.domain.monitoring.quality.tallies import LabelTally
 from podium.domain.monitoring.windows import DAY_S, HOUR_S
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.quality import KeptPrediction, KeptTask, ParkedLabel, QualityPoint
 from podium.monitoring.store.writing import VersionKey
 
@@ -21,7 +22,7 @@ _OF_REQUEST = (
 )
 
 
-def put_predictions(connection: Any, rows: Iterable[KeptPrediction]) -> None:
+def put_predictions(connection: StoreConnection, rows: Iterable[KeptPrediction]) -> None:
     """Keep rows of answers that are not kept yet."""
     connection.executemany(
         "INSERT INTO predictions (request_id, model, version, place, rows, variant, at, prediction, score, label, "
@@ -36,7 +37,7 @@ def put_predictions(connection: Any, rows: Iterable[KeptPrediction]) -> None:
     )  # fmt: skip
 
 
-def put_labels(connection: Any, rows: Iterable[KeptPrediction]) -> None:
+def put_labels(connection: StoreConnection, rows: Iterable[KeptPrediction]) -> None:
     """Keep what was true of rows that are kept."""
     connection.executemany(
         "UPDATE predictions SET label = ?, labelled_at = ?, weight = ? WHERE request_id = ? AND model = ? AND place = ?",
@@ -47,7 +48,7 @@ def put_labels(connection: Any, rows: Iterable[KeptPrediction]) -> None:
     )  # fmt: skip
 
 
-def park(connection: Any, model: str, request_id: str, label: ParkedLabel) -> None:
+def park(connection: StoreConnection, model: str, request_id: str, label: ParkedLabel) -> None:
     """Let a label wait for its prediction, in place of the one that waited."""
     connection.execute(
         "INSERT INTO parked_labels (request_id, model, place, rows, at, label, weight, corrected, duplicate) "
@@ -61,12 +62,12 @@ def park(connection: Any, model: str, request_id: str, label: ParkedLabel) -> No
     )  # fmt: skip
 
 
-def unpark(connection: Any, model: str, request_id: str) -> None:
+def unpark(connection: StoreConnection, model: str, request_id: str) -> None:
     """Its labels wait no longer."""
     connection.execute("DELETE FROM parked_labels WHERE request_id = ? AND model = ?", [request_id, model])
 
 
-def put_point(connection: Any, key: VersionKey, point: QualityPoint) -> None:
+def put_point(connection: StoreConnection, key: VersionKey, point: QualityPoint) -> None:
     """What is known of a stretch now, in place of what was."""
     connection.execute(
         "INSERT INTO quality (model, version, variant, length_s, start, tally, labels, scores) "
@@ -80,12 +81,12 @@ def put_point(connection: Any, key: VersionKey, point: QualityPoint) -> None:
     )  # fmt: skip
 
 
-def forget_tallies(connection: Any, key: VersionKey) -> None:
+def forget_tallies(connection: StoreConnection, key: VersionKey) -> None:
     """Before they are worked out again."""
     connection.execute("UPDATE quality SET tally = NULL WHERE model = ? AND version = ?", [key.model, key.version])
 
 
-def put_task(connection: Any, key: VersionKey, task: KeptTask) -> None:
+def put_task(connection: StoreConnection, key: VersionKey, task: KeptTask) -> None:
     """Keep what is known of a version's task."""
     chosen = None if task.chosen is None else _json(asdict(task.chosen))
     connection.execute(
@@ -100,7 +101,7 @@ def put_task(connection: Any, key: VersionKey, task: KeptTask) -> None:
     )  # fmt: skip
 
 
-def erase_request(connection: Any, request_id: str) -> int:
+def erase_request(connection: StoreConnection, request_id: str) -> int:
     """Forget a request's predictions and labels; how many rows. What was counted of them stays counted."""
     found = 0
     for count, forget in _OF_REQUEST:
@@ -109,7 +110,7 @@ def erase_request(connection: Any, request_id: str) -> int:
     return found
 
 
-def forget_predictions(connection: Any, now: float, kept_s: float, most: int) -> None:
+def forget_predictions(connection: StoreConnection, now: float, kept_s: float, most: int) -> None:
     """Give up predictions that are too old, and the oldest of what is too much."""
     connection.execute("DELETE FROM predictions WHERE at < ?", [now - kept_s])
     (count,) = connection.execute("SELECT count(*) FROM predictions").fetchone()
@@ -120,7 +121,7 @@ def forget_predictions(connection: Any, now: float, kept_s: float, most: int) ->
         connection.execute("DELETE FROM predictions WHERE at <= ?", [last])
 
 
-def forget_parked(connection: Any, now: float) -> dict[str, LabelTally]:
+def forget_parked(connection: StoreConnection, now: float) -> dict[str, LabelTally]:
     """Give up labels that waited for too long; by model what became of them."""
     (count,) = connection.execute("SELECT count(*) FROM parked_labels").fetchone()
     before = now - PARKED_S
@@ -140,7 +141,7 @@ def forget_parked(connection: Any, now: float) -> dict[str, LabelTally]:
     }
 
 
-def forget_quality(connection: Any, now: int, retention_s: int) -> None:
+def forget_quality(connection: StoreConnection, now: int, retention_s: int) -> None:
     """Give up tallies that are too old, and what is known of versions that nobody has served for so long."""
     gone = now - retention_s
     connection.execute(
