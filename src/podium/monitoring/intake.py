@@ -11,16 +11,14 @@ import contextlib
 import logging
 import os
 import socket
-import sqlite3
 import struct
 from collections.abc import Callable, Iterator
 from functools import partial
-from sqlite3 import Connection
 
 import msgspec
 
 from podium.errors import MonitorStoreError
-from podium.monitoring.store.database import MonitorStore
+from podium.monitoring.store.contract import MonitorHistory, StoreConnection
 from podium.telemetry.backlog import receive_message
 from podium.telemetry.remembered import Labelled, Remembered, records_in
 
@@ -31,14 +29,12 @@ _LENGTH = struct.Struct("<I")
 _log = logging.getLogger("podium.monitor")
 
 Records = list[Remembered | Labelled]
-Sink = Callable[[Connection, Records, float], None]
+Sink = Callable[[StoreConnection, Records, float], None]
 """Writes records down, at a time in seconds since 1970. The same ones may come again; it is not to mind."""
 
-# What is wrong with the records, and would be the next time, too.
-_THEIR_FAULT = (
-    ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, sqlite3.IntegrityError,
-    sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError,
-)  # fmt: skip
+# What is wrong with the records, and would be the next time, too; and drivers' words for that.
+_THEIR_FAULT = ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError
+_NAMED = frozenset({"IntegrityError", "DataError", "InterfaceError", "ProgrammingError"})
 
 
 class Intake:
@@ -88,7 +84,7 @@ class Intake:
             with contextlib.suppress(OSError):
                 receive_message(self._channel)
 
-    def write_down(self, store: MonitorStore, sink: Sink, now: float) -> None:
+    def write_down(self, store: MonitorHistory, sink: Sink, now: float) -> None:
         """Have all that is there written down, in one transaction. What cannot be now stays for the next time.
 
         Records that are at fault themselves are left out, with those of the same message: nothing else waits for them.
@@ -142,16 +138,18 @@ class Intake:
         os.pwrite(self._spool, _HEAD.pack(end, tries), 0)
 
 
-def _write(connection: Connection, sink: Sink, records: Records, *, now: float) -> None:
+def _write(connection: StoreConnection, sink: Sink, records: Records, *, now: float) -> None:
     connection.execute("SAVEPOINT records")
     try:
         sink(connection, records, now)
-    except _THEIR_FAULT as error:
+    except Exception as error:
+        if not isinstance(error, _THEIR_FAULT) and type(error).__name__ not in _NAMED:
+            raise
         connection.execute("ROLLBACK TO records")
         _log.error("%d answers and labels are left out: %s: %s", len(records), type(error).__name__, error)
     connection.execute("RELEASE records")
 
 
-def drop(_: Connection, records: Records, __: float) -> None:
+def drop(_: StoreConnection, records: Records, __: float) -> None:
     """Write nothing down."""
     _log.debug("%d answers and labels are dropped", len(records))
