@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import socket
-import sqlite3
 import struct
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -33,11 +32,9 @@ Records = list[Remembered | Labelled]
 Sink = Callable[[StoreConnection, Records, float], None]
 """Writes records down, at a time in seconds since 1970. The same ones may come again; it is not to mind."""
 
-# What is wrong with the records, and would be the next time, too.
-_THEIR_FAULT = (
-    ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, sqlite3.IntegrityError,
-    sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError,
-)  # fmt: skip
+# What is wrong with the records, and would be the next time, too; and drivers' words for that.
+_THEIR_FAULT = ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError
+_NAMED = frozenset({"IntegrityError", "DataError", "InterfaceError", "ProgrammingError"})
 
 
 class Intake:
@@ -145,7 +142,9 @@ def _write(connection: StoreConnection, sink: Sink, records: Records, *, now: fl
     connection.execute("SAVEPOINT records")
     try:
         sink(connection, records, now)
-    except _THEIR_FAULT as error:
+    except Exception as error:
+        if not isinstance(error, _THEIR_FAULT) and type(error).__name__ not in _NAMED:
+            raise
         connection.execute("ROLLBACK TO records")
         _log.error("%d answers and labels are left out: %s: %s", len(records), type(error).__name__, error)
     connection.execute("RELEASE records")

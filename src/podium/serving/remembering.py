@@ -28,7 +28,7 @@ _NEVER = sys.maxsize >> 1
 _JSON = "application/json"
 
 
-class Sampler:
+class Lottery:
     """The answers of one version. Event loop's thread only.
 
     Attributes:
@@ -81,30 +81,30 @@ class Remembering:
         self._channel = channel
         self._count = count
         self._backlog = answers_backlog(channel, lambda dropped: count("dropped", dropped))
-        self._samplers: WeakValueDictionary[tuple[str, str], Sampler] = WeakValueDictionary()  # as long as its replicas
+        self._lotteries: WeakValueDictionary[tuple[str, str], Lottery] = WeakValueDictionary()  # as long as its replicas
         self._demands: dict[tuple[str, str], float] = {}
         self._tokens = self._most = rate * _BURST_S
         self._refilled = self._shared = time.monotonic()
         self._taken = 0
 
-    def sampler_of(self, endpoint: str, version: str) -> Sampler:
+    def lottery_of(self, endpoint: str, version: str) -> Lottery:
         """Who says which of a version's answers are handed on."""
-        found = self._samplers.get((endpoint, version))
+        found = self._lotteries.get((endpoint, version))
         if found is None:
-            found = self._samplers[endpoint, version] = Sampler()
+            found = self._lotteries[endpoint, version] = Lottery()
         return found
 
     def see(self, replica: "Replica", walk: "Walk", reply: Reply) -> None:
         """A request was answered by itself, and it is one whose turn it is."""
-        if self._may_take(replica.sampler):
+        if self._may_take(replica.lottery):
             self._hand_on(replica, walk, reply.content_type, reply.body, time.time())
 
     def see_all(self, replica: "Replica", answered: "Sequence[tuple[Walk, bytes]]") -> None:
         """The requests of a group were answered, and it is the turn of one or more; each with its worker's answer."""
-        sampler, now, count = replica.sampler, time.time(), len(answered)
-        while sampler.left < 0:
-            walk, body = answered[count + sampler.left]
-            if self._may_take(sampler):
+        lottery, now, count = replica.lottery, time.time(), len(answered)
+        while lottery.left < 0:
+            walk, body = answered[count + lottery.left]
+            if self._may_take(lottery):
                 self._hand_on(replica, walk, _JSON, body, now)
 
     def hand_on(self, labels: Sequence[Labelled]) -> bool:
@@ -130,11 +130,11 @@ class Remembering:
         self._backlog.close()
         self._channel.close()
 
-    def _may_take(self, sampler: Sampler) -> bool:
+    def _may_take(self, lottery: Lottery) -> bool:
         if self._tokens < 1:
-            sampler.pause()
+            lottery.pause()
             return False
-        sampler.skip()
+        lottery.skip()
         return True
 
     def _hand_on(self, replica: "Replica", walk: "Walk", content_type: str, answer: bytes | memoryview, now: float) -> None:
@@ -151,8 +151,8 @@ class Remembering:
 
     def _share(self, elapsed_s: float) -> None:
         """Say which part of each version's answers is taken, by how many there were."""
-        samplers = dict(self._samplers)
-        seen = {key: each.count() for key, each in samplers.items()}
+        lotteries = dict(self._lotteries)
+        seen = {key: each.count() for key, each in lotteries.items()}
         if skipped := sum(seen.values()) - self._taken:
             self._count("skipped", skipped)
         self._taken = 0
@@ -161,5 +161,5 @@ class Remembering:
             before = self._demands
             self._demands = {key: max(count / elapsed_s, before.get(key, 0.0) / 2) for key, count in seen.items()}
         parts = fair_parts(self._rate, self._demands)
-        for key, each in samplers.items():
+        for key, each in lotteries.items():
             each.draw(parts.get(key, 1.0))

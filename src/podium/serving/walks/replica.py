@@ -15,7 +15,7 @@ from podium.domain.batching import BatchPolicy
 from podium.domain.busy_wait import BusyWait
 from podium.domain.traffic import Shadow
 from podium.protocols.mlflow.fast_reading import FastReader, Packed
-from podium.serving.remembering import Sampler
+from podium.serving.remembering import Lottery
 from podium.serving.walks.request_ids import Ids
 from podium.serving.walks.walk import Walk
 from podium.serving.walks.ways import ROUTE, route_token
@@ -66,12 +66,12 @@ class Replica:
         is_compared: What it predicts is counted, because versions are compared.
         shadow: Who gets copies of what it answers.
         ids: Names of its requests.
-        sampler: Says which of its version's answers are remembered.
+        lottery: Says which of its version's answers are remembered.
         variant: What its version is called beside others that share the traffic; empty where it has all.
     """
 
     ids: Ids
-    sampler: Sampler
+    lottery: Lottery
 
     def __init__(
         self,

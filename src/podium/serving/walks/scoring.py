@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from podium.domain.traffic import ANYWHERE
 from podium.errors import NotFound, Overloaded, PodiumError, Unavailable, WorkerCrashed
 from podium.serving.recording import Recorder
-from podium.serving.remembering import Remembering, Sampler
+from podium.serving.remembering import Lottery, Remembering
 from podium.serving.settings import GatewaySettings
 from podium.serving.walks.entrance import Entrance
 from podium.serving.walks.open_walks import RETRY_AFTER_S, OpenWalks
@@ -157,7 +157,7 @@ class Scoring:
             self._lose_connection(former)  # the supervisor connects us anew
         self.naming.name(replica)
         own = self._remembering
-        replica.sampler = Sampler(is_off=True) if own is None else own.sampler_of(replica.endpoint, replica.version)
+        replica.lottery = Lottery(is_off=True) if own is None else own.lottery_of(replica.endpoint, replica.version)
         self._router.connect(replica)
         replica.start(self._on_reply, self._on_answers, self._on_refused, self._parts.pass_on, self.lose)
         self.serve_waiting()
@@ -317,8 +317,8 @@ class Scoring:
         if replica.shadow is not None and status == 200 and walk.taker is None:
             self._shadowing.offer(replica, walk, reply.body, reply.content_type)
         if status == 200 and walk.taker is None:
-            replica.sampler.left -= 1
-            if replica.sampler.left < 0 and self._remembering is not None:
+            replica.lottery.left -= 1
+            if replica.lottery.left < 0 and self._remembering is not None:
                 self._remembering.see(replica, walk, reply)
         self._release_dropped(replica)
 
@@ -353,8 +353,8 @@ class Scoring:
         if replica.shadow is not None:
             self._shadowing.offer_all(replica, walks, answers.bodies)
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)
-        replica.sampler.left -= len(answered)
-        if replica.sampler.left < 0 and self._remembering is not None:
+        replica.lottery.left -= len(answered)
+        if replica.lottery.left < 0 and self._remembering is not None:
             given = dict(zip(walks, answers.bodies, strict=True))
             self._remembering.see_all(replica, [(walk, given[walk]) for walk, _ in answered])
         self._release_dropped(replica)
