@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, cast
 
 from podium.domain.monitoring.quality.figures import WIDTH_S
-from podium.domain.monitoring.quality.observing import Chosen, chosen_task
+from podium.domain.monitoring.quality.observing import CountedAs, chosen_task
 from podium.domain.monitoring.quality.tallies import (
     SCORE_EDGES,
     Judged,
@@ -228,7 +228,7 @@ class Joining:
             profile = None
         return replace(task, chosen=chosen_task(observed, profile), looked_at=observed.labelled)
 
-    def _write_stretches(self, key: VersionKey, version: _Version, chosen: Chosen | None) -> None:
+    def _write_stretches(self, key: VersionKey, version: _Version, chosen: CountedAs | None) -> None:
         """Write what a batch changes; tallies only where it is known what they count."""
         found: dict[tuple[str, int, int], QualityPoint] = {}
         for (variant, slot), stretch in version.stretches.items():
@@ -246,7 +246,7 @@ class Joining:
             written.put_point(self._connection, key, point)
 
 
-def rebuild(connection: StoreConnection, key: VersionKey, chosen: Chosen | None) -> None:
+def rebuild(connection: StoreConnection, key: VersionKey, chosen: CountedAs | None) -> None:
     """Work out a version's tallies again from the predictions that are kept, as the task is taken for another one."""
     written.forget_tallies(connection, key)
     tallies: dict[tuple[str, int], Figures] = {}
@@ -270,7 +270,7 @@ def rebuild(connection: StoreConnection, key: VersionKey, chosen: Chosen | None)
                 written.put_point(connection, key, replace(point, tally=total))
 
 
-def tally_of(chosen: Chosen | None, rows: Sequence[KeptPrediction]) -> Figures | None:
+def tally_of(chosen: CountedAs | None, rows: Sequence[KeptPrediction]) -> Figures | None:
     """The tally of rows with labels; None where there are none, or nobody knows what the model is for."""
     if chosen is None or chosen.guess.task is None or not rows:
         return None

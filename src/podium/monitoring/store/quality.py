@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from podium.domain.monitoring.quality.figures import WIDTH_S
-from podium.domain.monitoring.quality.observing import Chosen, Observed
+from podium.domain.monitoring.quality.observing import CountedAs, SeenRows
 from podium.domain.monitoring.quality.storing import tally_of
 from podium.domain.monitoring.quality.tallies import ClassTally, LabelTally, NumberTally
 from podium.domain.monitoring.quality.tasks import Task, TaskGuess
@@ -83,8 +83,8 @@ class KeptTask:
         why: What the last of those was, for people.
     """
 
-    observed: Observed = field(default_factory=Observed)
-    chosen: Chosen | None = None
+    observed: SeenRows = field(default_factory=SeenRows)
+    chosen: CountedAs | None = None
     looked_at: int = 0
     last_label_at: float | None = None
     unreadable: int = 0
@@ -266,15 +266,15 @@ def _labels(text: str) -> LabelTally:
     return cast("LabelTally", tally_of(json.loads(text)))
 
 
-def _observed(document: Mapping[str, Any]) -> Observed:
+def _observed(document: Mapping[str, Any]) -> SeenRows:
     span = document["span"]
-    return Observed(**{**document, "span": None if span is None else tuple(span)})
+    return SeenRows(**{**document, "span": None if span is None else tuple(span)})
 
 
-def _chosen(document: Mapping[str, Any]) -> Chosen:
+def _chosen(document: Mapping[str, Any]) -> CountedAs:
     guess = document["guess"]
     task = None if guess["task"] is None else Task(guess["task"])
-    return Chosen(
+    return CountedAs(
         TaskGuess(task, guess["why"], tuple(guess["classes"]), guess["positive"]), is_classes=document["is_classes"]
     )
 

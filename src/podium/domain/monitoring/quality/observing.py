@@ -19,7 +19,7 @@ _WORDS = {str(number): word for number, word in enumerate(TRUTH)}
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class SeenRows:
     """Counts of what was predicted and what was true; all of it adds up.
 
     Args:
@@ -42,7 +42,7 @@ class Observed:
     has_fraction: bool = False
     has_score: bool = False
 
-    def with_predictions(self, predictions: Iterable[tuple[Any, float | None]]) -> "Observed":
+    def with_predictions(self, predictions: Iterable[tuple[Any, float | None]]) -> "SeenRows":
         """And these: what was predicted and its score."""
         told, rows, span = dict(self.told), self.rows, self.span
         has_text, has_fraction, has_score = self.has_text, self.has_fraction, self.has_score
@@ -54,9 +54,9 @@ class Observed:
             elif isfinite(value := number(prediction)):
                 has_fraction = has_fraction or value != int(value)
                 span = (value, value) if span is None else (min(span[0], value), max(span[1], value))
-        return Observed(told, self.labels, span, rows, self.labelled, has_text, has_fraction, has_score)
+        return SeenRows(told, self.labels, span, rows, self.labelled, has_text, has_fraction, has_score)
 
-    def with_labels(self, labels: Iterable[Any]) -> "Observed":
+    def with_labels(self, labels: Iterable[Any]) -> "SeenRows":
         """And these."""
         counts, labelled = dict(self.labels), self.labelled
         for label in labels:
@@ -72,7 +72,7 @@ def _count(counts: dict[str, int], value: Any) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class CountedAs:
     """What a model is taken to be for, and how its rows are counted.
 
     Args:
@@ -90,7 +90,7 @@ class Chosen:
         return Judged(prediction, actual, None if score is None else (score,), weight)
 
 
-def chosen_task(observed: Observed, profile: Profile | None, positive: str | None = None) -> Chosen:
+def chosen_task(observed: SeenRows, profile: Profile | None, positive: str | None = None) -> CountedAs:
     """Say what a model is for by its profile, its predictions and its labels.
 
     What is seen of less than one row in a hundred is no class yet: somebody may have mistyped it.
@@ -105,18 +105,18 @@ def chosen_task(observed: Observed, profile: Profile | None, positive: str | Non
     if predicted is not None and predicted.classes is not None:
         return _of_classes(observed, predicted.classes, labels, positive)
     if predicted is not None and predicted.value is not None:
-        return Chosen(_of_numbers(observed, predicted.value, labels, positive), is_classes=False)
+        return CountedAs(_of_numbers(observed, predicted.value, labels, positive), is_classes=False)
     if observed.has_text or observed.has_score:
         return _of_classes(observed, None, labels, positive)
     is_few = not observed.has_fraction and len(observed.told) <= _FEW and len(labels) <= _FEW
     if is_few and labels and set(labels) & set(observed.told):
         return _of_classes(observed, None, labels, positive)
-    return Chosen(_of_numbers(observed, None, labels, positive), is_classes=False)
+    return CountedAs(_of_numbers(observed, None, labels, positive), is_classes=False)
 
 
 def _of_classes(
-    observed: Observed, profile: CategoryProfile | None, labels: tuple[str, ...], positive: str | None
-) -> Chosen:
+    observed: SeenRows, profile: CategoryProfile | None, labels: tuple[str, ...], positive: str | None
+) -> CountedAs:
     told = set(_usual(observed.told, observed.rows))
     if profile is not None and not profile.bins.is_hashed:
         named = set(profile.bins.names)
@@ -124,19 +124,19 @@ def _of_classes(
         told = named | ({_WORDS.get(each, each) for each in told} if named <= set(TRUTH) else told)
     spoken = told | {*_WORDS, *TRUTH} if told <= {*_WORDS, *TRUTH} else told
     if len(told | set(labels)) > _MOST_CLASSES:
-        return Chosen(TaskGuess(None, f"There are more than {_MOST_CLASSES} classes."), is_classes=True)
+        return CountedAs(TaskGuess(None, f"There are more than {_MOST_CLASSES} classes."), is_classes=True)
     if labels and told and not spoken & set(labels):
         why = (
             "No label is one of the classes that the model told. A model that answers probabilities tells a class by its "
             "place: 0, 1, …; send labels as such numbers."
         )
-        return Chosen(TaskGuess(None, why), is_classes=True)
+        return CountedAs(TaskGuess(None, why), is_classes=True)
     if not told:
-        return Chosen(TaskGuess(None, "Nothing was predicted yet."), is_classes=True)
-    return Chosen(task_of(tuple(sorted(told)), None, labels, positive), is_classes=True)
+        return CountedAs(TaskGuess(None, "Nothing was predicted yet."), is_classes=True)
+    return CountedAs(task_of(tuple(sorted(told)), None, labels, positive), is_classes=True)
 
 
-def _of_numbers(observed: Observed, profile: object, labels: tuple[str, ...], positive: str | None) -> TaskGuess:
+def _of_numbers(observed: SeenRows, profile: object, labels: tuple[str, ...], positive: str | None) -> TaskGuess:
     spans = [] if observed.span is None else [observed.span]
     if isinstance(profile, NumberProfile) and profile.bins.low is not None and profile.bins.high is not None:
         spans.append((profile.bins.low, profile.bins.high))
