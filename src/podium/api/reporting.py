@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from podium.api.quality_report import quality_told
 from podium.domain.monitoring.findings import Check, Role
 from podium.domain.monitoring.quantiles import quantile
 from podium.domain.monitoring.standing import DriftOverview, StandingFinding, overview
 from podium.domain.monitoring.windows import DAY_S, SLOT_S, Span
 from podium.domain.nearest import did_you_mean, listed
 from podium.errors import NotFound
+from podium.monitoring.quality.judging import judge_quality
 from podium.monitoring.store import reading, writing
 from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.opening import history_of
@@ -45,8 +47,8 @@ def monitor_report(
         length_s: How long back traffic is summed up: whole minutes.
         clock: Seconds since 1970.
 
-    Returns: `model`, and `versions`, of each `version`, `stage`, `profile`, `seen`, `traffic`, `window`, `drift` and
-        `columns`.
+    Returns: `model`, and `versions`, of each `version`, `stage`, `profile`, `seen`, `traffic`, `window`, `drift`,
+        `columns` and `quality`.
 
     Raises:
         NotFound: Nothing was seen of such a model or version.
@@ -58,12 +60,13 @@ def monitor_report(
         found = [each for each in every if each.key.model == name and version in {None, each.key.version}]
         if not found:
             raise _not_found(name, version, every, history.place)
-        end = (int(clock()) // MINUTE_S + 1) * MINUTE_S
+        now = clock()
+        end = (int(now) // MINUTE_S + 1) * MINUTE_S
         span = Span(end - length_s // MINUTE_S * MINUTE_S, end)
-        return {"model": name, "versions": [_version(connection, each, span) for each in found]}
+        return {"model": name, "versions": [_version(connection, each, span, now) for each in found]}
 
 
-def _version(connection: StoreConnection, served: Served, span: Span) -> dict[str, Any]:
+def _version(connection: StoreConnection, served: Served, span: Span, now: float) -> dict[str, Any]:
     key, found = served.key, reading.latest_findings(connection, served.key)
     profile = reading.profile_of(connection, key)
     standing = {} if profile is None else writing.standing_of(connection, key, profile.profile_id)
@@ -85,6 +88,7 @@ def _version(connection: StoreConnection, served: Served, span: Span) -> dict[st
         "window": _window(connection, served, found),
         "drift": _drift(summary, found),
         "columns": _columns(found, standing),
+        "quality": quality_told(judge_quality(connection, key, now)),
     }
 
 

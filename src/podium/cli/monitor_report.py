@@ -50,6 +50,7 @@ def _print(name: str, version: dict[str, Any]) -> None:
         "window": None if window is None else
         f"{window['rows']} rows from {window['from']} to {window['to']}, {window['dropped']} dropped",
         "drift": _told(drift) if window is not None else None,
+        **_quality(version["quality"]),
     })  # fmt: skip
     if version["columns"]:
         say()
@@ -58,6 +59,9 @@ def _print(name: str, version: dict[str, Any]) -> None:
         )
     if (left := len(version["columns"]) - _MOST_COLUMNS) > 0:
         say(f"… and {left} more that are nearer to the profile; --json has all.")
+    if version["quality"] is not None and version["quality"]["variants"]:
+        say()
+        print_table(("METRIC", "VARIANT", "VALUE", "95 %", "ROWS", "BASELINE", "VERDICT"), _figures(version["quality"]))
 
 
 def _told(drift: dict[str, Any]) -> str:
@@ -65,6 +69,46 @@ def _told(drift: dict[str, Any]) -> str:
         return "unknown: too few rows yet"
     names = [*drift["columns"], *(f"prediction {each}" for each in drift["predictions"])]
     return f"{drift['state']}: {', '.join(names)}" if names else f"none in {drift['judged']} columns"
+
+
+def _quality(quality: dict[str, Any] | None) -> dict[str, str | None]:
+    if quality is None:
+        return {}
+    labels, unreadable = quality["labels"], quality["unreadable"]
+    delay = f", usually within {_spoken(labels['delay_p95_s'])}" if labels["delay_p95_s"] is not None else ""
+    accuracy = next((each["value"] for each in quality["estimated"] if each["metric"] == "accuracy"), None)
+    return {
+        "labels": f"of {labels['labelled']} of {labels['predicted']} predictions of the last day{delay}",
+        "quality": f"{quality['task'] or 'not known'}. {quality['why']}",
+        "estimated": None if accuracy is None else f"accuracy {accuracy:.4g}, by scores and no labels",
+        "not read": f"{unreadable['answers']} answers: {unreadable['why']}" if unreadable else None,
+    }
+
+
+def _figures(quality: dict[str, Any]) -> list[list[object]]:
+    return [
+        [
+            each["metric"],
+            variant["variant"],
+            _four(each["value"]),
+            None if each["interval"] is None else " to ".join(f"{end:.4g}" for end in each["interval"]),
+            each["rows"],
+            _four(each["baseline"]),
+            None if each["verdict"] is None else each["verdict"].replace("_", " "),
+        ]
+        for variant in quality["variants"]
+        for each in variant["figures"]
+    ]
+
+
+def _four(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4g}"
+
+
+def _spoken(seconds: float) -> str:
+    from podium.domain.monitoring.staleness import spoken
+
+    return spoken(seconds)
 
 
 def _rows(version: dict[str, Any]) -> list[list[object]]:

@@ -213,9 +213,9 @@ class Supervisor:
     def _take_on(self, site: Site, sockets: Sequence[socket.socket], slots: int, series: SeriesBook) -> None:
         """Those who watch what the gateways do, the gateways, and who tells of them; none of them runs yet."""
         self._exporter, self._page = Exporter(site, slots), DashboardPage(site)
-        parts = self._gateway_died, self._grpc_address, self._exporter.for_gateways
-        self._gateways = Gateways(site, sockets, slots, series, *parts)
         monitor = self._monitor = MonitorProcess(site, slots, series, lambda: facts_of(self._situations()))
+        parts = self._gateway_died, self._grpc_address, {**self._exporter.for_gateways, **monitor.for_gateways}
+        self._gateways = Gateways(site, sockets, slots, series, *parts)
         self._herald = Herald(self._folder, self._gateways, series, self._exporter, lambda: monitor.gauges)
 
     def _follow_registry(self, site: Site) -> asyncio.Task[None] | None:
