@@ -243,6 +243,7 @@ SUPERVISOR_METRICS = (
     Metric("podium_monitored_columns", MetricKind.GAUGE, "Columns of which the last window had enough rows to judge."),
     Metric("podium_drift_window_rows", MetricKind.GAUGE, "Rows of the last window."),
     Metric("podium_drift_last_evaluation_timestamp_seconds", MetricKind.GAUGE, "When the last window was judged."),
+    Metric("podium_estimated_quality", MetricKind.GAUGE, "How good the last window is estimated to be, without labels."),
     Metric("podium_monitor_rows_total", MetricKind.COUNTER, "Rows that were counted by a profile."),
     Metric("podium_monitor_dropped_rows_total", MetricKind.COUNTER, "Rows that were answered and not counted."),
     Metric("podium_monitor_queue_rows", MetricKind.GAUGE, "Rows that were answered and are to be counted yet."),
