@@ -18,7 +18,7 @@ from podium.monitoring.store.reading import TrafficPoint
 from podium.monitoring.store.writing import MINUTE_S
 from podium.telemetry.traffic import LATENCY_EDGES_S, TrafficCounts
 
-_POINTS, _HEAT_COLUMNS = 300, 96
+_POINTS, _HEAT_COLUMNS, _MOST_VERSIONS = 240, 96, 5
 _SHARES = ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))
 _COLUMNS = (
     "start", "length_s", "watched_s", "version", "requests", "client_errors", "server_errors", "rejected", "rows",
@@ -75,7 +75,7 @@ def _charts(
     sources: DashboardSources, page: ModelPage, asked: Question, found: dict[str, list[TrafficPoint]], together: Points
 ) -> list[dict[str, Any]]:
     events = moves(sources, page.name, asked.span.start, asked.span.end)
-    rates = [Series(f"version {version}", _values(points, _rate)) for version, points in found.items()]
+    rates = _rates(found)
     errors = [
         Series("server errors", _values(together, _share(lambda each: each.server_errors)), "bad", has_area=True),
         Series("client errors", _values(together, _share(lambda each: each.client_errors)), "warn"),
@@ -99,6 +99,15 @@ def _charts(
         ("Rows in a batch", batches, wording.number, False),
     ]
     return [_chart(asked, events, page.name, *each) for each in drawn]
+
+
+def _rates(found: dict[str, list[TrafficPoint]]) -> list[Series]:
+    """The versions that were seen last, each by itself, and all before them in one."""
+    named = list(found.items())[:_MOST_VERSIONS]
+    rates = [Series(f"version {version}", _values(points, _rate)) for version, points in named]
+    if rest := list(found.values())[_MOST_VERSIONS:]:
+        rates.append(Series("all others", _values(_together(rest), _rate), "quiet"))
+    return rates
 
 
 def _chart(
