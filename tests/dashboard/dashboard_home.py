@@ -7,6 +7,13 @@ from podium import Registry
 from podium.fleet.host.runfiles import RunFolder
 from podium.settings.home import Home
 
+OBJECTIVES = {
+    "": [
+        {"kind": "availability", "target": 0.999, "threshold_s": None, "period_s": 2_592_000.0},
+        {"kind": "latency", "target": 0.99, "threshold_s": 0.025, "period_s": 2_592_000.0},
+    ],
+    "nobody": [],
+}
 HOSTILE = "<img src=x onerror=alert(1)>\"'{{7*7}}${7*7}"
 SCRIPT = "</title></svg></script><script>alert(2)</script>"
 
@@ -50,6 +57,7 @@ def status(*endpoints: dict[str, Any]) -> dict[str, Any]:
         "schema": 1, "id": "a1b2", "pid": 4241, "podium": "0.1.0", "started_at": 1_700_000_000.0, "host": "127.0.0.1",
         "port": 8123, "url": "http://127.0.0.1:8123", "grpc_address": None,
         "settings": {"serve.port": {"value": "8123", "source": "--port"}}, "gateways": [{"slot": 0, "pid": 4243}],
+        "objectives": OBJECTIVES,
         "restarts": {"workers": 2, "gateways": 0}, "default": endpoints[0]["endpoint"] if endpoints else "",
         "endpoints": {each["endpoint"]: each for each in endpoints},
     }  # fmt: skip

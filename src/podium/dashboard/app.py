@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from podium._version import __version__
 from podium.dashboard.doors import COOKIE, SESSION_S, Doorkeeper
+from podium.dashboard.names import of_part
 from podium.dashboard.pages import Page, Question
 from podium.dashboard.ranges import PRESETS, read_range
 from podium.dashboard.rendering import STATIC, environment
@@ -174,7 +175,8 @@ class Site:
         began = time.perf_counter()
         query = dict(request.query_params)
         now = self._sources.clock()
-        asked = Question({**request.path_params}, query, now, read_range(query, now))
+        named = {name: of_part(part) for name, part in request.path_params.items()}
+        asked = Question(named, query, now, read_range(query, now))
         page = screen(self._sources, asked)
         if "panel" in query:
             return _rows(page, query)

@@ -49,6 +49,11 @@ def percent(ratio: float | None, places: int = 1) -> str:
     return f"{value:.{places}f} %" if value % 1 else f"{value:.0f} %"
 
 
+def target(ratio: float) -> str:
+    """`99.95 %`: a share that somebody chose, in as many digits as were said."""
+    return f"{100 * ratio:.8g} %"
+
+
 def seconds(value: float | None) -> str:
     """`870 µs`, `12.5 ms`, `1.4 s`, `3 min`, `2.5 h`, `12 d`."""
     if value is None:

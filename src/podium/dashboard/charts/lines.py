@@ -200,14 +200,24 @@ def _series(
     floor = dict(below or ()) if is_stacked else {}
     if each.low and each.high:
         drawn += [_band(each, across, up, tone)]
+    lines, areas, dots = [], [], []
     for run in _runs(points):
         line = [(across.at(when), up.at(value)) for when, value in run]
-        if each.has_area or is_stacked:
+        if (each.has_area or is_stacked) and len(line) > 1:
             back = [(across.at(when), up.at(floor.get(when) or 0.0)) for when, _ in reversed(run)]
-            drawn.append(element("path", class_=f"area {tone}", d=path_of([*line, *back]) + "Z"))
-        if len(line) == 1:
-            drawn.append(element("circle", class_=f"dot {tone}", cx=line[0][0], cy=line[0][1], r=2))
-        drawn.append(element("path", class_=f"line {tone}{' dashed' if each.is_dashed else ''}", d=path_of(line)))
+            areas.append(path_of([*line, *back]) + "Z")
+        if len(line) > 1:
+            lines.append(path_of(line))
+        else:
+            # A line without length: its round ends are a dot.
+            dots.append(path_of(line) + "h0")
+    # One element for all pieces: a model that is seldom asked has hundreds.
+    if areas:
+        drawn.append(element("path", class_=f"area {tone}", d="".join(areas)))
+    if lines:
+        drawn.append(element("path", class_=f"line {tone}{' dashed' if each.is_dashed else ''}", d="".join(lines)))
+    if dots:
+        drawn.append(element("path", class_=f"dots {tone}", d="".join(dots)))
     return joined(drawn)
 
 
