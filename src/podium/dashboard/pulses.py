@@ -1,7 +1,6 @@
 """How each served model is doing, in a few figures: from the monitor's store, for the first page."""
 
 import math
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +17,7 @@ from podium.domain.monitoring.quantiles import quantile
 from podium.domain.monitoring.windows import DAY_S, HOUR_S, Span
 from podium.errors import NotFound
 from podium.monitoring.store import reading
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.reading import Served, StoredFinding, TrafficPoint
 from podium.telemetry.traffic import LATENCY_EDGES_S, TrafficCounts
 
@@ -85,9 +85,7 @@ def pulses_of(sources: DashboardSources, endpoints: Sequence[ServedEndpoint], no
         return {}
 
 
-def _budget(
-    connection: sqlite3.Connection, endpoint: ServedEndpoint, versions: Sequence[Served], now: float
-) -> Budget | None:
+def _budget(connection: StoreConnection, endpoint: ServedEndpoint, versions: Sequence[Served], now: float) -> Budget | None:
     """Of its availability: that needs two sums of each version, where a latency's would need all its buckets."""
     objective = next((each for each in objectives_of(endpoint) if each.kind is ObjectiveKind.AVAILABILITY), None)
     if objective is None:

@@ -1,6 +1,5 @@
 """What the last hour of a version's rows shows beside its profile, written down with what is held of it."""
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +9,7 @@ from podium.domain.monitoring.quality.unlabelled import WindowEstimates, estimat
 from podium.domain.monitoring.standing import DriftOverview, StandingFinding, overview
 from podium.domain.monitoring.windows import SLOT_S, Span
 from podium.monitoring.store import reading, writing
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.writing import Finder, VersionKey
 
 _NOTHING = StandingFinding()
@@ -48,7 +48,7 @@ def window_at(now: float, length_s: int) -> Span:
 
 
 def judge_version(
-    connection: sqlite3.Connection, key: VersionKey, profile: Profile, now: float, length_s: int
+    connection: StoreConnection, key: VersionKey, profile: Profile, now: float, length_s: int
 ) -> JudgedVersion | None:
     """Look at a version's last window and write down what it shows; None where it had no row.
 

@@ -1,7 +1,6 @@
 """Traffic of one model: how much, how good, how quick, and where the time went."""
 
 import math
-import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from podium.domain.monitoring.quantiles import quantile
 from podium.domain.monitoring.windows import HOUR_S, WEEK_S, Span
 from podium.errors import NotFound
 from podium.monitoring.store import reading
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.reading import TrafficPoint
 from podium.monitoring.store.writing import MINUTE_S
 from podium.telemetry.traffic import LATENCY_EDGES_S, TrafficCounts
@@ -55,7 +55,7 @@ def traffic(sources: DashboardSources, asked: Question) -> Page:
     return Page("traffic.html", f"{page.name}: traffic", "overview", content, tables, True)
 
 
-def _budgets(sources: DashboardSources, page: ModelPage, connection: sqlite3.Connection, now: float) -> list[Budget]:
+def _budgets(sources: DashboardSources, page: ModelPage, connection: StoreConnection, now: float) -> list[Budget]:
     """Of all versions together, whichever is looked at: an objective is the model's."""
     endpoint = next((each for each in sources.served() if each.name == page.name), None)
     minute = (int(now) // MINUTE_S + 1) * MINUTE_S
