@@ -51,6 +51,20 @@ def endpoint(name: str, uri: str, **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def trial(
+    control: str, other: str, conclusion: str, of_other: dict[str, Any] | None = None, **changes: Any
+) -> dict[str, Any]:
+    """What the status says of an experiment, as `fleet/telling/traffic_status.py` writes it, with some of it changed."""
+    seen = {"requests": 2010, "due": 2000, "rated": 400, "mean": 0.25}
+    nothing = dict.fromkeys(("difference", "low", "high", "p_value", "mismatch", "conclusion"))
+    found = {"difference": 0.05, "low": 0.01, "high": 0.09, "p_value": 0.004, "mismatch": 0.7, "conclusion": conclusion}
+    beside = {**seen, "mean": 0.3, **found, **(of_other or {})}
+    return {
+        "control": control, "began_at": 1_700_000_000, "effect": 0.02, "alpha": 0.05, "is_drawn": True, "routed": 0.5,
+        "variants": {control: {**seen, **nothing}, other: beside}, **changes,
+    }  # fmt: skip
+
+
 def status(*endpoints: dict[str, Any]) -> dict[str, Any]:
     """The document of a server."""
     return {

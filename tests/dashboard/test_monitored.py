@@ -73,9 +73,9 @@ def test_a_day_of_traffic_is_a_small_page(watched, tmp_path):
     home = Home(tmp_path)
     with MonitorStore(home.monitor).writing() as connection:
         writing.watch(connection, NOW - DAY_S, NOW)
-        for number in range(9):
+        for number in range(7):
             writing.see_version(connection, VersionKey("busy", str(number)), "", None, NOW - number)
-            for minute in range(NOW - DAY_S, NOW, 300):
+            for minute in range(NOW - DAY_S, NOW, 600):
                 asked = 1 + minute * (number + 7) % 9973
                 writing.add_traffic(
                     connection, VersionKey("busy", str(number)), minute, traffic(asked, 1 + asked % 7, asked % 5)

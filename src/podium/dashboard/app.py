@@ -24,6 +24,7 @@ from podium.dashboard.rendering import STATIC, environment
 from podium.dashboard.screens.alerts import alerts
 from podium.dashboard.screens.drift import drift
 from podium.dashboard.screens.environments import environments
+from podium.dashboard.screens.experiments import experiments
 from podium.dashboard.screens.overview import overview
 from podium.dashboard.screens.predictions import predictions
 from podium.dashboard.screens.registry import registered, registry, version
@@ -44,6 +45,7 @@ SCREENS: Mapping[str, Screen] = {
     "/registry/{name}": registered,
     "/registry/{name}/versions/{version}": version,
     "/rollouts": rollouts,
+    "/experiments": experiments,
     "/alerts": alerts,
     "/environments": environments,
     "/system": system,

@@ -34,6 +34,7 @@ def environment() -> Environment:
             "number",
             "score",
             "percent",
+            "signed",
             "target",
             "seconds",
             "size",

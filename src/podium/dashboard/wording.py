@@ -31,6 +31,14 @@ def number(value: float | None) -> str:
     return f"{value:.2e}"
 
 
+def signed(value: float | None) -> str:
+    """`+0.031`: a difference, in three digits that matter."""
+    if value is None:
+        return DASH
+    # A minus that is as wide as a plus.
+    return f"{value:+.3g}".replace("-", "\N{MINUS SIGN}") if value else "0"
+
+
 def score(value: float | None) -> str:
     """`0.235`: three places, as scores of drift are compared by eye."""
     return DASH if value is None else f"{value:.3f}"

@@ -8,7 +8,7 @@ from podium.domain.planning import Candidate
 from podium.domain.rollouts.evidence import Evidence
 from podium.domain.traffic import Rules, Shadow, Target
 from podium.fleet.bandit import Bandit, Standings
-from podium.fleet.experiment import Experiment, Trial
+from podium.fleet.experiment import Experiment, SplitTrial
 from podium.fleet.site import BesideOrder, EndpointOrder, Site
 from podium.fleet.sources import Wish, follow, follows
 from podium.fleet.telling.events import Event
@@ -105,7 +105,7 @@ class Beside:
             self._experiment.look([] if is_held else weights)
 
     @property
-    def trial(self) -> Trial | None:
+    def trial(self) -> SplitTrial | None:
         """What is known of the split's versions; None where there is none."""
         return None if self._experiment is None else self._experiment.trial
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from podium.domain.monitoring.quality.experiments import (
     Conclusion,
+    ExperimentLook,
     ExperimentPlan,
-    Look,
     VariantSums,
     look,
     mismatch_chance,
@@ -35,11 +35,11 @@ class Variant:
     requests: int
     due: float
     sums: VariantSums
-    look: Look | None = None
+    look: ExperimentLook | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class SplitTrial:
     """An experiment so far.
 
     Args:
@@ -80,7 +80,7 @@ class Experiment:
 
     Args:
         outcomes: What all gateways have counted of a version so far.
-        is_drawn: As of a `Trial`.
+        is_drawn: As of a `SplitTrial`.
         clock: Seconds that never jump.
         wall: Seconds since 1970.
 
@@ -96,7 +96,7 @@ class Experiment:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.trial: Trial | None = None
+        self.trial: SplitTrial | None = None
         self._outcomes = outcomes
         self._is_drawn = is_drawn
         self._clock, self._wall = clock, wall
@@ -134,7 +134,7 @@ def _begin(seen: Mapping[str, Outcomes], parts: Mapping[str, int], at: float) ->
     return _Begun(at, replace(usual, alpha=usual.alpha / (len(seen) - 1)), seen, dict(seen), parts)
 
 
-def _trial(begun: _Begun, seen: Mapping[str, Outcomes], before: Trial | None, *, is_drawn: bool) -> Trial:
+def _trial(begun: _Begun, seen: Mapping[str, Outcomes], before: SplitTrial | None, *, is_drawn: bool) -> SplitTrial:
     grown = {version: each - begun.before[version] for version, each in seen.items()}
     control = next(iter(grown))
     routed = mismatch_chance([each.assigned for each in grown.values()], list(begun.due.values())) if is_drawn else None
@@ -146,10 +146,12 @@ def _trial(begun: _Begun, seen: Mapping[str, Outcomes], before: Trial | None, *,
                 begun.plan, grown[control], each, routed, None if before is None else before.variants[version].look
             )
         variants[version] = Variant(each.assigned, begun.due[version], each.sums, found)
-    return Trial(control, begun.at, begun.plan, is_drawn, routed, variants)
+    return SplitTrial(control, begun.at, begun.plan, is_drawn, routed, variants)
 
 
-def _look(plan: ExperimentPlan, control: Outcomes, other: Outcomes, routed: float | None, before: Look | None) -> Look:
+def _look(
+    plan: ExperimentPlan, control: Outcomes, other: Outcomes, routed: float | None, before: ExperimentLook | None
+) -> ExperimentLook:
     """Answers of both must be reported alike, and requests go where they were meant to."""
     # Where clients stay with a version, one that reports much may be of either: then nothing is said of it.
     assigned = (control.assigned, other.assigned) if routed is not None else (control.sums.rows, other.sums.rows)

@@ -93,7 +93,7 @@
   });
   document.addEventListener("scroll", hide, { passive: true });
 
-  const screens = { o: "/", r: "/registry", l: "/rollouts", e: "/environments", s: "/system", a: "/alerts" };
+  const screens = { o: "/", r: "/registry", l: "/rollouts", x: "/experiments", e: "/environments", s: "/system", a: "/alerts" };
   let after = "";
   document.addEventListener("keydown", (event) => {
     const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName);

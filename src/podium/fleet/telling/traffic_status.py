@@ -20,7 +20,7 @@ from typing import Any
 from podium.domain.rollouts.evidence import Evidence
 from podium.domain.traffic import Rules, Target
 from podium.fleet.bandit import Standings
-from podium.fleet.experiment import Trial, Variant
+from podium.fleet.experiment import SplitTrial, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Traffic:
     problems: Sequence[str] = ()
     shadow: Evidence | None = None
     bandit: Standings | None = None
-    trial: Trial | None = None
+    trial: SplitTrial | None = None
 
 
 def traffic_status(traffic: Traffic | None, targets: Sequence[Target]) -> dict[str, Any] | None:
@@ -72,7 +72,7 @@ def _arms(standings: Standings) -> dict[str, dict[str, Any]]:
     }
 
 
-def _experiment(trial: Trial) -> dict[str, Any]:
+def _experiment(trial: SplitTrial) -> dict[str, Any]:
     return {
         "control": trial.control,
         "began_at": round(trial.began_at),
