@@ -51,6 +51,7 @@ def _print(name: str, version: dict[str, Any]) -> None:
         f"{window['rows']} rows from {window['from']} to {window['to']}, {window['dropped']} dropped",
         "drift": _told(drift) if window is not None else None,
         **_quality(version["quality"]),
+        "estimated": _estimated(version["estimated"]),
     })  # fmt: skip
     if version["columns"]:
         say()
@@ -68,7 +69,24 @@ def _told(drift: dict[str, Any]) -> str:
     if drift["state"] == "unknown":
         return "unknown: too few rows yet"
     names = [*drift["columns"], *(f"prediction {each}" for each in drift["predictions"])]
-    return f"{drift['state']}: {', '.join(names)}" if names else f"none in {drift['judged']} columns"
+    if names:
+        return f"{drift['state']}: {', '.join(names)}"
+    if drift["pending"]:
+        seen = [each["name"] if each["role"] == "feature" else f"prediction {each['name']}" for each in drift["pending"]]
+        return f"pending: {', '.join(seen)} in the last window; an alert stands after two that share no row"
+    return f"none in {drift['judged']} columns"
+
+
+def _estimated(estimated: dict[str, Any] | None) -> str | None:
+    """Without labels, and never without that word."""
+    if estimated is None or not estimated["figures"]:
+        return None
+    told = [
+        f"{each['metric']} {each['value']:.3f} ({each['low']:.3f} to {each['high']:.3f}; "
+        f"{each['baseline']:.3f} on the reference)"
+        for each in estimated["figures"][:3]
+    ]
+    return f"{', '.join(told)}, without labels"
 
 
 def _quality(quality: dict[str, Any] | None) -> dict[str, str | None]:
@@ -76,11 +94,9 @@ def _quality(quality: dict[str, Any] | None) -> dict[str, str | None]:
         return {}
     labels, unreadable = quality["labels"], quality["unreadable"]
     delay = f", usually within {_spoken(labels['delay_p95_s'])}" if labels["delay_p95_s"] is not None else ""
-    accuracy = next((each["value"] for each in quality["estimated"] if each["metric"] == "accuracy"), None)
     return {
         "labels": f"of {labels['labelled']} of {labels['predicted']} predictions of the last day{delay}",
         "quality": f"{quality['task'] or 'not known'}. {quality['why']}",
-        "estimated": None if accuracy is None else f"accuracy {accuracy:.4g}, by scores and no labels",
         "not read": f"{unreadable['answers']} answers: {unreadable['why']}" if unreadable else None,
     }
 
