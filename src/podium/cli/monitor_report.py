@@ -47,6 +47,7 @@ def _print(name: str, version: dict[str, Any]) -> None:
         "window": None if window is None else
         f"{window['rows']} rows from {window['from']} to {window['to']}, {window['dropped']} dropped",
         "drift": _told(drift) if window is not None else None,
+        "together": _told_together(version["together"]),
     })  # fmt: skip
     if version["columns"]:
         say()
@@ -62,6 +63,17 @@ def _told(drift: dict[str, Any]) -> str:
         return "unknown: too few rows yet"
     names = [*drift["columns"], *(f"prediction {each}" for each in drift["predictions"])]
     return f"{drift['state']}: {', '.join(names)}" if names else f"none in {drift['judged']} columns"
+
+
+def _told_together(seen: dict[str, Any] | None) -> str | None:
+    """How the columns go with each other, whatever each of them does."""
+    if seen is None:
+        return None
+    if seen["score"] is None:
+        return f"unknown: {seen['rows']} rows looked at yet"
+    stands = ", stands" if seen["is_standing"] else ""
+    limit = f"usual {seen['usual']:.3f}, alert at {seen['alert']:.3f}"
+    return f"{seen['verdict']}{stands}: {seen['method']} {seen['score']:.3f} ({limit}) of {seen['rows']} rows"
 
 
 def _rows(version: dict[str, Any]) -> list[list[object]]:

@@ -381,7 +381,7 @@ def counting_by(text: bytes) -> tuple[OpenSlab, SlabWriter, BatchCounter]:
     layout = Layout(profile)
     descriptor = create_slab(profile.profile_id, layout.size)
     slab = SlabWriter(descriptor)
-    counter = BatchCounter(layout, np.frombuffer(slab.cells, np.int64))
+    counter = BatchCounter(layout, np.frombuffer(slab.cells, np.int64), time.monotonic)
     return OpenSlab(descriptor, profile.profile_id), slab, counter
 
 
