@@ -80,6 +80,7 @@ def test_columns_together_have_a_panel_with_the_monitor_s_own_figures(watched):
     drawn = text[text.index('id="together"') :]
     assert "All columns together" in drawn
     assert "<svg" in drawn[: drawn.index("</section>")]
+    assert 'class="legend"' in drawn[: drawn.index("</section>")]
     assert (shown["score"], shown["usual"], shown["alert"], shown["rows"], shown["verdict"], shown["is_standing"]) == (
         found.finding.score, found.finding.usual, found.finding.alert, found.finding.rows, found.finding.verdict.value,
         found.is_standing,

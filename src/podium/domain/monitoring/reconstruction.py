@@ -3,10 +3,10 @@
 Only sums are kept, never rows: how many were looked at, their errors, and the errors' squares (`ErrorSums`). They add up
 over workers and stretches of time, so that a window's mean error is that of all of them.
 
-Looking at rows takes longer than counting them. So in each stretch of five minutes the first 2,000 rows are looked at, and of
-the slices after these one in sixteen; of a slice at most 256 rows, evenly. A window that has enough rows for its columns has
-enough for this, and one of many more is known from all of its time. Slices of less than 32 rows are put together first, for
-a look has a fixed price.
+Looking at rows takes longer than counting them. So in each stretch of five minutes the first 2,000 rows are looked at, and
+of the slices after these one in sixteen; of a slice at most 256 rows, evenly. A window that has enough rows for its columns
+has enough for this, and one of many more is known from all of its time. Slices of less than 32 rows are put together first,
+for a look has a fixed price.
 """
 
 from collections.abc import Callable, Mapping, Sequence
