@@ -285,6 +285,12 @@ class MonitorStoreBusy(MonitorStoreError):
     code = "MONITOR_STORE_BUSY"
 
 
+class MonitorStoreDown(MonitorStoreError):
+    """The database server that keeps the monitor's history cannot be reached, or did not answer in time."""
+
+    code = "MONITOR_STORE_DOWN"
+
+
 class MissingDependency(PodiumError):
     """A library of an optional extra is not installed."""
 

@@ -15,6 +15,7 @@ from podium.domain.monitoring.windows import DAY_S, HOUR_S, Span
 from podium.errors import InvalidInput, MonitorStoreBusy, MonitorStoreError, NotFound
 from podium.monitoring.store import reading, writing
 from podium.monitoring.store.database import MonitorStore
+from podium.monitoring.store.postgresql import PostgresqlHistory
 from podium.monitoring.store.writing import Counted, VersionKey
 from podium.telemetry.metrics import CELLS, DURATION, REJECTED, REQUESTS, ROWS
 from podium.telemetry.traffic import LATENCY_EDGES_S, TrafficCounts, traffic_of
@@ -25,8 +26,19 @@ PROFILE = profile_of({"amount": np.arange(1000.0)}, value=np.arange(1000.0))
 
 
 @pytest.fixture
-def database(tmp_path):
+def file(tmp_path):
     return MonitorStore(tmp_path / "monitor.db", busy_timeout_s=0.05)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request):
+    """All that is said of a history is said of both."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("file")
+        return
+    history = PostgresqlHistory(request.getfixturevalue("address"), timeout_s=5.0, most=2)
+    yield history
+    history.close()
 
 
 def amounts(rows):
@@ -37,14 +49,19 @@ def test_nothing_is_there_before_the_first_write(database):
     with pytest.raises(NotFound, match="watched"), database.reading():
         pass
 
-    assert not database.path.exists()
 
-
-def test_the_file_is_private(database):
-    with database.writing():
+def test_reading_makes_no_file(file):
+    with pytest.raises(NotFound), file.reading():
         pass
 
-    assert stat.S_IMODE(database.path.stat().st_mode) == 0o600
+    assert not file.path.exists()
+
+
+def test_the_file_is_private(file):
+    with file.writing():
+        pass
+
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
 
 
 def test_what_was_not_finished_was_not_written(database):
@@ -55,15 +72,15 @@ def test_what_was_not_finished_was_not_written(database):
         pass
 
 
-def test_reading_leaves_nothing_beside_the_file(database):
-    with database.writing() as connection:
+def test_reading_leaves_nothing_beside_the_file(file):
+    with file.writing() as connection:
         writing.see_version(connection, KEY, "Production", PROFILE, NOON)
 
-    with database.reading() as connection:
+    with file.reading() as connection:
         found = reading.served(connection)
 
     assert found == [reading.Served(KEY, "Production", PROFILE.profile_id, NOON, NOON)]
-    assert os.listdir(database.path.parent) == [database.path.name]
+    assert os.listdir(file.path.parent) == [file.path.name]
 
 
 def test_a_reader_sees_one_moment_while_somebody_writes(database):
@@ -76,25 +93,25 @@ def test_a_reader_sees_one_moment_while_somebody_writes(database):
             assert [each.stage for each in reading.served(view)] == ["Staging"]
 
 
-def test_a_locked_database_is_said_to_be_locked(database):
-    with database.writing(), pytest.raises(MonitorStoreBusy, match=r"monitor\.db is locked"), database.writing():
+def test_a_locked_database_is_said_to_be_locked(file):
+    with file.writing(), pytest.raises(MonitorStoreBusy, match=r"monitor\.db is locked"), file.writing():
         pass
 
 
-def test_a_damaged_database_is_said_to_be_damaged(database):
-    database.path.write_bytes(b"no database at all" * 100)
+def test_a_damaged_database_is_said_to_be_damaged(file):
+    file.path.write_bytes(b"no database at all" * 100)
 
-    with pytest.raises(MonitorStoreError, match="Move it away"), database.writing():
+    with pytest.raises(MonitorStoreError, match="Move it away"), file.writing():
         pass
-    with pytest.raises(MonitorStoreError, match="Move it away"), database.reading():
+    with pytest.raises(MonitorStoreError, match="Move it away"), file.reading():
         pass
 
 
-def test_a_newer_podiums_database_is_left_alone(database):
-    with closing(sqlite3.connect(database.path)) as connection:
+def test_a_newer_podiums_database_is_left_alone(file):
+    with closing(sqlite3.connect(file.path)) as connection:
         connection.execute("PRAGMA user_version = 99")
 
-    with pytest.raises(MonitorStoreError, match="newer podium"), database.writing():
+    with pytest.raises(MonitorStoreError, match="newer podium"), file.writing():
         pass
 
 
@@ -135,11 +152,11 @@ def test_data_adds_up_in_five_minutes_and_in_hours(database):
 @pytest.mark.parametrize(
     ("span", "step_s"), [(Span(NOON, NOON + 90), 90), (Span(NOON + 1, NOON + 61), 60), (Span(0, 60), 0)]
 )
-def test_only_whole_stretches_can_be_read(database, span, step_s):
-    with database.writing():
+def test_only_whole_stretches_can_be_read(file, span, step_s):
+    with file.writing():
         pass
 
-    with database.reading() as connection, pytest.raises(InvalidInput, match="whole ones"):
+    with file.reading() as connection, pytest.raises(InvalidInput, match="whole ones"):
         reading.traffic(connection, KEY, span, step_s)
 
 
@@ -187,13 +204,13 @@ def test_what_is_too_old_is_given_up(database):
 
         writing.forget(connection, NOON, 90 * DAY_S)
 
-    with closing(sqlite3.connect(database.path)) as connection:
+    with database.reading() as connection:
         kept = {
-            table: connection.execute(f"SELECT length_s, count(*) FROM {table} GROUP BY 1").fetchall()
-            for table in ("traffic", "watch", "windows")
+            table: connection.execute(f"SELECT length_s, count(*) FROM {table} GROUP BY 1 ORDER BY 1").fetchall()
+            for table in ("traffic", "watched", "windows")
         }
         hours = connection.execute("SELECT DISTINCT hour FROM findings ORDER BY 1").fetchall()
-    assert kept == {"traffic": [(60, 2), (3600, 3)], "watch": [(60, 2), (3600, 3)], "windows": [(300, 1), (3600, 3)]}
+    assert kept == {"traffic": [(60, 2), (3600, 3)], "watched": [(60, 2), (3600, 3)], "windows": [(300, 1), (3600, 3)]}
     assert hours == [(NOON - days * DAY_S,) for days in (8, 3, 0)]
     with database.reading() as connection:
         assert reading.served(connection) == []

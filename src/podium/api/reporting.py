@@ -1,7 +1,6 @@
 """`podium monitor report`: what the monitor has seen of a model, out of its database; no server is asked."""
 
 import math
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from podium.domain.monitoring.windows import DAY_S, SLOT_S, Span
 from podium.domain.nearest import did_you_mean, listed
 from podium.errors import NotFound
 from podium.monitoring.store import reading, writing
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.database import MonitorStore
 from podium.monitoring.store.reading import Served, StoredFinding
 from podium.monitoring.store.writing import MINUTE_S
@@ -59,7 +59,7 @@ def monitor_report(
         return {"model": name, "versions": [_version(connection, each, span) for each in found]}
 
 
-def _version(connection: sqlite3.Connection, served: Served, span: Span) -> dict[str, Any]:
+def _version(connection: StoreConnection, served: Served, span: Span) -> dict[str, Any]:
     key, found = served.key, reading.latest_findings(connection, served.key)
     profile = reading.profile_of(connection, key)
     standing = {} if profile is None else writing.standing_of(connection, key, profile.profile_id)
@@ -85,7 +85,7 @@ def _version(connection: sqlite3.Connection, served: Served, span: Span) -> dict
     }
 
 
-def _traffic(connection: sqlite3.Connection, served: Served, span: Span) -> dict[str, Any]:
+def _traffic(connection: StoreConnection, served: Served, span: Span) -> dict[str, Any]:
     points = reading.traffic(connection, served.key, span, MINUTE_S)
     total = sum((point.traffic for point in points), TrafficCounts())
     return {
@@ -101,7 +101,7 @@ def _traffic(connection: sqlite3.Connection, served: Served, span: Span) -> dict
     }
 
 
-def _window(connection: sqlite3.Connection, served: Served, found: Sequence[StoredFinding]) -> dict[str, Any] | None:
+def _window(connection: StoreConnection, served: Served, found: Sequence[StoredFinding]) -> dict[str, Any] | None:
     """The stretch that was judged last, and what is known of it now."""
     if not found or served.profile_id is None:
         return None

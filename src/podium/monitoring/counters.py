@@ -5,7 +5,7 @@ transaction of what was made of it (`store/writing.py`), so that whatever happen
 is exactly what is not written yet. Where nothing can be written for long nothing is read either: the difference grows.
 """
 
-import sqlite3
+import secrets
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ import numpy as np
 from podium.domain.monitoring.counting import Layout
 from podium.domain.monitoring.windows import SLOT_S
 from podium.monitoring.store import writing
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.writing import MINUTE_S, Counted, VersionKey
 from podium.telemetry.traffic import TrafficCounts, traffic_of
 from podium.transport.slab import SlabReading
@@ -38,6 +39,15 @@ class _Pending:
     @property
     def is_full(self) -> bool:
         return len(self.traffic) + len(self.windows) > _MOST_PENDING
+
+    def and_then(self, later: "_Pending") -> "_Pending":
+        """Both together."""
+        traffic, windows = dict(self.traffic), dict(self.windows)
+        for place, more in later.traffic.items():
+            traffic[place] = traffic.get(place, TrafficCounts()) + more
+        for slot, rows in later.windows.items():
+            windows[slot] = windows[slot] + rows if slot in windows else rows
+        return _Pending(traffic, windows, {**self.readings, **later.readings})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +73,20 @@ class Counters:
         self._read = dict(read)
         self._pending = _Pending()
         self._is_first = dict.fromkeys(read, True)
+        self._own: set[Source] = set()
+        # What a transaction took along of which nobody knows yet whether it is kept, and its mark.
+        self._sent: _Pending | None = None
+        self._turn = ""
 
     @property
     def is_full(self) -> bool:
         """Whether nothing more should be read before something is written."""
-        return self._pending.is_full
+        return self._pending.is_full or (self._sent is not None and self._sent.is_full)
 
     def take_traffic(self, life: str, key: VersionKey, cells: list[int], at: float) -> None:
         """A version's cells in the gateways' counters, summed over all gateways."""
         source, now = (life, key), traffic_of(cells)
+        self._own.add(source)
         before = TrafficCounts.from_cells(_numbers(self._read[source])) if source in self._read else TrafficCounts()
         grown = [ours - theirs for ours, theirs in zip(now.cells, before.cells, strict=True)]
         # Its place among the counters was given away and got again: it began anew.
@@ -93,6 +108,7 @@ class Counters:
             is_over: The worker has ended: rows that were answered and neither counted nor dropped are lost.
         """
         source = (slab.life, key)
+        self._own.add(source)
         dropped = slab.seen - slab.counted if is_over else slab.dropped
         before = self._read.get(source)
         cells, was_dropped = np.frombuffer(slab.cells, np.int64), 0
@@ -113,27 +129,38 @@ class Counters:
         self._pending.windows[place] = more if known is None else known + more
         self._note(source, _HEAD.pack(dropped, slab.seen) + slab.cells)
 
-    def write(self, connection: sqlite3.Connection, now: int) -> None:
-        """Write down what is not yet; `written` says that the transaction is kept."""
-        for (key, minute), traffic in self._pending.traffic.items():
+    def settle(self, connection: StoreConnection, server: str) -> bool:
+        """Ask of a transaction that did not end well whether it was kept: a database may break off just then.
+
+        Returns: Whether it was. What it took along is not written again then, and else with the next.
+        """
+        if self._sent is None:
+            return False
+        is_kept = writing.last_written(connection, server) == self._turn
+        if not is_kept:
+            self._pending = self._sent.and_then(self._pending)
+        self._sent = None
+        return is_kept
+
+    def write(self, connection: StoreConnection, now: int, server: str) -> None:
+        """Write down what is not yet, once the last transaction is settled; `written` says that this one is kept."""
+        self._sent, self._pending, self._turn = self._pending, _Pending(), secrets.token_hex(8)
+        for (key, minute), traffic in self._sent.traffic.items():
             writing.add_traffic(connection, key, minute, traffic)
-        for (key, _, slot), counted in self._pending.windows.items():
+        for (key, _, slot), counted in self._sent.windows.items():
             writing.add_window(connection, key, slot, counted)
-        for (life, key), cells in self._pending.readings.items():
+        for (life, key), cells in self._sent.readings.items():
             writing.put_reading(connection, life, key, cells, now)
+        writing.note_written(connection, server, self._turn, now)
 
     def written(self) -> None:
         """What was written last is kept."""
-        self._pending = _Pending()
+        self._sent = None
 
-    def keep(self, connection: sqlite3.Connection, now: int) -> None:
-        """Have all readings counted as young: those of counters that still live must not be forgotten."""
-        for (life, key), cells in self._read.items():
-            writing.put_reading(connection, life, key, cells, now)
-
-    def forget(self, source_lives: frozenset[str]) -> None:
-        """Keep nothing of counters but these."""
-        self._read = {source: cells for source, cells in self._read.items() if source[0] in source_lives}
+    def keep(self, connection: StoreConnection, now: int) -> None:
+        """Have the readings of this server's counters count as young, as they live; what was read of others is theirs."""
+        for life, key in self._own:
+            writing.keep_reading(connection, life, key, now)
 
     def _note(self, source: Source, cells: bytes) -> None:
         self._read[source] = cells

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from sqlite3 import Connection
 
 from podium.domain.monitoring.counting import Layout
 from podium.domain.monitoring.profile import Profile
@@ -23,7 +22,7 @@ from podium.monitoring.alerting import Alerting
 from podium.monitoring.counters import Counters, Totals, totals_of
 from podium.monitoring.gauges import Gauge, gauges_of, monitor_gauges, sorted_gauges
 from podium.monitoring.store import reading, writing
-from podium.monitoring.store.database import MonitorStore
+from podium.monitoring.store.contract import MonitorHistory, StoreConnection
 from podium.monitoring.store.writing import VersionKey
 from podium.monitoring.watching import JudgedVersion, judge_version
 from podium.telemetry.slots import Slots
@@ -64,14 +63,14 @@ class MonitorTerms:
     """How a monitor works.
 
     Args:
-        store: Its database.
+        store: Its history.
         window_s: How long a window is judged: a multiple of five minutes, up to a day.
         retention_s: How long everything is kept.
         tick_s: Seconds between two looks.
         alerting: Judges and tells; None does not.
     """
 
-    store: MonitorStore
+    store: MonitorHistory
     window_s: int = HOUR_S
     retention_s: int = 90 * DAY_S
     tick_s: float = TICK_S
@@ -104,6 +103,7 @@ class Monitor:
         self.judged: dict[VersionKey, JudgedVersion] = {}
         self._control = control
         self._slots = slots
+        self._server = f"{slots.cells[4]:016x}"
         self._terms = terms
         self._clock = clock
         self._store = terms.store
@@ -112,6 +112,7 @@ class Monitor:
         self._totals: dict[VersionKey, Totals] = {}
         self._ended: dict[VersionKey, Totals] = {}
         self._waiting: dict[VersionKey, int] = {}
+        self._sent_until: float | None = None
         self._gauges: list[Gauge] = []
         self._taken_at: float | None = None
         self._watched_since: float | None = None
@@ -147,7 +148,7 @@ class Monitor:
             self._trouble = error.message
         else:
             if self._trouble is not None:
-                _log.warning("%s can be written again", self._store.path)
+                _log.warning("%s can be written again", self._store.place)
             self._trouble = None
         versions = {VersionKey(str(each["model"]), str(each["version"])) for each in self.known.sight.versions}
         self.judged = {key: each for key, each in self.judged.items() if key in versions}
@@ -219,7 +220,7 @@ class Monitor:
         since = self._taken_at if self._taken_at is not None else now
         # What was counted since the last reading belongs to the time before this one.
         at = (since + now) / 2 if now - since < 6 * self._terms.tick_s else now
-        life = f"gateways-{self._slots.cells[4]:016x}"
+        life = f"gateways-{self._server}"
         for index, labels in enumerate(self.known.sight.series):
             if labels:
                 key = VersionKey(labels["model"], labels["version"])
@@ -283,12 +284,15 @@ class Monitor:
             return
         profiles = self._profiles_in_use()
         with self._store.writing() as connection:
+            if counters.settle(connection, self._server) and self._watched_since is not None:
+                self._watched_since = max(self._watched_since, self._sent_until or 0.0)
+            self._sent_until = self._taken_at
             for each in self.known.sight.versions:
                 key = VersionKey(str(each["model"]), str(each["version"]))
                 writing.see_version(connection, key, str(each.get("stage") or ""), profiles.get(key), int(now))
             if self._watched_since is not None and self._taken_at is not None:
-                writing.watch(connection, int(self._watched_since), int(self._taken_at))
-            counters.write(connection, int(now))
+                writing.watch(connection, int(self._watched_since), int(self._taken_at), self._server)
+            counters.write(connection, int(now), self._server)
             judged = [self._judge(connection, key, profile, now) for key, profile in profiles.items()]
             if now - self._forgot_at > HOUR_S:
                 counters.keep(connection, int(now))
@@ -300,7 +304,7 @@ class Monitor:
         self.judged |= {each.key: each for each in judged if each is not None}
         self.known.settled = [number for number, slab in self.known.slabs.items() if slab.is_read]
 
-    def _judge(self, connection: Connection, key: VersionKey, profile: Profile, now: float) -> JudgedVersion | None:
+    def _judge(self, connection: StoreConnection, key: VersionKey, profile: Profile, now: float) -> JudgedVersion | None:
         try:
             return judge_version(connection, key, profile, now, self._terms.window_s)
         except (PodiumError, ValueError, KeyError, TypeError, ArithmeticError) as error:

@@ -1,7 +1,6 @@
 """What models were asked lately, as lines that windows of any length are cut from; read from the store bit by bit."""
 
 import json
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,6 +9,7 @@ from podium.domain.monitoring.objectives import BURN_WINDOWS, Slo
 from podium.domain.monitoring.quantiles import edge_at
 from podium.domain.monitoring.windows import HOUR_S, Span
 from podium.monitoring.store import alerts as kept
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.writing import MINUTE_S, VersionKey
 from podium.telemetry.traffic import LATENCY_EDGES_S
 
@@ -44,7 +44,7 @@ class TrafficLines:
     _hour: int | None = None
     _read_at: int = 0
 
-    def read(self, connection: sqlite3.Connection, now: float) -> None:
+    def read(self, connection: StoreConnection, now: float) -> None:
         """Take in what is new; all of it once an hour, when the oldest minutes become hours.
 
         Args:

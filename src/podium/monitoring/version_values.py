@@ -1,7 +1,6 @@
 """What the supervisor says of versions, what is kept of them and what was judged, as the values that alerts are made of."""
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from podium.domain.monitoring.staleness import Times
 from podium.monitoring.judged_values import VersionValues
 from podium.monitoring.store import alerts as kept
 from podium.monitoring.store import reading
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.reading import StoredFinding
 from podium.monitoring.store.writing import VersionKey
 from podium.monitoring.watching import JudgedVersion
@@ -34,7 +34,7 @@ class VersionBook:
     waits: dict[str, tuple[str, float]] = field(default_factory=dict)
     _profiled_at: dict[str, float | None] = field(default_factory=dict)
 
-    def read(self, connection: sqlite3.Connection) -> None:
+    def read(self, connection: StoreConnection) -> None:
         """Take in what is there now."""
         served = reading.served(connection)
         self.first_seen = {each.key: each.first_seen for each in served}
@@ -79,7 +79,7 @@ class VersionBook:
         return VersionValues(key, times, profile_id, findings, environment, is_asked=is_asked)
 
 
-def _made_at(connection: sqlite3.Connection, profile_id: str) -> float | None:
+def _made_at(connection: StoreConnection, profile_id: str) -> float | None:
     found = connection.execute("SELECT json FROM profiles WHERE profile_id = ? LIMIT 1", [profile_id]).fetchone()
     return None if found is None else _seconds(json.loads(found[0]).get("created_at"))
 

@@ -1,6 +1,5 @@
 """What the last hour of a version's rows shows beside its profile, written down with what is held of it."""
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from podium.domain.monitoring.profile import Profile
 from podium.domain.monitoring.standing import DriftOverview, StandingFinding, overview
 from podium.domain.monitoring.windows import SLOT_S, Span
 from podium.monitoring.store import reading, writing
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.writing import Finder, VersionKey
 
 _NOTHING = StandingFinding()
@@ -46,7 +46,7 @@ def window_at(now: float, length_s: int) -> Span:
 
 
 def judge_version(
-    connection: sqlite3.Connection, key: VersionKey, profile: Profile, now: float, length_s: int
+    connection: StoreConnection, key: VersionKey, profile: Profile, now: float, length_s: int
 ) -> JudgedVersion | None:
     """Look at a version's last window and write down what it shows; None where it had no row.
 

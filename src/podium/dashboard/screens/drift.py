@@ -1,6 +1,5 @@
 """Drift of one version: every column beside its reference, and one of them bin by bin."""
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from podium.domain.monitoring.profile import SHARES, ColumnProfile, NumberProfil
 from podium.domain.monitoring.windows import DAY_S, HOUR_S, SLOT_S, WEEK_S, Span
 from podium.errors import NotFound
 from podium.monitoring.store import reading
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.reading import DataPoint, Served, StoredFinding
 from podium.monitoring.store.writing import VersionKey
 
@@ -71,7 +71,7 @@ def drift(sources: DashboardSources, asked: Question) -> Page:
     return Page("drift.html", f"{page.name}: drift", "overview", content, tables, True)
 
 
-def _look(connection: sqlite3.Connection, seen: Served, asked: Question) -> dict[str, Any] | None:
+def _look(connection: StoreConnection, seen: Served, asked: Question) -> dict[str, Any] | None:
     """One version in one window: what was counted, what it shows, and how that went."""
     profile_id = seen.profile_id
     profile = reading.profile_of(connection, seen.key, profile_id)
@@ -178,7 +178,7 @@ def _row(
     }  # fmt: skip
 
 
-def _pictures(connection: sqlite3.Connection, key: VersionKey, row: Mapping[str, Any], asked: Question) -> dict[str, Any]:
+def _pictures(connection: StoreConnection, key: VersionKey, row: Mapping[str, Any], asked: Question) -> dict[str, Any]:
     """What is drawn of a row that is shown."""
     span = Span(int(asked.span.start) - HOUR_S, int(asked.span.end) + HOUR_S)
     values = _thinned([score for _, score in reading.drift_scores(connection, key, Role(row["role"]), row["column"], span)])

@@ -1,6 +1,5 @@
 """What the screens of one model share: its head, its versions, and which of them is looked at."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from podium.dashboard.sources import DashboardSources
 from podium.domain.stages import Stage
 from podium.errors import NotFound, PodiumError
 from podium.monitoring.store import reading
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.reading import Served
 
 TABS = (("traffic", "Traffic"), ("drift", "Drift"), ("predictions", "Predictions"))
@@ -52,7 +52,7 @@ class ModelPage:
         }
 
 
-def open_page(sources: DashboardSources, asked: Question, connection: sqlite3.Connection | None) -> ModelPage:
+def open_page(sources: DashboardSources, asked: Question, connection: StoreConnection | None) -> ModelPage:
     """The model that an address names.
 
     Args:

@@ -1,6 +1,5 @@
 """All columns of a version together, beside what the profile says of how they go together; and any score through time."""
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from podium.dashboard.pages import Question
 from podium.domain.monitoring.findings import Check, ColumnFinding, ColumnVerdict, Role
 from podium.domain.monitoring.windows import HOUR_S, Span
 from podium.monitoring.store import reading
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.reading import StoredFinding
 from podium.monitoring.store.writing import VersionKey
 
@@ -31,7 +31,7 @@ _GAP_S = 2 * HOUR_S
 
 
 def together_panel(
-    connection: sqlite3.Connection,
+    connection: StoreConnection,
     key: VersionKey,
     found: ColumnFinding | None,
     stored: Sequence[StoredFinding],
@@ -70,7 +70,7 @@ def together_panel(
 
 
 def score_history(
-    connection: sqlite3.Connection, key: VersionKey, role: Role, name: str, asked: Question
+    connection: StoreConnection, key: VersionKey, role: Role, name: str, asked: Question
 ) -> tuple[list[Series], list[ChartLimit]]:
     """Drift through time, and its limits: of one column, of a prediction, or of all columns together."""
     span = Span(int(asked.span.start) - HOUR_S, int(asked.span.end) + HOUR_S)

@@ -4,7 +4,6 @@ Each function is called within one transaction of `MonitorStore.writing` or one 
 """
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,13 +18,20 @@ from podium.domain.monitoring.alerting.deliveries import Delivery, DeliveryResul
 from podium.domain.monitoring.alerting.history import Turn
 from podium.domain.monitoring.alerting.silences import Silence, parse_matchers
 from podium.domain.monitoring.windows import HOUR_S, Span
+from podium.monitoring.store.contract import StoreConnection, put
 from podium.monitoring.store.writing import MINUTE_S, VersionKey
 
 MOST_EVENTS = 100_000
 MOST_DELIVERIES = 20_000
+_PUT_ALERT = put("alerts", "fingerprint", "rule model state severity json")
+_KNOWN_TURN = (
+    "SELECT 1 FROM alert_events WHERE at = ? AND fingerprint = ? AND coalesce(before, '') = coalesce(?, '') "
+    "AND coalesce(after, '') = coalesce(?, '')"
+)
+_PUT_BOOK = put("alert_book", '"only"', "at due left_out")
 
 
-def put_book(connection: sqlite3.Connection, before: AlertBook | None, after: AlertBook) -> None:
+def put_book(connection: StoreConnection, before: AlertBook | None, after: AlertBook) -> None:
     """Keep the alerts as they are now.
 
     Args:
@@ -40,19 +46,17 @@ def put_book(connection: sqlite3.Connection, before: AlertBook | None, after: Al
         "DELETE FROM alerts WHERE fingerprint = ?", [[print_] for print_ in known if print_ not in after.alerts]
     )
     connection.executemany(
-        "INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?, ?, ?)",
+        _PUT_ALERT,
         [
             [print_, alert.rule, alert.group, alert.state.value, alert.severity.value, json.dumps(dumped_alert(alert))]
             for print_, alert in after.alerts.items()
             if known.get(print_) != alert
         ],
     )
-    connection.execute(
-        "INSERT OR REPLACE INTO alert_book VALUES (1, ?, ?, ?)", [after.at, json.dumps(dict(after.due)), after.left_out]
-    )
+    connection.execute(_PUT_BOOK, [1, after.at, json.dumps(dict(after.due)), after.left_out])
 
 
-def book_of(connection: sqlite3.Connection) -> AlertBook:
+def book_of(connection: StoreConnection) -> AlertBook:
     """The alerts as they were kept last.
 
     Raises:
@@ -63,21 +67,19 @@ def book_of(connection: sqlite3.Connection) -> AlertBook:
     return AlertBook(at, {alert.fingerprint: alert for alert in alerts}, json.loads(due), left_out)
 
 
-def put_turns(connection: sqlite3.Connection, turns: Iterable[Turn]) -> None:
-    """Note what became of alerts."""
-    connection.executemany(
-        "INSERT INTO alert_events (at, fingerprint, rule, model, before, after, json) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
-            [
-                turn.at, turn.alert.fingerprint, turn.alert.rule, turn.alert.group,
-                turn.before and turn.before.value, turn.after and turn.after.value, json.dumps(dumped_alert(turn.alert)),
-            ]
-            for turn in turns
-        ],
-    )  # fmt: skip
+def put_turns(connection: StoreConnection, turns: Iterable[Turn]) -> None:
+    """Note what became of alerts; what is noted already stays as it is."""
+    for turn in turns:
+        place = [turn.at, turn.alert.fingerprint, turn.before and turn.before.value, turn.after and turn.after.value]
+        known = connection.execute(_KNOWN_TURN, place).fetchone()
+        if known is None:
+            connection.execute(
+                "INSERT INTO alert_events (at, fingerprint, before, after, rule, model, json) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [*place, turn.alert.rule, turn.alert.group, json.dumps(dumped_alert(turn.alert))],
+            )
 
 
-def turns_of(connection: sqlite3.Connection, model: str | None = None, most: int = 1000) -> list[Turn]:
+def turns_of(connection: StoreConnection, model: str | None = None, most: int = 1000) -> list[Turn]:
     """What became of alerts, newest first.
 
     Args:
@@ -95,7 +97,7 @@ def turns_of(connection: sqlite3.Connection, model: str | None = None, most: int
     ]
 
 
-def alerts_of(connection: sqlite3.Connection, model: str | None = None) -> list[Alert]:
+def alerts_of(connection: StoreConnection, model: str | None = None) -> list[Alert]:
     """All alerts that are not forgotten: those that fire first, pages before tickets, then oldest first."""
     book = book_of(connection)
     firing = book.firing()
@@ -106,7 +108,7 @@ def alerts_of(connection: sqlite3.Connection, model: str | None = None) -> list[
     return [alert for alert in (*firing, *others) if model is None or alert.group == model]
 
 
-def put_deliveries(connection: sqlite3.Connection, deliveries: Iterable[Delivery]) -> None:
+def put_deliveries(connection: StoreConnection, deliveries: Iterable[Delivery]) -> None:
     """Note who is to be told, or was; what is known to be later than that stays."""
     connection.executemany(
         "INSERT INTO deliveries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (notification, channel) DO UPDATE SET "
@@ -122,7 +124,7 @@ def put_deliveries(connection: sqlite3.Connection, deliveries: Iterable[Delivery
     )  # fmt: skip
 
 
-def deliveries_of(connection: sqlite3.Connection, result: DeliveryResult | None = None, most: int = 1000) -> list[Delivery]:
+def deliveries_of(connection: StoreConnection, result: DeliveryResult | None = None, most: int = 1000) -> list[Delivery]:
     """Who was told, or is to be, newest first.
 
     Args:
@@ -141,7 +143,7 @@ def deliveries_of(connection: sqlite3.Connection, result: DeliveryResult | None 
     ]
 
 
-def put_silence(connection: sqlite3.Connection, silence: Silence) -> None:
+def put_silence(connection: StoreConnection, silence: Silence) -> None:
     """Leave somebody in peace."""
     matchers = json.dumps([str(matcher) for matcher in silence.matchers])
     connection.execute(
@@ -150,7 +152,7 @@ def put_silence(connection: sqlite3.Connection, silence: Silence) -> None:
     )
 
 
-def end_silence(connection: sqlite3.Connection, id_: str, now: float) -> bool:
+def end_silence(connection: StoreConnection, id_: str, now: float) -> bool:
     """End one, or see that it never begins; False where there is none that could be ended."""
     found = connection.execute("SELECT begins_at FROM silences WHERE id = ? AND ends_at > ?", [id_, now]).fetchone()
     if found is None:
@@ -162,7 +164,7 @@ def end_silence(connection: sqlite3.Connection, id_: str, now: float) -> bool:
     return True
 
 
-def silences_of(connection: sqlite3.Connection, now: float | None = None) -> list[Silence]:
+def silences_of(connection: StoreConnection, now: float | None = None) -> list[Silence]:
     """Those that are not over yet; all that are remembered where `now` is None. Those that end first come first."""
     rows = connection.execute(
         "SELECT id, matchers, author, reason, begins_at, ends_at FROM silences WHERE ?1 IS NULL OR ends_at > ?1 "
@@ -172,7 +174,7 @@ def silences_of(connection: sqlite3.Connection, now: float | None = None) -> lis
     return [Silence(id_, parse_matchers(json.loads(matchers)), *rest) for id_, matchers, *rest in rows]
 
 
-def put_waits(connection: sqlite3.Connection, waits: Mapping[str, tuple[str, float]]) -> None:
+def put_waits(connection: StoreConnection, waits: Mapping[str, tuple[str, float]]) -> None:
     """Note of which models a newer version waits to be served, and since when."""
     connection.execute("DELETE FROM waiting_versions")
     connection.executemany(
@@ -180,23 +182,27 @@ def put_waits(connection: sqlite3.Connection, waits: Mapping[str, tuple[str, flo
     )
 
 
-def waits_of(connection: sqlite3.Connection) -> dict[str, tuple[str, float]]:
+def waits_of(connection: StoreConnection) -> dict[str, tuple[str, float]]:
     """What `put_waits` noted last."""
     rows = connection.execute("SELECT model, newer, since FROM waiting_versions")
     return {model: (newer, since) for model, newer, since in rows}
 
 
-def forget_alerts(connection: sqlite3.Connection, now: float, retention_s: float) -> None:
+def forget_alerts(connection: StoreConnection, now: float, retention_s: float) -> None:
     """Give up what is too old, and the oldest of what is too much."""
     gone = now - retention_s
     connection.execute("DELETE FROM alert_events WHERE at < ?", [gone])
     connection.execute("DELETE FROM deliveries WHERE decided_at < ? AND result != 'waiting'", [gone])
     connection.execute("DELETE FROM silences WHERE ends_at < ?", [gone])
     connection.execute("DELETE FROM alert_events WHERE number <= (SELECT max(number) FROM alert_events) - ?", [MOST_EVENTS])
-    connection.execute("DELETE FROM deliveries WHERE rowid <= (SELECT max(rowid) FROM deliveries) - ?", [MOST_DELIVERIES])
+    connection.execute(
+        "DELETE FROM deliveries WHERE (notification, channel) IN (SELECT notification, channel FROM deliveries "
+        "ORDER BY decided_at DESC, notification, channel LIMIT 1000000000 OFFSET ?)",
+        [MOST_DELIVERIES],
+    )
 
 
-def traffic_since(connection: sqlite3.Connection, minutes: int, hours: int) -> list[tuple[VersionKey, Span, Sequence[Any]]]:
+def traffic_since(connection: StoreConnection, minutes: int, hours: int) -> list[tuple[VersionKey, Span, Sequence[Any]]]:
     """What all versions were asked, in stretches that do not overlap: hours from `hours` on, minutes from `minutes` on.
 
     Returns: Whose, when, and requests, server errors, rejections and the buckets' JSON.
@@ -209,17 +215,17 @@ def traffic_since(connection: sqlite3.Connection, minutes: int, hours: int) -> l
     return [(VersionKey(model, version), Span(start, end), rest) for model, version, start, end, *rest in rows]
 
 
-def watched_since(connection: sqlite3.Connection, minutes: int, hours: int) -> list[Span]:
+def watched_since(connection: StoreConnection, minutes: int, hours: int) -> list[Span]:
     """Stretches in which the monitor was there at all, as `traffic_since` has them."""
     rows = connection.execute(
-        "SELECT start, start + length_s FROM watch WHERE watched_s > 0 "
+        "SELECT DISTINCT start, start + length_s FROM watched WHERE watched_s > 0 "
         "AND ((length_s = ?1 AND start >= ?2) OR (length_s = ?3 AND start >= ?4 AND start < ?2))",
         [MINUTE_S, minutes, HOUR_S, hours],
     )
     return [Span(start, end) for start, end in rows]
 
 
-def last_requests(connection: sqlite3.Connection) -> dict[VersionKey, int]:
+def last_requests(connection: StoreConnection) -> dict[VersionKey, int]:
     """The end of the last stretch in which each version was asked anything: a minute, or an hour long ago."""
     rows = connection.execute(
         "SELECT model, version, coalesce(max(CASE length_s WHEN ? THEN start + length_s END), max(start + length_s)) "
@@ -229,7 +235,7 @@ def last_requests(connection: sqlite3.Connection) -> dict[VersionKey, int]:
     return {VersionKey(model, version): int(end) for model, version, end in rows}
 
 
-def dropped_rows(connection: sqlite3.Connection, since: int) -> dict[str, tuple[int, int]]:
+def dropped_rows(connection: StoreConnection, since: int) -> dict[str, tuple[int, int]]:
     """Rows of each model that were seen since then, and how many of them went by uncounted."""
     rows = connection.execute(
         "SELECT model, sum(rows), sum(dropped) FROM windows WHERE length_s < ?1 AND start + length_s > ?2 GROUP BY model",

@@ -18,15 +18,18 @@ _LEAST_BYTES = 64 * 1024
 
 
 class MonitorStore:
-    """One SQLite file (0600).
+    """A `contract.MonitorHistory` in one SQLite file (0600).
 
     Args:
         path: The file; its folder must be there.
         busy_timeout_s: How long a transaction waits for other processes before it is `MonitorStoreBusy`.
     """
 
+    is_shared = False
+
     def __init__(self, path: Path, busy_timeout_s: float = 2.0) -> None:
         self.path = path
+        self.place = str(path)
         self._busy_timeout_s = busy_timeout_s
 
     @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """The monitor's tables as numbered steps, forward only. A step that was released is never edited; a new one is added.
 
-`MIGRATIONS[n - 1]` leads from `PRAGMA user_version` n - 1 to n. Times are whole seconds since 1970 unless a name says
-otherwise; `length_s` is that of the stretch of time that begins at `start`.
+`MIGRATIONS[n - 1]` leads from schema n - 1 (`PRAGMA user_version`) to n. They are written for SQLite;
+`dialect.translated_table` says them to PostgreSQL. Times are whole seconds since 1970 unless a name says otherwise;
+`length_s` is that of the stretch of time that begins at `start`.
 """
 
 _COUNTED = (
@@ -87,4 +88,22 @@ _WAITED = (
     "CREATE TABLE waiting_versions (model TEXT PRIMARY KEY, newer TEXT NOT NULL, since REAL NOT NULL) WITHOUT ROWID",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_COUNTED, _ALERTED, _WAITED)
+_SHARED = (
+    # By server, that is by the counters that a server has while it lives: of several, each one's gaps can be seen.
+    """CREATE TABLE watched (
+        length_s INTEGER NOT NULL, start INTEGER NOT NULL, server TEXT NOT NULL, watched_s INTEGER NOT NULL,
+        PRIMARY KEY (length_s, start, server)
+    ) WITHOUT ROWID""",
+    "INSERT INTO watched SELECT length_s, start, '', watched_s FROM watch",
+    # From when to when a server was there, and the last of its monitors' transactions that is kept.
+    """CREATE TABLE servers (
+        server TEXT PRIMARY KEY, since INTEGER NOT NULL, until INTEGER NOT NULL, written TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    """INSERT INTO servers SELECT '', known.since, known.until, ''
+        FROM (SELECT min(start) AS since, max(start + length_s) AS until FROM watch) AS known
+        WHERE known.since IS NOT NULL""",
+    "DROP TABLE watch",
+    "CREATE INDEX alert_events_by_alert ON alert_events (fingerprint, at)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_COUNTED, _ALERTED, _WAITED, _SHARED)

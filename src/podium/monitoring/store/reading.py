@@ -4,16 +4,17 @@ Each function reads within one view of `MonitorStore.reading`. What nobody was t
 for how much of a stretch the monitor was there.
 """
 
-import sqlite3
 from dataclasses import dataclass, field
 from typing import Any
 
+from podium.domain.monitoring.attendance import Presence, attended
 from podium.domain.monitoring.counts import ColumnCounts, ModelCounts
 from podium.domain.monitoring.findings import Check, ColumnFinding, ColumnVerdict, Role
 from podium.domain.monitoring.profile import Profile
 from podium.domain.monitoring.profile_reading import read_profile
 from podium.domain.monitoring.windows import HOUR_S, SLOT_S, Span, Window
 from podium.errors import InvalidInput
+from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.writing import MINUTE_S, VersionKey, read_traffic, sum_counts
 from podium.telemetry.traffic import TrafficCounts
 
@@ -74,7 +75,7 @@ class StoredFinding:
     is_standing: bool
 
 
-def served(connection: sqlite3.Connection) -> list[Served]:
+def served(connection: StoreConnection) -> list[Served]:
     """All versions that are remembered, those seen last first."""
     rows = connection.execute(
         "SELECT model, version, stage, profile_id, first_seen, last_seen FROM served "
@@ -83,7 +84,7 @@ def served(connection: sqlite3.Connection) -> list[Served]:
     return [Served(VersionKey(model, version), *rest) for model, version, *rest in rows]
 
 
-def profile_of(connection: sqlite3.Connection, key: VersionKey, profile_id: str | None = None) -> Profile | None:
+def profile_of(connection: StoreConnection, key: VersionKey, profile_id: str | None = None) -> Profile | None:
     """A version's profile: this one, or the one it was last watched by.
 
     Raises:
@@ -97,7 +98,7 @@ def profile_of(connection: sqlite3.Connection, key: VersionKey, profile_id: str 
     return None if found is None else read_profile(found[0].encode())
 
 
-def traffic(connection: sqlite3.Connection, key: VersionKey, span: Span, step_s: int) -> list[TrafficPoint]:
+def traffic(connection: StoreConnection, key: VersionKey, span: Span, step_s: int) -> list[TrafficPoint]:
     """A version's traffic in steps, oldest first; a step without requests is there too.
 
     Args:
@@ -126,7 +127,7 @@ def traffic(connection: sqlite3.Connection, key: VersionKey, span: Span, step_s:
 
 
 def data(
-    connection: sqlite3.Connection, key: VersionKey, profile_id: str, span: Span, step_s: int | None = None
+    connection: StoreConnection, key: VersionKey, profile_id: str, span: Span, step_s: int | None = None
 ) -> list[DataPoint]:
     """What was counted of a version's data by one profile, in steps, oldest first.
 
@@ -160,14 +161,14 @@ def data(
     return points
 
 
-def latest_findings(connection: sqlite3.Connection, key: VersionKey) -> list[StoredFinding]:
+def latest_findings(connection: StoreConnection, key: VersionKey) -> list[StoredFinding]:
     """What the last window that was judged shows, all columns and checks, by the profile of then."""
     rows = connection.execute(_LATEST_FINDINGS, [key.model, key.version])
     return [_finding(*row) for row in rows]
 
 
 def findings_between(
-    connection: sqlite3.Connection, key: VersionKey, role: Role, name: str, check: Check, span: Span
+    connection: StoreConnection, key: VersionKey, role: Role, name: str, check: Check, span: Span
 ) -> list[StoredFinding]:
     """One check of one column through time, oldest first: the last window of each hour, of each day after two weeks."""
     place = [key.model, key.version, role.value, name, check.value, span.start, span.end]
@@ -175,7 +176,7 @@ def findings_between(
 
 
 def drift_scores(
-    connection: sqlite3.Connection, key: VersionKey, role: Role, name: str, span: Span
+    connection: StoreConnection, key: VersionKey, role: Role, name: str, span: Span
 ) -> list[tuple[int, float | None]]:
     """A column's drift through time, oldest first: each window's end and score. For pictures of many columns."""
     place = [key.model, key.version, role.value, name, Check.DRIFT.value, span.start, span.end]
@@ -246,10 +247,15 @@ def _steps(span: Span, step_s: int) -> list[Span]:
     return [Span(start, start + step_s) for start in range(span.start, span.end, step_s)]
 
 
-def _watched(connection: sqlite3.Connection, span: Span, step_s: int) -> dict[int, int]:
+def _watched(connection: StoreConnection, span: Span, step_s: int) -> dict[int, int]:
     length_s = HOUR_S if not (step_s % HOUR_S or span.start % HOUR_S) else MINUTE_S
     rows = connection.execute(
-        "SELECT (start - ?1) / ?2, sum(watched_s) FROM watch WHERE length_s = ?3 AND start >= ?1 AND start < ?4 GROUP BY 1",
+        "SELECT server, (start - ?1) / ?2, sum(watched_s) FROM watched "
+        "WHERE length_s = ?3 AND start >= ?1 AND start < ?4 GROUP BY 1, 2",
         [span.start, step_s, length_s, span.end],
     )
-    return dict(rows.fetchall())
+    seconds = {(server, step): watched_s for server, step, watched_s in rows}
+    there = connection.execute(
+        "SELECT server, since, until FROM servers WHERE until > ? AND since < ?", [span.start, span.end]
+    )
+    return attended(span, step_s, [Presence(*each) for each in there], seconds)

@@ -5,7 +5,6 @@ and the short ones can be given up long before the hours.
 """
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from podium.domain.monitoring.findings import Check, ColumnFinding, Role
 from podium.domain.monitoring.profile import Profile
 from podium.domain.monitoring.standing import StandingFinding
 from podium.domain.monitoring.windows import DAY_S, HOUR_S, SLOT_S, WEEK_S
+from podium.monitoring.store.contract import StoreConnection, put
 from podium.telemetry.traffic import TrafficCounts
 
 MINUTE_S = 60
@@ -22,7 +22,7 @@ MINUTE_S = 60
 _HOURLY_FINDINGS_S = 2 * WEEK_S
 _SHORT = (
     ("DELETE FROM traffic WHERE start < ?1 OR (length_s = ?2 AND start < ?3)", MINUTE_S, WEEK_S),
-    ("DELETE FROM watch WHERE start < ?1 OR (length_s = ?2 AND start < ?3)", MINUTE_S, WEEK_S),
+    ("DELETE FROM watched WHERE start < ?1 OR (length_s = ?2 AND start < ?3)", MINUTE_S, WEEK_S),
     ("DELETE FROM windows WHERE start < ?1 OR (length_s = ?2 AND start < ?3)", SLOT_S, 2 * DAY_S),
 )
 _OLD = (
@@ -30,7 +30,21 @@ _OLD = (
     "DELETE FROM profiles WHERE (model, version) IN (SELECT model, version FROM served WHERE last_seen < ?)",
     "DELETE FROM standing WHERE (model, version) IN (SELECT model, version FROM served WHERE last_seen < ?)",
     "DELETE FROM served WHERE last_seen < ?",
+    "DELETE FROM servers WHERE until < ?",
 )
+
+_TRAFFIC = "requests client_errors server_errors rejected rows batches duration_us queue_us predict_us latency"
+_PUT_TRAFFIC = put("traffic", "model version length_s start", _TRAFFIC)
+_PUT_WINDOW = put("windows", "model version profile_id length_s start", "rows dropped late_rows counts")
+_PUT_READING = put("readings", "source model version", "at cells")
+_COLUMN = 'model version profile_id role name "check"'
+_PUT_FINDING = put(
+    "findings",
+    f"{_COLUMN} hour",
+    "window_start window_end method score warn alert psi critical p_value rows reference_rows bins verdict usual "
+    "is_standing",
+)
+_PUT_STANDING = put("standing", _COLUMN, "is_alert since in_a_row first judged_until")
 
 Finder = tuple[Role, str, Check]
 """Whose standing: role and name of a column, and the check."""
@@ -62,11 +76,12 @@ class Counted:
         return Counted(self.counts + other.counts, self.dropped + other.dropped, self.late_rows + other.late_rows)
 
 
-def see_version(connection: sqlite3.Connection, key: VersionKey, stage: str, profile: Profile | None, now: int) -> None:
+def see_version(connection: StoreConnection, key: VersionKey, stage: str, profile: Profile | None, now: int) -> None:
     """A version is served now, watched by this profile."""
     connection.execute(
         "INSERT INTO served VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (model, version) DO UPDATE SET "
-        "stage = excluded.stage, profile_id = coalesce(excluded.profile_id, profile_id), last_seen = excluded.last_seen",
+        "stage = excluded.stage, last_seen = excluded.last_seen, "
+        "profile_id = coalesce(excluded.profile_id, served.profile_id)",
         [key.model, key.version, stage, profile.profile_id if profile else None, now, now],
     )
     if profile is not None and not _has_profile(connection, key, profile.profile_id):
@@ -76,27 +91,34 @@ def see_version(connection: sqlite3.Connection, key: VersionKey, stage: str, pro
         )
 
 
-def _has_profile(connection: sqlite3.Connection, key: VersionKey, profile_id: str) -> bool:
+def _has_profile(connection: StoreConnection, key: VersionKey, profile_id: str) -> bool:
     row = [key.model, key.version, profile_id]
     found = connection.execute("SELECT 1 FROM profiles WHERE model = ? AND version = ? AND profile_id = ?", row)
     return found.fetchone() is not None
 
 
-def watch(connection: sqlite3.Connection, since: int, until: int) -> None:
-    """The monitor was there all this time."""
+def watch(connection: StoreConnection, since: int, until: int, server: str = "") -> None:
+    """The monitor of a server was there all this time."""
+    connection.execute(
+        "INSERT INTO servers VALUES (?, ?, ?, '') ON CONFLICT (server) DO UPDATE SET "
+        "since = CASE WHEN excluded.since < servers.since THEN excluded.since ELSE servers.since END, "
+        "until = CASE WHEN excluded.until > servers.until THEN excluded.until ELSE servers.until END",
+        [server, since, until],
+    )
     for length_s in (MINUTE_S, HOUR_S):
         start = since - since % length_s
         while start < until:
             watched_s = min(until, start + length_s) - max(since, start)
             connection.execute(
-                "INSERT INTO watch VALUES (?, ?, ?) ON CONFLICT (length_s, start) DO UPDATE SET "
-                "watched_s = min(length_s, watched_s + excluded.watched_s)",
-                [length_s, start, watched_s],
+                "INSERT INTO watched VALUES (?, ?, ?, ?) ON CONFLICT (length_s, start, server) DO UPDATE SET watched_s = "
+                "CASE WHEN watched.watched_s + excluded.watched_s < watched.length_s "
+                "THEN watched.watched_s + excluded.watched_s ELSE watched.length_s END",
+                [length_s, start, server, watched_s],
             )
             start += length_s
 
 
-def add_traffic(connection: sqlite3.Connection, key: VersionKey, minute: int, traffic: TrafficCounts) -> None:
+def add_traffic(connection: StoreConnection, key: VersionKey, minute: int, traffic: TrafficCounts) -> None:
     """More traffic of a minute, and thereby of its hour."""
     for length_s in (MINUTE_S, HOUR_S):
         row = [key.model, key.version, length_s, minute - minute % length_s]
@@ -106,10 +128,7 @@ def add_traffic(connection: sqlite3.Connection, key: VersionKey, minute: int, tr
             row,
         ).fetchone()
         *sums, latency = astuple(traffic if found is None else traffic + read_traffic(found))
-        connection.execute(
-            "INSERT OR REPLACE INTO traffic VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [*row, *sums, json.dumps(latency)],
-        )
+        connection.execute(_PUT_TRAFFIC, [*row, *sums, json.dumps(latency)])
 
 
 def read_traffic(columns: Sequence[int | str]) -> TrafficCounts:
@@ -118,7 +137,7 @@ def read_traffic(columns: Sequence[int | str]) -> TrafficCounts:
     return TrafficCounts.from_cells([*map(int, sums), *json.loads(str(latency))])
 
 
-def add_window(connection: sqlite3.Connection, key: VersionKey, slot: int, counted: Counted) -> None:
+def add_window(connection: StoreConnection, key: VersionKey, slot: int, counted: Counted) -> None:
     """More rows of a stretch of five minutes, and thereby of its hour."""
     profile_id = counted.counts.profile_id
     for length_s in (SLOT_S, HOUR_S):
@@ -132,7 +151,7 @@ def add_window(connection: sqlite3.Connection, key: VersionKey, slot: int, count
         if found is not None:
             total = counted + Counted(read_counts(profile_id, found[0]), found[1], found[2])
         connection.execute(
-            "INSERT OR REPLACE INTO windows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            _PUT_WINDOW,
             [*row, total.counts.rows, total.dropped, total.late_rows, written_counts(total.counts)],
         )
 
@@ -175,21 +194,39 @@ def _errors(content: Mapping[str, Any]) -> ErrorSums:
     return ErrorSums(*content.get("together", ()))
 
 
-def put_reading(connection: sqlite3.Connection, source: str, key: VersionKey, cells: bytes, now: int) -> None:
+def put_reading(connection: StoreConnection, source: str, key: VersionKey, cells: bytes, now: int) -> None:
     """How far a cumulative counter was read: what is more than that is not in the tables yet."""
+    connection.execute(_PUT_READING, [source, key.model, key.version, now, cells])
+
+
+def keep_reading(connection: StoreConnection, source: str, key: VersionKey, now: int) -> None:
+    """Have a reading counted as young, whoever wrote it."""
+    place = [now, source, key.model, key.version]
+    connection.execute("UPDATE readings SET at = ? WHERE source = ? AND model = ? AND version = ?", place)
+
+
+def note_written(connection: StoreConnection, server: str, turn: str, now: int) -> None:
+    """Mark a transaction of a server's monitor, so that one whose end it did not hear is known to be kept or not."""
     connection.execute(
-        "INSERT OR REPLACE INTO readings VALUES (?, ?, ?, ?, ?)", [source, key.model, key.version, now, cells]
+        "INSERT INTO servers VALUES (?, ?, ?, ?) ON CONFLICT (server) DO UPDATE SET written = excluded.written",
+        [server, now, now, turn],
     )
 
 
-def readings(connection: sqlite3.Connection) -> dict[tuple[str, VersionKey], bytes]:
+def last_written(connection: StoreConnection, server: str) -> str | None:
+    """The mark of the last one that was kept."""
+    found = connection.execute("SELECT written FROM servers WHERE server = ?", [server]).fetchone()
+    return None if found is None else str(found[0])
+
+
+def readings(connection: StoreConnection) -> dict[tuple[str, VersionKey], bytes]:
     """How far all counters were read, by source and version."""
     rows = connection.execute("SELECT source, model, version, cells FROM readings")
     return {(source, VersionKey(model, version)): cells for source, model, version, cells in rows}
 
 
 def put_findings(
-    connection: sqlite3.Connection,
+    connection: StoreConnection,
     key: VersionKey,
     profile_id: str,
     findings: Iterable[ColumnFinding],
@@ -197,25 +234,24 @@ def put_findings(
 ) -> None:
     """What a window shows and what is held after it; of one hour the last window is kept."""
     version = [key.model, key.version, profile_id]
+    shown, stands = [], []
     for finding in findings:
         finder = (finding.role, finding.name, finding.check)
         place = [*version, finding.role.value, finding.name, finding.check.value]
         held = standing[finder]
-        connection.execute(
-            "INSERT OR REPLACE INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        shown.append(
             [
                 *place, finding.span.end - finding.span.end % HOUR_S, finding.span.start, finding.span.end, finding.method,
                 finding.score, finding.warn, finding.alert, finding.psi, finding.critical, finding.p_value, finding.rows,
                 finding.reference_rows, finding.bins, finding.verdict.value, finding.usual, held.is_alert,
             ],
         )  # fmt: skip
-        connection.execute(
-            "INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [*place, held.is_alert, held.since, held.in_a_row, held.first, held.judged_until],
-        )
+        stands.append([*place, held.is_alert, held.since, held.in_a_row, held.first, held.judged_until])
+    connection.executemany(_PUT_FINDING, shown)
+    connection.executemany(_PUT_STANDING, stands)
 
 
-def standing_of(connection: sqlite3.Connection, key: VersionKey, profile_id: str) -> dict[Finder, StandingFinding]:
+def standing_of(connection: StoreConnection, key: VersionKey, profile_id: str) -> dict[Finder, StandingFinding]:
     """What is held of a version's columns after all windows so far."""
     rows = connection.execute(
         'SELECT role, name, "check", is_alert, since, in_a_row, first, judged_until FROM standing '
@@ -228,7 +264,7 @@ def standing_of(connection: sqlite3.Connection, key: VersionKey, profile_id: str
     }
 
 
-def forget(connection: sqlite3.Connection, now: int, retention_s: int) -> None:
+def forget(connection: StoreConnection, now: int, retention_s: int) -> None:
     """Give up what is too old: short stretches after days, everything after the retention.
 
     After two weeks one finding of each day is left of those of its hours: that of midnight.
