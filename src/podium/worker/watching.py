@@ -9,9 +9,10 @@ from podium.domain.monitoring.features import Features, features_of
 from podium.domain.monitoring.profile_reading import MOST_BYTES
 from podium.domain.signature import Signature
 from podium.models.predictor import Predictor
+from podium.worker.books import OpenSlab, counting_by
 from podium.worker.planned import PlannedInput
 from podium.worker.sampling import Sampling
-from podium.worker.tap import OpenSlab, Tap, counting_by
+from podium.worker.tap import Tap
 
 
 class OpenTap(NamedTuple):
@@ -36,7 +37,7 @@ def open_tap(path: Path, predictor: Predictor, planned: PlannedInput | None) -> 
     """
     with path.open("rb") as file:
         slab, book, counter = counting_by(file.read(MOST_BYTES + 1))
-    return OpenTap(Tap(book, counter, _features(predictor.signature), planned), slab)
+    return OpenTap(Tap(book, counter, _features(predictor.signature), planned.plan if planned else None), slab)
 
 
 def open_sampling(predictor: Predictor, planned: PlannedInput | None, tell: Callable[[str], None]) -> OpenTap:
@@ -49,7 +50,7 @@ def open_sampling(predictor: Predictor, planned: PlannedInput | None, tell: Call
     """
     features = _features(predictor.signature)
     sampling = Sampling(features, time.time, tell)
-    return OpenTap(Tap(sampling, sampling, features, planned), None)
+    return OpenTap(Tap(sampling, sampling, features, planned.plan if planned else None), None)
 
 
 def _features(signature: Signature | None) -> Features | None:
