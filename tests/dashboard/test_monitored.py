@@ -18,7 +18,7 @@ from podium.dashboard.sources import DashboardSources
 from podium.dashboard.wording import DASH
 from podium.domain.monitoring.counting import BatchCounter, Layout
 from podium.domain.monitoring.drift.psi import PopulationStability
-from podium.domain.monitoring.findings import Check, judge, watch
+from podium.domain.monitoring.findings import Check, Role, judge, watch
 from podium.domain.monitoring.windows import DAY_S, HOUR_S, Span
 from podium.monitoring.store import reading, writing
 from podium.monitoring.store.database import MonitorStore
@@ -141,6 +141,25 @@ def test_a_model_of_any_name_has_pages(tmp_path, name):
         folder.remove()
 
 
+def test_columns_together_have_a_panel_with_the_monitor_s_own_figures(watched):
+    """The window judged last, its limits, and how it went."""
+    home, app = watched
+    with MonitorStore(home.monitor).reading() as connection:
+        found = next(each for each in reading.latest_findings(connection, KEY) if each.finding.role is Role.TOGETHER)
+
+    text = ask(app, "/models/fraud/drift").text
+    (shown,) = panel(app, "/models/fraud/drift?panel=together&as=json")
+
+    drawn = text[text.index('id="together"') :]
+    assert "All columns together" in drawn
+    assert "<svg" in drawn[: drawn.index("</section>")]
+    assert 'class="legend"' in drawn[: drawn.index("</section>")]
+    assert (shown["score"], shown["usual"], shown["alert"], shown["rows"], shown["verdict"], shown["is_standing"]) == (
+        found.finding.score, found.finding.usual, found.finding.alert, found.finding.rows, found.finding.verdict.value,
+        found.is_standing,
+    )  # fmt: skip
+
+
 def test_where_nobody_watched_the_line_is_broken(watched):
     """Two hours in the middle: two pieces and no zero."""
     text = ask(watched[1], "/models/fraud/traffic?version=3").text
@@ -159,7 +178,7 @@ def test_drift_is_judged_on_the_page_as_the_monitor_judged_it(watched):
         stored = {
             (each.finding.role.value, each.finding.name): each
             for each in reading.latest_findings(connection, KEY)
-            if each.finding.check is Check.DRIFT
+            if each.finding.check is Check.DRIFT and each.finding.role is not Role.TOGETHER
         }
     drawn = {(row["role"], row["column"]): row for row in panel(app, "/models/fraud/drift?panel=columns&as=json")}
 

@@ -52,7 +52,7 @@ def monitor_report(
         clock: Seconds since 1970.
 
     Returns: `model`, and `versions`, of each `version`, `stage`, `profile`, `seen`, `traffic`, `window`, `drift`,
-        `estimated`, `columns` and `quality`.
+        `estimated`, `together`, `columns` and `quality`.
 
     Raises:
         NotFound: Nothing was seen of such a model or version.
@@ -96,6 +96,7 @@ def _version(connection: StoreConnection, served: Served, span: Span, now: float
         "window": _window(found, points),
         "drift": _drift(summary, found),
         "estimated": _estimated(profile, points),
+        "together": _together(found, standing),
         "columns": _columns(found, standing),
         "quality": quality_told(judge_quality(connection, key, now)),
     }
@@ -187,26 +188,39 @@ def _columns(found: Sequence[StoredFinding], standing: dict[writing.Finder, Stan
     columns: dict[tuple[Role, str], dict[str, Any]] = {}
     for stored in found:
         finding = stored.finding
+        if finding.role is Role.TOGETHER:
+            continue
         column = columns.setdefault(
             (finding.role, finding.name), {"name": finding.name, "role": finding.role.value, "checks": {}}
         )
-        since = standing.get((finding.role, finding.name, finding.check), _UNKNOWN).since
-        column["checks"][finding.check.value] = {
-            "verdict": finding.verdict.value,
-            "is_standing": stored.is_standing,
-            "since": None if since is None else _moment(since),
-            "method": finding.method,
-            "score": finding.score,
-            "warn": finding.warn,
-            "alert": finding.alert,
-            "usual": finding.usual,
+        column["checks"][finding.check.value] = _seen(stored, standing) | {
             "psi": finding.psi,
             "critical": finding.critical,
             "p_value": finding.p_value,
-            "rows": finding.rows,
-            "reference_rows": finding.reference_rows,
         }
     return sorted(columns.values(), key=lambda column: (-_distance(column), column["role"], column["name"]))
+
+
+def _seen(stored: StoredFinding, standing: dict[writing.Finder, StandingFinding]) -> dict[str, Any]:
+    finding = stored.finding
+    since = standing.get((finding.role, finding.name, finding.check), _UNKNOWN).since
+    return {
+        "verdict": finding.verdict.value,
+        "is_standing": stored.is_standing,
+        "since": None if since is None else _moment(since),
+        "method": finding.method,
+        "score": finding.score,
+        "warn": finding.warn,
+        "alert": finding.alert,
+        "usual": finding.usual,
+        "rows": finding.rows,
+        "reference_rows": finding.reference_rows,
+    }
+
+
+def _together(found: Sequence[StoredFinding], standing: dict[writing.Finder, StandingFinding]) -> dict[str, Any] | None:
+    """All columns together; None where the profile does not say how they go together."""
+    return next((_seen(each, standing) for each in found if each.finding.role is Role.TOGETHER), None)
 
 
 def _distance(column: dict[str, Any]) -> float:

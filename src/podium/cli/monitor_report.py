@@ -52,6 +52,7 @@ def _print(name: str, version: dict[str, Any]) -> None:
         "drift": _told(drift) if window is not None else None,
         **_quality(version["quality"]),
         "estimated": _estimated(version["estimated"]),
+        "together": _told_together(version["together"]),
     })  # fmt: skip
     if version["columns"]:
         say()
@@ -125,6 +126,17 @@ def _spoken(seconds: float) -> str:
     from podium.domain.monitoring.staleness import spoken
 
     return spoken(seconds)
+
+
+def _told_together(seen: dict[str, Any] | None) -> str | None:
+    """How the columns go with each other, whatever each of them does."""
+    if seen is None:
+        return None
+    if seen["score"] is None:
+        return f"unknown: {seen['rows']} rows looked at yet"
+    stands = ", stands" if seen["is_standing"] else ""
+    limit = f"usual {seen['usual']:.3f}, alert at {seen['alert']:.3f}"
+    return f"{seen['verdict']}{stands}: {seen['method']} {seen['score']:.3f} ({limit}) of {seen['rows']} rows"
 
 
 def _rows(version: dict[str, Any]) -> list[list[object]]:

@@ -44,6 +44,8 @@ def gauges_of(judged: JudgedVersion) -> list[Gauge]:
     for finding in judged.findings:
         if finding.role is Role.FEATURE and finding.name in shown:
             found += _of_column(finding, {**own, "column": finding.name}, stands=judged.stands(finding))
+        if finding.role is Role.TOGETHER:
+            found += _together(finding, {**own, "method": finding.method}, stands=judged.stands(finding))
     return found
 
 
@@ -64,6 +66,13 @@ def monitor_gauges(totals: Mapping[VersionKey, Totals], waiting: Mapping[Version
             _gauge("podium_monitor_sampling_ratio", own, each.rows / each.seen if each.seen else 1.0),
         ]
     return found
+
+
+def _together(finding: ColumnFinding, labels: Mapping[str, str], *, stands: bool) -> Iterator[Gauge]:
+    if finding.score is not None:
+        yield _gauge("podium_multivariate_drift_score", labels, finding.score)
+    yield _gauge("podium_multivariate_drift_threshold", labels, finding.alert)
+    yield _gauge("podium_multivariate_drift_alert", labels, int(stands))
 
 
 def _of_column(finding: ColumnFinding, labels: Mapping[str, str], *, stands: bool) -> Iterator[Gauge]:

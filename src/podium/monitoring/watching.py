@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from podium.domain.monitoring.findings import Check, ColumnFinding, Role, judge, watch
+from podium.domain.monitoring.multivariate import found_together
 from podium.domain.monitoring.profile import Profile
 from podium.domain.monitoring.quality.unlabelled import WindowEstimates, estimates_of
 from podium.domain.monitoring.standing import DriftOverview, StandingFinding, overview
@@ -22,7 +23,7 @@ class JudgedVersion:
     Attributes:
         at: When it was looked at, in seconds since 1970.
         rows: In the window.
-        findings: Of the window, all columns and checks.
+        findings: Of the window, all columns and checks, and of the columns together.
         standing: What is held after it.
         summary: Of all columns together.
         estimates: How good it probably is, as far as scores say.
@@ -68,6 +69,8 @@ def judge_version(
     if counts is None:
         return None
     findings = judge(watch(profile, counts), span)
+    if (together := found_together(profile, counts, span)) is not None:
+        findings.append(together)
     before = writing.standing_of(connection, key, profile.profile_id)
     after = {finder: before.get(finder, _NOTHING).and_then(each) for each in findings for finder in [finder_of(each)]}
     writing.put_findings(connection, key, profile.profile_id, findings, after)

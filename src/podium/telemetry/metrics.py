@@ -239,6 +239,17 @@ SUPERVISOR_METRICS = (
     Metric("podium_column_alert", MetricKind.GAUGE, "1 while what is beside a column's drift stands, else 0."),
     Metric("podium_prediction_drift_score", MetricKind.GAUGE, "How far the predictions are from the profile."),
     Metric("podium_prediction_drift_alert", MetricKind.GAUGE, "1 while the predictions' drift stands, else 0."),
+    Metric(
+        "podium_multivariate_drift_score",
+        MetricKind.GAUGE,
+        "How far rows of the last window are from what the profile says of columns together.",
+    ),
+    Metric(
+        "podium_multivariate_drift_threshold",
+        MetricKind.GAUGE,
+        "The score from which drift of the columns together is an alert, on the side where the score is.",
+    ),
+    Metric("podium_multivariate_drift_alert", MetricKind.GAUGE, "1 while drift of the columns together stands, else 0."),
     Metric("podium_drifted_columns", MetricKind.GAUGE, "Columns whose drift stands."),
     Metric("podium_monitored_columns", MetricKind.GAUGE, "Columns of which the last window had enough rows to judge."),
     Metric("podium_drift_window_rows", MetricKind.GAUGE, "Rows of the last window."),
