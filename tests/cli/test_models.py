@@ -39,7 +39,7 @@ def podium(home: Path, tmp_path: Path) -> Callable[..., Ran]:
         command = [sys.executable, "-m", "podium", "models", *map(str, arguments)]
         environment = {**ENVIRONMENT, "PODIUM_HOME": str(home)}
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path, check=False
+            command, capture_output=True, text=True, timeout=240, env=environment, cwd=tmp_path, check=False
         )
         return Ran(done.returncode, done.stdout, done.stderr)
 

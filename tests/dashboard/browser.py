@@ -130,4 +130,4 @@ def chromium() -> Iterator[Browser]:
             os.close(ours_in)
             os.close(ours_out)
             process.terminate()
-            process.wait(20)
+            process.wait(120)

@@ -45,7 +45,7 @@ def two_versions(house):
 
 
 def ask(server, body='{"inputs": [[0]]}', **headers):
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=240)) as connection:
         said = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request("POST", "/invocations", body, {"Content-Type": "application/json", **said})
         response = connection.getresponse()
@@ -227,7 +227,7 @@ def test_a_canary_grows_to_everything_under_open_loop_load(two_versions, monkeyp
 
     async def run():
         serving, looking = asyncio.create_task(supervisor.run()), asyncio.create_task(scene())
-        await asyncio.wait({serving, looking}, return_when=asyncio.FIRST_COMPLETED, timeout=100)
+        await asyncio.wait({serving, looking}, return_when=asyncio.FIRST_COMPLETED, timeout=240)
         supervisor.stop()
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)

@@ -72,7 +72,7 @@ def weigh(podium: Podium) -> int:
         f"http://127.0.0.1:{server.port}/invocations", b'{"inputs": [[1, 2, 3, 4]]}', {"content-type": "application/json"}
     )
     for _ in range(20):  # it grows with what it runs for the first time
-        urllib.request.urlopen(asked, timeout=60).close()
+        urllib.request.urlopen(asked, timeout=240).close()
     held = Path(f"/proc/{replica['pid']}/smaps_rollup").read_text()
     server.stop()
     # Of a forked one what it shares is nobody's. The status rounds to 16 MiB; rows are counted later.
@@ -140,7 +140,7 @@ class Stage:
         )
         kills = len(self.gateway_kills)
         try:
-            with urllib.request.urlopen(asked, timeout=120) as answer:
+            with urllib.request.urlopen(asked, timeout=240) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"{}")

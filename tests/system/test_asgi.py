@@ -62,7 +62,7 @@ def server(start: Start, versions: Versions) -> Server:
 
 def ask(server: Server, *message: bytes) -> tuple[int, dict[str, str], bytes]:
     """Send bytes as they are, and read the answer."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=240) as sock:
         for part in message:
             sock.sendall(part)
         method = message[0].split(b" ")[0].decode()
@@ -107,7 +107,7 @@ def test_the_same_application_answers_under_a_foreign_server(server: Server, ver
         200, 200, 200, 404, 405,
     ]  # fmt: skip
 
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as leaving:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=240) as leaving:
         leaving.sendall(post(b"", "Content-Length: 1000"))
 
     # podium's own commands see it, at the port that the gateway listens on itself.
@@ -128,7 +128,7 @@ def test_nothing_outlives_a_foreign_server_that_is_killed(server: Server, versio
 
     server.process.kill()
 
-    server.process.wait(30)
+    server.process.wait(120)
     wait_until(lambda: not server.podium.processes(), 60, "nothing of it runs any more")
 
 

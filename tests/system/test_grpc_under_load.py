@@ -31,7 +31,7 @@ def asking(address: str, versions: Versions, headers: dict[str, str], clients: i
         with triton.InferenceServerClient(address) as client:
             while not is_over.is_set():
                 try:
-                    answer = client.infer(versions.name, [tensor], client_timeout=30, headers=headers)
+                    answer = client.infer(versions.name, [tensor], client_timeout=120, headers=headers)
                 except InferenceServerException as error:
                     got.append(error)
                     continue

@@ -20,7 +20,7 @@ from nbclient.exceptions import DeadKernelError
 
 notebook = nbformat.read(sys.argv[1], as_version=4)
 try:
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=240, kernel_name="python3").execute()
 except DeadKernelError:
     print("the kernel died")
 nbformat.write(notebook, sys.argv[2])

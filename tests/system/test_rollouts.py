@@ -51,7 +51,7 @@ def register(podium: Podium) -> Versions:
 def rolled_out(podium: Podium, to: str, *flags: str) -> tuple[dict, float]:
     """How it ended, and when that was known."""
     podium.run("rollout", "start", "calc", "--to", to, *flags)
-    waited = podium.run("rollout", "status", "calc", "--wait", "--timeout", "90", "--json", timeout_s=120, check=False)
+    waited = podium.run("rollout", "status", "calc", "--wait", "--timeout", "90", "--json", timeout_s=240, check=False)
     told = json.loads(waited.stdout)
     assert (waited.returncode == 0) == (told["state"] == "finished"), waited.stderr
     return told, time.monotonic()
