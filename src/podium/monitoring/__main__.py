@@ -13,7 +13,7 @@ from pathlib import Path
 
 from podium.domain.monitoring.windows import DAY_S, HOUR_S
 from podium.monitoring.alerting import alerting_of
-from podium.monitoring.process import TICK_S, Monitor, MonitorTerms
+from podium.monitoring.process import TICK_S, Monitor, MonitorTerms, server_name
 from podium.monitoring.store.opening import address_in, history_of
 from podium.settings.alerts import AlertSettings, alert_settings
 from podium.settings.config_file import ALERTS
@@ -45,11 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with suppress(OSError):
         os.nice(_NICE)
     store = history_of(Home(chosen.home), address_in(chosen.address_fd))
-    alerting = alerting_of(store, _alerts(chosen.alerts_fd), _log.warning, chosen.retention)
+    slots = Slots(chosen.slots_fd)
+    alerting = alerting_of(store, _alerts(chosen.alerts_fd), _log.warning, chosen.retention, server_name(slots))
     alerting.begin()
     terms = MonitorTerms(store, chosen.window, chosen.retention, chosen.tick, alerting)
     control = ControlSocket(socket.socket(fileno=chosen.control_fd))
-    Monitor(control, Slots(chosen.slots_fd), terms).run()
+    Monitor(control, slots, terms).run()
     alerting.close(_LAST_S)
     return 0
 

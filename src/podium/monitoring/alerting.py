@@ -18,6 +18,7 @@ from podium.monitoring.alert_gauges import gauges_of
 from podium.monitoring.channels.choice import OpenChannel, open_channels
 from podium.monitoring.judged_values import DROPPED_S, VersionValues, judged
 from podium.monitoring.notifying import About, Notifier
+from podium.monitoring.sharing import HistorySharing
 from podium.monitoring.store import alerts as kept
 from podium.monitoring.store.contract import MonitorHistory
 from podium.monitoring.store.writing import VersionKey
@@ -30,6 +31,7 @@ _DAY_S = 86_400.0
 _MOST_UNKEPT = 10_000
 _MOST_LOOKS = 10
 _NOT_READ = "Alerts are judged by what was read before:"
+_NOT_SHARED = "It is not known which server tells people of alerts, and this one does not:"
 _NOT_KEPT = "Alerts are not kept for now:"
 
 
@@ -42,6 +44,8 @@ class Alerting:
         notifier: Tells people; its journal is `journal`.
         log: For one line of text.
         retention_s: For how long the history is kept.
+        sharing: Where several servers share the store: which of them tells. What is not kept is not told then, as another
+            may tell it.
     """
 
     def __init__(
@@ -51,9 +55,12 @@ class Alerting:
         notifier: Notifier,
         log: Callable[[str], None],
         retention_s: float = 90 * _DAY_S,
+        sharing: HistorySharing | None = None,
     ) -> None:
         self._store, self._settings, self._notifier, self._log = store, settings, notifier, log
         self._retention_s = retention_s
+        self._sharing = sharing
+        self._leads = sharing is None
         self._lines = TrafficLines()
         self._versions = VersionBook()
         self._dropped: dict[str, tuple[int, int]] = {}
@@ -70,7 +77,8 @@ class Alerting:
     def begin(self) -> None:
         """Go on where it ended: the alerts as they were, and what was still to be told."""
         self._notifier.begin()
-        self._load()
+        if self._leads:
+            self._load()
 
     def turn(self, now: float, facts: Sequence[Facts], judged: Mapping[VersionKey, JudgedVersion]) -> list[dict[str, Any]]:
         """A step by what the supervisor says.
@@ -99,13 +107,43 @@ class Alerting:
         return self._step(now, values)
 
     def _step(self, now: float, values: Sequence[VersionValues]) -> list[dict[str, Any]]:
+        if self._sharing is not None:
+            try:
+                shared = self._sharing.turn(now, values)
+            except PodiumError as error:
+                self._say(_NOT_SHARED, error.message)
+                if self._sharing.is_cut_off:
+                    self._stand_back(is_following=True)
+                return self._shown(values, now)
+            self._say(_NOT_SHARED, None)
+            if not shared.leads:
+                self._stand_back(is_following=False)
+                return self._shown(values, now)
+            self._leads, values = True, shared.values
         if not self._is_loaded and not self._load():
             return []
+        return self._judge(now, values)
+
+    def _stand_back(self, *, is_following: bool) -> None:
+        """Somebody else tells people, or may by now."""
+        if self._leads:
+            self._notifier.withdraw(is_following=is_following)
+        self._leads = self._is_loaded = False
+
+    def _shown(self, values: Sequence[VersionValues], now: float) -> list[dict[str, Any]]:
+        """What whoever does not lead has to show: the alerts as they were read, and its own versions' clocks."""
+        found = judged(values, self._settings, self._lines, self._dropped, self._book.at, now)
+        return gauges_of(self._book, found.ages, self._notifier.outcomes())
+
+    def _judge(self, now: float, values: Sequence[VersionValues]) -> list[dict[str, Any]]:
         found = judged(values, self._settings, self._lines, self._dropped, self._book.at, now)
         before = self._book
         self._book, notifications = step(before, found.facts, now, self._silences, self._settings.policy)
         planned = self._notifier.planned(notifications)
-        self._keep([*turns(before, self._book)], planned, now)
+        if not self._keep([*turns(before, self._book)], planned, now) and self._sharing is not None:
+            # What the history has is what counts; perhaps it has this step.
+            self._book, self._is_loaded, self._unkept_turns, self._unkept_deliveries = before, False, [], []
+            return gauges_of(self._book, found.ages, self._notifier.outcomes())
         self._notifier.resume(planned)
         self._notifier.follow(*_followed(self._book, notifications), now)
         return gauges_of(self._book, found.ages, self._notifier.outcomes())
@@ -115,6 +153,8 @@ class Alerting:
         self._notifier.close(timeout_s)
         with contextlib.suppress(PodiumError):
             self._notifier.keep()
+        if self._sharing is not None:
+            self._sharing.end()
 
     @property
     def book(self) -> AlertBook:
@@ -124,6 +164,9 @@ class Alerting:
     def _load(self) -> bool:
         """Whether it is known how the alerts were; after some minutes it is begun anew, rather than never."""
         try:
+            if self._sharing is not None:
+                # What was told and not noted yet would be taken for what waits.
+                self._notifier.keep()
             with self._store.reading() as connection:
                 self._book = kept.book_of(connection)
                 waiting = kept.deliveries_of(connection, DeliveryResult.WAITING, kept.MOST_DELIVERIES)
@@ -132,6 +175,8 @@ class Alerting:
         except (PodiumError, ValueError, TypeError) as error:
             self._looks_left -= 1
             if isinstance(error, MonitorStoreBusy) and self._looks_left > 0:
+                return False
+            if self._sharing is not None and isinstance(error, PodiumError):
                 return False
             said = error.message if isinstance(error, PodiumError) else type(error).__name__
             self._log(f"It is not known which alerts fired, and it is begun anew: {said}")
@@ -150,17 +195,22 @@ class Alerting:
                 self._versions.read(connection)
                 self._dropped = kept.dropped_rows(connection, int(now - DROPPED_S))
                 self._silences = kept.silences_of(connection, now)
+                if not self._leads:
+                    self._book = kept.book_of(connection)
             self._say(_NOT_READ, None)
         except NotFound:
             return
         except PodiumError as error:
             self._say(_NOT_READ, error.message)
 
-    def _keep(self, changed: list[Turn], planned: list[Delivery], now: float) -> None:
+    def _keep(self, changed: list[Turn], planned: list[Delivery], now: float) -> bool:
+        """Whether all that is not kept yet is now."""
         self._unkept_turns = [*self._unkept_turns, *changed][-_MOST_UNKEPT:]
         self._unkept_deliveries = [*self._unkept_deliveries, *planned][-_MOST_UNKEPT:]
         try:
             with self._store.writing() as connection:
+                if self._sharing is not None and not self._sharing.holds(connection):
+                    return False
                 kept.put_book(connection, self._kept_book, self._book)
                 kept.put_turns(connection, self._unkept_turns)
                 kept.put_waits(connection, self._versions.waits)
@@ -172,11 +222,12 @@ class Alerting:
             # Perhaps some of it was kept: all of it is written again.
             self._kept_book = None
             self._say(_NOT_KEPT, error.message)
-            return
+            return False
         self._say(_NOT_KEPT, None)
         if now - self._forgot_at > _DAY_S:
             self._forgot_at = now
         self._kept_book, self._unkept_turns, self._unkept_deliveries = self._book, [], []
+        return True
 
     def _say(self, about: str, fault: str | None) -> None:
         """Once for each fault until it is over, not at every step."""
@@ -187,7 +238,9 @@ class Alerting:
             self._log(f"{about} {fault}")
 
 
-def alerting_of(store: MonitorHistory, settings: AlertSettings, log: Callable[[str], None], retention_s: float) -> Alerting:
+def alerting_of(
+    store: MonitorHistory, settings: AlertSettings, log: Callable[[str], None], retention_s: float, server: str = ""
+) -> Alerting:
     """The loop with its channels; one whose secret is gone meanwhile keeps nobody else from being told.
 
     Args:
@@ -195,6 +248,7 @@ def alerting_of(store: MonitorHistory, settings: AlertSettings, log: Callable[[s
         settings: What podium.toml says.
         log: For one line of text.
         retention_s: For how long the history is kept.
+        server: Which of those that share the store.
     """
     channels: list[OpenChannel] = []
     for each in settings.channels:
@@ -203,7 +257,9 @@ def alerting_of(store: MonitorHistory, settings: AlertSettings, log: Callable[[s
         except PodiumError as error:
             log(f"The channel {each.name} is not told of alerts: {error.message}")
     about = About(settings.address, settings.runbooks)
-    return Alerting(store, settings, Notifier(channels, about, journal(store), log), log, retention_s)
+    notifier = Notifier(channels, about, journal(store), log)
+    sharing = HistorySharing(store, server, bool(channels)) if store.is_shared else None
+    return Alerting(store, settings, notifier, log, retention_s, sharing)
 
 
 def journal(store: MonitorHistory) -> Callable[[Sequence[Delivery]], None]:
