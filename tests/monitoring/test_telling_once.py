@@ -1,5 +1,6 @@
 """Of servers that share a history one tells people, for all of them, and each thing once, whoever dies or is cut off."""
 
+import math
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
@@ -9,6 +10,8 @@ from receivers import channel, receiving
 from wire import Wire
 
 from podium.domain.monitoring.alerting.alerts import News
+from podium.domain.monitoring.quality.baseline import Shortfall
+from podium.domain.monitoring.quality.figures import Figure
 from podium.domain.monitoring.staleness import Times
 from podium.monitoring.judged_values import VersionValues
 from podium.monitoring.sharing import HistorySharing, merged
@@ -132,9 +135,11 @@ def test_versions_that_only_another_serves_are_judged_too(server):
 
 
 def test_what_a_server_said_that_is_gone_is_forgotten(server):
+    """Until then all of it counts that can be told: JSON has no word for infinity."""
     one, other = server("one"), server("other")
+    worse = Shortfall(Figure("rmse", 3.0, None, 100), 1.0, math.inf, "alert")
     run(3, one, values=(GOOD,))
-    run(3, other, values=(BAD,))
+    run(3, other, values=(replace(BAD, shortfalls=(("", worse),)),))
 
     run(40, one, values=(GOOD,))
 

@@ -50,6 +50,9 @@ def _print(name: str, version: dict[str, Any]) -> None:
         "window": None if window is None else
         f"{window['rows']} rows from {window['from']} to {window['to']}, {window['dropped']} dropped",
         "drift": _told(drift) if window is not None else None,
+        **_quality(version["quality"]),
+        "estimated": _estimated(version["estimated"]),
+        "together": _told_together(version["together"]),
     })  # fmt: skip
     if version["columns"]:
         say()
@@ -58,13 +61,82 @@ def _print(name: str, version: dict[str, Any]) -> None:
         )
     if (left := len(version["columns"]) - _MOST_COLUMNS) > 0:
         say(f"… and {left} more that are nearer to the profile; --json has all.")
+    if version["quality"] is not None and version["quality"]["variants"]:
+        say()
+        print_table(("METRIC", "VARIANT", "VALUE", "95 %", "ROWS", "BASELINE", "VERDICT"), _figures(version["quality"]))
 
 
 def _told(drift: dict[str, Any]) -> str:
     if drift["state"] == "unknown":
         return "unknown: too few rows yet"
     names = [*drift["columns"], *(f"prediction {each}" for each in drift["predictions"])]
-    return f"{drift['state']}: {', '.join(names)}" if names else f"none in {drift['judged']} columns"
+    if names:
+        return f"{drift['state']}: {', '.join(names)}"
+    if drift["pending"]:
+        seen = [each["name"] if each["role"] == "feature" else f"prediction {each['name']}" for each in drift["pending"]]
+        return f"pending: {', '.join(seen)} in the last window; an alert stands after two that share no row"
+    return f"none in {drift['judged']} columns"
+
+
+def _estimated(estimated: dict[str, Any] | None) -> str | None:
+    """Without labels, and never without that word."""
+    if estimated is None or not estimated["figures"]:
+        return None
+    told = [
+        f"{each['metric']} {each['value']:.3f} ({each['low']:.3f} to {each['high']:.3f}; "
+        f"{each['baseline']:.3f} on the reference)"
+        for each in estimated["figures"][:3]
+    ]
+    return f"{', '.join(told)}, without labels"
+
+
+def _quality(quality: dict[str, Any] | None) -> dict[str, str | None]:
+    if quality is None:
+        return {}
+    labels, unreadable = quality["labels"], quality["unreadable"]
+    delay = f", usually within {_spoken(labels['delay_p95_s'])}" if labels["delay_p95_s"] is not None else ""
+    return {
+        "labels": f"of {labels['labelled']} of {labels['predicted']} predictions of the last day{delay}",
+        "quality": f"{quality['task'] or 'not known'}. {quality['why']}",
+        "not read": f"{unreadable['answers']} answers: {unreadable['why']}" if unreadable else None,
+    }
+
+
+def _figures(quality: dict[str, Any]) -> list[list[object]]:
+    return [
+        [
+            each["metric"],
+            variant["variant"],
+            _four(each["value"]),
+            None if each["interval"] is None else " to ".join(f"{end:.4g}" for end in each["interval"]),
+            each["rows"],
+            _four(each["baseline"]),
+            None if each["verdict"] is None else each["verdict"].replace("_", " "),
+        ]
+        for variant in quality["variants"]
+        for each in variant["figures"]
+    ]
+
+
+def _four(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4g}"
+
+
+def _spoken(seconds: float) -> str:
+    from podium.domain.monitoring.staleness import spoken
+
+    return spoken(seconds)
+
+
+def _told_together(seen: dict[str, Any] | None) -> str | None:
+    """How the columns go with each other, whatever each of them does."""
+    if seen is None:
+        return None
+    if seen["score"] is None:
+        return f"unknown: {seen['rows']} rows looked at yet"
+    stands = ", stands" if seen["is_standing"] else ""
+    limit = f"usual {seen['usual']:.3f}, alert at {seen['alert']:.3f}"
+    return f"{seen['verdict']}{stands}: {seen['method']} {seen['score']:.3f} ({limit}) of {seen['rows']} rows"
 
 
 def _rows(version: dict[str, Any]) -> list[list[object]]:

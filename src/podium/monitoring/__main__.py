@@ -13,7 +13,9 @@ from pathlib import Path
 
 from podium.domain.monitoring.windows import DAY_S, HOUR_S
 from podium.monitoring.alerting import alerting_of
+from podium.monitoring.intake import Intake
 from podium.monitoring.process import TICK_S, Monitor, MonitorTerms, server_name
+from podium.monitoring.quality.watching import MOST_PREDICTIONS, QualityTerms, QualityWatch
 from podium.monitoring.store.opening import address_in, history_of
 from podium.settings.alerts import AlertSettings, alert_settings
 from podium.settings.config_file import ALERTS
@@ -34,8 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--alerts-fd", type=int, default=None, help="[alerts] of podium.toml as JSON; may be empty")
     parser.add_argument("--home", type=Path, required=True, help="PODIUM_HOME, where monitor.db is")
     parser.add_argument("--address-fd", type=int, default=None, help="another history's address; may be empty")
+    parser.add_argument("--records-fd", type=int, default=None, help="where gateways hand on answers and labels")
+    parser.add_argument("--spool-fd", type=int, default=None, help="memory that keeps them until they are written down")
     parser.add_argument("--window", type=int, default=HOUR_S, help="seconds of a window that is judged")
     parser.add_argument("--retention", type=int, default=90 * DAY_S, help="seconds for which history is kept")
+    parser.add_argument("--predictions", type=int, default=MOST_PREDICTIONS, help="rows of answers that are kept")
     parser.add_argument("--tick", type=float, default=TICK_S, help="seconds between two looks")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s monitor: %(message)s")
@@ -48,7 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     slots = Slots(chosen.slots_fd)
     alerting = alerting_of(store, _alerts(chosen.alerts_fd), _log.warning, chosen.retention, server_name(slots))
     alerting.begin()
-    terms = MonitorTerms(store, chosen.window, chosen.retention, chosen.tick, alerting)
+    quality = QualityWatch(store, QualityTerms(chosen.retention, chosen.predictions))
+    intake = None
+    if chosen.records_fd is not None and chosen.spool_fd is not None:
+        intake = Intake(socket.socket(fileno=chosen.records_fd), chosen.spool_fd)
+    terms = MonitorTerms(store, chosen.window, chosen.retention, chosen.tick, alerting, intake, quality)
     control = ControlSocket(socket.socket(fileno=chosen.control_fd))
     Monitor(control, slots, terms).run()
     alerting.close(_LAST_S)

@@ -18,6 +18,7 @@ from podium.monitoring.alert_gauges import gauges_of
 from podium.monitoring.channels.choice import OpenChannel, open_channels
 from podium.monitoring.judged_values import DROPPED_S, VersionValues, judged
 from podium.monitoring.notifying import About, Notifier
+from podium.monitoring.quality.judging import JudgedQuality
 from podium.monitoring.sharing import HistorySharing
 from podium.monitoring.store import alerts as kept
 from podium.monitoring.store.contract import MonitorHistory
@@ -80,19 +81,26 @@ class Alerting:
         if self._leads:
             self._load()
 
-    def turn(self, now: float, facts: Sequence[Facts], judged: Mapping[VersionKey, JudgedVersion]) -> list[dict[str, Any]]:
+    def turn(
+        self,
+        now: float,
+        facts: Sequence[Facts],
+        judged: Mapping[VersionKey, JudgedVersion],
+        quality: Mapping[VersionKey, JudgedQuality] | None = None,
+    ) -> list[dict[str, Any]]:
         """A step by what the supervisor says.
 
         Args:
             now: Wall clock.
             facts: Of each version that is served.
             judged: What is held of those whose data are watched.
+            quality: And of those that labels came for.
 
         Returns: What `/metrics` is to show.
         """
         self._look(now)
         self._versions.note_waits(facts, now)
-        return self._step(now, self._versions.values(facts, judged))
+        return self._step(now, self._versions.values(facts, judged, quality or {}))
 
     def step(self, now: float, values: Sequence[VersionValues]) -> list[dict[str, Any]]:
         """Judge, note and tell.

@@ -93,7 +93,7 @@ class HistorySharing:
         Raises:
             MonitorStoreError: The history cannot be written.
         """
-        text = msgspec.json.encode([replace(each, findings=()) for each in own]).decode()
+        text = msgspec.json.encode([_told(each) for each in own]).decode()
         with self.store.writing() as connection:
             kept.put_values(connection, self.server, now, text)
             leads = self._takes(connection)
@@ -148,6 +148,17 @@ class HistorySharing:
             with contextlib.suppress(msgspec.DecodeError):
                 values += msgspec.json.decode(text, type=list[VersionValues])
         return values
+
+
+def _told(value: VersionValues) -> VersionValues:
+    """What others are told of a version: what they can read. Its findings are in the history anyway."""
+    told = replace(value, findings=())
+    try:
+        # JSON has no word for infinity.
+        msgspec.json.decode(msgspec.json.encode(told), type=VersionValues)
+    except msgspec.ValidationError:
+        return replace(told, shortfalls=())
+    return told
 
 
 def _with_findings(connection: StoreConnection, value: VersionValues, now: float) -> VersionValues:

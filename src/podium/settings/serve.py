@@ -73,6 +73,7 @@ class ServeSettings:
         has_monitor: Whether traffic and data are kept and judged.
         drift_window_s, monitor_retention_days: How long a window is judged, and how long history is kept.
         monitor_store: The database of a history that several servers share; None: monitor.db in PODIUM_HOME.
+        quality_predictions: How many rows of answers are kept for labels to come.
         certificate: The file of what gateways show over TLS; None: they do not speak it.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
         dashboard_port, dashboard_host: Where the dashboard listens; None: there is none.
@@ -171,6 +172,13 @@ class ServeSettings:
         ValueKind.TEXT,
         "postgresql://… where the monitors of several servers keep one history; commands must be told the same.",
         default_text="monitor.db",
+    )
+    quality_predictions: int = declare(
+        500_000,
+        "quality_predictions",
+        ValueKind.COUNT,
+        "Predicted rows that the monitor keeps for labels to come, for 30 days; of more the oldest are given up.",
+        most=100_000_000,
     )
     certificate: str | None = None
     gateway_settings: str = "{}"

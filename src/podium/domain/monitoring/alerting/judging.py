@@ -99,9 +99,14 @@ def fact_of_column(rule: Rule, finding: ColumnFinding, *, stands: bool, **where:
         condition = Condition.UNKNOWN
     else:
         condition = Condition.BAD if stands else Condition.GOOD
-    score = "too few to say" if finding.score is None else f"{finding.score:.3g}, and up to {finding.alert:.3g} is allowed"
+    side = "from" if finding.alert < finding.usual else "up to"
+    score = "too few to say" if finding.score is None else f"{finding.score:.3g}, and {side} {finding.alert:.3g} is allowed"
     check = f"drift by {finding.method}" if finding.check is Check.DRIFT else _CHECKS[finding.check]
-    subject = f"Prediction {finding.name}" if finding.role is Role.PREDICTION else f"Column {finding.name}"
+    subject = {
+        Role.FEATURE: f"Column {finding.name}",
+        Role.PREDICTION: f"Prediction {finding.name}",
+        Role.TOGETHER: "All columns together",
+    }[finding.role]
     sentence = f"{subject}, {finding.rows} rows: {check} {score}."
     return Fact(rule, _labels(rule, **where), condition, finding.score, finding.alert, sentence)
 
