@@ -184,7 +184,9 @@ def server_of(chosen: Chosen, home: Home, owner_digest: str | None = None) -> Se
     if chosen["serve.monitor"]:
         # Says what is wrong with its address, or not installed; whether it answers is the monitor's business.
         history_of(home, chosen["serve.monitor_store"])
-    settings = ServeSettings(**chosen.fields(ServeSettings), alerts=alerts)
+    config = find_config(os.environ, Path.cwd())
+    where = "" if config is None else str(config.absolute())
+    settings = ServeSettings(**chosen.fields(ServeSettings), alerts=alerts, config=where)
     order = ServerOrder(home, endpoints, default, settings, chosen.shown(), catalogue)
     if registry is not None:
         order = dataclasses.replace(order, take=registry.take, order_of=registry.order_of)

@@ -156,7 +156,8 @@ class MonitorProcess:
 def _terms(settings: ServeSettings) -> tuple[str, ...]:
     retention_s = 86_400 * settings.monitor_retention_days
     kept = "--retention", str(retention_s), "--predictions", str(settings.quality_predictions)
-    return "--window", str(int(settings.drift_window_s)), *kept
+    alerts = ("--alerts-from", settings.config) if settings.config else ()
+    return "--window", str(int(settings.drift_window_s)), *kept, *alerts
 
 
 def grouped(gauges: Sequence[Mapping[str, Any]]) -> Gauges:

@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--address-fd", type=int, default=None, help="another history's address; may be empty")
     parser.add_argument("--records-fd", type=int, default=None, help="where gateways hand on answers and labels")
     parser.add_argument("--spool-fd", type=int, default=None, help="memory that keeps them until they are written down")
+    parser.add_argument(
+        "--alerts-from", type=Path, default=None, help="podium.toml, whose [alerts] is read when it changes"
+    )
     parser.add_argument("--window", type=int, default=HOUR_S, help="seconds of a window that is judged")
     parser.add_argument("--retention", type=int, default=90 * DAY_S, help="seconds for which history is kept")
     parser.add_argument("--predictions", type=int, default=MOST_PREDICTIONS, help="rows of answers that are kept")
@@ -51,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.nice(_NICE)
     store = history_of(Home(chosen.home), address_in(chosen.address_fd))
     slots = Slots(chosen.slots_fd)
-    alerting = alerting_of(store, _alerts(chosen.alerts_fd), _log.warning, chosen.retention, server_name(slots))
+    said = _alerts(chosen.alerts_fd)
+    alerting = alerting_of(store, said, _log.warning, chosen.retention, path=chosen.alerts_from, server=server_name(slots))
     alerting.begin()
     quality = QualityWatch(store, QualityTerms(chosen.retention, chosen.predictions))
     intake = None

@@ -68,7 +68,7 @@ def judge_version(
             counts = point.window.counts if counts is None else counts + point.window.counts
     if counts is None:
         return None
-    findings = judge(watch(profile, counts), span)
+    findings = judge(watch(profile, counts, length_s=length_s), span)
     if (together := found_together(profile, counts, span)) is not None:
         findings.append(together)
     before = writing.standing_of(connection, key, profile.profile_id)

@@ -79,6 +79,7 @@ class ServeSettings:
         dashboard_port, dashboard_host: Where the dashboard listens; None: there is none.
         dashboard_terms: What it is started with beside that: flags of `python -m podium.dashboard`.
         alerts: What the monitor gets of `[alerts]`, JSON likewise; empty where nothing is said.
+        config: Path of podium.toml, whose `[alerts]` the monitor reads again when it changes; empty where there is none.
         exports: What the exporter gets, JSON likewise; empty where nothing is exported, and none is started.
     """
 
@@ -183,6 +184,7 @@ class ServeSettings:
     certificate: str | None = None
     gateway_settings: str = "{}"
     alerts: str = field(default="", repr=False)
+    config: str = ""
     exports: str = ""
     dashboard_terms: tuple[str, ...] = ()
 
