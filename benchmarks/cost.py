@@ -1,6 +1,7 @@
 """What a plain request costs: processor microseconds of gateway and worker, this checkout beside an earlier commit.
 
     python benchmarks/cost.py [--against c55e2b8] [--model logistic-dataframe ...] [--rounds 6] [--seconds 1] [--save]
+    python benchmarks/cost.py --against-unmonitored      # this checkout beside itself without its monitor
 
 Both trees are served by the same interpreter on the same folder at the same time and take turns under wrk, round after
 round, so that what else the machine does falls on both. What is compared is not how long something took but what the
@@ -35,7 +36,16 @@ import environments
 _CASES = ("logistic-dataframe", "logistic-ndarray", "forest-dataframe", "onnx-mlp")
 _ALSO_ALONE = ("logistic-dataframe", "onnx-mlp")
 _MOST_COST, _LEAST_RATE = 1.05, 0.95
+_UNMONITORED = "unmonitored"
 _RESULTS = ROOT / "benchmarks" / "results" / "cost.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What is compared: a tree of podium's files, and what else its server is told."""
+
+    place: Path
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +73,14 @@ def main() -> int:
     began = machine_clock()
     with tempfile.TemporaryDirectory(prefix="podium-cost-") as folder, contextlib.ExitStack() as stack:
         stack.callback(end_all_children)
-        trees = {"now": ROOT}
+        sides = {"now": Side(ROOT)}
         for text in chosen.against:
             name, _, place = text.partition("=")
-            trees[name] = Path(place) if place else stack.enter_context(_checkout(name, Path(folder)))
+            sides[name] = Side(Path(place) if place else stack.enter_context(_checkout(name, Path(folder))))
+        if chosen.against_unmonitored:
+            sides[_UNMONITORED] = Side(ROOT, ("--no-monitor",))
         for model in chosen.model or _CASES:
-            found.update(_measure(model, trees, python, models, Path(folder), chosen))
+            found.update(_measure(model, sides, python, models, Path(folder), chosen))
     ended = machine_clock()
     print(_table(found))
     verdicts = list(_judged(found))
@@ -82,6 +94,9 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", action="append", default=[], metavar="COMMIT", help="or NAME=FOLDER, a checkout")
+    parser.add_argument(
+        "--against-unmonitored", action="store_true", help="beside this checkout where nothing counts the model's rows"
+    )
     parser.add_argument("--model", action="append", default=[], choices=MODELS)
     parser.add_argument("--connections", type=int, action="append", default=[], choices=SINGLE)
     parser.add_argument("--rounds", type=int, default=6)
@@ -90,7 +105,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--python", action="append", default=[], metavar="ENV=PATH", help="use this interpreter instead")
     parser.add_argument("--save", action="store_true", help=f"add the figures to {_RESULTS.relative_to(ROOT)}")
     chosen = parser.parse_args()
-    chosen.against = chosen.against or ["c55e2b8"]
+    if not chosen.against and not chosen.against_unmonitored:
+        chosen.against = ["c55e2b8"]
     return chosen
 
 
@@ -108,17 +124,17 @@ def _checkout(commit: str, folder: Path) -> Iterator[Path]:
 
 
 def _measure(
-    model: str, trees: dict[str, Path], python: Path, models: Path, folder: Path, chosen: argparse.Namespace
+    model: str, sides: dict[str, Side], python: Path, models: Path, folder: Path, chosen: argparse.Namespace
 ) -> dict[tuple[str, int], dict[str, list[Turn]]]:
-    """All turns of one model, by connections and tree."""
+    """All turns of one model, by connections and side."""
     found: dict[tuple[str, int], dict[str, list[Turn]]] = {}
     with contextlib.ExitStack() as stack:
         served = {
-            name: stack.enter_context(_served(model, name, place, python, models, folder)) for name, place in trees.items()
+            name: stack.enter_context(_served(model, name, side, python, models, folder)) for name, side in sides.items()
         }
         bodies = models / model / "single.mlflow.jsonl"
         for connections in chosen.connections or ((1, 64) if model in _ALSO_ALONE else (64,)):
-            cell = found[model, connections] = {name: [] for name in trees}
+            cell = found[model, connections] = {name: [] for name in sides}
             for number in range(chosen.rounds + 1):
                 for name, (running, pids) in list(served.items())[:: 1 if number % 2 else -1]:
                     before = {each: _ran_us(pid) for each, pid in pids.items()}
@@ -134,13 +150,14 @@ def _measure(
 
 @contextlib.contextmanager
 def _served(
-    model: str, name: str, place: Path, python: Path, models: Path, folder: Path
+    model: str, name: str, side: Side, python: Path, models: Path, folder: Path
 ) -> Iterator[tuple[Running, dict[str, int]]]:
     """A server of this tree that has answered rightly, and its processes."""
     work = folder / f"{model}-{name}"
     work.mkdir()
     start = launch(PODIUM, python, models / model / "model", work)
-    start = replace(start, argv=[*start.argv, "--gateways", "1"], env={**start.env, "PYTHONPATH": str(place / "src")})
+    argv, env = [*start.argv, "--gateways", "1", *side.flags], {**start.env, "PYTHONPATH": str(side.place / "src")}
+    start = replace(start, argv=argv, env=env)
     tree = Tree(start.argv, environment(start.env, python), work, work / "log")
     try:
         running = Running(tree, start.port, PODIUM)
@@ -168,17 +185,17 @@ def _median(turns: list[Turn], figure: str) -> float:
 
 
 def _ratios(cell: dict[str, list[Turn]], other: str, figure: str) -> list[float]:
-    """Of now to another tree, round by round, lowest first."""
+    """Of now to another side, round by round, lowest first."""
     pairs = zip(cell["now"], cell[other], strict=True)
     return sorted(getattr(now, figure) / getattr(then, figure) for now, then in pairs)
 
 
 def _table(found: dict[tuple[str, int], dict[str, list[Turn]]]) -> str:
     heads = f"{'gateway us':>11}{'worker us':>10}{'both us':>9}{'rate':>7}{'cost':>7}  of the rounds"
-    lines = [f"{'model':20}{'conn':>5}  {'tree':10}{'rate/s':>8}{heads}"]
+    lines = [f"{'model':20}{'conn':>5}  {'side':12}{'rate/s':>8}{heads}"]
     for (model, connections), cell in found.items():
         for name, turns in cell.items():
-            line = f"{model:20}{connections:>5}  {name:10}{_median(turns, 'rps'):8,.0f}"
+            line = f"{model:20}{connections:>5}  {name:12}{_median(turns, 'rps'):8,.0f}"
             line += "".join(f"{_median(turns, each):{wide}.2f}" for each, wide in (("gateway_us", 11), ("worker_us", 10)))
             line += f"{_median(turns, 'both_us'):9.2f}"
             if name != "now":

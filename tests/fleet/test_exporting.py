@@ -36,7 +36,9 @@ def exporter(house: House, other_than: int = 0) -> int:
 
 
 def kept(house: House) -> list[dict[str, Any]]:
-    return [json.loads(line) for path in files_of(house.home / "payloads") for line in Path(path).read_text().splitlines()]
+    """What is whole: a line may be half written when it is looked at."""
+    whole = [Path(path).read_text().rpartition("\n")[0] for path in files_of(house.home / "payloads")]
+    return [json.loads(line) for text in whole for line in text.splitlines()]
 
 
 def ask(server: Server, times: int) -> None:

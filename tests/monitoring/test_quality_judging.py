@@ -122,24 +122,6 @@ def test_each_variant_is_judged_by_its_own_labels(world):
     assert [each.span.length_s for each in world.variants] == [HOUR_S, 7 * DAY_S]
 
 
-def test_scores_give_an_estimate_before_any_label_is_there(world):
-    """Once the task is known: of chances of nine in ten nine in ten are right."""
-    world.answered(2, right=1.0)
-    world.answered(1000, right=1.0, labelled_s=None)
-
-    told = world.turn()
-
-    assert told["podium_estimated_quality", None, "accuracy"] == pytest.approx(0.9, abs=0.01)
-    assert told["podium_label_coverage_ratio", None, None] == 2 / 1002
-
-
-def test_nothing_is_estimated_where_nobody_knows_what_scores_stand_for(tmp_path):
-    world = World(tmp_path, dataclasses.replace(PROFILE, quality={}))
-    world.answered(1000, right=1.0)
-
-    assert not [name for name, _, _ in world.turn() if name == "podium_estimated_quality"]
-
-
 def test_alerts_hear_of_shortfalls_and_of_labels_that_do_not_come(world):
     world.answered(600, right=0.8, labelled_s=2 * HOUR_S)
     world.turn()

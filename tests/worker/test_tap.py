@@ -4,7 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,9 @@ from podium.domain.signature import TensorSchema, TensorSpec
 from podium.protocols.mlflow.fast_reading import FastReader
 from podium.transport import frames
 from podium.transport.slab import SlabReading, SlabWriter, create_slab, read_slab
-from podium.worker.tap import MOST_BYTES, MOST_ROWS, SHARE, RecordColumns, Tap
+from podium.worker.piles import RecordColumns
+from podium.worker.planned import Group
+from podium.worker.tap import MOST_BYTES, MOST_ROWS, SHARE, Tap
 
 Eventually = Callable[[Callable[[], bool], str], None]
 TABLE = '[{"type": "double", "name": "a"}, {"type": "string", "name": "s"}, {"type": "long", "name": "n"}]'
@@ -40,12 +42,12 @@ class Clock:
 class Counting:
     """A tap on a slab, with a clock of its own; counting costs two milliseconds a slice."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: InputPlan | None = None) -> None:
         self.descriptor = create_slab(PROFILE.profile_id, Layout(PROFILE).size)
         self.clock, self.spent = Clock(), Clock()
         slab = SlabWriter(self.descriptor)
         counter = BatchCounter(Layout(PROFILE), np.frombuffer(slab.cells, np.int64))
-        self.tap = Tap(slab, counter, None, None, self.clock, self.spend)
+        self.tap = Tap(slab, counter, None, plan, self.clock, self.spend)
 
     def spend(self) -> int:
         self.spent.now += 2_000_000
@@ -97,16 +99,30 @@ def test_batches_of_any_size_are_counted_as_all_their_rows(counting: Counting, s
 
 
 def test_a_model_that_changes_its_input_changes_no_count(counting: Counting) -> None:
-    rows = ROWS.head(50).copy()
+    rows = ROWS[::20].reset_index(drop=True)
     kept = counting.tap.keep(rows)
     answer = (rows["a"] * rows["n"]).to_numpy(copy=True)
     rows.loc[:, "a"] = -1.0
     counting.tap.take(50, kept, answer)
+    counting.tap.settle()
     answer[:] = 0
 
     counting.count_all()
 
-    assert counting.counts() == expected(ROWS.head(50))
+    assert counting.counts() == expected(ROWS[::20])
+
+
+def test_an_answer_is_seen_before_it_leaves_and_copied_before_the_model_is_called_again(counting: Counting) -> None:
+    answer = (ROWS["a"] * ROWS["n"]).to_numpy(copy=True)
+    counting.tap.take(1000, counting.tap.keep(ROWS), answer)
+    seen = counting.slab.seen
+
+    counting.tap.keep(ROWS)
+    answer[:] = 0
+    counting.count_all()
+
+    assert seen == 1000
+    assert counting.counts() == expected(ROWS)
 
 
 def test_a_full_backlog_drops_the_newest_rows_and_says_so(counting: Counting) -> None:
@@ -181,14 +197,62 @@ def test_the_end_counts_what_is_left(counting: Counting) -> None:
     assert counting.counts() == expected(ROWS)
 
 
+PLAN = InputPlan("columns", (Field("a", "float"), Field("s", "string"), Field("n", "long")))
+
+
+def group_of(rows: pd.DataFrame) -> Group:
+    """A planned request for these rows."""
+    packed = FastReader(PLAN).read(json.dumps({"dataframe_split": rows.to_dict(orient="split", index=False)}).encode())
+    assert packed is not None
+    texts = json.dumps(packed.texts).encode()
+    block = memoryview(packed.block)
+    return Group(cast("Any", None), frames.Rows(1, 0, 1, len(rows), (len(rows),), b"id", texts, block), 0)
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        [np.asarray],
+        [np.ndarray.tolist],
+        [pd.Series],
+        [np.asarray, np.ndarray.tolist, lambda found: found.astype("f4"), lambda found: found[:, None], pd.Series],
+    ],
+    ids=["arrays", "lists", "series", "each in its own way"],
+)
+def test_planned_requests_are_counted_whatever_the_model_answers_with(forms: list[Callable[[Any], Any]]) -> None:
+    counting = Counting(PLAN)
+    for number in range(100):
+        rows = ROWS[10 * number : 10 * number + 10].reset_index(drop=True)
+        answer = forms[number % len(forms)]((rows["a"] * rows["n"]).to_numpy(copy=True))
+        counting.tap.take_groups([group_of(rows[:4]), group_of(rows[4:])], 10, answer)
+
+    counting.count_all()
+
+    assert counting.counts() == expected(ROWS)
+    assert (counting.slab.seen, counting.slab.dropped) == (1000, 0)
+    os.close(counting.descriptor)
+
+
+def test_planned_requests_that_wait_are_bounded() -> None:
+    counting = Counting(PLAN)
+    group, answer = group_of(ROWS), (ROWS["a"] * ROWS["n"]).to_numpy()
+    for _ in range(MOST_ROWS // 1000 + 5):
+        counting.tap.take_groups([group], 1000, answer)
+
+    counting.count_all()
+
+    kept = MOST_ROWS // 1000 * 1000
+    assert (counting.slab.seen, counting.slab.dropped, counting.slab.counted) == (kept + 5000, 5000, kept)
+    os.close(counting.descriptor)
+
+
 def test_records_are_columns_where_they_lie() -> None:
-    plan = InputPlan("columns", (Field("a", "float"), Field("s", "string"), Field("n", "long")))
-    packed = FastReader(plan).read(
+    packed = FastReader(PLAN).read(
         json.dumps({"dataframe_split": {"columns": ["a", "s", "n"], "data": [[0.5, "x", 7], [1.5, "y", 8]]}}).encode()
     )
     assert packed is not None
 
-    columns = RecordColumns(plan).of(2, packed.block, packed.texts)
+    columns = RecordColumns(PLAN).of(2, packed.block, packed.texts)
 
     assert {name: list(values) for name, values in columns.items()} == {"n": [7, 8], "a": [0.5, 1.5], "s": ["x", "y"]}
 

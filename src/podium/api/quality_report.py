@@ -28,10 +28,6 @@ def quality_told(judged: JudgedQuality | None) -> dict[str, Any] | None:
             "last": None if coverage.last_label_at is None else _moment(coverage.last_label_at),
         },
         "baseline": dict(judged.baseline),
-        "estimated": [
-            {"metric": each.metric, "value": each.value, "interval": _ends(each.interval), "rows": each.rows}
-            for each in judged.estimates
-        ],
         "unreadable": {"answers": unreadable, "why": why} if unreadable else None,
     }
 

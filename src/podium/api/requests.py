@@ -18,12 +18,13 @@ from podium.errors import InvalidInput, NotFound
 from podium.fleet.host.runfiles import find_servers
 from podium.monitoring.payloads import kept
 from podium.monitoring.payloads.rows import PayloadRow, digest_with
-from podium.monitoring.store.database import MonitorStore
+from podium.monitoring.store.opening import history_of
 from podium.monitoring.store.quality import predictions_of
 from podium.monitoring.store.quality_writing import erase_request
 from podium.registry.resolve import resolve
 from podium.settings.environments import EnvironmentOrder
 from podium.settings.home import Home
+from podium.settings.monitor_store import monitor_store_said
 
 _OK = 200
 _BASE64 = ";base64"
@@ -164,16 +165,22 @@ def erase(home: Home, request_id: str | None, subject: str | None) -> Erased:
 
 def _erase_predictions(home: Home, request_ids: Iterable[str]) -> int:
     wanted = sorted(request_ids)
-    if not wanted or not home.monitor.exists():
+    if not wanted:
         return 0
-    with MonitorStore(home.monitor).writing() as connection:
+    history = history_of(home, monitor_store_said())
+    try:
+        with history.reading():
+            pass
+    except NotFound:
+        return 0
+    with history.writing() as connection:
         return sum(erase_request(connection, each) for each in wanted)
 
 
 def _predictions(home: Home, request_id: str) -> list[dict[str, Any]]:
     """What the monitor keeps of its answer, row by row, and what was true."""
     try:
-        with MonitorStore(home.monitor).reading() as connection:
+        with history_of(home, monitor_store_said()).reading() as connection:
             found = predictions_of(connection, request_id)
     except NotFound:
         return []

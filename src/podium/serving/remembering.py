@@ -10,6 +10,7 @@ import random
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -33,14 +34,15 @@ class Lottery:
 
     Attributes:
         left: How many answers are left out before the next one is taken; whoever answers subtracts, and asks below 0.
+        taken: How many were taken since they were counted last.
     """
 
-    __slots__ = ("__weakref__", "_granted", "_log_rest", "_seen", "left")
+    __slots__ = ("__weakref__", "_granted", "_log_rest", "_seen", "left", "taken")
 
     def __init__(self, *, is_off: bool = False) -> None:
         self.left = self._granted = _NEVER if is_off else 0
         self._log_rest = -math.inf  # of the part that is left out: nothing
-        self._seen = 0
+        self._seen = self.taken = 0
 
     def skip(self) -> None:
         """The next one is drawn by lot."""
@@ -83,9 +85,9 @@ class Remembering:
         self._backlog = answers_backlog(channel, lambda dropped: count("dropped", dropped))
         self._lotteries: WeakValueDictionary[tuple[str, str], Lottery] = WeakValueDictionary()  # as long as its replicas
         self._demands: dict[tuple[str, str], float] = {}
+        self._heard: Counter[tuple[str, str]] = Counter()
         self._tokens = self._most = rate * _BURST_S
         self._refilled = self._shared = time.monotonic()
-        self._taken = 0
 
     def lottery_of(self, endpoint: str, version: str) -> Lottery:
         """Who says which of a version's answers are handed on."""
@@ -138,7 +140,7 @@ class Remembering:
         return True
 
     def _hand_on(self, replica: "Replica", walk: "Walk", content_type: str, answer: bytes | memoryview, now: float) -> None:
-        self._taken += 1
+        replica.lottery.taken += 1
         if len(answer) > LARGEST_ANSWER:
             self._count("large", 1)
             return
@@ -153,13 +155,16 @@ class Remembering:
         """Say which part of each version's answers is taken, by how many there were."""
         lotteries = dict(self._lotteries)
         seen = {key: each.count() for key, each in lotteries.items()}
-        if skipped := sum(seen.values()) - self._taken:
+        if skipped := sum(seen[key] - each.taken for key, each in lotteries.items()):
             self._count("skipped", skipped)
-        self._taken = 0
+        for each in lotteries.values():
+            each.taken = 0
+        self._heard.update(seen)
         if elapsed_s:
             # One second without answers says little of the next.
-            before = self._demands
-            self._demands = {key: max(count / elapsed_s, before.get(key, 0.0) / 2) for key, count in seen.items()}
+            before, heard = self._demands, self._heard
+            self._demands = {key: max(heard[key] / elapsed_s, before.get(key, 0.0) / 2) for key in seen}
+            heard.clear()
         parts = fair_parts(self._rate, self._demands)
         for key, each in lotteries.items():
             each.draw(parts.get(key, 1.0))

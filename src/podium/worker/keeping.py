@@ -8,13 +8,13 @@ from podium.domain.frames import is_table
 from podium.domain.monitoring.batches import rows_at
 from podium.worker.rows import count_rows
 
-_MOST_ANSWER_BYTES = 8 * 2**20
+MOST_ANSWER_BYTES = 8 * 2**20
 _CELL_BYTES = 16
 
 
 def copied(answer: Any) -> Any:
     """An answer that the model cannot change any more; None for one that is too large to be a value in each row."""
-    if bytes_in(answer) > _MOST_ANSWER_BYTES:
+    if bytes_in(answer) > MOST_ANSWER_BYTES:
         return None
     return answer.copy() if isinstance(answer, np.ndarray | list) else answer
 

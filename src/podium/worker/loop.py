@@ -309,8 +309,11 @@ class Loop:
         runs: list[list[Item]] = [batch] if self._runner.is_batching else [[job] for job in batch]
         is_whole = sum(self._runner.run(run) for run in runs) == len(runs)
         self._flush()
-        if self._tap is not None and self._tap.is_crowded:
-            self._tap.spare()
+        tap = self._tap
+        if tap is not None:
+            tap.settle()
+            if tap.is_crowded:
+                tap.spare()
         if self._runner.row_cap != self._policy.max_rows:
             self._policy = dataclasses.replace(self._policy, max_rows=self._runner.row_cap)
         ended = time.monotonic_ns()

@@ -59,6 +59,8 @@ class Runner:
 
         A batch is made of groups alone, or of single requests alone: their merge keys differ.
         """
+        if self._tap is not None:
+            self._tap.settle()
         try:
             return self._run(batch)
         finally:

@@ -1,6 +1,7 @@
 """Counts what the model is asked and what it answers into the worker's slab, in time that no request waits for.
 
-Every batch is kept when it was answered, which takes a microsecond or two. Batches wait in a bounded backlog and are
+Every batch is seen before its answers leave, which takes half a microsecond, and copied after they have left and before
+the model is called again, which takes one or two. Batches wait in a bounded backlog and are
 counted in slices of about 16,000 numbers, 20 ns each, when nothing else is to be done; in all at most `SHARE` of a
 processor's time. Rows for which there is no room are dropped, the newest, and counted as dropped.
 """
@@ -9,22 +10,20 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from podium.domain.frames import is_frame, is_table
-from podium.domain.inputs.conversions import NUMPY_TYPES
 from podium.domain.inputs.plan import InputPlan
 from podium.domain.monitoring.batches import answers_of, columns_of, rows_at
-from podium.domain.monitoring.counting import BatchCounter, Layout
 from podium.domain.monitoring.features import Features
-from podium.domain.monitoring.profile_reading import read_profile
-from podium.domain.signature import DataType
-from podium.transport.slab import SlabWriter, create_slab
+from podium.transport.slab import SlabWriter
+from podium.worker.books import Counter, OpenSlab, RowBook, counting_by
 from podium.worker.keeping import bytes_in, copied, every
 from podium.worker.log import log_event
-from podium.worker.planned import Group, PlannedInput
+from podium.worker.piles import Pile, RecordColumns
+from podium.worker.planned import Group
 from podium.worker.rows import RowsDiffer, count_rows, merge
 
 # A slice has about so many numbers: more rows at a time are cheaper, and hold up longer whoever comes meanwhile.
@@ -45,7 +44,7 @@ class Taken(NamedTuple):
 
     Args:
         rows: How many rows of it are kept.
-        data: Groups of planned requests, or what the model was given.
+        data: What the model was given.
         answer: What it answered.
         likeness: Batches that are equal in it may be put together; None with no other.
     """
@@ -64,30 +63,6 @@ class Slice(NamedTuple):
     predictions: Mapping[str, Any]
 
 
-class OpenSlab(NamedTuple):
-    """The descriptor of a slab, and the profile by which its cells are counted."""
-
-    descriptor: int
-    profile_id: str
-
-
-PLANNED_LIKENESS = -1
-
-
-class Book(Protocol):
-    """What keeps account of rows: a slab."""
-
-    def see(self, rows: int) -> None: ...
-
-    def drop(self, rows: int) -> None: ...
-
-
-class Counter(Protocol):
-    """What takes slices of rows."""
-
-    def add(self, rows: int, columns: Mapping[str, Any], predictions: Mapping[str, Any]) -> None: ...
-
-
 class Tap:
     """The worker's counting of its model's rows.
 
@@ -95,27 +70,29 @@ class Tap:
         book: Where rows are accounted for.
         counter: Counts them there, or takes them until there is a profile to count by.
         features: Which columns the model's input has; None takes them as they are.
-        planned: Reads groups; None where the model has no input plan.
+        plan: Of planned requests' records; None where the model has none.
         clock: Nanoseconds that pass.
         spent: Nanoseconds of the processor that this thread took.
     """
 
     def __init__(
         self,
-        book: Book,
+        book: RowBook,
         counter: Counter,
         features: Features | None,
-        planned: PlannedInput | None,
+        plan: InputPlan | None,
         clock: Callable[[], int] = time.monotonic_ns,
         spent: Callable[[], int] = time.thread_time_ns,
     ) -> None:
         self._book = book
         self._counter = counter
         self._features = features
-        self._planned = planned
-        self._records = None if planned is None else RecordColumns(planned.plan)
+        self._records = None if plan is None else RecordColumns(plan)
         self._clock, self._spent = clock, spent
-        self._backlog: deque[Taken] = deque()
+        # Rows, groups of planned requests or None, else what `keep` gave, the answer, the likeness: a plain tuple,
+        # for this one is made while somebody waits.
+        self._fresh: tuple[int, Sequence[Group] | None, Any, Any, int | None] | None = None
+        self._backlog: deque[Taken | Pile] = deque()
         self._slices: deque[Slice] = deque()
         self._rows = 0
         self._slice_rows = FEWEST_ROWS
@@ -140,6 +117,7 @@ class Tap:
         Raises:
             InvalidProfile, Misconfigured, OSError: As `counting_by`.
         """
+        self.settle()
         opened, self._book, self._counter = counting_by(profile)
         self._book.see(self._rows + sum(piece.rows for piece in self._slices))
         return opened
@@ -148,6 +126,7 @@ class Tap:
 
     def keep(self, data: Any) -> Any:
         """A copy of what the model is about to be given, for it may change what it gets; None where there is no room."""
+        self.settle()
         rows = count_rows(data)
         if rows is None:
             return None
@@ -163,7 +142,7 @@ class Tap:
         return data.copy() if isinstance(data, np.ndarray | list) or is_table(data) else None
 
     def take(self, rows: int, kept: Any, answer: Any, likeness: int | None = None) -> None:
-        """The model has answered so many rows; their answers are about to leave.
+        """The model has answered so many rows; their answers are about to leave, and then `settle` is to be called.
 
         Args:
             rows: How many there were.
@@ -171,33 +150,70 @@ class Tap:
             answer: All of them.
             likeness: Batches that are equal in it may be put together.
         """
-        size = 0 if kept is None else count_rows(kept) or 0
-        if 0 < size < rows:
-            answer = every(answer, rows, -(-rows // self._most_rows))
-        self._put(rows, Taken(size, kept, copied(answer), likeness))
-
-    def take_groups(self, groups: Sequence[Group], rows: int, answer: Any) -> None:
-        """The model has answered these; their answers are about to leave."""
-        self._weigh(sum(group.size_bytes for group in groups), rows)
-        size = rows if self._has_room(rows) else 0
-        self._put(rows, Taken(size, groups, copied(answer), PLANNED_LIKENESS))
-
-    def _put(self, rows: int, taken: Taken) -> None:
+        if self._fresh is not None:
+            self.settle()
         # Before anybody has the answer: then whatever was answered was seen, whenever this process is killed.
         self._book.see(rows)
-        self._book.drop(rows - taken.rows)
-        if taken.rows:
-            if not self._backlog:
-                self._oldest_ns = self._clock()
-            self._backlog.append(taken)
-            self._rows += taken.rows
+        self._fresh = (rows, None, kept, answer, likeness)
+
+    def take_groups(self, groups: Sequence[Group], rows: int, answer: Any) -> None:
+        """The model has answered these, as `take` has it."""
+        if self._fresh is not None:
+            self.settle()
+        self._book.see(rows)
+        self._fresh = (rows, groups, None, answer, None)
+
+    def settle(self) -> None:
+        """The answers have left: copy what is to be counted, before the model is called again.
+
+        So whoever waits for an answer does not wait for this.
+        """
+        fresh = self._fresh
+        if fresh is None:
+            return
+        self._fresh = None
+        rows, groups, kept, answer, likeness = fresh
+        try:
+            taken = self._put(rows, kept, answer, likeness) if groups is None else self._put_groups(groups, rows, answer)
+        except Exception as error:  # noqa: BLE001 - a model's objects are copied here
+            self._give_up(rows, error)
+            return
+        if taken < rows:
+            self._book.drop(rows - taken)
+
+    def _put(self, rows: int, kept: Any, answer: Any, likeness: int | None) -> int:
+        size = 0 if kept is None else count_rows(kept) or 0
+        if size:
+            if size < rows:
+                answer = every(answer, rows, -(-rows // self._most_rows))
+            self._append(Taken(size, kept, copied(answer), likeness))
+        return size
+
+    def _put_groups(self, groups: Sequence[Group], rows: int, answer: Any) -> int:
+        size = sum([group.size_bytes for group in groups])
+        self._weigh(size + answer.nbytes if type(answer) is np.ndarray else size, rows)
+        if not self._has_room(rows):
+            return 0
+        last = self._backlog[-1] if self._backlog else None
+        if isinstance(last, Pile) and last.rows < self._slice_rows and last.add(groups, rows, answer):
+            self._rows += rows
+        else:
+            self._append(Pile(groups, rows, answer))
+        return rows
+
+    def _append(self, taken: Taken | Pile) -> None:
+        if not self._backlog:
+            self._oldest_ns = self._clock()
+        self._backlog.append(taken)
+        self._rows += taken.rows
 
     def _has_room(self, rows: int) -> bool:
         return len(self._backlog) < MOST_BATCHES and (self._rows + rows <= self._most_rows or not self._rows)
 
     def _weigh(self, size: int, rows: int) -> None:
         """How many rows of this size may wait: images are large, and a worker's memory is its model's."""
-        self._most_rows = max(1, min(MOST_ROWS, MOST_BYTES * rows // max(size, 1)))
+        is_small = size <= rows * (MOST_BYTES // MOST_ROWS)
+        self._most_rows = MOST_ROWS if is_small else max(1, MOST_BYTES * rows // size)
 
     def _wanted_of(self, data: Any, rows: int) -> Any:
         """What of a model's input has columns: of images nothing is copied."""
@@ -216,31 +232,32 @@ class Tap:
     @property
     def is_idle(self) -> bool:
         """Whether nothing waits to be counted."""
-        return not self._backlog and not self._slices
+        return not (self._backlog or self._slices or self._fresh)
 
     @property
     def is_crowded(self) -> bool:
         """Whether rows are going to be dropped unless some are counted although requests wait."""
         return self._rows > self._most_rows // 2 or len(self._backlog) > MOST_BATCHES // 2
 
-    def spare(self, is_urgent: bool = False) -> float:
+    def spare(self) -> float:
         """There is time to count a slice. Says after how many seconds there is something to do again; 0: at once.
 
         What is less than a slice waits for more, unless it has waited long.
         """
+        self.settle()
         now = self._clock()
+        waits_ns = now - self._oldest_ns
+        if self._rows < self._slice_rows and waits_ns < _PATIENCE_NS and not self._slices:
+            return (_PATIENCE_NS - waits_ns) / 1e9
         self._earn(now)
         if self._budget_ns <= 0:
             return float(max(-self._budget_ns / SHARE, 1e6)) / 1e9
-        waits_ns = now - self._oldest_ns
-        is_due = bool(self._slices) or self._rows >= self._slice_rows or waits_ns >= _PATIENCE_NS or is_urgent
-        if not is_due:
-            return float(_PATIENCE_NS - waits_ns) / 1e9
         self._count_timed()
         return 0
 
     def finish(self) -> None:
         """The worker ends: count what is left, for a moment, and drop the rest."""
+        self.settle()
         ends = self._clock() + int(_LAST_S * 1e9)
         while not self.is_idle and self._clock() < ends:
             self._count()
@@ -270,7 +287,7 @@ class Tap:
         with self._dropping(piece.rows):
             self._counter.add(*piece)
 
-    def _gather(self) -> list[Taken]:
+    def _gather(self) -> list[Taken | Pile]:
         """Batches that may be put together, up to a slice."""
         first = self._backlog.popleft()
         found, rows = [first], first.rows
@@ -282,7 +299,7 @@ class Tap:
         self._rows -= rows
         return found
 
-    def _cut(self, batches: list[Taken]) -> None:
+    def _cut(self, batches: list[Taken | Pile]) -> None:
         """Batches as slices of columns."""
         try:
             self._slices.extend(self._read(batches))
@@ -293,15 +310,17 @@ class Tap:
         except Exception as error:  # noqa: BLE001 - a model's objects are read here
             self._give_up(sum(each.rows for each in batches), error)
 
-    def _read(self, batches: list[Taken]) -> list[Slice]:
+    def _read(self, batches: Sequence[Taken | Pile]) -> list[Slice]:
         rows = sum(each.rows for each in batches)
         answer = batches[0].answer if len(batches) == 1 else _joined([each.answer for each in batches])
-        if batches[0].likeness == PLANNED_LIKENESS:
-            inputs = self._records_of([group for each in batches for group in each.data])
-            columns = inputs if self._features is None else self._features.taken_from(inputs)
+        piles = [each for each in batches if isinstance(each, Pile)]
+        if piles:
+            assert self._records is not None
+            inputs = self._records.of_piles(piles)
+            columns: Mapping[Any, Any] = inputs if self._features is None else self._features.taken_from(inputs)
         else:
-            data = batches[0].data if len(batches) == 1 else merge([each.data for each in batches])
-            columns = self._columns_of(data)
+            given = [each.data for each in batches if isinstance(each, Taken)]
+            columns = self._columns_of(given[0] if len(given) == 1 else merge(given))
         predictions = answers_of(answer).by_kind()
         # Evenly: the few rows beyond a whole slice would cost as much again.
         size = -(-rows // max(rows // self._slice_rows, 1))
@@ -321,11 +340,6 @@ class Tap:
             return self._features.taken_from({str(label): values for label, values in data.items()})
         return columns_of(data, self._features)
 
-    def _records_of(self, groups: Sequence[Group]) -> Any:
-        assert self._planned is not None
-        assert self._records is not None
-        return self._records.of(*self._planned.merged(groups))
-
     @contextlib.contextmanager
     def _dropping(self, rows: int) -> Iterator[None]:
         try:
@@ -338,51 +352,6 @@ class Tap:
         if not self._has_failed:
             self._has_failed = True
             log_event("rows_not_counted", rows=rows, error=type(error).__name__)
-
-
-class RecordColumns:
-    """The records and texts of an input plan as columns and tensors by name, where they lie.
-
-    Args:
-        plan: The plan.
-    """
-
-    def __init__(self, plan: InputPlan) -> None:
-        fields = [(position, plan.fields[position]) for position in plan.record if position not in plan.texts]
-        is_columns = plan.kind == "columns"
-        self._names = [field.name for _, field in fields]
-        types = [NUMPY_TYPES[DataType(field.type)] if is_columns else np.dtype(field.type) for _, field in fields]
-        parts = [(f"f{i}", each.newbyteorder("<"), fields[i][1].shape) for i, each in enumerate(types)]
-        self._record = np.dtype(parts)
-        self._texts = [str(plan.fields[position].name) for position in plan.texts]
-
-    def of(self, rows: int, block: bytes | memoryview, texts: Sequence[str]) -> dict[str | None, Any]:
-        """The columns of so many rows."""
-        found: dict[str | None, Any] = {}
-        if self._names:
-            records = np.frombuffer(block, self._record, rows)
-            found = {name: records[f"f{i}"] for i, name in enumerate(self._names)}
-        step = len(self._texts)
-        return found | {name: texts[i::step] for i, name in enumerate(self._texts)}
-
-
-def counting_by(text: bytes) -> tuple[OpenSlab, SlabWriter, BatchCounter]:
-    """A new slab, and what counts in it.
-
-    Args:
-        text: Of a profile.
-
-    Raises:
-        InvalidProfile: It is none.
-        Misconfigured: Its categories are hashed, and there is no key here.
-        OSError: There is no memory for it.
-    """
-    profile = read_profile(text)
-    layout = Layout(profile)
-    descriptor = create_slab(profile.profile_id, layout.size)
-    slab = SlabWriter(descriptor)
-    counter = BatchCounter(layout, np.frombuffer(slab.cells, np.int64))
-    return OpenSlab(descriptor, profile.profile_id), slab, counter
 
 
 def _joined(answers: list[Any]) -> Any:

@@ -20,9 +20,6 @@ def gauges_of(judged: JudgedQuality) -> Iterator[Gauge]:
         for found in each.shortfalls:
             of_metric = {**labels, "metric": found.figure.metric}
             yield _gauge("podium_quality_is_worse", of_metric, int(found.verdict == "alert"))
-    for estimate in judged.estimates:
-        if estimate.value is not None:
-            yield _gauge("podium_estimated_quality", {**own, "metric": estimate.metric}, estimate.value)
     coverage = judged.coverage
     if coverage.predicted:
         yield _gauge("podium_label_coverage_ratio", own, coverage.labelled / coverage.predicted)

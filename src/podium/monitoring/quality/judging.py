@@ -3,19 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from podium.domain.monitoring.profile import Profile
 from podium.domain.monitoring.quality.baseline import BaselineRule, Shortfall, shortfalls
-from podium.domain.monitoring.quality.calibration import probability
-from podium.domain.monitoring.quality.estimation import Estimate, estimate_counts
 from podium.domain.monitoring.quality.figures import WIDTH_S, Figure, figures
-from podium.domain.monitoring.quality.tallies import SCORE_BINS, LabelTally
-from podium.domain.monitoring.quality.tasks import Task, TaskGuess
+from podium.domain.monitoring.quality.tallies import LabelTally
+from podium.domain.monitoring.quality.tasks import TaskGuess
 from podium.domain.monitoring.windows import DAY_S, HOUR_S, Span
 from podium.errors import PodiumError
 from podium.monitoring.store import quality as kept
 from podium.monitoring.store import reading
 from podium.monitoring.store.contract import StoreConnection
-from podium.monitoring.store.quality import Coverage, Figures, QualityPoint
+from podium.monitoring.store.quality import Coverage, Figures
 from podium.monitoring.store.writing import VersionKey
 
 LENGTHS_S = (HOUR_S, DAY_S, 7 * DAY_S, 30 * DAY_S)
@@ -54,7 +51,6 @@ class JudgedQuality:
         variants: Those with labels.
         coverage: Of the last day.
         usual_delay_s: After which 95 % of the labels of the last month had come; None without labels.
-        estimates: Of the last day's predictions, labelled or not; empty where there is nothing to estimate by.
         unreadable: Answers of which nothing could be kept, and why the last one could not.
     """
 
@@ -64,7 +60,6 @@ class JudgedQuality:
     variants: tuple[VariantQuality, ...]
     coverage: Coverage
     usual_delay_s: float | None
-    estimates: tuple[Estimate, ...] = ()
     unreadable: tuple[int, str] = (0, "")
 
 
@@ -87,7 +82,6 @@ def judge_quality(connection: StoreConnection, key: VersionKey, now: float) -> J
     month = kept.labels_of(connection, key, _last(now, LENGTHS_S[-1], HOUR_S))
     day = kept.quality_of(connection, key, _last(now, DAY_S, HOUR_S), DAY_S)
     chosen = task.chosen
-    is_binary = chosen is not None and chosen.guess.task is Task.BINARY
     return JudgedQuality(
         key,
         None if chosen is None else chosen.guess,
@@ -95,7 +89,6 @@ def judge_quality(connection: StoreConnection, key: VersionKey, now: float) -> J
         _variants(connection, key, [variant for variant, each in month.items() if each.matched], baseline, now),
         kept.coverage(sum((each.labels for each in day), LabelTally()), task.last_label_at),
         sum(month.values(), LabelTally()).delay_s(0.95),
-        _estimated(day, profile) if is_binary else (),
         (task.unreadable, task.why),
     )
 
@@ -121,15 +114,6 @@ def _variants(
         beside = shortfalls(measured, baseline, _RULE)
         found.append(VariantQuality(variant, span, tally.rows, measured, beside))
     return tuple(found)
-
-
-def _estimated(points: list[QualityPoint], profile: Profile | None) -> tuple[Estimate, ...]:
-    """What labels would probably say. Without a profile that was measured nobody knows what a score stands for."""
-    counts = [sum(point.scores.get(bin_, 0) for point in points) for bin_ in range(SCORE_BINS)]
-    if profile is None or not profile.quality or not any(counts):
-        return ()
-    line = profile.calibration
-    return estimate_counts(counts, None if line is None else lambda score: probability(line, score))
 
 
 def _last(now: float, length_s: int, step_s: int) -> Span:
