@@ -23,6 +23,7 @@ ADDRESSES = [
     f"/registry/{quote(HOSTILE)}",
     f"/registry/{quote(HOSTILE)}/versions/2",
     "/rollouts",
+    "/experiments",
     "/environments",
     "/system",
     "/models/fraud/traffic",

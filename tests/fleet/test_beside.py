@@ -191,7 +191,7 @@ def test_a_canary_grows_to_everything_under_open_loop_load(two_versions, monkeyp
 
     async def scene():
         await later(lambda: supervisor.status.get("is_settled"), "1 serves")
-        load = [sys.executable, str(LOAD), "--port", str(supervisor.status["port"]), "--rate", "250", "--seconds", "60"]
+        load = [sys.executable, str(LOAD), "--port", str(supervisor.status["port"]), "--rate", "150", "--seconds", "230"]
         generator = await asyncio.to_thread(
             subprocess.Popen, [*load, "--body", str(body), "--expect", str(expected), "--out", str(out)]
         )
@@ -223,7 +223,7 @@ def test_a_canary_grows_to_everything_under_open_loop_load(two_versions, monkeyp
         # What gives way has another policy (worker/priority.py): who has traffic no longer does.
         assert os.sched_getscheduler(before) == os.SCHED_OTHER
         generator.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(generator.wait, 30) == 0
+        assert await asyncio.to_thread(generator.wait, 120) == 0
 
     async def run():
         serving, looking = asyncio.create_task(supervisor.run()), asyncio.create_task(scene())

@@ -17,7 +17,7 @@ import pytest
 from ports import free_port
 
 from podium.domain.traffic import RoutingTable, Rules, Target, table_to_json
-from podium.telemetry.seen import open_channel
+from podium.telemetry.backlog import open_channel
 from podium.telemetry.slots import Slots, create_slots
 from podium.transport import frames
 from podium.transport.board import BoardWriter, create_board

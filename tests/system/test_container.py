@@ -28,11 +28,11 @@ def test_as_process_one_it_serves_reaps_and_stops_on_sigterm(podium: Podium, ver
 
     victim = server.children("podium.worker")[0]
     os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: set(server.children("podium.worker")) - {victim}, 60, "the replica is back")
-    wait_until(lambda: server.answers("/readyz"), 60, "it takes traffic")
+    wait_until(lambda: set(server.children("podium.worker")) - {victim}, 150, "the replica is back")
+    wait_until(lambda: server.answers("/readyz"), 150, "it takes traffic")
 
     assert server.post(versions.body)[0] == 200
-    wait_until(lambda: not any(map(is_zombie, _descendants(first))), 60, "nothing that has ended is left unreaped")
+    wait_until(lambda: not any(map(is_zombie, _descendants(first))), 150, "nothing that has ended is left unreaped")
     os.kill(first, signal.SIGTERM)
     assert server.process.wait(120) == 0
 

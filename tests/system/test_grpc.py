@@ -205,7 +205,7 @@ def test_calls_are_counted_and_written_down_like_requests(server: Server, client
         line for line in server.get("/metrics")[2].decode().splitlines() if line.startswith("podium_requests_total{")
     ]
     assert any('model="twice"' in line and 'code="200"' in line for line in counted), counted
-    wait_until(lambda: "/inference.GRPCInferenceService/ModelInfer" in log.read_text(), 60, "the access log has the call")
+    wait_until(lambda: "/inference.GRPCInferenceService/ModelInfer" in log.read_text(), 150, "the access log has the call")
     assert re.search(r'"status":(499|504)', log.read_text())
 
 

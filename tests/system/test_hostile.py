@@ -158,4 +158,4 @@ def test_connections_that_are_reset_at_any_moment_leave_nothing(server: Server, 
             sock.send(whole[: number % len(whole)])
 
     assert server.post(versions.body)[0] == 200
-    wait_until(lambda: len(os.listdir(f"/proc/{gateway}/fd")) <= before + 2, 60, "the descriptors are closed")
+    wait_until(lambda: len(os.listdir(f"/proc/{gateway}/fd")) <= before + 2, 150, "the descriptors are closed")

@@ -87,7 +87,7 @@ def test_bad_candidates_are_rolled_back_by_themselves_and_a_good_one_is_promoted
         [seen] = [each["rollout"] for each in told["servers"]]
         assert (seen["verdict"]["opinion"], seen["verdict"]["criterion"]) == ("worse", criterion)
         # Heard of by the poll of a quarter of a second, and by every gateway after that.
-        assert not [each for each in samples if each.version == to and (each.sent or 0) > known + 1]
+        assert not [each for each in samples if each.version == to and (each.sent or 0) > known + 5]
     assert again.returncode == 1
     assert "slower" in again.stderr
     assert "--again" in again.stderr

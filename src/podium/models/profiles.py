@@ -16,12 +16,13 @@ from podium.domain.monitoring.batches import Answered, answers_of, columns_of, r
 from podium.domain.monitoring.columns import Privacy
 from podium.domain.monitoring.counting import Layout
 from podium.domain.monitoring.features import Features, features_of
-from podium.domain.monitoring.multivariate import can_be_together, encoded, fitted
+from podium.domain.monitoring.multivariate import can_be_together, fitted
 from podium.domain.monitoring.profile import PROFILE_PATH, CategoryProfile, Profile, Source, SourceKind
 from podium.domain.monitoring.profile_reading import read_profile
 from podium.domain.monitoring.profiling import Profiler, concerns
 from podium.domain.monitoring.quality.reference import measured
 from podium.domain.monitoring.quality.tasks import LAWS
+from podium.domain.monitoring.reconstruction import encoded
 from podium.domain.monitoring.variation import Days, Hours, with_variation
 from podium.domain.signature import AnyType, ColumnSchema, Schema, Signature
 from podium.errors import InvalidInput

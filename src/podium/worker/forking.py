@@ -26,6 +26,7 @@ from podium.transport.slices import MODERATE_NS, set_slices
 from podium.worker import __main__ as worker
 from podium.worker.confinement import confine
 from podium.worker.log import log_event, traceback_of
+from podium.worker.pages import fill_gaps
 from podium.worker.priority import limit_threads, low_priority
 
 _OURS = (
@@ -36,7 +37,7 @@ _OURS = (
     "podium.worker.loading",
     "podium.worker.loop",
     "podium.worker.runner",
-    "podium.worker.watching",
+    "podium.worker.watching:rehearse",
 )
 # jemalloc in pyarrow, which pandas imports where it is there, starts a thread that only gives memory back.
 _QUIETENED = "JE_ARROW_MALLOC_CONF"
@@ -67,6 +68,7 @@ class ForkServer:
         self._control = control
         self._warned: list[warnings.WarningMessage] = []
         self._places: dict[str, int] = {}
+        self._fillings: list[object] = []
 
     def serve(self) -> tuple[socket.socket, BoardWriter]:
         """Fork workers until the supervisor is gone. Returns in each worker, with what it serves by.
@@ -117,6 +119,7 @@ class ForkServer:
             del os.environ[_QUIETENED]
         self._warned = list(caught)
         gc.collect()
+        self._fillings = fill_gaps()
         # What a collector writes beside each object it looks at would be a copy of the page in every worker.
         gc.freeze()
         self._check()

@@ -43,9 +43,9 @@ def test_every_model_is_watched_by_these():
         "drift-many",
     }  # fmt: skip
     assert set(RULES) - pages == {
-        "error-budget-slow", "latency-budget-slow", "environment", "drift-column", "drift-prediction", "column-missing",
-        "column-unseen", "column-out-of-range", "quality", "model-old", "deployment-old", "superseded", "profile-old",
-        "no-traffic", "labels-late", "monitor-late", "rows-dropped", "no-profile",
+        "error-budget-slow", "latency-budget-slow", "environment", "drift-column", "drift-prediction", "drift-together",
+        "column-missing", "column-unseen", "column-out-of-range", "quality", "model-old", "deployment-old", "superseded",
+        "profile-old", "no-traffic", "labels-late", "monitor-late", "rows-dropped", "no-profile",
     }  # fmt: skip
 
 

@@ -29,10 +29,11 @@ _DEFAULT_GUARD = GuardPolicy()
 
 
 class Role(StrEnum):
-    """Whether a column goes into the model or comes out of it."""
+    """Whether a column goes into the model or comes out of it; or what all that go in have to do with each other."""
 
     FEATURE = "feature"
     PREDICTION = "prediction"
+    TOGETHER = "together"
 
 
 class Check(StrEnum):

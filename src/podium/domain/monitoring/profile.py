@@ -157,6 +157,7 @@ class Multivariate:
         components: Directions, each with a number for each column.
         error_mean: Mean distance of a row from what the directions keep of it, over chunks of the reference.
         error_std: Standard deviation of that.
+        rows: On how many rows that rests; 0 where nobody said, and then nothing is judged by it.
     """
 
     columns: tuple[str, ...]
@@ -165,6 +166,7 @@ class Multivariate:
     components: tuple[tuple[float, ...], ...]
     error_mean: float
     error_std: float
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +259,8 @@ def _content(profile: Profile) -> dict[str, Any]:
             "error_mean": _short(together.error_mean),
             "error_std": _short(together.error_std),
         }
+        if together.rows:
+            content["multivariate"]["rows"] = together.rows
     return content
 
 

@@ -345,7 +345,8 @@ def _multivariate(part: _Part) -> Multivariate:
     if any(len(vector) != len(names) for vector in (*components, *vectors.values())):
         raise _Refused(f"{part.place} has {len(names)} columns, and a vector of another length")
     errors = part.number("error_mean"), part.number("error_std")
-    return Multivariate(tuple(names), vectors["mean"], vectors["std"], components, *errors)
+    rows = part.whole("rows") if part.has("rows") else 0
+    return Multivariate(tuple(names), vectors["mean"], vectors["std"], components, *errors, rows)
 
 
 def _is_label(value: Any) -> bool:

@@ -137,6 +137,16 @@ _DRIFT = (
         inhibited_by=("drift-many",),
         labels=_VERSION,
     ),
+    Rule(
+        "drift-together",
+        "The columns no longer go together as in the profile, though each may have the values that it always had.",
+        AlertSeverity.TICKET,
+        "podium_multivariate_drift_alert{${models}} == 1",
+        # Whatever moves one column moves it against the others.
+        inhibited_by=("drift-many", "drift-column", "column-missing", "column-unseen", "column-out-of-range"),
+        linger_s=_HOUR,
+        labels=_VERSION,
+    ),
     _column_rule(
         Check.MISSING,
         "column-missing",
@@ -166,7 +176,8 @@ COLUMN_RULES = {
     Check.UNSEEN: "column-unseen",
     Check.OUT_OF_RANGE: "column-out-of-range",
 }
-"""Which rule asks which check of a column; drift of predictions is asked by `drift-prediction`."""
+"""Which rule asks which check of a column; drift of predictions is asked by `drift-prediction`,
+of columns together by `drift-together`."""
 
 
 def _clock_rule(clock: Clock, name: str, meaning: str) -> Rule:

@@ -102,9 +102,14 @@ def fact_of_column(rule: Rule, finding: ColumnFinding, *, stands: bool, **where:
         condition = Condition.BAD if finding.verdict is ColumnVerdict.ALERT else Condition.BETWEEN
     else:
         condition = Condition.GOOD
-    score = "too few to say" if finding.score is None else f"{finding.score:.3g}, and up to {finding.alert:.3g} is allowed"
+    side = "from" if finding.alert < finding.usual else "up to"
+    score = "too few to say" if finding.score is None else f"{finding.score:.3g}, and {side} {finding.alert:.3g} is allowed"
     check = f"drift by {finding.method}" if finding.check is Check.DRIFT else _CHECKS[finding.check]
-    subject = f"Prediction {finding.name}" if finding.role is Role.PREDICTION else f"Column {finding.name}"
+    subject = {
+        Role.FEATURE: f"Column {finding.name}",
+        Role.PREDICTION: f"Prediction {finding.name}",
+        Role.TOGETHER: "All columns together",
+    }[finding.role]
     was = "; it was beyond that, and is over after two good windows" if condition is Condition.BETWEEN else ""
     sentence = f"{subject}, {finding.rows} rows: {check} {score}{was}."
     return Fact(rule, _labels(rule, **where), condition, finding.score, finding.alert, sentence)
