@@ -135,4 +135,9 @@ _LABELLED = (
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_COUNTED, _ALERTED, _WAITED, _SHARED, _LABELLED)
+_LED = (
+    "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, beat INTEGER NOT NULL, rank INTEGER NOT NULL)",
+    "CREATE TABLE server_values (server TEXT PRIMARY KEY, at REAL NOT NULL, json TEXT NOT NULL)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_COUNTED, _ALERTED, _WAITED, _SHARED, _LABELLED, _LED)
