@@ -164,10 +164,10 @@ class Process:
     def close(self) -> None:
         self.control.close()
         try:
-            self.popen.wait(5)
+            self.popen.wait(20)
         except subprocess.TimeoutExpired:
             self.popen.kill()
-            self.popen.wait(5)
+            self.popen.wait(LIMIT_S)
 
 
 class Server:

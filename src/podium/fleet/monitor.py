@@ -118,10 +118,12 @@ class MonitorProcess:
     async def _live(self) -> str:
         """One process, from its start to its end; why it ended."""
         before, log = oom_kills(), monitor_log(self._site.logs)
-        module = (*self._site.programs.monitor, "--store", str(self._site.home.monitor), *_terms(self._site.settings))
+        module = (*self._site.programs.monitor, "--home", str(self._site.home.root), *_terms(self._site.settings))
         try:
-            with as_file(self._site.settings.alerts) as alerts:
-                child = spawn(module, {"--slots-fd": self._slots, "--alerts-fd": alerts, **self._kept}, log)
+            said = self._site.settings
+            with as_file(said.alerts) as alerts, as_file(said.monitor_store or "") as address:
+                given = {"--slots-fd": self._slots, "--alerts-fd": alerts, "--address-fd": address, **self._kept}
+                child = spawn(module, given, log)
         except OSError as error:
             return f"it could not be started: {error.strerror}"
         self._child, self._heard_at = child, time.monotonic()
@@ -153,7 +155,9 @@ class MonitorProcess:
 
 def _terms(settings: ServeSettings) -> tuple[str, ...]:
     retention_s = 86_400 * settings.monitor_retention_days
-    return "--window", str(int(settings.drift_window_s)), "--retention", str(retention_s)
+    kept = "--retention", str(retention_s), "--predictions", str(settings.quality_predictions)
+    alerts = ("--alerts-from", settings.config) if settings.config else ()
+    return "--window", str(int(settings.drift_window_s)), *kept, *alerts
 
 
 def grouped(gauges: Sequence[Mapping[str, Any]]) -> Gauges:

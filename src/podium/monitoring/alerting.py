@@ -6,7 +6,9 @@ tells it when it is back; what it had told and not yet noted is told again with 
 """
 
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from podium.domain.monitoring.alerting.alerts import Alert, AlertBook, AlertState, Notification, step
@@ -14,12 +16,14 @@ from podium.domain.monitoring.alerting.deliveries import Delivery, DeliveryResul
 from podium.domain.monitoring.alerting.history import Turn, turns
 from podium.domain.monitoring.alerting.silences import Silence
 from podium.errors import MonitorStoreBusy, NotFound, PodiumError
+from podium.monitoring.alert_file import AlertFile
 from podium.monitoring.alert_gauges import gauges_of
 from podium.monitoring.channels.choice import OpenChannel, open_channels
 from podium.monitoring.judged_values import DROPPED_S, VersionValues, judged
 from podium.monitoring.notifying import About, Notifier
+from podium.monitoring.quality.judging import JudgedQuality
 from podium.monitoring.store import alerts as kept
-from podium.monitoring.store.database import MonitorStore
+from podium.monitoring.store.contract import MonitorHistory
 from podium.monitoring.store.writing import VersionKey
 from podium.monitoring.traffic_lines import TrafficLines
 from podium.monitoring.version_values import Facts, VersionBook
@@ -31,6 +35,9 @@ _MOST_UNKEPT = 10_000
 _MOST_LOOKS = 10
 _NOT_READ = "Alerts are judged by what was read before:"
 _NOT_KEPT = "Alerts are not kept for now:"
+_NOT_RENEWED = "[alerts] has changed and is taken later:"
+# Longer than a receiver may take for what it is being told.
+_TOLD_S = 8.0
 
 
 class Alerting:
@@ -42,16 +49,21 @@ class Alerting:
         notifier: Tells people; its journal is `journal`.
         log: For one line of text.
         retention_s: For how long the history is kept.
+        file: Where other settings may be found later; None: nowhere.
+        notifier_by: Makes a notifier for these.
     """
 
     def __init__(
         self,
-        store: MonitorStore,
+        store: MonitorHistory,
         settings: AlertSettings,
         notifier: Notifier,
         log: Callable[[str], None],
         retention_s: float = 90 * _DAY_S,
+        file: AlertFile | None = None,
+        notifier_by: Callable[[AlertSettings], Notifier] | None = None,
     ) -> None:
+        self._file, self._notifier_by = file, notifier_by
         self._store, self._settings, self._notifier, self._log = store, settings, notifier, log
         self._retention_s = retention_s
         self._lines = TrafficLines()
@@ -72,19 +84,27 @@ class Alerting:
         self._notifier.begin()
         self._load()
 
-    def turn(self, now: float, facts: Sequence[Facts], judged: Mapping[VersionKey, JudgedVersion]) -> list[dict[str, Any]]:
+    def turn(
+        self,
+        now: float,
+        facts: Sequence[Facts],
+        judged: Mapping[VersionKey, JudgedVersion],
+        quality: Mapping[VersionKey, JudgedQuality] | None = None,
+    ) -> list[dict[str, Any]]:
         """A step by what the supervisor says.
 
         Args:
             now: Wall clock.
             facts: Of each version that is served.
             judged: What is held of those whose data are watched.
+            quality: And of those that labels came for.
 
         Returns: What `/metrics` is to show.
         """
+        self._renew()
         self._look(now)
         self._versions.note_waits(facts, now)
-        return self._step(now, self._versions.values(facts, judged))
+        return self._step(now, self._versions.values(facts, judged, quality or {}))
 
     def step(self, now: float, values: Sequence[VersionValues]) -> list[dict[str, Any]]:
         """Judge, note and tell.
@@ -109,6 +129,30 @@ class Alerting:
         self._notifier.resume(planned)
         self._notifier.follow(*_followed(self._book, notifications), now)
         return gauges_of(self._book, found.ages, self._notifier.outcomes())
+
+    def _renew(self) -> None:
+        """Go on by other settings where the file says so, and once all is kept that was decided by those of before.
+
+        What waits is told by the new channels, as after a restart.
+        """
+        settings = None if self._file is None else self._file.changed()
+        if settings is None or self._file is None or self._notifier_by is None or self._kept_book is None:
+            return
+        before = self._notifier
+        before.close(_TOLD_S)
+        try:
+            before.keep()
+            with self._store.reading() as connection:
+                waiting = kept.deliveries_of(connection, DeliveryResult.WAITING, kept.MOST_DELIVERIES)
+        except PodiumError as error:
+            self._say(_NOT_RENEWED, error.message)
+            return
+        self._say(_NOT_RENEWED, None)
+        self._settings, self._notifier = settings, self._notifier_by(settings)
+        self._notifier.count_from(before.outcomes())
+        self._notifier.begin()
+        self._notifier.resume(reversed(waiting))
+        self._file.taken()
 
     def close(self, timeout_s: float) -> None:
         """End; what was not told waits in the database."""
@@ -187,7 +231,14 @@ class Alerting:
             self._log(f"{about} {fault}")
 
 
-def alerting_of(store: MonitorStore, settings: AlertSettings, log: Callable[[str], None], retention_s: float) -> Alerting:
+def alerting_of(
+    store: MonitorHistory,
+    settings: AlertSettings,
+    log: Callable[[str], None],
+    retention_s: float,
+    clock: Callable[[], float] = time.time,
+    path: Path | None = None,
+) -> Alerting:
     """The loop with its channels; one whose secret is gone meanwhile keeps nobody else from being told.
 
     Args:
@@ -195,18 +246,24 @@ def alerting_of(store: MonitorStore, settings: AlertSettings, log: Callable[[str
         settings: What podium.toml says.
         log: For one line of text.
         retention_s: For how long the history is kept.
+        clock: Wall clock, the same as that of steps.
+        path: Of podium.toml, which is read again when it changes; None: it is not.
     """
-    channels: list[OpenChannel] = []
-    for each in settings.channels:
-        try:
-            channels += open_channels([each])
-        except PodiumError as error:
-            log(f"The channel {each.name} is not told of alerts: {error.message}")
-    about = About(settings.address, settings.runbooks)
-    return Alerting(store, settings, Notifier(channels, about, journal(store), log), log, retention_s)
+
+    def notifier_by(its: AlertSettings) -> Notifier:
+        channels: list[OpenChannel] = []
+        for each in its.channels:
+            try:
+                channels += open_channels([each])
+            except PodiumError as error:
+                log(f"The channel {each.name} is not told of alerts: {error.message}")
+        return Notifier(channels, About(its.address, its.runbooks), journal(store), log, clock=clock)
+
+    file = None if path is None else AlertFile(path, settings, log)
+    return Alerting(store, settings, notifier_by(settings), log, retention_s, file, notifier_by)
 
 
-def journal(store: MonitorStore) -> Callable[[Sequence[Delivery]], None]:
+def journal(store: MonitorHistory) -> Callable[[Sequence[Delivery]], None]:
     """Notes in the database what became of deliveries."""
 
     def note(deliveries: Sequence[Delivery]) -> None:

@@ -148,8 +148,3 @@ def _write(connection: StoreConnection, sink: Sink, records: Records, *, now: fl
         connection.execute("ROLLBACK TO records")
         _log.error("%d answers and labels are left out: %s: %s", len(records), type(error).__name__, error)
     connection.execute("RELEASE records")
-
-
-def drop(_: StoreConnection, records: Records, __: float) -> None:
-    """Write nothing down."""
-    _log.debug("%d answers and labels are dropped", len(records))

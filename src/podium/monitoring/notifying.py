@@ -130,6 +130,11 @@ class Notifier:
         with self._lock:
             return dict(self._outcomes)
 
+    def count_from(self, outcomes: Mapping[tuple[str, DeliveryResult], int]) -> None:
+        """Go on counting where another one ended."""
+        with self._lock:
+            self._outcomes.update(outcomes)
+
     def keep(self) -> None:
         """Have the journal keep what it could not keep before.
 

@@ -21,7 +21,8 @@ from podium.errors import MonitorStoreError, PodiumError
 from podium.monitoring.alerting import Alerting
 from podium.monitoring.counters import Counters, Totals, totals_of
 from podium.monitoring.gauges import Gauge, gauges_of, monitor_gauges, sorted_gauges
-from podium.monitoring.intake import Intake, Sink
+from podium.monitoring.intake import Intake
+from podium.monitoring.quality.watching import QualityWatch
 from podium.monitoring.store import reading, writing
 from podium.monitoring.store.contract import MonitorHistory, StoreConnection
 from podium.monitoring.store.writing import VersionKey
@@ -71,7 +72,7 @@ class MonitorTerms:
         tick_s: Seconds between two looks.
         alerting: Judges and tells; None does not.
         intake: What gateways hand on of answers and labels; None: nothing.
-        sink: Writes that down.
+        quality: Writes that down, and says how good versions are by it.
     """
 
     store: MonitorHistory
@@ -80,7 +81,7 @@ class MonitorTerms:
     tick_s: float = TICK_S
     alerting: Alerting | None = None
     intake: Intake | None = None
-    sink: Sink | None = None
+    quality: QualityWatch | None = None
 
 
 @dataclass(slots=True)
@@ -146,8 +147,6 @@ class Monitor:
     def turn(self) -> None:
         """Write what was counted, judge what is known, and make the gauges of it."""
         now = self._clock()
-        if self._terms.intake is not None and self._terms.sink is not None:
-            self._terms.intake.write_down(self._store, self._terms.sink, now)
         try:
             self._write(now)
         except MonitorStoreError as error:
@@ -161,14 +160,24 @@ class Monitor:
         versions = {VersionKey(str(each["model"]), str(each["version"])) for each in self.known.sight.versions}
         self.judged = {key: each for key, each in self.judged.items() if key in versions}
         told = [gauge for each in self.judged.values() for gauge in gauges_of(each)]
+        told += self._look_at_quality(now, versions)
         told += self._alert(now)
         self._gauges = sorted_gauges([*told, *monitor_gauges(self._totals, self._waiting)])
+
+    def _look_at_quality(self, now: float, versions: set[VersionKey]) -> list[Gauge]:
+        quality, intake = self._terms.quality, self._terms.intake
+        if quality is None:
+            return []
+        if intake is not None:
+            intake.write_down(self._store, quality.write_down, now)
+        return quality.turn(now, versions)
 
     def _alert(self, now: float) -> list[Gauge]:
         if self._terms.alerting is None:
             return []
+        quality = {} if self._terms.quality is None else self._terms.quality.judged
         try:
-            return self._terms.alerting.turn(now, self.known.sight.versions, self.judged)
+            return self._terms.alerting.turn(now, self.known.sight.versions, self.judged, quality)
         except (PodiumError, ValueError, KeyError, TypeError, ArithmeticError) as error:
             # Counting goes on, whatever is wrong with what is judged.
             _log.warning("alerts cannot be judged: %s: %s", type(error).__name__, error)
