@@ -212,21 +212,27 @@ def test_an_erased_request_is_gone_and_what_was_counted_stays(store):
         assert kept.predictions_of(connection, "a") == []
 
 
-IDS = ("a", "b", "c", "d")
-STEP = st.one_of(
+ROWS = {"a": 1, "b": 2}
+IDS = tuple(ROWS)
+STEPS = (
     st.tuples(st.just("answer"), st.sampled_from(IDS)),
-    st.tuples(st.just("label"), st.sampled_from(IDS), st.integers(0, 2), st.integers(0, 3), st.sampled_from([1.0, 0.5])),
-    st.tuples(st.just("whole"), st.sampled_from(IDS), st.lists(st.one_of(st.none(), st.integers(0, 3)), max_size=4)),
-    st.tuples(st.just("erase"), st.sampled_from(IDS)),
+    st.tuples(st.just("label"), st.sampled_from(IDS), st.integers(0, 1), st.integers(0, 3), st.sampled_from([1.0, 0.5])),
+    st.tuples(
+        st.just("whole"), st.sampled_from(IDS), st.lists(st.sampled_from([None, 0, 1, 2, 3]), min_size=1, max_size=3)
+    ),
     st.just(("pause",)),
 )
+ERASE = st.tuples(st.just("erase"), st.sampled_from(IDS))
 WORDS = {"classes": ("no", "yes", "maybe", "odd"), "numbers": (-1.0, 0.25, 1e9, 3.0)}
-ROWS = {"a": 1, "b": 2, "c": 3, "d": 3}
+
+
+def with_erasures():
+    return st.lists(st.one_of(*STEPS, ERASE), max_size=12)
 
 
 @pytest.mark.parametrize("kind", ["classes", "numbers"])
-@settings(max_examples=25, deadline=None)
-@given(data=st.data(), steps=st.lists(STEP, max_size=25))
+@settings(max_examples=40, deadline=None)
+@given(data=st.data(), steps=st.one_of(st.lists(st.one_of(*STEPS), min_size=6, max_size=20), with_erasures()))
 def test_any_order_comes_to_the_tally_of_the_final_truth(tmp_path_factory, kind, data, steps):
     """Answers, labels, corrections, repetitions and restarts in any order; each pause ends a transaction."""
     words = WORDS[kind]

@@ -29,7 +29,7 @@ from podium.transport.monitor_messages import Look, Sight
 
 _SURVIVED_S = 60.0
 _HANGS_S = 120.0
-_LAST_S = 5.0
+_LAST_S = 10.0
 _AT_ONCE = 8
 _MOST_GAUGES = 20_000
 _PATIENCE_S = 10.0

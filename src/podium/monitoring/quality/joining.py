@@ -28,7 +28,7 @@ from podium.domain.monitoring.quality.tasks import Task
 from podium.domain.monitoring.values import LONGEST_NAME
 from podium.domain.monitoring.windows import HOUR_S
 from podium.errors import PodiumError
-from podium.monitoring.quality.answers import UnreadableAnswer, rows_of
+from podium.monitoring.quality.answers import MOST_ROWS, UnreadableAnswer, rows_of
 from podium.monitoring.store import quality as kept
 from podium.monitoring.store import quality_writing as written
 from podium.monitoring.store import reading
@@ -37,7 +37,7 @@ from podium.monitoring.store.quality import LENGTHS_S, Figures, KeptPrediction, 
 from podium.monitoring.store.writing import VersionKey
 from podium.telemetry.remembered import Labelled, Remembered
 
-MOST_ROWS_AT_ONCE = 50_000
+MOST_ROWS_AT_ONCE = 20_000
 _CHUNK = 20_000
 _LARGEST_WEIGHT = 1 << 20
 _log = logging.getLogger("podium.monitor")
@@ -49,8 +49,14 @@ class _Stretch:
 
     added: list[KeptPrediction] = field(default_factory=list)
     removed: list[KeptPrediction] = field(default_factory=list)
-    labels: LabelTally = field(default_factory=LabelTally)
     scores: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    delays: list[float] = field(default_factory=list)
+
+    @property
+    def labels(self) -> LabelTally:
+        """`counts` are its fields, counted one by one."""
+        return LabelTally(**self.counts, delays=delays_of(self.delays))
 
 
 @dataclass(slots=True)
@@ -92,7 +98,8 @@ class Joining:
             else:
                 self._labelled(record)
         for model, labels in written.forget_parked(self._connection, self._now).items():
-            self._nobodys(model, labels)
+            self._nobodys(model, "unmatched", labels.unmatched)
+            self._nobodys(model, "duplicate", labels.duplicate)
         for key, version in self._versions.items():
             self._write(key, version)
 
@@ -122,7 +129,7 @@ class Joining:
         self.rows += len(rows)
         written.put_predictions(self._connection, rows)
         stretch = self._stretch(rows[0])
-        stretch.labels += LabelTally(predicted=len(rows))
+        stretch.counts["predicted"] += len(rows)
         for row in rows:
             chance = row.score if row.score is not None else row.prediction
             if isinstance(chance, float) and 0 <= chance <= 1:
@@ -137,7 +144,7 @@ class Joining:
         try:
             labels = labels_in(record)
         except ValueError:
-            self._nobodys(record.model, LabelTally(invalid=1))
+            self._nobodys(record.model, "invalid")
             return
         # One answer may have very many rows: of a label of one of them no other is read.
         rows = kept.predictions_of(self._connection, record.request_id, record.model, record.row)
@@ -155,25 +162,27 @@ class Joining:
 
     def _apply(self, model: str, rows: Sequence[KeptPrediction], labels: Sequence[ParkedLabel]) -> None:
         """Say of rows that are kept what was true."""
-        changed, at_place = [], {row.place: row for row in rows}
+        changed, at_place, version = [], {row.place: row for row in rows}, self._versions[rows[0].key]
         for label in labels:
             if label.place >= rows[0].rows or label.rows not in {0, rows[0].rows}:
-                self._nobodys(model, LabelTally(invalid=1))
+                self._nobodys(model, "invalid")
                 continue
             row = at_place.get(label.place)
             if row is None:
-                self._nobodys(model, LabelTally(unmatched=1))
+                self._nobodys(model, "unmatched")
                 continue
-            stretch, version = self._stretch(row), self._versions[row.key]
-            stretch.labels += LabelTally(corrected=label.corrected, duplicate=label.duplicate)
+            stretch = self._stretch(row)
+            stretch.counts["corrected"] += label.corrected
+            stretch.counts["duplicate"] += label.duplicate
             if row.label is not None and _is_same(row.label, row.weight, label):
-                stretch.labels += LabelTally(duplicate=1)
+                stretch.counts["duplicate"] += 1
                 continue
             after = replace(row, label=label.label, labelled_at=label.at, weight=label.weight)
             if row.label is None:
-                stretch.labels += LabelTally(matched=1, delays=delays_of([label.at - row.at]))
+                stretch.counts["matched"] += 1
+                stretch.delays.append(label.at - row.at)
             else:
-                stretch.labels += LabelTally(corrected=1)
+                stretch.counts["corrected"] += 1
                 stretch.removed.append(row)
             stretch.added.append(after)
             version.labels.append(label.label)
@@ -182,10 +191,10 @@ class Joining:
             changed.append(after)
         written.put_labels(self._connection, changed)
 
-    def _nobodys(self, model: str, labels: LabelTally) -> None:
+    def _nobodys(self, model: str, result: str, count: int = 1) -> None:
         """Count reports that belong to no version."""
         stretch = self._versions[VersionKey(model, "")].stretches["", _slot(self._now)]
-        stretch.labels += labels
+        stretch.counts[result] += count
 
     def _stretch(self, row: KeptPrediction) -> _Stretch:
         return self._versions[row.key].stretches[row.variant, _slot(row.at)]
@@ -234,6 +243,7 @@ class Joining:
         """Write what a batch changes; tallies only where it is known what they count."""
         found: dict[tuple[str, int, int], QualityPoint] = {}
         for (variant, slot), stretch in version.stretches.items():
+            labels = stretch.labels
             added, removed = tally_of(chosen, stretch.added), tally_of(chosen, stretch.removed)
             for length_s in LENGTHS_S:
                 place = variant, length_s, slot - slot % length_s
@@ -242,7 +252,7 @@ class Joining:
                 before = found.get(place) or kept.point_at(self._connection, key, *place)
                 before = before or QualityPoint(place[2], length_s, variant, None)
                 tally = _sum(_sum(before.tally, added), removed, -1)
-                more = QualityPoint(place[2], length_s, variant, None, stretch.labels, stretch.scores)
+                more = QualityPoint(place[2], length_s, variant, None, labels, stretch.scores)
                 found[place] = replace(kept.added(before, more), tally=tally)
         for point in found.values():
             written.put_point(self._connection, key, point)
@@ -296,7 +306,7 @@ def labels_in(record: Labelled) -> list[ParkedLabel]:
             raise ValueError("row")
         parts, rows = [(record.row, said)], 0
     elif isinstance(said, list):
-        parts, rows = list(enumerate(said)), len(said)
+        parts, rows = list(enumerate(said[:MOST_ROWS])), len(said)
     else:
         parts, rows = [(0, said)], 1
     found = []
