@@ -54,6 +54,8 @@ class Intake:
         self._most = most_bytes
         self._is_over = False
         self._trouble: str | None = None
+        self._end: int
+        self._tries: int
         head = os.pread(spool, _HEAD.size, 0)
         self._end, self._tries = _HEAD.unpack(head) if len(head) == _HEAD.size else (_HEAD.size, 0)
 
