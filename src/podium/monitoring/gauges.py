@@ -22,7 +22,7 @@ Gauge = dict[str, Any]
 
 
 def gauges_of(judged: JudgedVersion) -> list[Gauge]:
-    """What is held of a version's columns and predictions."""
+    """What is held of a version's columns and predictions, and how good it is estimated to be."""
     own = _labels(judged.key)
     summary = judged.summary
     found = [
@@ -36,6 +36,10 @@ def gauges_of(judged: JudgedVersion) -> list[Gauge]:
     scores = [each.score for each in drift if each.role is Role.PREDICTION and each.score is not None]
     if scores:
         found.append(_gauge("podium_prediction_drift_score", own, max(scores)))
+    for figure in judged.estimates.figures:
+        if figure.estimate.value is not None:
+            metric = {**own, "metric": figure.estimate.metric}
+            found.append(_gauge("podium_estimated_quality", metric, figure.estimate.value))
     shown = _worst(judged)
     for finding in judged.findings:
         if finding.role is Role.FEATURE and finding.name in shown:

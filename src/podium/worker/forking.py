@@ -26,6 +26,7 @@ from podium.transport.slices import MODERATE_NS, set_slices
 from podium.worker import __main__ as worker
 from podium.worker.confinement import confine
 from podium.worker.log import log_event, traceback_of
+from podium.worker.pages import fill_gaps
 from podium.worker.priority import limit_threads, low_priority
 
 _OURS = (
@@ -36,12 +37,14 @@ _OURS = (
     "podium.worker.loading",
     "podium.worker.loop",
     "podium.worker.runner",
-    "podium.worker.watching",
+    "podium.worker.watching:rehearse",
 )
 # jemalloc in pyarrow, which pandas imports where it is there, starts a thread that only gives memory back.
 _QUIETENED = "JE_ARROW_MALLOC_CONF"
 _HARMLESS = frozenset({"/dev/null", "/dev/urandom", "/dev/random"})
 _NAME = "podium.worker.forking"
+# One that was joined stands in /proc for a moment longer, on a busy machine for a long one.
+_ENDING_S, _PAUSE_S = 2.0, 0.005
 # Of /proc/self/stat: where the words of the command and the variables stand in memory.
 _WORDS, _VARIABLES = slice(45, 47), slice(47, 49)
 
@@ -65,6 +68,7 @@ class ForkServer:
         self._control = control
         self._warned: list[warnings.WarningMessage] = []
         self._places: dict[str, int] = {}
+        self._fillings: list[object] = []
 
     def serve(self) -> tuple[socket.socket, BoardWriter]:
         """Fork workers until the supervisor is gone. Returns in each worker, with what it serves by.
@@ -115,6 +119,7 @@ class ForkServer:
             del os.environ[_QUIETENED]
         self._warned = list(caught)
         gc.collect()
+        self._fillings = fill_gaps()
         # What a collector writes beside each object it looks at would be a copy of the page in every worker.
         gc.freeze()
         self._check()
@@ -128,7 +133,9 @@ class ForkServer:
         Raises:
             CannotFork: Says what.
         """
-        threads = [_text(f"/proc/self/task/{each}/comm").strip() for each in os.listdir("/proc/self/task")]
+        ends = time.monotonic() + _ENDING_S
+        while len(threads := _threads()) > 1 and time.monotonic() < ends:
+            time.sleep(_PAUSE_S)
         if len(threads) > 1:
             raise CannotFork(f"importing the libraries started threads ({', '.join(threads[1:])})", is_lasting=True)
         for name in os.listdir("/proc/self/fd"):
@@ -203,6 +210,15 @@ def _import(wanted: str) -> None:
             raise CannotFork(f"{module} cannot be imported: {error}", is_lasting=True) from error
     except BaseException as error:
         raise CannotFork(f"{module} cannot be imported: {type(error).__name__}: {error}", is_lasting=True) from error
+
+
+def _threads() -> list[str]:
+    """The names of this process's threads, the one that asks first."""
+    found = []
+    for each in sorted(os.listdir("/proc/self/task"), key=int):
+        with contextlib.suppress(OSError):  # it has ended since
+            found.append(_text(f"/proc/self/task/{each}/comm").strip())
+    return found
 
 
 def _places() -> dict[str, int]:

@@ -15,6 +15,7 @@ from podium.errors import PodiumError
 from podium.transport.counting_messages import Counting
 from podium.transport.messages import Message
 from podium.worker.log import log_event
+from podium.worker.pages import give_back_memory
 
 if TYPE_CHECKING:
     from podium.worker.tap import Tap
@@ -53,6 +54,8 @@ class Sampling:
         if self._bootstrap.is_ready(now):
             bootstrap, self._bootstrap = self._bootstrap, None
             self._tell(bootstrap.profile().to_json())
+            del bootstrap
+            give_back_memory()
 
 
 def count_by(tap: "Tap | None", profile: int, tell: Callable[[Message, Sequence[int]], None]) -> None:

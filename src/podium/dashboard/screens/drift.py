@@ -81,7 +81,11 @@ def _look(connection: StoreConnection, seen: Served, asked: Question) -> dict[st
     window = _window(asked, stored[0].finding.span if stored else None)
     [point] = reading.data(connection, seen.key, profile_id, window)
     counts = point.window.counts
-    found = [] if counts is None else judge(watch(profile, counts, choices=_choices(stored)), window)
+    found = (
+        []
+        if counts is None
+        else judge(watch(profile, counts, choices=_choices(stored), length_s=window.end - window.start), window)
+    )
     rows = [] if counts is None else _rows(profile, found, stored)
     return {
         "version": seen.key.version,

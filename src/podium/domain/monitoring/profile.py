@@ -65,6 +65,7 @@ class NumberProfile:
         std: Standard deviation, by the number of rows.
         quantiles: At `SHARES`; empty where there is no number.
         chunk_psi_q99: How far a day of the reference was from all of it: the 99th percentile of PSI over its days.
+        hour_psi_max: How far an hour of the day was from all of it: the largest PSI.
     """
 
     dtype: str
@@ -74,6 +75,7 @@ class NumberProfile:
     std: float | None = None
     quantiles: tuple[float, ...] = ()
     chunk_psi_q99: float | None = None
+    hour_psi_max: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class CategoryProfile:
         bins: The categories that are named: the most frequent, of ten rows at least.
         counts: How many rows have which; `unseen` are the rows of those that are not named.
         distinct: How many different values there were.
-        chunk_psi_q99: As of numbers.
+        chunk_psi_q99, hour_psi_max: As of numbers.
     """
 
     dtype: str
@@ -93,6 +95,7 @@ class CategoryProfile:
     counts: ColumnCounts
     distinct: int
     chunk_psi_q99: float | None = None
+    hour_psi_max: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +294,7 @@ def _column(column: ColumnProfile) -> dict[str, Any]:
             "edges": list(map(_short, column.bins.edges)),
             "counts": list(counts.bins),
         }
-    return _known(content | {"chunk_psi_q99": column.chunk_psi_q99})
+    return _known(content | {"chunk_psi_q99": column.chunk_psi_q99, "hour_psi_max": column.hour_psi_max})
 
 
 def _known(content: dict[str, Any]) -> dict[str, Any]:

@@ -245,7 +245,7 @@ def _number_column(part: _Part) -> NumberProfile:
         part.optional_number("mean"),
         part.optional_number("std"),
         _quantiles(part.part("quantiles")),
-        part.optional_number("chunk_psi_q99"),
+        *_usual(part),
     )
 
 
@@ -273,7 +273,11 @@ def _category_column(part: _Part) -> CategoryProfile:
         raise part.refuse("count", f"the {counts.known} rows that the categories have together")
     if counts.non_finite > counts.missing:
         raise part.refuse("non_finite", f"at most the {counts.missing} that are missing")
-    return CategoryProfile(part.text("dtype"), bins, counts, part.whole("distinct"), part.optional_number("chunk_psi_q99"))
+    return CategoryProfile(part.text("dtype"), bins, counts, part.whole("distinct"), *_usual(part))
+
+
+def _usual(part: _Part) -> tuple[float | None, float | None]:
+    return part.optional_number("chunk_psi_q99"), part.optional_number("hour_psi_max")
 
 
 def _is_category(pair: Any) -> bool:

@@ -105,9 +105,9 @@ _SERVING = (
 )
 
 
-def _column_rule(check: Check, name: str, meaning: str) -> Rule:
+def _column_rule(check: Check, name: str, meaning: str, inhibited_by: tuple[str, ...] = ()) -> Rule:
     expression = f'podium_column_alert{{check="{check}",${{models}}}} == 1'
-    return Rule(name, meaning, AlertSeverity.TICKET, expression, labels=_COLUMN)
+    return Rule(name, meaning, AlertSeverity.TICKET, expression, inhibited_by=inhibited_by, labels=_COLUMN)
 
 
 _DRIFT = (
@@ -125,7 +125,8 @@ _DRIFT = (
         "The values of a column are distributed otherwise than in the profile.",
         AlertSeverity.TICKET,
         "podium_drift_alert{${models}} == 1",
-        inhibited_by=("drift-many",),
+        # Categories that nobody knew are a share of the column, so that it is distributed otherwise, too.
+        inhibited_by=("drift-many", "column-unseen"),
         labels=_COLUMN,
     ),
     Rule(
@@ -156,6 +157,8 @@ _DRIFT = (
         Check.OUT_OF_RANGE,
         "column-out-of-range",
         "A column has numbers beyond the least and the largest of the profile.",
+        # What moves as a whole leaves its range on one side.
+        inhibited_by=("drift-column",),
     ),
     Rule(
         "quality",
