@@ -285,9 +285,7 @@ def place_of(kind: str, folder: Path) -> Iterator[Place]:
         registry.promote("calc", 1)
         store, other = None, podium
         if kind == "postgresql":
-            data = folder / "pg"
-            data.mkdir()
-            store = stack.enter_context(postgresql(data)) + "ann"
+            store = stack.enter_context(postgresql()) + "ann"
             flags = (*flags, "--rollout-store", store)
             other = Podium(ahead)
             other.home = podium.home

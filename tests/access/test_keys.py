@@ -52,7 +52,7 @@ def test_the_file_is_its_owners_alone_under_any_umask(tmp_path: Path):
         "import os, pathlib, podium.access.keys as k; os.umask(0); k.KeyFile(pathlib.Path('keys.json')).create(['read'], 1)"
     )
 
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=240)
 
     assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
         "keys.json": 0o600,

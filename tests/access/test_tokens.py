@@ -240,7 +240,7 @@ def settle(keys: KeySet, now: float) -> None:
     """Let a fetch that runs end, and take its answer in."""
     for thread in threading.enumerate():
         if thread.name == "podium-jwks":
-            thread.join(20)
+            thread.join(60)
     keys.sweep(now)
 
 
@@ -301,4 +301,4 @@ def test_an_answer_that_drips_is_given_up():
         finally:
             over.set()
             server.shutdown()
-            thread.join(20)
+            thread.join(60)

@@ -148,7 +148,7 @@ def test_importing_podium_imports_no_library() -> None:
     )
     environment = {"PYTHONPATH": str(Path(podium.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=240, check=False
     )
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,6 +1,7 @@
 """What the monitor has seen of a model is told out of its database, to people and to programs."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ from profile_world import counted, profile_of
 
 from podium.api.reporting import monitor_report
 from podium.cli.main import podium
+from podium.domain.monitoring.quality.reference import measured
 from podium.domain.monitoring.standing import StandingFinding
 from podium.errors import NotFound
+from podium.monitoring.gauges import gauges_of
 from podium.monitoring.store import writing
 from podium.monitoring.store.database import MonitorStore
 from podium.monitoring.store.writing import Counted, VersionKey
@@ -58,6 +61,11 @@ def test_a_report_says_what_drifts_and_of_how_much_that_is_known(home: Home) -> 
     assert newest["columns"][0]["checks"]["drift"]["verdict"] == "alert"
     assert newest["columns"][0]["checks"]["drift"]["is_standing"] is False
     assert newest["drift"]["judged"] == 2
+    assert newest["drift"]["state"] == "pending"
+    assert newest["drift"]["pending"] == [{"name": "amount", "role": "feature"}]
+    assert (newest["estimated"]["figures"], newest["estimated"]["task"]) == ([], None)
+    assert "regression" in newest["estimated"]["why_not"]
+    assert older["estimated"] is None
     assert older["columns"] == []
     assert older["drift"]["state"] == "unknown"
 
@@ -97,5 +105,41 @@ def test_the_command_prints_json_and_tables(home: Home, monkeypatch: pytest.Monk
 
     assert json.loads(document.stdout)["model"] == "fraud"
     assert "amount" in told.stdout
+    assert "pending: amount in the last window; an alert stands after two" in told.stdout
+    assert "estimated" not in told.stdout
     assert "3000 rows" in told.stdout
     assert "podium monitor baseline" in told.stdout
+
+
+def test_an_estimate_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the report with its interval, in the gauges by metric; the same of both."""
+    home, key = Home(tmp_path), VersionKey("fraud", "8")
+    score = RNG.beta(0.6, 0.9, 3000)
+    told = (score >= 0.5).astype(int)
+    made = profile_of({"amount": RNG.normal(size=3000)}, value=told, score=score, is_classifier=True)
+    found = measured(told, score, (RNG.random(3000) < score).astype(int), is_classes=True)
+    profile = replace(made, quality=found.quality, calibration=found.calibration)
+    less_sure = RNG.beta(1.2, 1.2, 3000)
+    predictions = {"classes": (less_sure >= 0.5).astype(int), "score": less_sure}
+    window = counted(profile, {"amount": RNG.normal(size=3000)}, predictions, b"\0")
+    with MonitorStore(home.monitor).writing() as connection:
+        writing.see_version(connection, key, "Production", profile, NOW)
+        writing.add_window(connection, key, NOW, Counted(window))
+        judged = judge_version(connection, key, profile, NOW, 3600)
+    assert judged is not None
+
+    (version,) = monitor_report("fraud", home=home, clock=lambda: NOW)["versions"]
+    gauges = {
+        each["labels"]["metric"]: each["value"] for each in gauges_of(judged) if each["name"] == "podium_estimated_quality"
+    }
+    monkeypatch.setenv("PODIUM_HOME", str(home.root))
+    printed = CliRunner().invoke(podium, ["monitor", "report", "fraud"], standalone_mode=False).stdout
+
+    assert (version["estimated"]["task"], version["estimated"]["rows"]) == ("binary", 3000)
+    assert gauges == {each["metric"]: each["value"] for each in version["estimated"]["figures"]}
+    [accuracy] = [each for each in version["estimated"]["figures"] if each["metric"] == "accuracy"]
+    assert accuracy["low"] < accuracy["value"] < accuracy["high"]
+    assert accuracy["value"] < accuracy["baseline"] == profile.quality["accuracy"]
+    assert not accuracy["is_usual"]
+    assert f"accuracy {accuracy['value']:.3f}" in printed
+    assert "without labels" in printed

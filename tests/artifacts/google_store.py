@@ -44,7 +44,7 @@ class GoogleStore:
 
     def close(self) -> None:
         self._server.shutdown()
-        self._thread.join(10)
+        self._thread.join(60)
         self._server.server_close()
 
     def put(self, key: str, content: bytes) -> None:

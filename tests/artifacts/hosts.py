@@ -93,4 +93,4 @@ def hosting(routes: dict[str, Route], tls: ssl.SSLContext | None = None) -> Iter
             yield host
         finally:
             host.shutdown()
-            thread.join(10)
+            thread.join(60)

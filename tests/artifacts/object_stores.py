@@ -25,7 +25,7 @@ KEY_ID, SECRET = "AKIAPODIUMTESTS", "s3cr3t-of-the-tests"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "us-east-1"}
 AZURE_ACCOUNT = "podiumtests"
 AZURE_KEY = base64.b64encode(b"a key that nobody else has, of 64 bytes; it opens an emulator only").decode()
-QUICK = Patience(timeout_s=10.0, retries=1, backoff_s=0.01)
+QUICK = Patience(timeout_s=60.0, retries=1, backoff_s=0.01)
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from podium.errors import RegistryError
 from podium.settings.mlflow import MlflowSettings
 if len(sys.argv) > 4:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]),) * 2)
-remotes = Remotes(Cache(Path(sys.argv[1])), MlflowSettings(None, None, "a test", timeout_s=20))
+remotes = Remotes(Cache(Path(sys.argv[1])), MlflowSettings(None, None, "a test", timeout_s=240))
 try:
     print(remotes.fetch(sys.argv[2], sys.argv[3]))
 except RegistryError as error:
@@ -38,7 +38,7 @@ def fetching(cache: Path, url: str, *more: str) -> subprocess.Popen[str]:
 
 
 def fetched(cache: Path, url: str) -> dict[str, bytes]:
-    return contents(Remotes(Cache(cache), MlflowSettings(None, None, "a test", timeout_s=20)).fetch(url, KEY))
+    return contents(Remotes(Cache(cache), MlflowSettings(None, None, "a test", timeout_s=240)).fetch(url, KEY))
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def halfway():
         handler.end_headers()
         handler.wfile.write(body[:200_000])
         is_there.set()
-        go_on.wait(20)
+        go_on.wait(120)
         handler.wfile.write(body[200_000:])
         return None
 
@@ -69,7 +69,7 @@ def halfway():
 def waited_for(path: Path, size: int) -> None:
     """Until a file that another process writes has grown: nothing tells us of it."""
     pause = threading.Event()
-    for _ in range(400):
+    for _ in range(4000):
         if path.is_file() and path.stat().st_size >= size:
             return
         pause.wait(0.025)
@@ -80,10 +80,10 @@ def test_a_killed_download_goes_on_where_it_stopped(halfway, tmp_path):
     """SIGKILL: its lock ends with it, and its bytes are used."""
     host, is_there, _ = halfway
     process = fetching(tmp_path, f"{host.url}/m.tar.gz")
-    assert is_there.wait(20)
+    assert is_there.wait(120)
     waited_for(tmp_path / KEY / "incoming/parts/0", 65_536)
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
 
     assert fetched(tmp_path, f"{host.url}/m.tar.gz") == FILES
 
@@ -95,11 +95,11 @@ def test_two_processes_fetch_it_once(halfway, tmp_path):
     """The second waits for the first and uses what it fetched."""
     host, is_there, go_on = halfway
     first = fetching(tmp_path, f"{host.url}/m.tar.gz")
-    assert is_there.wait(20)
+    assert is_there.wait(120)
     second = fetching(tmp_path, f"{host.url}/m.tar.gz")
     go_on.set()
 
-    answers = [process.communicate(timeout=30) for process in (first, second)]
+    answers = [process.communicate(timeout=240) for process in (first, second)]
 
     assert [first.returncode, second.returncode] == [0, 0], answers
     assert answers[0] == answers[1]
@@ -110,7 +110,7 @@ def test_a_disk_that_takes_no_more_is_told_and_what_came_is_used_later(tmp_path)
     """A limit on the size of files stands for it: writing fails half way."""
     with hosting({"/m.tar.gz": packed()}) as host:
         process = fetching(tmp_path, f"{host.url}/m.tar.gz", "150000")
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=240)
         assert f"told: The cache {tmp_path} failed: File too large." in errors
 
         assert fetched(tmp_path, f"{host.url}/m.tar.gz") == FILES

@@ -52,7 +52,7 @@ class Server:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(10)
+        self._thread.join(60)
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def serving() -> Iterator[Callable[..., Server]]:
 
 
 def fetch(server: Server, folder: Path) -> Path:
-    settings = MlflowSettings(server.url, None, "said so", username="u", password="hush", timeout_s=5.0)
-    cache = Cache(folder / "cache", FetchLimits(most_bytes=1 << 20, limit_s=20))
+    settings = MlflowSettings(server.url, None, "said so", username="u", password="hush", timeout_s=60.0)
+    cache = Cache(folder / "cache", FetchLimits(most_bytes=1 << 20, limit_s=60))
     return Remotes(cache, settings).fetch("mlflow-artifacts:/m", KEY)
 
 
@@ -186,7 +186,7 @@ HEADS = [
 @pytest.mark.parametrize("on_file", HEADS, ids=["size", "start", "length"])
 def test_an_archive_of_an_endless_size_is_refused(on_file: bytes, serving: Callable[..., Server], tmp_path: Path) -> None:
     server = serving(on_file=on_file)
-    remotes = Remotes(Cache(tmp_path / "cache"), MlflowSettings(None, None, "said so", timeout_s=5.0))
+    remotes = Remotes(Cache(tmp_path / "cache"), MlflowSettings(None, None, "said so", timeout_s=60.0))
 
     with pytest.raises(PodiumError):
         remotes.fetch(f"{server.url}/model.tar.gz", KEY)

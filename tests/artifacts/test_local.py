@@ -37,7 +37,7 @@ def start_put(root: Path, folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def wait_until(is_true, process: subprocess.Popen[str] | None = None, timeout_s: float = 30) -> None:
+def wait_until(is_true, process: subprocess.Popen[str] | None = None, timeout_s: float = 120) -> None:
     """Until the condition holds, or the process has ended."""
     deadline = time.monotonic() + timeout_s
     while not is_true() and (process is None or process.poll() is None):
@@ -113,7 +113,7 @@ def test_eight_processes_that_put_the_same_agree(store, model):
     expected = digest_folder(model)
 
     processes = [start_put(store.root, model) for _ in range(8)]
-    outputs = [process.communicate(timeout=120) for process in processes]
+    outputs = [process.communicate(timeout=240) for process in processes]
 
     assert {(f"{expected}\n", "")} == set(outputs)
     assert [expected] == [stored.digest for stored in store.list()]
@@ -149,7 +149,7 @@ def test_a_put_that_is_killed_leaves_only_leftovers_that_a_sweep_removes(store, 
     process = start_put(store.root, model)
     wait_until(lambda: incoming.is_dir() and any(incoming.iterdir()), process)
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=240)
 
     assert all(digest_folder(store.locate(stored.digest)) == stored.digest for stored in store.list())
     store.sweep()

@@ -1,5 +1,6 @@
 """S3 as boto3 reads it, against moto's server over HTTP."""
 
+import contextlib
 import itertools
 import socket
 import sys
@@ -219,7 +220,7 @@ def _guard(url: str) -> None:
     """From now on every request needs a user with the right to it."""
     headers = {"Content-Type": "text/plain"}
     question = urllib.request.Request(f"{url}/moto-api/reset-auth", data=b"0", headers=headers, method="POST")
-    with urllib.request.urlopen(question, timeout=10) as answer:
+    with urllib.request.urlopen(question, timeout=240) as answer:
         assert answer.status == 200
 
 
@@ -238,7 +239,7 @@ class _cutting:
 
     def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join(10)
+        self._thread.join(60)
         self._listener.close()
 
     def _run(self) -> None:
@@ -247,8 +248,9 @@ class _cutting:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            with client, socket.create_connection(self._target, 10) as server:
-                client.settimeout(10)
+            # A client may leave, too, and that is the end of its connection alone.
+            with contextlib.suppress(OSError), client, socket.create_connection(self._target, 60) as server:
+                client.settimeout(60)
                 server.sendall(client.recv(65536))
                 left = self._most_bytes
                 while left and (chunk := server.recv(min(left, 65536))):

@@ -45,7 +45,7 @@ def in_folder(files: dict[str, bytes] = FILES) -> dict:
 
 @pytest.fixture
 def remotes(tmp_path) -> Remotes:
-    return Remotes(Cache(tmp_path / "cache"), MlflowSettings(None, None, "a test", timeout_s=5))
+    return Remotes(Cache(tmp_path / "cache"), MlflowSettings(None, None, "a test", timeout_s=60))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

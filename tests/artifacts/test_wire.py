@@ -60,7 +60,7 @@ def sites() -> Iterator[tuple[Site, Site]]:
         site.close()
 
 
-def wire_to(site: Site, timeout_s: float = 20.0) -> Wire:
+def wire_to(site: Site, timeout_s: float = 120.0) -> Wire:
     return Wire(Access(frozenset({origin_of(site.url)}), "me", SECRET, workspace="ours"), timeout_s)
 
 
@@ -147,19 +147,19 @@ def test_what_is_under_way_can_be_ended_from_another_thread(sites):
 
     def hang(_: BaseHTTPRequestHandler) -> None:
         asked.set()
-        release.wait(20)
+        release.wait(120)
 
     ours.answers["/x"] = hang
-    ending = threading.Thread(target=lambda: asked.wait(20) and wire.abort())
+    ending = threading.Thread(target=lambda: asked.wait(60) and wire.abort())
     ending.start()
     begun = time.monotonic()
 
     with pytest.raises(Unreachable), wire.get(f"{ours.url}/x"):
         pytest.fail("it answered")
 
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 60
     release.set()
-    ending.join(20)
+    ending.join(60)
     with pytest.raises(Unreachable, match="podium is stopping"), wire.get(f"{theirs.url}/x"):
         pytest.fail("it answered")
     assert theirs.seen == []

@@ -23,7 +23,7 @@ def bench(house, *words):
         capture_output=True,
         text=True,
         env=house.environment,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

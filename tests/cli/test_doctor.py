@@ -109,7 +109,7 @@ def test_mlflow_servers_are_asked_and_no_secret_is_shown(house, tmp_path):
             )
         finally:
             server.shutdown()
-            thread.join(10)
+            thread.join(60)
 
     assert checks["MLFLOW_TRACKING_URI"]["fact"] == f"http://127.0.0.1:{server.server_port} answers"
     assert checks["MLFLOW_REGISTRY_URI"]["level"] == "warning"

@@ -54,7 +54,7 @@ def house(tmp_path, shelf):
 
 
 def of(house, *words):
-    done = house.command("env", *words, "--json", timeout_s=120)
+    done = house.command("env", *words, "--json", timeout_s=240)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -86,7 +86,7 @@ def test_what_a_server_uses_is_not_removed_and_after_kill_9_it_is(house):
         (listed,) = of(house, "list")
         kept_back = of(house, "prune", "--unused")
         server.process.kill()
-        server.process.wait(20)
+        server.process.wait(120)
     until(lambda: house.processes() == {}, "its children are gone")
     after = of(house, "prune", "--unused")
 
@@ -96,7 +96,7 @@ def test_what_a_server_uses_is_not_removed_and_after_kill_9_it_is(house):
 
 def test_an_environment_travels_as_wheels(house, tmp_path):
     """Built there from the folder, without an index."""
-    exported = house.command("env", "export", "model", "--wheels", "all.tar", timeout_s=120)
+    exported = house.command("env", "export", "model", "--wheels", "all.tar", timeout_s=240)
     assert exported.returncode == 0, exported.stderr
     with tarfile.open(house.folder / "all.tar") as tar:
         tar.extractall(house.folder / "there", filter="data")

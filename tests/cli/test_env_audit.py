@@ -73,7 +73,7 @@ def house(tmp_path, shelf):
 
 
 def audited(house, *words, model="model", status=None):
-    done = house.command("env", "audit", model, "--json", *words, timeout_s=120)
+    done = house.command("env", "audit", model, "--json", *words, timeout_s=240)
     assert done.stdout, done.stderr
     assert status is None or done.returncode == status, done.stdout + done.stderr
     return json.loads(done.stdout)
@@ -90,7 +90,7 @@ def uv(house, *words):
 @pytest.mark.skipif(find_uv({"PATH": ""}) is None, reason="no uv")
 def test_each_way_in_which_an_environment_drifted_is_told_with_its_remedy(house):
     """Another version installed into it, a package removed, one more; one unpinned, one yanked, one vulnerable."""
-    built = json.loads(house.command("env", "build", "model", "--json", timeout_s=120).stdout)
+    built = json.loads(house.command("env", "build", "model", "--json", timeout_s=240).stdout)
     known = {("requests", "2.19.0"): [REQUESTS, SISTER]}
     with hosting(osv_routes(known)) as osv, hosting(index_routes(PROJECTS)) as index:
         sources = ("--advisories", osv.url, "--index", f"{index.url}/simple")

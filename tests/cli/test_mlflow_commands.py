@@ -96,7 +96,7 @@ def test_predict_reads_stdin_and_writes_a_file(house, telling):
         cwd=house.folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
 
@@ -290,7 +290,7 @@ def test_a_version_whose_python_cannot_be_built_says_so(house, telling, shelf):
     with_environment(house, telling, shelf)
     (telling / "requirements.txt").write_text("no-such-package-of-podiums\n")
 
-    done = house.command("models", "serve", "-m", str(telling), "-p", "0", timeout_s=120)
+    done = house.command("models", "serve", "-m", str(telling), "-p", "0", timeout_s=240)
 
     assert done.returncode == 1
     assert "The model's environment could not be built" in done.stderr
@@ -329,7 +329,7 @@ def test_a_manager_that_is_not_installed_is_named_with_the_way_out(house, tellin
 def ask(port):
     import http.client
 
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=240)
     connection.request("POST", "/invocations", BODY, {"Content-Type": "application/json"})
     answer = json.loads(connection.getresponse().read())
     connection.close()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -33,34 +34,51 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-@pytest.fixture
-def podium(home: Path, tmp_path: Path) -> Callable[..., Ran]:
+def commands(home: Path, place: Path) -> Callable[..., Ran]:
     def run(*arguments: object) -> Ran:
         command = [sys.executable, "-m", "podium", "models", *map(str, arguments)]
         environment = {**ENVIRONMENT, "PODIUM_HOME": str(home)}
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, cwd=place, check=False)
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    folder = tmp_path / "some-model"
-    folder.mkdir()
+def some_model(place: Path, content: str | None = None) -> Path:
+    folder = place / "some-model"
+    folder.mkdir(exist_ok=True)
     (folder / "MLmodel").write_text("flavors:\n  python_function: {}\n")
+    if content is not None:
+        (folder / "content").write_text(content)
     return folder
 
 
 @pytest.fixture
-def two(podium, model):
-    """`fraud` with two versions."""
+def podium(home: Path, tmp_path: Path) -> Callable[..., Ran]:
+    return commands(home, tmp_path)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return some_model(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def home_of_two(tmp_path_factory) -> Path:
+    """`fraud` with two versions, made once: whoever needs it copies it."""
+    place = tmp_path_factory.mktemp("two")
+    run = commands(place / "home", place)
     for number in ("1", "2"):
-        (model / "content").write_text(number)
-        assert podium("register", model, "fraud").out == f"{number}\n"
-    return podium
+        assert run("register", some_model(place, number), "fraud").out == f"{number}\n"
+    return place / "home"
+
+
+@pytest.fixture
+def two(home_of_two, home, tmp_path):
+    """`fraud` with two versions."""
+    some_model(tmp_path, "2")
+    shutil.copytree(home_of_two, home)
+    return commands(home, tmp_path)
 
 
 def test_register_prints_the_number_alone_and_tells_people_what_is_next(podium, model, home):

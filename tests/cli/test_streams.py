@@ -53,7 +53,7 @@ def test_a_full_disk_is_told_and_not_taken_for_a_reader_who_left(tmp_path):
     """What was asked for is lost: that is a failure, and it has one message."""
     with open("/dev/full", "wb") as full:
         process = begun(tmp_path, "--help", stdout=full, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        said = process.communicate(timeout=60)[1].decode()
+        said = process.communicate(timeout=240)[1].decode()
 
     assert (process.returncode, said.count("\n"), "No space left" in said) == (1, 1, True)
 
@@ -80,7 +80,10 @@ def test_what_a_command_without_standard_streams_starts_has_the_null_device():
         "    subprocess.run(['sh', '-c', 'found=$(cd /proc/$$/fd; readlink 0 1 2); echo $found >&9'], pass_fds=(9,))\n"
     )
     done = subprocess.run(
-        ["sh", "-c", f"exec 9>&1; {CLOSED}", "sh", sys.executable, "-c", code], capture_output=True, timeout=60, check=False
+        ["sh", "-c", f"exec 9>&1; {CLOSED}", "sh", sys.executable, "-c", code],
+        capture_output=True,
+        timeout=240,
+        check=False,
     )
 
     assert done.stdout.decode().split() == [os.devnull] * 3

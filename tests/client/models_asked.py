@@ -1,7 +1,6 @@
 """The models that clients ask, and the server that has them: `podium serve` itself, once for all tests of a module."""
 
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 import pandas as pd
+import pytest
 import sklearn.datasets
 from sklearn.linear_model import LogisticRegression
 
@@ -110,14 +110,10 @@ def save_models(folder: Path) -> dict[str, str]:
 @contextlib.contextmanager
 def served(folder: Path, *names: str, **settings: Any) -> Iterator[Any]:
     """A server of these models, or of all, in a home of its own."""
-    before = os.environ.get("PODIUM_HOME")
-    os.environ["PODIUM_HOME"] = str(folder / "home")
-    try:
-        models = save_models(folder)
-        with podium.serve({name: models[name] for name in names or models}, **settings) as server:
-            yield server
-    finally:
-        if before is None:
-            del os.environ["PODIUM_HOME"]
-        else:
-            os.environ["PODIUM_HOME"] = before
+    models = save_models(folder)
+    with contextlib.ExitStack() as running:
+        # Only while it begins: it may run for longer than the tests that know of it.
+        with pytest.MonkeyPatch.context() as environ:
+            environ.setenv("PODIUM_HOME", str(folder / "home"))
+            server = running.enter_context(podium.serve({name: models[name] for name in names or models}, **settings))
+        yield server

@@ -110,7 +110,7 @@ def test_what_the_server_refuses_is_raised_with_the_requests_id(client, data, na
 def test_a_deadline_holds_for_the_call_and_is_told_to_the_server(client):
     """The answer does not come in time; the client does not wait for it."""
     with pytest.raises(errors.DeadlineExceeded):
-        client.predict(pd.DataFrame({"seconds": [0.6]}), model="slow", deadline=0.2)
+        client.predict(pd.DataFrame({"seconds": [3.0]}), model="slow", deadline=0.2)
 
 
 def test_nobody_there_is_unavailable_and_not_ready(make):
@@ -220,14 +220,14 @@ def test_one_client_is_for_all_threads_and_for_forked_children(server):
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
         context = multiprocessing.get_context("fork")
         theirs, ours = context.Pipe()
         child = context.Process(target=lambda: theirs.send(client.predict(X).tolist()))
         child.start()
-        ours.poll(30)
+        assert ours.poll(60)
         answers.append(ours.recv())
-        child.join(30)
+        child.join(60)
 
     assert answers == [expected] * 9
 
@@ -244,7 +244,7 @@ def test_a_call_that_is_cancelled_gives_its_connection_up(server):
             long.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await long
-            return await client.predict(X.head(1), deadline=10)
+            return await client.predict(X.head(1), deadline=60)
 
     assert asyncio.run(calls()).tolist() == [0]
 

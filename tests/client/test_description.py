@@ -18,7 +18,7 @@ from podium.serving.description.docs_page import page_of
 
 def get(url, path, method="GET"):
     place = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=30)
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=240)
     try:
         connection.request(method, path)
         response = connection.getresponse()
@@ -146,7 +146,7 @@ def test_a_model_that_refuses_missing_numbers_blames_the_request(server):
     """In the Open Inference Protocol as at /invocations: null is NaN, and whoever sent it can do something about it."""
     body = {"inputs": [{"name": "input", "shape": [1, 3], "datatype": "FP32", "data": [1.0, None, 2.0]}]}
     place = urllib.parse.urlsplit(server.url)
-    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=30)
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=240)
     try:
         connection.request("POST", "/v2/models/doubled/infer", json.dumps(body), {"content-type": "application/json"})
         status = connection.getresponse().status

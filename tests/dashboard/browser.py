@@ -25,6 +25,7 @@ class Browser:
         self._reading, self._writing = reading, writing
         self._number, self._buffer = 0, b""
         self._session: str | None = None
+        self._is_loaded = False
         self.complaints: list[str] = []
         self.asked: list[str] = []
         target = self.tell("Target.createTarget", url="about:blank")["targetId"]
@@ -47,12 +48,15 @@ class Browser:
 
     def open(self, address: str) -> None:
         """Go there, and wait until all of it is loaded."""
+        self._is_loaded = False
         self.tell("Page.navigate", url=address)
         self.loaded()
 
     def loaded(self) -> None:
-        """Wait until the page is."""
-        self._until(lambda heard: heard.get("method") == "Page.loadEventFired")
+        """Wait until a page is that nobody has waited for yet: it may be before what led there is answered."""
+        while not self._is_loaded:
+            self._until(lambda heard: heard.get("method") == "Page.loadEventFired")
+        self._is_loaded = False
 
     def run(self, script: str) -> Any:
         """A script's value; not the page's own, and so not under its policy."""
@@ -91,6 +95,8 @@ class Browser:
     def _note(self, heard: dict[str, Any]) -> None:
         said = heard.get("params", {})
         match heard.get("method"):
+            case "Page.loadEventFired":
+                self._is_loaded = True
             case "Network.requestWillBeSent":
                 self.asked.append(said["request"]["url"])
             case "Page.javascriptDialogOpening" | "Runtime.exceptionThrown":
@@ -130,4 +136,4 @@ def chromium() -> Iterator[Browser]:
             os.close(ours_in)
             os.close(ours_out)
             process.terminate()
-            process.wait(20)
+            process.wait(120)

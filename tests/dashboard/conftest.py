@@ -1,7 +1,7 @@
 """A home that is looked at, and the site that shows it."""
 
 import pytest
-from dashboard_home import HOSTILE, SCRIPT, endpoint, registered, running
+from dashboard_home import HOSTILE, SCRIPT, endpoint, registered, running, trial
 
 from podium.dashboard.app import site
 from podium.dashboard.doors import Doorkeeper
@@ -32,6 +32,7 @@ def shown(home, tmp_path_factory):
         "versions": [{"version": HOSTILE, "weight": 90, "replicas": 1}, {"version": "4", "weight": 10, "replicas": 1}],
         "sticky": SCRIPT, "naming": True, "shadow": None, "bandit": None, "problems": [SCRIPT],
     }  # fmt: skip
+    hostile["traffic"]["experiment"] = trial(HOSTILE, "4", SCRIPT)
     folder = running(
         home,
         endpoint("fraud", "models:/fraud/production"),

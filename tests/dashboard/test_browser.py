@@ -23,6 +23,7 @@ ADDRESSES = [
     f"/registry/{quote(HOSTILE)}",
     f"/registry/{quote(HOSTILE)}/versions/2",
     "/rollouts",
+    "/experiments",
     "/environments",
     "/system",
     "/models/fraud/traffic",
@@ -51,7 +52,7 @@ def address(home, shown) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{sock.getsockname()[1]}"
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
 
 
 @contextlib.contextmanager

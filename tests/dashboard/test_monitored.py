@@ -3,12 +3,12 @@
 import json
 import re
 import time
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from dashboard_home import HOSTILE, SCRIPT, endpoint, registered, running
 from site_asking import ask
-from watched import profile, rows, write_history
+from watched import profile, rows, traffic, write_history
 
 from podium.dashboard.app import site
 from podium.dashboard.columns import bins_of, quantile_of, quantile_words
@@ -18,9 +18,9 @@ from podium.dashboard.sources import DashboardSources
 from podium.dashboard.wording import DASH
 from podium.domain.monitoring.counting import BatchCounter, Layout
 from podium.domain.monitoring.drift.psi import PopulationStability
-from podium.domain.monitoring.findings import Check, judge, watch
+from podium.domain.monitoring.findings import Check, Role, judge, watch
 from podium.domain.monitoring.windows import DAY_S, HOUR_S, Span
-from podium.monitoring.store import reading
+from podium.monitoring.store import reading, writing
 from podium.monitoring.store.database import MonitorStore
 from podium.monitoring.store.writing import VersionKey
 from podium.settings.home import Home
@@ -68,13 +68,106 @@ def test_requests_on_the_page_are_those_that_were_counted(watched):
         assert len(drawn) <= 310
 
 
+def test_a_day_of_traffic_is_a_small_page(watched, tmp_path):
+    """Below 150 kB, however many versions had a part of it, and however uneven that was."""
+    home = Home(tmp_path)
+    with MonitorStore(home.monitor).writing() as connection:
+        writing.watch(connection, NOW - DAY_S, NOW)
+        for number in range(7):
+            writing.see_version(connection, VersionKey("busy", str(number)), "", None, NOW - number)
+            for minute in range(NOW - DAY_S, NOW, 600):
+                asked = 1 + minute * (number + 7) % 9973
+                writing.add_traffic(
+                    connection, VersionKey("busy", str(number)), minute, traffic(asked, 1 + asked % 7, asked % 5)
+                )
+    app = site(DashboardSources(home, lambda: float(NOW)), Doorkeeper(None, lambda: 0.0))
+
+    for length in ("24h", "6h", "7d"):
+        text = ask(app, f"/models/busy/traffic?range={length}").text
+        assert len(text.encode()) < 150_000
+        assert "all others" in text
+        assert len(ask(watched[1], f"/models/fraud/traffic?range={length}").text.encode()) < 100_000
+
+
+def test_error_budgets_are_those_of_what_was_counted(watched):
+    """Of all versions, in the objective's period; the objectives are lines across the charts."""
+    home, app = watched
+    with MonitorStore(home.monitor).reading() as connection:
+        span = Span(NOW - 30 * DAY_S, NOW)
+        keys = [each.key for each in reading.served(connection) if each.key.model == "fraud"]
+        total, bad = (sum(each) for each in zip(*[reading.errors(connection, key, span) for key in keys], strict=True))
+    available, quick = panel(app, "/models/fraud/traffic?panel=objectives&as=json&version=3")
+    text = ask(app, "/models/fraud/traffic").text
+
+    assert (available["requests"], available["bad"]) == (total, bad)
+    assert available["budget_left"] == pytest.approx(1 - bad / total / 0.001)
+    assert (quick["kind"], quick["threshold_s"]) == ("latency", 0.025)
+    assert quick["requests"] > quick["bad"] > 0
+    assert quick["burn_rate"] > 1
+    assert "objective: 99 % within 25 ms" in text
+    assert "objective: at most 0.1 % errors of the server" in text
+    assert text.count('class="limit bad"') == 2
+    assert panel(app, "/?panel=models&as=json")[0]["budget_left"] == pytest.approx(available["budget_left"])
+
+
+def test_a_server_that_tells_no_objectives_is_held_to_none(watched, monkeypatch):
+    """One of another version of podium, or with objectives in other words."""
+    home = watched[0]
+    [place] = home.run.glob("*/server.json")
+    kept = place.read_text()
+    try:
+        for objectives in (None, {}, {"": [{"kind": "beauty", "target": 2}]}, {"fraud": []}):
+            place.write_text(json.dumps(json.loads(kept) | {"objectives": objectives}))
+            assert panel(watched[1], "/models/fraud/traffic?panel=objectives&as=json") == []
+            assert panel(watched[1], "/?panel=models&as=json")[0]["budget_left"] is None
+    finally:
+        place.write_text(kept)
+
+
+@pytest.mark.parametrize("name", [".", "..", "~", "~..", "a~b"])
+def test_a_model_of_any_name_has_pages(tmp_path, name):
+    """A browser takes two of these names for steps through the site, and asks for another page."""
+    folder = running(Home(tmp_path), endpoint(name, f"models:/{name}/production", state="down"))
+    try:
+        app = site(DashboardSources(Home(tmp_path)), Doorkeeper(None, lambda: 0.0))
+        links = set(re.findall(r'href="(/models/[^"?#]+)', ask(app, "/").text))
+        assert links
+        for link in links:
+            assert not {".", ".."} & set(unquote(link).split("/"))
+            answered = ask(app, link)
+            assert answered.status == 200
+            assert f"<title>{name}: " in answered.text
+    finally:
+        folder.remove()
+
+
+def test_columns_together_have_a_panel_with_the_monitor_s_own_figures(watched):
+    """The window judged last, its limits, and how it went."""
+    home, app = watched
+    with MonitorStore(home.monitor).reading() as connection:
+        found = next(each for each in reading.latest_findings(connection, KEY) if each.finding.role is Role.TOGETHER)
+
+    text = ask(app, "/models/fraud/drift").text
+    (shown,) = panel(app, "/models/fraud/drift?panel=together&as=json")
+
+    drawn = text[text.index('id="together"') :]
+    assert "All columns together" in drawn
+    assert "<svg" in drawn[: drawn.index("</section>")]
+    assert 'class="legend"' in drawn[: drawn.index("</section>")]
+    assert (shown["score"], shown["usual"], shown["alert"], shown["rows"], shown["verdict"], shown["is_standing"]) == (
+        found.finding.score, found.finding.usual, found.finding.alert, found.finding.rows, found.finding.verdict.value,
+        found.is_standing,
+    )  # fmt: skip
+
+
 def test_where_nobody_watched_the_line_is_broken(watched):
     """Two hours in the middle: two pieces and no zero."""
     text = ask(watched[1], "/models/fraud/traffic?version=3").text
     chart = text[text.index("Requests a second of fraud") :]
     chart = chart[: chart.index("</svg>")]
 
-    assert chart.count('class="line s0"') == 2
+    [line] = re.findall(r'class="line s0" d="([^"]+)"', chart)
+    assert line.count("M") == 2
     assert any(row["watched_s"] == 0 for row in panel(watched[1], "/models/fraud/traffic?panel=traffic&as=json"))
 
 
@@ -85,7 +178,7 @@ def test_drift_is_judged_on_the_page_as_the_monitor_judged_it(watched):
         stored = {
             (each.finding.role.value, each.finding.name): each
             for each in reading.latest_findings(connection, KEY)
-            if each.finding.check is Check.DRIFT
+            if each.finding.check is Check.DRIFT and each.finding.role is not Role.TOGETHER
         }
     drawn = {(row["role"], row["column"]): row for row in panel(app, "/models/fraud/drift?panel=columns&as=json")}
 

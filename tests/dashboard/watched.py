@@ -1,5 +1,6 @@
 """A monitor's history, written as the monitor writes it: traffic, counts by a real profile, and what was found of them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -7,8 +8,10 @@ from dashboard_home import HOSTILE, SCRIPT
 
 from podium.domain.monitoring.counting import BatchCounter, Layout
 from podium.domain.monitoring.findings import judge, watch
+from podium.domain.monitoring.multivariate import can_be_together, fitted, found_together
 from podium.domain.monitoring.profile import Profile, Source, SourceKind
 from podium.domain.monitoring.profiling import Profiler
+from podium.domain.monitoring.reconstruction import encoded
 from podium.domain.monitoring.standing import StandingFinding
 from podium.domain.monitoring.windows import DAY_S, HOUR_S, SLOT_S, Span
 from podium.monitoring.store import writing
@@ -42,7 +45,9 @@ def profile() -> Profile:
     columns, predicted = rows(10_000, 1)
     profiler = Profiler(is_classifier=True)
     profiler.add(columns, predicted["classes"], predicted["score"])
-    return profiler.profile(Source(SourceKind.TRAINING, 0), datetime(2026, 1, 1, tzinfo=UTC).isoformat())
+    made = profiler.profile(Source(SourceKind.TRAINING, 0), datetime(2026, 1, 1, tzinfo=UTC).isoformat())
+    names = can_be_together(made.columns)
+    return replace(made, multivariate=fitted(names, encoded(made.columns, names, columns)))
 
 
 def traffic(requests: int, slow: float = 1.0, failed: int = 0) -> TrafficCounts:
@@ -90,7 +95,7 @@ def write_history(home: Home, now: int, days: float = 1.0, name: str = "fraud", 
             total = counter.counts() if total is None else total + counter.counts()
             if (slot + SLOT_S) % HOUR_S == 0:
                 span = Span(slot + SLOT_S - HOUR_S, slot + SLOT_S)
-                found = judge(watch(made, total), span)
+                found = [*judge(watch(made, total), span), found_together(made, total, span)]
                 for each in found:
                     finder = (each.role, each.name, each.check)
                     standing[finder] = standing.get(finder, StandingFinding()).and_then(each)

@@ -117,7 +117,7 @@ def test_a_build_that_was_killed_is_not_used_and_made_good(tmp_path, shelf):
     process = subprocess.Popen(command, env=environ, start_new_session=True)
     _until(lambda: list(tmp_path.glob("*/*/bin/python")), process)
     process.kill()
-    process.wait(20)
+    process.wait(120)
     request = request_of("numpy", "tinydep==2.0")
     left = {path.parent.parent for path in tmp_path.glob("*/*/bin/python")}
 

@@ -35,7 +35,7 @@ def test_an_environment_in_use_stays_and_goes_once_its_user_was_killed(tmp_path)
     assert user.stdout.readline() == b"held\n"
     seen, removed = kept(tmp_path)[0], remove(tmp_path, "aaaa")
     user.kill()
-    user.communicate(timeout=60)
+    user.communicate(timeout=240)
 
     assert (seen.is_used, removed) == (True, False)
     assert seen.users in {(user.pid,), ()}

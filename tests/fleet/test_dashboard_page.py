@@ -26,7 +26,7 @@ def page_of(house: House, other_than: int = 0) -> int:
 def look(url: str, **headers: str) -> tuple[int, str]:
     request = urllib.request.Request(url, headers={"accept": "text/html", **headers})
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=240) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()

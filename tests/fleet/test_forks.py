@@ -71,7 +71,7 @@ def test_all_end_with_a_killed_supervisor(two):
     with two.serving() as server:
         assert len(fork_servers(two)) == 1
         server.process.kill()
-        server.process.wait(30)
+        server.process.wait(120)
         until(lambda: two.processes() == {}, "nothing runs any more")
 
 

@@ -19,6 +19,11 @@ def rollout(house, *arguments):
     return json.loads(done.stdout)
 
 
+def awaited(house, *flags):
+    """The command that waits for a rollout's end."""
+    return house.command("rollout", "status", NAME, "--wait", "--timeout", "120", *flags, timeout_s=180)
+
+
 def shares(server):
     """Who gets what, by version."""
     return {each["version"]: each["weight"] for each in (server.status["traffic"] or {}).get("versions", [])}
@@ -30,15 +35,15 @@ def test_a_good_candidate_is_promoted_by_itself(house):
     house.register(2)
     house.promote(1)
     with house.serving("--gateways", "2") as server, Load(server) as load:
-        begun = house.command(*START, "--steps", "40,100", "--interval", "1.5", *ANY, "--json")
-        waited = house.command("rollout", "status", NAME, "--wait", "--timeout", "40", "--json")
+        begun = house.command(*START, "--steps", "40,100", "--interval", "2.5", *ANY, "--json")
+        waited = awaited(house, "--json")
         until(lambda: server.status["serving"] == "2" and len(server.status["replicas"]) == 1, "1 is gone")
         until(lambda: load.versions()[-1] == 2, "2 answers")
     moved = json.loads(house.command("models", "history", NAME, "--json").stdout)[-1]
 
     assert (begun.returncode, waited.returncode, load.failed) == (0, 0, [])
     told = json.loads(waited.stdout)
-    assert (told["state"], told["percent"], told["reason"]) == ("finished", 100, "100 % for 1.5 s without a veto")
+    assert (told["state"], told["percent"], told["reason"]) == ("finished", 100, "100 % for 2.5 s without a veto")
     assert set(load.versions()) == {1, 2}
     assert len(load.versions()) > 5, "both answered, in turns"
     assert "podium serve@" in moved["actor"]
@@ -52,7 +57,7 @@ def test_a_bad_candidate_is_rolled_back_by_itself(house):
     house.promote(1)
     with house.serving() as server, Load(server) as load:
         house.command(*START, "--steps", "30,100", "--interval", "20", *ANY)
-        waited = house.command("rollout", "status", NAME, "--wait", "--timeout", "40", "--json")
+        waited = awaited(house, "--json")
         until(lambda: len(server.status["replicas"]) == 1 and server.status["traffic"] is None, "2 is gone")
         again = house.command(*START)
         told = server.get("/metrics")[1]
@@ -108,7 +113,7 @@ def test_a_candidate_that_does_not_load_never_gets_a_request(house):
     house.promote(1)
     with house.serving() as server, Load(server) as load:
         house.command(*START, "--interval", "20")
-        waited = house.command("rollout", "status", NAME, "--wait", "--timeout", "40")
+        waited = awaited(house)
 
     assert waited.returncode == 1
     assert "nowhere_to_be_found" in waited.stderr
@@ -172,7 +177,7 @@ def test_two_servers_agree_also_when_one_was_stopped(house):
     house.register(2)
     house.promote(1)
     with house.serving() as one, house.serving() as other:
-        house.command(*START, "--steps", "20,60,100", "--interval", "2.5")
+        house.command(*START, "--steps", "20,60,100", "--interval", "4")
         until(lambda: shares(one) == shares(other) == {"1": 80, "2": 20}, "both at the first step")
         until(lambda: shares(one) == shares(other) == {"1": 40, "2": 60}, "both at the second step")
         os.kill(other.process.pid, signal.SIGSTOP)

@@ -16,6 +16,7 @@ from podium.fleet.site import BesideOrder, EndpointOrder
 from podium.fleet.sources import Wish, follow, follows, timed
 from podium.registry.resolve import Resolved
 from podium.settings.model import ModelSettings
+from podium.telemetry.evidence import Outcomes
 
 REFERENCE = StageRef("tiny", Stage.PRODUCTION)
 
@@ -85,7 +86,7 @@ def test_the_parts_of_a_split_ask_for_no_rollouts():
             site = SimpleNamespace(settings=SimpleNamespace(poll_s=0.001), tasks=tasks, tell=lambda _: None)
             part = BesideOrder(REFERENCE, 10, False, Wish(resolved(1)), observer)
             order = EndpointOrder("tiny", REFERENCE, Wish(resolved(1)), ModelSettings(), None, (part,))
-            beside = Beside(order, site, lambda: changes.put_nowait(None), lambda *_: Evidence())
+            beside = Beside(order, site, lambda: changes.put_nowait(None), lambda *_: Evidence(), lambda *_: Outcomes())
             beside.start()
             for _ in ("what was there", "what came"):
                 await asyncio.wait_for(changes.get(), 60)

@@ -39,12 +39,12 @@ def supervised(house, monkeypatch):
             events = []
             first = Wish(resolve(reference, home))
             endpoint = EndpointOrder(NAME, reference, first, ModelSettings(), RegistryObserver(home))
-            settled = ServeSettings(port=0, **{"poll_s": 0.1, "drain_timeout_s": 5.0, **settings})
+            settled = ServeSettings(port=0, **{"poll_s": 0.1, "drain_timeout_s": 30.0, **settings})
             order = ServerOrder(home, (endpoint,), NAME, settled, {})
             supervisor = Supervisor(order, events.append, programs, memory=memory)
             serving = asyncio.create_task(supervisor.run())
             looking = asyncio.create_task(look(supervisor, events))
-            await asyncio.wait({serving, looking}, return_when=asyncio.FIRST_COMPLETED, timeout=60)
+            await asyncio.wait({serving, looking}, return_when=asyncio.FIRST_COMPLETED, timeout=200)
             supervisor.stop()
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
@@ -56,7 +56,7 @@ def supervised(house, monkeypatch):
     return run
 
 
-async def until(holds, what: str, limit_s: float = 30.0) -> None:
+async def until(holds, what: str, limit_s: float = 120.0) -> None:
     deadline = time.monotonic() + limit_s
     while not holds():
         assert time.monotonic() < deadline, f"not within {limit_s} s: {what}"
@@ -80,7 +80,7 @@ def test_a_gateway_that_does_not_take_a_table_over_is_killed_and_the_swap_goes_o
         await until(lambda: len(supervisor.status["replicas"]) == 1, "1 is gone")
         return stuck, before, supervisor.status["gateways"], [event.kind for event in events]
 
-    stuck, before, gateways, kinds = supervised(look, gateways=2, acknowledge_s=1.0)
+    stuck, before, gateways, kinds = supervised(look, gateways=2, acknowledge_s=3.0)
 
     assert before == ["1", "2"]
     assert stuck not in [gateway["pid"] for gateway in gateways]
@@ -120,7 +120,7 @@ def test_a_gateway_that_never_boots_ends_the_start_with_its_reason(house, superv
     house.promote(1)
 
     async def look(supervisor, events):
-        await until(lambda: False, "nothing", 60)
+        await until(lambda: False, "nothing", 190)
 
     with pytest.raises(
         Unavailable, match=r"The gateway does not start. It ended by itself with status 1. See .*gateway-0.log"
@@ -197,7 +197,7 @@ def test_the_first_version_that_does_not_load_is_raised(house, supervised):
     house.promote(1)
 
     async def look(supervisor, events):
-        await until(lambda: False, "nothing", 60)
+        await until(lambda: False, "nothing", 190)
 
     with pytest.raises(LoadFailed) as caught:
         supervised(look)
@@ -235,7 +235,7 @@ def test_a_bell_wakes_whoever_waits_for_what_became_true():
 
     async def scene():
         bell, facts = Bell(), []
-        waiting = asyncio.create_task(bell.until(lambda: bool(facts), 5))
+        waiting = asyncio.create_task(bell.until(lambda: bool(facts), 60))
         await asyncio.sleep(0)
         bell.ring()
         await asyncio.sleep(0)
@@ -250,7 +250,7 @@ def _post(port: int, milliseconds: float) -> None:
     import http.client
     import json
 
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=240)) as connection:
         connection.request(
             "POST", "/invocations", json.dumps({"inputs": [[milliseconds]]}), {"Content-Type": "application/json"}
         )

@@ -90,7 +90,7 @@ class House:
 
         Registry(self.home).transition(NAME, version, "Archived")
 
-    def command(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
         """A podium command, to its end."""
         return subprocess.run(
             [sys.executable, "-m", "podium", *arguments],
@@ -169,7 +169,7 @@ class Server:
 
     def ask(self, milliseconds: float = 0, port: int | None = None, path: str = "/invocations") -> tuple[int, Any]:
         """Status and the one row's answer: [version, pid of the worker]."""
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=240)) as connection:
             body = json.dumps({"inputs": [[milliseconds]]})
             connection.request("POST", path, body, {"Content-Type": "application/json"})
             response = connection.getresponse()
@@ -178,7 +178,7 @@ class Server:
 
     def score(self, **headers: str) -> "Scored":
         """One row's answer, by whom, and what it is called."""
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=240)) as connection:
             said = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request("POST", "/invocations", b'{"inputs": [[0]]}', {"Content-Type": "application/json", **said})
             response = connection.getresponse()
@@ -187,13 +187,13 @@ class Server:
             return Scored(response.headers["x-podium-version"], response.headers["x-request-id"])
 
     def get(self, path: str) -> tuple[int, str]:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=240)) as connection:
             connection.request("GET", path)
             response = connection.getresponse()
             return response.status, response.read().decode()
 
     def send(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=240)) as connection:
             text = None if body is None else json.dumps(body)
             connection.request(method, path, text, {"Content-Type": "application/json"})
             response = connection.getresponse()
@@ -208,7 +208,7 @@ class Server:
     def gateways(self) -> list[int]:
         return [gateway["pid"] for gateway in self.status["gateways"]]
 
-    def stop(self, limit_s: float = 40) -> int:
+    def stop(self, limit_s: float = 120) -> int:
         """SIGTERM; the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(limit_s)
@@ -217,7 +217,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(40)
+                self.process.wait(120)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(60)
@@ -249,7 +249,7 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._is_over.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(120)
 
     def _run(self) -> None:
         while not self._is_over.is_set():
@@ -271,7 +271,7 @@ class Load:
 
 
 def until(
-    holds: Callable[[], Any], what: str, hopeless: Callable[[], str | None] = lambda: None, limit_s: float = 60
+    holds: Callable[[], Any], what: str, hopeless: Callable[[], str | None] = lambda: None, limit_s: float = 120
 ) -> None:
     """Wait for a condition."""
     deadline = time.monotonic() + limit_s

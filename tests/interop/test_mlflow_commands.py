@@ -46,7 +46,7 @@ def run(command, place, body=None):
     environ |= {"PODIUM_HOME": str(place / "home"), "MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlflow.db"}
     if command[0] == sys.executable:
         environ["PYTHONPATH"] = str(ROOT / "src")
-    return subprocess.run(command, cwd=place, env=environ, input=body, capture_output=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=place, env=environ, input=body, capture_output=True, timeout=240, check=False)
 
 
 def theirs(place, *arguments, body=None):
@@ -195,7 +195,7 @@ def _served(command, saved, place, body):
         ping = _asked(f"http://127.0.0.1:{port}/ping", None, process)
         answer = _asked(f"http://127.0.0.1:{port}/invocations", body, process)
         process.send_signal(signal.SIGTERM)
-        return (ping, answer), process.wait(40)
+        return (ping, answer), process.wait(120)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -207,7 +207,7 @@ def _asked(url, body, process):
     deadline = time.monotonic() + 90
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=10) as response:
+            with urllib.request.urlopen(request, timeout=240) as response:
                 return response.status, response.headers["Content-Type"], response.read()
         except urllib.error.URLError:
             assert process.poll() is None, "the server is over"

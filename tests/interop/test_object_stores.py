@@ -71,7 +71,7 @@ def test_a_version_whose_source_is_a_bucket_is_served_and_followed(mlflow, podiu
 
     mlflow.do("stage", "fraud", 2, "Production")
 
-    wait_until(lambda: prediction(server) == 2.0, 60, "version 2 is live")
+    wait_until(lambda: prediction(server) == 2.0, 150, "version 2 is live")
     assert server.stop() == 0
 
 

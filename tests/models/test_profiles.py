@@ -261,6 +261,21 @@ def test_seasons_are_profiled_where_rows_have_times():
     assert (by_index.source.since, by_index.source.until) == ("2026-01-01T00:00:00Z", "2026-01-05T23:58:48Z")
 
 
+def test_seasons_of_what_the_model_was_asked_are_profiled_too():
+    """What it answers to a day's or an hour's rows is as far from all answers as the rows are from all rows."""
+    hours = pd.date_range("2026-01-01", periods=36_000, freq="24s", tz="UTC")
+    noise = np.random.default_rng(5).normal(size=36_000)
+    frame = pd.DataFrame({"x": np.sin(hours.hour.to_numpy() / 24 * 2 * np.pi) + noise}, index=hours)
+
+    found = made(ReferenceData(frame), None, AskedModel(lambda rows: rows["x"].to_numpy(), lambda: 0.0)).profile
+    column, answers = found.columns["x"], found.predictions.value
+
+    assert answers.counts.known == 18_000
+    assert answers.chunk_psi_q99 == pytest.approx(column.chunk_psi_q99, abs=0.2)
+    assert answers.hour_psi_max > 0.2
+    assert answers.hour_psi_max == pytest.approx(column.hour_psi_max, rel=0.2)
+
+
 def test_rows_that_can_be_read_once_have_no_seasons_and_it_is_said():
     frame = pd.DataFrame({"x": np.arange(600.0)}, index=pd.date_range("2026-01-01", periods=600, freq="h"))
 

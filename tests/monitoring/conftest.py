@@ -7,12 +7,12 @@ from postgresql import PROGRAMS, postgresql
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory):
+def postgresql_server():
     """The address of a database, for `ann`, who may do anything."""
     pytest.importorskip("psycopg2", reason="podium[sql] is not installed")
     if PROGRAMS is None:
         pytest.skip("PostgreSQL is not installed")
-    with postgresql(tmp_path_factory.mktemp("pg")) as address:
+    with postgresql() as address:
         yield address + "ann"
 
 

@@ -11,6 +11,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 from alert_world import fact, rule
 from hosts import hosting
+from ports import free_port
 
 from podium.domain.monitoring.alerting.alerts import Alert, AlertBook, AlertPolicy, News, step
 from podium.monitoring.channels.choice import open_channels
@@ -18,7 +19,7 @@ from podium.monitoring.channels.contract import AllFiring, Told
 from podium.settings.alerts import alert_settings
 
 HOSTILE = "<!channel>\r\nBcc: eve@example.com\r\n\r\n<img src=x> \u202e\x00"
-_WAIT_S = 20
+_WAIT_S = 60
 _NOW = AlertPolicy(group_wait_s=0.0)
 
 
@@ -41,7 +42,7 @@ def channel(kind, environ=None, **options):
     return open_channels(alert_settings(table, {}, "podium.toml").channels, environ or {}, ())[0]
 
 
-def send(opened, message, environ=None, timeout_s=5.0):
+def send(opened, message, environ=None, timeout_s=60.0):
     opened.kind.send(message, opened.options(environ or {}), timeout_s)
 
 
@@ -77,12 +78,6 @@ def hanging():
     """A place that takes connections, and says nothing."""
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
         yield listener.getsockname()[1]
-
-
-def closed_port():
-    """A port that nobody listens on."""
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return listener.getsockname()[1]
 
 
 class Post:
@@ -121,7 +116,8 @@ def mailing(post, certificate=None, password=None):
     controller = Controller(
         post,
         hostname="127.0.0.1",
-        port=closed_port(),
+        port=free_port(),
+        ready_timeout=_WAIT_S,
         tls_context=context,
         authenticator=known if password else None,
         auth_required=password is not None,

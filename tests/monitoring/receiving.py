@@ -43,7 +43,7 @@ class Receiver:
 
     def wait_for(self, count: int) -> list[tuple[dict[str, str], bytes]]:
         with self._received:
-            assert self._received.wait_for(lambda: len(self.events) >= count, 20)
+            assert self._received.wait_for(lambda: len(self.events) >= count, 60)
             return list(self.events)
 
     def close(self) -> None:

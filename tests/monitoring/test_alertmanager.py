@@ -7,7 +7,8 @@ import urllib.request
 from datetime import UTC, datetime
 
 import pytest
-from receivers import channel, closed_port, firing, receiving, send, standing, told
+from ports import free_port
+from receivers import channel, firing, receiving, send, standing, told
 
 from podium.domain.monitoring.alerting.alerts import AlertState
 from podium.monitoring.channels.contract import AllFiring
@@ -19,13 +20,13 @@ _CONFIG = """
 route: {receiver: podium, group_by: [model], group_wait: 0s, group_interval: 1s}
 receivers: [{name: podium, webhook_configs: [{url: "%s/hook"}]}]
 """
-_WAIT_S = 30
+_WAIT_S = 60
 
 
 @pytest.fixture(scope="module")
 def alertmanager(tmp_path_factory):
     """Its address, and a mailbox that it tells."""
-    folder, port = tmp_path_factory.mktemp("alertmanager"), closed_port()
+    folder, port = tmp_path_factory.mktemp("alertmanager"), free_port()
     with receiving() as box:
         (folder / "config.yml").write_text(_CONFIG % box.url)
         process = subprocess.Popen(

@@ -11,7 +11,8 @@ from email.utils import parsedate_to_datetime
 import pytest
 from alert_world import rule
 from certificates import Issuer
-from receivers import HOSTILE, Post, channel, closed_port, firing, hanging, mailing, receiving, send, standing, told
+from ports import free_port
+from receivers import HOSTILE, Post, channel, firing, hanging, mailing, receiving, send, standing, told
 
 from podium.domain.monitoring.alerting.alerts import Notification
 from podium.monitoring.channels.contract import Told, Undelivered
@@ -117,7 +118,7 @@ def test_no_receiver_holds_it_up_and_no_error_shows_more_than_the_host(kind, pla
     """Its path, query, user and password are secrets, wherever it fails."""
     with hanging() as port, receiving() as box:
         host = {
-            "closed": f"http://user:hunter1@127.0.0.1:{closed_port()}",
+            "closed": f"http://user:hunter1@127.0.0.1:{free_port()}",
             "hanging": f"http://user:hunter1@127.0.0.1:{port}",
             "no URL": "hooks.example:hunter1@",
             "metadata": "http://user:hunter1@169.254.169.254",
@@ -216,7 +217,7 @@ def test_receivers_who_are_refused_are_told_of():
 def test_no_mail_server_holds_it_up():
     """One that says nothing, is not there, or speaks something else."""
     with hanging() as port, receiving() as box:
-        for where in (port, closed_port(), int(box.url.rpartition(":")[2])):
+        for where in (port, free_port(), int(box.url.rpartition(":")[2])):
             with pytest.raises(Undelivered) as caught:
                 send(channel("email", **mail(where)), told(), timeout_s=0.2)
             assert not caught.value.is_final

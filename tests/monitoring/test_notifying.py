@@ -1,5 +1,6 @@
 """Notifications reach receivers that fail, hang or come back, in order and once; what cannot be told is counted."""
 
+import itertools
 import threading
 import time
 
@@ -16,9 +17,10 @@ from podium.monitoring.channels.contract import Undelivered
 from podium.monitoring.notifying import About, Notifier, Terms
 from podium.settings.alerts import ChannelSettings
 
-_WAIT_S = 20
+_WAIT_S = 60
 AT = 1000.0
-QUICK = Terms(timeout_s=2.0, retries=Retries(first_s=0.01, longest_s=0.02))
+QUICK = Terms(timeout_s=60.0, retries=Retries(first_s=0.01, longest_s=0.02))
+LATER = Terms(retries=Retries(first_s=600.0, longest_s=600.0))
 
 
 def clock_from(at):
@@ -109,7 +111,7 @@ def test_what_is_told_again_is_noted_with_why(begun):
     """It waits, and is no outcome yet."""
     book, message = Book(), told()
     with receiving(503) as box:
-        notifier = begun(channel("webhook", url=box.url), journal=book, terms=Terms())
+        notifier = begun(channel("webhook", url=box.url), journal=book, terms=LATER)
         tell(notifier, message)
         kept = book.result(message.notification, is_settled=False)
 
@@ -120,7 +122,7 @@ def test_what_is_told_again_is_noted_with_why(begun):
 def test_a_clock_that_is_set_back_silences_nobody(begun):
     """What is to be told again is told after its wait, and not a year later."""
     book, message = Book(), told()
-    times = iter([AT, AT, *[AT - 3e7] * 9])
+    times = itertools.chain([AT, AT], itertools.repeat(AT - 3e7))
     with receiving(503, 200) as box:
         notifier = Notifier((channel("webhook", url=box.url),), About(), book, str, QUICK, lambda: next(times))
         notifier.begin()

@@ -1,141 +1,33 @@
 """The monitor writes down exactly what was counted, whoever dies and whatever cannot be written for a while."""
 
 import os
-import socket
 import subprocess
 from contextlib import closing
 
-import numpy as np
 import pytest
-from profile_world import counted, profile_of
+from counting_world import KEY, NOON, PROFILE, World
 
-from podium.domain.monitoring.counting import BatchCounter, Layout
 from podium.domain.monitoring.findings import Check, Role
 from podium.domain.monitoring.windows import HOUR_S, Span
-from podium.monitoring.process import Monitor, MonitorTerms
 from podium.monitoring.store import reading
 from podium.monitoring.store.database import MonitorStore
-from podium.monitoring.store.writing import VersionKey
-from podium.telemetry.metrics import DURATION, REQUESTS, SUPERVISOR_METRICS
-from podium.telemetry.slots import Slots, create_slots
-from podium.transport.control import ControlSocket
-from podium.transport.messages import Look, Sight
-from podium.transport.slab import SlabWriter, create_slab
-
-KEY = VersionKey("fraud", "7")
-NOON = 1_799_971_200 + 43_200
-RNG = np.random.default_rng(4)
-PROFILE = profile_of({"amount": RNG.normal(size=2000), "age": RNG.normal(size=2000)}, value=RNG.normal(size=2000))
-FACTS = [{"model": "fraud", "version": "7", "stage": "Production"}]
-
-
-class Worker:
-    """Counts rows into a slab, as a worker's tap does."""
-
-    def __init__(self, number):
-        self.number, self.is_over = number, False
-        self.descriptor = create_slab(PROFILE.profile_id, Layout(PROFILE).size)
-        self._slab = SlabWriter(self.descriptor)
-        self._counter = BatchCounter(Layout(PROFILE), np.frombuffer(self._slab.cells, np.int64))
-
-    def scribble(self):
-        """What a model's own code may do to its worker's memory."""
-        self._slab.cells[3] = -(2**60)
-        self._slab.cells[0] = 2**62
-
-    def answer(self, rows, shift=0.0, lost=0):
-        columns = {"amount": RNG.normal(size=rows) + shift, "age": RNG.normal(size=rows)}
-        predictions = {"value": RNG.normal(size=rows)}
-        self._slab.see(rows + lost)
-        self._counter.add(rows, columns, predictions)
-        return counted(PROFILE, columns, predictions)
-
-    def drop(self, rows):
-        self._slab.see(rows)
-        self._slab.drop(rows)
-
-
-class World:
-    """A server's counters and slabs, and monitors that watch them, by a clock that is set."""
-
-    def __init__(self, folder):
-        self.now, self.store = float(NOON), MonitorStore(folder / "monitor.db", busy_timeout_s=0.01)
-        self.profile = folder / "profile.json"
-        self.profile.write_text(PROFILE.to_json())
-        self._slots_fd = create_slots(1)
-        self.slots = Slots(self._slots_fd)
-        self.workers = []
-        self.looks = []
-        self.monitor = None
-        self.begin()
-
-    def begin(self):
-        """A monitor; the one before it is gone without a word."""
-        if self.monitor is not None:
-            self._ours.close()
-            self._theirs.close()
-        ours, theirs = socket.socketpair()
-        self._ours, self._theirs = ControlSocket(ours), ControlSocket(theirs)
-        terms = MonitorTerms(self.store)
-        self.monitor = Monitor(self._theirs, self.slots, terms, lambda: self.now)
-        self._known = []
-
-    def worker(self):
-        made = Worker(len(self.workers) + 1)
-        self.workers.append(made)
-        return made
-
-    def request(self, times=1, code="200"):
-        block = self.slots.block(0, 0)
-        block[REQUESTS.cell(code)] += times
-        block[DURATION.bucket(700)] += times
-
-    def tick(self, seconds=10.0):
-        """Time passes, and the monitor looks and reads."""
-        self.now += seconds
-        settled = self.looks[-1].settled if self.looks else []
-        new = [each for each in self.workers if each.number not in self._known and each.number not in settled]
-        slabs = [{"number": each.number, "model": "fraud", "version": "7", "profile": str(self.profile)} for each in new]
-        over = [each.number for each in self.workers if each.is_over]
-        self._ours.send(Sight([{"model": "fraud", "version": "7"}], FACTS, slabs, over), [each.descriptor for each in new])
-        assert self.monitor.look()
-        ((look, _),) = self._ours.receive()
-        assert isinstance(look, Look)
-        self.looks.append(look)
-        self._known = [*look.known, *(each.number for each in new)]
-        self.workers = [each for each in self.workers if each.number not in look.settled]
-        self.monitor.take()
-
-    def turn(self, seconds=10.0):
-        self.tick(seconds)
-        self.monitor.turn()
-
-    def data(self, since=NOON - HOUR_S, until=NOON + 2 * HOUR_S, step_s=None):
-        with self.store.reading() as connection:
-            return reading.data(connection, KEY, PROFILE.profile_id, Span(since, until), step_s)
-
-    def requests(self):
-        with self.store.reading() as connection:
-            points = reading.traffic(connection, KEY, Span(NOON - HOUR_S, NOON + 2 * HOUR_S), 60)
-        return {each.span.start - NOON: each.traffic.requests for each in points if each.traffic.requests}
-
-    def gauges(self):
-        self.tick()
-        return {
-            (each["name"], each["labels"].get("column"), each["labels"].get("check")): each["value"]
-            for each in self.looks[-1].gauges
-        }
-
-    def close(self):
-        self._ours.close()
-        self._theirs.close()
-        self.slots.close()
-        os.close(self._slots_fd)
+from podium.monitoring.store.postgresql import PostgresqlHistory
+from podium.telemetry.metrics import SUPERVISOR_METRICS
 
 
 @pytest.fixture
-def world(tmp_path):
+def file_world(tmp_path):
     with closing(World(tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def world(request, tmp_path):
+    """The laws of counting are those of both histories."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("file_world")
+        return
+    with closing(PostgresqlHistory(request.getfixturevalue("address"))) as store, closing(World(tmp_path, store)) as made:
         yield made
 
 
@@ -220,45 +112,45 @@ def test_a_worker_whose_end_was_written_is_not_counted_again_where_nobody_heard_
     assert all_of_it.dropped == 6
 
 
-def test_a_slab_that_makes_no_sense_is_no_row(world):
-    honest, other = world.worker(), world.worker()
+def test_a_slab_that_makes_no_sense_is_no_row(file_world):
+    honest, other = file_world.worker(), file_world.worker()
     expected = honest.answer(100)
     other.scribble()
-    world.turn()
+    file_world.turn()
 
-    (all_of_it,) = world.data()
+    (all_of_it,) = file_world.data()
     assert all_of_it.window.counts == expected
 
 
-def test_a_locked_database_delays_what_is_written_and_loses_nothing(world, caplog):
-    worker = world.worker()
+def test_a_locked_database_delays_what_is_written_and_loses_nothing(file_world, caplog):
+    worker = file_world.worker()
     expected = worker.answer(10)
-    world.request(1)
-    world.turn()
-    with world.store.writing():
+    file_world.request(1)
+    file_world.turn()
+    with file_world.store.writing():
         for _ in range(4):
             expected += worker.answer(10)
-            world.request(1)
-            world.turn(60)
+            file_world.request(1)
+            file_world.turn(60)
     expected += worker.answer(10)
-    world.request(1)
-    world.turn(60)
+    file_world.request(1)
+    file_world.turn(60)
 
-    (all_of_it,) = world.data()
+    (all_of_it,) = file_world.data()
     assert all_of_it.window.counts == expected
     # Each in the minute in which it was counted.
-    assert world.requests() == dict.fromkeys(range(0, 360, 60), 1)
+    assert file_world.requests() == dict.fromkeys(range(0, 360, 60), 1)
     assert ["kept and written later" in caplog.messages[0], "can be written again" in caplog.messages[1]] == [True, True]
     assert len(caplog.messages) == 2
 
 
-def test_a_database_that_cannot_even_be_read_at_the_start_delays_counting(world):
-    expected = world.worker().answer(10)
-    with world.store.writing():
-        world.turn()
-    world.turn()
+def test_a_database_that_cannot_even_be_read_at_the_start_delays_counting(file_world):
+    expected = file_world.worker().answer(10)
+    with file_world.store.writing():
+        file_world.turn()
+    file_world.turn()
 
-    (all_of_it,) = world.data()
+    (all_of_it,) = file_world.data()
     assert all_of_it.window.counts == expected
 
 
@@ -275,17 +167,17 @@ def test_time_in_which_nobody_read_is_a_gap(world):
     assert [each.watched_s for each in points] == [50, *[0] * 10, 60, 0]
 
 
-def test_a_removed_database_is_made_anew(world):
-    worker = world.worker()
+def test_a_removed_database_is_made_anew(file_world):
+    worker = file_world.worker()
     worker.answer(10)
-    world.turn()
-    world.store.path.unlink()
+    file_world.turn()
+    file_world.store.path.unlink()
     expected = worker.answer(30)
-    world.turn()
+    file_world.turn()
 
-    (all_of_it,) = world.data()
+    (all_of_it,) = file_world.data()
     assert all_of_it.window.counts == expected
-    with world.store.reading() as connection:
+    with file_world.store.reading() as connection:
         assert reading.profile_of(connection, KEY) == PROFILE
 
 
@@ -324,16 +216,16 @@ def test_what_is_held_outlives_the_monitor(world):
     assert world.gauges()["podium_drift_alert", "amount", None] == 1
 
 
-def test_too_few_rows_are_no_verdict(world):
-    world.worker().answer(100, shift=5.0)
-    world.turn()
+def test_too_few_rows_are_no_verdict(file_world):
+    file_world.worker().answer(100, shift=5.0)
+    file_world.turn()
 
-    gauges = world.gauges()
+    gauges = file_world.gauges()
     assert ("podium_drift_score", "amount", None) not in gauges
     assert gauges["podium_monitored_columns", None, None] == 0
 
 
-def test_a_full_disk_delays_what_is_written_and_loses_nothing(world, tmp_path, caplog):
+def test_a_full_disk_delays_what_is_written_and_loses_nothing(file_world, tmp_path, caplog):
     """One that really is full, where one may be made."""
     place = tmp_path / "disk"
     place.mkdir()
@@ -341,18 +233,18 @@ def test_a_full_disk_delays_what_is_written_and_loses_nothing(world, tmp_path, c
     if subprocess.run(mounted, capture_output=True, check=False).returncode != 0:
         pytest.skip("no file system can be mounted here")
     try:
-        world.store = MonitorStore(place / "monitor.db", busy_timeout_s=0.01)
-        world.begin()
-        expected = world.worker().answer(100)
-        world.turn()
+        file_world.store = MonitorStore(place / "monitor.db", busy_timeout_s=0.01)
+        file_world.begin()
+        expected = file_world.worker().answer(100)
+        file_world.turn()
         filler = place / "filler"
         filler.write_bytes(bytes(os.statvfs(place).f_bavail * os.statvfs(place).f_frsize))
-        expected += world.workers[0].answer(100)
-        world.turn()
+        expected += file_world.workers[0].answer(100)
+        file_world.turn()
         filler.unlink()
-        world.turn()
+        file_world.turn()
 
-        (all_of_it,) = world.data()
+        (all_of_it,) = file_world.data()
         assert all_of_it.window.counts == expected
         assert "the disk is full" in caplog.messages[0]
     finally:

@@ -117,7 +117,7 @@ def test_a_unix_socket_takes_them_too(slots: Slots, tmp_path: Path) -> None:
 
     pushing.close()
 
-    agent.settimeout(5)
+    agent.settimeout(60)
     assert "podium.rows:7|c|#model:iris,version:3" in agent.recv(65536).decode().split("\n")
     agent.close()
 

@@ -111,7 +111,7 @@ def test_traces_arrive_as_a_collector_reads_them(receiver: Receiver) -> None:
     traces = Traces(receiver.base, lambda *told: counted.append(told), environ)
     for number in range(300):
         traces.add(seen(number))
-    traces.close(5)
+    traces.close(60)
 
     (headers, body), *_ = receiver.events
     message = ExportTraceServiceRequest.FromString(body)
@@ -128,11 +128,11 @@ def test_what_a_collector_does_not_take_is_tried_again_and_then_counted(receiver
     traces = Traces(receiver.base, lambda *told: counted.append(told), {})
     traces.add(seen())
     receiver.wait_for(2)
-    traces.close(5)
+    traces.close(60)
     receiver.statuses = [503] * 3
     lost = Traces(receiver.base, lambda *told: counted.append(told), {})
     lost.add(seen(2))
-    lost.close(5)
+    lost.close(60)
 
     assert counted == [("written", 4), ("failed", 4)]
 

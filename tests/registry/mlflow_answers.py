@@ -12,7 +12,9 @@ def answered(value: object, status: int = 200) -> tuple[int, dict[str, str], byt
     return status, {"Content-Type": "application/json"}, json.dumps(value).encode()
 
 
-def settings_of(host: Host, timeout_s: float = 0.5) -> MlflowSettings:
+def settings_of(host: Host, failure: str | None = None) -> MlflowSettings:
+    """With time enough for a busy machine, but for the failure that is over only once the time is."""
+    timeout_s = 3.0 if FAILURES.get(failure or "") is hang else 30.0
     return MlflowSettings(host.url, None, "a test", timeout_s=timeout_s, retries=0)
 
 

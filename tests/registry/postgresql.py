@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 PROGRAMS = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None) or (
     Path(found).resolve().parent if (found := shutil.which("postgres")) else None
@@ -13,17 +14,22 @@ PROGRAMS = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=T
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
-    """The address of a server with its data in a folder, to which a user's name is to be added.
+def postgresql() -> Iterator[str]:
+    """The address of a server with its data in a folder of its own, to which a user's name is to be added.
 
     `ann` may do anything, `bob` only read.
     """
+    # Not below pytest's folders: whoever begins tests beside these closes those to everybody else.
+    with TemporaryDirectory(prefix="podium-pg-") as made:
+        yield from _running(Path(made))
+
+
+def _running(folder: Path) -> Iterator[str]:
     assert PROGRAMS is not None
     # PostgreSQL refuses to run as root.
     as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
     if as_nobody:
-        for each in (folder, *folder.parents[:3]):
-            each.chmod(0o755)
+        folder.chmod(0o755)
         os.chown(folder, 65534, 65534)
 
     def run(program: str, *arguments: str) -> None:

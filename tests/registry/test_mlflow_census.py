@@ -100,7 +100,7 @@ def test_a_look_at_many_models_is_few_requests(home, host, shelf):
     """One for each page while nothing moves; what aliases newly name is asked for twenty at a time, once each."""
     shelf.models = {f"m{number:04d}": "Production" for number in range(1200)}
     shelf.aliases = dict.fromkeys(list(shelf.models)[:30], 7)
-    census = MlflowCensus(home, "@champion", settings_of(host, 10.0))
+    census = MlflowCensus(home, "@champion", settings_of(host))
 
     def questions() -> int:
         host.asked.clear()
@@ -129,7 +129,7 @@ def test_only_a_model_of_which_the_registry_says_so_is_gone(home, host, shelf):
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_list_that_fails_unloads_nothing(failure, home, host, shelf):
     """And is heard again when it is back."""
-    census = MlflowCensus(home, "production", settings_of(host))
+    census = MlflowCensus(home, "production", settings_of(host, failure))
     before = served(census)
 
     host.routes = {f"{_API}/registered-models/search": FAILURES[failure]}

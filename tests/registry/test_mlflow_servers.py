@@ -43,7 +43,7 @@ def test_a_server_that_fails_never_says_that_nothing_is_wanted(failure, folder, 
     good = registry_of(folder)
     with hosting(good) as host:
         host.over = threading.Event()
-        observer = RegistryObserver(home, settings_of(host))
+        observer = RegistryObserver(home, settings_of(host, failure))
         assert observer.resolve(LIVE).version == 3
 
         host.routes, host.fallback = {}, FAILURES[failure]
@@ -115,7 +115,7 @@ def test_a_version_of_mlflows_is_registered_here(folder, home, monkeypatch):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
 

@@ -20,9 +20,9 @@ SECRET = "open-sesame"
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory) -> Iterator[str]:
+def address() -> Iterator[str]:
     """`ann` may do anything, `bob` only read."""
-    with postgresql(tmp_path_factory.mktemp("pg")) as address:
+    with postgresql() as address:
         yield address
 
 

@@ -17,7 +17,7 @@ import pytest
 from ports import free_port
 
 from podium.domain.traffic import RoutingTable, Rules, Target, table_to_json
-from podium.telemetry.seen import open_channel
+from podium.telemetry.backlog import open_channel
 from podium.telemetry.slots import Slots, create_slots
 from podium.transport import frames
 from podium.transport.board import BoardWriter, create_board
@@ -164,10 +164,10 @@ class Process:
     def close(self) -> None:
         self.control.close()
         try:
-            self.popen.wait(5)
+            self.popen.wait(20)
         except subprocess.TimeoutExpired:
             self.popen.kill()
-            self.popen.wait(5)
+            self.popen.wait(LIMIT_S)
 
 
 class Server:

@@ -39,7 +39,7 @@ class House:
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self._connection = http.client.HTTPConnection(address, timeout=30)
+        self._connection = http.client.HTTPConnection(address, timeout=240)
 
     def close(self) -> None:
         self._connection.close()

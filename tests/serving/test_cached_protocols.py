@@ -24,7 +24,7 @@ def house(tmp_path_factory):
 
 
 def ask(address, path, body, **headers):
-    connection = http.client.HTTPConnection(address, timeout=30)
+    connection = http.client.HTTPConnection(address, timeout=240)
     try:
         connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", **headers})
         response = connection.getresponse()
@@ -74,7 +74,7 @@ def test_a_path_that_names_a_version_and_a_refusal_are_not_kept(house):
 
 
 def get(address, path):
-    connection = http.client.HTTPConnection(address, timeout=30)
+    connection = http.client.HTTPConnection(address, timeout=240)
     try:
         connection.request("GET", path)
         return connection.getresponse().read()

@@ -157,7 +157,7 @@ def _wait_until_not_listening(server):
     """The drain has begun once new connections stay in the backlog: the gateway closed its handle on the socket."""
     import time
 
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + 60
     folder = f"/proc/{server.gateway.popen.pid}/fd"
     inode = os.fstat(server.listener.fileno()).st_ino
     while any(f"socket:[{inode}]" == _link(f"{folder}/{name}") for name in os.listdir(folder)):

@@ -14,7 +14,7 @@ from podium.access.keys import KeyFile
 pytestmark = pytest.mark.slow
 
 TYPE = "type.googleapis.com/envoy.extensions.filters"
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 
 
 def exact(*names: str) -> dict:

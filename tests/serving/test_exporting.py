@@ -18,7 +18,7 @@ ALL = {"payload_sample": 1.0, "payload_max_bytes": 1000}
 def server(start: Callable[..., Any]) -> Any:
     """A gateway that hands on everything, with one worker whose model takes pairs of numbers."""
     made = start(exports=ALL)
-    made.handed.settimeout(20)
+    made.handed.settimeout(60)
     made.add(1, plan=PAIRS)
     made.publish()
     return made
@@ -56,7 +56,7 @@ def test_a_request_that_went_as_it_came_is_handed_on_with_its_workers_answer(ser
 
 def test_a_request_that_no_worker_took_is_handed_on_too(start: Callable[..., Any]) -> None:
     server = start(exports=ALL, pending_s=0.05)
-    server.handed.settimeout(20)
+    server.handed.settimeout(60)
     server.publish({"1": (100, [])})
 
     assert server.score(PAIR).status == 503
@@ -98,7 +98,7 @@ TRACED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 def test_whoever_asks_decides_whether_a_request_becomes_a_trace(start: Callable[..., Any]) -> None:
     """With a share of 0 nothing else does; of what is only traced no body is handed on."""
     server = start(exports={"payload_sample": 0.0, "trace_sample": 0.0})
-    server.handed.settimeout(20)
+    server.handed.settimeout(60)
     server.add(1, plan=PAIRS)
     server.publish()
     for name, header in (("none", ""), ("theirs", TRACED[:-1] + "0"), ("ours", TRACED)):
@@ -114,7 +114,7 @@ def test_whoever_asks_decides_whether_a_request_becomes_a_trace(start: Callable[
 
 def test_a_request_without_a_parent_becomes_a_trace_by_chance(start: Callable[..., Any]) -> None:
     server = start(exports={"trace_sample": 1.0})
-    server.handed.settimeout(20)
+    server.handed.settimeout(60)
     server.add(1, plan=PAIRS)
     server.publish()
     soon = server.score_soon(b'{"inputs": ["x"]}', traceparent="nonsense")

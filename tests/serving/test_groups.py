@@ -102,7 +102,7 @@ def test_an_answer_to_a_group_looks_like_any_other(planned: Any) -> None:
 )
 def test_what_does_not_fit_goes_as_it_came(planned: Any, why: str, body: bytes, headers: dict[str, str]) -> None:
     def ask() -> int:
-        client = http.client.HTTPConnection("127.0.0.1", planned.port, timeout=20)
+        client = http.client.HTTPConnection("127.0.0.1", planned.port, timeout=240)
         client.putrequest("POST", "/invocations")
         for name, value in (headers | {"Content-Length": str(len(body))}).items():
             client.putheader(name, value)
@@ -116,7 +116,7 @@ def test_what_does_not_fit_goes_as_it_came(planned: Any, why: str, body: bytes, 
         request = planned.workers[0].take()
         planned.workers[0].reply(request)
 
-        assert asked.result(20) == 200
+        assert asked.result(60) == 200
     assert (body, headers.get("Content-Type")) == (request.body, request.content_type)
 
 

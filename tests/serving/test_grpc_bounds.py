@@ -12,8 +12,8 @@ _HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"  # the pref
 
 def connect(address: str, said: bytes) -> socket.socket:
     host, _, port = address.rpartition(":")
-    sock = socket.create_connection((host, int(port)), 20)
-    sock.settimeout(20)
+    sock = socket.create_connection((host, int(port)), 60)
+    sock.settimeout(60)
     sock.sendall(said)
     return sock
 
@@ -41,7 +41,7 @@ def ends(sock: socket.socket) -> bool:
 def is_serving(address: str) -> bool:
     with grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
         try:
-            health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+            health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=240)
         except grpc.RpcError:
             return False
         return True
@@ -73,9 +73,9 @@ def test_connections_beyond_the_bound_are_closed_at_once(start, until, said: byt
 
 def test_connections_that_ask_nothing_end_in_time(start, until):
     """Before HTTP/2's hello and after it; nobody but their own clients notices."""
-    server = begun(start, until, head_s=0.5, idle_s=0.5)
+    server = begun(start, until, head_s=1.0, idle_s=1.0)
     with ExitStack() as closing:
         connections = [closing.enter_context(connect(server.grpc, said)) for said in (b"", b"", _HELLO)]
 
         assert all(map(ends, connections))
-        assert is_serving(server.grpc)
+        until(lambda: is_serving(server.grpc), "somebody else is answered")

@@ -19,7 +19,7 @@ def outcome(address: str, authority: Authority, pair=None) -> str:
     with grpc.secure_channel(address, credentials, _ONE_MORE_CONNECTION) as channel:
         try:
             ready = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelReady(
-                wire.ModelReadyRequest(name="iris"), timeout=20
+                wire.ModelReadyRequest(name="iris"), timeout=120
             )
         except grpc.RpcError as error:
             return error.code().name
@@ -48,7 +48,7 @@ def test_each_connection_is_known_by_its_own_certificate(start, authority, until
     assert heard == ["True", "PERMISSION_DENIED", "PERMISSION_DENIED"] * 6
     assert outcome(server.grpc, authority) == "UNAVAILABLE"
     with grpc.insecure_channel(server.grpc, _ONE_MORE_CONNECTION) as plain, pytest.raises(grpc.RpcError) as raised:
-        service_pb2_grpc.GRPCInferenceServiceStub(plain).ServerLive(wire.ServerLiveRequest(), timeout=20)
+        service_pb2_grpc.GRPCInferenceServiceStub(plain).ServerLive(wire.ServerLiveRequest(), timeout=240)
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
@@ -70,4 +70,4 @@ def test_a_new_certificate_is_shown_by_every_listener(start, authority, until):
 def shown(address: str) -> str:
     """The certificate that a new connection is shown."""
     host, _, port = address.rpartition(":")
-    return ssl.get_server_certificate((host, int(port)), timeout=20)
+    return ssl.get_server_certificate((host, int(port)), timeout=240)

@@ -264,7 +264,7 @@ def test_a_model_that_raises_is_a_500_that_tells_no_secret_and_keeps_the_connect
 
 
 def test_a_body_over_the_limit_is_told_so_in_the_protocols_words(house):
-    connection = http.client.HTTPConnection(house.address, timeout=30)
+    connection = http.client.HTTPConnection(house.address, timeout=240)
     connection.request("POST", "/v2/models/iris/infer", b"", {"Content-Length": "10000001"})
     answer = Asked(connection.getresponse())
     connection.close()

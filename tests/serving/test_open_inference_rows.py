@@ -54,7 +54,7 @@ class Served:
         self.stub = service_pb2_grpc.GRPCInferenceServiceStub(self.channel)
 
     def infer(self, **named: Any) -> Any:
-        return self.stub.ModelInfer(wire.ModelInferRequest(**named), timeout=30)
+        return self.stub.ModelInfer(wire.ModelInferRequest(**named), timeout=240)
 
     def refused(self, call: Callable[[], Any]) -> str:
         with pytest.raises(grpc.RpcError) as raised:

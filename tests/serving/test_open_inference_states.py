@@ -25,7 +25,7 @@ class Clients:
     """Triton's two, of one server."""
 
     def __init__(self, server) -> None:
-        self.http = triton_http.InferenceServerClient(f"127.0.0.1:{server.port}", connection_timeout=20, network_timeout=20)
+        self.http = triton_http.InferenceServerClient(f"127.0.0.1:{server.port}", connection_timeout=60, network_timeout=60)
         self.grpc = triton_grpc.InferenceServerClient(server.grpc)
         self._channel = grpc.insecure_channel(server.grpc)
 
@@ -35,7 +35,7 @@ class Clients:
         self._channel.close()
 
     def health(self):
-        return health_pb2_grpc.HealthStub(self._channel).Check(health_pb2.HealthCheckRequest(), timeout=20).status
+        return health_pb2_grpc.HealthStub(self._channel).Check(health_pb2.HealthCheckRequest(), timeout=240).status
 
     def infer(self, name: str, kind: str = "grpc", **more):
         module = triton_grpc if kind == "grpc" else triton_http
@@ -138,7 +138,7 @@ def test_work_that_nobody_waits_for_any_more_is_taken_back(served, is_left: bool
         request = worker.take()
         call.cancel()
     else:
-        soon = server.soon(lambda: clients.refused("iris", client_timeout=1.0))
+        soon = server.soon(lambda: clients.refused("iris", client_timeout=3.0))
         request = worker.take()
         assert soon.result() == "DEADLINE_EXCEEDED"
 

@@ -314,7 +314,7 @@ def test_no_strangers_body_is_unpacked(server, scorer):
 def test_a_revoked_key_ends_on_connections_that_are_open(server, keys, lines, until):
     """On a kept connection whose head was decided before, and in a stream of gRPC; the log names the key by its id."""
     key, secret = keys.create(["score:iris"], time.time())
-    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=240)
 
     def ask() -> Any:
         client.request("POST", "/invocations", b'{"inputs": [1]}', JSON | {"X-API-Key": secret})

@@ -213,7 +213,7 @@ def test_waiting_ends_with_503(start):
 
 def test_a_late_answer_becomes_504_and_the_worker_is_told(start, until):
     """At the deadline the client gets MLflow's 504 and the worker a CANCEL; its late reply is dropped."""
-    server = start(timeout_s=1.0)
+    server = start(timeout_s=3.0)
     worker = server.add(1)
     server.publish()
     soon = server.score_soon()

@@ -54,7 +54,7 @@ class Redis:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(20)
+        self._process.wait(120)
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def sharer(redis, until):
     thread.start()
     yield found
     loop.call_soon_threadsafe(sharing.cancel)
-    thread.join(20)
+    thread.join(60)
     loop.close()
 
 

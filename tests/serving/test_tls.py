@@ -25,7 +25,7 @@ def client_context(authority: Authority, pair: tuple[Path, Path] | None = None) 
 
 
 def scored(server, context: ssl.SSLContext, path: str = "/invocations", method: str = "POST") -> tuple[int, bytes]:
-    client = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=20, context=context)
+    client = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=240, context=context)
     with contextlib.closing(client):
         client.request(method, path, ASKED, JSON)
         answer = client.getresponse()
@@ -35,7 +35,7 @@ def scored(server, context: ssl.SSLContext, path: str = "/invocations", method: 
 def serial(server, context: ssl.SSLContext) -> int:
     """Of the certificate that a new connection is shown."""
     with (
-        socket.create_connection(("127.0.0.1", server.port), 20) as sock,
+        socket.create_connection(("127.0.0.1", server.port), 60) as sock,
         context.wrap_socket(sock, server_hostname="127.0.0.1") as tls,
     ):
         return int(tls.getpeercert()["serialNumber"], 16)
@@ -151,7 +151,7 @@ def test_smuggling_is_refused_behind_tls_as_before_it(mutual, billing, rest: byt
     """One answer, 400, and the connection ends: what was hidden behind is not answered."""
     hidden = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
     with (
-        socket.create_connection(("127.0.0.1", mutual.port), 20) as sock,
+        socket.create_connection(("127.0.0.1", mutual.port), 60) as sock,
         billing.wrap_socket(sock, server_hostname="127.0.0.1") as tls,
     ):
         tls.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\n" + rest + hidden)
@@ -185,7 +185,7 @@ def test_certificates_are_exchanged_while_requests_are_answered(start, tmp_path,
     server = serving(start, {"tls_cert": str(certificate), "tls_key": str(key)})
     context = client_context(authority)
     before = serial(server, context)
-    kept = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=20, context=context)
+    kept = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=240, context=context)
     kept.request("POST", "/invocations", ASKED, JSON)
     assert kept.getresponse().read() == BODY
     is_over, found = threading.Event(), []
@@ -208,7 +208,7 @@ def test_certificates_are_exchanged_while_requests_are_answered(start, tmp_path,
         until(lambda: len(found) > count + 5, "more answers")
     finally:
         is_over.set()
-        asking.join(20)
+        asking.join(60)
     kept.request("POST", "/invocations", ASKED, JSON)
 
     assert kept.getresponse().read() == BODY
@@ -240,14 +240,14 @@ def test_a_revoked_certificate_opens_no_connection_and_closes_those_it_had(start
     server = serving(start, files | {"tls_client_ca": str(trusted)})
     stolen = vouching.pair("client-stolen")
     revoked, good = client_context(authority, stolen), client_context(authority, vouching.pair("client-good"))
-    idle = http.client.HTTPSConnection("localhost", server.port, context=revoked, timeout=20)
+    idle = http.client.HTTPSConnection("localhost", server.port, context=revoked, timeout=240)
     assert _asked(idle) == (200, None)
 
     trusted.write_bytes(vouching.file.read_bytes() + vouching.revocations(stolen))
 
     until(lambda: not _is_let_in(server, revoked), "the list to count")
     assert _is_let_in(server, good)
-    idle.sock.settimeout(20)
+    idle.sock.settimeout(60)
     assert idle.sock.recv(1) == b""
     idle.close()
 

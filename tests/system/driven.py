@@ -50,7 +50,7 @@ class Podium:
             # The commands run elsewhere; what was said relative to here stays what it is.
             self.environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(part) for part in path.split(os.pathsep))
 
-    def run(self, *arguments: str, timeout_s: float = 60, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout_s: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
         """One command, to its end."""
         done = subprocess.run(
             [self.interpreter, "-m", "podium", *arguments],
@@ -73,7 +73,7 @@ class Podium:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=200,
             check=False,
         )
         if done.returncode != 0:
@@ -100,7 +100,7 @@ class Podium:
             )
         server = Server(self, process, port, log)
         try:
-            wait_until(lambda: server.answers("/readyz"), 60, "podium serve is ready", server.has_ended)
+            wait_until(lambda: server.answers("/readyz"), 120, "podium serve is ready", server.has_ended)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{server.said()}") from None
         # What is not seen now would not be missed at the end either.
@@ -136,7 +136,7 @@ class Podium:
         for pid in self.processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not self.processes(), 60, "killed processes are gone")
+        wait_until(lambda: not self.processes(), 120, "killed processes are gone")
 
 
 class Server:
@@ -170,7 +170,7 @@ class Server:
         return self._ask("POST", path, json.dumps(body).encode())
 
     def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, dict[str, str], bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=240)
         with contextlib.closing(connection):
             connection.request(method, path, body, {"content-type": "application/json"} if body else {})
             response = connection.getresponse()
@@ -182,7 +182,7 @@ class Server:
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
-    def settle(self, timeout_s: float = 60) -> int:
+    def settle(self, timeout_s: float = 120) -> int:
         """`podium status --wait`; returns its exit status once what is wanted is what runs, or is known not to come."""
         return self.podium.run("status", "-p", str(self.port), "--wait", timeout_s=timeout_s, check=False).returncode
 
@@ -190,7 +190,7 @@ class Server:
         """Process ids of the server's workers (`podium.worker`) or gateways (`podium.serving`)."""
         return sorted(pid for pid, command in self.podium.processes().items() if module in command.split())
 
-    def stop(self, timeout_s: float = 30) -> int:
+    def stop(self, timeout_s: float = 120) -> int:
         """SIGTERM; returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout_s)
@@ -223,7 +223,7 @@ class Load:
             ends = max(self.ends, time.monotonic() + _AFTER_S)
             wait_until(lambda: time.monotonic() > ends, 600, "the load's time is over")
             self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(60) == 0
+        assert self.process.wait(120) == 0
         return read_samples(self.out)
 
 

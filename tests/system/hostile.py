@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _QUIET_S = 0.15
-_CONNECT_S = 10.0
+_CONNECT_S = 60.0
 _LARGE = 200_000
 _INSERTS = (b"\0", b"\r", b"\n", b"\r\n", b"\r\n\r\n", b" ", b":", b"\x80", b"\xff", b"%00", b"0", b"-1", b"\t")
 _HEADERS = (

@@ -6,7 +6,10 @@ import socket
 from pathlib import Path
 
 _COUNT = 12_000
-_NUMBERS = itertools.count(int.from_bytes(os.urandom(4)))
+# Of processes that run tests beside each other, each has numbers of its own.
+_BESIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_MINE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_NUMBERS = itertools.count(int.from_bytes(os.urandom(4)) // _BESIDE * _BESIDE + _MINE, _BESIDE)
 
 
 def free_port() -> int:
@@ -18,7 +21,7 @@ def free_port() -> int:
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     if first < 2 * _COUNT:
         return _bound(0)
-    for number in itertools.islice(_NUMBERS, _COUNT):
+    for number in itertools.islice(_NUMBERS, _COUNT // _BESIDE):
         port = _bound(first - 1 - number % _COUNT)
         if port:
             return port

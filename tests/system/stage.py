@@ -72,7 +72,7 @@ def weigh(podium: Podium) -> int:
         f"http://127.0.0.1:{server.port}/invocations", b'{"inputs": [[1, 2, 3, 4]]}', {"content-type": "application/json"}
     )
     for _ in range(20):  # it grows with what it runs for the first time
-        urllib.request.urlopen(asked, timeout=60).close()
+        urllib.request.urlopen(asked, timeout=240).close()
     held = Path(f"/proc/{replica['pid']}/smaps_rollup").read_text()
     server.stop()
     # Of a forked one what it shares is nobody's. The status rounds to 16 MiB; rows are counted later.
@@ -140,7 +140,7 @@ class Stage:
         )
         kills = len(self.gateway_kills)
         try:
-            with urllib.request.urlopen(asked, timeout=120) as answer:
+            with urllib.request.urlopen(asked, timeout=240) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"{}")
@@ -224,7 +224,7 @@ def moves_alias(stage: Stage) -> None:
             if version != 3:
                 stage.await_version("alias move", "aliased", version)
                 continue
-            wait_until(lambda: stage.endpoint("aliased").get("wanted_failure"), 90, "version 3 has failed")
+            wait_until(lambda: stage.endpoint("aliased").get("wanted_failure"), 150, "version 3 has failed")
             stage.expect("broken version kept out", stage.version("aliased"), 2)
         stage.pause(2)
 
@@ -234,7 +234,7 @@ def rolls_out(stage: Stage) -> None:
     steps, interval_s = ((50, 100), 1.0) if stage.is_short else ((10, 50, 100), 4.0)
     policy = JudgingPolicy(predictions=None, latency=None, detect=None)
     Rollouts(stage.podium.home).start("rolled", version, steps, interval_s, policy=policy)
-    wait_until(lambda: Rollouts(stage.podium.home).status("rolled").state != "running", 60, "the rollout ends")
+    wait_until(lambda: Rollouts(stage.podium.home).status("rolled").state != "running", 150, "the rollout ends")
     stage.expect("rollout", Rollouts(stage.podium.home).status("rolled").state, "finished")
     stage.await_version("rolled out", "rolled", version)
 
@@ -271,7 +271,7 @@ def evicts(stage: Stage) -> None:
 def sleeps(stage: Stage) -> None:
     while stage.goes_on:
         stage.expect("woken", stage.version("sleeper"), 1)
-        wait_until(lambda: stage.endpoint("sleeper").get("state") == "asleep", 60, "it sleeps")
+        wait_until(lambda: stage.endpoint("sleeper").get("state") == "asleep", 150, "it sleeps")
         stage.happened["fell asleep"] += 1
 
 
@@ -287,9 +287,9 @@ def kills(stage: Stage) -> None:
     stage.gateway_kills.append(time.monotonic())
     os.kill(gateway, signal.SIGKILL)
     # On a busy machine it takes seconds until a killed process runs to its end, and only that closes its connections.
-    wait_until(lambda: not Path(f"/proc/{gateway}").exists() or is_zombie(gateway), 60, "the gateway is dead")
+    wait_until(lambda: not Path(f"/proc/{gateway}").exists() or is_zombie(gateway), 150, "the gateway is dead")
     stage.gateway_kills.append(time.monotonic())
-    wait_until(lambda: len(set(stage.server.children("podium.serving")) - {gateway}) == 2, 90, "a gateway is back")
+    wait_until(lambda: len(set(stage.server.children("podium.serving")) - {gateway}) == 2, 150, "a gateway is back")
     stage.happened["killed gateway replaced"] += 1
 
 

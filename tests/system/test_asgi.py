@@ -47,14 +47,14 @@ def start(request: pytest.FixtureRequest, podium: Podium) -> Iterator[Start]:
     for process in started:
         process.terminate()
         process.wait(60)
-    wait_until(lambda: not podium.processes(), 60, "nothing of it runs any more")
+    wait_until(lambda: not podium.processes(), 150, "nothing of it runs any more")
 
 
 @pytest.fixture
 def server(start: Start, versions: Versions) -> Server:
     """Serving what is in Production, bodies of 100 KiB at most."""
     running = start(versions.uri, PODIUM_LIMITS_MAX_BODY="100KiB")
-    wait_until(lambda: running.answers("/readyz"), 60, "it is ready", running.has_ended)
+    wait_until(lambda: running.answers("/readyz"), 150, "it is ready", running.has_ended)
     # What is not seen now would not be missed at the end either.
     assert running.children("podium.worker")
     return running
@@ -62,7 +62,7 @@ def server(start: Start, versions: Versions) -> Server:
 
 def ask(server: Server, *message: bytes) -> tuple[int, dict[str, str], bytes]:
     """Send bytes as they are, and read the answer."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=240) as sock:
         for part in message:
             sock.sendall(part)
         method = message[0].split(b" ")[0].decode()
@@ -107,7 +107,7 @@ def test_the_same_application_answers_under_a_foreign_server(server: Server, ver
         200, 200, 200, 404, 405,
     ]  # fmt: skip
 
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as leaving:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=240) as leaving:
         leaving.sendall(post(b"", "Content-Length: 1000"))
 
     # podium's own commands see it, at the port that the gateway listens on itself.
@@ -116,11 +116,11 @@ def test_the_same_application_answers_under_a_foreign_server(server: Server, ver
     assert (status, own.status()["serving"]) == (200, "1")
     assert json.loads(own.post(versions.body)[2]) == versions.expected["1"]
     server.podium.run("models", "promote", versions.name, "2")
-    wait_until(lambda: json.loads(server.post(versions.body)[2]) == versions.expected["2"], 60, "version 2 serves")
+    wait_until(lambda: json.loads(server.post(versions.body)[2]) == versions.expected["2"], 150, "version 2 serves")
 
     server.process.send_signal(signal.SIGTERM)
     server.process.wait(60)
-    wait_until(lambda: not server.podium.processes(), 60, "nothing of it runs any more")
+    wait_until(lambda: not server.podium.processes(), 150, "nothing of it runs any more")
 
 
 def test_nothing_outlives_a_foreign_server_that_is_killed(server: Server, versions: Versions):
@@ -128,8 +128,8 @@ def test_nothing_outlives_a_foreign_server_that_is_killed(server: Server, versio
 
     server.process.kill()
 
-    server.process.wait(30)
-    wait_until(lambda: not server.podium.processes(), 60, "nothing of it runs any more")
+    server.process.wait(120)
+    wait_until(lambda: not server.podium.processes(), 150, "nothing of it runs any more")
 
 
 def test_a_gateway_that_is_taken_away_is_handed_over_again(server: Server, versions: Versions):
@@ -139,9 +139,9 @@ def test_a_gateway_that_is_taken_away_is_handed_over_again(server: Server, versi
     os.kill(before, signal.SIGKILL)
 
     wait_until(
-        lambda: server.children("podium.serving.asgi_host.handover") not in ([], [before]), 60, "another stands there"
+        lambda: server.children("podium.serving.asgi_host.handover") not in ([], [before]), 150, "another stands there"
     )
-    wait_until(lambda: server.answers("/readyz"), 60, "it is ready again", server.has_ended)
+    wait_until(lambda: server.answers("/readyz"), 150, "it is ready again", server.has_ended)
     assert server.post(versions.body)[0] == 200
 
 
@@ -154,4 +154,4 @@ def test_a_model_that_does_not_load_stops_the_server_with_its_reason(start: Star
     server.process.wait(60)
     assert server.process.returncode != 0
     assert "podium serve ended with status" in server.said()
-    wait_until(lambda: not podium.processes(), 60, "nothing of it runs any more")
+    wait_until(lambda: not podium.processes(), 150, "nothing of it runs any more")

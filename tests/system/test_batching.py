@@ -59,7 +59,7 @@ def test_a_linear_model_is_batched(podium: Podium, versions: Versions):
 
 def _batches(server: Server) -> tuple[int, int]:
     """How many calls of the model there were, and how many rows they had together, once all rows are counted."""
-    wait_until(lambda: _counted(server)[1] >= _REQUESTS, 60, "each answer is counted, after it has left")
+    wait_until(lambda: _counted(server)[1] >= _REQUESTS, 150, "each answer is counted, after it has left")
     return _counted(server)
 
 

@@ -28,13 +28,13 @@ def test_as_process_one_it_serves_reaps_and_stops_on_sigterm(podium: Podium, ver
 
     victim = server.children("podium.worker")[0]
     os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: set(server.children("podium.worker")) - {victim}, 60, "the replica is back")
-    wait_until(lambda: server.answers("/readyz"), 60, "it takes traffic")
+    wait_until(lambda: set(server.children("podium.worker")) - {victim}, 150, "the replica is back")
+    wait_until(lambda: server.answers("/readyz"), 150, "it takes traffic")
 
     assert server.post(versions.body)[0] == 200
-    assert [pid for pid in _descendants(first) if is_zombie(pid)] == []
+    wait_until(lambda: not any(map(is_zombie, _descendants(first))), 150, "nothing that has ended is left unreaped")
     os.kill(first, signal.SIGTERM)
-    assert server.process.wait(30) == 0
+    assert server.process.wait(120) == 0
 
 
 def _child(pid: int) -> int:

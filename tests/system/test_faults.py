@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from driven import Podium, Server, Versions, loading, wait_until
+from driven import Podium, Server, Versions, is_zombie, loading, wait_until
 from judging import bad, counted, summary
 from stage import write_model
 
@@ -63,7 +63,7 @@ def test_a_killed_worker_costs_no_request(podium: Podium, server: Server, versio
     with loading(server, versions, seconds) as load:
         first = server.children("podium.worker")
         os.kill(first[0], signal.SIGKILL)
-        wait_until(lambda: len(set(server.children("podium.worker")) - {first[0]}) == 2, 60, "the replica is back")
+        wait_until(lambda: len(set(server.children("podium.worker")) - {first[0]}) == 2, 150, "the replica is back")
         samples = load.samples()
 
     assert bad(samples) == [], summary(samples)
@@ -75,10 +75,10 @@ def test_the_only_worker_is_killed_and_its_requests_wait_for_the_next(podium: Po
     server = podium.serve(versions.uri)
 
     with loading(server, versions, seconds) as load:
-        wait_until(lambda: server.answers("/ping"), 60, "requests are under way")
+        wait_until(lambda: server.answers("/ping"), 150, "requests are under way")
         victim = server.children("podium.worker")[0]
         os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: set(server.children("podium.worker")) - {victim}, 60, "the replica is back")
+        wait_until(lambda: set(server.children("podium.worker")) - {victim}, 150, "the replica is back")
         samples = load.samples()
 
     assert bad(samples) == [], summary(samples)
@@ -92,12 +92,15 @@ def test_a_killed_gateway_costs_only_the_requests_in_it(podium: Podium, server: 
         victim = server.children("podium.serving")[0]
         killed = time.monotonic()
         os.kill(victim, signal.SIGKILL)
-        wait_until(lambda: len(set(server.children("podium.serving")) - {victim}) == 2, 60, "the gateway is back")
+        # On a busy machine it takes a while until a killed process runs to its end, and only that closes its connections.
+        wait_until(lambda: not Path(f"/proc/{victim}").exists() or is_zombie(victim), 150, "the gateway is dead")
+        dead = time.monotonic()
+        wait_until(lambda: len(set(server.children("podium.serving")) - {victim}) == 2, 150, "the gateway is back")
         samples = load.samples()
 
     broken = bad(samples)
     assert all(sample.error and "ConnectionResetError" in sample.error for sample in broken), summary(samples)
-    assert all(sample.sent is not None and sample.sent <= killed + 0.1 for sample in broken)
+    assert all(sample.sent is not None and sample.sent <= dead for sample in broken)
     assert all(sample.done >= killed for sample in broken)
     # What a killed gateway answered in the very moment may not be counted; all else is, through its restart.
     assert len(samples) - len(broken) - 2 <= counted(server, "200") <= len(samples)
@@ -119,7 +122,7 @@ def test_a_locked_then_missing_registry_changes_nothing_for_clients(
             reported_while_locked = server.status()
             other.execute("ROLLBACK")
         _move_database(registry, away)
-        wait_until(lambda: not server.status()["source"]["is_up"], 60, "status says that the registry is gone")
+        wait_until(lambda: not server.status()["source"]["is_up"], 150, "status says that the registry is gone")
         missing = not registry.exists()
         _move_database(away, registry)
         podium.run("models", "promote", versions.name, "2")
@@ -143,7 +146,7 @@ def test_another_registry_in_the_place_of_the_first_is_not_followed(
     _move_database(registry, podium.folder / "first.db")
 
     _move_database(tmp_path / "other" / "registry.db", registry)
-    wait_until(lambda: not server.status()["source"]["is_up"], 60, "status says that it is another registry")
+    wait_until(lambda: not server.status()["source"]["is_up"], 150, "status says that it is another registry")
 
     assert server.post(versions.body)[1]["x-podium-version"] == "1"
 
@@ -156,11 +159,11 @@ def test_a_stopped_then_killed_supervisor_leaves_no_orphan(
         supervisor = server.pid
         os.kill(supervisor, signal.SIGSTOP)
         stopped = time.monotonic()
-        wait_until(lambda: time.monotonic() > stopped + 0.3 * seconds, seconds, "requests went on for a while")
+        wait_until(lambda: time.monotonic() > stopped + 0.3 * seconds, 600, "requests went on for a while")
         killed = time.monotonic()
         os.kill(supervisor, signal.SIGKILL)
         server.process.wait(60)
-        wait_until(lambda: podium.processes() == {}, 40, "nothing of the server runs any more")
+        wait_until(lambda: podium.processes() == {}, 150, "nothing of the server runs any more")
         samples = load.samples()
 
     before = [sample for sample in samples if sample.sent is not None and sample.sent < killed]
@@ -173,22 +176,22 @@ def test_a_supervisor_killed_in_the_middle_of_a_swap_leaves_no_orphan(podium: Po
     """The worker that still loads ends too."""
     before = server.children("podium.worker")
     podium.run("models", "promote", versions.name, "2")
-    wait_until(lambda: set(server.children("podium.worker")) - set(before), 60, "the next version is loading")
+    wait_until(lambda: set(server.children("podium.worker")) - set(before), 150, "the next version is loading")
 
     os.kill(server.pid, signal.SIGKILL)
     server.process.wait(60)
 
-    wait_until(lambda: podium.processes() == {}, 40, "nothing of the server runs any more")
+    wait_until(lambda: podium.processes() == {}, 150, "nothing of the server runs any more")
 
 
 def test_sigterm_at_full_load_finishes_what_it_accepted(podium: Podium, server: Server, versions: Versions, seconds: float):
     """What was sent before SIGTERM is answered, what comes later is answered or refused; the exit status is 0."""
     with loading(server, versions, seconds) as load:
-        wait_until(lambda: server.answers("/ping"), 60, "requests are under way")
+        wait_until(lambda: server.answers("/ping"), 150, "requests are under way")
         began = time.monotonic()
-        wait_until(lambda: time.monotonic() > began + 0.3 * seconds, seconds, "load for a while")
+        wait_until(lambda: time.monotonic() > began + 0.3 * seconds, 600, "load for a while")
         terminated = time.monotonic()
-        status = server.stop(timeout_s=40)
+        status = server.stop()
         left = podium.processes()
         samples = load.samples()
 

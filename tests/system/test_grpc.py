@@ -191,7 +191,7 @@ def test_garbage_is_refused_and_the_server_goes_on(channel: grpc.Channel, client
 
     for garbage in (b"\xff" * 99, b"", lies.SerializeToString()):
         with pytest.raises(grpc.RpcError) as refused:
-            send(garbage, timeout=20)
+            send(garbage, timeout=240)
         assert refused.value.code().name in ("INTERNAL", "NOT_FOUND", "INVALID_ARGUMENT")
     assert client.infer("twice", [tensor("y", np.ones(1))]) is not None
 
@@ -205,7 +205,7 @@ def test_calls_are_counted_and_written_down_like_requests(server: Server, client
         line for line in server.get("/metrics")[2].decode().splitlines() if line.startswith("podium_requests_total{")
     ]
     assert any('model="twice"' in line and 'code="200"' in line for line in counted), counted
-    wait_until(lambda: "/inference.GRPCInferenceService/ModelInfer" in log.read_text(), 60, "the access log has the call")
+    wait_until(lambda: "/inference.GRPCInferenceService/ModelInfer" in log.read_text(), 150, "the access log has the call")
     assert re.search(r'"status":(499|504)', log.read_text())
 
 
@@ -216,7 +216,7 @@ def test_every_answer_names_its_request_and_feedback_finds_it(server: Server, ch
     message.inputs.add(name="y", datatype="FP64", shape=[1]).contents.fp64_contents.append(1.0)
 
     def named(*given: tuple[str, str], body: bytes = message.SerializeToString()) -> str:
-        call = infer.future(body, timeout=30, metadata=given)
+        call = infer.future(body, timeout=240, metadata=given)
         call.exception()
         return str(dict(call.trailing_metadata())["x-request-id"])
 
@@ -274,7 +274,7 @@ def test_rows_of_many_callers_go_together_and_each_gets_its_own(tmp_path_factory
         with grpc.insecure_channel(str(server.status()["grpc_address"])) as channel:
             infer = channel.unary_unary(method, None, wire.ModelInferResponse.FromString)
             for is_raw in (True, False):
-                calls = [(number, infer.future(message(number, is_raw), timeout=60)) for number in range(40)]
+                calls = [(number, infer.future(message(number, is_raw), timeout=240)) for number in range(40)]
                 for number, call in calls:
                     answer = call.result()
                     (output,) = answer.outputs
@@ -283,7 +283,7 @@ def test_rows_of_many_callers_go_together_and_each_gets_its_own(tmp_path_factory
                     told = (answer.id, answer.model_name, output.datatype, list(output.shape), found)
                     assert told == (str(number), "sums", "FP32", [1], [number + 2.0])
                 assert len({dict(call.trailing_metadata())["x-request-id"] for _, call in calls}) == len(calls)
-            other = infer(message(200, False), timeout=60)
+            other = infer(message(200, False), timeout=240)
             assert (other.outputs[0].datatype, list(other.outputs[0].contents.bool_contents)) == ("BOOL", [True])
     finally:
         assert server.stop() == 0

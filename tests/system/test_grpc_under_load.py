@@ -31,7 +31,7 @@ def asking(address: str, versions: Versions, headers: dict[str, str], clients: i
         with triton.InferenceServerClient(address) as client:
             while not is_over.is_set():
                 try:
-                    answer = client.infer(versions.name, [tensor], client_timeout=30, headers=headers)
+                    answer = client.infer(versions.name, [tensor], client_timeout=120, headers=headers)
                 except InferenceServerException as error:
                     got.append(error)
                     continue
@@ -63,12 +63,12 @@ def test_a_swap_and_killed_workers_lose_no_grpc_request_of_who_has_a_key(podium:
         assert "UNAUTHENTICATED" in refusal(client.get_model_metadata, versions.name, headers={"x-api-key": "forged"})
         assert "PERMISSION_DENIED" in refusal(client.unload_model, versions.name, headers=key)
     with asking(address, versions, key) as got:
-        wait_until(lambda: len(got) > 50, 60, "requests are answered")
+        wait_until(lambda: len(got) > 50, 150, "requests are answered")
         podium.run("models", "promote", versions.name, "2")
-        wait_until(lambda: "2" in got, 60, "the second version answers")
+        wait_until(lambda: "2" in got, 150, "the second version answers")
         os.kill(server.children("podium.worker")[0], signal.SIGKILL)
         before = len(got)
-        wait_until(lambda: len(got) > before + 200, 60, "requests are answered")
+        wait_until(lambda: len(got) > before + 200, 150, "requests are answered")
 
     assert [each for each in got if not isinstance(each, str)] == []
     assert {"1", "2"} == set(got)

@@ -23,7 +23,7 @@ REQUESTS = int(os.environ.get("PODIUM_TEST_HOSTILE_REQUESTS", "1500"))
 SEED = int(os.environ.get("PODIUM_TEST_HOSTILE_SEED", "1"))
 _WARM_UP = 500
 _GROWTH = 24 * 1024 * 1024
-_LATE_S = 1.0  # of a 99th percentile on a machine that runs other tests
+_LATE_S = 3.0  # of a 99th percentile on a machine that runs other tests
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def beside_a_good_client(server: Server, versions: Versions, hostile: Awaitable[
             result = await hostile
         finally:
             over.set()
-            await asyncio.wait_for(asking, 30)
+            await asyncio.wait_for(asking, 120)
         return result
 
     result = asyncio.run(both())
@@ -104,7 +104,7 @@ def test_slow_clients_are_cut_and_hold_up_nobody(server: Server, versions: Versi
         for begin in (*[slow_head, slow_body] * 60, *[slow_reader] * 15):
             slow.append(begin(server.port))
             await asyncio.sleep(0)
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + 120
         while not all(_is_cut(sock) for sock in slow):
             assert time.monotonic() < ends, f"{sum(not _is_cut(sock) for sock in slow)} slow clients are still connected"
             await asyncio.sleep(0.05)
@@ -158,4 +158,4 @@ def test_connections_that_are_reset_at_any_moment_leave_nothing(server: Server, 
             sock.send(whole[: number % len(whole)])
 
     assert server.post(versions.body)[0] == 200
-    wait_until(lambda: len(os.listdir(f"/proc/{gateway}/fd")) <= before + 2, 60, "the descriptors are closed")
+    wait_until(lambda: len(os.listdir(f"/proc/{gateway}/fd")) <= before + 2, 150, "the descriptors are closed")

@@ -20,7 +20,7 @@ from nbclient.exceptions import DeadKernelError
 
 notebook = nbformat.read(sys.argv[1], as_version=4)
 try:
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    NotebookClient(notebook, timeout=240, kernel_name="python3").execute()
 except DeadKernelError:
     print("the kernel died")
 nbformat.write(notebook, sys.argv[2])
@@ -52,7 +52,7 @@ def test_the_notebook_logs_promotes_serves_predicts_swaps_and_stops(podium: Podi
     assert "Model is missing inputs" in text
     assert "version 2 after 1 swap" in text
     assert text.rstrip().endswith("(stopped)>")
-    wait_until(lambda: not podium.processes(), 60, "the kernel and the server are gone")
+    wait_until(lambda: not podium.processes(), 150, "the kernel and the server are gone")
     assert list((podium.home / "run").iterdir()) == []
 
 
@@ -67,8 +67,8 @@ def test_a_kernel_that_is_killed_takes_its_server_with_it(podium: Podium):
     said, _ = executed(podium, changed)
 
     assert "the kernel died" in said
-    wait_until(lambda: not podium.processes(), 60, "the kernel and the server are gone")
-    wait_until(lambda: not list((podium.home / "run").iterdir()), 60, "nor is there a run folder")
+    wait_until(lambda: not podium.processes(), 150, "the kernel and the server are gone")
+    wait_until(lambda: not list((podium.home / "run").iterdir()), 150, "nor is there a run folder")
 
 
 def test_the_notebook_is_kept_without_outputs():

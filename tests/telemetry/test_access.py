@@ -23,7 +23,7 @@ def write(path: Path, name: str, count: int, max_bytes: int, keep: int) -> None:
         if number % 10 == 9:
             log.flush()
             assert log._writing is not None
-            log._writing.result(30)
+            log._writing.result(60)
     log.close(30)
 
 
@@ -80,7 +80,7 @@ def test_a_file_that_somebody_moved_is_begun_anew(tmp_path):
     log.add(entry("a"))
     log.flush()
     assert log._writing is not None
-    log._writing.result(20)
+    log._writing.result(60)
     path.rename(tmp_path / "access.log.9")
     log.add(entry("b"))
     log.close()

@@ -65,7 +65,7 @@ def test_processes_of_a_server_see_the_same_bucket():
         " b.cells[b.place_of(b.mark_of('key'))] = 4711"
     )
     try:
-        subprocess.run([sys.executable, "-c", code, str(descriptor)], pass_fds=[descriptor], check=True, timeout=60)
+        subprocess.run([sys.executable, "-c", code, str(descriptor)], pass_fds=[descriptor], check=True, timeout=240)
 
         buckets = slots.buckets
         assert buckets.cells[buckets.place_of(buckets.mark_of("key"))] == 4711

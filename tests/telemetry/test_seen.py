@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from podium.telemetry.seen import Backlog, Seen, ToldMetrics, open_channel, receive, tell
+from podium.telemetry.backlog import Backlog, open_channel
+from podium.telemetry.seen import Seen, ToldMetrics, receive, seen_backlog, tell
 
 
 def seen(number: int, size: int = 0) -> Seen:
@@ -16,7 +17,7 @@ def seen(number: int, size: int = 0) -> Seen:
     )  # fmt: skip
 
 
-def drained(backlog: Backlog, reading: socket.socket) -> list[Seen]:
+def drained(backlog: Backlog[Seen], reading: socket.socket) -> list[Seen]:
     """All that is there, and all that follows once there is room."""
     found: list[Seen] = []
     while True:
@@ -47,7 +48,7 @@ def read(reading: socket.socket) -> list[Seen]:
 
 
 def test_records_arrive_as_they_were_and_in_order(channel: tuple[socket.socket, socket.socket]) -> None:
-    backlog = Backlog(channel[0], lambda _: None)
+    backlog = seen_backlog(channel[0], lambda _: None)
     sent = [seen(number, 100 * number) for number in range(200)]
 
     for each in sent:
@@ -57,7 +58,7 @@ def test_records_arrive_as_they_were_and_in_order(channel: tuple[socket.socket, 
 
 
 def test_a_body_beyond_the_socket_s_size_arrives_too(channel: tuple[socket.socket, socket.socket]) -> None:
-    backlog = Backlog(channel[0], lambda _: None)
+    backlog = seen_backlog(channel[0], lambda _: None)
 
     backlog.add(seen(1, 3 << 20))
     backlog.flush()
@@ -67,7 +68,7 @@ def test_a_body_beyond_the_socket_s_size_arrives_too(channel: tuple[socket.socke
 
 def test_no_descriptor_is_left_of_large_ones(channel: tuple[socket.socket, socket.socket]) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    backlog = Backlog(channel[0], lambda _: None)
+    backlog = seen_backlog(channel[0], lambda _: None)
     for number in range(20):
         backlog.add(seen(number, 1 << 20))
         backlog.flush()
@@ -80,7 +81,7 @@ def test_where_nobody_reads_the_newest_are_kept_and_the_rest_is_counted(
     channel: tuple[socket.socket, socket.socket],
 ) -> None:
     dropped: list[int] = []
-    backlog = Backlog(channel[0], dropped.append)
+    backlog = seen_backlog(channel[0], dropped.append)
     for number in range(100):
         backlog.add(seen(number, 1 << 20))
         backlog.flush()
@@ -93,7 +94,7 @@ def test_where_nobody_reads_the_newest_are_kept_and_the_rest_is_counted(
 
 def test_a_reader_that_comes_later_reads_on(channel: tuple[socket.socket, socket.socket]) -> None:
     """The exporter is another process, which dies and is started again: the supervisor holds both ends meanwhile."""
-    backlog = Backlog(channel[0], lambda _: None)
+    backlog = seen_backlog(channel[0], lambda _: None)
     first = channel[1].dup()
     backlog.add(seen(1))
     backlog.flush()
@@ -109,7 +110,7 @@ def test_a_reader_that_comes_later_reads_on(channel: tuple[socket.socket, socket
 
 
 def test_it_ends_once_nobody_can_write(channel: tuple[socket.socket, socket.socket]) -> None:
-    backlog = Backlog(channel[0], lambda _: None)
+    backlog = seen_backlog(channel[0], lambda _: None)
     backlog.add(seen(1))
     backlog.close()
     channel[0].close()
@@ -119,7 +120,7 @@ def test_it_ends_once_nobody_can_write(channel: tuple[socket.socket, socket.sock
 
 
 def test_what_the_supervisor_tells_arrives_between_records(channel: tuple[socket.socket, socket.socket]) -> None:
-    backlog = Backlog(channel[0], lambda _: None)
+    backlog = seen_backlog(channel[0], lambda _: None)
     told = ToldMetrics(1.5, [{"model": "iris"}] * 5000, [{"name": "podium_traffic_share", "value": 0.5, "labels": {}}])
     backlog.add(seen(1))
     backlog.flush()

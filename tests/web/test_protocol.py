@@ -167,7 +167,7 @@ def test_a_client_that_resets_is_noticed(serve, until):
 
 
 def test_an_idle_connection_is_closed(serve, read_answers):
-    with serve(idle_s=0.1).connect() as sock:
+    with serve(idle_s=1.0).connect() as sock:
         sock.sendall(GET)
         read_answers(sock)
 
@@ -181,7 +181,7 @@ def test_a_connection_that_never_speaks_is_closed(serve):
 
 def test_a_slow_head_gets_408(serve):
     """Bytes that trickle in do not extend the time for a head."""
-    with serve(head_s=0.2).connect() as sock:
+    with serve(head_s=1.0).connect() as sock:
         sock.sendall(b"GET /echo HT")
         sock.sendall(b"TP/1.1\r\nHost")
 
@@ -190,7 +190,7 @@ def test_a_slow_head_gets_408(serve):
 
 def test_a_slow_body_gets_408(serve, until):
     """A body may take its time by its size, not for ever."""
-    server = serve(body_s=0.2, bytes_per_s=1_000_000)
+    server = serve(body_s=0.5, bytes_per_s=1_000_000)
     with server.connect() as sock:
         sock.sendall(post("/echo", b"x" * 100)[:-50])
 
@@ -201,7 +201,7 @@ def test_a_slow_body_gets_408(serve, until):
 
 def test_a_request_that_waits_for_its_answer_is_not_timed_out_by_the_connection(serve, read_answers):
     """How long an answer may take is the handler's business."""
-    server = serve(idle_s=0.3, head_s=0.3, body_s=0.3)
+    server = serve(idle_s=1.0, head_s=1.0, body_s=1.0)
     with server.connect() as sock, server.connect() as other:
         sock.sendall(post("/hold", b"x"))
         assert other.recv(10) == b""  # idle_s has passed for one that came later

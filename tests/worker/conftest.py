@@ -27,7 +27,7 @@ from podium.transport.frame_reader import Frame, FrameReader
 from podium.transport.frames import Reply, RequestFrame
 from podium.transport.messages import Attach, Drain, Load, LoadError, Message, Ready
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 MARK = "PODIUM_CHILD"
 SOURCE = str(Path(__file__).parents[2] / "src")
 

@@ -83,7 +83,7 @@ def predict(model_input):
     try:
         worker.process.send_signal(signal.SIGKILL)
         worker.wait()
-        gateway.sock.settimeout(30)
+        gateway.sock.settimeout(60)
 
         assert gateway.sock.recv(1) == b""
         assert worker.hear() is None

@@ -214,6 +214,17 @@ def test_a_library_that_is_not_installed_is_left_to_the_workers(workshop: Any, f
     assert worker.ready().warnings == []
 
 
+def test_a_thread_that_has_ended_or_is_about_to_is_no_reason(workshop: Any, forks: Any, forked: Any) -> None:
+    """The kernel lists it for a moment longer than whoever joins it waits."""
+    code = (
+        "import threading, time\nfor _ in range(50):\n    (each := threading.Thread(target=int)).start()\n    each.join()\n"
+    )
+    (workshop.folder / "oddlibrary.py").write_text(code + "threading.Thread(target=time.sleep, args=(0.2,)).start()\n")
+    forks.ready("numpy", "oddlibrary")
+
+    assert forked(workshop.function("LOADED = 1\n" + PREDICT)).ready().warnings == []
+
+
 def test_packages_that_change_are_not_forked_from_before(forks: Any, tmp_path: Path) -> None:
     """A worker would say the versions that are installed now, and run those that were."""
     place = tmp_path / "site-packages"
@@ -238,7 +249,7 @@ def test_started_by_hand_it_says_what_it_needs() -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")},
     )

@@ -46,7 +46,7 @@ def import_all(python: str, *arguments: str) -> list[str]:
         env={"PYTHONPATH": str(SOURCE), "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -69,7 +69,7 @@ def test_the_handshake_imports_no_numpy() -> None:
     code = "import podium.worker.__main__, sys; sys.exit('numpy' in sys.modules)"
 
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(SOURCE)}, timeout=60, check=False
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(SOURCE)}, timeout=240, check=False
     )
 
     assert done.returncode == 0
@@ -81,7 +81,7 @@ def test_a_worker_serves_in_an_environment_with_numpy_alone(workshop: object, tm
     import numpy
 
     made = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(made)], timeout=120, check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(made)], timeout=240, check=True)
     packages = next(made.glob("lib/python*/site-packages"))
     installed = Path(numpy.__file__).parents[1]
     for name in ("numpy", "numpy.libs", f"numpy-{numpy.__version__}.dist-info"):

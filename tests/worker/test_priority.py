@@ -44,7 +44,7 @@ def run(block: str) -> list[object]:
         env={**os.environ, "PYTHONPATH": SOURCE},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     found: list[object] = json.loads(done.stdout)
@@ -124,7 +124,7 @@ print(json.dumps(seen))
         env={**os.environ, "PYTHONPATH": SOURCE},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
 
@@ -161,7 +161,7 @@ print(json.dumps([*seen, slice_ns()]))
         env={**os.environ, "PYTHONPATH": SOURCE},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
 
@@ -187,7 +187,7 @@ print(json.dumps([*seen, session_niceness()]))
         command = [sys.executable, "-c", script]
         environ = {**os.environ, "PYTHONPATH": SOURCE}
         done = subprocess.run(
-            command, env=environ, capture_output=True, text=True, timeout=60, check=True, start_new_session=is_leader
+            command, env=environ, capture_output=True, text=True, timeout=240, check=True, start_new_session=is_leader
         )
         return json.loads(done.stdout)
 

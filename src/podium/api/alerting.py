@@ -26,10 +26,11 @@ from podium.errors import InvalidInput, Misconfigured, NotFound
 from podium.monitoring.channels.choice import OpenChannel, open_channels
 from podium.monitoring.channels.contract import AllFiring, Told
 from podium.monitoring.store import alerts as kept
-from podium.monitoring.store.database import MonitorStore
+from podium.monitoring.store.opening import history_of
 from podium.settings.alerts import AlertSettings, alerts_from_config
 from podium.settings.config_file import find_config
 from podium.settings.home import Home, find_home
+from podium.settings.monitor_store import monitor_store_said
 from podium.telemetry.traffic import LATENCY_EDGES_S
 
 _TIMEOUT_S = 10.0
@@ -77,11 +78,12 @@ class Alerts:
     Args:
         home: Where it is; None is PODIUM_HOME's.
         clock: Wall clock.
+        store: As in `podium.api.reporting.monitor_report`.
     """
 
-    def __init__(self, home: Home | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, home: Home | None = None, clock: Callable[[], float] = time.time, store: str | None = None) -> None:
         self._home = home or find_home()
-        self._store = MonitorStore(self._home.monitor)
+        self._store = history_of(self._home, store or monitor_store_said())
         self._clock = clock
 
     def standing(self, model: str | None = None) -> list[Alert]:
@@ -144,9 +146,7 @@ class Alerts:
                 if kept.end_silence(connection, id_, self._clock()):
                     return
         near = did_you_mean(id_, known)
-        raise NotFound(
-            f"No silence {id_!r:.60} is in force.{near} podium monitor silence lists them.", [str(self._store.path)]
-        )
+        raise NotFound(f"No silence {id_!r:.60} is in force.{near} podium monitor silence lists them.", [self._store.place])
 
 
 def exported(settings: AlertSettings, destination: OtherMonitor, metrics_url: str, notify: str = "") -> str:

@@ -23,6 +23,7 @@ from podium.fleet.host.logs import access_log
 from podium.fleet.host.machine import cpu_limit
 from podium.fleet.site import EndpointOrder, ServerOrder
 from podium.fleet.sources import Wish
+from podium.monitoring.store.opening import history_of
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
 from podium.registry.rollout_sides import side_of
@@ -180,7 +181,12 @@ def server_of(chosen: Chosen, home: Home, owner_digest: str | None = None) -> Se
     if registry is not None:
         endpoints += registry.first()
         default = default or (endpoints[0].name if len(endpoints) == 1 else "")
-    settings = ServeSettings(**chosen.fields(ServeSettings), alerts=alerts)
+    if chosen["serve.monitor"]:
+        # Says what is wrong with its address, or not installed; whether it answers is the monitor's business.
+        history_of(home, chosen["serve.monitor_store"])
+    config = find_config(os.environ, Path.cwd())
+    where = "" if config is None else str(config.absolute())
+    settings = ServeSettings(**chosen.fields(ServeSettings), alerts=alerts, config=where)
     order = ServerOrder(home, endpoints, default, settings, chosen.shown(), catalogue)
     if registry is not None:
         order = dataclasses.replace(order, take=registry.take, order_of=registry.order_of)

@@ -2,8 +2,9 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -17,9 +18,13 @@ from podium.errors import InvalidInput, NotFound
 from podium.fleet.host.runfiles import find_servers
 from podium.monitoring.payloads import kept
 from podium.monitoring.payloads.rows import PayloadRow, digest_with
+from podium.monitoring.store.opening import history_of
+from podium.monitoring.store.quality import predictions_of
+from podium.monitoring.store.quality_writing import erase_request
 from podium.registry.resolve import resolve
 from podium.settings.environments import EnvironmentOrder
 from podium.settings.home import Home
+from podium.settings.monitor_store import monitor_store_said
 
 _OK = 200
 _BASE64 = ";base64"
@@ -44,7 +49,7 @@ class Replayed:
 
 
 def show(request_id: str, home: Home) -> dict[str, Any]:
-    """What is known of a request: its line of the access log, its row of the payload log, what serves its version now.
+    """What is known of a request: its lines and rows in the logs, its prediction and label, what serves its version now.
 
     Raises:
         NotFound: Nothing is.
@@ -52,15 +57,17 @@ def show(request_id: str, home: Home) -> dict[str, Any]:
     """
     line = _access_line(home, request_id)
     rows = kept.find(home.payloads, request_id)
-    if line is None and not rows:
+    predictions = _predictions(home, request_id)
+    if line is None and not rows and not predictions:
         raise NotFound(
-            f"Nothing is known of request {request_id}: no line of an access log under {home.logs} and no row of the "
-            f"payload log under {home.payloads} has this id. Both are kept where the server ran, and only for a while; "
-            "payloads only where podium serve was started with --payload-log."
+            f"Nothing is known of request {request_id}: no line of an access log under {home.logs}, no row of the "
+            f"payload log under {home.payloads} and no prediction in {home.monitor} has this id. All are kept where the "
+            "server ran, and only for a while; payloads only where podium serve was started with --payload-log."
         )
     row = rows[0] if rows else None
-    model = str(row.model if row is not None else (line or {}).get("model") or "")
-    version = str(row.version if row is not None else (line or {}).get("version") or "")
+    known: Mapping[str, Any] = line or (predictions[0] if predictions else {})
+    model = str(row.model if row is not None else known.get("model") or "")
+    version = str(row.version if row is not None else known.get("version") or "")
     return {
         "request_id": request_id,
         "model": model or None,
@@ -69,6 +76,7 @@ def show(request_id: str, home: Home) -> dict[str, Any]:
         "access_log": line,
         "payload": None if row is None else msgspec.to_builtins(row),
         "others_with_this_id": max(len(rows) - 1, 0),
+        "predictions": predictions,
     }
 
 
@@ -115,8 +123,21 @@ def replay(
     return Replayed(row, reference, answer, _compared(row, answer, tolerance))
 
 
-def erase(home: Home, request_id: str | None, subject: str | None) -> int:
-    """Remove the rows of a request, or of whoever they are about; how many.
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was removed.
+
+    Args:
+        payloads: Rows of the payload log.
+        predictions: Rows of answers, and labels, in the monitor's database.
+    """
+
+    payloads: int
+    predictions: int
+
+
+def erase(home: Home, request_id: str | None, subject: str | None) -> Erased:
+    """Remove what was kept of a request, or of all requests of whoever they are about.
 
     Args:
         home: PODIUM_HOME.
@@ -127,15 +148,60 @@ def erase(home: Home, request_id: str | None, subject: str | None) -> int:
         InvalidInput: Neither is said.
         NotFound: No key was ever made, so that no row has a subject.
         DamagedLog, MissingDependency: As `monitoring.payloads.kept.erase`.
+        MonitorStoreError: The monitor's database cannot be written.
     """
     if request_id is None and not subject:
         raise InvalidInput("Say whose rows to erase: a request id, or --subject VALUE.")
     if request_id is not None:
-        return kept.erase(home.payloads, lambda row: row.request_id == request_id)
+        payloads = kept.erase(home.payloads, lambda row: row.request_id == request_id)
+        return Erased(payloads, _erase_predictions(home, {request_id}))
     if not home.payload_key.is_file():
         raise NotFound(f"No row here says whose data it is: there is no {home.payload_key}.")
     mark = digest_with(home.payload_key.read_bytes())(subject)
-    return kept.erase(home.payloads, lambda row: mark in row.subjects)
+    # First what only the log's rows lead to: after a failure the same command finds them again.
+    predictions = _erase_predictions(home, kept.requests_about(home.payloads, mark))
+    return Erased(kept.erase(home.payloads, lambda row: mark in row.subjects), predictions)
+
+
+def _erase_predictions(home: Home, request_ids: Iterable[str]) -> int:
+    wanted = sorted(request_ids)
+    if not wanted:
+        return 0
+    history = history_of(home, monitor_store_said())
+    try:
+        with history.reading():
+            pass
+    except NotFound:
+        return 0
+    with history.writing() as connection:
+        return sum(erase_request(connection, each) for each in wanted)
+
+
+def _predictions(home: Home, request_id: str) -> list[dict[str, Any]]:
+    """What the monitor keeps of its answer, row by row, and what was true."""
+    try:
+        with history_of(home, monitor_store_said()).reading() as connection:
+            found = predictions_of(connection, request_id)
+    except NotFound:
+        return []
+    return [
+        {
+            "model": each.key.model,
+            "version": each.key.version,
+            "variant": each.variant,
+            "row": each.place,
+            "prediction": each.prediction,
+            "score": each.score,
+            "label": each.label,
+            "labelled_at": None if each.labelled_at is None else _moment(each.labelled_at),
+            "weight": each.weight,
+        }
+        for each in found
+    ]
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _access_line(home: Home, request_id: str) -> dict[str, Any] | None:

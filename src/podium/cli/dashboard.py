@@ -4,6 +4,7 @@ import click
 
 from podium.cli.output import say
 from podium.settings.home import find_home
+from podium.settings.monitor_store import monitor_store_said
 
 
 @click.command()
@@ -14,11 +15,17 @@ from podium.settings.home import find_home
 @click.option("--require-keys", is_flag=True, help="Ask for an API key with the scope read on this machine, too.")
 @click.option("--tls-cert", metavar="FILE", help="Its certificate (PEM); HTTPS only, then.")
 @click.option("--tls-key", metavar="FILE", help="The certificate's private key (PEM, not encrypted).")
-def dashboard(host: str, port: int, require_keys: bool, tls_cert: str | None, tls_key: str | None) -> None:
+@click.option(
+    "--monitor-store", metavar="URL", help="postgresql://… where servers keep their history. [PODIUM_SERVE_MONITOR_STORE]"
+)
+def dashboard(
+    host: str, port: int, require_keys: bool, tls_cert: str | None, tls_key: str | None, monitor_store: str | None
+) -> None:
     """Show the models of this PODIUM_HOME on a web page: health, rollouts, the registry, environments. It changes nothing.
 
     Needs podium[dashboard]. Every panel is to be had as CSV and JSON; every view is an address that can be kept.
     """
     from podium.dashboard.process import DashboardOrder, run
 
-    run(DashboardOrder(find_home(), host, port, require_keys, tls_cert, tls_key), say)
+    store = monitor_store or monitor_store_said()
+    run(DashboardOrder(find_home(), host, port, require_keys, tls_cert, tls_key, store), say)

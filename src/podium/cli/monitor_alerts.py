@@ -15,6 +15,9 @@ from podium.settings.declared import Setting, ValueKind
 from podium.settings.provenance import read
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+_store = click.option(
+    "--monitor-store", metavar="URL", help="postgresql://… where servers keep their history. [PODIUM_SERVE_MONITOR_STORE]"
+)
 _FOR = Setting("silence", "for", ValueKind.SECONDS, None, "", "")
 
 
@@ -23,15 +26,18 @@ _FOR = Setting("silence", "for", ValueKind.SECONDS, None, "", "")
 @click.option("--history", "is_history", is_flag=True, help="What became of alerts, newest first.")
 @click.option("--deliveries", "is_deliveries", is_flag=True, help="Who was told of what, newest first.")
 @click.option("-n", "--most", type=click.IntRange(1, 10_000), default=100, show_default=True, help="So many lines at most.")
+@_store
 @_json
-def alerts(name: str | None, is_history: bool, is_deliveries: bool, most: int, as_json: bool) -> None:
+def alerts(
+    name: str | None, is_history: bool, is_deliveries: bool, most: int, monitor_store: str | None, as_json: bool
+) -> None:
     """Print the alerts of the model NAME, or of all: what fires, what is about to, what ended within the hour.
 
     Exit code 0 whatever fires; --json is for scripts. Each rule is explained in docs/runbooks.
     """
     if is_history and is_deliveries:
         raise InvalidInput("--history and --deliveries are two questions: ask one of them.")
-    found = Alerts()
+    found = Alerts(store=monitor_store)
     if is_history:
         _print_history(found, name, most, as_json)
     elif is_deliveries:
@@ -45,14 +51,22 @@ def alerts(name: str | None, is_history: bool, is_deliveries: bool, most: int, a
 @click.option("--for", "duration", metavar="TIME", help="For how long: 30m, 2h, 7d.")
 @click.option("--reason", default="", help="For whoever wonders why nobody was told.")
 @click.option("--end", "ended", metavar="ID", help="End this silence now.")
+@_store
 @_json
-def silence(matchers: tuple[str, ...], duration: str | None, reason: str, ended: str | None, as_json: bool) -> None:
+def silence(
+    matchers: tuple[str, ...],
+    duration: str | None,
+    reason: str,
+    ended: str | None,
+    monitor_store: str | None,
+    as_json: bool,
+) -> None:
     """Tell nobody of some alerts for a while; without anything, list the silences.
 
     LABEL is rule, severity, model, version, column, variant or metric; = is, != is not, ~ is like, !~ is not like, where *
     stands for any text: model=fraud column~age*. All must fit. They fire nonetheless, and podium monitor alerts says so.
     """
-    found = Alerts()
+    found = Alerts(store=monitor_store)
     if ended is not None:
         if matchers or duration or reason:
             raise InvalidInput("--end ends a silence that is there; nothing else is said with it.")

@@ -15,15 +15,18 @@ _MOST_COLUMNS = 30
 @click.option(
     "--hours", type=click.IntRange(1, 168), default=24, show_default=True, help="Sum up traffic of so many hours."
 )
+@click.option(
+    "--monitor-store", metavar="URL", help="postgresql://… where servers keep their history. [PODIUM_SERVE_MONITOR_STORE]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def report(name: str, version: str | None, hours: int, as_json: bool) -> None:
+def report(name: str, version: str | None, hours: int, monitor_store: str | None, as_json: bool) -> None:
     """Say what was seen of the model that is served as NAME: its traffic, and its data beside its profile.
 
-    Reads the monitor's database in PODIUM_HOME; no server is asked, and none needs to run.
+    Reads the monitor's history, in PODIUM_HOME or where servers share one; no server is asked, and none needs to run.
     """
     from podium.api.reporting import monitor_report
 
-    found = monitor_report(name, version, length_s=3600 * hours)
+    found = monitor_report(name, version, store=monitor_store, length_s=3600 * hours)
     if as_json:
         print_json(found)
         return
@@ -47,6 +50,9 @@ def _print(name: str, version: dict[str, Any]) -> None:
         "window": None if window is None else
         f"{window['rows']} rows from {window['from']} to {window['to']}, {window['dropped']} dropped",
         "drift": _told(drift) if window is not None else None,
+        **_quality(version["quality"]),
+        "estimated": _estimated(version["estimated"]),
+        "together": _told_together(version["together"]),
     })  # fmt: skip
     if version["columns"]:
         say()
@@ -55,13 +61,82 @@ def _print(name: str, version: dict[str, Any]) -> None:
         )
     if (left := len(version["columns"]) - _MOST_COLUMNS) > 0:
         say(f"… and {left} more that are nearer to the profile; --json has all.")
+    if version["quality"] is not None and version["quality"]["variants"]:
+        say()
+        print_table(("METRIC", "VARIANT", "VALUE", "95 %", "ROWS", "BASELINE", "VERDICT"), _figures(version["quality"]))
 
 
 def _told(drift: dict[str, Any]) -> str:
     if drift["state"] == "unknown":
         return "unknown: too few rows yet"
     names = [*drift["columns"], *(f"prediction {each}" for each in drift["predictions"])]
-    return f"{drift['state']}: {', '.join(names)}" if names else f"none in {drift['judged']} columns"
+    if names:
+        return f"{drift['state']}: {', '.join(names)}"
+    if drift["pending"]:
+        seen = [each["name"] if each["role"] == "feature" else f"prediction {each['name']}" for each in drift["pending"]]
+        return f"pending: {', '.join(seen)} in the last window; an alert stands after two that share no row"
+    return f"none in {drift['judged']} columns"
+
+
+def _estimated(estimated: dict[str, Any] | None) -> str | None:
+    """Without labels, and never without that word."""
+    if estimated is None or not estimated["figures"]:
+        return None
+    told = [
+        f"{each['metric']} {each['value']:.3f} ({each['low']:.3f} to {each['high']:.3f}; "
+        f"{each['baseline']:.3f} on the reference)"
+        for each in estimated["figures"][:3]
+    ]
+    return f"{', '.join(told)}, without labels"
+
+
+def _quality(quality: dict[str, Any] | None) -> dict[str, str | None]:
+    if quality is None:
+        return {}
+    labels, unreadable = quality["labels"], quality["unreadable"]
+    delay = f", usually within {_spoken(labels['delay_p95_s'])}" if labels["delay_p95_s"] is not None else ""
+    return {
+        "labels": f"of {labels['labelled']} of {labels['predicted']} predictions of the last day{delay}",
+        "quality": f"{quality['task'] or 'not known'}. {quality['why']}",
+        "not read": f"{unreadable['answers']} answers: {unreadable['why']}" if unreadable else None,
+    }
+
+
+def _figures(quality: dict[str, Any]) -> list[list[object]]:
+    return [
+        [
+            each["metric"],
+            variant["variant"],
+            _four(each["value"]),
+            None if each["interval"] is None else " to ".join(f"{end:.4g}" for end in each["interval"]),
+            each["rows"],
+            _four(each["baseline"]),
+            None if each["verdict"] is None else each["verdict"].replace("_", " "),
+        ]
+        for variant in quality["variants"]
+        for each in variant["figures"]
+    ]
+
+
+def _four(value: float | None) -> str | None:
+    return None if value is None else f"{value:.4g}"
+
+
+def _spoken(seconds: float) -> str:
+    from podium.domain.monitoring.staleness import spoken
+
+    return spoken(seconds)
+
+
+def _told_together(seen: dict[str, Any] | None) -> str | None:
+    """How the columns go with each other, whatever each of them does."""
+    if seen is None:
+        return None
+    if seen["score"] is None:
+        return f"unknown: {seen['rows']} rows looked at yet"
+    stands = ", stands" if seen["is_standing"] else ""
+    limit = f"usual {seen['usual']:.3f}, alert at {seen['alert']:.3f}"
+    return f"{seen['verdict']}{stands}: {seen['method']} {seen['score']:.3f} ({limit}) of {seen['rows']} rows"
 
 
 def _rows(version: dict[str, Any]) -> list[list[object]]:

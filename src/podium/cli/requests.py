@@ -11,6 +11,7 @@ from podium.errors import InvalidInput
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 _DIFFERS = 1
+_MOST_ROWS = 10
 
 
 @click.group(cls=OfferingGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -106,13 +107,15 @@ def replay(
 @click.argument("request_id", metavar="[ID]", required=False)
 @click.option("--subject", help="A value of the column that --payload-subject names: all rows about it.")
 def erase(request_id: str | None, subject: str | None) -> None:
-    """Remove what was kept of a request, or of all requests about somebody, from the payload log."""
+    """Remove what was kept of a request, or of all requests about somebody: payloads, predictions and labels."""
     from podium.api.registering import Registry
     from podium.api.requests import erase as forget
 
     if (request_id is None) == (subject is None):
         raise InvalidInput("Say whose rows to erase: a request id, or --subject VALUE.")
-    say(f"erased {counted(forget(Registry().home, request_id, subject), 'row')}")
+    erased = forget(Registry().home, request_id, subject)
+    beside = f" and {counted(erased.predictions, 'prediction')}" if erased.predictions else ""
+    say(f"erased {counted(erased.payloads, 'row')}{beside}")
 
 
 def _facts(found: dict[str, Any]) -> dict[str, object]:
@@ -139,8 +142,22 @@ def _facts(found: dict[str, Any]) -> dict[str, object]:
         "response": row.get("response"),
         "not kept": ", ".join(row.get("logging_error_codes") or ()) or None,
         "payload": None if row else "not kept: podium serve --payload-log jsonl keeps it",
+        **_predicted(found["predictions"]),
     }
     return {"id": found["request_id"], **{name: value for name, value in known.items() if value not in (None, "")}}
+
+
+def _predicted(rows: list[dict[str, Any]]) -> dict[str, object]:
+    """What the monitor keeps of an answer, and what was true; of many rows the first ones."""
+    if not rows:
+        return {}
+    shown = [
+        f"{row['prediction']!r}" + ("" if row["score"] is None else f" ({row['score']:.4g})") for row in rows[:_MOST_ROWS]
+    ]
+    labels = ["not known" if row["label"] is None else repr(row["label"]) for row in rows[:_MOST_ROWS]]
+    more = f", and {len(rows) - _MOST_ROWS} more" if len(rows) > _MOST_ROWS else ""
+    labelled = any(row["label"] is not None for row in rows)
+    return {"prediction": ", ".join(shown) + more, "label": ", ".join(labels) + more if labelled else "none came yet"}
 
 
 def _ms(value: float | None) -> str | None:

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 from podium.dashboard.process import DashboardOrder, serve
+from podium.monitoring.store.opening import address_in
 from podium.settings.home import Home
 
 
@@ -18,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--control-fd", type=int, required=True, help="socket pair's end: it hangs up when the server ends")
     parser.add_argument("--listen-fd", type=int, required=True, help="socket that listens")
     parser.add_argument("--home", type=Path, required=True, help="PODIUM_HOME")
+    parser.add_argument("--address-fd", type=int, default=None, help="another monitor history's address; may be empty")
     parser.add_argument("--require-keys", action="store_true", help="ask for a key on this machine, too")
     parser.add_argument("--tls-cert", help="PEM file")
     parser.add_argument("--tls-key", help="PEM file")
@@ -27,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     threading.Thread(target=_end_with, args=(chosen.control_fd,), daemon=True, name="owner").start()
     with socket.socket(fileno=chosen.listen_fd) as sock:
         host, port = sock.getsockname()[:2]
-        order = DashboardOrder(Home(chosen.home), host, port, chosen.require_keys, chosen.tls_cert, chosen.tls_key)
+        store = address_in(chosen.address_fd)
+        order = DashboardOrder(Home(chosen.home), host, port, chosen.require_keys, chosen.tls_cert, chosen.tls_key, store)
         serve(order, sock)
     return 0
 

@@ -17,12 +17,14 @@ from starlette.staticfiles import StaticFiles
 
 from podium._version import __version__
 from podium.dashboard.doors import COOKIE, SESSION_S, Doorkeeper
+from podium.dashboard.names import of_part
 from podium.dashboard.pages import Page, Question
 from podium.dashboard.ranges import PRESETS, read_range
 from podium.dashboard.rendering import STATIC, environment
 from podium.dashboard.screens.alerts import alerts
 from podium.dashboard.screens.drift import drift
 from podium.dashboard.screens.environments import environments
+from podium.dashboard.screens.experiments import experiments
 from podium.dashboard.screens.overview import overview
 from podium.dashboard.screens.predictions import predictions
 from podium.dashboard.screens.registry import registered, registry, version
@@ -43,6 +45,7 @@ SCREENS: Mapping[str, Screen] = {
     "/registry/{name}": registered,
     "/registry/{name}/versions/{version}": version,
     "/rollouts": rollouts,
+    "/experiments": experiments,
     "/alerts": alerts,
     "/environments": environments,
     "/system": system,
@@ -174,7 +177,8 @@ class Site:
         began = time.perf_counter()
         query = dict(request.query_params)
         now = self._sources.clock()
-        asked = Question({**request.path_params}, query, now, read_range(query, now))
+        named = {name: of_part(part) for name, part in request.path_params.items()}
+        asked = Question(named, query, now, read_range(query, now))
         page = screen(self._sources, asked)
         if "panel" in query:
             return _rows(page, query)

@@ -4,18 +4,21 @@ import logging
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from podium.access.certificates import TlsFiles, context_of
 from podium.dashboard.doors import Doorkeeper, is_loopback
 from podium.dashboard.sources import DashboardSources
 from podium.errors import Misconfigured, MissingDependency
 from podium.fleet.host.ports import shown
+from podium.monitoring.store.contract import MonitorHistory
+from podium.monitoring.store.opening import history_of
 from podium.serving.guard.known import KeysKnown
 from podium.settings.home import Home
 
 _WAIT_S = 5
 _MOST_AT_ONCE = 100
+_MOST_CONNECTIONS = 4
 _NEEDED = {"starlette": "starlette", "uvicorn": "uvicorn", "jinja2": "jinja2"}
 
 
@@ -28,6 +31,7 @@ class DashboardOrder:
         host, port: Where it listens; port 0 takes a free one.
         requires_keys: Whether a key is asked for on loopback, too; from elsewhere it always is.
         tls_cert, tls_key: PEM files, both or none.
+        monitor_store: The database of the monitor's history; None: the file in PODIUM_HOME.
     """
 
     home: Home
@@ -36,6 +40,7 @@ class DashboardOrder:
     requires_keys: bool = False
     tls_cert: str | None = None
     tls_key: str | None = None
+    monitor_store: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -51,9 +56,11 @@ def run(order: DashboardOrder, tell: Callable[[str], None]) -> None:
 
     Raises:
         MissingDependency: A library of the extra `dashboard` is not installed.
-        Misconfigured: The port is taken, or a file cannot be used.
+        Misconfigured: The port is taken, or a file or the monitor store's address cannot be used.
     """
     check_installed("podium dashboard")
+    # Says what is wrong with its address, or not installed, before anything listens.
+    _history(order)
     if order.tls_cert is not None and order.tls_key is not None:
         # Says what is wrong with them in podium's words.
         context_of(TlsFiles(order.tls_cert, order.tls_key))
@@ -83,7 +90,10 @@ def serve(order: DashboardOrder, sock: socket.socket) -> None:
     # A stranger's page that has bent its name to this machine has no key and no cookie: where one is asked for, any name
     # will do, as that of a proxy in front.
     app = site(
-        DashboardSources(order.home), Doorkeeper(keys, time.time), is_https=order.tls_cert is not None, is_local=not asks
+        DashboardSources(order.home, history=_history(order)),
+        Doorkeeper(keys, time.time),
+        is_https=order.tls_cert is not None,
+        is_local=not asks,
     )
     logging.basicConfig(level=logging.WARNING)
     config = uvicorn.Config(
@@ -117,6 +127,10 @@ def check_installed(what: str) -> None:
     for module, library in _NEEDED.items():
         if find_spec(module) is None:
             raise MissingDependency(library, what, "dashboard")
+
+
+def _history(order: DashboardOrder) -> MonitorHistory:
+    return history_of(order.home, order.monitor_store, busy_timeout_s=1.0, most=_MOST_CONNECTIONS)
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -2,19 +2,23 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
 
+from podium.dashboard.budgets import Budget, objectives_of, period_of
 from podium.dashboard.charts.sparks import spark
 from podium.dashboard.sources import DashboardSources, ServedEndpoint
 from podium.domain.monitoring.findings import Check, Role
+from podium.domain.monitoring.growth import Growth
+from podium.domain.monitoring.objectives import ObjectiveKind, budget_left
 from podium.domain.monitoring.quantiles import quantile
 from podium.domain.monitoring.windows import DAY_S, HOUR_S, Span
 from podium.errors import NotFound
 from podium.monitoring.store import reading
-from podium.monitoring.store.reading import StoredFinding, TrafficPoint
+from podium.monitoring.store.contract import StoreConnection
+from podium.monitoring.store.reading import Served, StoredFinding, TrafficPoint
 from podium.telemetry.traffic import LATENCY_EDGES_S, TrafficCounts
 
 _NOW_S = 900
@@ -31,6 +35,7 @@ class Pulse:
         spark: Requests of the last day.
         columns, drifted: How many are watched, and of how many an alert stands.
         predictions: Whether an alert stands of what it answers.
+        budget: What its availability may cost, and how much of that is left; None without such an objective.
     """
 
     rate: float | None
@@ -40,11 +45,13 @@ class Pulse:
     columns: int
     drifted: int
     predictions: bool
+    budget: Budget | None = None
 
     @property
     def values(self) -> list[Any]:
         """For programs."""
-        return [self.rate, self.errors, self.p99_s, self.columns, self.drifted]
+        left = None if self.budget is None else self.budget.left
+        return [self.rate, self.errors, self.p99_s, self.columns, self.drifted, left]
 
 
 def pulses_of(sources: DashboardSources, endpoints: Sequence[ServedEndpoint], now: float) -> dict[str, Pulse]:
@@ -71,10 +78,21 @@ def pulses_of(sources: DashboardSources, endpoints: Sequence[ServedEndpoint], no
                 serving = next((version for version in versions if version.key.version == each.facts.get("serving")), None)
                 findings = [] if serving is None else reading.latest_findings(connection, serving.key)
                 if versions:
-                    found[each.name] = _pulse(each.name, lately, hours, findings)
+                    budget = _budget(connection, each, versions, now)
+                    found[each.name] = replace(_pulse(each.name, lately, hours, findings), budget=budget)
             return found
     except NotFound:
         return {}
+
+
+def _budget(connection: StoreConnection, endpoint: ServedEndpoint, versions: Sequence[Served], now: float) -> Budget | None:
+    """Of its availability: that needs two sums of each version, where a latency's would need all its buckets."""
+    objective = next((each for each in objectives_of(endpoint) if each.kind is ObjectiveKind.AVAILABILITY), None)
+    if objective is None:
+        return None
+    counted = [reading.errors(connection, each.key, period_of(objective, now)) for each in versions]
+    growth = Growth(sum(total for total, _ in counted), sum(bad for _, bad in counted), 0.0)
+    return Budget(objective, growth, budget_left(growth, objective), None)
 
 
 def _day(now: float) -> Span:

@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from podium.dashboard import wording
 from podium.dashboard.charts.sparks import meter
+from podium.dashboard.names import as_part
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -27,10 +28,23 @@ def environment() -> Environment:
     )
     words: Mapping[str, Callable[..., str]] = {
         name: getattr(wording, name)
-        for name in ("count", "exact", "number", "score", "percent", "seconds", "size", "digest", "counted", "moment")
+        for name in (
+            "count",
+            "exact",
+            "number",
+            "score",
+            "percent",
+            "signed",
+            "target",
+            "seconds",
+            "size",
+            "digest",
+            "counted",
+            "moment",
+        )
     }
     made.filters.update(words)
-    made.filters.update({"since": since, "path": lambda text: quote(str(text), safe="")})
+    made.filters.update({"since": since, "path": as_part})
     made.globals |= {"url": url_of, "meter": meter, "static_version": _static_version(), "DASH": wording.DASH}
     return made
 

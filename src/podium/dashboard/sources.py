@@ -12,6 +12,7 @@ from podium.environments.kept import KeptEnvironment, kept
 from podium.errors import NotFound, PodiumError
 from podium.fleet.host.runfiles import RunningServer, find_dead, find_servers
 from podium.monitoring.store.alerts import book_of
+from podium.monitoring.store.contract import MonitorHistory
 from podium.monitoring.store.database import MonitorStore
 from podium.registry.contract import RegisteredModel, Version
 from podium.settings.home import Home
@@ -62,10 +63,12 @@ class DashboardSources:
     Args:
         home: PODIUM_HOME.
         clock: Seconds of the Unix epoch.
+        history: The monitor's; None: the file in PODIUM_HOME.
     """
 
     home: Home
     clock: Callable[[], float] = field(default=time.time)
+    history: MonitorHistory | None = None
 
     @property
     def registry(self) -> Registry:
@@ -80,9 +83,9 @@ class DashboardSources:
         return list(_served(self.servers()))
 
     @property
-    def monitor(self) -> MonitorStore:
+    def monitor(self) -> MonitorHistory:
         """What was counted and found; read only."""
-        return MonitorStore(self.home.monitor, busy_timeout_s=1.0)
+        return self.history or MonitorStore(self.home.monitor, busy_timeout_s=1.0)
 
     def firing(self) -> Answer[list[Alert]]:
         """Alerts that fire now, pages first; none where nobody watches."""

@@ -31,6 +31,14 @@ def number(value: float | None) -> str:
     return f"{value:.2e}"
 
 
+def signed(value: float | None) -> str:
+    """`+0.031`: a difference, in three digits that matter."""
+    if value is None:
+        return DASH
+    # A minus that is as wide as a plus.
+    return f"{value:+.3g}".replace("-", "\N{MINUS SIGN}") if value else "0"
+
+
 def score(value: float | None) -> str:
     """`0.235`: three places, as scores of drift are compared by eye."""
     return DASH if value is None else f"{value:.3f}"
@@ -47,6 +55,11 @@ def percent(ratio: float | None, places: int = 1) -> str:
     if 100 - least < value < 100:
         return f">{100 - least:g} %"
     return f"{value:.{places}f} %" if value % 1 else f"{value:.0f} %"
+
+
+def target(ratio: float) -> str:
+    """`99.95 %`: a share that somebody chose, in as many digits as were said."""
+    return f"{100 * ratio:.8g} %"
 
 
 def seconds(value: float | None) -> str:

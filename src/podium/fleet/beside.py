@@ -1,17 +1,19 @@
 """The versions that run beside an endpoint's own because a split, a bandit or a shadow names them: aliases are followed."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from podium.domain.planning import Candidate
 from podium.domain.rollouts.evidence import Evidence
-from podium.domain.traffic import Rules, Shadow
+from podium.domain.traffic import Rules, Shadow, Target
 from podium.fleet.bandit import Bandit, Standings
+from podium.fleet.experiment import Experiment, SplitTrial
 from podium.fleet.site import BesideOrder, EndpointOrder, Site
 from podium.fleet.sources import Wish, follow, follows
 from podium.fleet.telling.events import Event
 from podium.registry.resolve import Resolved
+from podium.telemetry.evidence import Outcomes
 
 
 class Beside:
@@ -22,13 +24,23 @@ class Beside:
         site: The server's; events are told there.
         heard: Called after each change.
         evidence: What is known of a version, by the endpoint's name and its label.
+        outcomes: What was reported of its answers, likewise.
     """
 
     def __init__(
-        self, order: EndpointOrder, site: Site, heard: Callable[[], None], evidence: Callable[[str, str], Evidence]
+        self,
+        order: EndpointOrder,
+        site: Site,
+        heard: Callable[[], None],
+        evidence: Callable[[str, str], Evidence],
+        outcomes: Callable[[str, str], Outcomes],
     ) -> None:
         has_arms = any(each.is_arm for each in order.beside)
         self._bandit = Bandit(order.settings, partial(evidence, order.name)) if has_arms else None
+        # Shares that follow feedback break what a test assumes of the order of answers: of a bandit there are chances.
+        is_split = not has_arms and any(not each.is_shadow for each in order.beside)
+        is_drawn = order.settings.sticks_to is None
+        self._experiment = Experiment(partial(outcomes, order.name), is_drawn=is_drawn) if is_split else None
         self._settings = order.settings
         self._site = site
         self._heard = heard
@@ -80,6 +92,22 @@ class Beside:
             told = ", ".join(f"{percent} % version {label}" for label, percent in self._bandit.standings.percents.items())
             self._site.tell(Event("bandit", f"by feedback: {told}", serving))
             self._heard()
+
+    def compare(self, targets: Sequence[Target], *, is_held: bool) -> None:
+        """Look at how the versions of a split do beside the one that serves; while it is held, there is no experiment.
+
+        Args:
+            targets: Who gets which part now, the one that serves first.
+            is_held: A rollout moves the parts, and judges by itself.
+        """
+        if self._experiment is not None:
+            weights = [(each.version, each.weight) for each in targets if each.weight]
+            self._experiment.look([] if is_held else weights)
+
+    @property
+    def trial(self) -> SplitTrial | None:
+        """What is known of the split's versions; None where there is none."""
+        return None if self._experiment is None else self._experiment.trial
 
     @property
     def standings(self) -> Standings | None:

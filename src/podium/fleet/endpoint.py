@@ -66,8 +66,9 @@ class Endpoint:
         self.crew = Crew(order, self._site, publisher, self.copies, self._keeper)
         self._following: asyncio.Task[None] | None = None
         self._candidate: Candidate | None = None
-        self._beside = Beside(order, self._site, self._note_beside, publisher.gateways.evidence)
-        self._desk = desk_of(order, self._site, publisher.gateways.evidence)
+        gateways = publisher.gateways
+        self._beside = Beside(order, self._site, self._note_beside, gateways.evidence, gateways.outcomes)
+        self._desk = desk_of(order, self._site, gateways.evidence)
         self._refreshing = asyncio.Lock()
         self._resting: Situation | None = None
         self._is_tidy = False
@@ -96,9 +97,10 @@ class Endpoint:
         """Serve something else under the same name, as a swap: what serves does so until the new one is ready."""
         self.stop_following()
         self._order = order
-        self._desk = desk_of(order, self._site, self._publisher.gateways.evidence)
+        gateways = self._publisher.gateways
+        self._desk = desk_of(order, self._site, gateways.evidence)
         self.crew.refer(order)
-        self._beside = Beside(order, self._site, self._note_beside, self._publisher.gateways.evidence)
+        self._beside = Beside(order, self._site, self._note_beside, gateways.evidence, gateways.outcomes)
         self.hear(order.first)
         self._follow()
         self._beside.start()
@@ -274,7 +276,9 @@ class Endpoint:
                 break
             self.crew.act(action)
         is_known = self._publisher.is_acknowledged(self.name)
-        self._desk.tick(EndpointStanding(self._publisher.targets(self.name), is_known, self._keeper.journal))
+        targets = self._publisher.targets(self.name)
+        self._desk.tick(EndpointStanding(targets, is_known, self._keeper.journal))
+        self._beside.compare(targets, is_held=self._candidate is not None)
 
     @property
     def is_at_rest(self) -> bool:
@@ -336,7 +340,7 @@ class Endpoint:
             return None
         shadow = rules.shadow
         seen = None if shadow is None else self._publisher.gateways.evidence(self.name, shadow.version)
-        return Traffic(rules, self._beside.problems(), seen, self._beside.standings)
+        return Traffic(rules, self._beside.problems(), seen, self._beside.standings, self._beside.trial)
 
     def asked(self, began_at: float) -> None:
         """Its source was asked, as `fleet.rollouts.desk.Desk.asked`."""

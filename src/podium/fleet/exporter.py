@@ -19,7 +19,8 @@ from podium.fleet.telling.events import Event
 from podium.fleet.workers.causes import cause_of_death
 from podium.fleet.workers.children import Child, spawn
 from podium.settings.exports import ExportSettings
-from podium.telemetry.seen import ToldMetrics, open_channel, tell
+from podium.telemetry.backlog import open_channel
+from podium.telemetry.seen import ToldMetrics, tell
 
 _SURVIVED_S = 60.0
 _LAST_S = 5.0

@@ -23,6 +23,7 @@ from podium.fleet.telling.series import SeriesBook
 from podium.fleet.workers.causes import Cause, cause_of_death
 from podium.fleet.workers.children import Child, spawn
 from podium.fleet.workers.replica import WorkerReplica
+from podium.telemetry.evidence import Outcomes
 from podium.transport.door_messages import StandBack, StandIn
 from podium.transport.messages import (
     Acknowledge,
@@ -190,6 +191,10 @@ class Gateways:
     def evidence(self, endpoint: str, version: str) -> Evidence:
         """What all gateways have counted of a version so far."""
         return self._series.evidence((endpoint, version))
+
+    def outcomes(self, endpoint: str, version: str) -> Outcomes:
+        """What was reported of a version's answers so far."""
+        return self._series.outcomes((endpoint, version))
 
     def check_deadlines(self, now: float) -> None:
         """Kill what does not boot, or does not take a table over, in time; it is started again with the newest table."""

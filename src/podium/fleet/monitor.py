@@ -7,6 +7,7 @@ twice.
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,12 +22,14 @@ from podium.fleet.telling.series import SeriesBook
 from podium.fleet.workers.causes import cause_of_death
 from podium.fleet.workers.children import Child, spawn
 from podium.settings.serve import ServeSettings
+from podium.telemetry.backlog import open_channel
+from podium.telemetry.remembered import BUFFER_BYTES
 from podium.transport.messages import Drain, Message
 from podium.transport.monitor_messages import Look, Sight
 
 _SURVIVED_S = 60.0
 _HANGS_S = 120.0
-_LAST_S = 5.0
+_LAST_S = 10.0
 _AT_ONCE = 8
 _MOST_GAUGES = 20_000
 _PATIENCE_S = 10.0
@@ -46,6 +49,7 @@ class MonitorProcess:
 
     Attributes:
         gauges: What the monitor had to tell last.
+        for_gateways: The descriptor that each gateway inherits, by its flag: where it hands on answers and labels.
     """
 
     def __init__(self, site: Site, slots: int, series: SeriesBook, facts: Callable[[], list[dict[str, Any]]]) -> None:
@@ -57,6 +61,13 @@ class MonitorProcess:
         self._child: Child | None = None
         self._heard_at = 0.0
         self._is_stopping = False
+        self.for_gateways: dict[str, int] = {}
+        self._kept: dict[str, int] = {}
+        if site.settings.has_monitor:
+            writing, reading = (end.detach() for end in open_channel(BUFFER_BYTES))
+            self.for_gateways = {"--remembered-fd": writing}
+            # What one monitor took and did not write down, the next does.
+            self._kept = {"--records-fd": reading, "--spool-fd": os.memfd_create("podium-spool", os.MFD_CLOEXEC)}
 
     @property
     def pids(self) -> set[int]:
@@ -67,6 +78,13 @@ class MonitorProcess:
         """Keep it alive from when there is something to watch until the server stops."""
         if not self._site.settings.has_monitor:
             return
+        try:
+            await self._keep()
+        finally:
+            for descriptor in (*self.for_gateways.values(), *self._kept.values()):
+                os.close(descriptor)
+
+    async def _keep(self) -> None:
         await self._site.bell.until(lambda: self._is_stopping or bool(self._site.slabs), _PATIENCE_S)
         crashes = Crashes(0, 0.0)
         while True:
@@ -100,10 +118,12 @@ class MonitorProcess:
     async def _live(self) -> str:
         """One process, from its start to its end; why it ended."""
         before, log = oom_kills(), monitor_log(self._site.logs)
-        module = (*self._site.programs.monitor, "--store", str(self._site.home.monitor), *_terms(self._site.settings))
+        module = (*self._site.programs.monitor, "--home", str(self._site.home.root), *_terms(self._site.settings))
         try:
-            with as_file(self._site.settings.alerts) as alerts:
-                child = spawn(module, {"--slots-fd": self._slots, "--alerts-fd": alerts}, log)
+            said = self._site.settings
+            with as_file(said.alerts) as alerts, as_file(said.monitor_store or "") as address:
+                given = {"--slots-fd": self._slots, "--alerts-fd": alerts, "--address-fd": address, **self._kept}
+                child = spawn(module, given, log)
         except OSError as error:
             return f"it could not be started: {error.strerror}"
         self._child, self._heard_at = child, time.monotonic()
@@ -135,7 +155,9 @@ class MonitorProcess:
 
 def _terms(settings: ServeSettings) -> tuple[str, ...]:
     retention_s = 86_400 * settings.monitor_retention_days
-    return "--window", str(int(settings.drift_window_s)), "--retention", str(retention_s)
+    kept = "--retention", str(retention_s), "--predictions", str(settings.quality_predictions)
+    alerts = ("--alerts-from", settings.config) if settings.config else ()
+    return "--window", str(int(settings.drift_window_s)), *kept, *alerts
 
 
 def grouped(gauges: Sequence[Mapping[str, Any]]) -> Gauges:

@@ -13,6 +13,7 @@ from podium.fleet.bell import Bell
 from podium.fleet.host import ports
 from podium.fleet.host.logs import dashboard_log
 from podium.fleet.host.machine import oom_kills
+from podium.fleet.host.memory_files import as_file
 from podium.fleet.site import Site
 from podium.fleet.telling.events import Event
 from podium.fleet.workers.causes import cause_of_death
@@ -83,7 +84,8 @@ class DashboardPage:
         before, log = oom_kills(), dashboard_log(self._site.logs)
         module = (*self._site.programs.dashboard, "--home", str(self._site.home.root), *self._site.settings.dashboard_terms)
         try:
-            child = spawn(module, {"--listen-fd": sock.fileno()}, log)
+            with as_file(self._site.settings.monitor_store or "") as address:
+                child = spawn(module, {"--listen-fd": sock.fileno(), "--address-fd": address}, log)
         except OSError as error:
             return f"it could not be started: {error.strerror}"
         self._child = child

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from podium._version import __version__
 from podium.domain.devices import DEFAULT_DEVICE
 from podium.errors import PodiumError
 from podium.fleet.bell import Bell
@@ -25,7 +24,7 @@ from podium.fleet.exporter import Exporter
 from podium.fleet.failures import first_cause, why_nothing_serves
 from podium.fleet.gateways import Gateways
 from podium.fleet.host import logs, ports, runfiles
-from podium.fleet.host.machine import available_memory, cpu_limit, started_at
+from podium.fleet.host.machine import available_memory, cpu_limit
 from podium.fleet.host.runfiles import RunFolder
 from podium.fleet.loading import LoadVerbs
 from podium.fleet.monitor import MonitorProcess
@@ -38,6 +37,7 @@ from podium.fleet.telling.describing import DescribeVerb
 from podium.fleet.telling.events import Event
 from podium.fleet.telling.facts import facts_of
 from podium.fleet.telling.herald import Herald
+from podium.fleet.telling.identity import identity_of
 from podium.fleet.telling.series import SeriesBook
 from podium.fleet.telling.status import Overview, Situation
 from podium.fleet.whole_registry import WholeRegistry
@@ -137,7 +137,8 @@ class Supervisor:
             stack.callback(os.close, slots)
             counters = Slots(slots)
             stack.callback(counters.close)
-            self._identity = self._describe(sockets[0].getsockname()[1])
+            port = sockets[0].getsockname()[1]
+            self._identity = identity_of(self._order, self._folder, port, self._grpc_address)
             try:
                 await self._serve(sockets, slots, SeriesBook(counters), folder)
             except BaseExceptionGroup as group:
@@ -213,9 +214,9 @@ class Supervisor:
     def _take_on(self, site: Site, sockets: Sequence[socket.socket], slots: int, series: SeriesBook) -> None:
         """Those who watch what the gateways do, the gateways, and who tells of them; none of them runs yet."""
         self._exporter, self._page = Exporter(site, slots), DashboardPage(site)
-        parts = self._gateway_died, self._grpc_address, self._exporter.for_gateways
-        self._gateways = Gateways(site, sockets, slots, series, *parts)
         monitor = self._monitor = MonitorProcess(site, slots, series, lambda: facts_of(self._situations()))
+        parts = self._gateway_died, self._grpc_address, {**self._exporter.for_gateways, **monitor.for_gateways}
+        self._gateways = Gateways(site, sockets, slots, series, *parts)
         self._herald = Herald(self._folder, self._gateways, series, self._exporter, lambda: monitor.gauges)
 
     def _follow_registry(self, site: Site) -> asyncio.Task[None] | None:
@@ -362,26 +363,6 @@ class Supervisor:
     @property
     def _grpc_address(self) -> str | None:
         return None if self._grpc is None else ports.shown(self._grpc)
-
-    def _describe(self, port: int) -> dict[str, Any]:
-        host, certificate = self._order.settings.host, self._order.settings.certificate
-        scheme = "http" if certificate is None else "https"
-        reached = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
-        return {
-            "schema": 1,
-            "id": self._folder.id,
-            "pid": os.getpid(),
-            "pid_started": started_at(os.getpid()),
-            "podium": __version__,
-            "started_at": time.time(),
-            "host": host,
-            "port": port,
-            "url": f"{scheme}://[{reached}]:{port}" if ":" in reached else f"{scheme}://{reached}:{port}",
-            "logs": self._order.name,
-            "certificate": certificate,
-            "grpc_address": self._grpc_address,
-            "settings": dict(self._order.shown),
-        }
 
 
 @contextlib.contextmanager

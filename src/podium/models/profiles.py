@@ -16,13 +16,14 @@ from podium.domain.monitoring.batches import Answered, answers_of, columns_of, r
 from podium.domain.monitoring.columns import Privacy
 from podium.domain.monitoring.counting import Layout
 from podium.domain.monitoring.features import Features, features_of
-from podium.domain.monitoring.multivariate import can_be_together, encoded, fitted
+from podium.domain.monitoring.multivariate import can_be_together, fitted
 from podium.domain.monitoring.profile import PROFILE_PATH, CategoryProfile, Profile, Source, SourceKind
 from podium.domain.monitoring.profile_reading import read_profile
 from podium.domain.monitoring.profiling import Profiler, concerns
 from podium.domain.monitoring.quality.reference import measured
 from podium.domain.monitoring.quality.tasks import LAWS
-from podium.domain.monitoring.variation import Days, with_variation
+from podium.domain.monitoring.reconstruction import encoded
+from podium.domain.monitoring.variation import Days, Hours, with_variation
 from podium.domain.signature import AnyType, ColumnSchema, Schema, Signature
 from podium.errors import InvalidInput
 from podium.models.aligning import aligned
@@ -142,6 +143,7 @@ class _Making:
                 "told": answered.told,
                 "score": answered.score,
                 "labels": chunk.labels,
+                "times": chunk.times,
             }
         )
         if chunk.times is not None and len(known := chunk.times[np.isfinite(chunk.times)]):
@@ -149,7 +151,7 @@ class _Making:
 
     def _ask(self, profiler: Profiler, asking: AskedModel) -> None:
         """Ask the model for the sample's rows, evenly from all of them, until the time is up."""
-        inputs, labels = self._sample.part("inputs"), self._sample.part("labels")
+        inputs, labels, times = (self._sample.part(name) for name in ("inputs", "labels", "times"))
         rows = self._sample.rows
         size = asking.batch_rows if asking.is_static else min(asking.batch_rows, rows)
         calls = rows // size if asking.is_static else -(-rows // size)
@@ -186,6 +188,7 @@ class _Making:
             if any(each is None for each in scores)
             else np.concatenate([np.asarray(each) for each in scores]),
             "labels": None if labels is None else rows_at(labels, order),
+            "times": None if times is None else rows_at(times, order),
         }
 
     def _with_quality(self, profile: Profile) -> Profile:
@@ -220,12 +223,25 @@ class _Making:
                 "Pass a function that begins it anew, or a file."
             )
             return profile
-        days = Days(Layout(profile))
+        layout = Layout(profile)
+        days, hours = Days(layout), Hours(layout, profile.source.rows, *self._span)
         for chunk in self._chunks():
             if chunk.times is not None:
                 answered = Answered() if chunk.predictions is None else answers_of(chunk.predictions)
-                days.add(chunk.times, self._columns(chunk), answered.by_kind())
-        return with_variation(profile, days.counts())
+                for each in (days, hours):
+                    each.add(chunk.times, self._columns(chunk), answered.by_kind())
+        return self._with_days_of_answers(with_variation(profile, days.counts(), hours.counts()), layout)
+
+    def _with_days_of_answers(self, profile: Profile, layout: Layout) -> Profile:
+        """The same of what the model was asked for, which are rows of the sample."""
+        told, score, times = (self._answers.get(name) for name in ("told", "score", "times"))
+        if told is None or times is None:
+            return profile
+        answers = Answered(told=told, score=score).by_kind()
+        days, hours = Days(layout), Hours(layout, len(times), *self._span)
+        for each in (days, hours):
+            each.add(times, {}, answers)
+        return with_variation(profile, days.counts(), hours.counts())
 
 
 def described(profile: Profile) -> str:
@@ -239,7 +255,7 @@ def described(profile: Profile) -> str:
         where = " on training rows" if profile.source.kind is SourceKind.TRAINING else ""
         parts.append(f"quality{where} ({', '.join(figures)})")
     if any(getattr(column, "chunk_psi_q99", None) is not None for column in profile.columns.values()):
-        parts.append("how days differ")
+        parts.append("how days and hours differ")
     said = f"Monitoring profile of {profile.source.rows:,} {profile.source.kind.value} rows: {', '.join(parts)}."
     if profile.left_out:
         some = [f"{name} ({reason})" for name, reason in list(profile.left_out.items())[:3]]

@@ -22,7 +22,7 @@ Gauge = dict[str, Any]
 
 
 def gauges_of(judged: JudgedVersion) -> list[Gauge]:
-    """What is held of a version's columns and predictions."""
+    """What is held of a version's columns and predictions, and how good it is estimated to be."""
     own = _labels(judged.key)
     summary = judged.summary
     found = [
@@ -36,10 +36,16 @@ def gauges_of(judged: JudgedVersion) -> list[Gauge]:
     scores = [each.score for each in drift if each.role is Role.PREDICTION and each.score is not None]
     if scores:
         found.append(_gauge("podium_prediction_drift_score", own, max(scores)))
+    for figure in judged.estimates.figures:
+        if figure.estimate.value is not None:
+            metric = {**own, "metric": figure.estimate.metric}
+            found.append(_gauge("podium_estimated_quality", metric, figure.estimate.value))
     shown = _worst(judged)
     for finding in judged.findings:
         if finding.role is Role.FEATURE and finding.name in shown:
             found += _of_column(finding, {**own, "column": finding.name}, stands=judged.stands(finding))
+        if finding.role is Role.TOGETHER:
+            found += _together(finding, {**own, "method": finding.method}, stands=judged.stands(finding))
     return found
 
 
@@ -60,6 +66,13 @@ def monitor_gauges(totals: Mapping[VersionKey, Totals], waiting: Mapping[Version
             _gauge("podium_monitor_sampling_ratio", own, each.rows / each.seen if each.seen else 1.0),
         ]
     return found
+
+
+def _together(finding: ColumnFinding, labels: Mapping[str, str], *, stands: bool) -> Iterator[Gauge]:
+    if finding.score is not None:
+        yield _gauge("podium_multivariate_drift_score", labels, finding.score)
+    yield _gauge("podium_multivariate_drift_threshold", labels, finding.alert)
+    yield _gauge("podium_multivariate_drift_alert", labels, int(stands))
 
 
 def _of_column(finding: ColumnFinding, labels: Mapping[str, str], *, stands: bool) -> Iterator[Gauge]:

@@ -160,6 +160,8 @@ def _of_findings(version: VersionValues, rules: Mapping[str, Rule], where: Mappi
         finding = each.finding
         if finding.role is Role.FEATURE:
             name = COLUMN_RULES.get(finding.check)
+        elif finding.role is Role.TOGETHER:
+            name = "drift-together"
         else:
             name = "drift-prediction" if finding.check is Check.DRIFT else None
         if name and (rule := rules.get(name)):

@@ -21,6 +21,8 @@ from podium.errors import MonitorStoreError, PodiumError
 from podium.monitoring.alerting import Alerting
 from podium.monitoring.counters import Counters, Totals, totals_of
 from podium.monitoring.gauges import Gauge, gauges_of, monitor_gauges, sorted_gauges
+from podium.monitoring.intake import Intake
+from podium.monitoring.quality.watching import QualityWatch
 from podium.monitoring.store import reading, writing
 from podium.monitoring.store.contract import MonitorHistory, StoreConnection
 from podium.monitoring.store.writing import VersionKey
@@ -33,6 +35,7 @@ from podium.transport.slab import SlabReading, read_slab
 
 TICK_S = 10.0
 TICKS_OF_A_TURN = 3
+_GATHER_S = 0.05
 
 # Any key: which cell is whose does not depend on it.
 _KEY = b"\0"
@@ -68,6 +71,8 @@ class MonitorTerms:
         retention_s: How long everything is kept.
         tick_s: Seconds between two looks.
         alerting: Judges and tells; None does not.
+        intake: What gateways hand on of answers and labels; None: nothing.
+        quality: Writes that down, and says how good versions are by it.
     """
 
     store: MonitorHistory
@@ -75,6 +80,8 @@ class MonitorTerms:
     retention_s: int = 90 * DAY_S
     tick_s: float = TICK_S
     alerting: Alerting | None = None
+    intake: Intake | None = None
+    quality: QualityWatch | None = None
 
 
 @dataclass(slots=True)
@@ -84,6 +91,11 @@ class Known:
     sight: Sight = field(default_factory=lambda: Sight([], []))
     slabs: dict[int, KnownSlab] = field(default_factory=dict)
     settled: list[int] = field(default_factory=list)
+
+
+def server_name(slots: Slots) -> str:
+    """A server by its counters: the same for all monitors that it has one after another, and no other server's."""
+    return f"{slots.cells[4]:016x}"
 
 
 class Monitor:
@@ -103,7 +115,7 @@ class Monitor:
         self.judged: dict[VersionKey, JudgedVersion] = {}
         self._control = control
         self._slots = slots
-        self._server = f"{slots.cells[4]:016x}"
+        self._server = server_name(slots)
         self._terms = terms
         self._clock = clock
         self._store = terms.store
@@ -153,27 +165,51 @@ class Monitor:
         versions = {VersionKey(str(each["model"]), str(each["version"])) for each in self.known.sight.versions}
         self.judged = {key: each for key, each in self.judged.items() if key in versions}
         told = [gauge for each in self.judged.values() for gauge in gauges_of(each)]
+        told += self._look_at_quality(now, versions)
         told += self._alert(now)
         self._gauges = sorted_gauges([*told, *monitor_gauges(self._totals, self._waiting)])
+
+    def _look_at_quality(self, now: float, versions: set[VersionKey]) -> list[Gauge]:
+        quality, intake = self._terms.quality, self._terms.intake
+        if quality is None:
+            return []
+        if intake is not None:
+            intake.write_down(self._store, quality.write_down, now)
+        return quality.turn(now, versions)
 
     def _alert(self, now: float) -> list[Gauge]:
         if self._terms.alerting is None:
             return []
+        quality = {} if self._terms.quality is None else self._terms.quality.judged
         try:
-            return self._terms.alerting.turn(now, self.known.sight.versions, self.judged)
+            return self._terms.alerting.turn(now, self.known.sight.versions, self.judged, quality)
         except (PodiumError, ValueError, KeyError, TypeError, ArithmeticError) as error:
             # Counting goes on, whatever is wrong with what is judged.
             _log.warning("alerts cannot be judged: %s: %s", type(error).__name__, error)
             return []
 
     def _pause(self) -> None:
-        """Wait for the next tick, a whole one of the clock, or until the supervisor says that all is over, or is gone."""
-        tick_s = self._terms.tick_s
-        poll = select.poll()
-        poll.register(self._control.fileno, select.POLLIN)
-        if poll.poll(1000 * (tick_s - self._clock() % tick_s)):
-            heard = self._control.receive()
-            self._is_over = heard is None or any(isinstance(message, Drain) for message, _ in heard)
+        """Wait for the next tick, a whole one of the clock, or until the supervisor says that all is over, or is gone.
+
+        Gateways' records are taken meanwhile, for the socket does not hold much; not each as it comes, but some at once.
+        """
+        tick_s, intake = self._terms.tick_s, self._terms.intake
+        control, all_of_it = select.poll(), select.poll()
+        for poll in (control, all_of_it):
+            poll.register(self._control.fileno, select.POLLIN)
+        if intake is not None:
+            all_of_it.register(intake.fileno, select.POLLIN)
+        ends = time.monotonic() + tick_s - self._clock() % tick_s
+        is_gathering = False
+        while (left := ends - time.monotonic()) > 0:
+            is_gathering = intake is not None and (intake.is_full or not is_gathering)
+            ready = control.poll(1000 * min(left, _GATHER_S)) if is_gathering else all_of_it.poll(1000 * left)
+            if any(descriptor == self._control.fileno for descriptor, _ in ready):
+                heard = self._control.receive()
+                self._is_over = heard is None or any(isinstance(message, Drain) for message, _ in heard)
+                return
+            if intake is not None:
+                intake.drain()
 
     # ── looking
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from podium.domain.monitoring.staleness import Times
 from podium.monitoring.judged_values import VersionValues
+from podium.monitoring.quality.judging import JudgedQuality
 from podium.monitoring.store import alerts as kept
 from podium.monitoring.store import reading
 from podium.monitoring.store.contract import StoreConnection
@@ -32,6 +33,7 @@ class VersionBook:
     first_seen: dict[VersionKey, int] = field(default_factory=dict)
     profile_ids: dict[VersionKey, str | None] = field(default_factory=dict)
     waits: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _has_waits: bool = False
     _profiled_at: dict[str, float | None] = field(default_factory=dict)
 
     def read(self, connection: StoreConnection) -> None:
@@ -39,7 +41,9 @@ class VersionBook:
         served = reading.served(connection)
         self.first_seen = {each.key: each.first_seen for each in served}
         self.profile_ids = {each.key: each.profile_id for each in served}
-        self.waits = kept.waits_of(connection)
+        if not self._has_waits:
+            # From then on memory knows better: of servers that share a store each knows what waits at its own.
+            self.waits, self._has_waits = kept.waits_of(connection), True
         for each in served:
             if each.profile_id is not None and each.profile_id not in self._profiled_at:
                 self._profiled_at[each.profile_id] = _made_at(connection, each.profile_id)
@@ -55,16 +59,23 @@ class VersionBook:
         self.waits = waiting
         return waiting
 
-    def values(self, facts: Iterable[Facts], judged: Mapping[VersionKey, JudgedVersion]) -> list[VersionValues]:
+    def values(
+        self,
+        facts: Iterable[Facts],
+        judged: Mapping[VersionKey, JudgedVersion],
+        quality: Mapping[VersionKey, JudgedQuality],
+    ) -> list[VersionValues]:
         """What is known now of each version that is served.
 
         Nobody expects requests of a version that sleeps, or that gets no traffic: its clock of traffic stands still.
         """
-        return [self._values(each, judged) for each in facts]
+        return [self._values(each, judged, quality) for each in facts]
 
-    def _values(self, facts: Facts, judged: Mapping[VersionKey, JudgedVersion]) -> VersionValues:
+    def _values(
+        self, facts: Facts, judged: Mapping[VersionKey, JudgedVersion], quality: Mapping[VersionKey, JudgedQuality]
+    ) -> VersionValues:
         key = VersionKey(str(facts["model"]), str(facts["version"]))
-        profile_id, found = self.profile_ids.get(key), judged.get(key)
+        profile_id, found, measured = self.profile_ids.get(key), judged.get(key), quality.get(key)
         newer, since = self.waits.get(key.model, (None, None))
         is_asked = bool(facts.get("weight")) and not facts.get("is_asleep")
         times = Times(
@@ -73,10 +84,15 @@ class VersionBook:
             superseded_at=since if facts.get("newer") == newer else None,
             newer=newer,
             profiled_at=None if profile_id is None else self._profiled_at.get(profile_id),
+            labelled_at=None if measured is None else measured.coverage.last_label_at,
+            usual_delay_s=None if measured is None else measured.usual_delay_s,
         )
         findings = [] if found is None else [StoredFinding(each, found.stands(each)) for each in found.findings]
         environment = {str(name): int(count) for name, count in dict(facts.get("findings") or {}).items()}
-        return VersionValues(key, times, profile_id, findings, environment, is_asked=is_asked)
+        beside = (
+            [] if measured is None else [(each.variant, found) for each in measured.variants for found in each.shortfalls]
+        )
+        return VersionValues(key, times, profile_id, findings, environment, beside, is_asked=is_asked)
 
 
 def _made_at(connection: StoreConnection, profile_id: str) -> float | None:

@@ -1,10 +1,12 @@
 """What the last hour of a version's rows shows beside its profile, written down with what is held of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from podium.domain.monitoring.findings import Check, ColumnFinding, Role, judge, watch
+from podium.domain.monitoring.multivariate import found_together
 from podium.domain.monitoring.profile import Profile
+from podium.domain.monitoring.quality.unlabelled import WindowEstimates, estimates_of
 from podium.domain.monitoring.standing import DriftOverview, StandingFinding, overview
 from podium.domain.monitoring.windows import SLOT_S, Span
 from podium.monitoring.store import reading, writing
@@ -21,9 +23,10 @@ class JudgedVersion:
     Attributes:
         at: When it was looked at, in seconds since 1970.
         rows: In the window.
-        findings: Of the window, all columns and checks.
+        findings: Of the window, all columns and checks, and of the columns together.
         standing: What is held after it.
         summary: Of all columns together.
+        estimates: How good it probably is, as far as scores say.
     """
 
     key: VersionKey
@@ -32,6 +35,7 @@ class JudgedVersion:
     findings: tuple[ColumnFinding, ...]
     standing: Mapping[Finder, StandingFinding]
     summary: DriftOverview
+    estimates: WindowEstimates = field(default_factory=WindowEstimates)
 
     def stands(self, finding: ColumnFinding) -> bool:
         """Whether the alert of this check of this column stands."""
@@ -64,11 +68,14 @@ def judge_version(
             counts = point.window.counts if counts is None else counts + point.window.counts
     if counts is None:
         return None
-    findings = judge(watch(profile, counts), span)
+    findings = judge(watch(profile, counts, length_s=length_s), span)
+    if (together := found_together(profile, counts, span)) is not None:
+        findings.append(together)
     before = writing.standing_of(connection, key, profile.profile_id)
     after = {finder: before.get(finder, _NOTHING).and_then(each) for each in findings for finder in [finder_of(each)]}
     writing.put_findings(connection, key, profile.profile_id, findings, after)
-    return JudgedVersion(key, int(now), counts.rows, tuple(findings), after, overview(findings, _drifting(after)))
+    summary, estimates = overview(findings, _drifting(after)), estimates_of(profile, counts)
+    return JudgedVersion(key, int(now), counts.rows, tuple(findings), after, summary, estimates)
 
 
 def finder_of(finding: ColumnFinding) -> Finder:

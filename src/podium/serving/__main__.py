@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--slots-fd", type=int, required=True, help="the server's table of counters")
     parser.add_argument("--slot", type=int, required=True, help="this gateway's place in it")
     parser.add_argument("--exports-fd", type=int, help="where to hand on what others are told of requests")
+    parser.add_argument("--remembered-fd", type=int, help="where to hand on answers and labels")
     parser.add_argument("--settings", default="{}", help="GatewaySettings as JSON")
     parser.add_argument("--grpc-address", help="HOST:PORT to listen on for gRPC")
     chosen = parser.parse_args(arguments)
@@ -51,6 +52,7 @@ async def _serve(settings: GatewaySettings, chosen: argparse.Namespace) -> None:
         chosen.slot,
         chosen.grpc_address,
         None if chosen.exports_fd is None else socket.socket(fileno=chosen.exports_fd),
+        None if chosen.remembered_fd is None else socket.socket(fileno=chosen.remembered_fd),
     )
     # What is here now stays: the collector need not look at it, and it need not look often at what requests leave.
     gc.collect()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from podium.domain.trace_context import read_traceparent
 from podium.settings.exports import GatewayExports
-from podium.telemetry.seen import Backlog, Seen
+from podium.telemetry.seen import Seen, seen_backlog
 from podium.transport.frames import Answers, Reply
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Exporting:
 
     Args:
         settings: Which.
-        channel: Where the exporter reads; as `telemetry.seen.open_channel` makes it.
+        channel: Where the exporter reads; as `telemetry.backlog.open_channel` makes it.
         count_dropped: Told how many could not be handed on.
     """
 
@@ -36,7 +36,7 @@ class Exporting:
         self._most = settings.payload_max_bytes
         self._traced = settings.trace_sample
         self._channel = channel
-        self._backlog = Backlog(channel, count_dropped)
+        self._backlog = seen_backlog(channel, count_dropped)
 
     def see(
         self,

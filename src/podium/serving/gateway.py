@@ -37,6 +37,7 @@ from podium.serving.open_inference.repository import repository_paths
 from podium.serving.open_inference.v1 import v1_paths
 from podium.serving.pages import Pages
 from podium.serving.recording import Recorder
+from podium.serving.remembering import Remembering
 from podium.serving.sagemaker import sagemaker_paths
 from podium.serving.settings import GatewaySettings
 from podium.serving.standing import Standing
@@ -72,6 +73,7 @@ class Gateway:
         slot: This gateway's place in them.
         grpc_address: Where it listens for gRPC too; None: nowhere.
         exports: Where it hands on what others are told of requests; None where nobody is.
+        remembered: Where it hands on answers and labels; None where nobody wants them.
 
     Attributes:
         app: Answers requests, whoever read them.
@@ -90,6 +92,7 @@ class Gateway:
         slot: int,
         grpc_address: str | None = None,
         exports: socket.socket | None = None,
+        remembered: socket.socket | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._loop = loop
@@ -107,11 +110,14 @@ class Gateway:
         self._control = Control(loop, control, self._end, lambda: self._end(settings.drain_limit_s))
         self.asking = OpenQuestions(loop, self._control.say)
         waking = Waking(self.asking, settings.pending_s)
-        self._scoring = Scoring(loop, settings, self._router, self._recorder, self._lost, self._released, waking)
+        self._remembering = self._make_remembering(settings, remembered, slots, slot)
+        parts = self._lost, self._released, waking, self._remembering
+        self._scoring = Scoring(loop, settings, self._router, self._recorder, *parts)
         self.standing = Standing(self._router, self._recorder)
         pages = Pages(self._scoring.ids, self._recorder)
-        parts = slots.served, self._recorder, self._router, pages
-        feedback = Feedback(loop, *parts, settings.feedback_window_s, self.standing.version_of)
+        known = slots.served, self._recorder, self._router, pages
+        window_s, told = settings.feedback_window_s, None if self._remembering is None else self._remembering.hand_on
+        feedback = Feedback(loop, *known, window_s, self.standing.version_of, told)
         over = AnswerCaches(settings, self._router, self._scoring.naming, self._recorder).over
         paths = [
             feedback.paths(),
@@ -165,6 +171,8 @@ class Gateway:
             self._access.close()
         if self._exporting is not None:
             self._exporting.close()
+        if self._remembering is not None:
+            self._remembering.close()
 
     def drain(self, limit_s: float) -> None:
         """Begin to end. Asked again, the nearer limit counts."""
@@ -242,6 +250,8 @@ class Gateway:
                 self._door.sweep()
             if self._exporting is not None:
                 self._exporting.flush()
+            if self._remembering is not None:
+                self._remembering.sweep()
             turn += 1
             if turn % _FLUSH_SWEEPS == 0:
                 self._flush_access_log()
@@ -277,3 +287,13 @@ class Gateway:
         if channel is None or settings.exports is None:
             return None
         return Exporting(settings.exports, channel, partial(slots.add_exported, slot, "gateway_dropped"))
+
+    @staticmethod
+    def _make_remembering(
+        settings: GatewaySettings, channel: socket.socket | None, slots: Slots, slot: int
+    ) -> Remembering | None:
+        if channel is None or not settings.quality_rate:
+            return None
+        return Remembering(
+            settings.quality_rate, channel, lambda result, count: slots.add_exported(slot, f"answers_{result}", count)
+        )

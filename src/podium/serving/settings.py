@@ -42,6 +42,7 @@ class GatewaySettings:
         access_log: File of the access log, shared by all gateways; None writes none.
         access_log_bytes, access_log_keep: Size at which it is put aside, and how many older ones stay.
         feedback_window_s: For so long after an answer feedback on it is taken; 0: never.
+        quality_rate: So many answers a second are handed on to the monitor, to be held against labels; 0 none, nor labels.
         access: Who may ask for what.
         exports: Which requests are handed on to others; None hands on none.
         clients, every_model: What one client and one model may take.
@@ -87,6 +88,14 @@ class GatewaySettings:
         ValueKind.SECONDS,
         "Seconds after an answer in which feedback on it is taken; 0 takes none.",
         least=0,
+    )
+    quality_rate: int = declare(
+        20,
+        "quality_rate",
+        ValueKind.COUNT,
+        "Answers a second of each gateway that monitor.db keeps for labels to come; 0 keeps none, nor labels.",
+        least=0,
+        most=10_000,
     )
     access: AccessSettings = AccessSettings()  # noqa: RUF009
     exports: GatewayExports | None = None
@@ -150,6 +159,7 @@ _MAY_BE_ZERO = frozenset(
     {
         "busy_wait_us",
         "feedback_window_s",
+        "quality_rate",
         "drain_linger_s",
         "drain_limit_s",
         "access_log_keep",

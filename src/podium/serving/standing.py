@@ -19,6 +19,8 @@ from podium.telemetry.metrics import (
     PAYLOADS,
     QUEUED_ROWS,
     READY,
+    REMEMBERED,
+    REMEMBERED_RESULTS,
     SERIES_METRICS,
     SPANS,
 )
@@ -168,6 +170,8 @@ class Standing:
         )
         sent = [MetricSample({"result": each}, count) for each in PAYLOAD_RESULTS if (count := exported(f"spans_{each}"))]
         yield Family(SPANS, sent)
+        kept = [MetricSample({"result": each}, n) for each in REMEMBERED_RESULTS if (n := exported(f"answers_{each}"))]
+        yield Family(REMEMBERED, kept)
         yield Family(READY, [MetricSample({}, int(self.takes_traffic))])
         yield Family(BUILD_INFO, [MetricSample({"version": __version__}, 1)])
 

@@ -72,11 +72,14 @@ class ServeSettings:
         max_loading: As in `domain.load_order`.
         has_monitor: Whether traffic and data are kept and judged.
         drift_window_s, monitor_retention_days: How long a window is judged, and how long history is kept.
+        monitor_store: The database of a history that several servers share; None: monitor.db in PODIUM_HOME.
+        quality_predictions: How many rows of answers are kept for labels to come.
         certificate: The file of what gateways show over TLS; None: they do not speak it.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
         dashboard_port, dashboard_host: Where the dashboard listens; None: there is none.
         dashboard_terms: What it is started with beside that: flags of `python -m podium.dashboard`.
         alerts: What the monitor gets of `[alerts]`, JSON likewise; empty where nothing is said.
+        config: Path of podium.toml, whose `[alerts]` the monitor reads again when it changes; empty where there is none.
         exports: What the exporter gets, JSON likewise; empty where nothing is exported, and none is started.
     """
 
@@ -153,7 +156,7 @@ class ServeSettings:
         default_text="one for each processor",
     )
     has_monitor: bool = declare(
-        True, "monitor", ValueKind.SWITCH, "Keep traffic and, of models with a profile, data in monitor.db, and judge them."
+        True, "monitor", ValueKind.SWITCH, "Keep traffic and, of models with a profile, data, and judge them."
     )
     drift_window_s: float = declare(
         3600.0,
@@ -162,11 +165,26 @@ class ServeSettings:
         "Seconds of data that are held against a profile: a multiple of 5 minutes, up to a day.",
     )
     monitor_retention_days: int = declare(
-        90, "monitor_retention_days", ValueKind.COUNT, "Days for which monitor.db keeps history.", most=3650
+        90, "monitor_retention_days", ValueKind.COUNT, "Days for which the monitor keeps history.", most=3650
+    )
+    monitor_store: str | None = declare(
+        None,
+        "monitor_store",
+        ValueKind.TEXT,
+        "postgresql://… where the monitors of several servers keep one history; commands must be told the same.",
+        default_text="monitor.db",
+    )
+    quality_predictions: int = declare(
+        500_000,
+        "quality_predictions",
+        ValueKind.COUNT,
+        "Predicted rows that the monitor keeps for labels to come, for 30 days; of more the oldest are given up.",
+        most=100_000_000,
     )
     certificate: str | None = None
     gateway_settings: str = "{}"
     alerts: str = field(default="", repr=False)
+    config: str = ""
     exports: str = ""
     dashboard_terms: tuple[str, ...] = ()
 

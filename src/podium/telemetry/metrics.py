@@ -239,10 +239,28 @@ SUPERVISOR_METRICS = (
     Metric("podium_column_alert", MetricKind.GAUGE, "1 while what is beside a column's drift stands, else 0."),
     Metric("podium_prediction_drift_score", MetricKind.GAUGE, "How far the predictions are from the profile."),
     Metric("podium_prediction_drift_alert", MetricKind.GAUGE, "1 while the predictions' drift stands, else 0."),
+    Metric(
+        "podium_multivariate_drift_score",
+        MetricKind.GAUGE,
+        "How far rows of the last window are from what the profile says of columns together.",
+    ),
+    Metric(
+        "podium_multivariate_drift_threshold",
+        MetricKind.GAUGE,
+        "The score from which drift of the columns together is an alert, on the side where the score is.",
+    ),
+    Metric("podium_multivariate_drift_alert", MetricKind.GAUGE, "1 while drift of the columns together stands, else 0."),
     Metric("podium_drifted_columns", MetricKind.GAUGE, "Columns whose drift stands."),
     Metric("podium_monitored_columns", MetricKind.GAUGE, "Columns of which the last window had enough rows to judge."),
     Metric("podium_drift_window_rows", MetricKind.GAUGE, "Rows of the last window."),
     Metric("podium_drift_last_evaluation_timestamp_seconds", MetricKind.GAUGE, "When the last window was judged."),
+    Metric("podium_quality", MetricKind.GAUGE, "How good a version is by the labels that came back."),
+    Metric("podium_quality_baseline", MetricKind.GAUGE, "How good it was on the rows of its profile."),
+    Metric("podium_quality_window_rows", MetricKind.GAUGE, "Rows with a label that a figure of quality rests on."),
+    Metric("podium_quality_is_worse", MetricKind.GAUGE, "1 while a figure is worse than its baseline by more than chance."),
+    Metric("podium_label_coverage_ratio", MetricKind.GAUGE, "Share of the kept predictions of a day that have a label."),
+    Metric("podium_label_delay_seconds", MetricKind.GAUGE, "How long after their predictions labels come."),
+    Metric("podium_estimated_quality", MetricKind.GAUGE, "How good the last window is estimated to be, without labels."),
     Metric("podium_monitor_rows_total", MetricKind.COUNTER, "Rows that were counted by a profile."),
     Metric("podium_monitor_dropped_rows_total", MetricKind.COUNTER, "Rows that were answered and not counted."),
     Metric("podium_monitor_queue_rows", MetricKind.GAUGE, "Rows that were answered and are to be counted yet."),
@@ -260,7 +278,14 @@ PAYLOADS = Metric(
 PAYLOAD_SINKS = ("gateway", "files", "http")
 PAYLOAD_RESULTS = ("written", "dropped", "failed")
 SPANS = Metric("podium_trace_spans_total", MetricKind.COUNTER, "Spans for OpenTelemetry's collector.")
-EXPORTED = tuple(f"{sink}_{result}" for sink in (*PAYLOAD_SINKS, "spans") for result in PAYLOAD_RESULTS)
-"""What is counted of exports; `gateway_dropped` by gateways, the rest by the exporter."""
+REMEMBERED = Metric(
+    "podium_remembered_answers_total", MetricKind.COUNTER, "Answers for labels to come, by whether the monitor gets them."
+)
+REMEMBERED_RESULTS = ("kept", "skipped", "large", "dropped")
+EXPORTED = (
+    *(f"{sink}_{result}" for sink in (*PAYLOAD_SINKS, "spans") for result in PAYLOAD_RESULTS),
+    *(f"answers_{result}" for result in REMEMBERED_RESULTS),
+)
+"""What is counted of what is handed on; `gateway_dropped` and `answers_…` by gateways, the rest by the exporter."""
 BUILD_INFO = Metric("podium_build_info", MetricKind.GAUGE, "Always 1; the label is podium's version.")
 READY = Metric("podium_ready", MetricKind.GAUGE, "1 when the server takes traffic, else 0.")

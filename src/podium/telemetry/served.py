@@ -166,13 +166,13 @@ class ServedRequests:
         finally:
             fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1)
 
-    def take(self, mark: int, now_ms: int, until_ms: int) -> Report:
+    def take(self, mark: int, now_ms: int, until_ms: int, ways: int = _REPORT_WAYS) -> Report:
         """Take a report, once: `MATCHED`, or `DUPLICATE`; or `FULL`: so many are remembered that it is refused.
 
-        Only within `locked`.
+        Only within `locked`. With fewer `ways` it gives up sooner, so that such reports leave room for others.
         """
         cells, free = self._cells, -1
-        for step in range(_REPORT_WAYS):
+        for step in range(ways):
             place = self._reports + (mark + step) % _REPORTS * _REPORT_CELLS
             known, until = cells[place], cells[place + 1]
             if known == mark and until > now_ms:

@@ -1,5 +1,6 @@
 """Where a worker's rows are accounted for and counted: a slab by a profile, or whatever takes them until there is one."""
 
+import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -46,5 +47,5 @@ def counting_by(text: bytes) -> tuple[OpenSlab, SlabWriter, BatchCounter]:
     layout = Layout(profile)
     descriptor = create_slab(profile.profile_id, layout.size)
     slab = SlabWriter(descriptor)
-    counter = BatchCounter(layout, np.frombuffer(slab.cells, np.int64))
+    counter = BatchCounter(layout, np.frombuffer(slab.cells, np.int64), time.monotonic)
     return OpenSlab(descriptor, profile.profile_id), slab, counter

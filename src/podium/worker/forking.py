@@ -43,6 +43,8 @@ _OURS = (
 _QUIETENED = "JE_ARROW_MALLOC_CONF"
 _HARMLESS = frozenset({"/dev/null", "/dev/urandom", "/dev/random"})
 _NAME = "podium.worker.forking"
+# One that was joined stands in /proc for a moment longer, on a busy machine for a long one.
+_ENDING_S, _PAUSE_S = 2.0, 0.005
 # Of /proc/self/stat: where the words of the command and the variables stand in memory.
 _WORDS, _VARIABLES = slice(45, 47), slice(47, 49)
 
@@ -131,7 +133,9 @@ class ForkServer:
         Raises:
             CannotFork: Says what.
         """
-        threads = [_text(f"/proc/self/task/{each}/comm").strip() for each in os.listdir("/proc/self/task")]
+        ends = time.monotonic() + _ENDING_S
+        while len(threads := _threads()) > 1 and time.monotonic() < ends:
+            time.sleep(_PAUSE_S)
         if len(threads) > 1:
             raise CannotFork(f"importing the libraries started threads ({', '.join(threads[1:])})", is_lasting=True)
         for name in os.listdir("/proc/self/fd"):
@@ -206,6 +210,15 @@ def _import(wanted: str) -> None:
             raise CannotFork(f"{module} cannot be imported: {error}", is_lasting=True) from error
     except BaseException as error:
         raise CannotFork(f"{module} cannot be imported: {type(error).__name__}: {error}", is_lasting=True) from error
+
+
+def _threads() -> list[str]:
+    """The names of this process's threads, the one that asks first."""
+    found = []
+    for each in sorted(os.listdir("/proc/self/task"), key=int):
+        with contextlib.suppress(OSError):  # it has ended since
+            found.append(_text(f"/proc/self/task/{each}/comm").strip())
+    return found
 
 
 def _places() -> dict[str, int]:

@@ -35,6 +35,7 @@ HOUR = 60
         ("?????", {}, []),
         ("~~~~~", {}, []),
         ("bgb", {}, [(0, "firing"), (1, "resolved"), (2, "firing")]),
+        ("b" + "~" * 240 + "b", {}, [(0, "firing"), (241, "repeat")]),
     ],
     ids=[
         "nothing is wrong", "something is, and ends", "what is not said any more has ended", "it must last",
@@ -42,11 +43,24 @@ HOUR = 60
         "which does not count as lasting", "good for a moment is not over", "good for long enough is",
         "nobody looking is not good", "between holds what fires", "and begins the good time again",
         "not knowing resolves nothing", "and begins nothing", "nor does being between", "it may come again",
+        "nothing is told again of what may be over",
     ],
 )  # fmt: skip
 def test_what_is_told_of_what_is_found(text, terms, expected):
     """One row, one sentence."""
     assert play(text, rule(**terms))[1] == expected
+
+
+def test_what_is_told_for_the_first_time_is_so_then():
+    """What something worse has kept from being told, and may be over when that ends, is told once it is so again."""
+    many, ticket = rule("many", keep_s=0.0), rule("column", inhibited_by=("many",))
+    book, heard = AlertBook(), []
+    for turn, letters in enumerate(("bb", "b~", "g~", "g~", "gb")):
+        facts = [fact(its, letter) for its, letter in zip((many, ticket), letters, strict=True)]
+        book, told = step(book, facts, 60.0 * turn, (), QUIET)
+        heard += [(turn, news.value, alert.rule) for each in told for news, alert in each.items]
+
+    assert heard == [(0, "firing", "many"), (2, "resolved", "many"), (4, "firing", "column")]
 
 
 def test_a_flap_of_ten_windows_is_one_alert_that_ends_once():

@@ -11,13 +11,12 @@ from sklearn.preprocessing import StandardScaler
 from podium.domain.monitoring.findings import ColumnVerdict, judge, watch
 from podium.domain.monitoring.multivariate import (
     can_be_together,
-    encoded,
-    errors,
     fitted,
     judge_separation,
     judge_together,
     limits,
 )
+from podium.domain.monitoring.reconstruction import encoded, errors
 from podium.domain.monitoring.windows import Span
 
 MIX = np.array([[1.0, 0.9, -0.8, 0.5, 0.0, 0.0, 0.3, 0.0], [0.0, 0.3, 0.4, -0.7, 1.0, 0.8, 0.0, 0.2]])

@@ -43,9 +43,9 @@ def test_every_model_is_watched_by_these():
         "drift-many",
     }  # fmt: skip
     assert set(RULES) - pages == {
-        "error-budget-slow", "latency-budget-slow", "environment", "drift-column", "drift-prediction", "column-missing",
-        "column-unseen", "column-out-of-range", "quality", "model-old", "deployment-old", "superseded", "profile-old",
-        "no-traffic", "labels-late", "monitor-late", "rows-dropped", "no-profile",
+        "error-budget-slow", "latency-budget-slow", "environment", "drift-column", "drift-prediction", "drift-together",
+        "column-missing", "column-unseen", "column-out-of-range", "quality", "model-old", "deployment-old", "superseded",
+        "profile-old", "no-traffic", "labels-late", "monitor-late", "rows-dropped", "no-profile",
     }  # fmt: skip
 
 
@@ -106,7 +106,9 @@ def test_what_cannot_be_otherwise_is_refused(name, change, said):
 
 
 def column(check, score, is_alert, role=Role.FEATURE):
-    verdict = ColumnVerdict.OK if score is not None else ColumnVerdict.INSUFFICIENT_DATA
+    verdict = ColumnVerdict.INSUFFICIENT_DATA
+    if score is not None:
+        verdict = ColumnVerdict.ALERT if score >= 0.2 else ColumnVerdict.OK
     finding = ColumnFinding("age", role, check, Span(0, 3600), "psi", score, 0.1, 0.2, 900, 5000, verdict)
     return fact_of_column(RULES[COLUMN_RULES[check]], finding, stands=StandingFinding(is_alert).is_alert, **COLUMN)
 
@@ -137,7 +139,7 @@ def environment(**findings):
     [
         (column(Check.DRIFT, 0.3, True), "bad"),
         (column(Check.DRIFT, 0.3, False), "good"),
-        (column(Check.DRIFT, 0.1, True), "bad"),
+        (column(Check.DRIFT, 0.1, True), "between"),
         (column(Check.DRIFT, None, True), "unknown"),
         (column(Check.DRIFT, None, False), "unknown"),
         (column(Check.MISSING, 0.3, True), "bad"),

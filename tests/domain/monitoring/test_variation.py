@@ -1,12 +1,13 @@
 """What a season does to a column is known before it could be taken for drift."""
 
 import numpy as np
+import pytest
 from profile_world import counted, profile_of, repeated
 
 from podium.domain.monitoring.counting import Layout
 from podium.domain.monitoring.findings import Check, ColumnVerdict, judge, watch
 from podium.domain.monitoring.profile_reading import read_profile
-from podium.domain.monitoring.variation import Days, with_variation
+from podium.domain.monitoring.variation import Days, Hours, with_variation
 from podium.domain.monitoring.windows import Span
 
 DAYS, A_DAY = 20, 600
@@ -76,3 +77,38 @@ def test_rows_without_a_time_are_passed_over():
 
     assert days.passed_over == 2
     assert [counts.rows for counts in days.counts()] == [1]
+
+
+def hourly(days, rows_a_day, rng):
+    """A steady column, and one that the sun moves; as the profile of them has it, with their times."""
+    times = np.sort(rng.random(days * rows_a_day)) * days * 86_400.0
+    columns = {"steady": rng.normal(size=len(times)), "sun": rng.normal(size=len(times)) + sun(times)}
+    profile = profile_of(columns)
+    day, hour = Days(Layout(profile)), Hours(Layout(profile), len(times), times[0], times[-1])
+    for part in np.array_split(rng.permutation(len(times)), 3):
+        for each in (day, hour):
+            each.add(times[part], {name: values[part] for name, values in columns.items()}, {})
+    return with_variation(profile, day.counts(), hour.counts()), hour
+
+
+def sun(times):
+    return np.sin(times % 86_400 / 86_400 * 2 * np.pi)
+
+
+@pytest.mark.parametrize(("days", "rows_a_day"), [(7, 1500), (33, 6_000)], ids=["few rows", "many"])
+def test_an_hour_of_the_day_is_no_drift_where_the_profile_knows_of_hours(days, rows_a_day):
+    """And half a deviation more of what the sun does not move is."""
+    rng = np.random.default_rng(17)
+    profile, hours = hourly(days, rows_a_day, rng)
+
+    def drifting(hour, rows, shift=0.0, length_s=3600):
+        times = 86_400.0 * 100 + 3600 * (hour + rng.random(rows))
+        columns = {"steady": rng.normal(size=rows) + shift, "sun": rng.normal(size=rows) + sun(times)}
+        found = judge(watch(profile, counted(profile, columns), length_s=length_s), Span(0, 3600))
+        return {each.name for each in found if each.check is Check.DRIFT and each.verdict is not ColumnVerdict.OK}
+
+    assert len(hours.counts()) <= 32 * 24
+    assert [drifting(hour, rows) for hour in range(24) for rows in (500, 5000)] == [set()] * 48
+    assert drifting(6, 5000, length_s=86_400) == {"sun"}
+    assert all(drifting(hour, 5000, shift=0.7) == {"steady"} for hour in range(24))
+    assert read_profile(profile.to_json().encode()) == profile

@@ -60,13 +60,22 @@ def picture(
 
 
 def path_of(points: Iterable[tuple[float, float]]) -> str:
-    """`M0 0L1 1`."""
-    return "".join(f"{'M' if not number else 'L'}{_text(x)} {_text(y)}" for number, (x, y) in enumerate(points))
+    """`M0 0l1 1`: each point from the one before, to a tenth. Nobody sees less, and a page of long lines is to be small."""
+    found, before = [], (0, 0)
+    for number, point in enumerate(points):
+        x, y = round(10 * point[0]), round(10 * point[1])
+        found.append(f"{'l' if number else 'M'}{_tenths(x - before[0])} {_tenths(y - before[1])}")
+        before = x, y
+    return "".join(found)
 
 
 def colour_of(number: int) -> str:
     """The class of the nth series."""
     return f"s{number % _SERIES_COLOURS}"
+
+
+def _tenths(value: int) -> str:
+    return f"{value / 10:.1f}".removesuffix(".0")
 
 
 def _text(value: object) -> str:

@@ -5,15 +5,17 @@ from typing import Any
 
 from podium.dashboard import wording
 from podium.dashboard.charts.histograms import overlay
-from podium.dashboard.charts.lines import ChartLimit, LineChart, Series, legend, line_chart
+from podium.dashboard.charts.lines import LineChart, legend, line_chart
 from podium.dashboard.charts.sparks import meter, spark
 from podium.dashboard.columns import bins_of, kind_of, quantile_words
 from podium.dashboard.pages import Page, Question, Table
 from podium.dashboard.screens.model_page import moves, open_page
+from podium.dashboard.screens.together import TOGETHER_COLUMNS, TONES, WORDS, score_history, together_panel
 from podium.dashboard.sources import DashboardSources
 from podium.domain.monitoring.drift import OWN_METHODS
 from podium.domain.monitoring.drift.contract import Thresholds
 from podium.domain.monitoring.findings import Check, Choice, ColumnFinding, ColumnVerdict, Role, judge, watch
+from podium.domain.monitoring.multivariate import found_together
 from podium.domain.monitoring.profile import SHARES, ColumnProfile, NumberProfile, Profile, TextProfile
 from podium.domain.monitoring.windows import DAY_S, HOUR_S, SLOT_S, WEEK_S, Span
 from podium.errors import NotFound
@@ -24,19 +26,6 @@ from podium.monitoring.store.writing import VersionKey
 
 WINDOWS: Mapping[str, int] = {"1h": HOUR_S, "6h": 6 * HOUR_S, "24h": DAY_S, "7d": WEEK_S}
 _SPARK_POINTS, _PAGE = 28, 50
-_GAP_S = 2 * HOUR_S
-TONES: Mapping[ColumnVerdict, str] = {
-    ColumnVerdict.ALERT: "bad",
-    ColumnVerdict.WARN: "warn",
-    ColumnVerdict.OK: "ok",
-    ColumnVerdict.INSUFFICIENT_DATA: "quiet",
-}
-WORDS: Mapping[ColumnVerdict, str] = {
-    ColumnVerdict.ALERT: "drifted",
-    ColumnVerdict.WARN: "moving",
-    ColumnVerdict.OK: "steady",
-    ColumnVerdict.INSUFFICIENT_DATA: "too few rows",
-}
 _ORDER = list(TONES)
 _COLUMNS = (
     "column", "role", "kind", "verdict", "is_standing", "method", "score", "warn", "alert", "psi", "critical_psi",
@@ -61,6 +50,7 @@ def drift(sources: DashboardSources, asked: Question) -> Page:
     shown = rows if "all" in asked.query else rows[:_PAGE]
     with sources.monitor.reading() as connection:
         drawn = [row | _pictures(connection, look["key"], row, asked) for row in shown]
+        together = together_panel(connection, look["key"], look["together"], look["stored"], asked)
     content = {
         **frame,
         "chosen": look["version"],
@@ -70,11 +60,14 @@ def drift(sources: DashboardSources, asked: Question) -> Page:
         "rows": drawn,
         "hidden": len(rows) - len(shown),
         "detail": None if chosen is None else _detail(sources, asked, look, chosen),
+        "together": together,
     }
     tables = [Table("columns", _COLUMNS, [[row[key] for key in _COLUMNS] for row in rows])]
     if chosen is not None:
         bins = [[each.label, each.reference, each.current, each.contribution] for each in content["detail"]["bins"]]
         tables.append(Table("bins", ("bin", "reference", "current", "psi"), bins))
+    if together is not None:
+        tables.append(Table("together", TOGETHER_COLUMNS, [[together[key] for key in TOGETHER_COLUMNS]]))
     return Page("drift.html", f"{page.name}: drift", "overview", content, tables, True)
 
 
@@ -88,7 +81,11 @@ def _look(connection: StoreConnection, seen: Served, asked: Question) -> dict[st
     window = _window(asked, stored[0].finding.span if stored else None)
     [point] = reading.data(connection, seen.key, profile_id, window)
     counts = point.window.counts
-    found = [] if counts is None else judge(watch(profile, counts, choices=_choices(stored)), window)
+    found = (
+        []
+        if counts is None
+        else judge(watch(profile, counts, choices=_choices(stored), length_s=window.end - window.start), window)
+    )
     rows = [] if counts is None else _rows(profile, found, stored)
     return {
         "version": seen.key.version,
@@ -99,6 +96,8 @@ def _look(connection: StoreConnection, seen: Served, asked: Question) -> dict[st
         "point": point,
         "rows": rows,
         "tiles": _tiles(profile, point, rows),
+        "together": None if counts is None else found_together(profile, counts, window),
+        "stored": stored,
     }
 
 
@@ -235,7 +234,7 @@ def _detail(sources: DashboardSources, asked: Question, look: Mapping[str, Any],
     now = (counts.columns if role is Role.FEATURE else counts.predictions)[name]
     bins = bins_of(column, now)
     with sources.monitor.reading() as connection:
-        series, limits = _history(connection, look["key"], role, name, asked)
+        series, limits = score_history(connection, look["key"], role, name, asked)
     label = f"{name}: score through time"
     events = moves(sources, look["key"].model, asked.span.start, asked.span.end)
     chart = LineChart(label, asked.span.start, asked.span.end, series, wording.score, limits, events)
@@ -248,20 +247,6 @@ def _detail(sources: DashboardSources, asked: Question, look: Mapping[str, Any],
         "chart": line_chart(chart) if series[0].points else None,
         "legend": legend(series, limits),
     }
-
-
-def _history(
-    connection: StoreConnection, key: VersionKey, role: Role, name: str, asked: Question
-) -> tuple[list[Series], list[ChartLimit]]:
-    span = Span(int(asked.span.start) - HOUR_S, int(asked.span.end) + HOUR_S)
-    found = [each.finding for each in reading.findings_between(connection, key, role, name, Check.DRIFT, span)]
-    points: list[tuple[float, float | None]] = []
-    for each in found:
-        if points and each.span.end - points[-1][0] > max(_GAP_S, 2 * each.span.length_s):
-            points.append((points[-1][0] + 1, None))
-        points.append((float(each.span.end), each.score))
-    limits = [ChartLimit("warning", found[-1].warn, "warn"), ChartLimit("alert", found[-1].alert, "bad")] if found else []
-    return [Series(found[-1].method if found else "score", points, "s0", has_area=True)], limits
 
 
 def _quantiles(column: ColumnProfile, now: Any) -> list[tuple[str, float, str]]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 from podium.dashboard.health import ModelHealth, health_of
+from podium.dashboard.names import as_part
 from podium.dashboard.pages import Page, Question, Table
 from podium.dashboard.pulses import Pulse, pulses_of
 from podium.dashboard.sources import DashboardSources, ServedEndpoint, told
@@ -15,7 +15,7 @@ from podium.domain.stages import Stage
 _SORTS = ("health", "model", "version", "replicas", "memory", "rate")
 _COLUMNS = (
     "model", "server", "state", "health", "reason", "serving", "wanted", "flavor", "replicas_ready", "replicas_wanted",
-    "rss_bytes", "load_s", "requests_a_second", "server_errors", "p99_s", "columns", "columns_drifted",
+    "rss_bytes", "load_s", "requests_a_second", "server_errors", "p99_s", "columns", "columns_drifted", "budget_left",
 )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def _attention(rows: Sequence[dict[str, Any]], alerts: Sequence[Alert]) -> list[
     """What else is wrong, of which model, and the screen that says more."""
     told_of = {alert.group for alert in alerts if alert.rule.startswith("drift")}
     found = [
-        (row["health"], row["name"], f"/models/{quote(row['name'], safe='')}/traffic")
+        (row["health"], row["name"], f"/models/{as_part(row['name'])}/traffic")
         for row in rows
         if row["health"].level in {"bad", "warn"}
     ]
@@ -99,9 +99,7 @@ def _attention(rows: Sequence[dict[str, Any]], alerts: Sequence[Alert]) -> list[
         if pulse is not None and (pulse.drifted or pulse.predictions) and row["name"] not in told_of:
             beside = ", and what it answers," if pulse.predictions else ""
             reason = f"{pulse.drifted} of {pulse.columns} columns{beside} are other than they were in the reference."
-            found.append(
-                (ModelHealth("warn", "drifted", reason), row["name"], f"/models/{quote(row['name'], safe='')}/drift")
-            )
+            found.append((ModelHealth("warn", "drifted", reason), row["name"], f"/models/{as_part(row['name'])}/drift"))
     return found
 
 
@@ -145,7 +143,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
         return [
             row["name"], row["port"], row["state"], health.level, health.reason, row["serving"], row["wanted"],
             row["flavor"], row["ready"], row["replicas_wanted"], row["rss"], row["load_s"],
-            *(row["pulse"].values if row["pulse"] else [None] * 5),
+            *(row["pulse"].values if row["pulse"] else [None] * 6),
         ]  # fmt: skip
 
     return Table("models", _COLUMNS, [values(row) for row in rows])

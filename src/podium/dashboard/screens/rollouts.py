@@ -1,12 +1,10 @@
-"""Rollouts and experiments: what moves, how far it has come, what is thought of it, and how traffic is split."""
+"""Rollouts: what moves, how far it has come, and what is thought of it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup
-
 from podium.api.rolling import RolloutStatus, rollout_json
-from podium.dashboard.charts.sparks import meter, shares
+from podium.dashboard.charts.sparks import meter
 from podium.dashboard.charts.steps import stair
 from podium.dashboard.pages import Page, Question, Table
 from podium.dashboard.sources import DashboardSources, ServedEndpoint
@@ -34,12 +32,11 @@ def rollouts(sources: DashboardSources, asked: Question) -> Page:
     shown = [each for each in newest if wanted is None or each.rollout.model == wanted]
     content = {
         "rollouts": [_card(each, served) for each in shown],
-        "splits": [_split(each) for each in served if each.facts.get("traffic")],
         "pins": [(each.name, each.facts["pin"]) for each in served if each.facts.get("pin")],
         "fault": told.problem,
         "model": wanted,
     }
-    return Page("rollouts.html", "Rollouts & experiments", "rollouts", content, [_table(shown), _splits_table(served)])
+    return Page("rollouts.html", "Rollouts", "rollouts", content, [_table(shown)])
 
 
 def _card(status: RolloutStatus, served: Sequence[ServedEndpoint]) -> dict[str, Any]:
@@ -87,33 +84,5 @@ def _watched(each: ServedEndpoint, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _split(each: ServedEndpoint) -> dict[str, Any]:
-    traffic = each.facts["traffic"]
-    versions = traffic.get("versions") or []
-    return {
-        "name": each.name,
-        "bar": _bar(each.name, versions),
-        "versions": versions,
-        "sticky": traffic.get("sticky"),
-        "shadow": traffic.get("shadow"),
-        "bandit": sorted((traffic.get("bandit") or {}).items()),
-        "problems": traffic.get("problems") or [],
-    }
-
-
-def _bar(name: str, versions: Sequence[Mapping[str, Any]]) -> Markup:
-    parts = [(f"Version {each['version']}: {each['weight']} %", float(each["weight"]), None) for each in versions]
-    return shares(parts, f"How the requests of {name} are split")
-
-
 def _table(found: Sequence[RolloutStatus]) -> Table:
     return Table("rollouts", _COLUMNS, [[rollout_json(each)[name] for name in _COLUMNS] for each in found])
-
-
-def _splits_table(served: Sequence[ServedEndpoint]) -> Table:
-    rows = [
-        [each.name, part["version"], part["weight"], part["replicas"]]
-        for each in served
-        for part in (each.facts.get("traffic") or {}).get("versions") or ()
-    ]
-    return Table("splits", ("model", "version", "weight", "replicas"), rows)

@@ -7,6 +7,7 @@ from typing import Any
 from podium._version import __version__
 from podium.dashboard.pages import Page, Question, Table
 from podium.dashboard.sources import DashboardSources, told
+from podium.errors import NotFound
 from podium.fleet.host.runfiles import RunningServer
 from podium.monitoring.store import reading
 from podium.monitoring.store.reading import Served
@@ -75,21 +76,26 @@ def _workers(server: RunningServer) -> Iterator[Sequence[Any]]:
 
 def _monitor(sources: DashboardSources) -> dict[str, Any]:
     """Whether somebody watches, since when and how much that takes; a problem where it cannot be read."""
-    path = sources.home.monitor
+    history = sources.monitor
 
-    def read() -> list[Served]:
-        with sources.monitor.reading() as connection:
-            return reading.served(connection)
+    def read() -> tuple[list[Served], int] | None:
+        try:
+            with history.reading() as connection:
+                seen = reading.served(connection)
+            return seen, history.size_bytes()
+        except NotFound:
+            return None
 
-    found = told(read, list[Served]())
-    parts = [path, path.with_name(f"{path.name}-wal")]
+    found = told(read, None)
+    served, size = found.value or (list[Served](), 0)
     return {
-        "is_there": path.exists(),
-        "problem": found.problem if path.exists() else None,
-        "size": sum(part.stat().st_size for part in parts if part.exists()),
-        "versions": len(found.value),
-        "profiles": sum(each.profile_id is not None for each in found.value),
-        "last_seen": max((each.last_seen for each in found.value), default=None),
+        "place": history.place,
+        "is_there": found.value is not None or found.problem is not None,
+        "problem": found.problem,
+        "size": size,
+        "versions": len(served),
+        "profiles": sum(each.profile_id is not None for each in served),
+        "last_seen": max((each.last_seen for each in served), default=None),
     }
 
 

@@ -14,7 +14,12 @@
   let tip = null;
   const known = new WeakMap();
   const dataOf = (chart) => {
-    if (!known.has(chart)) known.set(chart, JSON.parse(chart.dataset.chart));
+    if (!known.has(chart)) {
+      const data = JSON.parse(chart.dataset.chart);
+      if (data.even) data.times = Array.from({ length: data.even[2] }, (_, number) => data.even[0] + number * data.even[1]);
+      for (const series of data.series) series.texts = series.texts.split("|");
+      known.set(chart, data);
+    }
     return known.get(chart);
   };
   const whenOf = (chart, clientX) => {
@@ -88,7 +93,7 @@
   });
   document.addEventListener("scroll", hide, { passive: true });
 
-  const screens = { o: "/", r: "/registry", l: "/rollouts", e: "/environments", s: "/system", a: "/alerts" };
+  const screens = { o: "/", r: "/registry", l: "/rollouts", x: "/experiments", e: "/environments", s: "/system", a: "/alerts" };
   let after = "";
   document.addEventListener("keydown", (event) => {
     const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName);

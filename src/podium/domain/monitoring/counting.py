@@ -9,7 +9,7 @@ read: whoever knows the profile makes `ModelCounts` of it (`Layout.counts`). Cel
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf, nan
 from sys import float_info
@@ -18,8 +18,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from podium.domain.monitoring.bins import CategoryBins, NumberBins, Of, after, category_name
-from podium.domain.monitoring.counts import ColumnCounts, ModelCounts
+from podium.domain.monitoring.counts import ColumnCounts, ErrorSums, ModelCounts
 from podium.domain.monitoring.profile import CategoryProfile, ColumnProfile, NumberProfile, Profile, TextProfile
+from podium.domain.monitoring.reconstruction import ERROR_CELLS, ErrorSampler
 from podium.domain.monitoring.samples import Ints
 from podium.domain.monitoring.values import (
     LONGEST_NAME,
@@ -233,6 +234,8 @@ class Slot:
 class Layout:
     """Which cell of a profile is whose. The first counts the rows; columns follow by name, then predictions.
 
+    Where the profile says how columns go together, the last three are the `ErrorSums` of a sample of the rows.
+
     Args:
         profile: Its id stands for the layout: the same profile has the same one everywhere.
         key: That its categories were hashed with, if they were.
@@ -247,6 +250,10 @@ class Layout:
         self.columns = [self._slot(name, profile.columns[name], key) for name in sorted(profile.columns)]
         present = profile.predictions.present()
         self.predictions = [self._slot(name, present[name], key) for name in sorted(present)]
+        self.errors = ErrorSampler.of(profile)
+        self._counted = self.size
+        if self.errors is not None:
+            self.size += ERROR_CELLS
 
     def _slot(self, label: str, column: ColumnProfile, key: bytes | None) -> Slot:
         cells = cells_for(column, key)
@@ -262,7 +269,12 @@ class Layout:
             every[0],
             {slot.name: slot.cells.counts(every[slot.start : slot.end]) for slot in self.columns},
             {slot.name: slot.cells.counts(every[slot.start : slot.end]) for slot in self.predictions},
+            ErrorSums(*every[self._counted :]),
         )
+
+    def error_cells(self, cells: Ints) -> Ints:
+        """Those of the `ErrorSums`, of all cells; none where the profile has nothing to measure errors by."""
+        return cells[self._counted :]
 
 
 class BatchCounter:
@@ -271,11 +283,13 @@ class BatchCounter:
     Args:
         layout: Which cell is whose.
         cells: Where to count, `layout.size` whole numbers of 64 bits; a new array where none is given. Only one may write.
+        clock: Seconds that pass: more rows are looked at together as time goes by. Without, it stands still.
     """
 
-    def __init__(self, layout: Layout, cells: Ints | None = None) -> None:
+    def __init__(self, layout: Layout, cells: Ints | None = None, clock: Callable[[], float] = lambda: 0.0) -> None:
         self._layout = layout
         self.cells = np.zeros(layout.size, np.int64) if cells is None else cells
+        self._errors = None if layout.errors is None else layout.errors.begun(clock)
 
     def add(self, rows: int, columns: Mapping[str, Any], predictions: Mapping[str, Any]) -> None:
         """Count a batch. What the profile does not have is passed over; what the batch does not have is missing in it.
@@ -294,6 +308,9 @@ class BatchCounter:
         for slot, array in arrays:
             if array is not None and len(array) != rows:
                 raise InvalidInput(f"{slot.name!r} has {len(array)} rows in a batch of {rows}; expected as many.")
+        if self._errors is not None:
+            self._errors.add(rows, {slot.name: array for slot, array in arrays[: len(self._layout.columns)]},
+                             self._layout.error_cells(self.cells))  # fmt: skip
         self.cells[0] += rows
         for slot, array in arrays:
             cells = self.cells[slot.start : slot.end]

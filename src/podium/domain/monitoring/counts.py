@@ -9,9 +9,12 @@ whose names it must not give away; so they, and nothing else, are what a window'
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import sqrt
 from operator import add, sub
 
 from podium.errors import PodiumError
+
+ERROR_UNITS = 1024
 
 
 class OtherProfile(PodiumError):
@@ -88,6 +91,37 @@ class ColumnCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class ErrorSums:
+    """How far rows were from what the profile's directions keep of them, as whole numbers that add up exactly.
+
+    Attributes:
+        rows: A sample of those that were counted.
+        total: The sum of their errors, in 1024ths.
+        squares: The sum of the errors' squares, in 1024ths.
+    """
+
+    rows: int = 0
+    total: int = 0
+    squares: int = 0
+
+    @property
+    def mean(self) -> float:
+        """Of one row; there is one at least."""
+        return self.total / self.rows / ERROR_UNITS
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of one row's error; there is one row at least."""
+        return sqrt(max(self.squares / self.rows / ERROR_UNITS - self.mean**2, 0.0))
+
+    def __add__(self, other: "ErrorSums") -> "ErrorSums":
+        return ErrorSums(self.rows + other.rows, self.total + other.total, self.squares + other.squares)
+
+    def __sub__(self, other: "ErrorSums") -> "ErrorSums":
+        return ErrorSums(self.rows - other.rows, self.total - other.total, self.squares - other.squares)
+
+
+@dataclass(frozen=True, slots=True)
 class ModelCounts:
     """What was counted of a model by one profile.
 
@@ -96,12 +130,14 @@ class ModelCounts:
         rows: Rows seen.
         columns: Of each input that the profile has; each sees all rows.
         predictions: Of each kind of prediction that the profile has: `value`, `classes`, `score`.
+        together: Of the columns together, where the profile says how they go together.
     """
 
     profile_id: str
     rows: int
     columns: Mapping[str, ColumnCounts]
     predictions: Mapping[str, ColumnCounts]
+    together: ErrorSums = ErrorSums()
 
     def __add__(self, other: "ModelCounts") -> "ModelCounts":
         """Both together.
@@ -115,6 +151,7 @@ class ModelCounts:
             self.rows + other.rows,
             {name: counts + other.columns[name] for name, counts in self.columns.items()},
             {name: counts + other.predictions[name] for name, counts in self.predictions.items()},
+            self.together + other.together,
         )
 
     def __sub__(self, earlier: "ModelCounts") -> "ModelCounts":
@@ -130,9 +167,10 @@ class ModelCounts:
             self.rows - earlier.rows,
             {name: counts - earlier.columns[name] for name, counts in self.columns.items()},
             {name: counts - earlier.predictions[name] for name, counts in self.predictions.items()},
+            self.together - earlier.together,
         )
         parts = (*since.columns.values(), *since.predictions.values())
-        if since.rows < 0 or any(min(part.cells) < 0 for part in parts):
+        if min(since.rows, since.together.rows) < 0 or any(min(part.cells) < 0 for part in parts):
             raise CountsWentBack(
                 f"{self.rows} rows were counted by profile {self.profile_id}, and {earlier.rows} before that: the counter "
                 "began anew in between. Take the later counts as they are."

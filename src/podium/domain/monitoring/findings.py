@@ -14,7 +14,7 @@ from podium.domain.monitoring.drift.contract import DriftMethod, Histograms, Thr
 from podium.domain.monitoring.drift.psi import PopulationStability
 from podium.domain.monitoring.guard import GuardPolicy, critical_psi, false_discovery, pooled
 from podium.domain.monitoring.profile import Profile, TextProfile
-from podium.domain.monitoring.windows import Span
+from podium.domain.monitoring.windows import DAY_S, Span
 from podium.errors import Misconfigured
 
 _PSI = PopulationStability()
@@ -24,14 +24,16 @@ _DEVIATIONS = 3
 _LEAST_ROWS = 20
 # The next of n values lies outside their range with a chance of 2 / (n + 1), and hardly ever of more than this over n.
 _BEYOND_RANGE = 15
+_BEYOND_USUAL = 1.25
 _DEFAULT_GUARD = GuardPolicy()
 
 
 class Role(StrEnum):
-    """Whether a column goes into the model or comes out of it."""
+    """Whether a column goes into the model or comes out of it; or what all that go in have to do with each other."""
 
     FEATURE = "feature"
     PREDICTION = "prediction"
+    TOGETHER = "together"
 
 
 class Check(StrEnum):
@@ -64,8 +66,8 @@ class Watched:
         role: Whether it goes in or comes out.
         method: Says how far it drifted.
         thresholds: In place of the method's own.
-        usual_psi: What the reference's own days reach in 99 of 100 (`chunk_psi_q99`): drift up to that is a season's, and
-            none.
+        usual_psi: What the reference's own days reach in 99 of 100 (`chunk_psi_q99`), and, in a window of less than a day,
+            what the farthest of its hours does (`hour_psi_max`): drift up to that is a season's, and none.
     """
 
     name: str
@@ -99,6 +101,7 @@ def watch(
     window: ModelCounts,
     earlier: ModelCounts | None = None,
     choices: Mapping[str, Choice] | None = None,
+    length_s: float = DAY_S,
 ) -> list[Watched]:
     """All columns and predictions of a profile beside what a window has of them.
 
@@ -108,6 +111,7 @@ def watch(
         earlier: Another window, to compare with in place of the reference: whether things change now, rather than whether
             they are other than they were in training.
         choices: By column.
+        length_s: Of the window.
 
     Raises:
         OtherProfile: A window was counted by another profile.
@@ -125,6 +129,8 @@ def watch(
             choice = chosen.get(name, _DEFAULT_CHOICE) if role is Role.FEATURE else _DEFAULT_CHOICE
             number = column.length if isinstance(column, TextProfile) else column
             usual = number.chunk_psi_q99 or 0.0
+            if length_s < DAY_S:
+                usual = max(usual, number.hour_psi_max or 0.0)
             watched.append(Watched(name, sides, then, now, role, choice.method, choice.thresholds, usual))
     return watched
 
@@ -173,9 +179,9 @@ class ColumnFinding:
 def judge(columns: Sequence[Watched], span: Span, policy: GuardPolicy = _DEFAULT_GUARD) -> list[ColumnFinding]:
     """All findings of one window: drift of each column in their order, then the other checks that apply.
 
-    Drift is a warning or an alert where the score reaches the threshold, PSI is at least what the season brings, *and* it
-    is beyond noise: PSI is at least its critical value at alpha shared out among the columns or, for a method that has a
-    p-value, that is at most alpha after Benjamini and Hochberg's adjustment for all columns.
+    Drift is a warning or an alert where the score reaches the threshold, PSI is beyond what the season brings, by more than
+    noise, *and* it is beyond noise itself: PSI is at least its critical value at alpha shared out among the columns or, for
+    a method that has a p-value, that is at most alpha after Benjamini and Hochberg's adjustment for all columns.
 
     Args:
         columns: All that are monitored; the more there are, the surer one must be of each.
@@ -206,7 +212,7 @@ def _drift(columns: Sequence[Watched], span: Span, policy: GuardPolicy) -> Itera
         thresholds = column.thresholds or column.method.thresholds
         if each is None:
             verdict = ColumnVerdict.INSUFFICIENT_DATA
-        elif each.psi < column.usual_psi or not _is_sure(each, chance, policy):
+        elif _is_usual(each, column.usual_psi) or not _is_sure(each, chance, policy):
             verdict = ColumnVerdict.OK
         else:
             verdict = _by(each.score, thresholds)
@@ -244,6 +250,11 @@ def _measure(column: Watched, alpha: float, policy: GuardPolicy) -> _Measured | 
     chance = column.method.p_value(histograms)
     score, psi = column.method.score(histograms), _PSI.score(histograms)
     return _Measured(score, psi, critical, chance, len(histograms.reference))
+
+
+def _is_usual(measured: _Measured, usual: float) -> bool:
+    """Whether a season may have done it, up to a quarter more and what noise brings: its hours are not all the same."""
+    return bool(usual) and measured.psi < _BEYOND_USUAL * usual + measured.critical
 
 
 def _is_sure(measured: _Measured, adjusted: float, policy: GuardPolicy) -> bool:

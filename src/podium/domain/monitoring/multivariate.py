@@ -11,17 +11,19 @@ A domain classifier is asked to tell rows of now from the reference's; what its 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any
 
 import numpy as np
 
+from podium.domain.monitoring.counts import ErrorSums, ModelCounts
 from podium.domain.monitoring.distributions import normal_quantile
-from podium.domain.monitoring.findings import ColumnVerdict
+from podium.domain.monitoring.findings import Check, ColumnFinding, ColumnVerdict, Role
 from podium.domain.monitoring.guard import GuardPolicy
-from podium.domain.monitoring.profile import CategoryProfile, ColumnProfile, Multivariate, NumberProfile
+from podium.domain.monitoring.profile import CategoryProfile, ColumnProfile, Multivariate, NumberProfile, Profile
+from podium.domain.monitoring.reconstruction import errors
 from podium.domain.monitoring.samples import Floats
-from podium.domain.monitoring.values import is_missing, name, numbers
+from podium.domain.monitoring.windows import Span
 
+PCA = "pca"
 MOST_TOGETHER = 200
 CHUNKS = 10
 
@@ -64,34 +66,6 @@ def can_be_together(columns: Mapping[str, ColumnProfile]) -> list[str]:
     return fitting[:MOST_TOGETHER]
 
 
-def encoded(columns: Mapping[str, ColumnProfile], names: Sequence[str], arrays: Mapping[str, Any]) -> Floats:
-    """Rows as numbers, one column each.
-
-    A number is itself, cut to the range from the 1st to the 99th percentile of the reference; NaN where it is missing. A
-    category is the share that it has in the reference: that of the most frequent one where it is missing, 0 where it is
-    not named.
-
-    Args:
-        columns: The profile's.
-        names: Of those that are wanted, as `can_be_together` has them.
-        arrays: By name, of one length.
-    """
-    found: list[Floats] = []
-    for each in names:
-        column = columns[each]
-        if isinstance(column, CategoryProfile):
-            rows = max(column.counts.known, 1)
-            shares = {key: count / rows for key, count in zip(column.bins.names, column.counts.bins, strict=True)}
-            usual = max(shares.values(), default=0.0)
-            values = np.asarray(arrays[each], dtype=object).tolist()
-            found.append(np.array([usual if is_missing(value) else shares.get(name(value), 0.0) for value in values]))
-            continue
-        number = column if isinstance(column, NumberProfile) else column.length
-        doubles = np.where(np.isfinite(cells := numbers(arrays[each], number.dtype)), cells, np.nan)
-        found.append(np.clip(doubles, number.quantiles[0], number.quantiles[-1]) if number.quantiles else doubles)
-    return np.column_stack(found)
-
-
 def fitted(names: Sequence[str], rows: Floats) -> Multivariate | None:
     """The directions that keep 65 % of the reference's variance, and how far its rows are from them.
 
@@ -129,17 +103,8 @@ def fitted(names: Sequence[str], rows: Floats) -> Multivariate | None:
         together.components,
         float(np.mean(means)),
         float(np.std(means)),
+        len(rows),
     )
-
-
-def errors(together: Multivariate, rows: Floats) -> Floats:
-    """How far each row is from what the directions keep of it, in standard deviations."""
-    mean = np.asarray(together.mean)
-    scaled = (np.where(np.isnan(rows), mean, rows) - mean) / np.asarray(together.std)
-    components = np.asarray(together.components)
-    rest = scaled - scaled @ components.T @ components
-    distances: Floats = np.sqrt((rest * rest).sum(axis=1))
-    return distances
 
 
 def limits(together: Multivariate, reference_rows: int, rows: int) -> tuple[float, float]:
@@ -160,8 +125,9 @@ def judge_together(
 ) -> JointFinding:
     """Whether columns still go together as in the reference.
 
-    Beyond the limits is a warning. An alert is half as far again beyond them, as ten chunks know their own deviation only
-    roughly (one window in a hundred without drift is beyond three of these deviations), and a twentieth of the mean error.
+    Beyond the limits is a warning, unless the window's own rows say that chance does as much. An alert is half as far
+    again beyond them, as ten chunks know their own deviation only roughly (one window in a hundred without drift is beyond
+    three of these deviations), and a twentieth of the mean error.
 
     Args:
         together: What was fitted.
@@ -169,16 +135,79 @@ def judge_together(
         rows: The window's, as `encoded`: all or a sample of them.
         policy: How many there have to be.
     """
+    found = errors(together, rows)
+    seen = _Seen(len(found), float(found.mean()), float(found.std())) if len(found) else _Seen(0, 0.0, 0.0)
     low, high = limits(together, reference_rows, max(len(rows), 1))
-    if len(rows) < policy.min_rows:
-        return JointFinding("pca", None, low, high, len(rows), ColumnVerdict.INSUFFICIENT_DATA)
-    score = float(errors(together, rows).mean())
-    verdict = ColumnVerdict.OK
-    if not low <= score <= high:
-        needed = max(_SURE * (high - together.error_mean), _LEAST_CHANGE * together.error_mean)
-        is_much = abs(score - together.error_mean) >= needed
-        verdict = ColumnVerdict.ALERT if is_much else ColumnVerdict.WARN
-    return JointFinding("pca", score, low, high, len(rows), verdict)
+    verdict, score = _verdict(together, reference_rows, seen, policy)
+    return JointFinding(PCA, score, low, high, len(rows), verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Of a window's rows: how many were looked at, their mean error, and one row's deviation."""
+
+    rows: int
+    mean: float
+    deviation: float
+
+
+def _verdict(
+    together: Multivariate, reference_rows: int, seen: _Seen, policy: GuardPolicy
+) -> tuple[ColumnVerdict, float | None]:
+    if seen.rows < policy.min_rows or reference_rows < policy.min_reference_rows:
+        return ColumnVerdict.INSUFFICIENT_DATA, None
+    low, high = limits(together, reference_rows, seen.rows)
+    away = abs(seen.mean - together.error_mean)
+    chance = seen.deviation * sqrt(1 / seen.rows + 1 / reference_rows)
+    if low <= seen.mean <= high or away < normal_quantile(1 - policy.alpha / 2) * chance:
+        return ColumnVerdict.OK, seen.mean
+    return ColumnVerdict.ALERT if away >= _needed(together, high) else ColumnVerdict.WARN, seen.mean
+
+
+def _needed(together: Multivariate, high: float) -> float:
+    """How far from the mean error an alert is."""
+    return max(_SURE * (high - together.error_mean), _LEAST_CHANGE * together.error_mean)
+
+
+def found_together(
+    profile: Profile, counts: ModelCounts, span: Span, policy: GuardPolicy = _DEFAULT_GUARD
+) -> ColumnFinding | None:
+    """What a window's rows show of all columns together, told like a finding of one column.
+
+    Its `usual` is the reference's mean error, and `warn` and `alert` are on the side of it where the window's is: below it
+    too, columns go together otherwise than they did.
+
+    Args:
+        profile: The reference.
+        counts: Of the window, by that profile.
+        span: The window.
+        policy: How sure one must be, and how many rows it takes; those count that were looked at, a sample.
+
+    Returns: None where the profile does not say how its columns go together, or of how many rows it knows that.
+    """
+    together = profile.multivariate
+    if together is None or not together.rows:
+        return None
+    sums: ErrorSums = counts.together
+    seen = _Seen(sums.rows, sums.mean, sums.deviation) if sums.rows else _Seen(0, 0.0, 0.0)
+    low, high = limits(together, together.rows, max(seen.rows, 1))
+    verdict, score = _verdict(together, together.rows, seen, policy)
+    needed = _needed(together, high)
+    is_below = score is not None and score < together.error_mean
+    return ColumnFinding(
+        PCA,
+        Role.TOGETHER,
+        Check.DRIFT,
+        span,
+        PCA,
+        score,
+        low if is_below else high,
+        together.error_mean - needed if is_below else together.error_mean + needed,
+        seen.rows,
+        together.rows,
+        verdict,
+        usual=together.error_mean,
+    )
 
 
 def judge_separation(

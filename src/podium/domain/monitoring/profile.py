@@ -65,6 +65,7 @@ class NumberProfile:
         std: Standard deviation, by the number of rows.
         quantiles: At `SHARES`; empty where there is no number.
         chunk_psi_q99: How far a day of the reference was from all of it: the 99th percentile of PSI over its days.
+        hour_psi_max: How far an hour of the day was from all of it: the largest PSI.
     """
 
     dtype: str
@@ -74,6 +75,7 @@ class NumberProfile:
     std: float | None = None
     quantiles: tuple[float, ...] = ()
     chunk_psi_q99: float | None = None
+    hour_psi_max: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class CategoryProfile:
         bins: The categories that are named: the most frequent, of ten rows at least.
         counts: How many rows have which; `unseen` are the rows of those that are not named.
         distinct: How many different values there were.
-        chunk_psi_q99: As of numbers.
+        chunk_psi_q99, hour_psi_max: As of numbers.
     """
 
     dtype: str
@@ -93,6 +95,7 @@ class CategoryProfile:
     counts: ColumnCounts
     distinct: int
     chunk_psi_q99: float | None = None
+    hour_psi_max: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,7 @@ class Multivariate:
         components: Directions, each with a number for each column.
         error_mean: Mean distance of a row from what the directions keep of it, over chunks of the reference.
         error_std: Standard deviation of that.
+        rows: On how many rows that rests; 0 where nobody said, and then nothing is judged by it.
     """
 
     columns: tuple[str, ...]
@@ -162,6 +166,7 @@ class Multivariate:
     components: tuple[tuple[float, ...], ...]
     error_mean: float
     error_std: float
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +259,8 @@ def _content(profile: Profile) -> dict[str, Any]:
             "error_mean": _short(together.error_mean),
             "error_std": _short(together.error_std),
         }
+        if together.rows:
+            content["multivariate"]["rows"] = together.rows
     return content
 
 
@@ -287,7 +294,7 @@ def _column(column: ColumnProfile) -> dict[str, Any]:
             "edges": list(map(_short, column.bins.edges)),
             "counts": list(counts.bins),
         }
-    return _known(content | {"chunk_psi_q99": column.chunk_psi_q99})
+    return _known(content | {"chunk_psi_q99": column.chunk_psi_q99, "hour_psi_max": column.hour_psi_max})
 
 
 def _known(content: dict[str, Any]) -> dict[str, Any]:

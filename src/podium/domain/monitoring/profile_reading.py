@@ -245,7 +245,7 @@ def _number_column(part: _Part) -> NumberProfile:
         part.optional_number("mean"),
         part.optional_number("std"),
         _quantiles(part.part("quantiles")),
-        part.optional_number("chunk_psi_q99"),
+        *_usual(part),
     )
 
 
@@ -273,7 +273,11 @@ def _category_column(part: _Part) -> CategoryProfile:
         raise part.refuse("count", f"the {counts.known} rows that the categories have together")
     if counts.non_finite > counts.missing:
         raise part.refuse("non_finite", f"at most the {counts.missing} that are missing")
-    return CategoryProfile(part.text("dtype"), bins, counts, part.whole("distinct"), part.optional_number("chunk_psi_q99"))
+    return CategoryProfile(part.text("dtype"), bins, counts, part.whole("distinct"), *_usual(part))
+
+
+def _usual(part: _Part) -> tuple[float | None, float | None]:
+    return part.optional_number("chunk_psi_q99"), part.optional_number("hour_psi_max")
 
 
 def _is_category(pair: Any) -> bool:
@@ -341,7 +345,8 @@ def _multivariate(part: _Part) -> Multivariate:
     if any(len(vector) != len(names) for vector in (*components, *vectors.values())):
         raise _Refused(f"{part.place} has {len(names)} columns, and a vector of another length")
     errors = part.number("error_mean"), part.number("error_std")
-    return Multivariate(tuple(names), vectors["mean"], vectors["std"], components, *errors)
+    rows = part.whole("rows") if part.has("rows") else 0
+    return Multivariate(tuple(names), vectors["mean"], vectors["std"], components, *errors, rows)
 
 
 def _is_label(value: Any) -> bool:

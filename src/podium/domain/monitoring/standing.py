@@ -79,6 +79,9 @@ class StandingFinding:
 
 def _is_clear(finding: ColumnFinding, score: float, part: float) -> bool:
     """Whether a score is well below its alert threshold, or what is usual is all that there is of it."""
+    if finding.role is Role.TOGETHER:
+        # On either side of what is usual.
+        return abs(score - finding.usual) < part * abs(finding.alert - finding.usual)
     if finding.check is Check.DRIFT:
         return score < part * finding.alert or (finding.psi is not None and finding.psi < part * finding.usual)
     return score < finding.usual + part * (finding.alert - finding.usual)

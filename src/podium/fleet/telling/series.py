@@ -2,7 +2,7 @@
 
 from podium.domain.rollouts.evidence import Evidence
 from podium.errors import Unavailable
-from podium.telemetry.evidence import evidence_of
+from podium.telemetry.evidence import Outcomes, evidence_of, outcomes_of
 from podium.telemetry.slots import SERIES, Slots
 
 Labels = tuple[str, str]
@@ -66,6 +66,11 @@ class SeriesBook:
         """What is known of a version since it was first counted here; nothing of one that never was."""
         found = self._index.get(labels)
         return Evidence() if found is None else evidence_of(self.slots.totals(found))
+
+    def outcomes(self, labels: Labels) -> Outcomes:
+        """What was reported of a version since it was first counted here; nothing of one that never was."""
+        found = self._index.get(labels)
+        return Outcomes() if found is None else outcomes_of(self.slots.totals(found))
 
     def labels(self) -> list[dict[str, str]]:
         """The labels of each index; nothing for one that is free."""

@@ -7,6 +7,7 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
     host, port, url   where it listens; grpc_address: HOST:PORT where it does for gRPC, or null;
                       certificate: the file of the one that it shows over TLS, or null
     settings          {"serve.port": {value, source}, …}: what was set, and by whom; values as people write them
+    objectives        {"": [{kind, target, threshold_s, period_s}], …}: by model where it has its own, else under ""
     gateways          [{slot, pid}]
     restarts          {workers, gateways}, of all endpoints
     default           the endpoint that `/invocations` is for

@@ -1,6 +1,7 @@
 """What the payload log holds: found by request id, and erased by it or by whose data it is."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -35,6 +36,19 @@ def find(folder: Path, request_id: str) -> list[PayloadRow]:
         except FileNotFoundError:
             continue  # put aside or removed meanwhile
     return sorted(found, key=lambda row: row.request_time, reverse=True)
+
+
+def requests_about(folder: Path, subject: str) -> set[str]:
+    """Ids of the requests of which a row is about somebody, by the digest of who that is.
+
+    Raises:
+        DamagedLog, MissingDependency: As `find`.
+    """
+    found: set[str] = set()
+    for path in files_of(folder) if folder.is_dir() else ():
+        with suppress(FileNotFoundError):  # put aside or removed meanwhile
+            found.update(row.request_id for row in _rows_of(path, None) if subject in row.subjects)
+    return found
 
 
 def erase(folder: Path, is_meant: Callable[[PayloadRow], bool]) -> int:

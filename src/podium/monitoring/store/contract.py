@@ -54,6 +54,13 @@ class MonitorHistory(Protocol):
             MonitorStoreError: It cannot be written.
         """
 
+    def size_bytes(self) -> int:
+        """What it takes on disk; 0 where it is not known.
+
+        Raises:
+            MonitorStoreError: It cannot be asked.
+        """
+
     def reading(self) -> contextlib.AbstractContextManager[StoreConnection]:
         """One consistent view.
 

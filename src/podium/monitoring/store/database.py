@@ -81,6 +81,10 @@ class MonitorStore:
                     )
                 yield connection
 
+    def size_bytes(self) -> int:
+        parts = [self.path, self.path.with_name(f"{self.path.name}-wal")]
+        return sum(part.stat().st_size for part in parts if part.exists())
+
     def _nothing(self) -> NotFound:
         return NotFound(
             "No server has watched a model here yet. `podium serve` does, unless it is told not to.",

@@ -24,7 +24,7 @@ class TimedConnection:
 
     Args:
         parameters: libpq's, as `psycopg2.connect` takes them.
-        timeout_s: For connecting, and for each answer.
+        timeout_s: For connecting; for each answer twice that, as the server gives up by itself before, and says on what.
 
     Raises:
         Late: Also from each method.
@@ -73,7 +73,7 @@ class TimedConnection:
 
     def send(self, text: str | bytes, values: dict[str, Any] | list[Any] | None = None) -> "FoundRows":
         """Run one message in PostgreSQL's own words."""
-        self._ends = time.monotonic() + self._timeout_s
+        self._ends = time.monotonic() + 2 * self._timeout_s
         with self._raw.cursor() as cursor:
             cursor.execute(text, values)
             self._wait()

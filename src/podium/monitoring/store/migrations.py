@@ -106,4 +106,38 @@ _SHARED = (
     "CREATE INDEX alert_events_by_alert ON alert_events (fingerprint, at)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_COUNTED, _ALERTED, _WAITED, _SHARED)
+_LABELLED = (
+    # Rows of answers, for as long as labels may come for them.
+    """CREATE TABLE predictions (
+        request_id TEXT NOT NULL, model TEXT NOT NULL, version TEXT NOT NULL, place INTEGER NOT NULL,
+        rows INTEGER NOT NULL, variant TEXT NOT NULL, at REAL NOT NULL, prediction TEXT NOT NULL,
+        score REAL, label TEXT, labelled_at REAL, weight REAL NOT NULL,
+        PRIMARY KEY (request_id, model, place)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX predictions_by_time ON predictions (at)",
+    # Labels that came before their prediction did, or after it was given up; `rows` is 0 where any answer will do.
+    """CREATE TABLE parked_labels (
+        request_id TEXT NOT NULL, model TEXT NOT NULL, place INTEGER NOT NULL, rows INTEGER NOT NULL,
+        at REAL NOT NULL, label TEXT NOT NULL, weight REAL NOT NULL,
+        corrected INTEGER NOT NULL, duplicate INTEGER NOT NULL,
+        PRIMARY KEY (request_id, model, place, rows)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX parked_labels_by_time ON parked_labels (at)",
+    """CREATE TABLE quality (
+        model TEXT NOT NULL, version TEXT NOT NULL, variant TEXT NOT NULL,
+        length_s INTEGER NOT NULL, start INTEGER NOT NULL, tally TEXT, labels TEXT NOT NULL, scores TEXT NOT NULL,
+        PRIMARY KEY (model, version, variant, length_s, start)
+    )""",
+    """CREATE TABLE quality_tasks (
+        model TEXT NOT NULL, version TEXT NOT NULL, observed TEXT NOT NULL, chosen TEXT, looked_at INTEGER NOT NULL,
+        last_label_at REAL, unreadable INTEGER NOT NULL, why TEXT NOT NULL,
+        PRIMARY KEY (model, version)
+    ) WITHOUT ROWID""",
+)
+
+_LED = (
+    "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, beat INTEGER NOT NULL, rank INTEGER NOT NULL)",
+    "CREATE TABLE server_values (server TEXT PRIMARY KEY, at REAL NOT NULL, json TEXT NOT NULL)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_COUNTED, _ALERTED, _WAITED, _SHARED, _LABELLED, _LED)

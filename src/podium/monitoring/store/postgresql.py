@@ -9,7 +9,7 @@ import contextlib
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from podium.domain.masking import masked
@@ -31,6 +31,10 @@ SCHEMA = "podium_monitor"
 _ADDRESS = re.compile(r"postgres(?:ql)?(?:\+psycopg2)?://(?:[^/?#@]*@)?[^@]*")
 _LOCK = 0x706F6469756D
 _STILL_S = 60.0
+_SIZE = (
+    "SELECT coalesce(sum(pg_total_relation_size(pg_class.oid)), 0) FROM pg_class "
+    "JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = ? AND relkind = 'r'"
+)
 _BUSY = {"55P03", "57014", "40001", "40P01"}
 _NO_RIGHT = {"42501", "25006"}
 _FULL = {"53100"}
@@ -42,8 +46,9 @@ class PostgresqlHistory:
 
     Args:
         address: `postgresql://USER@HOST/DATABASE` with libpq's parameters; a password better in a passfile or PGPASSWORD.
-        timeout_s: For a connection, for each answer, and for whoever else writes.
+        timeout_s: For a connection, for whoever else writes, and for each answer.
         most: Connections at a time; whoever needs another waits for one.
+        clock: Seconds that only grow.
 
     Raises:
         Misconfigured: It is no such address.
@@ -52,13 +57,16 @@ class PostgresqlHistory:
 
     is_shared = True
 
-    def __init__(self, address: str, timeout_s: float = 5.0, most: int = 1) -> None:
+    def __init__(
+        self, address: str, timeout_s: float = 5.0, most: int = 1, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.place = masked(address)
         try:
             import psycopg2
         except ImportError as error:
             raise MissingDependency("psycopg2", f"The monitor store {self.place}", "sql") from error
         self._driver = psycopg2
+        self._clock = clock
         self._timeout_s = timeout_s
         self._parameters = self._read(address)
         self._free = threading.Semaphore(most)
@@ -88,6 +96,10 @@ class PostgresqlHistory:
                 )
             yield connection
 
+    def size_bytes(self) -> int:
+        with self._transaction("BEGIN READ ONLY") as connection:
+            return int(connection.execute(_SIZE, [SCHEMA]).fetchone()[0])
+
     def close(self) -> None:
         """Let go of connections that nobody uses."""
         while (found := self._left_open()) is not None:
@@ -108,7 +120,7 @@ class PostgresqlHistory:
                 except BaseException:
                     self._undo(connection)
                     raise
-                self._idle.append((time.monotonic(), connection))
+                self._idle.append((self._clock(), connection))
         finally:
             self._free.release()
 
@@ -118,11 +130,11 @@ class PostgresqlHistory:
         while (found := self._left_open()) is not None:
             used_at, known = found
             with contextlib.suppress(self._driver.Error, Late):
-                if time.monotonic() - used_at < _STILL_S:
+                if self._clock() - used_at < _STILL_S:
                     known.send(words)
                     return known
             known.close()
-        now = time.monotonic()
+        now = self._clock()
         if self._down is not None and now < self._down[0]:
             # Whoever asks many times in a row does not wait each time.
             raise MonitorStoreDown(self._down[1])
@@ -135,7 +147,7 @@ class PostgresqlHistory:
         except (self._driver.Error, Late) as error:
             explained = self._explained(error)
             if isinstance(explained, MonitorStoreDown):
-                self._down = (time.monotonic() + self._timeout_s, explained.message)
+                self._down = (self._clock() + self._timeout_s, explained.message)
             raise explained from error
         self._down = None
         return made
@@ -151,7 +163,7 @@ class PostgresqlHistory:
         except (self._driver.Error, Late):
             connection.close()
         else:
-            self._idle.append((time.monotonic(), connection))
+            self._idle.append((self._clock(), connection))
 
     # ── the schema
 
@@ -215,7 +227,7 @@ class PostgresqlHistory:
 
     def _explained(self, error: Exception) -> MonitorStoreError:
         if isinstance(error, Late):
-            return MonitorStoreDown(f"{self.place} did not answer within {self._timeout_s:g} s.")
+            return MonitorStoreDown(f"{self.place} did not answer in time.")
         code = getattr(error, "pgcode", None)
         text = " ".join(str(error).split())[:300].rstrip(".")
         secret = self._parameters.get("password")

@@ -126,6 +126,16 @@ def traffic(connection: StoreConnection, key: VersionKey, span: Span, step_s: in
     ]
 
 
+def errors(connection: StoreConnection, key: VersionKey, span: Span) -> tuple[int, int]:
+    """How many requests a version had in a stretch of whole hours, and how many of them ended with a 5xx status."""
+    total, bad = connection.execute(
+        "SELECT coalesce(sum(requests), 0), coalesce(sum(server_errors), 0) FROM traffic "
+        "WHERE model = ? AND version = ? AND length_s = ? AND start >= ? AND start < ?",
+        [key.model, key.version, HOUR_S, span.start, span.end],
+    ).fetchone()
+    return int(total), int(bad)
+
+
 def data(
     connection: StoreConnection, key: VersionKey, profile_id: str, span: Span, step_s: int | None = None
 ) -> list[DataPoint]:

@@ -7,8 +7,9 @@ and the short ones can be given up long before the hours.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
+from typing import Any
 
-from podium.domain.monitoring.counts import ColumnCounts, ModelCounts
+from podium.domain.monitoring.counts import ColumnCounts, ErrorSums, ModelCounts
 from podium.domain.monitoring.findings import Check, ColumnFinding, Role
 from podium.domain.monitoring.profile import Profile
 from podium.domain.monitoring.standing import StandingFinding
@@ -156,23 +157,25 @@ def add_window(connection: StoreConnection, key: VersionKey, slot: int, counted:
 
 
 def written_counts(counts: ModelCounts) -> str:
-    """Counts as JSON: rows, and the cells of each column and prediction."""
-    content = {
+    """Counts as JSON: rows, the cells of each column and prediction, and errors of the columns together where there are."""
+    content: dict[str, Any] = {
         "rows": counts.rows,
         "columns": {name: column.cells for name, column in counts.columns.items()},
         "predictions": {name: column.cells for name, column in counts.predictions.items()},
     }
+    if counts.together.rows:
+        content["together"] = astuple(counts.together)
     return json.dumps(content, separators=(",", ":"))
 
 
 def read_counts(profile_id: str, text: str) -> ModelCounts:
     """The counts that `written_counts` wrote."""
     content = json.loads(text)
-    parts = [
+    columns, predictions = (
         {name: ColumnCounts.from_cells(tuple(cells)) for name, cells in content[part].items()}
         for part in ("columns", "predictions")
-    ]
-    return ModelCounts(profile_id, content["rows"], *parts)
+    )
+    return ModelCounts(profile_id, content["rows"], columns, predictions, _errors(content))
 
 
 def sum_counts(profile_id: str, texts: Sequence[str]) -> ModelCounts:
@@ -182,7 +185,13 @@ def sum_counts(profile_id: str, texts: Sequence[str]) -> ModelCounts:
     for part in ("columns", "predictions"):
         cells = {name: zip(*(content[part][name] for content in contents), strict=True) for name in contents[0][part]}
         parts.append({name: ColumnCounts.from_cells(tuple(map(sum, columns))) for name, columns in cells.items()})
-    return ModelCounts(profile_id, sum(content["rows"] for content in contents), *parts)
+    columns, predictions = parts
+    errors = sum(map(_errors, contents), ErrorSums())
+    return ModelCounts(profile_id, sum(content["rows"] for content in contents), columns, predictions, errors)
+
+
+def _errors(content: Mapping[str, Any]) -> ErrorSums:
+    return ErrorSums(*content.get("together", ()))
 
 
 def put_reading(connection: StoreConnection, source: str, key: VersionKey, cells: bytes, now: int) -> None:

@@ -16,8 +16,10 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from podium.errors import Unavailable
+from podium.serving.asgi_host.handover import CHANNELS
 from podium.serving.gateway import Gateway
 from podium.serving.settings import GatewaySettings
 from podium.settings.source_tree import environ_for_children
@@ -96,7 +98,7 @@ class Attachment:
         if self._front is None:
             return
         with contextlib.suppress(BlockingIOError):
-            told, descriptors, _, _ = socket.recv_fds(self._front, 1 << 16, _DESCRIPTORS + 1)
+            told, descriptors, _, _ = socket.recv_fds(self._front, 1 << 16, _DESCRIPTORS + len(CHANNELS))
             if len(descriptors) >= _DESCRIPTORS:
                 for descriptor in descriptors:
                     os.set_inheritable(descriptor, False)
@@ -108,18 +110,17 @@ class Attachment:
                 os.close(descriptor)
             asyncio.get_running_loop().remove_reader(self._front.fileno())
 
-    async def _run(
-        self, told: dict[str, str], control: int, listener: int, slots: int, leash: int, exports: int | None = None
-    ) -> None:
+    async def _run(self, told: dict[str, Any], control: int, listener: int, slots: int, leash: int, *others: int) -> None:
         """One gateway's life, from being handed over to its end."""
         settings = GatewaySettings.from_json(told["settings"])
         self._drain_s = settings.drain_limit_s
         counters = Slots(slots)
         os.close(slots)
         with socket.socket(fileno=leash) as end:
-            channel = None if exports is None else socket.socket(fileno=exports)
+            given = {name: socket.socket(fileno=each) for name, each in zip(told["channels"], others, strict=True)}
+            channels = (given.get(name) for name in CHANNELS)
             ours = socket.socket(fileno=control), socket.socket(fileno=listener)
-            gateway = Gateway(settings, *ours, counters, int(told["slot"]), told.get("grpc_address"), channel)
+            gateway = Gateway(settings, *ours, counters, int(told["slot"]), told.get("grpc_address"), *channels)
             loop = asyncio.get_running_loop()
 
             def cut() -> None:

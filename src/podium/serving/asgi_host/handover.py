@@ -10,6 +10,8 @@ import socket
 import sys
 
 FIELDS = ("control_fd", "listen_fd", "slots_fd")
+CHANNELS = ("exports_fd", "remembered_fd")
+"""What a gateway may have beside these; the message names those that come last."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -17,17 +19,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m podium.serving.asgi_host.handover", description=__doc__)
     for flag in (*FIELDS, "front_fd", "slot"):
         parser.add_argument(f"--{flag.replace('_', '-')}", type=int, required=True)
-    parser.add_argument("--exports-fd", type=int)
+    for channel in CHANNELS:
+        parser.add_argument(f"--{channel.replace('_', '-')}", type=int)
     parser.add_argument("--settings", default="{}")
     parser.add_argument("--grpc-address")
     chosen = vars(parser.parse_args(arguments))
     leash, theirs = socket.socketpair()
     given = [socket.socket(fileno=chosen[name]) for name in FIELDS[:2]]
-    told = json.dumps({each: chosen[each] for each in ("slot", "settings", "grpc_address")}).encode()
+    more = {name: chosen[name] for name in CHANNELS if chosen[name] is not None}
+    told = json.dumps({each: chosen[each] for each in ("slot", "settings", "grpc_address")} | {"channels": list(more)})
     with socket.socket(fileno=chosen["front_fd"]) as front, theirs:
         try:
-            more = () if chosen["exports_fd"] is None else (chosen["exports_fd"],)
-            socket.send_fds(front, [told], [*(chosen[name] for name in FIELDS), theirs.fileno(), *more])
+            descriptors = [*(chosen[name] for name in FIELDS), theirs.fileno(), *more.values()]
+            socket.send_fds(front, [told.encode()], descriptors)
         except OSError as error:
             print(f"nobody takes the gateway over: {error}", file=sys.stderr)
             return 1

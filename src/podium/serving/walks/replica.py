@@ -15,6 +15,7 @@ from podium.domain.batching import BatchPolicy
 from podium.domain.busy_wait import BusyWait
 from podium.domain.traffic import Shadow
 from podium.protocols.mlflow.fast_reading import FastReader, Packed
+from podium.serving.remembering import Lottery
 from podium.serving.walks.request_ids import Ids
 from podium.serving.walks.walk import Walk
 from podium.serving.walks.ways import ROUTE, route_token
@@ -65,9 +66,12 @@ class Replica:
         is_compared: What it predicts is counted, because versions are compared.
         shadow: Who gets copies of what it answers.
         ids: Names of its requests.
+        lottery: Says which of its version's answers are remembered.
+        variant: What its version is called beside others that share the traffic; empty where it has all.
     """
 
     ids: Ids
+    lottery: Lottery
 
     def __init__(
         self,
@@ -87,7 +91,7 @@ class Replica:
         self.board = board
         self._lines = header_lines(("x-podium-model", endpoint), ("x-podium-version", version))
         self._routed_lines = self._lines + header_lines((ROUTE, route_token(endpoint, version)))
-        self.headers = self._lines
+        self.pins_its_route(is_told=False)
         self.is_compared = False
         self.shadow: Shadow | None = None
         self.outstanding: dict[int, Walk] = {}
@@ -138,7 +142,7 @@ class Replica:
 
     def pins_its_route(self, is_told: bool) -> None:
         """Whether clients are told how they come back to this version: where there are others."""
-        self.headers = self._routed_lines if is_told else self._lines
+        self.headers, self.variant = (self._routed_lines, self.version) if is_told else (self._lines, "")
 
     @property
     def has_room(self) -> bool:

@@ -14,6 +14,11 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=@\-]{1,128}")
 _MOST_IDS = 1 << 31
 
 
+def is_sane_id(text: str) -> bool:
+    """Whether an answer may have this id: it is harmless in a log."""
+    return _SANE_ID.fullmatch(text) is not None
+
+
 class Ids(Protocol):
     """Makes ids."""
 
@@ -53,7 +58,7 @@ class RequestIds:
     def given(request: Request) -> str | None:
         """The client's `X-Request-ID`; None where it brings none that is harmless in a log."""
         theirs = request.header(REQUEST_ID)
-        return theirs if theirs is not None and _SANE_ID.fullmatch(theirs) else None
+        return theirs if theirs is not None and is_sane_id(theirs) else None
 
     def new(self) -> str:
         """An id that nobody else has."""

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from podium.domain.traffic import ANYWHERE
 from podium.errors import NotFound, Overloaded, PodiumError, Unavailable, WorkerCrashed
 from podium.serving.recording import Recorder
+from podium.serving.remembering import Lottery, Remembering
 from podium.serving.settings import GatewaySettings
 from podium.serving.walks.entrance import Entrance
 from podium.serving.walks.open_walks import RETRY_AFTER_S, OpenWalks
@@ -47,6 +48,7 @@ class Scoring:
         recorder: Counts and logs.
         on_lost: Told when a replica's socket broke; `on_released` when a dropped one has nothing outstanding.
         waking: Asks that endpoints wake which sleep; None where nobody could.
+        remembering: Hands on some of the answers; None: nobody wants any.
     """
 
     def __init__(
@@ -58,8 +60,10 @@ class Scoring:
         on_lost: Callable[[Replica, str], None],
         on_released: Callable[[int], None],
         waking: Waking | None = None,
+        remembering: Remembering | None = None,
     ) -> None:
         self._loop = loop
+        self._remembering = remembering
         self._timeout_s = settings.timeout_s
         self._router = router
         self._recorder = recorder
@@ -152,6 +156,8 @@ class Scoring:
         if former is not None:
             self._lose_connection(former)  # the supervisor connects us anew
         self.naming.name(replica)
+        own = self._remembering
+        replica.lottery = Lottery(is_off=True) if own is None else own.lottery_of(replica.endpoint, replica.version)
         self._router.connect(replica)
         replica.start(self._on_reply, self._on_answers, self._on_refused, self._parts.pass_on, self.lose)
         self.serve_waiting()
@@ -310,6 +316,10 @@ class Scoring:
         self._walks.close(walk, 200 if walk.taker is not None and status == 204 else status, body, reply=reply)
         if replica.shadow is not None and status == 200 and walk.taker is None:
             self._shadowing.offer(replica, walk, reply.body, reply.content_type)
+        if status == 200 and walk.taker is None:
+            replica.lottery.left -= 1
+            if replica.lottery.left < 0 and self._remembering is not None:
+                self._remembering.see(replica, walk, reply)
         self._release_dropped(replica)
 
     def _on_answers(self, replica: Replica, walks: Sequence[Walk | None], answers: frames.Answers) -> None:
@@ -343,6 +353,10 @@ class Scoring:
         if replica.shadow is not None:
             self._shadowing.offer_all(replica, walks, answers.bodies)
         self._recorder.record_answers(replica.series, (replica.endpoint, replica.version), answered, answers)
+        replica.lottery.left -= len(answered)
+        if replica.lottery.left < 0 and self._remembering is not None:
+            given = dict(zip(walks, answers.bodies, strict=True))
+            self._remembering.see_all(replica, [(walk, given[walk]) for walk, _ in answered])
         self._release_dropped(replica)
 
     def _on_refused(self, replica: Replica, walk: Walk, reason: int) -> None:

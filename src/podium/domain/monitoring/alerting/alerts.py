@@ -202,6 +202,8 @@ def step(
         print_ = fingerprint_of(fact.rule.name, fact.labels)
         if print_ not in worst or _rank(fact) > _rank(worst[print_]):
             worst[print_] = fact
+    # What was so and may be over is no news, neither for the first time nor again.
+    between = {print_ for print_, fact in worst.items() if fact.condition is Condition.BETWEEN}
     step_s = 0.0 if before.at is None else now - before.at
     unseen_s = max(0.0, step_s - policy.longest_step_s)
     alerts: dict[str, Alert] = {}
@@ -218,7 +220,8 @@ def step(
             continue
         alerts[print_] = _fired(_begun(print_, fact, now), fact, now, policy)
     alerts = _inhibited(alerts, now)
-    due, notifications = _news(alerts, before.due, silences, now, policy)
+    heard_of = [each for print_, each in alerts.items() if print_ not in between or each.state is AlertState.RESOLVED]
+    due, notifications = _news(heard_of, before.due, silences, now, policy)
     for notification in notifications:
         for news, alert in notification.items:
             alerts[alert.fingerprint] = _heard(alert, news, now)
@@ -343,11 +346,11 @@ def _inhibited(alerts: Mapping[str, Alert], now: float) -> dict[str, Alert]:
 
 
 def _news(
-    alerts: Mapping[str, Alert], due: Mapping[str, float], silences: Sequence[Silence], now: float, policy: AlertPolicy
+    alerts: Iterable[Alert], due: Mapping[str, float], silences: Sequence[Silence], now: float, policy: AlertPolicy
 ) -> tuple[dict[str, float], tuple[Notification, ...]]:
     """What is due to be told now, and when the rest is."""
     groups: dict[str, list[tuple[News, Alert]]] = {}
-    for alert in alerts.values():
+    for alert in alerts:
         news = _news_of(alert, now, policy)
         if news is None or (news is not News.RESOLVED and _is_muted(alert, silences, now)):
             continue

@@ -105,9 +105,9 @@ _SERVING = (
 )
 
 
-def _column_rule(check: Check, name: str, meaning: str) -> Rule:
+def _column_rule(check: Check, name: str, meaning: str, inhibited_by: tuple[str, ...] = ()) -> Rule:
     expression = f'podium_column_alert{{check="{check}",${{models}}}} == 1'
-    return Rule(name, meaning, AlertSeverity.TICKET, expression, labels=_COLUMN)
+    return Rule(name, meaning, AlertSeverity.TICKET, expression, inhibited_by=inhibited_by, labels=_COLUMN)
 
 
 _DRIFT = (
@@ -125,7 +125,8 @@ _DRIFT = (
         "The values of a column are distributed otherwise than in the profile.",
         AlertSeverity.TICKET,
         "podium_drift_alert{${models}} == 1",
-        inhibited_by=("drift-many",),
+        # Categories that nobody knew are a share of the column, so that it is distributed otherwise, too.
+        inhibited_by=("drift-many", "column-unseen"),
         labels=_COLUMN,
     ),
     Rule(
@@ -134,6 +135,16 @@ _DRIFT = (
         AlertSeverity.TICKET,
         "podium_prediction_drift_alert{${models}} == 1",
         inhibited_by=("drift-many",),
+        labels=_VERSION,
+    ),
+    Rule(
+        "drift-together",
+        "The columns no longer go together as in the profile, though each may have the values that it always had.",
+        AlertSeverity.TICKET,
+        "podium_multivariate_drift_alert{${models}} == 1",
+        # Whatever moves one column moves it against the others.
+        inhibited_by=("drift-many", "drift-column", "column-missing", "column-unseen", "column-out-of-range"),
+        linger_s=_HOUR,
         labels=_VERSION,
     ),
     _column_rule(
@@ -146,6 +157,8 @@ _DRIFT = (
         Check.OUT_OF_RANGE,
         "column-out-of-range",
         "A column has numbers beyond the least and the largest of the profile.",
+        # What moves as a whole leaves its range on one side.
+        inhibited_by=("drift-column",),
     ),
     Rule(
         "quality",
@@ -163,7 +176,8 @@ COLUMN_RULES = {
     Check.UNSEEN: "column-unseen",
     Check.OUT_OF_RANGE: "column-out-of-range",
 }
-"""Which rule asks which check of a column; drift of predictions is asked by `drift-prediction`."""
+"""Which rule asks which check of a column; drift of predictions is asked by `drift-prediction`,
+of columns together by `drift-together`."""
 
 
 def _clock_rule(clock: Clock, name: str, meaning: str) -> Rule:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from podium.domain.audits.facts import Severity
 from podium.domain.monitoring.alerting.rules import Rule
-from podium.domain.monitoring.findings import Check, ColumnFinding, Role
+from podium.domain.monitoring.findings import Check, ColumnFinding, ColumnVerdict, Role
 from podium.domain.monitoring.growth import Growth, Line
 from podium.domain.monitoring.objectives import BurnTerms, LowTraffic, ObjectiveKind, Slo, burn
 from podium.domain.monitoring.quality.baseline import Shortfall
@@ -33,7 +33,8 @@ class Fact:
     Args:
         rule: The model's own.
         labels: Where: `Rule.labels` and what is there; sorted by name.
-        condition: `between`: no longer beyond the threshold and not below it by enough, so whatever is so stays so.
+        condition: `between`: no longer beyond the threshold and not below it by enough, or for long enough: whatever is so
+            stays so, and is no news.
         value, threshold: What was held against what; None where it is no number, or not known.
         sentence: For people. May quote names of columns, as they were sent.
     """
@@ -97,12 +98,20 @@ def fact_of_column(rule: Rule, finding: ColumnFinding, *, stands: bool, **where:
     """
     if finding.score is None:
         condition = Condition.UNKNOWN
+    elif stands:
+        condition = Condition.BAD if finding.verdict is ColumnVerdict.ALERT else Condition.BETWEEN
     else:
-        condition = Condition.BAD if stands else Condition.GOOD
-    score = "too few to say" if finding.score is None else f"{finding.score:.3g}, and up to {finding.alert:.3g} is allowed"
+        condition = Condition.GOOD
+    side = "from" if finding.alert < finding.usual else "up to"
+    score = "too few to say" if finding.score is None else f"{finding.score:.3g}, and {side} {finding.alert:.3g} is allowed"
     check = f"drift by {finding.method}" if finding.check is Check.DRIFT else _CHECKS[finding.check]
-    subject = f"Prediction {finding.name}" if finding.role is Role.PREDICTION else f"Column {finding.name}"
-    sentence = f"{subject}, {finding.rows} rows: {check} {score}."
+    subject = {
+        Role.FEATURE: f"Column {finding.name}",
+        Role.PREDICTION: f"Prediction {finding.name}",
+        Role.TOGETHER: "All columns together",
+    }[finding.role]
+    was = "; it was beyond that, and is over after two good windows" if condition is Condition.BETWEEN else ""
+    sentence = f"{subject}, {finding.rows} rows: {check} {score}{was}."
     return Fact(rule, _labels(rule, **where), condition, finding.score, finding.alert, sentence)
 
 

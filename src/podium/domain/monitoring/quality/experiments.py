@@ -92,7 +92,7 @@ class ExperimentPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ExperimentLook:
     """What was seen at one look.
 
     Args:
@@ -119,8 +119,8 @@ def look(
     a: VariantSums,
     b: VariantSums,
     assigned: Sequence[float] = (1.0, 1.0),
-    before: Look | None = None,
-) -> Look:
+    before: ExperimentLook | None = None,
+) -> ExperimentLook:
     """Look at an experiment.
 
     Once it was concluded, it stays so; a mismatch blocks it for as long as there is one.
@@ -134,7 +134,7 @@ def look(
         before: The last look; None at the first.
     """
     mismatch = mismatch_chance((a.rows, b.rows), assigned)
-    kept = before or Look(Conclusion.KEEP_RUNNING)
+    kept = before or ExperimentLook(Conclusion.KEEP_RUNNING)
     if min(a.rows, b.rows) < max(plan.least_rows, 1):
         return _concluded(plan, None, None, 0.0, kept, mismatch)
     difference, variance = b.mean - a.mean, a.variance / a.rows + b.variance / b.rows
@@ -145,8 +145,13 @@ def look(
 
 
 def _concluded(
-    plan: ExperimentPlan, difference: float | None, interval: Interval | None, ratio: float, before: Look, mismatch: float
-) -> Look:
+    plan: ExperimentPlan,
+    difference: float | None,
+    interval: Interval | None,
+    ratio: float,
+    before: ExperimentLook,
+    mismatch: float,
+) -> ExperimentLook:
     p_value = min(before.p_value, 1 / ratio if ratio > 1 else 1.0)
     settled = before.settled
     if settled is None and difference is not None and interval is not None:
@@ -157,7 +162,7 @@ def _concluded(
             settled = Conclusion.NO_DIFFERENCE
     is_blocked = mismatch < plan.mismatch
     conclusion = Conclusion.BLOCKED if is_blocked else settled or Conclusion.KEEP_RUNNING
-    return Look(conclusion, difference, interval, ratio, p_value, mismatch, settled)
+    return ExperimentLook(conclusion, difference, interval, ratio, p_value, mismatch, settled)
 
 
 def likelihood_ratio(difference: float, variance: float, effect: float) -> float:

@@ -1,0 +1,156 @@
+"""What was seen of a version's predictions and labels, as far as it tells what the model is for."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from typing import Any
+
+from podium.domain.monitoring.profile import CategoryProfile, NumberProfile, Profile
+from podium.domain.monitoring.quality.tallies import TRUTH, Judged, class_name
+from podium.domain.monitoring.quality.tasks import Task, TaskGuess, task_of
+from podium.domain.monitoring.values import number
+
+MOST_NAMES = 100
+_FEW = 20
+_LEAST_SHARE = 0.01
+# Beyond, a figure of classes says little and costs much.
+_MOST_CLASSES = 1000
+_WORDS = {str(number): word for number, word in enumerate(TRUTH)}
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRows:
+    """Counts of what was predicted and what was true; all of it adds up.
+
+    Args:
+        told: Rows by what was predicted, of at most `MOST_NAMES` different values.
+        labels: Labels by what was true, likewise.
+        span: The least and the largest number that was predicted.
+        rows: Predictions that were seen.
+        labelled: Labels that were.
+        has_text: Something that is no number was predicted.
+        has_fraction: Or a number that is not whole.
+        has_score: A probability came with a prediction.
+    """
+
+    told: Mapping[str, int] = field(default_factory=dict)
+    labels: Mapping[str, int] = field(default_factory=dict)
+    span: tuple[float, float] | None = None
+    rows: int = 0
+    labelled: int = 0
+    has_text: bool = False
+    has_fraction: bool = False
+    has_score: bool = False
+
+    def with_predictions(self, predictions: Iterable[tuple[Any, float | None]]) -> "SeenRows":
+        """And these: what was predicted and its score."""
+        told, rows, span = dict(self.told), self.rows, self.span
+        has_text, has_fraction, has_score = self.has_text, self.has_fraction, self.has_score
+        for prediction, score in predictions:
+            rows, has_score = rows + 1, has_score or score is not None
+            _count(told, prediction)
+            if isinstance(prediction, bool | str):
+                has_text = True
+            elif isfinite(value := number(prediction)):
+                has_fraction = has_fraction or value != int(value)
+                span = (value, value) if span is None else (min(span[0], value), max(span[1], value))
+        return SeenRows(told, self.labels, span, rows, self.labelled, has_text, has_fraction, has_score)
+
+    def with_labels(self, labels: Iterable[Any]) -> "SeenRows":
+        """And these."""
+        counts, labelled = dict(self.labels), self.labelled
+        for label in labels:
+            labelled += 1
+            _count(counts, label)
+        return replace(self, labels=counts, labelled=labelled)
+
+
+def _count(counts: dict[str, int], value: Any) -> None:
+    name = class_name(value)
+    if name is not None and (name in counts or len(counts) < MOST_NAMES):
+        counts[name] = counts.get(name, 0) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class CountedAs:
+    """What a model is taken to be for, and how its rows are counted.
+
+    Args:
+        guess: The task.
+        is_classes: Predictions are classes; else numbers, which in a binary task are the positive class's chances.
+    """
+
+    guess: TaskGuess
+    is_classes: bool
+
+    def judged(self, prediction: Any, score: float | None, actual: Any, weight: float) -> Judged:
+        """One row as tallies take it."""
+        if self.guess.task is Task.BINARY and not self.is_classes:
+            return Judged(None, actual, (number(prediction),), weight)
+        return Judged(prediction, actual, None if score is None else (score,), weight)
+
+
+def chosen_task(observed: SeenRows, profile: Profile | None, positive: str | None = None) -> CountedAs:
+    """Say what a model is for by its profile, its predictions and its labels.
+
+    What is seen of less than one row in a hundred is no class yet: somebody may have mistyped it.
+
+    Args:
+        observed: All that was seen.
+        profile: The version's, where there is one with predictions.
+        positive: What somebody named the positive class.
+    """
+    predicted = None if profile is None else profile.predictions
+    labels = _usual(observed.labels, observed.labelled)
+    if predicted is not None and predicted.classes is not None:
+        return _of_classes(observed, predicted.classes, labels, positive)
+    if predicted is not None and predicted.value is not None:
+        return CountedAs(_of_numbers(observed, predicted.value, labels, positive), is_classes=False)
+    if observed.has_text or observed.has_score:
+        return _of_classes(observed, None, labels, positive)
+    is_few = not observed.has_fraction and len(observed.told) <= _FEW and len(labels) <= _FEW
+    if is_few and labels and set(labels) & set(observed.told):
+        return _of_classes(observed, None, labels, positive)
+    return CountedAs(_of_numbers(observed, None, labels, positive), is_classes=False)
+
+
+def _of_classes(
+    observed: SeenRows, profile: CategoryProfile | None, labels: tuple[str, ...], positive: str | None
+) -> CountedAs:
+    told = set(_usual(observed.told, observed.rows))
+    if profile is not None and not profile.bins.is_hashed:
+        named = set(profile.bins.names)
+        # Truth values are named by words in a profile, and are 0 and 1 by themselves.
+        told = named | ({_WORDS.get(each, each) for each in told} if named <= set(TRUTH) else told)
+    spoken = told | {*_WORDS, *TRUTH} if told <= {*_WORDS, *TRUTH} else told
+    if len(told | set(labels)) > _MOST_CLASSES:
+        return CountedAs(TaskGuess(None, f"There are more than {_MOST_CLASSES} classes."), is_classes=True)
+    if labels and told and not spoken & set(labels):
+        why = (
+            "No label is one of the classes that the model told. A model that answers probabilities tells a class by its "
+            "place: 0, 1, …; send labels as such numbers."
+        )
+        return CountedAs(TaskGuess(None, why), is_classes=True)
+    if not told:
+        return CountedAs(TaskGuess(None, "Nothing was predicted yet."), is_classes=True)
+    return CountedAs(task_of(tuple(sorted(told)), None, labels, positive), is_classes=True)
+
+
+def _of_numbers(observed: SeenRows, profile: object, labels: tuple[str, ...], positive: str | None) -> TaskGuess:
+    spans = [] if observed.span is None else [observed.span]
+    if isinstance(profile, NumberProfile) and profile.bins.low is not None and profile.bins.high is not None:
+        spans.append((profile.bins.low, profile.bins.high))
+    if not spans:
+        return TaskGuess(None, "No number was predicted yet.")
+    span = min(low for low, _ in spans), max(high for _, high in spans)
+    if len(observed.labels) >= MOST_NAMES:
+        # So many different ones are no classes, whatever the most frequent are.
+        labels = (*labels[:2], "0.5") if all(isfinite(number(each)) for each in labels) else labels
+    return task_of((), span, labels, positive)
+
+
+def _usual(counts: Mapping[str, int], rows: int) -> tuple[str, ...]:
+    # Where values are counted that all differ, none of them is usual, and all are of the same kind.
+    if len(counts) >= MOST_NAMES:
+        return tuple(sorted(counts))
+    return tuple(sorted(name for name, count in counts.items() if count >= _LEAST_SHARE * rows))

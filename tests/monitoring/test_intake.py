@@ -1,0 +1,176 @@
+"""What gateways hand on is written down once the monitor can, whoever dies before, and hinders nothing else."""
+
+import os
+import socket
+import sqlite3
+
+import msgspec
+import pytest
+
+from podium.monitoring.intake import Intake
+from podium.monitoring.store.database import MonitorStore
+from podium.telemetry.backlog import open_channel
+from podium.telemetry.remembered import Labelled, Remembered, hand_on
+
+
+def label(number, text="1"):
+    return Labelled(2.5, f"r{number}", "iris", None, text)
+
+
+class World:
+    """A socket and a spool that outlive monitors."""
+
+    def __init__(self, folder):
+        self.store = MonitorStore(folder / "monitor.db", busy_timeout_s=0.01)
+        self.writing, self.reading = open_channel(1 << 20)
+        self.spool = os.memfd_create("spool")
+        self.seen = []
+
+    def begin(self, **terms):
+        """A monitor's intake; the one before it is gone without a word."""
+        return Intake(self.reading, self.spool, **terms)
+
+    def keep(self, connection, records, now):
+        assert isinstance(connection, sqlite3.Connection)
+        self.seen += records
+
+    def write_down(self, intake, sink=None):
+        intake.write_down(self.store, sink or self.keep, 5.0)
+
+    def close(self):
+        self.writing.close()
+        self.reading.close()
+        os.close(self.spool)
+
+
+@pytest.fixture
+def world(tmp_path):
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+def test_each_record_is_shown_once_in_order(world):
+    intake = world.begin()
+    answer = Remembered(1.0, "r1", "iris", "1", "", "/invocations", "application/json", b"{}")
+    world.writing.send(msgspec.msgpack.encode([answer]))
+    hand_on(world.writing, [label(1), label(2, '"' + "x" * 100_000 + '"')])
+    intake.drain()
+    hand_on(world.writing, [label(3)])
+    for _ in range(3):
+        world.write_down(intake)
+
+    assert world.seen == [answer, label(1), label(2, '"' + "x" * 100_000 + '"'), label(3)]
+
+
+def test_what_a_monitor_took_before_it_died_the_next_one_writes_down(world):
+    hand_on(world.writing, [label(1)])
+    world.begin().drain()
+    hand_on(world.writing, [label(2)])
+    intake = world.begin()
+    intake.drain()
+    hand_on(world.writing, [label(3)])
+    world.write_down(world.begin())
+
+    assert world.seen == [label(1), label(2), label(3)]
+
+
+def test_one_that_dies_while_it_writes_shows_all_of_it_again_to_the_next(world):
+    hand_on(world.writing, [label(1)])
+
+    def die(connection, records, now):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.write_down(world.begin(), die)
+    world.write_down(world.begin())
+
+    assert world.seen == [label(1)]
+
+
+def test_a_message_that_was_half_copied_is_copied_again_whole(world):
+    """Killed between its bytes and the note of where they end."""
+    hand_on(world.writing, [label(1)])
+    world.begin().drain()
+    size = os.fstat(world.spool).st_size
+    os.pwrite(world.spool, b"\xff" * 7, size)
+    hand_on(world.writing, [label(2)])
+    world.write_down(world.begin())
+
+    assert world.seen == [label(1), label(2)]
+
+
+def test_a_database_that_cannot_be_written_loses_nothing(world):
+    intake = world.begin()
+    world.write_down(intake)
+    hand_on(world.writing, [label(1)])
+    with world.store.writing():
+        pass  # it is made
+    blocking = sqlite3.connect(world.store.path, isolation_level=None)
+    blocking.execute("BEGIN IMMEDIATE")
+    for _ in range(6):  # more often than a record may be at fault
+        world.write_down(intake)
+    assert world.seen == []
+    blocking.execute("ROLLBACK")
+    blocking.close()
+    world.write_down(intake)
+
+    assert world.seen == [label(1)]
+
+
+def test_records_at_fault_are_left_out_with_what_they_changed_and_the_others_are_written(world):
+    intake = world.begin()
+    for number in (1, 2, 3):
+        hand_on(world.writing, [label(number)])
+    world.writing.send(b"\xc1 no message")
+
+    def write(connection, records, now):
+        connection.execute("CREATE TABLE IF NOT EXISTS tried (id TEXT)")
+        connection.execute("INSERT INTO tried VALUES (?)", (records[0].request_id,))
+        if records[0].request_id == "r2":
+            raise OverflowError("too large")
+
+    world.write_down(intake, write)
+    with world.store.reading() as connection:
+        found = [each for (each,) in connection.execute("SELECT id FROM tried ORDER BY id")]
+
+    assert found == ["r1", "r3"]
+
+
+def test_what_monitors_die_of_again_and_again_is_given_up(world):
+    hand_on(world.writing, [label(1)])
+
+    def die(connection, records, now):
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            world.write_down(world.begin(), die)
+    intake = world.begin()
+    world.write_down(intake, die)
+    hand_on(world.writing, [label(2)])
+    world.write_down(intake)
+
+    assert world.seen == [label(2)]
+
+
+def test_a_full_spool_leaves_the_rest_in_the_socket(world):
+    intake = world.begin(most_bytes=100)
+    for number in range(50):
+        hand_on(world.writing, [label(number)])
+    intake.drain()
+    assert intake.is_full
+    for _ in range(50):
+        world.write_down(intake)
+
+    assert world.seen == [label(number) for number in range(50)]
+
+
+def test_an_end_without_a_supervisor_is_no_message(world):
+    intake = world.begin()
+    world.writing.close()
+    world.writing = socket.socket()
+    world.write_down(intake)
+
+    assert intake.is_full
+    assert world.seen == []
