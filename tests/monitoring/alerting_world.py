@@ -26,8 +26,9 @@ def answered(requests, errors=0, rejected=0, slow=0):
 class World:
     """A monitor whose clock is ours: each `run` is so many minutes of the same traffic, with two steps in each."""
 
-    def __init__(self, folder, settings=None, channels=()):
-        self.store = MonitorStore(folder / "monitor.db", busy_timeout_s=0.05)
+    def __init__(self, folder, settings=None, channels=(), store=None, sharing=None):
+        self.store = store or MonitorStore(folder / "monitor.db", busy_timeout_s=0.05)
+        self.sharing = sharing
         self.settings = settings or AlertSettings()
         self.channels = channels
         self.now, self.told, self.log, self.gauges = NOON, [], [], []
@@ -38,7 +39,7 @@ class World:
         self.notifier = Notifier(
             self.channels, About("", "docs/runbooks"), journal(self.store), self.log.append, clock=lambda: self.now
         )
-        self.alerting = Alerting(self.store, self.settings, self.notifier, self.log.append)
+        self.alerting = Alerting(self.store, self.settings, self.notifier, self.log.append, sharing=self.sharing)
         tell = self.notifier.planned
 
         def planned(notifications):

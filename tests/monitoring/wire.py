@@ -18,12 +18,13 @@ class Wire:
         address: Of the same, through the wire.
         accepted: How many connections it was asked for.
         cuts_after: A word of a client's: the server hears it, and the client never hears what came of it.
+        cuts_commit_after: A word whose transaction's end is cut off like that.
     """
 
     def __init__(self, folder, address):
         host = re.search(r"host=([^&]+)", address)[1]
         self.address = address.replace(host, str(folder))
-        self.accepted, self.cuts_after = 0, None
+        self.accepted, self.cuts_after, self.cuts_commit_after = 0, None, None
         self._real = f"{host}/.s.PGSQL.5432"
         self._is_silent = self._is_cut = False
         self._doomed, self._peers = set(), {}
@@ -98,6 +99,8 @@ class Wire:
         if not data or sock in self._doomed:
             self._drop(sock)
         elif not self._is_silent:
+            if self.cuts_commit_after is not None and self.cuts_commit_after in data:
+                self.cuts_after, self.cuts_commit_after = b"COMMIT", None
             if self.cuts_after is not None and self.cuts_after in data and self._events.get_key(sock).data:
                 self._doomed.add(self._peers[sock])
                 self.cuts_after = None

@@ -14,7 +14,7 @@ from pathlib import Path
 from podium.domain.monitoring.windows import DAY_S, HOUR_S
 from podium.monitoring.alerting import alerting_of
 from podium.monitoring.intake import Intake
-from podium.monitoring.process import TICK_S, Monitor, MonitorTerms
+from podium.monitoring.process import TICK_S, Monitor, MonitorTerms, server_name
 from podium.monitoring.quality.watching import MOST_PREDICTIONS, QualityTerms, QualityWatch
 from podium.monitoring.store.opening import address_in, history_of
 from podium.settings.alerts import AlertSettings, alert_settings
@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with suppress(OSError):
         os.nice(_NICE)
     store = history_of(Home(chosen.home), address_in(chosen.address_fd))
-    alerting = alerting_of(store, _alerts(chosen.alerts_fd), _log.warning, chosen.retention, path=chosen.alerts_from)
+    slots = Slots(chosen.slots_fd)
+    said = _alerts(chosen.alerts_fd)
+    alerting = alerting_of(store, said, _log.warning, chosen.retention, path=chosen.alerts_from, server=server_name(slots))
     alerting.begin()
     quality = QualityWatch(store, QualityTerms(chosen.retention, chosen.predictions))
     intake = None
@@ -61,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         intake = Intake(socket.socket(fileno=chosen.records_fd), chosen.spool_fd)
     terms = MonitorTerms(store, chosen.window, chosen.retention, chosen.tick, alerting, intake, quality)
     control = ControlSocket(socket.socket(fileno=chosen.control_fd))
-    Monitor(control, Slots(chosen.slots_fd), terms).run()
+    Monitor(control, slots, terms).run()
     alerting.close(_LAST_S)
     return 0
 

@@ -22,6 +22,7 @@ from podium.monitoring.channels.choice import OpenChannel, open_channels
 from podium.monitoring.judged_values import DROPPED_S, VersionValues, judged
 from podium.monitoring.notifying import About, Notifier
 from podium.monitoring.quality.judging import JudgedQuality
+from podium.monitoring.sharing import HistorySharing
 from podium.monitoring.store import alerts as kept
 from podium.monitoring.store.contract import MonitorHistory
 from podium.monitoring.store.writing import VersionKey
@@ -34,6 +35,7 @@ _DAY_S = 86_400.0
 _MOST_UNKEPT = 10_000
 _MOST_LOOKS = 10
 _NOT_READ = "Alerts are judged by what was read before:"
+_NOT_SHARED = "It is not known which server tells people of alerts, and this one does not:"
 _NOT_KEPT = "Alerts are not kept for now:"
 _NOT_RENEWED = "[alerts] has changed and is taken later:"
 # Longer than a receiver may take for what it is being told.
@@ -51,6 +53,8 @@ class Alerting:
         retention_s: For how long the history is kept.
         file: Where other settings may be found later; None: nowhere.
         notifier_by: Makes a notifier for these.
+        sharing: Where several servers share the store: which of them tells. What is not kept is not told then, as another
+            may tell it.
     """
 
     def __init__(
@@ -62,10 +66,13 @@ class Alerting:
         retention_s: float = 90 * _DAY_S,
         file: AlertFile | None = None,
         notifier_by: Callable[[AlertSettings], Notifier] | None = None,
+        sharing: HistorySharing | None = None,
     ) -> None:
         self._file, self._notifier_by = file, notifier_by
         self._store, self._settings, self._notifier, self._log = store, settings, notifier, log
         self._retention_s = retention_s
+        self._sharing = sharing
+        self._leads = sharing is None
         self._lines = TrafficLines()
         self._versions = VersionBook()
         self._dropped: dict[str, tuple[int, int]] = {}
@@ -82,7 +89,8 @@ class Alerting:
     def begin(self) -> None:
         """Go on where it ended: the alerts as they were, and what was still to be told."""
         self._notifier.begin()
-        self._load()
+        if self._leads:
+            self._load()
 
     def turn(
         self,
@@ -119,13 +127,43 @@ class Alerting:
         return self._step(now, values)
 
     def _step(self, now: float, values: Sequence[VersionValues]) -> list[dict[str, Any]]:
+        if self._sharing is not None:
+            try:
+                shared = self._sharing.turn(now, values)
+            except PodiumError as error:
+                self._say(_NOT_SHARED, error.message)
+                if self._sharing.is_cut_off:
+                    self._stand_back(is_following=True)
+                return self._shown(values, now)
+            self._say(_NOT_SHARED, None)
+            if not shared.leads:
+                self._stand_back(is_following=False)
+                return self._shown(values, now)
+            self._leads, values = True, shared.values
         if not self._is_loaded and not self._load():
             return []
+        return self._judge(now, values)
+
+    def _stand_back(self, *, is_following: bool) -> None:
+        """Somebody else tells people, or may by now."""
+        if self._leads:
+            self._notifier.withdraw(is_following=is_following)
+        self._leads = self._is_loaded = False
+
+    def _shown(self, values: Sequence[VersionValues], now: float) -> list[dict[str, Any]]:
+        """What whoever does not lead has to show: the alerts as they were read, and its own versions' clocks."""
+        found = judged(values, self._settings, self._lines, self._dropped, self._book.at, now)
+        return gauges_of(self._book, found.ages, self._notifier.outcomes())
+
+    def _judge(self, now: float, values: Sequence[VersionValues]) -> list[dict[str, Any]]:
         found = judged(values, self._settings, self._lines, self._dropped, self._book.at, now)
         before = self._book
         self._book, notifications = step(before, found.facts, now, self._silences, self._settings.policy)
         planned = self._notifier.planned(notifications)
-        self._keep([*turns(before, self._book)], planned, now)
+        if not self._keep([*turns(before, self._book)], planned, now) and self._sharing is not None:
+            # What the history has is what counts; perhaps it has this step.
+            self._book, self._is_loaded, self._unkept_turns, self._unkept_deliveries = before, False, [], []
+            return gauges_of(self._book, found.ages, self._notifier.outcomes())
         self._notifier.resume(planned)
         self._notifier.follow(*_followed(self._book, notifications), now)
         return gauges_of(self._book, found.ages, self._notifier.outcomes())
@@ -151,7 +189,10 @@ class Alerting:
         self._settings, self._notifier = settings, self._notifier_by(settings)
         self._notifier.count_from(before.outcomes())
         self._notifier.begin()
-        self._notifier.resume(reversed(waiting))
+        if self._sharing is not None:
+            self._sharing.has_channels = bool(settings.channels)
+        if self._leads:
+            self._notifier.resume(reversed(waiting))
         self._file.taken()
 
     def close(self, timeout_s: float) -> None:
@@ -159,6 +200,8 @@ class Alerting:
         self._notifier.close(timeout_s)
         with contextlib.suppress(PodiumError):
             self._notifier.keep()
+        if self._sharing is not None:
+            self._sharing.end()
 
     @property
     def book(self) -> AlertBook:
@@ -168,6 +211,9 @@ class Alerting:
     def _load(self) -> bool:
         """Whether it is known how the alerts were; after some minutes it is begun anew, rather than never."""
         try:
+            if self._sharing is not None:
+                # What was told and not noted yet would be taken for what waits.
+                self._notifier.keep()
             with self._store.reading() as connection:
                 self._book = kept.book_of(connection)
                 waiting = kept.deliveries_of(connection, DeliveryResult.WAITING, kept.MOST_DELIVERIES)
@@ -176,6 +222,8 @@ class Alerting:
         except (PodiumError, ValueError, TypeError) as error:
             self._looks_left -= 1
             if isinstance(error, MonitorStoreBusy) and self._looks_left > 0:
+                return False
+            if self._sharing is not None and isinstance(error, PodiumError):
                 return False
             said = error.message if isinstance(error, PodiumError) else type(error).__name__
             self._log(f"It is not known which alerts fired, and it is begun anew: {said}")
@@ -194,17 +242,22 @@ class Alerting:
                 self._versions.read(connection)
                 self._dropped = kept.dropped_rows(connection, int(now - DROPPED_S))
                 self._silences = kept.silences_of(connection, now)
+                if not self._leads:
+                    self._book = kept.book_of(connection)
             self._say(_NOT_READ, None)
         except NotFound:
             return
         except PodiumError as error:
             self._say(_NOT_READ, error.message)
 
-    def _keep(self, changed: list[Turn], planned: list[Delivery], now: float) -> None:
+    def _keep(self, changed: list[Turn], planned: list[Delivery], now: float) -> bool:
+        """Whether all that is not kept yet is now."""
         self._unkept_turns = [*self._unkept_turns, *changed][-_MOST_UNKEPT:]
         self._unkept_deliveries = [*self._unkept_deliveries, *planned][-_MOST_UNKEPT:]
         try:
             with self._store.writing() as connection:
+                if self._sharing is not None and not self._sharing.holds(connection):
+                    return False
                 kept.put_book(connection, self._kept_book, self._book)
                 kept.put_turns(connection, self._unkept_turns)
                 kept.put_waits(connection, self._versions.waits)
@@ -216,11 +269,12 @@ class Alerting:
             # Perhaps some of it was kept: all of it is written again.
             self._kept_book = None
             self._say(_NOT_KEPT, error.message)
-            return
+            return False
         self._say(_NOT_KEPT, None)
         if now - self._forgot_at > _DAY_S:
             self._forgot_at = now
         self._kept_book, self._unkept_turns, self._unkept_deliveries = self._book, [], []
+        return True
 
     def _say(self, about: str, fault: str | None) -> None:
         """Once for each fault until it is over, not at every step."""
@@ -238,6 +292,7 @@ def alerting_of(
     retention_s: float,
     clock: Callable[[], float] = time.time,
     path: Path | None = None,
+    server: str = "",
 ) -> Alerting:
     """The loop with its channels; one whose secret is gone meanwhile keeps nobody else from being told.
 
@@ -248,6 +303,7 @@ def alerting_of(
         retention_s: For how long the history is kept.
         clock: Wall clock, the same as that of steps.
         path: Of podium.toml, which is read again when it changes; None: it is not.
+        server: Which of those that share the store.
     """
 
     def notifier_by(its: AlertSettings) -> Notifier:
@@ -260,7 +316,8 @@ def alerting_of(
         return Notifier(channels, About(its.address, its.runbooks), journal(store), log, clock=clock)
 
     file = None if path is None else AlertFile(path, settings, log)
-    return Alerting(store, settings, notifier_by(settings), log, retention_s, file, notifier_by)
+    sharing = HistorySharing(store, server, bool(settings.channels)) if store.is_shared else None
+    return Alerting(store, settings, notifier_by(settings), log, retention_s, file, notifier_by, sharing)
 
 
 def journal(store: MonitorHistory) -> Callable[[Sequence[Delivery]], None]:

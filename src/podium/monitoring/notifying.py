@@ -115,6 +115,15 @@ class Notifier:
                 gone = f"there is no channel {delivery.channel} any more."
                 self._settled(delivery.after(DeliveryResult.FAILED, delivery.at, gone))
 
+    def withdraw(self, *, is_following: bool) -> None:
+        """Tell nothing of what waits: somebody else does, or may. What is being told just now is told.
+
+        Args:
+            is_following: Whether channels that are told all of it again and again are still told what they were.
+        """
+        for line in self._lines:
+            line.withdraw(is_following=is_following)
+
     def follow(self, alerts: Sequence[Alert], ended: Sequence[Alert], now: float) -> None:
         """Say what fires and what ended, for channels that are told all of it again and again; returns at once."""
         for line in self._lines:
@@ -194,13 +203,15 @@ class _Line:
         self._standing: tuple[Alert, ...] | None = None
         self._ended: dict[str, tuple[float, Alert]] = {}
         self._fault = ""
-        self._is_telling = False
+        self._is_telling = self._is_withdrawn = False
         self._is_over = False
+        # What came to an end lately, so that whoever reads late that it waits does not have it told again.
+        self._settled_keys: deque[tuple[str, str]] = deque(maxlen=_MOST_UNKEPT)
 
     def add(self, delivery: Delivery) -> None:
         dropped = []
         with self._woken:
-            if any(delivery.key == each.key for each in self._waiting):
+            if delivery.key in self._settled_keys or any(delivery.key == each.key for each in self._waiting):
                 return
             self._waiting.append(delivery)
             while len(self._waiting) > self._terms.most_waiting:
@@ -210,6 +221,14 @@ class _Line:
             self._woken.notify()
         for each in dropped:
             self._settle(each.after(DeliveryResult.DROPPED, self._clock(), "too many others waited."))
+
+    def withdraw(self, *, is_following: bool) -> None:
+        with self._woken:
+            self._is_withdrawn = self._is_telling
+            while len(self._waiting) > int(self._is_telling):
+                self._waiting.pop()
+            if not is_following:
+                self._standing, self._ended = None, {}
 
     def follow(self, alerts: Sequence[Alert], ended: Sequence[Alert], now: float) -> None:
         with self._woken:
@@ -269,10 +288,12 @@ class _Line:
         after = first.after(result, now, "" if wrong is None else wrong.message)
         with self._woken:
             self._not_before = 0.0 if again is None else time.monotonic() + again - now
-            self._is_telling = False
             self._waiting.popleft()
-            if result is DeliveryResult.WAITING:
+            if result is not DeliveryResult.WAITING:
+                self._settled_keys.append(after.key)
+            elif not self._is_withdrawn:
                 self._waiting.appendleft(after)
+            self._is_telling = self._is_withdrawn = False
         if result is not DeliveryResult.WAITING:
             self._settle(after)
             return

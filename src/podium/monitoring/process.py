@@ -93,6 +93,11 @@ class Known:
     settled: list[int] = field(default_factory=list)
 
 
+def server_name(slots: Slots) -> str:
+    """A server by its counters: the same for all monitors that it has one after another, and no other server's."""
+    return f"{slots.cells[4]:016x}"
+
+
 class Monitor:
     """Watches one server.
 
@@ -110,7 +115,7 @@ class Monitor:
         self.judged: dict[VersionKey, JudgedVersion] = {}
         self._control = control
         self._slots = slots
-        self._server = f"{slots.cells[4]:016x}"
+        self._server = server_name(slots)
         self._terms = terms
         self._clock = clock
         self._store = terms.store

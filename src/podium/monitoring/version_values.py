@@ -33,6 +33,7 @@ class VersionBook:
     first_seen: dict[VersionKey, int] = field(default_factory=dict)
     profile_ids: dict[VersionKey, str | None] = field(default_factory=dict)
     waits: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _has_waits: bool = False
     _profiled_at: dict[str, float | None] = field(default_factory=dict)
 
     def read(self, connection: StoreConnection) -> None:
@@ -40,7 +41,9 @@ class VersionBook:
         served = reading.served(connection)
         self.first_seen = {each.key: each.first_seen for each in served}
         self.profile_ids = {each.key: each.profile_id for each in served}
-        self.waits = kept.waits_of(connection)
+        if not self._has_waits:
+            # From then on memory knows better: of servers that share a store each knows what waits at its own.
+            self.waits, self._has_waits = kept.waits_of(connection), True
         for each in served:
             if each.profile_id is not None and each.profile_id not in self._profiled_at:
                 self._profiled_at[each.profile_id] = _made_at(connection, each.profile_id)

@@ -125,7 +125,7 @@ _LABELLED = (
     "CREATE INDEX parked_labels_by_time ON parked_labels (at)",
     """CREATE TABLE quality (
         model TEXT NOT NULL, version TEXT NOT NULL, variant TEXT NOT NULL,
-        length_s INTEGER NOT NULL, start INTEGER NOT NULL, tally TEXT, labels TEXT NOT NULL, scores TEXT NOT NULL,
+        length_s INTEGER NOT NULL, start INTEGER NOT NULL, tally TEXT, labels TEXT NOT NULL,
         PRIMARY KEY (model, version, variant, length_s, start)
     )""",
     """CREATE TABLE quality_tasks (
@@ -135,4 +135,9 @@ _LABELLED = (
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_COUNTED, _ALERTED, _WAITED, _SHARED, _LABELLED)
+_LED = (
+    "CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, beat INTEGER NOT NULL, rank INTEGER NOT NULL)",
+    "CREATE TABLE server_values (server TEXT PRIMARY KEY, at REAL NOT NULL, json TEXT NOT NULL)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_COUNTED, _ALERTED, _WAITED, _SHARED, _LABELLED, _LED)
