@@ -266,7 +266,7 @@ def test_waiting_begins_before_its_server_is_there(one):
         text=True,
     )
     with waiting, one.serving():
-        assert (waiting.wait(60), "serving" in waiting.stdout.read()) == (0, True)
+        assert (waiting.wait(240), "serving" in waiting.stdout.read()) == (0, True)
 
 
 def test_waiting_sees_a_move_that_the_server_has_not_seen_yet(one):
@@ -331,7 +331,7 @@ def test_stop_drains_and_waits(one):
     with one.serving() as server:
         done = one.command("stop")
 
-        assert (done.returncode, server.process.wait(60)) == (0, 0)
+        assert (done.returncode, server.process.wait(240)) == (0, 0)
         assert "stopped tiny" in done.stdout
     assert one.command("stop").returncode == 1
 

@@ -160,7 +160,7 @@ def test_a_python_whose_descendant_holds_the_pipe_is_not_waited_for(tmp_path):
     spy = executable(tmp_path / "python", f"#!/bin/sh\nsetsid sleep 600 &\necho $! > {tmp_path}/pid\n")
 
     with pytest.raises(LoadFailed, match="does not say what it holds"):
-        ask(spy, os.environ, timeout_s=0.5)
+        ask(spy, os.environ, timeout_s=2.0)
 
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
 

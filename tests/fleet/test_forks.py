@@ -80,7 +80,9 @@ def test_what_a_model_has_forked_and_hidden_ends_with_its_worker(house):
     """A daemon that was never exec'ed has the variables of whoever the worker was forked by; it is found all the same."""
     folder = house.model(1, DAEMON)
     with house.serving(uri=str(folder)) as server:
-        daemon = int((house.home / "daemon").read_text())
+        written = house.home / "daemon"
+        until(lambda: written.exists() and written.read_text(), "the daemon has said who it is")
+        daemon = int(written.read_text())
         [server_pid] = fork_servers(house)
         (house.home / "daemon").unlink()
         os.kill(server.workers()[0], signal.SIGKILL)

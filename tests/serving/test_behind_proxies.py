@@ -23,7 +23,7 @@ HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: x\r\nX: "
 POST = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 SCORED = b'{"predictions": [1]}'
 SIZE = b"%d" % len(HIDDEN)
-LIMIT_S, QUIET_S = 20.0, 0.5
+LIMIT_S, QUIET_S = 60.0, 0.5
 
 ROWS = {
     "cl.te": b"Content-Length: %s\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" % (b"%d" % (len(HIDDEN) + 5)),

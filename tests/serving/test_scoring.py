@@ -320,5 +320,5 @@ def test_each_request_has_a_line_in_the_access_log(start, tmp_path, until):
 
 def _whoever(*workers):
     """The worker that has something to read."""
-    readable, _, _ = select.select([worker.sock for worker in workers], [], [], 20)
+    readable, _, _ = select.select([worker.sock for worker in workers], [], [], 60)
     return next(worker for worker in workers if worker.sock in readable)

@@ -223,12 +223,12 @@ class Load:
             ends = max(self.ends, time.monotonic() + _AFTER_S)
             wait_until(lambda: time.monotonic() > ends, 600, "the load's time is over")
             self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(120) == 0
+        assert self.process.wait(300) == 0
         return read_samples(self.out)
 
 
 @contextlib.contextmanager
-def loading(server: Server, versions: Versions, seconds: float, rate: float = 300.0) -> Iterator[Load]:
+def loading(server: Server, versions: Versions, seconds: float, rate: float = 150.0) -> Iterator[Load]:
     """Run the load generator in a process of its own while the block runs, for `seconds` at least."""
     process, out = _start_load(server, versions, "--rate", str(rate))
     try:

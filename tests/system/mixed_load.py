@@ -286,7 +286,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--echo", type=int)
     parser.add_argument("--echo-port", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--timeout", type=float, default=30.0)
+    parser.add_argument("--timeout", type=float, default=120.0)
     parser.add_argument("--targets", type=Path)
     parser.add_argument("--out", type=Path)
     asyncio.run(_main(parser.parse_args(arguments)))

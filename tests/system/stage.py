@@ -323,7 +323,7 @@ def loading(
     def end() -> list[Heard]:
         if seconds == 600.0:
             process.send_signal(signal.SIGTERM)
-        assert process.wait(seconds + 60) == 0
+        assert process.wait(seconds + 200) == 0
         return read_heard(out)
 
     try:

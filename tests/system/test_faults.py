@@ -16,8 +16,6 @@ from podium.api.registering import Registry
 
 pytestmark = pytest.mark.slow
 
-_RATE = 300.0
-
 # A version whose file is whole and whose code is not: it imports what is not there.
 _REGISTER_BROKEN = """
 import sys

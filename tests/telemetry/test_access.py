@@ -66,7 +66,7 @@ def test_several_processes_share_one_log_without_losing_a_line(tmp_path):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(240)
 
     seen = [str(line["request_id"]) for line in lines(tmp_path)]
 

@@ -25,6 +25,12 @@ def started(command: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
 
 
+def has_left(file: Path, session: int) -> bool:
+    """Whether the descendant whose id stands there is in a session of its own."""
+    text = file.read_text() if file.exists() else ""
+    return text.endswith("\n") and os.getsid(int(text)) != session
+
+
 def test_what_a_session_started_ends_with_it() -> None:
     """The descendant holds the pipe: end-of-file comes once nobody does."""
     process = started("sleep 600 & echo said; sleep 600")
@@ -43,6 +49,10 @@ def test_a_descendant_that_left_the_session_is_not_waited_for(escaped: Path) -> 
     process = started(ESCAPING.format(pid=escaped))
     assert process.stdout is not None
 
+    ends = time.monotonic() + 60.0
+    while not has_left(escaped, process.pid):
+        assert time.monotonic() < ends, "it never left"
+        time.sleep(0.005)
     with pytest.raises(TimeoutError):
         read_until(process.stdout, 1 << 10, time.monotonic() + 0.2)
 
