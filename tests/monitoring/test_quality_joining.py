@@ -169,14 +169,6 @@ def task_in(store, key=KEY):
         return kept.kept_task(connection, key)
 
 
-def test_scores_are_counted_before_any_label_comes(tmp_path):
-    store = store_in(tmp_path / "monitor.db", None)
-    join(store, answer("a", [0.2, 0.8], [0.9, 0.1]))
-
-    point = the_only(store)
-    assert (sum(point.scores.values()), point.tally) == (2, None)
-
-
 def test_an_answer_that_cannot_be_read_is_counted_and_said(store):
     join(store, answer("a", "x" * 500), answer("b", "yes", kind="text/csv"))
 

@@ -6,7 +6,6 @@ monitor was started again in between: each record is one step on what the databa
 
 import json
 import logging
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,6 @@ from typing import Any, cast
 from podium.domain.monitoring.quality.figures import WIDTH_S
 from podium.domain.monitoring.quality.observing import CountedAs, chosen_task
 from podium.domain.monitoring.quality.tallies import (
-    SCORE_EDGES,
     Judged,
     LabelTally,
     class_name,
@@ -49,7 +47,6 @@ class _Stretch:
 
     added: list[KeptPrediction] = field(default_factory=list)
     removed: list[KeptPrediction] = field(default_factory=list)
-    scores: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     delays: list[float] = field(default_factory=list)
 
@@ -130,10 +127,6 @@ class Joining:
         written.put_predictions(self._connection, rows)
         stretch = self._stretch(rows[0])
         stretch.counts["predicted"] += len(rows)
-        for row in rows:
-            chance = row.score if row.score is not None else row.prediction
-            if isinstance(chance, float) and 0 <= chance <= 1:
-                stretch.scores[bisect_right(SCORE_EDGES, chance)] += 1
         version.predicted += [(row.prediction, row.score) for row in rows]
         waiting = kept.parked_labels(self._connection, record.model, record.request_id)
         if waiting:
@@ -146,13 +139,15 @@ class Joining:
         except ValueError:
             self._nobodys(record.model, "invalid")
             return
-        rows = kept.predictions_of(self._connection, record.request_id, record.model)
+        # One answer may have very many rows: of a label of one of them no other is read.
+        rows = kept.predictions_of(self._connection, record.request_id, record.model, record.row)
         if rows:
             self._apply(record.model, rows, labels)
             return
-        waiting = {
-            (each.place, each.rows): each for each in kept.parked_labels(self._connection, record.model, record.request_id)
-        }
+        if not labels:
+            return
+        likes = kept.parked_like(self._connection, record.model, record.request_id, labels)
+        waiting = {(each.place, each.rows): each for each in likes}
         for label in labels:
             written.park(
                 self._connection, record.model, record.request_id, _after(waiting.get((label.place, label.rows)), label)
@@ -250,7 +245,7 @@ class Joining:
                 before = found.get(place) or kept.point_at(self._connection, key, *place)
                 before = before or QualityPoint(place[2], length_s, variant, None)
                 tally = _sum(_sum(before.tally, added), removed, -1)
-                more = QualityPoint(place[2], length_s, variant, None, labels, stretch.scores)
+                more = QualityPoint(place[2], length_s, variant, None, labels)
                 found[place] = replace(kept.added(before, more), tally=tally)
         for point in found.values():
             written.put_point(self._connection, key, point)

@@ -125,7 +125,7 @@ _LABELLED = (
     "CREATE INDEX parked_labels_by_time ON parked_labels (at)",
     """CREATE TABLE quality (
         model TEXT NOT NULL, version TEXT NOT NULL, variant TEXT NOT NULL,
-        length_s INTEGER NOT NULL, start INTEGER NOT NULL, tally TEXT, labels TEXT NOT NULL, scores TEXT NOT NULL,
+        length_s INTEGER NOT NULL, start INTEGER NOT NULL, tally TEXT, labels TEXT NOT NULL,
         PRIMARY KEY (model, version, variant, length_s, start)
     )""",
     """CREATE TABLE quality_tasks (

@@ -6,7 +6,7 @@ tally is worked out of the kept predictions again whenever that is found to be s
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -23,7 +23,6 @@ from podium.monitoring.store.writing import VersionKey
 LENGTHS_S = (WIDTH_S, HOUR_S)
 
 Figures = ClassTally | NumberTally
-Bins = Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,6 @@ class QualityPoint:
         variant: Which; empty where traffic was not split.
         tally: Of the predictions that have a label; None where there are none, or nobody knows the task.
         labels: How many predictions and labels there were.
-        scores: Of all predictions with a score, labelled or not: how many have one in each of `SCORE_EDGES`' bins.
     """
 
     start: int
@@ -109,7 +107,6 @@ class QualityPoint:
     variant: str
     tally: Figures | None
     labels: LabelTally = field(default_factory=LabelTally)
-    scores: Bins = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +168,7 @@ def coverage(labels: LabelTally, last_label_at: float | None) -> Coverage:
 def added(one: QualityPoint, other: QualityPoint) -> QualityPoint:
     """Both together, at the first one's place."""
     tally = one.tally if other.tally is None else other.tally if one.tally is None else cast("Any", one.tally) + other.tally
-    scores = {bin_: one.scores.get(bin_, 0) + other.scores.get(bin_, 0) for bin_ in {*one.scores, *other.scores}}
-    return QualityPoint(one.start, one.length_s, one.variant, tally, one.labels + other.labels, scores)
+    return QualityPoint(one.start, one.length_s, one.variant, tally, one.labels + other.labels)
 
 
 def kept_task(connection: StoreConnection, key: VersionKey) -> KeptTask:
@@ -194,10 +190,14 @@ def versions_with_quality(connection: StoreConnection) -> list[VersionKey]:
     return [VersionKey(model, version) for model, version in rows.fetchall()]
 
 
-def predictions_of(connection: StoreConnection, request_id: str, model: str | None = None) -> list[KeptPrediction]:
-    """What is kept of a request's answer, row by row."""
-    rows = connection.execute(_SELECT + " WHERE request_id = ? ORDER BY model, place", [request_id])
-    return [each for each in map(_prediction, rows.fetchall()) if model in {None, each.key.model}]
+def predictions_of(
+    connection: StoreConnection, request_id: str, model: str | None = None, place: int | None = None
+) -> list[KeptPrediction]:
+    """What is kept of a request's answer, row by row; with a place of its first row and of that one alone."""
+    said = {"request_id = ?": request_id, "model = ?": model, "place IN (0, ?)": place}
+    known = {condition: value for condition, value in said.items() if value is not None}
+    rows = connection.execute(f"{_SELECT} WHERE {' AND '.join(known)} ORDER BY model, place", [*known.values()])
+    return [_prediction(each) for each in rows.fetchall()]
 
 
 def reports_of(connection: StoreConnection, model: str, span: Span) -> LabelTally:
@@ -216,10 +216,24 @@ def labelled_predictions(connection: StoreConnection, key: VersionKey) -> Iterat
 
 def parked_labels(connection: StoreConnection, model: str, request_id: str) -> list[ParkedLabel]:
     """Labels that wait for this request's answer, those that came first before the others."""
+    return _parked(connection, "ORDER BY at, place, rows", [request_id, model])
+
+
+def parked_like(
+    connection: StoreConnection, model: str, request_id: str, labels: Sequence[ParkedLabel]
+) -> list[ParkedLabel]:
+    """Of these those that one of some labels, which came together, takes the place of: there may be very many others."""
+    first = labels[0]
+    if len(labels) == 1:
+        return _parked(connection, "AND rows = ? AND place = ?", [request_id, model, first.rows, first.place])
+    return _parked(connection, "AND rows = ?", [request_id, model, first.rows])
+
+
+def _parked(connection: StoreConnection, more: str, values: Sequence[Any]) -> list[ParkedLabel]:
     rows = connection.execute(
-        "SELECT place, rows, at, label, weight, corrected, duplicate FROM parked_labels "
-        "WHERE request_id = ? AND model = ? ORDER BY at, place, rows",
-        [request_id, model],
+        "SELECT place, rows, at, label, weight, corrected, duplicate FROM parked_labels "  # noqa: S608
+        f"WHERE request_id = ? AND model = ? {more}",
+        values,
     )
     return [ParkedLabel(place, count, at, json.loads(label), *rest) for place, count, at, label, *rest in rows.fetchall()]
 
@@ -227,8 +241,7 @@ def parked_labels(connection: StoreConnection, model: str, request_id: str) -> l
 def point_at(connection: StoreConnection, key: VersionKey, variant: str, length_s: int, start: int) -> QualityPoint | None:
     """What is known of a stretch; None where that is nothing."""
     found = connection.execute(
-        "SELECT tally, labels, scores FROM quality "
-        "WHERE model = ? AND version = ? AND variant = ? AND length_s = ? AND start = ?",
+        "SELECT tally, labels FROM quality WHERE model = ? AND version = ? AND variant = ? AND length_s = ? AND start = ?",
         [key.model, key.version, variant, length_s, start],
     ).fetchone()
     return None if found is None else _point(start, length_s, variant, *found)
@@ -249,17 +262,16 @@ def _prediction(row: Any) -> KeptPrediction:
 
 def _points(connection: StoreConnection, key: VersionKey, span: Span, length_s: int) -> Iterator[QualityPoint]:
     rows = connection.execute(
-        "SELECT start, length_s, variant, tally, labels, scores FROM quality "
+        "SELECT start, length_s, variant, tally, labels FROM quality "
         "WHERE model = ? AND version = ? AND length_s = ? AND start >= ? AND start < ? ORDER BY start, variant",
         [key.model, key.version, length_s, span.start, span.end],
     )
     return (_point(*row) for row in rows)
 
 
-def _point(start: int, length_s: int, variant: str, tally: str | None, labels: str, scores: str) -> QualityPoint:
+def _point(start: int, length_s: int, variant: str, tally: str | None, labels: str) -> QualityPoint:
     counted = None if tally is None else cast("Figures", tally_of(json.loads(tally)))
-    bins = {int(bin_): count for bin_, count in json.loads(scores).items()}
-    return QualityPoint(start, length_s, variant, counted, _labels(labels), bins)
+    return QualityPoint(start, length_s, variant, counted, _labels(labels))
 
 
 def _labels(text: str) -> LabelTally:

@@ -70,13 +70,12 @@ def unpark(connection: StoreConnection, model: str, request_id: str) -> None:
 def put_point(connection: StoreConnection, key: VersionKey, point: QualityPoint) -> None:
     """What is known of a stretch now, in place of what was."""
     connection.execute(
-        "INSERT INTO quality (model, version, variant, length_s, start, tally, labels, scores) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (model, version, variant, length_s, start) DO UPDATE SET "
-        "tally = excluded.tally, labels = excluded.labels, scores = excluded.scores",
+        "INSERT INTO quality (model, version, variant, length_s, start, tally, labels) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (model, version, variant, length_s, start) DO UPDATE SET "
+        "tally = excluded.tally, labels = excluded.labels",
         [
             key.model, key.version, point.variant, point.length_s, point.start,
             None if point.tally is None else _json(as_json(point.tally)), _json(as_json(point.labels)),
-            _json({str(bin_): count for bin_, count in sorted(point.scores.items())}),
         ],
     )  # fmt: skip
 
