@@ -129,7 +129,7 @@ def _measure(
 ) -> dict[tuple[str, int], dict[str, list[Turn]]]:
     """All turns of one model, by connections and side."""
     found: dict[tuple[str, int], dict[str, list[Turn]]] = {}
-    chance = random.Random(model)  # noqa: S311 - an order
+    chance = random.Random(model)
     with contextlib.ExitStack() as stack:
         served = {
             name: stack.enter_context(_served(model, name, side, python, models, folder)) for name, side in sides.items()
