@@ -25,7 +25,7 @@ FEEDBACK_PATH = "/models/iris/feedback"
 def begun(start: Callable[..., Any], rate: int = 100, **settings: Any) -> Any:
     """A gateway that hands answers on, with one worker that the test plays."""
     made = start(quality_rate=rate, **settings)
-    made.handed.settimeout(20)
+    made.handed.settimeout(60)
     made.add(1, plan=PAIRS)
     made.publish()
     return made
@@ -166,7 +166,7 @@ def test_above_the_rate_answers_are_skipped_and_counted(start: Callable[..., Any
 
 def test_of_several_versions_a_request_that_names_none_is_a_sample_of_its_variant(start: Callable[..., Any]) -> None:
     server = start(quality_rate=100)
-    server.handed.settimeout(20)
+    server.handed.settimeout(60)
     for number, version in enumerate(("1", "2"), 1):
         server.add(number, version, series=number).serve()
     server.publish({"1": (50, [1]), "2": (50, [2])})
@@ -234,7 +234,7 @@ def test_a_label_that_finds_no_room_is_full_and_may_be_sent_again(start: Callabl
     while next_of(server)[0].request_id != identity:
         if receive_message(server.handed, is_left=True) is None:
             break
-        server.handed.settimeout(2)
+        server.handed.settimeout(60)
     again = told_of(server, {"request_id": identity, "label": 1, "reward": 1})
 
     assert again[0]["result"] == "matched"
