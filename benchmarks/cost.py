@@ -13,6 +13,7 @@ slept for, that says nothing, and requests a second are compared instead. `--sav
 import argparse
 import contextlib
 import json
+import random
 import statistics
 import subprocess
 import sys
@@ -128,6 +129,7 @@ def _measure(
 ) -> dict[tuple[str, int], dict[str, list[Turn]]]:
     """All turns of one model, by connections and side."""
     found: dict[tuple[str, int], dict[str, list[Turn]]] = {}
+    chance = random.Random(model)
     with contextlib.ExitStack() as stack:
         served = {
             name: stack.enter_context(_served(model, name, side, python, models, folder)) for name, side in sides.items()
@@ -136,7 +138,8 @@ def _measure(
         for connections in chosen.connections or ((1, 64) if model in _ALSO_ALONE else (64,)):
             cell = found[model, connections] = {name: [] for name in sides}
             for number in range(chosen.rounds + 1):
-                for name, (running, pids) in list(served.items())[:: 1 if number % 2 else -1]:
+                # By chance: who comes twice in a row, as the ends of a line do that goes to and fro, finds its caches warm.
+                for name, (running, pids) in chance.sample(list(served.items()), len(served)):
                     before = {each: _ran_us(pid) for each, pid in pids.items()}
                     run = loads.run(running.tree, running.url, SINGLE[connections], bodies, chosen.seconds, 97 * number)
                     used = {each: (_ran_us(pid) - before[each]) / run.requests for each, pid in pids.items()}

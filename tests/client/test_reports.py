@@ -4,6 +4,7 @@ import contextlib
 import json
 import secrets
 
+import numpy as np
 import pytest
 from asking import Breaking
 from models_asked import FLOWERS, X
@@ -30,6 +31,23 @@ def test_an_answer_is_reported_on_once(client):
     assert client.feedback(answer, reward=0).result == "duplicate"
     assert client.feedback(answer, label=FLOWERS.predict(X.head(2))).result == "matched"
     assert answer.predictions.tolist() == [0, 0]
+
+
+def test_labels_come_by_row_with_a_weight_and_late_ones_are_kept(client):
+    answer = client.predict_raw(X.head(2))
+
+    told = client.feedback(answer, label=np.int64(1), row=np.int64(1), weight=np.float32(0.5))
+    again = client.feedback(answer, label=[0, None], row=1)
+    late = client.feedback("of-long-ago", label=np.array([0, 1]), model="flowers")
+
+    assert told == Reported(answer.request_id, "matched", answer.version, row=1)
+    assert (again.result, again.is_kept, again.is_counted) == ("duplicate", True, True)
+    assert (late.result, late.is_kept, late.is_counted) == ("unmatched", True, False)
+    for wrong in ({"row": -1}, {"weight": 0}):
+        with pytest.raises(errors.InvalidInput, match="expected"):
+            client.feedback(answer, label=1, **wrong)
+    with pytest.raises(errors.InvalidInput, match="of a label"):
+        client.feedback(answer, reward=1, row=0)
 
 
 def test_a_request_is_called_as_its_caller_says(client):

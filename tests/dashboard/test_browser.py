@@ -11,6 +11,7 @@ import uvicorn
 from alerted import write_alerts
 from browser import PROGRAM, Browser, chromium
 from dashboard_home import HOSTILE
+from labelled import write_labels, write_names_and_numbers
 from watched import write_history
 
 from podium.dashboard.process import _listening
@@ -30,6 +31,9 @@ ADDRESSES = [
     "/models/fraud/drift",
     f"/models/fraud/drift?column={quote('feature:' + HOSTILE)}",
     "/models/fraud/predictions",
+    "/models/risk/quality?range=6h",
+    "/models/names/quality",
+    "/models/numbers/quality",
     "/alerts",
     "/nothing",
 ]
@@ -45,6 +49,8 @@ def browser() -> Iterator[Browser]:
 def address(home, shown) -> Iterator[str]:
     """Where the site listens, with some hours of history."""
     write_history(home, int(time.time()), 0.2)
+    write_labels(home, int(time.time()), 0.15)
+    write_names_and_numbers(home, int(time.time()))
     write_alerts(home, time.time())
     with _listening("127.0.0.1", 0) as sock:
         server = uvicorn.Server(uvicorn.Config(shown, log_level="error", lifespan="off"))

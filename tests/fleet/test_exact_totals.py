@@ -164,7 +164,7 @@ def prometheus(house: House, port: int):
         def ask(query: str) -> float:
             with (
                 contextlib.suppress(urllib.error.HTTPError),
-                urllib.request.urlopen(url + urllib.parse.quote(query)) as answer,
+                urllib.request.urlopen(url + urllib.parse.quote(query), timeout=_WAIT_S) as answer,
             ):
                 result = json.loads(answer.read())["data"]["result"]
                 return float(result[0]["value"][1]) if result else 0.0

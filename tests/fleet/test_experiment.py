@@ -146,6 +146,19 @@ def test_weights_that_change_between_two_looks_are_no_mismatch():
     assert world.look((("1", 95), ("2", 5))).routed < 0.001
 
 
+def test_weights_that_not_all_gateways_go_by_are_nobodys():
+    """It begins once they do; what comes while they change was assigned by either."""
+    world = World()
+    world.experiment.look(SPLIT, is_settled=False)
+    world.answer("1", 900)
+    assert world.experiment.trial is None
+
+    assert world.look().variants["1"].requests == 0
+    world.experiment.look((("1", 20), ("2", 80)), is_settled=False)
+    world.answer("1", 900)
+    assert world.look((("1", 20), ("2", 80))).routed > 0.9
+
+
 @pytest.mark.parametrize(
     "change",
     [

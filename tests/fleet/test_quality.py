@@ -38,7 +38,7 @@ def measured(house: House) -> str:
 
 def ask(server: Server, name: str) -> None:
     """One request of many rows, under a name of its own."""
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=240)) as connection:
         body = json.dumps({"inputs": [[row % 2] for row in range(ROWS)]})
         connection.request("POST", "/invocations", body, {"Content-Type": "application/json", "X-Request-ID": name})
         assert connection.getresponse().status == 200

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from podium.monitoring.intake import Intake
+from podium.monitoring.quality.joining import Joining
 from podium.monitoring.store.database import MonitorStore
 from podium.telemetry.backlog import open_channel
 from podium.telemetry.remembered import Labelled, Remembered, hand_on
@@ -174,3 +175,37 @@ def test_an_end_without_a_supervisor_is_no_message(world):
 
     assert intake.is_full
     assert world.seen == []
+
+
+def steps_of(connection, records):
+    """How many thousands of steps the database takes to join records."""
+    taken = []
+    connection.set_progress_handler(lambda: taken.append(1), 1000)
+    Joining(connection, 5.0).join(records)
+    connection.set_progress_handler(None, 0)
+    return len(taken)
+
+
+def label_rows(connection, name, rows):
+    """Steps for labels of so many rows."""
+    return steps_of(connection, [Labelled(2.0, name, "iris", row, "1") for row in rows])
+
+
+def test_a_label_of_one_row_costs_no_more_where_many_of_its_answer_wait(tmp_path):
+    """So that nobody holds up the monitor by naming one answer again and again."""
+    with MonitorStore(tmp_path / "monitor.db").writing() as connection:
+        first = label_rows(connection, "one", range(100))
+        label_rows(connection, "one", range(100, 600))
+        last = label_rows(connection, "one", range(600, 700))
+
+    assert last < 3 * first + 3, (first, last)
+
+
+def test_a_label_of_one_row_costs_no_more_where_its_answer_has_many(tmp_path):
+    with MonitorStore(tmp_path / "monitor.db").writing() as connection:
+        for name, rows in (("few", 50), ("many", 1000)):
+            answer = b'{"predictions": [%s]}' % b",".join([b"1"] * rows)
+            steps_of(connection, [Remembered(1.0, name, "iris", "1", "", "/invocations", "application/json", answer)])
+        few, many = (label_rows(connection, name, range(50)) for name in ("few", "many"))
+
+    assert many < 3 * few + 3, (few, many)

@@ -79,7 +79,7 @@ def test_an_address_that_is_none_is_refused_without_its_secret(address):
 
 
 def test_a_password_is_in_no_message():
-    history = PostgresqlHistory(f"postgresql+psycopg2://ann:{SECRET}@127.0.0.1:1/db", timeout_s=1.0)
+    history = PostgresqlHistory(f"postgresql+psycopg2://ann:{SECRET}@127.0.0.1:1/db")
 
     with pytest.raises(MonitorStoreDown, match="no connection to postgresql") as caught, history.reading():
         pass
@@ -89,7 +89,7 @@ def test_a_password_is_in_no_message():
 
 
 def test_servers_that_begin_at_once_make_the_tables_once_and_all_add_up(histories):
-    each = [histories() for _ in range(6)]
+    each = [histories(30.0) for _ in range(6)]
     together = threading.Barrier(6)
 
     def write(history):
@@ -104,7 +104,7 @@ def test_servers_that_begin_at_once_make_the_tables_once_and_all_add_up(historie
 
 
 def test_threads_of_one_server_take_turns_with_its_one_connection(histories, address):
-    history = histories()
+    history = histories(30.0)
     add(history)
 
     with ThreadPoolExecutor(6) as threads:
@@ -117,7 +117,7 @@ def test_threads_of_one_server_take_turns_with_its_one_connection(histories, add
 
 
 def test_who_waits_too_long_for_another_writer_is_told_so(histories):
-    first, second = histories(), histories(1.0)
+    first, second = histories(30.0), histories(3.0)
     add(second)
     with first.writing(), pytest.raises(MonitorStoreBusy, match="others are writing"), second.writing():
         pass
@@ -184,11 +184,12 @@ def test_a_database_that_is_away_is_not_asked_again_and_again(histories, wire):
 
 
 def test_a_database_that_falls_silent_holds_nobody_up_for_ever(histories, wire):
+    add(histories(30.0))
     history = histories(0.7, at=wire.address)
-    add(history)
 
     with pytest.raises(MonitorStoreDown, match="did not answer in time"):
         add(history, before=wire.silence)
+    wire.silence()
     with pytest.raises(MonitorStoreDown, match="did not answer in time"):
         add(history)
 

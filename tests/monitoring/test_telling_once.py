@@ -52,7 +52,7 @@ def server(address, tmp_path):
             part = Sleeper(store, name, has_channels, clock=lambda: seconds[0])
             made = World(tmp_path, channels=channels, store=store, sharing=part)
             made.seconds = seconds
-            ends.callback(made.alerting.close, 20.0)
+            ends.callback(made.alerting.close, 60.0)
             return made
 
         yield make
@@ -100,7 +100,7 @@ def test_one_that_dies_is_followed_by_another_that_tells_nothing_again(server):
 def test_one_that_ends_leaves_the_rest_to_another_at_once(server):
     one, other = server("one"), server("other")
     run(1, one, other)
-    one.alerting.close(20.0)
+    one.alerting.close(60.0)
 
     run(6, other)
 

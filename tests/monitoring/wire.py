@@ -86,7 +86,12 @@ class Wire:
             client.close()
             return
         server = socket.socket(socket.AF_UNIX)
-        server.connect(self._real)
+        try:
+            server.connect(self._real)
+        except OSError:  # as many wait there as may
+            client.close()
+            server.close()
+            return
         self._peers |= {client: server, server: client}
         for each in (client, server):
             self._events.register(each, selectors.EVENT_READ, each is client)

@@ -123,9 +123,9 @@ class Process:
         settings: dict[str, Any],
         log: Path,
         grpc: str | None = None,
-        exports: socket.socket | None = None,
+        handing: dict[str, int] | None = None,
     ) -> None:
-        handed = [] if exports is None else [exports.fileno()]
+        handed = handing or {}
         ours, theirs = socket.socketpair()
         ours.settimeout(LIMIT_S)
         self.control = ControlSocket(ours)
@@ -139,9 +139,9 @@ class Process:
                     "--control-fd", str(theirs.fileno()), "--listen-fd", str(listener.fileno()),
                     "--slots-fd", str(slots_fd), "--slot", str(slot), "--settings", json.dumps(settings),
                     *([] if grpc is None else ["--grpc-address", grpc]),
-                    *(text for number in handed for text in ("--exports-fd", str(number))),
+                    *(text for flag, number in handed.items() for text in (flag, str(number))),
                 ],
-                pass_fds=(theirs.fileno(), listener.fileno(), slots_fd, *handed),
+                pass_fds=(theirs.fileno(), listener.fileno(), slots_fd, *handed.values()),
                 stderr=stderr,
             )  # fmt: skip
         self.expect(Started)
@@ -183,8 +183,10 @@ class Server:
         self.port: int = self.listener.getsockname()[1]
         self.slots_fd = create_slots(gateways)
         self.slots = Slots(self.slots_fd)
-        # What gateways hand on of requests, where they are told to.
-        self.handing, self.handed = open_channel() if "exports" in settings else (None, None)
+        # What gateways hand on of requests, or of answers and labels, where they are told to.
+        flag = "--exports-fd" if "exports" in settings else "--remembered-fd" if "quality_rate" in settings else None
+        self.handing, self.handed = open_channel() if flag else (None, None)
+        self._inherited = {flag: self.handing.fileno()} if flag and self.handing else {}
         self.workers: list[ScriptedWorker] = []
         self.epoch = 0
         self._serial = 0
@@ -196,7 +198,13 @@ class Server:
 
     def start(self, slot: int) -> Process:
         return Process(
-            self.listener, self.slots_fd, slot, self.settings, self.folder / f"gateway-{slot}.log", self.grpc, self.handing
+            self.listener,
+            self.slots_fd,
+            slot,
+            self.settings,
+            self.folder / f"gateway-{slot}.log",
+            self.grpc,
+            self._inherited,
         )
 
     def add(

@@ -1,11 +1,16 @@
 """Several versions of one endpoint at once: who gets which, by weight, key, echo and name."""
 
+import contextlib
+import threading
+
 import pytest
 
+from podium.domain.inputs.plan import Field, InputPlan
 from podium.domain.traffic import Place, Rules, Sticky, point_of
 from podium.telemetry.metrics import PREDICTIONS, REQUESTS
 
 ENDPOINT = "iris"
+PAIRS = InputPlan("tensor", (Field(None, "float64", (2,)),)).to_json()
 
 
 def two(start, first=50, gateways=1, rules=None, **settings):
@@ -206,3 +211,23 @@ def test_predictions_are_counted_while_versions_are_compared_and_not_before(star
 
     until(lambda: sum(map(sum, cells())) == 20, "each to be counted, which follows its answer")
     assert {number for each in cells() for number, count in enumerate(each) if count} == {1}
+
+
+def test_a_version_that_is_asked_the_long_way_has_its_part(start):
+    """One reads requests by its plan, the other takes them as they come: who leaves the quick way draws no other lot."""
+    server = start()
+    planned = server.add(1, version="1", series=1, plan=PAIRS)
+    server.add(2, version="2", series=2).serve()
+    server.publish({"1": (50, [1]), "2": (50, [2])})
+
+    def work():
+        with contextlib.suppress(OSError, AssertionError):
+            planned.sock.settimeout(None)
+            while True:
+                planned.answer(planned.take_group(), b'{"predictions": [1]}')
+
+    threading.Thread(target=work, daemon=True).start()
+    found = [version(server.score(b'{"inputs": [[1.0, 2.5]]}')) for _ in range(300)]
+
+    # Five deviations below its part; a second lot would give it seventy-five.
+    assert found.count("2") > 105

@@ -18,6 +18,7 @@ from podium.errors import InvalidInput, NotFound
 from podium.fleet.host.runfiles import find_servers
 from podium.monitoring.payloads import kept
 from podium.monitoring.payloads.rows import PayloadRow, digest_with
+from podium.monitoring.store.contract import MonitorHistory
 from podium.monitoring.store.opening import history_of
 from podium.monitoring.store.quality import predictions_of
 from podium.monitoring.store.quality_writing import erase_request
@@ -55,13 +56,14 @@ def show(request_id: str, home: Home) -> dict[str, Any]:
         NotFound: Nothing is.
         DamagedLog, MissingDependency: As `monitoring.payloads.kept.find`.
     """
+    history = history_of(home, monitor_store_said())
     line = _access_line(home, request_id)
     rows = kept.find(home.payloads, request_id)
-    predictions = _predictions(home, request_id)
+    predictions = _predictions(history, request_id)
     if line is None and not rows and not predictions:
         raise NotFound(
             f"Nothing is known of request {request_id}: no line of an access log under {home.logs}, no row of the "
-            f"payload log under {home.payloads} and no prediction in {home.monitor} has this id. All are kept where the "
+            f"payload log under {home.payloads} and no prediction in {history.place} has this id. All are kept where the "
             "server ran, and only for a while; payloads only where podium serve was started with --payload-log."
         )
     row = rows[0] if rows else None
@@ -177,10 +179,10 @@ def _erase_predictions(home: Home, request_ids: Iterable[str]) -> int:
         return sum(erase_request(connection, each) for each in wanted)
 
 
-def _predictions(home: Home, request_id: str) -> list[dict[str, Any]]:
+def _predictions(history: MonitorHistory, request_id: str) -> list[dict[str, Any]]:
     """What the monitor keeps of its answer, row by row, and what was true."""
     try:
-        with history_of(home, monitor_store_said()).reading() as connection:
+        with history.reading() as connection:
             found = predictions_of(connection, request_id)
     except NotFound:
         return []

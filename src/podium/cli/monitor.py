@@ -10,6 +10,7 @@ from podium.cli.main import OfferingGroup
 _COMMANDS = {
     "alerts": ("podium.cli.monitor_alerts", "alerts"),
     "baseline": ("podium.cli.monitor_baseline", "baseline"),
+    "compare": ("podium.cli.monitor_compare", "compare"),
     "cost": ("podium.cli.monitor_cost", "cost"),
     "export": ("podium.cli.monitor_export", "export"),
     "report": ("podium.cli.monitor_report", "report"),

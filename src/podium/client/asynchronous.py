@@ -124,10 +124,12 @@ class AsyncClient(ServerAsker):
         label: Any = None,
         model: str | None = None,
         deadline: float | None = None,
+        row: int | None = None,
+        weight: float | None = None,
     ) -> Reported:
         """Tell the server what an answer was worth; as `Client.feedback`."""
         name = model_of(answer, model)
-        return the_one(await self.feedback_many([report_of(answer, reward, label)], name, deadline))
+        return the_one(await self.feedback_many([report_of(answer, reward, label, row, weight)], name, deadline))
 
     async def feedback_many(
         self, reports: Sequence[Mapping[str, Any]], model: str | None = None, deadline: float | None = None

@@ -172,6 +172,8 @@ class Client(ServerAsker):
         label: Any = None,
         model: str | None = None,
         deadline: float | None = None,
+        row: int | None = None,
+        weight: float | None = None,
     ) -> Reported:
         """Tell the server what an answer was worth.
 
@@ -180,11 +182,14 @@ class Client(ServerAsker):
         Args:
             answer: Of `predict_raw`; or the request's id.
             reward: From 0 (bad) to 1 (good).
-            label: What the answer should have been, any JSON.
+            label: What the answer should have been: of one row the value, of several a list, with None for what is not
+                known yet; arrays will do.
             model: Who answered, where `answer` does not say it; None is the server's default.
             deadline: Seconds from now.
+            row: Of the answer, from 0, that `label` is of. [default: the whole answer]
+            weight: How much the label counts, above 0. [default: 1]
 
-        Returns: What became of it; look at `is_counted`.
+        Returns: What became of it; look at `is_counted`, and of a label that comes late at `is_kept`.
 
         Raises:
             InvalidInput: The report cannot be read, or says nothing.
@@ -192,7 +197,7 @@ class Client(ServerAsker):
             PodiumError: As `predict`.
         """
         name = model_of(answer, model)
-        return the_one(self.feedback_many([report_of(answer, reward, label)], name, deadline))
+        return the_one(self.feedback_many([report_of(answer, reward, label, row, weight)], name, deadline))
 
     def feedback_many(
         self, reports: Sequence[Mapping[str, Any]], model: str | None = None, deadline: float | None = None
@@ -200,7 +205,7 @@ class Client(ServerAsker):
         """Tell the server what many answers of one model were worth, a thousand in a request.
 
         Args:
-            reports: Each with `request_id`, and `reward` or `label` or both.
+            reports: Each with `request_id`, and `reward` or `label` or both; maybe with `row`, `weight` and `at`.
             model: Who answered; None is the server's default.
             deadline: Seconds from now, for all of them.
 

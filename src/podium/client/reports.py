@@ -26,12 +26,16 @@ class Reported:
             `invalid`: the report cannot be read.
         version: For which it was counted; None where it was not.
         reason: Why it is invalid.
+        row: Of the answer, that its label is of; None: of the whole.
+        is_kept: The label went to the monitor all the same, which knows answers for longer and takes corrections.
     """
 
     request_id: str | None
     result: str
     version: str | None = None
     reason: str | None = None
+    row: int | None = None
+    is_kept: bool = False
 
     @property
     def is_counted(self) -> bool:
@@ -39,18 +43,23 @@ class Reported:
         return self.result in _COUNTED
 
 
-def report_of(answer: Answer | str, reward: float | None, label: Any) -> dict[str, Any]:
+def report_of(
+    answer: Answer | str, reward: float | None, label: Any, row: int | None = None, weight: float | None = None
+) -> dict[str, Any]:
     """One report as the server reads it; what is None is not said.
 
     Raises:
-        InvalidInput: Nothing is said, or the reward is no number from 0 to 1.
+        InvalidInput: Nothing is said, the reward is no number from 0 to 1, or a row or a weight is said of no label.
     """
     if reward is None and label is None:
         raise InvalidInput("A report says something of the answer: give a reward from 0 (bad) to 1 (good), or a label.")
     if reward is not None and not 0 <= reward <= 1:
         raise InvalidInput(f"reward: expected a number from 0 (bad) to 1 (good), got {reward}.")
+    if label is None and (row is not None or weight is not None):
+        raise InvalidInput("row and weight are said of a label: give that, too.")
     identity = answer.request_id if isinstance(answer, Answer) else answer
     said = {"request_id": identity, "reward": None if reward is None else float(reward), "label": label}
+    said |= {"row": None if row is None else int(row), "weight": None if weight is None else float(weight)}
     return {name: value for name, value in said.items() if value is not None}
 
 
@@ -116,4 +125,5 @@ def the_one(results: Sequence[Reported]) -> Reported:
 
 
 def _read(item: Any) -> Reported:
-    return Reported(item.get("request_id"), str(item["result"]), item.get("version"), item.get("reason"))
+    told = item.get("version"), item.get("reason"), item.get("row"), item.get("label") == "kept"
+    return Reported(item.get("request_id"), str(item["result"]), *told)

@@ -27,6 +27,7 @@ from podium.dashboard.screens.environments import environments
 from podium.dashboard.screens.experiments import experiments
 from podium.dashboard.screens.overview import overview
 from podium.dashboard.screens.predictions import predictions
+from podium.dashboard.screens.quality import quality
 from podium.dashboard.screens.registry import registered, registry, version
 from podium.dashboard.screens.rollouts import rollouts
 from podium.dashboard.screens.system import system
@@ -41,6 +42,7 @@ SCREENS: Mapping[str, Screen] = {
     "/models/{name}/traffic": traffic,
     "/models/{name}/drift": drift,
     "/models/{name}/predictions": predictions,
+    "/models/{name}/quality": quality,
     "/registry": registry,
     "/registry/{name}": registered,
     "/registry/{name}/versions/{version}": version,

@@ -93,16 +93,17 @@ class Beside:
             self._site.tell(Event("bandit", f"by feedback: {told}", serving))
             self._heard()
 
-    def compare(self, targets: Sequence[Target], *, is_held: bool) -> None:
+    def compare(self, targets: Sequence[Target], *, is_held: bool, is_settled: bool) -> None:
         """Look at how the versions of a split do beside the one that serves; while it is held, there is no experiment.
 
         Args:
             targets: Who gets which part now, the one that serves first.
             is_held: A rollout moves the parts, and judges by itself.
+            is_settled: All gateways go by them.
         """
         if self._experiment is not None:
             weights = [(each.version, each.weight) for each in targets if each.weight]
-            self._experiment.look([] if is_held else weights)
+            self._experiment.look([] if is_held else weights, is_settled=is_settled)
 
     @property
     def trial(self) -> SplitTrial | None:

@@ -278,7 +278,7 @@ class Endpoint:
         is_known = self._publisher.is_acknowledged(self.name)
         targets = self._publisher.targets(self.name)
         self._desk.tick(EndpointStanding(targets, is_known, self._keeper.journal))
-        self._beside.compare(targets, is_held=self._candidate is not None)
+        self._beside.compare(targets, is_held=self._candidate is not None, is_settled=is_known)
 
     @property
     def is_at_rest(self) -> bool:

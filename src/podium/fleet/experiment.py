@@ -103,17 +103,22 @@ class Experiment:
         self._looked_at = -_LOOK_S
         self._begun: _Begun | None = None
 
-    def look(self, weights: Sequence[tuple[str, int]]) -> None:
+    def look(self, weights: Sequence[tuple[str, int]], *, is_settled: bool = True) -> None:
         """Take in what was counted since the last look, if that is some seconds ago.
 
         Args:
             weights: Versions and their parts in percent, the one that serves first.
+            is_settled: Whether all gateways go by them; until they do, nobody knows by which requests are assigned.
         """
         parts = dict(weights)
         if len(parts) < 2:
             self.trial = self._begun = None
             return
         now, begun = self._clock(), self._begun
+        if not is_settled:
+            if begun is not None:
+                begun.parts = {}
+            return
         if begun is not None and now - self._looked_at < _LOOK_S and list(parts.items()) == list(begun.parts.items()):
             return
         self._looked_at = now

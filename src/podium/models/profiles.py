@@ -212,7 +212,7 @@ class _Making:
         names = [name for name in can_be_together(profile.columns) if name in columns]
         if len(names) < 2:
             return profile
-        return replace(profile, multivariate=fitted(names, encoded(profile.columns, names, columns)))
+        return replace(profile, multivariate=fitted(names, encoded(profile.columns, names, columns), is_held_out=True))
 
     def _with_days(self, profile: Profile) -> Profile:
         if not self._span:

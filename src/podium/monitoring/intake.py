@@ -22,7 +22,8 @@ from podium.monitoring.store.contract import MonitorHistory, StoreConnection
 from podium.telemetry.backlog import receive_message
 from podium.telemetry.remembered import Labelled, Remembered, records_in
 
-MOST_BYTES = 64 << 20
+MOST_BYTES = 32 << 20
+_PRESSING_BYTES = 4 << 20
 _MOST_TRIES = 3
 _HEAD = struct.Struct("<QQ")
 _LENGTH = struct.Struct("<I")
@@ -53,6 +54,8 @@ class Intake:
         self._most = most_bytes
         self._is_over = False
         self._trouble: str | None = None
+        self._end: int
+        self._tries: int
         head = os.pread(spool, _HEAD.size, 0)
         self._end, self._tries = _HEAD.unpack(head) if len(head) == _HEAD.size else (_HEAD.size, 0)
 
@@ -65,6 +68,11 @@ class Intake:
     def is_full(self) -> bool:
         """Whether nothing more is taken until what is there was written down, or nobody can hand on any more."""
         return self._is_over or self._end >= self._most
+
+    @property
+    def is_pressing(self) -> bool:
+        """Whether so much is there that it should be written down soon."""
+        return self._end > _PRESSING_BYTES
 
     def drain(self) -> None:
         """Take what is there now. Never waits."""

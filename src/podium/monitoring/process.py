@@ -139,7 +139,7 @@ class Monitor:
         tick = 0
         while self.look() and not self._is_over:
             self.take()
-            if tick % TICKS_OF_A_TURN == 0:
+            if tick % TICKS_OF_A_TURN == 0 or (self._terms.intake is not None and self._terms.intake.is_pressing):
                 self.turn()
             tick += 1
             self._pause()

@@ -66,6 +66,7 @@ class LineChart:
         is_stacked: Whether each series stands on those before.
         least_high: The value axis reaches at least so far.
         most_high: And ends there.
+        lowest: Where it begins; 0 unless told, so that what is small looks small.
     """
 
     label: str
@@ -78,13 +79,15 @@ class LineChart:
     is_stacked: bool = False
     least_high: float = 0.0
     most_high: float | None = None
+    lowest: float = 0.0
 
 
 def line_chart(chart: LineChart) -> Markup:
     """The picture."""
     stacked = _stacked(chart.series) if chart.is_stacked else [each.points for each in chart.series]
-    highest = max(_highest(chart, stacked), 1e-9) * 1.02
-    marks = ticks(highest if chart.most_high is None else min(highest, chart.most_high))
+    highest = _highest(chart, stacked)
+    highest += 0.02 * (highest - chart.lowest) or 1e-9
+    marks = ticks(highest if chart.most_high is None else min(highest, chart.most_high), low=chart.lowest)
     across = Scale(chart.start, chart.end, _LEFT, WIDTH - _RIGHT)
     up = Scale(marks[0], marks[-1], HEIGHT - _BOTTOM, _TOP)
     drawn = [_axes(chart, across, up, marks)]

@@ -14,7 +14,7 @@ from podium.monitoring.store import reading
 from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.reading import Served
 
-TABS = (("traffic", "Traffic"), ("drift", "Drift"), ("predictions", "Predictions"))
+TABS = (("traffic", "Traffic"), ("drift", "Drift"), ("predictions", "Predictions"), ("quality", "Quality"))
 _MOST_EVENTS = 40
 
 

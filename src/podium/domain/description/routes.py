@@ -30,13 +30,26 @@ _COUNTS: Json = {
 }
 _ID: Json = {"type": "string", "minLength": 1, "maxLength": 128}
 _REWARD: Json = {"type": "number", "minimum": 0, "maximum": 1}
-_REPORT: Json = {
-    "type": "object",
-    "required": ["request_id", "reward"],
-    "properties": {"request_id": _ID, "reward": _REWARD, "label": {}, "ground_truth": {}},
-    "additionalProperties": False,
+_OF_LABEL: Json = {
+    "row": {"type": "integer", "minimum": 0, "maximum": 99_999},
+    "weight": {"type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000},
+    "at": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 100_000_000_000},
 }
-_REPORTS: Json = {"anyOf": [_REPORT, {"type": "array", "items": _REPORT}]}
+# The label under each of its names, of which a report has one.
+_REPORT: Json = {
+    "anyOf": [
+        {
+            "type": "object",
+            "required": ["request_id", "reward"],
+            "properties": {"request_id": _ID, "reward": _REWARD, name: {}, **_OF_LABEL},
+            "additionalProperties": False,
+        }
+        for name in ("label", "ground_truth", "actual")
+    ]
+}
+_LIST: Json = {"type": "array", "items": _REPORT}
+_ITEMS: Json = {"type": "object", "required": ["items"], "properties": {"items": _LIST}, "additionalProperties": False}
+_REPORTS: Json = {"anyOf": [_REPORT, _LIST, _ITEMS]}
 # Of the URIs that are taken, those that a registered version has.
 _URI: Json = {"type": "string", "pattern": "^models:/[A-Za-z0-9_-]{1,64}/([1-9][0-9]{0,6}|production|staging|latest)$"}
 _ADDRESS: Json = {

@@ -268,7 +268,7 @@ def number_profile(
         int(sample.weights[sample.values < floor].sum()),
         int(sample.weights[sample.values >= after(ceiling)].sum()),
     )
-    quantiles = (min(max(sample.quantile(share), low), high) for share in SHARES)
+    quantiles = (min(max(quantile, low), high) for quantile in sample.quantiles(SHARES))
     std = sqrt(moments.squares / moments.count) if moments.squares >= 0 else nan
     return NumberProfile(
         dtype, bins, counts, _told(moments.mean), _told(std), tuple(_rounded(quantile) for quantile in quantiles)
@@ -282,7 +282,7 @@ def _cut(sample: WeightedSample, least_in_bin: int) -> tuple[tuple[float, ...], 
     rest = sample.without(atoms)
     # Pairs, so that two of them make a bin that is decided on.
     bins = 2 * min(STORED // 2, rest.rows // (2 * least_in_bin))
-    edges = {rest.quantile(place / bins) for place in range(1, bins)}
+    edges = set(rest.quantiles([place / bins for place in range(1, bins)])) if bins > 1 else set()
     return tuple(sorted(edges)), tuple(atoms)
 
 

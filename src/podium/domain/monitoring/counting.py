@@ -8,6 +8,7 @@ All cells of a profile lie in one array of 64-bit whole numbers (`BatchCounter.c
 read: whoever knows the profile makes `ModelCounts` of it (`Layout.counts`). Cells only grow.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf, nan
@@ -60,7 +61,8 @@ class NumberCells:
     """
 
     def __init__(self, bins: NumberBins, dtype: str) -> None:
-        cuts = {-float_info.max, inf, *bins.cuts}
+        between = bins.cuts
+        cuts = {-float_info.max, inf, *between}
         low = bins.low if bins.low is not None else -inf
         high = bins.high if bins.high is not None else inf
         if bins.low is not None and bins.high is not None:
@@ -68,8 +70,8 @@ class NumberCells:
         starts = sorted(cuts)
         self._line = np.array([-inf, *starts, nan])
         self._dtype = dtype
-        self._pieces = [(bins.index(start), start < low, start > high) for start in starts[:-1]]
-        self._bins = len(bins)
+        self._pieces = [(bisect_right(between, start), start < low, start > high) for start in starts[:-1]]
+        self._bins = len(between) + 1
         self.size = len(starts) + 2
 
     def add(self, values: Any, cells: Ints) -> None:
@@ -101,7 +103,8 @@ class LabelCells(NumberCells):
         ascending = tuple(sorted(values))
         on_line = NumberBins(atoms=ascending)
         super().__init__(on_line, dtype)
-        self._labels = [on_line.index(value) for value in values]
+        between = on_line.cuts
+        self._labels = [bisect_right(between, value) for value in values]
 
     def counts(self, cells: list[int]) -> ColumnCounts:
         every = super().counts(cells)

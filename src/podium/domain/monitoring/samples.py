@@ -9,6 +9,7 @@ A value's rank is off by at most 2^h for each block that was halved at height h:
 most `error_bound` in general. A column of 1,000,000 values takes 1.8 MB, one of 10^9 values 4.5 MB.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
@@ -34,12 +35,20 @@ class WeightedSample:
 
     def quantile(self, share: float) -> float:
         """The linear quantile as numpy has it, 0 <= share <= 1, of a sample that is not empty."""
+        return self.quantiles((share,))[0]
+
+    def quantiles(self, shares: Sequence[float]) -> list[float]:
+        """Several of them."""
         ends = np.cumsum(self.weights)
-        place = (int(ends[-1]) - 1) * share
-        whole = int(place)
-        first = float(self.values[np.searchsorted(ends, whole, side="right")])
-        second = float(self.values[np.searchsorted(ends, min(whole + 1, int(ends[-1]) - 1), side="right")])
-        return _between(first, second, place - whole)
+        last = int(ends[-1]) - 1
+        places = [last * share for share in shares]
+        wholes = [int(place) for place in places]
+        firsts = self.values[ends.searchsorted(wholes, side="right")].tolist()
+        seconds = self.values[ends.searchsorted([min(whole + 1, last) for whole in wholes], side="right")].tolist()
+        return [
+            _between(first, second, place - whole)
+            for first, second, place, whole in zip(firsts, seconds, places, wholes, strict=True)
+        ]
 
     def heavy(self, least: int) -> list[tuple[float, int]]:
         """The values that stand for at least `least` values each, ascending, and for how many."""
@@ -117,12 +126,14 @@ class Sampler:
         """The sample and the moments of all that was taken. Nothing may be added after."""
         rest = np.concatenate(self._waiting) if self._waiting else np.empty(0)
         self.moments.add(rest)
+        if not self._halves:
+            # Two zeros that compare equal are one value.
+            return WeightedSample(np.sort(rest) + 0.0, np.ones(len(rest), np.int64)), self.moments
         parts = [rest, *self._halves.values()]
         weights = [np.full(len(rest), 1, np.int64)]
         weights += [np.full(len(half), 2**height, np.int64) for height, half in self._halves.items()]
         values = np.concatenate(parts)
         order = np.argsort(values, kind="stable")
-        # Two zeros that compare equal are one value.
         return WeightedSample(values[order] + 0.0, np.concatenate(weights)[order]), self.moments
 
     def _take_block(self) -> None:

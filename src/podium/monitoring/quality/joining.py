@@ -139,13 +139,15 @@ class Joining:
         except ValueError:
             self._nobodys(record.model, "invalid")
             return
-        rows = kept.predictions_of(self._connection, record.request_id, record.model)
+        # One answer may have very many rows: of a label of one of them no other is read.
+        rows = kept.predictions_of(self._connection, record.request_id, record.model, record.row)
         if rows:
             self._apply(record.model, rows, labels)
             return
-        waiting = {
-            (each.place, each.rows): each for each in kept.parked_labels(self._connection, record.model, record.request_id)
-        }
+        if not labels:
+            return
+        likes = kept.parked_like(self._connection, record.model, record.request_id, labels)
+        waiting = {(each.place, each.rows): each for each in likes}
         for label in labels:
             written.park(
                 self._connection, record.model, record.request_id, _after(waiting.get((label.place, label.rows)), label)

@@ -6,7 +6,7 @@ tally is worked out of the kept predictions again whenever that is found to be s
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -190,10 +190,14 @@ def versions_with_quality(connection: StoreConnection) -> list[VersionKey]:
     return [VersionKey(model, version) for model, version in rows.fetchall()]
 
 
-def predictions_of(connection: StoreConnection, request_id: str, model: str | None = None) -> list[KeptPrediction]:
-    """What is kept of a request's answer, row by row."""
-    rows = connection.execute(_SELECT + " WHERE request_id = ? ORDER BY model, place", [request_id])
-    return [each for each in map(_prediction, rows.fetchall()) if model in {None, each.key.model}]
+def predictions_of(
+    connection: StoreConnection, request_id: str, model: str | None = None, place: int | None = None
+) -> list[KeptPrediction]:
+    """What is kept of a request's answer, row by row; with a place of its first row and of that one alone."""
+    said = {"request_id = ?": request_id, "model = ?": model, "place IN (0, ?)": place}
+    known = {condition: value for condition, value in said.items() if value is not None}
+    rows = connection.execute(f"{_SELECT} WHERE {' AND '.join(known)} ORDER BY model, place", [*known.values()])
+    return [_prediction(each) for each in rows.fetchall()]
 
 
 def reports_of(connection: StoreConnection, model: str, span: Span) -> LabelTally:
@@ -212,10 +216,24 @@ def labelled_predictions(connection: StoreConnection, key: VersionKey) -> Iterat
 
 def parked_labels(connection: StoreConnection, model: str, request_id: str) -> list[ParkedLabel]:
     """Labels that wait for this request's answer, those that came first before the others."""
+    return _parked(connection, "ORDER BY at, place, rows", [request_id, model])
+
+
+def parked_like(
+    connection: StoreConnection, model: str, request_id: str, labels: Sequence[ParkedLabel]
+) -> list[ParkedLabel]:
+    """Of these those that one of some labels, which came together, takes the place of: there may be very many others."""
+    first = labels[0]
+    if len(labels) == 1:
+        return _parked(connection, "AND rows = ? AND place = ?", [request_id, model, first.rows, first.place])
+    return _parked(connection, "AND rows = ?", [request_id, model, first.rows])
+
+
+def _parked(connection: StoreConnection, more: str, values: Sequence[Any]) -> list[ParkedLabel]:
     rows = connection.execute(
-        "SELECT place, rows, at, label, weight, corrected, duplicate FROM parked_labels "
-        "WHERE request_id = ? AND model = ? ORDER BY at, place, rows",
-        [request_id, model],
+        "SELECT place, rows, at, label, weight, corrected, duplicate FROM parked_labels "  # noqa: S608
+        f"WHERE request_id = ? AND model = ? {more}",
+        values,
     )
     return [ParkedLabel(place, count, at, json.loads(label), *rest) for place, count, at, label, *rest in rows.fetchall()]
 

@@ -65,6 +65,10 @@ class RequestIds:
         self._count += 1
         return f"{self._prefix}{self._count:08x}"
 
+    def take_back(self) -> None:
+        """Make the last one again next time: nobody has heard of it."""
+        self._count -= 1
+
 
 class VersionIds:
     """Ids that say which version answers, for as long as feedback on its answers is taken.

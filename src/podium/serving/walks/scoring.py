@@ -118,7 +118,8 @@ class Scoring:
             detour.start()
             return
         given = self.ids.given(request) if REQUEST_ID in request.head.headers else None
-        way = ANYWHERE if rules is None else way_of(rules, name, request, given or self.ids.new())
+        drawn = None if rules is None else given or self.ids.new()
+        way = ANYWHERE if rules is None or drawn is None else way_of(rules, name, request, drawn)
         replica = router.choose(name, way)
         size = len(request.body)
         if (
@@ -128,6 +129,10 @@ class Scoring:
             or (place := self._shares.let_in(name, exchange.terms, size, table.endpoints)) is None
             or (packed := reader.read(request.body) if detour is None else detour.read(replica)) is None
         ):
+            if drawn is not None and given is None:
+                # The long way draws by its own id: by the same one, or a version whose requests all take that way would get
+                # the square of its part.
+                self.ids.take_back()
             self.start(request, exchange, endpoint) if detour is None else detour.start()
             return
         walk = Walk(request, exchange, given or replica.ids.new(), self._timeout_s, endpoint)
