@@ -1,7 +1,10 @@
 """What holds for every test."""
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 from collections import Counter
 
 import pytest
@@ -9,6 +12,11 @@ from hypothesis import HealthCheck, settings
 
 # Models of tests ask for packages as it suits the test: none is a reason to build an environment, unless a test says so.
 os.environ["PODIUM_SERVE_ENV_MANAGER"] = "local"
+
+# Whoever names no home gets one of this process, never that of the person who runs the tests, nor that of tests beside it.
+if "PODIUM_HOME" not in os.environ or "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["PODIUM_HOME"] = tempfile.mkdtemp(prefix="podium-home-")
+    atexit.register(shutil.rmtree, os.environ["PODIUM_HOME"], ignore_errors=True)
 
 # No test asserts a duration: on a busy machine an example takes as long as it takes.
 settings.register_profile("podium", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -221,7 +221,7 @@ def test_status_json_has_the_names_that_its_docstring_promises(one):
     promised = (
         "schema id pid pid_started podium started_at host port url uri endpoint settings state wanted serving is_settled "
         "wanted_failure source replicas replicas_wanted model failed gateways restarts swaps isolation default endpoints "
-        "rollout pin clock traffic grpc_address certificate logs"
+        "rollout pin clock traffic grpc_address certificate logs objectives"
     )
     assert set(document) == set(promised.split())
     about_model = (

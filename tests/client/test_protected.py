@@ -10,11 +10,12 @@ from podium.client import Client
 
 
 @pytest.mark.slow
-def test_a_key_of_one_model_and_a_private_authority(tmp_path):
+def test_a_key_of_one_model_and_a_private_authority(tmp_path, monkeypatch):
     """The file of the authority is enough; the key asks its model, and errors say what the rest needs."""
     authority = Authority(tmp_path)
     certificate, key = authority.pair("server")
     tls = {"tls_cert": str(certificate), "tls_key": str(key)}
+    monkeypatch.setenv("PODIUM_HOME", str(tmp_path / "served" / "home"))  # of the server, where it looks for keys
 
     with served(tmp_path / "served", "flowers", gateways=1, require_keys=True, **tls) as server:
         url = server.url.replace("http:", "https:")

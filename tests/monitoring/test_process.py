@@ -27,7 +27,8 @@ def world(request, tmp_path):
     if request.param == "sqlite":
         yield request.getfixturevalue("file_world")
         return
-    with closing(PostgresqlHistory(request.getfixturevalue("address"))) as store, closing(World(tmp_path, store)) as made:
+    history = PostgresqlHistory(request.getfixturevalue("address"), 60.0)
+    with closing(history), closing(World(tmp_path, history)) as made:
         yield made
 
 

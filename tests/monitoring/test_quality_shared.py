@@ -66,7 +66,7 @@ def lived_through(history):
 def test_both_histories_come_to_the_same(address, tmp_path):
     in_a_file = lived_through(MonitorStore(tmp_path / "monitor.db"))
 
-    with closing(PostgresqlHistory(address, 5.0)) as history:
+    with closing(PostgresqlHistory(address, 60.0)) as history:
         shared = lived_through(history)
 
     assert shared == in_a_file

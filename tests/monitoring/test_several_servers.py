@@ -22,7 +22,7 @@ def server(tmp_path):
 
         def make(name, address, **more):
             (tmp_path / name).mkdir()
-            store = ends.enter_context(closing(PostgresqlHistory(address, **more)))
+            store = ends.enter_context(closing(PostgresqlHistory(address, 40.0, **more)))
             return ends.enter_context(closing(World(tmp_path / name, store)))
 
         yield make

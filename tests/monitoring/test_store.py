@@ -36,7 +36,7 @@ def database(request):
     if request.param == "sqlite":
         yield request.getfixturevalue("file")
         return
-    history = PostgresqlHistory(request.getfixturevalue("address"), timeout_s=5.0, most=2)
+    history = PostgresqlHistory(request.getfixturevalue("address"), timeout_s=60.0, most=2)
     yield history
     history.close()
 

@@ -136,7 +136,7 @@ def test_a_gateway_whose_rate_is_0_hands_nothing_on(start: Callable[..., Any]) -
     identity = soon.result().headers["x-request-id"]
     (item,) = told_of(server, {"request_id": identity, "label": 1})
 
-    assert item == {"request_id": identity, "result": "matched", "version": None}
+    assert (item["request_id"], item["result"]) == (identity, "matched")
     assert is_silent(server)
 
 

@@ -175,7 +175,7 @@ def test_every_field_that_is_no_setting_is_known_to_be_none():
     # what `podium.serve` makes for whoever holds its server.
     derived = {"gateway_settings", "certificate", "timeout_s", "drain_limit_s", "busy_wait_us", "access_log"}
     derived |= {"environments", "exports", "access", "clients", "every_model", "key_file", "models", "owner_digest"}
-    derived |= {"alerts", "dashboard_terms"}
+    derived |= {"alerts", "config", "dashboard_terms"}
     for owner in (EndpointSettings, ServeSettings, ModelSettings, GatewaySettings, *PROTECTING):
         named = {setting.field for setting in settings_of(owner)} | derived
 

@@ -31,9 +31,9 @@ _COUNTS: Json = {
 _ID: Json = {"type": "string", "minLength": 1, "maxLength": 128}
 _REWARD: Json = {"type": "number", "minimum": 0, "maximum": 1}
 _OF_LABEL: Json = {
-    "row": {"type": "integer", "minimum": 0, "maximum": 99_999},
-    "weight": {"type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000},
-    "at": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 100_000_000_000},
+    "row": {"type": ["integer", "null"], "minimum": 0, "maximum": 99_999},
+    "weight": {"type": ["number", "null"], "exclusiveMinimum": 0, "maximum": 1_000_000},
+    "at": {"type": ["number", "null"], "exclusiveMinimum": 0, "exclusiveMaximum": 100_000_000_000},
 }
 # The label under each of its names, of which a report has one.
 _REPORT: Json = {
