@@ -142,9 +142,10 @@ def _measure(
                 for name, (running, pids) in chance.sample(list(served.items()), len(served)):
                     before = {each: _ran_us(pid) for each, pid in pids.items()}
                     run = loads.run(running.tree, running.url, SINGLE[connections], bodies, chosen.seconds, 97 * number)
+                    if run.bad_status or run.broken or not run.requests:
+                        said = f"{run.requests} requests, {run.bad_status} bad answers, {run.broken} broken connections"
+                        raise SystemExit(f"{model} at {connections}, {name}: {said}")
                     used = {each: (_ran_us(pid) - before[each]) / run.requests for each, pid in pids.items()}
-                    if run.bad_status or run.broken:
-                        raise SystemExit(f"{model}, {name}: {run.bad_status} bad answers, {run.broken} broken connections")
                     if number:  # the first round warms up
                         cell[name].append(Turn(run.rps, used["gateway"], used["worker"]))
             print(f"{model} at {connections} is measured", file=sys.stderr, flush=True)
