@@ -1,4 +1,4 @@
-"""A disk that is full and a database that somebody else keeps locked cost no request, are said, and nothing is counted twice."""
+"""A full disk and a history that somebody else keeps locked cost no request, are said, and nothing is counted twice."""
 
 import contextlib
 import os
