@@ -73,7 +73,6 @@ def _folder_of(row: PayloadRow, uri: str | None, home: Home) -> Path:
     reference = None if uri is None else parse_reference(uri)
     if isinstance(reference, FolderRef):
         return model_folder(reference, home)
-    is_named = isinstance(reference, VersionRef | StageRef | LatestRef | AliasRef)
-    name = reference.name if is_named else row.model
+    name = reference.name if isinstance(reference, VersionRef | StageRef | LatestRef | AliasRef) else row.model
     wanted = parse_reference(f"models:/{name}/{row.version}")
     return read_snapshot(home.registry, lambda reader: resolve_in(reader, wanted, home), _TIMEOUT_S).value.folder
