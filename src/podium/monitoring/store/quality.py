@@ -14,7 +14,7 @@ from podium.domain.monitoring.quality.figures import WIDTH_S
 from podium.domain.monitoring.quality.observing import CountedAs, SeenRows
 from podium.domain.monitoring.quality.storing import tally_of
 from podium.domain.monitoring.quality.tallies import ClassTally, LabelTally, NumberTally
-from podium.domain.monitoring.quality.tasks import Task, TaskGuess
+from podium.domain.monitoring.quality.tasks import SaidTask, Task, TaskGuess
 from podium.domain.monitoring.windows import HOUR_S, Span
 from podium.errors import InvalidInput
 from podium.monitoring.store.contract import StoreConnection
@@ -286,9 +286,8 @@ def _observed(document: Mapping[str, Any]) -> SeenRows:
 def _chosen(document: Mapping[str, Any]) -> CountedAs:
     guess = document["guess"]
     task = None if guess["task"] is None else Task(guess["task"])
-    return CountedAs(
-        TaskGuess(task, guess["why"], tuple(guess["classes"]), guess["positive"]), is_classes=document["is_classes"]
-    )
+    found = TaskGuess(task, guess["why"], tuple(guess["classes"]), guess["positive"])
+    return CountedAs(found, document["is_classes"], SaidTask.of(**document.get("said", {"task": None, "positive": None})))
 
 
 def _length(span: Span, step_s: int) -> int:
