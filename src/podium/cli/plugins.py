@@ -9,7 +9,7 @@ from podium.cli.output import counted, print_json, print_table, say
 
 @click.group()
 def plugins() -> None:
-    """List what other packages add to podium, flavors and channels, and check flavors."""
+    """List what other packages add to podium, flavors and channels of alerts, and check them."""
 
 
 @plugins.command("list")
