@@ -14,7 +14,7 @@ from podium.domain.monitoring.quality.figures import WIDTH_S
 from podium.domain.monitoring.quality.observing import CountedAs, SeenRows
 from podium.domain.monitoring.quality.storing import tally_of
 from podium.domain.monitoring.quality.tallies import ClassTally, LabelTally, NumberTally
-from podium.domain.monitoring.quality.tasks import Task, TaskGuess
+from podium.domain.monitoring.quality.tasks import SaidTask, Task, TaskGuess
 from podium.domain.monitoring.windows import HOUR_S, Span
 from podium.errors import InvalidInput
 from podium.monitoring.store.contract import StoreConnection
@@ -34,6 +34,7 @@ class KeptPrediction:
         rows: How many that has.
         prediction, label: As JSON has them; a label is None before it came.
         score: The probability that came with the prediction.
+        chances: That of each class by its name, where all of them came.
         at, labelled_at: Seconds since 1970.
     """
 
@@ -48,6 +49,7 @@ class KeptPrediction:
     label: Any = None
     labelled_at: float | None = None
     weight: float = 1.0
+    chances: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,16 +233,17 @@ def point_at(connection: StoreConnection, key: VersionKey, variant: str, length_
 
 
 _SELECT = (
-    "SELECT request_id, model, version, place, rows, variant, at, prediction, score, label, labelled_at, weight "
-    "FROM predictions"
+    "SELECT request_id, model, version, place, rows, variant, at, prediction, score, label, labelled_at, weight, "
+    "chances FROM predictions"
 )
 
 
 def _prediction(row: Any) -> KeptPrediction:
-    request_id, model, version, place, rows, variant, at, prediction, score, label, labelled_at, weight = row
+    request_id, model, version, place, rows, variant, at, prediction, score, label, labelled_at, weight, chances = row
     told, true = json.loads(prediction), None if label is None else json.loads(label)
     key = VersionKey(model, version)
-    return KeptPrediction(request_id, key, place, rows, variant, at, told, score, true, labelled_at, weight)
+    shares = None if chances is None else json.loads(chances)
+    return KeptPrediction(request_id, key, place, rows, variant, at, told, score, true, labelled_at, weight, shares)
 
 
 def _points(connection: StoreConnection, key: VersionKey, span: Span, length_s: int) -> Iterator[QualityPoint]:
@@ -262,16 +265,15 @@ def _labels(text: str) -> LabelTally:
 
 
 def _observed(document: Mapping[str, Any]) -> SeenRows:
-    span = document["span"]
-    return SeenRows(**{**document, "span": None if span is None else tuple(span)})
+    span, classes = document["span"], document.get("classes", ())
+    return SeenRows(**{**document, "span": None if span is None else tuple(span), "classes": tuple(classes)})
 
 
 def _chosen(document: Mapping[str, Any]) -> CountedAs:
     guess = document["guess"]
     task = None if guess["task"] is None else Task(guess["task"])
-    return CountedAs(
-        TaskGuess(task, guess["why"], tuple(guess["classes"]), guess["positive"]), is_classes=document["is_classes"]
-    )
+    found = TaskGuess(task, guess["why"], tuple(guess["classes"]), guess["positive"])
+    return CountedAs(found, document["is_classes"], SaidTask.of(**document.get("said", {"task": None, "positive": None})))
 
 
 def _length(span: Span, step_s: int) -> int:
