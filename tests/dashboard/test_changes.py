@@ -79,8 +79,8 @@ def home(tmp_path) -> Home:
 
 @pytest.fixture
 def registry(home, tmp_path) -> Registry:
-    """Version 3 of each is in Production."""
-    return registered(home, tmp_path / "folder", "fraud", HOSTILE)
+    """Version 3 is in Production."""
+    return registered(home, tmp_path / "folder", "fraud")
 
 
 @pytest.fixture
@@ -243,8 +243,9 @@ def test_a_change_by_a_key_is_recorded_by_its_name_and_ends_with_it(guarded, hom
     assert in_production(registry) == [2]
 
 
-def test_hostile_names_are_text_and_the_change_is_theirs(app, home, registry):
+def test_hostile_names_are_text_and_the_change_is_theirs(app, home, tmp_path):
     """A model of any name can be promoted; nothing of it becomes markup."""
+    registry = registered(home, tmp_path / "folder", HOSTILE)
     folder = running(home, endpoint(HOSTILE, f"models:/{HOSTILE}/production", pin={"version": SCRIPT}))
     person, address = Person(app), f"/registry/{quote(HOSTILE, safe='')}/versions/1/promote"
     try:

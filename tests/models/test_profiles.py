@@ -87,6 +87,18 @@ def test_probabilities_give_a_score_and_its_calibration(pipeline, tmp_path):
     assert "quality (accuracy" in described(profile)
 
 
+def test_what_the_model_is_for_may_be_said(pipeline, tmp_path):
+    def quality(**said):
+        reference = podium.ReferenceData(FRAME, labels=LABELS, **said)
+        return saved(pipeline, tmp_path / "-".join(map(str, said.values())), training_data=reference).quality
+
+    assert "recall_macro" in quality(task="multiclass")
+    assert "rmse" in quality(task="regression")
+    assert quality(task="binary", positive=0)["recall"] == pytest.approx(quality(positive="1")["specificity"])
+    with pytest.raises(InvalidInput, match="regression task has no positive class"):
+        podium.ReferenceData(FRAME, task="regression", positive="1")
+
+
 def test_predictions_that_are_given_are_taken(pipeline, tmp_path):
     given = pipeline.predict(FRAME)
     given[0] = 1 - given[0]

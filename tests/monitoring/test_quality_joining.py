@@ -77,7 +77,7 @@ def test_a_label_meets_its_prediction(store):
     assert (figure(point, "accuracy").value, figure(point, "recall").value) == (0.5, 0.5)
     assert (point.labels.predicted, point.labels.matched) == (2, 2)
     with store.reading() as connection:
-        found = kept.coverage_of(connection, KEY, DAY)
+        found = kept.coverage(point.labels, kept.kept_task(connection, KEY).last_label_at)
     assert (found.predicted, found.labelled, found.last_label_at) == (2, 2, NOON + 30)
     assert found.delay_p95_s == pytest.approx(30, rel=0.02)
 
@@ -115,7 +115,7 @@ def test_what_is_no_label_of_this_answer_is_counted_and_left(store, said, row, w
 
     assert the_only(store).labels.matched == 0
     with store.reading() as connection:
-        assert kept.reports_of(connection, "fraud", DAY).invalid == 1
+        assert kept.labels_of(connection, NOBODY, DAY)[""].invalid == 1
 
 
 def test_rows_are_labelled_one_by_one(store):
@@ -131,7 +131,7 @@ def test_a_label_that_nobody_asked_for_is_given_up_after_an_hour(store):
 
     assert the_only(store).labels.matched == 0
     with store.reading() as connection:
-        assert kept.reports_of(connection, "fraud", DAY).unmatched == 1
+        assert kept.labels_of(connection, NOBODY, DAY)[""].unmatched == 1
 
 
 def test_variants_and_versions_are_counted_apart(store):

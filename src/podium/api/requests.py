@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from podium.api.coercing import coerced
 from podium.api.predicting import predict
 from podium.domain.inputs.conversions import leaves
 from podium.domain.masking import masked
@@ -50,7 +51,7 @@ class Replayed:
 
 
 def show(request_id: str, home: Home) -> dict[str, Any]:
-    """What is known of a request: its lines and rows in the logs, its prediction and label, what serves its version now.
+    """What is known of a request: in the logs, by labels, of what serves its version, and what its signature converted.
 
     Raises:
         NotFound: Nothing is.
@@ -70,13 +71,17 @@ def show(request_id: str, home: Home) -> dict[str, Any]:
     known: Mapping[str, Any] = line or (predictions[0] if predictions else {})
     model = str(row.model if row is not None else known.get("model") or "")
     version = str(row.version if row is not None else known.get("version") or "")
+    serving = _serving(home, model, version)
+    converted = coerced(row, None if serving is None else serving.pop("wanted"), home)
     return {
         "request_id": request_id,
         "model": model or None,
         "version": version or None,
-        "serving": _serving(home, model, version),
+        "serving": serving,
         "access_log": line,
         "payload": None if row is None else msgspec.to_builtins(row),
+        "coercions": converted.columns,
+        "coercions_unknown": converted.why,
         "others_with_this_id": max(len(rows) - 1, 0),
         "predictions": predictions,
     }
@@ -230,13 +235,14 @@ def _entry(line: bytes) -> dict[str, Any]:
 
 
 def _serving(home: Home, model: str, version: str) -> dict[str, Any] | None:
-    """How this version is served here now, if it is."""
+    """How this version is served here now, if it is; `wanted` is its reference as it was given, not to be told."""
     for server in find_servers(home):
         entry = (server.facts.get("endpoints") or {}).get(model)
         about = entry.get("model") if isinstance(entry, Mapping) else None
         if isinstance(about, Mapping) and isinstance(entry, Mapping) and about.get("version") == version:
             named = ("flavor", "python", "batching", "runtime")
-            return {"uri": masked(str(entry.get("uri", ""))), **{name: about.get(name) for name in named}}
+            uri = str(entry.get("uri", ""))
+            return {"wanted": uri, "uri": masked(uri), **{name: about.get(name) for name in named}}
     return None
 
 

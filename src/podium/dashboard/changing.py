@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from podium.api.registering import actor
 from podium.dashboard.answers import read_form, status_of
 from podium.dashboard.changes.alarms import END_OF_SILENCE, SILENCE, TEST
-from podium.dashboard.changes.proposals import Asked, Change, Proposal
+from podium.dashboard.changes.proposals import PageChange, Proposal, Wish
 from podium.dashboard.changes.versions import PROMOTION, ROLLBACK
 from podium.dashboard.doors import COOKIE
 from podium.dashboard.names import of_part
@@ -26,7 +26,7 @@ from podium.dashboard.sources import DashboardSources
 from podium.domain.clients.access import Need, Principal, allows
 from podium.errors import PermissionDenied, PodiumError
 
-CHANGES: Mapping[str, Change] = {
+CHANGES: Mapping[str, PageChange] = {
     "/registry/{name}/versions/{version}/promote": PROMOTION,
     "/registry/{name}/rollback": ROLLBACK,
     "/alerts/silence": SILENCE,
@@ -74,7 +74,7 @@ class Changing:
         self._is_https = is_https
         self._seals = Seals(sources.clock)
 
-    def page(self, change: Change) -> Callable[[Request], Awaitable[Response]]:
+    def page(self, change: PageChange) -> Callable[[Request], Awaitable[Response]]:
         """What answers for one change: GET asks for confirmation, POST is it."""
 
         async def answer(request: Request) -> Response:
@@ -88,7 +88,7 @@ class Changing:
 
         return answer
 
-    def _confirmed(self, change: Change, request: Request, who: Principal, form: Mapping[str, str]) -> Response:
+    def _confirmed(self, change: PageChange, request: Request, who: Principal, form: Mapping[str, str]) -> Response:
         values = {**request.query_params, **form}
         token, browser = form.get("token", ""), _browser_of(request)
         if browser is None or not self._seals.fits(token, *_bound(request, who, browser)):
@@ -108,7 +108,7 @@ class Changing:
 
     def _asking(
         self,
-        change: Change,
+        change: PageChange,
         request: Request,
         who: Principal,
         values: Mapping[str, str],
@@ -139,8 +139,8 @@ def author_of(who: Principal) -> str | None:
     return f"{who.name} via {actor()}" if who.name else None
 
 
-def _asked(request: Request, who: Principal, values: Mapping[str, str]) -> Asked:
-    return Asked({name: of_part(part) for name, part in request.path_params.items()}, values, author_of(who))
+def _asked(request: Request, who: Principal, values: Mapping[str, str]) -> Wish:
+    return Wish({name: of_part(part) for name, part in request.path_params.items()}, values, author_of(who))
 
 
 def _browser_of(request: Request) -> str | None:

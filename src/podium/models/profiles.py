@@ -201,7 +201,7 @@ class _Making:
             self._remarks.append("No quality was measured: there are labels and no predictions.")
             return profile
         is_classes = isinstance(profile.predictions.classes or profile.predictions.value, CategoryProfile)
-        found = measured(told, score, labels, is_classes=is_classes, positive=self._reference.positive)
+        found = measured(told, score, labels, is_classes=is_classes, said=self._reference.purpose)
         if found.remark and not found.quality:
             self._remarks.append(found.remark)
         return replace(profile, quality=found.quality, calibration=found.calibration)

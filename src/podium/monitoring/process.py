@@ -186,6 +186,7 @@ class Monitor:
         quality, intake = self._terms.quality, self._terms.intake
         if quality is None:
             return []
+        quality.hear(self.known.sight.versions)
         if intake is not None:
             intake.write_down(self._store, quality.write_down, now)
         return quality.turn(now, versions)

@@ -27,6 +27,7 @@ class ValueKind(StrEnum):
     NAMES = "names"
     RATIO = "ratio"
     SHARES = "shares"
+    CLASS = "class"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,8 @@ class Setting:
                 return "a number from 0 to 1, such as 0.01"
             case ValueKind.SHARES:
                 return 'names with percents of 0 to 100, together at most 100, such as "@challenger=10,staging=5"'
+            case ValueKind.CLASS:
+                return "a class as answers have it: text, a whole number, or true or false"
             case ValueKind.NAMES:
                 return 'names of variables, such as "A,B" or ["A", "B"]'
             case _:

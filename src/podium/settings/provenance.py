@@ -200,6 +200,12 @@ def _text(raw: Any) -> str | None:
     return raw if isinstance(raw, str) and raw and not _CONTROLS.search(raw) else None
 
 
+def _class(raw: Any) -> str | None:
+    if isinstance(raw, bool):
+        return "true" if raw else "false"
+    return str(raw) if isinstance(raw, int) and abs(raw) <= LARGEST else _text(raw)
+
+
 def _texts(raw: Any) -> tuple[str, ...] | None:
     given = [raw] if isinstance(raw, str) else raw
     if not isinstance(given, list | tuple) or not given:
@@ -275,4 +281,5 @@ _READERS = {
     ValueKind.NAMES: _names,
     ValueKind.RATIO: _ratio,
     ValueKind.SHARES: _shares,
+    ValueKind.CLASS: _class,
 }

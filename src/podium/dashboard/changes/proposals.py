@@ -8,7 +8,7 @@ from podium.errors import InvalidInput
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FormField:
     """Something that whoever confirms has to say.
 
     Args:
@@ -50,13 +50,13 @@ class Proposal:
     verb: str
     effects: Sequence[str]
     warnings: Sequence[str] = ()
-    fields: Sequence[Field] = ()
+    fields: Sequence[FormField] = ()
     kept: Mapping[str, str] = field(default_factory=dict)
     is_possible: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Wish:
     """A change that somebody looks at, or has confirmed.
 
     Args:
@@ -88,7 +88,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PageChange:
     """Something that can be changed.
 
     Args:
@@ -96,8 +96,8 @@ class Change:
         make: Does it. Raises PodiumError where it cannot, or where things are not as the form has them.
     """
 
-    propose: Callable[[DashboardSources, Asked], Proposal]
-    make: Callable[[DashboardSources, Asked], Done]
+    propose: Callable[[DashboardSources, Wish], Proposal]
+    make: Callable[[DashboardSources, Wish], Done]
 
 
 def numbers_in(text: str | None) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ monitor was started again in between: each record is one step on what the databa
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, cast
@@ -22,7 +22,7 @@ from podium.domain.monitoring.quality.tallies import (
     tally_classes,
     tally_numbers,
 )
-from podium.domain.monitoring.quality.tasks import Task
+from podium.domain.monitoring.quality.tasks import SaidTask, Task
 from podium.domain.monitoring.values import LONGEST_NAME
 from podium.domain.monitoring.windows import HOUR_S
 from podium.errors import PodiumError
@@ -75,13 +75,21 @@ class Joining:
         connection: Its.
         now: Seconds since 1970.
         most_rows: So many rows of answers are kept; of the other answers nothing is.
+        said: What models are for, where somebody said it; of others what was said before stands.
 
     Attributes:
         rows: That were kept.
     """
 
-    def __init__(self, connection: StoreConnection, now: float, most_rows: int = MOST_ROWS_AT_ONCE) -> None:
+    def __init__(
+        self,
+        connection: StoreConnection,
+        now: float,
+        most_rows: int = MOST_ROWS_AT_ONCE,
+        said: Mapping[str, SaidTask] | None = None,
+    ) -> None:
         self.rows = 0
+        self._said = said or {}
         self._connection = connection
         self._now = now
         self._most_rows = most_rows
@@ -99,6 +107,16 @@ class Joining:
             self._nobodys(model, "duplicate", labels.duplicate)
         for key, version in self._versions.items():
             self._write(key, version)
+
+    def choose_anew(self, key: VersionKey) -> bool:
+        """Count a version again where somebody now says that it is for something else; whether it was."""
+        before = kept.kept_task(self._connection, key)
+        if before.chosen is None or self._said.get(key.model, before.chosen.said) == before.chosen.said:
+            return False
+        task = self._choose(key, before)
+        written.put_task(self._connection, key, task)
+        rebuild(self._connection, key, task.chosen)
+        return True
 
     # ── records
 
@@ -226,11 +244,15 @@ class Joining:
         is_open = before.chosen is None or before.chosen.guess.task is None
         if not version.labels or (not is_open and observed.labelled < 2 * before.looked_at):
             return task
+        return self._choose(key, task)
+
+    def _choose(self, key: VersionKey, task: KeptTask) -> KeptTask:
         try:
             profile = reading.profile_of(self._connection, key)
         except PodiumError:
             profile = None
-        return replace(task, chosen=chosen_task(observed, profile), looked_at=observed.labelled)
+        said = self._said.get(key.model) or (SaidTask() if task.chosen is None else task.chosen.said)
+        return replace(task, chosen=chosen_task(task.observed, profile, said), looked_at=task.observed.labelled)
 
     def _write_stretches(self, key: VersionKey, version: _Version, chosen: CountedAs | None) -> None:
         """Write what a batch changes; tallies only where it is known what they count."""

@@ -14,7 +14,7 @@ from podium.domain.monitoring.quality.figures import WIDTH_S
 from podium.domain.monitoring.quality.observing import CountedAs, SeenRows
 from podium.domain.monitoring.quality.storing import tally_of
 from podium.domain.monitoring.quality.tallies import ClassTally, LabelTally, NumberTally
-from podium.domain.monitoring.quality.tasks import Task, TaskGuess
+from podium.domain.monitoring.quality.tasks import SaidTask, Task, TaskGuess
 from podium.domain.monitoring.windows import HOUR_S, Span
 from podium.errors import InvalidInput
 from podium.monitoring.store.contract import StoreConnection
@@ -141,12 +141,6 @@ def quality_of(connection: StoreConnection, key: VersionKey, span: Span, step_s:
     return [found[place] for place in sorted(found)]
 
 
-def coverage_of(connection: StoreConnection, key: VersionKey, span: Span) -> Coverage:
-    """How many of a version's predictions of a stretch have a label by now; its ends are those of five minutes or hours."""
-    labels = sum(labels_of(connection, key, span).values(), LabelTally())
-    return coverage(labels, kept_task(connection, key).last_label_at)
-
-
 def labels_of(connection: StoreConnection, key: VersionKey, span: Span) -> dict[str, LabelTally]:
     """How many predictions and labels there were, by variant."""
     found: dict[str, LabelTally] = {}
@@ -161,7 +155,7 @@ def labels_of(connection: StoreConnection, key: VersionKey, span: Span) -> dict[
 
 
 def coverage(labels: LabelTally, last_label_at: float | None) -> Coverage:
-    """The same, of what was counted."""
+    """How many predictions have a label by now, of what was counted."""
     return Coverage(labels.predicted, labels.matched, labels.delay_s(0.5), labels.delay_s(0.95), last_label_at)
 
 
@@ -184,12 +178,6 @@ def kept_task(connection: StoreConnection, key: VersionKey) -> KeptTask:
     return KeptTask(_observed(json.loads(observed)), None if chosen is None else _chosen(json.loads(chosen)), *rest)
 
 
-def versions_with_quality(connection: StoreConnection) -> list[VersionKey]:
-    """Of which predictions were kept."""
-    rows = connection.execute("SELECT model, version FROM quality_tasks ORDER BY model, version")
-    return [VersionKey(model, version) for model, version in rows.fetchall()]
-
-
 def predictions_of(
     connection: StoreConnection, request_id: str, model: str | None = None, place: int | None = None
 ) -> list[KeptPrediction]:
@@ -198,11 +186,6 @@ def predictions_of(
     known = {condition: value for condition, value in said.items() if value is not None}
     rows = connection.execute(f"{_SELECT} WHERE {' AND '.join(known)} ORDER BY model, place", [*known.values()])
     return [_prediction(each) for each in rows.fetchall()]
-
-
-def reports_of(connection: StoreConnection, model: str, span: Span) -> LabelTally:
-    """What became of a model's reports whose prediction nobody knows."""
-    return sum(labels_of(connection, VersionKey(model, ""), span).values(), LabelTally())
 
 
 def labelled_predictions(connection: StoreConnection, key: VersionKey) -> Iterator[KeptPrediction]:
@@ -286,9 +269,8 @@ def _observed(document: Mapping[str, Any]) -> SeenRows:
 def _chosen(document: Mapping[str, Any]) -> CountedAs:
     guess = document["guess"]
     task = None if guess["task"] is None else Task(guess["task"])
-    return CountedAs(
-        TaskGuess(task, guess["why"], tuple(guess["classes"]), guess["positive"]), is_classes=document["is_classes"]
-    )
+    found = TaskGuess(task, guess["why"], tuple(guess["classes"]), guess["positive"])
+    return CountedAs(found, document["is_classes"], SaidTask.of(**document.get("said", {"task": None, "positive": None})))
 
 
 def _length(span: Span, step_s: int) -> int:

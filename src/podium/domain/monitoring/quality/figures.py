@@ -1,51 +1,18 @@
 """How good a version is by what is known of it: figures with intervals from tallies, held against a baseline."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, sqrt
-from typing import TypeVar
 
 from podium.domain.monitoring.quality.intervals import LEVEL, Interval, area, normal, wilson
 from podium.domain.monitoring.quality.magnitudes import quantile
 from podium.domain.monitoring.quality.sums import ExactSum
-from podium.domain.monitoring.quality.tallies import MOMENTS, WEIGHT_UNITS, ClassTally, LabelTally, NumberTally
+from podium.domain.monitoring.quality.tallies import MOMENTS, WEIGHT_UNITS, ClassTally, NumberTally
 
 WIDTH_S = 300
 _Cells = Mapping[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """What a tally is of.
-
-    Args:
-        version: That answered.
-        variant: As part of which it answered: stable, candidate, an arm's name.
-        begun_s: When the time began in which it predicted, in seconds since 1970; late labels count for that time, too.
-    """
-
-    version: str
-    variant: str
-    begun_s: int
-
-    @classmethod
-    def at(cls, version: str, variant: str, predicted_s: float) -> "Slice":
-        """The slice of a prediction; each is of 5 minutes."""
-        return cls(version, variant, int(predicted_s // WIDTH_S) * WIDTH_S)
-
-
-Countable = TypeVar("Countable", ClassTally, NumberTally, LabelTally)
-
-
-def added_up(tallies: Mapping[Slice, Countable], is_wanted: Callable[[Slice], bool]) -> Countable | None:
-    """All tallies of the wanted slices as one; None where there are none."""
-    found: Countable | None = None
-    for place, tally in tallies.items():
-        if is_wanted(place):
-            found = tally if found is None else found + tally
-    return found
 
 
 @dataclass(frozen=True, slots=True)
