@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from podium.api.registering import actor
 from podium.dashboard.answers import read_form, status_of
 from podium.dashboard.changes.alarms import END_OF_SILENCE, SILENCE, TEST
-from podium.dashboard.changes.proposals import PageChange, Proposal, Wish
+from podium.dashboard.changes.proposals import PageChange, Proposal, WantedChange
 from podium.dashboard.changes.versions import PROMOTION, ROLLBACK
 from podium.dashboard.doors import COOKIE
 from podium.dashboard.names import of_part
@@ -139,8 +139,8 @@ def author_of(who: Principal) -> str | None:
     return f"{who.name} via {actor()}" if who.name else None
 
 
-def _asked(request: Request, who: Principal, values: Mapping[str, str]) -> Wish:
-    return Wish({name: of_part(part) for name, part in request.path_params.items()}, values, author_of(who))
+def _asked(request: Request, who: Principal, values: Mapping[str, str]) -> WantedChange:
+    return WantedChange({name: of_part(part) for name, part in request.path_params.items()}, values, author_of(who))
 
 
 def _browser_of(request: Request) -> str | None:

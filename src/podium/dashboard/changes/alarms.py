@@ -2,7 +2,7 @@
 
 from podium.api.alerting import Alerts, settings_here, tell_test
 from podium.api.registering import actor
-from podium.dashboard.changes.proposals import Done, FormField, PageChange, Proposal, Wish
+from podium.dashboard.changes.proposals import Done, FormField, PageChange, Proposal, WantedChange
 from podium.dashboard.sources import DashboardSources
 from podium.dashboard.wording import moment
 from podium.domain.monitoring.alerting.alerts import Alert
@@ -17,7 +17,7 @@ _FOR_HINT = "30m, 2h, 7d; a year at most"
 _WHOSE_HINT = "One matcher a line, all must fit: model=fraud, severity!=page, column~age*, model!~test-*"
 
 
-def _propose_silence(sources: DashboardSources, asked: Wish) -> Proposal:
+def _propose_silence(sources: DashboardSources, asked: WantedChange) -> Proposal:
     fields = [
         FormField("for", "For how long", asked.said("for", "2h"), _FOR_HINT),
         FormField("reason", "Why", asked.said("reason"), "For whoever wonders why nobody was told"),
@@ -32,7 +32,7 @@ def _propose_silence(sources: DashboardSources, asked: Wish) -> Proposal:
     return Proposal(f"Silence {alert.rule}", "alerts", _BACK, "Silence it", [*of, *effects], fields=fields)
 
 
-def _silence(sources: DashboardSources, asked: Wish) -> Done:
+def _silence(sources: DashboardSources, asked: WantedChange) -> Done:
     alert = _alert(sources, asked)
     lines = [line.strip() for line in asked.said("matchers").splitlines() if line.strip()]
     matchers = lines if alert is None else _matchers(alert)
@@ -46,7 +46,7 @@ def _silence(sources: DashboardSources, asked: Wish) -> Done:
     return Done(f"Nobody is told of {_named(made)} until {moment(made.ends_at)}.", _BACK)
 
 
-def _propose_end(sources: DashboardSources, asked: Wish) -> Proposal:
+def _propose_end(sources: DashboardSources, asked: WantedChange) -> Proposal:
     silence = _found(sources, asked)
     effects = [
         f"The silence {silence.id} of {_named(silence)} ends now, and not at {moment(silence.ends_at)}.",
@@ -56,13 +56,13 @@ def _propose_end(sources: DashboardSources, asked: Wish) -> Proposal:
     return Proposal(f"End the silence {silence.id}", "alerts", _BACK, "End it", effects)
 
 
-def _end(sources: DashboardSources, asked: Wish) -> Done:
+def _end(sources: DashboardSources, asked: WantedChange) -> Done:
     silence = _found(sources, asked)
     _alerts(sources, asked).end_silence(silence.id)
     return Done(f"The silence of {_named(silence)} is over.", _BACK)
 
 
-def _propose_test(sources: DashboardSources, asked: Wish) -> Proposal:  # noqa: ARG001
+def _propose_test(sources: DashboardSources, asked: WantedChange) -> Proposal:  # noqa: ARG001
     names = [each.name for each in settings_here().channels]
     title, verb = "Send a test notification", "Send it"
     if not names:
@@ -75,7 +75,7 @@ def _propose_test(sources: DashboardSources, asked: Wish) -> Proposal:  # noqa: 
     )
 
 
-def _test(sources: DashboardSources, asked: Wish) -> Done:
+def _test(sources: DashboardSources, asked: WantedChange) -> Done:
     name = asked.said("channel")
     tell_test(settings_here(), name, sources.clock, f"{asked.author or actor()} from the dashboard")
     return Done(f"{name} took the test notification.", _BACK)
@@ -86,11 +86,11 @@ END_OF_SILENCE = PageChange(_propose_end, _end)
 TEST = PageChange(_propose_test, _test)
 
 
-def _alerts(sources: DashboardSources, asked: Wish) -> Alerts:
+def _alerts(sources: DashboardSources, asked: WantedChange) -> Alerts:
     return Alerts(sources.home, sources.clock, sources.monitor, asked.author)
 
 
-def _alert(sources: DashboardSources, asked: Wish) -> Alert | None:
+def _alert(sources: DashboardSources, asked: WantedChange) -> Alert | None:
     """The one that is asked for; None where none is."""
     fingerprint = asked.values.get("alert", "")
     if not fingerprint:
@@ -106,7 +106,7 @@ def _matchers(alert: Alert) -> list[str]:
     return [f"rule={alert.rule}", *(f"{name}={value}" for name, value in alert.labels)]
 
 
-def _found(sources: DashboardSources, asked: Wish) -> Silence:
+def _found(sources: DashboardSources, asked: WantedChange) -> Silence:
     known = _alerts(sources, asked).silences()
     silence = next((each for each in known if each.id == asked.path["id"]), None)
     if silence is None:

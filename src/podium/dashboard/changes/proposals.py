@@ -56,7 +56,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class WantedChange:
     """A change that somebody looks at, or has confirmed.
 
     Args:
@@ -96,8 +96,8 @@ class PageChange:
         make: Does it. Raises PodiumError where it cannot, or where things are not as the form has them.
     """
 
-    propose: Callable[[DashboardSources, Wish], Proposal]
-    make: Callable[[DashboardSources, Wish], Done]
+    propose: Callable[[DashboardSources, WantedChange], Proposal]
+    make: Callable[[DashboardSources, WantedChange], Done]
 
 
 def numbers_in(text: str | None) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from podium.api.registering import Registry
-from podium.dashboard.changes.proposals import Done, PageChange, Proposal, Wish, numbers_in, written
+from podium.dashboard.changes.proposals import Done, PageChange, Proposal, WantedChange, numbers_in, written
 from podium.dashboard.names import as_part
 from podium.dashboard.sources import DashboardSources
 from podium.domain.stages import Stage
@@ -15,25 +15,25 @@ _BUSY_S = 5.0
 _EXPECTED = "expected"
 
 
-def _propose_promotion(sources: DashboardSources, asked: Wish) -> Proposal:
+def _propose_promotion(sources: DashboardSources, asked: WantedChange) -> Proposal:
     name, number = asked.path["name"], _number(asked)
     sources.registry.version(name, number)
     return _proposal(sources, name, number, f"Promote version {number} of {name}", "Promote")
 
 
-def _promote(sources: DashboardSources, asked: Wish) -> Done:
+def _promote(sources: DashboardSources, asked: WantedChange) -> Done:
     name, number = asked.path["name"], _number(asked)
     expected = numbers_in(asked.values.get(_EXPECTED))
     return _done(_registry(sources, asked).promote(name, number, expected=expected))
 
 
-def _propose_rollback(sources: DashboardSources, asked: Wish) -> Proposal:
+def _propose_rollback(sources: DashboardSources, asked: WantedChange) -> Proposal:
     name = asked.path["name"]
     number = sources.registry.previous(name)
     return _proposal(sources, name, number, f"Roll {name} back to version {number}", "Roll back", {"to": str(number)})
 
 
-def _roll_back(sources: DashboardSources, asked: Wish) -> Done:
+def _roll_back(sources: DashboardSources, asked: WantedChange) -> Done:
     name = asked.path["name"]
     [target] = numbers_in(asked.values.get("to") or None)[:1]
     expected = numbers_in(asked.values.get(_EXPECTED))
@@ -44,7 +44,7 @@ PROMOTION = PageChange(_propose_promotion, _promote)
 ROLLBACK = PageChange(_propose_rollback, _roll_back)
 
 
-def _registry(sources: DashboardSources, asked: Wish) -> Registry:
+def _registry(sources: DashboardSources, asked: WantedChange) -> Registry:
     return Registry(sources.home, busy_timeout_s=_BUSY_S, author=asked.author)
 
 
@@ -107,7 +107,7 @@ def _done(moved: Moved) -> Done:
     return Done(f"Version {version.version} of {version.name} is in Production.{archived}", back)
 
 
-def _number(asked: Wish) -> int:
+def _number(asked: WantedChange) -> int:
     text = asked.path["version"]
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise NotFound(f"{text[:50]!r} is no version of {asked.path['name']}; versions are numbers.")
