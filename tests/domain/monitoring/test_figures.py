@@ -146,9 +146,15 @@ def test_the_areas_of_several_classes_are_one_against_the_rest():
     scores = luck.dirichlet(np.ones(3), 3000) + 0.7 * np.eye(3)[labels]
     scores /= scores.sum(axis=1, keepdims=True)
 
-    found = values(tally_classes(("0", "1", "2"), None, [Judged(None, *each) for each in zip(labels, scores, strict=True)]))
+    weights = luck.integers(1, 257, 3000) / 64
 
-    assert found["roc_auc_macro"] == pytest.approx(oracle.roc_auc_score(labels, scores, multi_class="ovr"), abs=2e-4)
+    rows = zip(labels, scores, weights.tolist(), strict=True)
+    found = measured(tally_classes(("0", "1", "2"), None, [Judged(None, *each) for each in rows]))
+
+    exact = oracle.roc_auc_score(labels, scores, multi_class="ovr", average="macro", sample_weight=weights)
+    assert found["roc_auc_macro"].value == pytest.approx(exact, abs=2e-4)
+    assert found["roc_auc_macro"].interval[0] < exact < found["roc_auc_macro"].interval[1]
+    assert found["log_loss"].value == pytest.approx(oracle.log_loss(labels, scores, sample_weight=weights))
 
 
 NUMBERS = st.floats(-1e9, 1e9, allow_subnormal=False)

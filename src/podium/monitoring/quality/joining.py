@@ -62,6 +62,7 @@ class _Version:
 
     stretches: dict[tuple[str, int], _Stretch] = field(default_factory=lambda: defaultdict(_Stretch))
     predicted: list[tuple[Any, float | None]] = field(default_factory=list)
+    classes: set[str] = field(default_factory=set)
     labels: list[Any] = field(default_factory=list)
     last_label_at: float | None = None
     unreadable: int = 0
@@ -138,6 +139,7 @@ class Joining:
             KeptPrediction(
                 *(record.request_id, key, place, answer.count, record.variant, record.at),
                 *(row.prediction, row.score),
+                chances=row.chances,
             )
             for place, row in enumerate(answer.first)
         ]
@@ -146,6 +148,7 @@ class Joining:
         stretch = self._stretch(rows[0])
         stretch.counts["predicted"] += len(rows)
         version.predicted += [(row.prediction, row.score) for row in rows]
+        version.classes.update(name for row in rows for name in row.chances or ())
         waiting = kept.parked_labels(self._connection, record.model, record.request_id)
         if waiting:
             written.unpark(self._connection, record.model, record.request_id)
@@ -232,7 +235,7 @@ class Joining:
             rebuild(self._connection, key, task.chosen)
 
     def _task(self, key: VersionKey, before: KeptTask, version: _Version) -> KeptTask:
-        observed = before.observed.with_predictions(version.predicted).with_labels(version.labels)
+        observed = before.observed.with_predictions(version.predicted, version.classes).with_labels(version.labels)
         known = [each for each in (before.last_label_at, version.last_label_at) if each is not None]
         task = replace(
             before,
@@ -301,7 +304,7 @@ def tally_of(chosen: CountedAs | None, rows: Sequence[KeptPrediction]) -> Figure
     """The tally of rows with labels; None where there are none, or nobody knows what the model is for."""
     if chosen is None or chosen.guess.task is None or not rows:
         return None
-    judged: list[Judged] = [chosen.judged(row.prediction, row.score, row.label, row.weight) for row in rows]
+    judged: list[Judged] = [chosen.judged(row.prediction, row.score, row.label, row.weight, row.chances) for row in rows]
     if chosen.guess.task is Task.REGRESSION:
         return tally_numbers(judged)
     return tally_classes(chosen.guess.classes, chosen.guess.positive, judged)

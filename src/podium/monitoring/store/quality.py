@@ -34,6 +34,7 @@ class KeptPrediction:
         rows: How many that has.
         prediction, label: As JSON has them; a label is None before it came.
         score: The probability that came with the prediction.
+        chances: That of each class by its name, where all of them came.
         at, labelled_at: Seconds since 1970.
     """
 
@@ -48,6 +49,7 @@ class KeptPrediction:
     label: Any = None
     labelled_at: float | None = None
     weight: float = 1.0
+    chances: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,12 @@ def coverage(labels: LabelTally, last_label_at: float | None) -> Coverage:
     return Coverage(labels.predicted, labels.matched, labels.delay_s(0.5), labels.delay_s(0.95), last_label_at)
 
 
+def kept_since(connection: StoreConnection) -> float | None:
+    """Of when the oldest prediction is that is kept, of any version, as the oldest are given up first; None without any."""
+    (at,) = connection.execute("SELECT min(at) FROM predictions").fetchone()
+    return None if at is None else float(at)
+
+
 def added(one: QualityPoint, other: QualityPoint) -> QualityPoint:
     """Both together, at the first one's place."""
     tally = one.tally if other.tally is None else other.tally if one.tally is None else cast("Any", one.tally) + other.tally
@@ -231,16 +239,17 @@ def point_at(connection: StoreConnection, key: VersionKey, variant: str, length_
 
 
 _SELECT = (
-    "SELECT request_id, model, version, place, rows, variant, at, prediction, score, label, labelled_at, weight "
-    "FROM predictions"
+    "SELECT request_id, model, version, place, rows, variant, at, prediction, score, label, labelled_at, weight, "
+    "chances FROM predictions"
 )
 
 
 def _prediction(row: Any) -> KeptPrediction:
-    request_id, model, version, place, rows, variant, at, prediction, score, label, labelled_at, weight = row
+    request_id, model, version, place, rows, variant, at, prediction, score, label, labelled_at, weight, chances = row
     told, true = json.loads(prediction), None if label is None else json.loads(label)
     key = VersionKey(model, version)
-    return KeptPrediction(request_id, key, place, rows, variant, at, told, score, true, labelled_at, weight)
+    shares = None if chances is None else json.loads(chances)
+    return KeptPrediction(request_id, key, place, rows, variant, at, told, score, true, labelled_at, weight, shares)
 
 
 def _points(connection: StoreConnection, key: VersionKey, span: Span, length_s: int) -> Iterator[QualityPoint]:
@@ -262,8 +271,8 @@ def _labels(text: str) -> LabelTally:
 
 
 def _observed(document: Mapping[str, Any]) -> SeenRows:
-    span = document["span"]
-    return SeenRows(**{**document, "span": None if span is None else tuple(span)})
+    span, classes = document["span"], document.get("classes", ())
+    return SeenRows(**{**document, "span": None if span is None else tuple(span), "classes": tuple(classes)})
 
 
 def _chosen(document: Mapping[str, Any]) -> CountedAs:

@@ -31,6 +31,7 @@ class SeenRows:
         has_text: Something that is no number was predicted.
         has_fraction: Or a number that is not whole.
         has_score: A probability came with a prediction.
+        classes: Of which probabilities came, by name; of at most `MOST_NAMES`.
     """
 
     told: Mapping[str, int] = field(default_factory=dict)
@@ -41,9 +42,10 @@ class SeenRows:
     has_text: bool = False
     has_fraction: bool = False
     has_score: bool = False
+    classes: tuple[str, ...] = ()
 
-    def with_predictions(self, predictions: Iterable[tuple[Any, float | None]]) -> "SeenRows":
-        """And these: what was predicted and its score."""
+    def with_predictions(self, predictions: Iterable[tuple[Any, float | None]], classes: Iterable[str] = ()) -> "SeenRows":
+        """And these: what was predicted and its score, and the classes of which probabilities came."""
         told, rows, span = dict(self.told), self.rows, self.span
         has_text, has_fraction, has_score = self.has_text, self.has_fraction, self.has_score
         for prediction, score in predictions:
@@ -54,7 +56,8 @@ class SeenRows:
             elif isfinite(value := number(prediction)):
                 has_fraction = has_fraction or value != int(value)
                 span = (value, value) if span is None else (min(span[0], value), max(span[1], value))
-        return SeenRows(told, self.labels, span, rows, self.labelled, has_text, has_fraction, has_score)
+        scored = tuple(sorted({*self.classes, *classes})[:MOST_NAMES])
+        return SeenRows(told, self.labels, span, rows, self.labelled, has_text, has_fraction, has_score, scored)
 
     def with_labels(self, labels: Iterable[Any]) -> "SeenRows":
         """And these."""
@@ -85,11 +88,37 @@ class CountedAs:
     is_classes: bool
     said: SaidTask = field(default_factory=SaidTask)
 
-    def judged(self, prediction: Any, score: float | None, actual: Any, weight: float) -> Judged:
-        """One row as tallies take it."""
+    def judged(
+        self,
+        prediction: Any,
+        score: float | None,
+        actual: Any,
+        weight: float,
+        chances: Mapping[str, float] | None = None,
+    ) -> Judged:
+        """One row as tallies take it.
+
+        Args:
+            prediction: What was told.
+            score: The probability that came with it.
+            actual: What was true.
+            weight: What it counts for.
+            chances: The probability of each class, by its name.
+        """
         if self.guess.task is Task.BINARY and not self.is_classes:
             return Judged(None, actual, (number(prediction),), weight)
-        return Judged(prediction, actual, None if score is None else (score,), weight)
+        if chances is not None and set(self.guess.classes) == set(TRUTH):
+            chances = {_WORDS.get(name, name): chance for name, chance in chances.items()}
+        positive = self.guess.positive
+        if chances is not None and positive is not None and positive in chances:
+            # A score may be that of the other class.
+            return Judged(prediction, actual, (chances[positive],), weight)
+        if positive is not None:
+            return Judged(prediction, actual, None if score is None else (score,), weight)
+        if chances is None or not chances.keys() <= set(self.guess.classes):
+            return Judged(prediction, actual, None, weight)
+        # A class that only labels have has no chance.
+        return Judged(prediction, actual, [chances.get(name, 0.0) for name in self.guess.classes], weight)
 
 
 def chosen_task(observed: SeenRows, profile: Profile | None, said: SaidTask | None = None) -> CountedAs:
@@ -126,7 +155,7 @@ def _are_classes(observed: SeenRows, classes: object, value: object, labels: tup
 
 
 def _of_classes(observed: SeenRows, profile: CategoryProfile | None, labels: tuple[str, ...], said: SaidTask) -> TaskGuess:
-    told = set(_usual(observed.told, observed.rows))
+    told = {*_usual(observed.told, observed.rows), *observed.classes}
     if profile is not None and not profile.bins.is_hashed:
         named = set(profile.bins.names)
         # Truth values are named by words in a profile, and are 0 and 1 by themselves.
