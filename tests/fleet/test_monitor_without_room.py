@@ -1,6 +1,7 @@
 """A full disk and a history that somebody else keeps locked cost no request, are said, and nothing is counted twice."""
 
 import contextlib
+import json
 import os
 import signal
 import sqlite3
@@ -15,7 +16,9 @@ from profile_world import profile_of
 from tinyhouse import House, Load, Server, until
 
 from podium.domain.monitoring.profile import PROFILE_PATH
+from podium.domain.monitoring.quality.storing import tally_of
 
+LABELLED = 10
 _UNWRITTEN = "podium_monitor_unwritten_seconds"
 
 
@@ -34,7 +37,7 @@ def small(house: House) -> Iterator[House]:
 
 def watched(house: House) -> str:
     """A model of one number with a profile."""
-    folder = house.model(1)
+    folder = house.model(1, before_answer="time.sleep(0.02); answers.append(int(row[0])); continue")
     (folder / PROFILE_PATH).parent.mkdir()
     (folder / PROFILE_PATH).write_text(profile_of({"0": np.arange(1000) % 7}).to_json())
     return str(folder)
@@ -71,6 +74,26 @@ def unwritten_s(server: Server) -> float:
     return float(lines[0].split()[-1]) if lines else 0.0
 
 
+def labelled(server: Server) -> set[str]:
+    """Some requests, each of which is labelled at once."""
+    names = {server.score().request_id for _ in range(LABELLED)}
+    (model,) = server.status["endpoints"]
+    status, text = server.send("POST", f"/models/{model}/feedback", [{"request_id": name, "label": 0} for name in names])
+    assert status == 200, text
+    assert {item["result"] for item in json.loads(text)["items"]} == {"matched"}, text
+    return names
+
+
+def labels(house: House) -> tuple[list[str], int]:
+    """Whose labels are there, joined or waiting for their predictions, and how many came twice."""
+    with closing(sqlite3.connect(house.home / "monitor.db")) as connection:
+        joined = connection.execute("SELECT request_id FROM predictions WHERE label IS NOT NULL").fetchall()
+        waiting = connection.execute("SELECT request_id FROM parked_labels").fetchall()
+        tallies = connection.execute("SELECT labels FROM quality WHERE length_s = 3600").fetchall()
+    repeated = sum(tally_of(json.loads(text)).duplicate for (text,) in tallies)
+    return sorted(name for (name,) in [*joined, *waiting]), repeated
+
+
 def is_locked(connection: sqlite3.Connection) -> bool:
     """Whether nobody else writes from now on."""
     with contextlib.suppress(sqlite3.OperationalError):
@@ -99,10 +122,11 @@ def under_load(house: House, begin: Callable[[], Callable[[], object]]) -> Load:
     """Served while a new monitor cannot write for a while: `begin` sees to that, and what it returns ends it."""
     with house.serving(uri=watched(house)) as server:
         until((house.home / "monitor.db").exists, "something is written")
-        with Load(server, milliseconds=5) as load:
+        with Load(server) as load:
             end = begin()
             kill_monitor(house)
             until(lambda: unwritten_s(server) > 0, "it is said")
+            load.labelled = labelled(server)
             asked = len(load.answers) + 100
             until(lambda: len(load.answers) >= asked, "it is served meanwhile")
             end()
@@ -116,7 +140,8 @@ def test_a_full_disk_costs_no_request_and_what_is_counted_meanwhile_is_there_onc
     load = under_load(small, lambda: fill(small.home).unlink)
 
     assert load.failed == []
-    assert sums(small) == (len(load.answers),) * 3
+    assert sums(small) == (len(load.answers) + LABELLED,) * 3
+    assert labels(small) == (sorted(load.labelled), 0)
     assert "can be written again; before: " in said(small)
     assert "the disk is full" in said(small)
 
@@ -133,6 +158,7 @@ def test_a_history_that_stays_locked_costs_no_request_and_what_is_counted_meanwh
         load = under_load(house, lock)
 
     assert load.failed == []
-    assert sums(house) == (len(load.answers),) * 3
+    assert sums(house) == (len(load.answers) + LABELLED,) * 3
+    assert labels(house) == (sorted(load.labelled), 0)
     assert "is locked: another process is writing" in said(house)
     assert "can be written again; before: " in said(house)

@@ -55,8 +55,10 @@ def show(request_id: str, home: Home) -> dict[str, Any]:
 
     Raises:
         NotFound: Nothing is.
+        InvalidInput: It can be no id.
         DamagedLog, MissingDependency: As `monitoring.payloads.kept.find`.
     """
+    _check(request_id)
     history = history_of(home, monitor_store_said())
     line = _access_line(home, request_id)
     rows = kept.find(home.payloads, request_id)
@@ -113,9 +115,10 @@ def replay(
 
     Raises:
         NotFound: The request was not kept, or there is no such version.
-        InvalidInput: It was not kept whole, or in a form that no model can be asked in offline.
+        InvalidInput: It can be no id, or was not kept whole, or in a form that no model can be asked in offline.
         PodiumError: As `api.predicting.predict`.
     """
+    _check(request_id)
     rows = kept.find(home.payloads, request_id)
     if not rows:
         raise NotFound(
@@ -152,7 +155,7 @@ def erase(home: Home, request_id: str | None, subject: str | None) -> Erased:
         subject: A value of the column that --payload-subject named when they were kept.
 
     Raises:
-        InvalidInput: Neither is said.
+        InvalidInput: Neither is said, or what can be no id.
         NotFound: No key was ever made, so that no row has a subject.
         DamagedLog, MissingDependency: As `monitoring.payloads.kept.erase`.
         MonitorStoreError: The monitor's database cannot be written.
@@ -160,6 +163,7 @@ def erase(home: Home, request_id: str | None, subject: str | None) -> Erased:
     if request_id is None and not subject:
         raise InvalidInput("Say whose rows to erase: a request id, or --subject VALUE.")
     if request_id is not None:
+        _check(request_id)
         payloads = kept.erase(home.payloads, lambda row: row.request_id == request_id)
         return Erased(payloads, _erase_predictions(home, {request_id}))
     if not home.payload_key.is_file():
@@ -168,6 +172,20 @@ def erase(home: Home, request_id: str | None, subject: str | None) -> Erased:
     # First what only the log's rows lead to: after a failure the same command finds them again.
     predictions = _erase_predictions(home, kept.requests_about(home.payloads, mark))
     return Erased(kept.erase(home.payloads, lambda row: mark in row.subjects), predictions)
+
+
+def _check(request_id: str) -> None:
+    """See that it can be an id at all: a command line may hold any bytes.
+
+    Raises:
+        InvalidInput: It cannot.
+    """
+    try:
+        request_id.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"{ascii(request_id)[:200]} is no request id: it is not UTF-8. Copy it from X-Request-ID."
+        ) from error
 
 
 def _erase_predictions(home: Home, request_ids: Iterable[str]) -> int:

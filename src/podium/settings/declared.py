@@ -46,6 +46,7 @@ class Setting:
         letter: Of the short flag.
         parameter: What the command line's function calls it.
         is_of_model: Whether it may be said for one model of several, under [models.NAME].
+        is_hook: Whether it is an address that is protected by its path, which is therefore not shown.
     """
 
     table: str
@@ -61,6 +62,7 @@ class Setting:
     default_text: str | None = None
     parameter: str = ""
     is_of_model: bool = False
+    is_hook: bool = False
 
     @property
     def path(self) -> str:
@@ -140,6 +142,7 @@ def declare(
     default_text: str | None = None,
     parameter: str | None = None,
     is_of_model: bool = False,
+    is_hook: bool = False,
 ) -> Any:
     """A dataclass field that people may set; the arguments are those of `Setting`."""
     setting = Setting(
@@ -156,6 +159,7 @@ def declare(
         default_text,
         parameter or key,
         is_of_model,
+        is_hook,
     )
     return dataclasses.field(default=default, metadata={_MARK: setting})
 
