@@ -4,6 +4,7 @@ import base64
 import contextlib
 import http.server
 import json
+import socket
 import threading
 
 import jwt
@@ -301,4 +302,28 @@ def test_an_answer_that_drips_is_given_up():
         finally:
             over.set()
             server.shutdown()
+            thread.join(60)
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 200 OK\r\nx: ", b"", b"HTTP/1.1 200 OK\r\ncontent-length: 9999999\r\n\r\n"])
+def test_an_answer_whose_head_drips_is_given_up(said: bytes) -> None:
+    """A header that never ends, and one `100 Continue` after the other, would keep the keys from ever being asked again."""
+    again = b"a" if said else b"HTTP/1.1 100 Continue\r\n\r\n"
+    over = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(said)
+            while not over.wait(0.01):
+                connection.sendall(again)
+
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            with pytest.raises(OSError, match="takes longer"):
+                fetched(f"http://127.0.0.1:{listener.getsockname()[1]}/jwks", whole_s=0.2)
+        finally:
+            over.set()
             thread.join(60)

@@ -34,13 +34,19 @@ def bundle(folder: Path, monkeypatch: pytest.MonkeyPatch, *, has_logs: bool = Tr
 
     names = write_bundle(folder / "bundle.tar.gz", home, environ, has_logs=has_logs, doctor=lambda *_: [FINDING])
 
-    with tarfile.open(folder / "bundle.tar.gz") as files:
-        found = {}
+    found = contents(folder / "bundle.tar.gz")
+    assert names == list(found)
+    return found
+
+
+def contents(bundle_file: Path) -> dict[str, str]:
+    """The files of a bundle by name."""
+    found = {}
+    with tarfile.open(bundle_file) as files:
         for each in files.getmembers():
             content = files.extractfile(each)
             assert content is not None
             found[each.name.removeprefix("podium-support/")] = content.read().decode()
-    assert names == list(found)
     return found
 
 
@@ -68,3 +74,35 @@ def test_no_file_is_written_over(tmp_path: Path) -> None:
         write_bundle(tmp_path / "there", Home(tmp_path / "home"), {})
 
     assert (tmp_path / "there").read_text() == "mine"
+
+
+def test_no_secret_that_the_settings_name_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever form it has, and whoever wrote it where."""
+    home = Home(tmp_path / "home").create()
+    (tmp_path / "signs").write_text("signs-bodies\n")
+    (tmp_path / "podium.toml").write_text(
+        '[alerts.channels.a]\nkind = "webhook"\nurl = "https://in.example/v1/path-of-the-hook"\n'
+        f'token_env = "A_TOKEN_OF_MINE"\nsecret_file = "{tmp_path}/signs"\n'
+        '[alerts.channels.b]\nkind = "slack"\nurl_env = "MY_PAGER"\n'
+    )
+    environ = {
+        "A_TOKEN_OF_MINE": "token-of-a-hook",
+        "MY_PAGER": "https://pager.example/x/path-of-the-pager",
+        "MLFLOW_TRACKING_PASSWORD": "knows-mlflow",
+        "OTEL_EXPORTER_OTLP_HEADERS": "x-team=knows-otlp,x-other=knows%20more",
+        "PODIUM_TELEMETRY_PAYLOAD_URL": "https://user:knows-payloads@events.example/a/path-of-payloads",
+    }
+    secrets = ["path-of-the", "token-of", "signs-bodies", "knows", "path-of-payloads"]
+    said = "\n".join(
+        f"{value} was sent" for value in [*environ.values(), "signs-bodies", "knows more", "knows-otlp", "fine"]
+    )
+    (home.logs / "iris").mkdir()
+    (home.logs / "iris" / "worker-1.log").write_text(said)
+    monkeypatch.chdir(tmp_path)
+
+    write_bundle(tmp_path / "b.tar.gz", home, environ, doctor=lambda *_: [Finding("x", Level.WARNING, said, said)])
+
+    texts = contents(tmp_path / "b.tar.gz")
+    assert {(name, secret) for name, text in texts.items() for secret in secrets if secret in text} == set()
+    assert "fine was sent" in texts["logs/iris/worker-1.log"]
+    assert 'kind = "slack"' in texts["podium.toml"]

@@ -2,7 +2,7 @@
 
 import json
 
-from podium.domain.monitoring.alerting.alert_memory import dumped, loaded
+from podium.domain.monitoring.alerting.alert_memory import dumped_alert, loaded_alert
 from podium.domain.monitoring.alerting.alerts import AlertBook, AlertPolicy, step
 from podium.domain.monitoring.alerting.judging import Condition, Fact
 from podium.domain.monitoring.alerting.rules import AlertSeverity, Rule
@@ -33,4 +33,6 @@ def play(text, its=None, every_s=60.0, policy=QUIET, silences=(), book=None, sta
 
 def through_json(book):
     """As it is after a restart."""
-    return loaded(json.loads(json.dumps(dumped(book))))
+    kept = json.dumps([[dumped_alert(alert) for alert in book.alerts.values()], dict(book.due)])
+    alerts, due = json.loads(kept)
+    return AlertBook(book.at, {alert.fingerprint: alert for alert in map(loaded_alert, alerts)}, due, book.left_out)

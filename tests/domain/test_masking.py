@@ -54,3 +54,11 @@ def test_a_reference_shows_no_secret():
 )  # fmt: skip
 def test_a_sentence_is_shown_without_the_passwords_in_it(text: str, shown: str):
     assert without_passwords(text) == shown
+
+
+@pytest.mark.parametrize("part", ["-", "a:", "://a:", "://a", "://a?", "a@", "u:@", "=", "/"])
+def test_a_long_line_takes_no_longer_than_its_length(part: str):
+    """One of a megabyte would otherwise take hours, and whoever writes the log with it."""
+    line = part * (1_000_000 // len(part))
+
+    assert len(without_passwords(f"{line}u:hush@host")) <= len(line) + len("u:***@host")

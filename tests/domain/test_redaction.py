@@ -28,6 +28,17 @@ SECRET = "hunter2hunter2"
         f"eyJ{SECRET}.eyJ{SECRET}.{SECRET}",
         f"https://hooks.slack.com/services/{SECRET}",
         f"dsn: 'https://{SECRET}@sentry'",
+        f"https://discord.com/api/webhooks/1/{SECRET}",
+        f"https://acme.webhook.office.com/webhookb2/{SECRET}/IncomingWebhook/x",
+        f'routing_key = "{SECRET}"',
+        f"DRIVER=x;PWD={SECRET}",
+        f"SharedAccessSignature={SECRET}",
+        f"DefaultEndpointsProtocol=https;AccountKey={SECRET}",
+        f"cookie: theme=dark; session={SECRET}",
+        f'otlp_headers = "x-team={SECRET}"',
+        f"glpat-{SECRET}{SECRET}",
+        f"hf_{SECRET}{SECRET}",
+        f"sk-proj-{SECRET}{SECRET}",
     ],
 )
 def test_a_secret_is_blotted_out(text: str) -> None:
@@ -42,6 +53,14 @@ def test_a_secret_is_blotted_out(text: str) -> None:
 )
 def test_what_is_none_stays(text: str) -> None:
     assert redacted(text) == text
+
+
+def test_what_is_known_as_a_secret_needs_no_form() -> None:
+    """The longer one first, of which the other is a part; and no word that is too short to be one."""
+    text = f"posted {SECRET}/more and {SECRET} at on"
+
+    assert redacted(text, [SECRET, f"{SECRET}/more", "on"]) == "posted *** and *** at on"
+    assert redacted_values({"deep": [text]}, [SECRET]) == {"deep": ["posted ***/more and *** at on"]}
 
 
 def test_what_stands_beside_a_secret_stays() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 from tinyhouse import until
 
 from podium.fleet.host.machine import started_at
-from podium.fleet.workers import children, orphans
+from podium.fleet.workers import children, forks, orphans
 from podium.fleet.workers.children import Child, spawn
+from podium.fleet.workers.forks import Forks, library_for
+from podium.fleet.workers.isolation import World
 from podium.transport.messages import Attach, Drain, Drained, Loading
 
 _PREAMBLE = """
@@ -45,9 +48,7 @@ def run(module, talk, log: Path | None = None):
             async with asyncio.timeout(20):
                 return await talk(child)
         finally:
-            child.kill()
-            await child.ended
-            child.close()
+            await child.end()
 
     return asyncio.run(scene())
 
@@ -207,6 +208,40 @@ def test_nothing_can_be_sent_to_who_is_gone(program):
         return child.send(Attach(1)), child.close(), child.send(Attach(2))
 
     assert run(module, talk)[::2] == (False, False)
+
+
+def test_it_is_reaped_although_whoever_ends_it_is_cancelled(program):
+    """A server that fails cancels its tasks wherever they are, also where they end their children."""
+    module = program("time.sleep(600)")
+
+    async def talk(child):
+        ending = asyncio.create_task(child.end())
+        await asyncio.sleep(0)
+        ending.cancel()
+        await asyncio.wait({ending})
+        return ending.cancelled(), child.ended.result(), child.send(Drain(0))
+
+    assert run(module, talk) == (True, -signal.SIGKILL, False)
+
+
+def test_a_fork_server_that_does_not_end_when_told_is_killed_and_reaped(program, tmp_path, monkeypatch):
+    """It imports, and hears nobody."""
+    module = program("time.sleep(600)")
+    monkeypatch.setattr(forks, "_END_S", 0.1)
+
+    async def scene():
+        begun = []
+        servers = Forks(tmp_path / "log", begun.append, program=tuple(module))
+        library = library_for(World(), sys.executable, 1, ("json",), {})
+        with contextlib.suppress(TimeoutError):
+            # Its task is never run: the server fails meanwhile.
+            await asyncio.wait_for(servers.ready(library, World(), is_low_priority=False), 0.1)
+        begun.pop().close()
+        pids = servers.pids
+        await servers.close()
+        return [_is_alive(pid) for pid in pids]
+
+    assert asyncio.run(scene()) == [False]
 
 
 def test_who_sends_rubbish_is_not_listened_to(program):

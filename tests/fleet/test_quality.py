@@ -80,7 +80,10 @@ def firing(home: Home) -> list[dict[str, str]]:
 
 @pytest.mark.slow
 def test_labels_say_how_good_a_model_is_and_when_it_got_worse(house: House) -> None:
-    """Good labels first; in the next server worse ones take their place, of answers that it has not given itself."""
+    """Good labels first; in the next server worse ones take their place, of answers that it has not given itself.
+
+    Whoever started it has said what the model is for.
+    """
     uri, home = measured(house), Home(house.home)
     with house.serving("--gateways", "1", uri=uri) as server:
         name = named(server)
@@ -91,7 +94,7 @@ def test_labels_say_how_good_a_model_is_and_when_it_got_worse(house: House) -> N
         assert server.stop() == 0
     (good,) = monitor_report(name, home=home)["versions"]
     before = firing(home)
-    with house.serving("--gateways", "1", uri=uri) as server:
+    with house.serving("--gateways", "1", "--task", "multiclass", uri=uri) as server:
         line = re.compile(r'^podium_quality\{.*metric="accuracy".*\} 1$', re.MULTILINE)
         until(lambda: line.search(server.get("/metrics")[1]), "what was judged is shown")
         metrics = server.get("/metrics")[1]
@@ -115,6 +118,7 @@ def test_labels_say_how_good_a_model_is_and_when_it_got_worse(house: House) -> N
     assert {each["label"] for each in second} == {"kept"}
     figure = accuracy_in(worse["quality"])
     assert (figure["value"], figure["baseline"], figure["verdict"]) == (0.7, 0.9, "alert")
+    assert (worse["quality"]["task"], worse["quality"]["positive"]) == ("multiclass", None)
     assert firing(home) == [{"metric": "accuracy", "model": name, "variant": "", "version": good["version"]}]
     shown = show("asked-0", home)["predictions"]
     assert [(each["row"], each["prediction"], each["label"]) for each in shown[:2]] == [(0, 0, 1), (1, 1, 0)]

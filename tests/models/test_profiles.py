@@ -12,6 +12,7 @@ import pytest
 import torch
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
@@ -85,6 +86,38 @@ def test_probabilities_give_a_score_and_its_calibration(pipeline, tmp_path):
     assert set(profile.predictions.present()) == {"classes", "score"}
     assert profile.quality["roc_auc"] > 0.7
     assert "quality (accuracy" in described(profile)
+
+
+def test_the_chances_of_several_classes_are_held_against_labels(tmp_path):
+    """The figures that scikit-learn has of what the model answers, in sums and bins."""
+    labels = np.digitize(FRAME["amount"], FRAME["amount"].quantile([1 / 3, 2 / 3])) ^ (np.arange(ROWS) % 7 == 0)
+    model = LogisticRegression().fit(FRAME[["amount"]].fillna(0), labels)
+    inputs = FRAME[["amount"]].fillna(0)
+
+    quality = saved(
+        model,
+        tmp_path / "m",
+        training_data=inputs,
+        labels=labels,
+        input_example=inputs[:3],
+        pyfunc_predict_fn="predict_proba",
+    ).quality
+
+    chances = model.predict_proba(inputs)
+    assert quality["log_loss"] == pytest.approx(log_loss(labels, chances), rel=1e-6)
+    assert quality["roc_auc_macro"] == pytest.approx(roc_auc_score(labels, chances, multi_class="ovr"), abs=2e-3)
+
+
+def test_what_the_model_is_for_may_be_said(pipeline, tmp_path):
+    def quality(**said):
+        reference = podium.ReferenceData(FRAME, labels=LABELS, **said)
+        return saved(pipeline, tmp_path / "-".join(map(str, said.values())), training_data=reference).quality
+
+    assert "recall_macro" in quality(task="multiclass")
+    assert "rmse" in quality(task="regression")
+    assert quality(task="binary", positive=0)["recall"] == pytest.approx(quality(positive="1")["specificity"])
+    with pytest.raises(InvalidInput, match="regression task has no positive class"):
+        podium.ReferenceData(FRAME, task="regression", positive="1")
 
 
 def test_predictions_that_are_given_are_taken(pipeline, tmp_path):

@@ -1,10 +1,13 @@
 """Each kind of channel tells a real receiver, ends in time, and gives no secret away."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
+import socket
 import ssl
+import threading
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -221,6 +224,25 @@ def test_no_mail_server_holds_it_up():
             with pytest.raises(Undelivered) as caught:
                 send(channel("email", **mail(where)), told(), timeout_s=0.2)
             assert not caught.value.is_final
+
+
+def test_a_mail_server_that_never_stops_talking_fills_no_memory():
+    """Python's client would keep each line of a reply until the channel's time is over."""
+
+    def babble():
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            while True:
+                connection.sendall(b"220-and so on\r\n" * 100)
+
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        thread = threading.Thread(target=babble)
+        thread.start()
+        try:
+            with pytest.raises(Undelivered, match="ReplyTooLong"):
+                send(channel("email", **mail(listener.getsockname()[1])), told())
+        finally:
+            thread.join(60)
 
 
 def test_a_notification_of_ten_thousand_alerts_is_cut():

@@ -1,5 +1,8 @@
 """Rows as CloudEvents, received by a real HTTP server: what KServe's consumers expect, and what happens when it is down."""
 
+import contextlib
+import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +13,7 @@ from receiving import Receiver
 from podium.domain.payload_columns import ColumnRules
 from podium.monitoring.payloads.cloud_events import CloudEvents
 from podium.monitoring.payloads.rows import PayloadRow, Terms, digest_with, row_of
+from podium.monitoring.posting import Poster
 from podium.telemetry.seen import Seen
 
 TERMS = Terms(ColumnRules(), None, 1.0, digest_with(b"key"))
@@ -99,3 +103,36 @@ def test_a_hostile_request_id_or_content_type_adds_no_header(receiver: Receiver)
 
     assert (headers["ce-id"], headers["ce-inferenceservicename"]) == ("r%0D%0Ax-evil: 1", "%C3%A4%E2%80%A8")
     assert "x-evil" not in headers
+
+
+@pytest.mark.parametrize("again", [b"a", b"HTTP/1.1 100 Continue\r\n\r\n"])
+def test_a_receiver_whose_answer_never_ends_holds_nobody_up(again: bytes) -> None:
+    over = threading.Event()
+
+    def drip() -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 202 Accepted\r\nx: " if again == b"a" else again)
+            while not over.wait(0.01):
+                connection.sendall(again)
+
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        thread = threading.Thread(target=drip)
+        thread.start()
+        try:
+            poster = Poster(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=0.2)
+
+            assert not poster.post({}, b"{}")
+        finally:
+            over.set()
+            thread.join(60)
+
+
+def test_an_answer_in_time_leaves_the_connection_for_the_next(receiver: Receiver) -> None:
+    """Whatever was left of the first answer's time is not what the second has."""
+    poster = Poster(receiver.url)
+
+    taken = [poster.post({}, b"{}"), poster.post({}, b"{}")]
+    poster.close()
+
+    assert (taken, len(receiver.connections)) == ([True, True], 1)

@@ -3,6 +3,7 @@
 import os
 import socket
 import sqlite3
+from contextlib import closing, contextmanager
 
 import msgspec
 import pytest
@@ -153,6 +154,89 @@ def test_what_monitors_die_of_again_and_again_is_given_up(world):
     world.write_down(intake)
 
     assert world.seen == [label(2)]
+
+
+def test_what_is_long_is_written_in_portions_between_which_others_have_their_turn(world):
+    intake = world.begin(portion_bytes=100)
+    for number in range(50):
+        hand_on(world.writing, [label(number)])
+    turns = []
+
+    def write(connection, records, now):
+        world.keep(connection, records, now)
+        with closing(sqlite3.connect(world.store.path)) as other:
+            [known] = other.execute("SELECT count(*) FROM noted").fetchone()
+        turns.append(known)
+        connection.execute("INSERT INTO noted VALUES (1)")
+
+    with world.store.writing() as connection:
+        connection.execute("CREATE TABLE noted (number INTEGER)")
+    world.write_down(intake, write)
+
+    assert world.seen == [label(number) for number in range(50)]
+    assert 10 < len(set(turns)) < 50
+    assert os.fstat(world.spool).st_size < 100
+
+
+class Deadly:
+    """A history of which a monitor hears nothing any more after so many transactions, each of which is kept."""
+
+    def __init__(self, store, after):
+        self.store, self.left = store, after
+
+    @contextmanager
+    def writing(self):
+        with self.store.writing() as connection:
+            yield connection
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def test_a_monitor_that_dies_between_portions_shows_none_of_them_again(world):
+    """Nor the one that was kept a moment before, of which the spool does not know."""
+    for number in range(50):
+        hand_on(world.writing, [label(number)])
+    for deaths in (1, 3, 2):
+        with pytest.raises(KeyboardInterrupt):
+            world.begin(portion_bytes=100).write_down(Deadly(world.store, deaths), world.keep, 5.0)
+    hand_on(world.writing, [label(50)])
+    world.write_down(world.begin(portion_bytes=100))
+    hand_on(world.writing, [label(51)])
+    world.write_down(world.begin())
+
+    assert world.seen == [label(number) for number in range(52)]
+
+
+def test_a_history_that_is_removed_takes_what_comes_from_then_on(world):
+    intake = world.begin()
+    for number in (1, 2, 3):
+        hand_on(world.writing, [label(number)])
+        world.write_down(intake)
+        for path in world.store.path.parent.glob("monitor.db*"):
+            path.unlink()
+
+    assert world.seen == [label(1), label(2), label(3)]
+
+
+def test_only_what_monitors_die_of_is_given_up_and_not_what_came_with_it(world):
+    for number in range(20):
+        hand_on(world.writing, [label(number)])
+
+    def write(connection, records, now):
+        if records == [label(7)]:
+            raise KeyboardInterrupt
+        connection.execute("CREATE TABLE IF NOT EXISTS kept (id TEXT)")
+        connection.execute("INSERT INTO kept VALUES (?)", (records[0].request_id,))
+
+    for _ in range(4):
+        with pytest.raises(KeyboardInterrupt):
+            world.write_down(world.begin(), write)
+    world.write_down(world.begin(), write)
+    with world.store.reading() as connection:
+        found = [each for (each,) in connection.execute("SELECT id FROM kept")]
+
+    assert sorted(found) == sorted(f"r{number}" for number in range(20) if number != 7)
 
 
 def test_a_full_spool_leaves_the_rest_in_the_socket(world):

@@ -217,6 +217,29 @@ def test_half_a_line_of_one_who_was_killed_costs_no_other_row_and_no_exporter(tm
     assert [path.name for path in files_of(tmp_path)] == ["2026-03-01-0001.jsonl"]
 
 
+def test_half_a_line_keeps_nobody_from_being_forgotten(tmp_path: Path) -> None:
+    """And goes itself: nobody can say any more whose data is in it."""
+    log(tmp_path).write(rows(2))
+    path = files_of(tmp_path)[0]
+    path.write_bytes(path.read_bytes() + b'{"request_id":"torn","request":"zoe')
+
+    assert kept.requests_about(tmp_path, "nobody") == set()
+    erased = kept.erase(tmp_path, lambda row: row.request_id == "r1")
+
+    assert (erased, kept.find(tmp_path, "r1"), len(kept.find(tmp_path, "r0"))) == (1, [], 1)
+    assert b"zoe" not in path.read_bytes()
+
+
+def test_no_line_that_is_whole_goes_unasked(tmp_path: Path) -> None:
+    log(tmp_path).write(rows(1))
+    files_of(tmp_path)[0].write_bytes(b'{"request_id":"of another release"}\n')
+
+    with pytest.raises(kept.DamagedLog):
+        kept.erase(tmp_path, lambda _: True)
+
+    assert files_of(tmp_path)[0].read_bytes() == b'{"request_id":"of another release"}\n'
+
+
 def test_what_somebody_had_begun_to_write_does_not_stay(tmp_path: Path) -> None:
     log(tmp_path).write(rows(1))
     left = tmp_path / "iris" / ".2026-03-01-0001.parquet.partial"

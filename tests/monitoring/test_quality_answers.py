@@ -12,7 +12,11 @@ from podium.protocols.tensors import Tensor, encode_tensors
 
 JSON = "application/json"
 CHANCES = [[0.25, 0.75], [0.5, 0.5], [0.875, 0.125]]
-CLASSES = (PredictedRow(1, 0.75), PredictedRow(0, 0.5), PredictedRow(0, 0.125))
+CLASSES = (
+    PredictedRow(1, 0.75, {"0": 0.25, "1": 0.75}),
+    PredictedRow(0, 0.5, {"0": 0.5, "1": 0.5}),
+    PredictedRow(0, 0.125, {"0": 0.875, "1": 0.125}),
+)
 FLAT = np.asarray(CHANCES, "<f4").tobytes()
 
 
@@ -68,6 +72,35 @@ def test_a_named_score_comes_with_its_class():
     answer = [{"label": "yes", "probability": 0.5}, {"label": "no", "probability": 1.5}]
 
     assert rows_of(JSON, json.dumps(answer).encode()).first == (PredictedRow("yes", 0.5), PredictedRow("no"))
+
+
+THREE = [[0.5, 0.25, 0.25], [0.125, 0.125, 0.75]]
+
+
+@pytest.mark.parametrize(
+    ("answer", "classes"),
+    [
+        ([{"output_label": "cat", "output_probability": {"cat": 0.5, "dog": 0.25, "emu": 0.25}}], ("cat", "dog", "emu")),
+        ([{"label": 0, "probabilities": THREE[0]}, {"label": 2, "probabilities": THREE[1]}], ("0", "1", "2")),
+        ([{"label": "cat", "probabilities": THREE[0]}, {"label": "emu", "probabilities": THREE[1]}], None),
+        ([{"label": 1, "probabilities": THREE[0]}, {"label": 2, "probabilities": THREE[1]}], None),
+        ([{"label": "cat", "probabilities": {"cat": 0.5, "dog": 0.75}}], None),
+        (THREE, ("0", "1", "2")),
+        ([[1 / 20] * 20], tuple(map(str, range(20)))),
+        ([[1 / 21] * 21], None),
+    ],
+)
+def test_whose_chances_they_are_must_be_known(answer, classes):
+    """By name, or by place where that is where the class stands that was told; of more than 20 none are kept."""
+    first = rows_of(JSON, json.dumps({"predictions": answer}).encode()).first[0].chances
+
+    assert (None if first is None else tuple(first)) == classes
+
+
+def test_chances_are_kept_to_nine_digits():
+    answer = json.dumps([[1 / 3, 2 / 3]]).encode()
+
+    assert rows_of(JSON, answer).first[0].chances == {"0": 0.333333333, "1": 0.666666667}
 
 
 def test_nothing_in_json_is_no_number():

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from profile_world import profile_of
+from sklearn import metrics as oracle
 
 from podium.domain.monitoring.quality.figures import WIDTH_S, figures
 from podium.domain.monitoring.quality.tallies import LabelTally, tally_classes, tally_numbers
-from podium.domain.monitoring.quality.tasks import Task
+from podium.domain.monitoring.quality.tasks import SaidTask, Task
 from podium.domain.monitoring.windows import DAY_S, HOUR_S, Span
 from podium.monitoring.quality.joining import Joining, rebuild, tally_of
 from podium.monitoring.store import quality as kept
@@ -77,7 +78,7 @@ def test_a_label_meets_its_prediction(store):
     assert (figure(point, "accuracy").value, figure(point, "recall").value) == (0.5, 0.5)
     assert (point.labels.predicted, point.labels.matched) == (2, 2)
     with store.reading() as connection:
-        found = kept.coverage_of(connection, KEY, DAY)
+        found = kept.coverage(point.labels, kept.kept_task(connection, KEY).last_label_at)
     assert (found.predicted, found.labelled, found.last_label_at) == (2, 2, NOON + 30)
     assert found.delay_p95_s == pytest.approx(30, rel=0.02)
 
@@ -115,7 +116,7 @@ def test_what_is_no_label_of_this_answer_is_counted_and_left(store, said, row, w
 
     assert the_only(store).labels.matched == 0
     with store.reading() as connection:
-        assert kept.reports_of(connection, "fraud", DAY).invalid == 1
+        assert kept.labels_of(connection, NOBODY, DAY)[""].invalid == 1
 
 
 def test_rows_are_labelled_one_by_one(store):
@@ -131,7 +132,7 @@ def test_a_label_that_nobody_asked_for_is_given_up_after_an_hour(store):
 
     assert the_only(store).labels.matched == 0
     with store.reading() as connection:
-        assert kept.reports_of(connection, "fraud", DAY).unmatched == 1
+        assert kept.labels_of(connection, NOBODY, DAY)[""].unmatched == 1
 
 
 def test_variants_and_versions_are_counted_apart(store):
@@ -167,6 +168,53 @@ def test_what_a_model_is_for_is_found_by_its_labels(tmp_path):
 def task_in(store, key=KEY):
     with store.reading() as connection:
         return kept.kept_task(connection, key)
+
+
+def of_three_classes(rows):
+    luck = np.random.default_rng(4)
+    truth = luck.choice(3, rows, p=[0.6, 0.3, 0.1])
+    chances = luck.dirichlet(np.ones(3), rows) + 0.5 * np.eye(3)[truth]
+    return truth, chances / chances.sum(axis=1, keepdims=True)
+
+
+def test_the_chances_of_several_classes_are_held_against_labels_as_scikit_learn_would(tmp_path):
+    """In two answers and two transactions, one of which labels come late for; what is kept and rebuilt says the same."""
+    store, (truth, chances) = MonitorStore(tmp_path / "monitor.db"), of_three_classes(1600)
+    with store.writing() as connection:
+        writing.see_version(connection, KEY, "", None, NOON)
+    for number, part in enumerate(np.split(np.arange(1600), 2)):
+        join(store, answer(f"{number}", *chances[part].tolist()))
+        join(store, label(f"{number}", truth[part].tolist()))
+
+    point = the_only(store)
+    area, loss = figure(point, "roc_auc_macro"), figure(point, "log_loss")
+    exact = oracle.roc_auc_score(truth, chances, multi_class="ovr", average="macro")
+    assert (area.rows, loss.rows) == (1600, 1600)
+    assert area.value == pytest.approx(exact, abs=2e-4)
+    assert area.interval[0] < exact < area.interval[1]
+    assert loss.value == pytest.approx(oracle.log_loss(truth, chances), rel=1e-8)
+    assert loss.interval[0] < loss.value < loss.interval[1]
+    with store.writing() as connection:
+        rebuild(connection, KEY, task_in(store).chosen)
+    assert the_only(store) == point
+
+
+def test_the_positive_class_may_be_the_first_one(tmp_path):
+    """Then its chance is not the one that the score is of."""
+    store, luck = MonitorStore(tmp_path / "monitor.db"), np.random.default_rng(5)
+    scores = luck.random(500)
+    truth = (luck.random(500) < scores).astype(int)
+    with store.writing() as connection:
+        writing.see_version(connection, KEY, "", None, NOON)
+        records = [answer("a", *np.stack([1 - scores, scores], axis=1).tolist()), label("a", truth.tolist())]
+        Joining(connection, NOON + 120, said={"fraud": SaidTask(Task.BINARY, "0")}).join(records)
+
+    point = the_only(store)
+
+    assert figure(point, "roc_auc").value == pytest.approx(oracle.roc_auc_score(truth, scores), abs=1e-3)
+    assert figure(point, "average_precision").value == pytest.approx(
+        oracle.average_precision_score(truth == 0, 1 - scores), abs=5e-3
+    )
 
 
 def test_an_answer_that_cannot_be_read_is_counted_and_said(store):

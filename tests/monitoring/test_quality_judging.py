@@ -95,6 +95,26 @@ def test_what_is_as_good_as_it_was_is_no_alert(world):
     assert world.turn()["podium_quality_is_worse", "", "accuracy"] == 0
 
 
+def test_what_somebody_says_that_it_is_for_is_counted_anew_of_what_is_kept(world):
+    """At the next look, without another label; and what is not said any more is found out again."""
+    world.answered(600, right=0.8)
+    assert ("podium_quality", "", "recall") in world.turn()
+
+    world.watch.hear([{"model": "fraud", "task": "multiclass", "positive": None}])
+    told = world.turn()
+    assert (told["podium_quality", "", "accuracy"], told["podium_quality", "", "recall_macro"]) == (0.8, 0.8)
+    assert world.watch.judged[KEY].guess.why.startswith("Somebody said")
+
+    world.watch.hear([{"model": "fraud", "task": "binary", "positive": "0"}])
+    world.answered(2, right=1.0)
+    world.turn()
+    assert (world.watch.judged[KEY].guess.positive, world.variants[0].rows) == ("0", 602)
+
+    world.watch.hear([{"model": "fraud", "task": None, "positive": None}])
+    world.turn()
+    assert world.watch.judged[KEY].guess.positive == "1"
+
+
 def test_too_few_labels_say_nothing(world):
     world.answered(400, right=0.2)
 

@@ -51,7 +51,7 @@ def lived_through(history):
     with history.reading() as connection:
         rows = [kept.predictions_of(connection, f"asked-{number}") for number in range(20)]
         points = kept.quality_of(connection, KEY, DAY, HOUR_S)
-        reports = kept.reports_of(connection, "fraud", DAY)
+        reports = kept.labels_of(connection, VersionKey("fraud", ""), DAY)[""]
         return (
             erased,
             rows,

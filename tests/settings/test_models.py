@@ -3,8 +3,10 @@
 import pytest
 
 from podium.api.endpoint import SETTINGS, Named, choose, models_named, server_of
+from podium.domain.monitoring.quality.tasks import SaidTask, Task
 from podium.errors import Misconfigured, NotFound
 from podium.settings.home import Home
+from podium.settings.model import ModelSettings
 from podium.settings.provenance import Said, gather
 
 BOTH = """
@@ -72,6 +74,13 @@ def test_models_are_named_by_whoever_names_them_last(tmp_path, text, uris, envir
     assert models_named(chosen(tmp_path, text, *uris, environ=environ)) == expected
 
 
+@pytest.mark.parametrize(("written", "named"), [("'fraud'", "fraud"), ("1", "1"), ("true", "true")])
+def test_a_class_is_written_as_answers_have_it(tmp_path, written, named):
+    found = chosen(tmp_path, f"[models.fraud]\ntask = 'binary'\npositive = {written}").of_model("fraud")
+
+    assert ModelSettings(**found.fields(ModelSettings)).purpose == SaidTask(Task.BINARY, named)
+
+
 def test_what_was_said_can_be_handed_to_another_process(tmp_path):
     """`podium.serve` does: the outcome is the same there."""
     found = chosen(tmp_path, BOTH, "fraud=/elsewhere", port=1)
@@ -91,6 +100,14 @@ def test_what_was_said_can_be_handed_to_another_process(tmp_path):
         ("[models.fraud]\nport = 1", "podium.toml:2: there is no setting models.fraud.port. It is one of the whole server"),
         ("[models.fraud]\nmax_body = 1", "models.fraud.max_body. It is one of the whole server's: [limits]."),
         ("[models.fraud]\nworkers = 0", "podium.toml:2: models.fraud.workers is 0; expected a whole number of at least 1."),
+        (
+            "[models.fraud]\ntask = 'two'",
+            "podium.toml:2: models.fraud.task is 'two'; expected one of binary, multiclass, reg",
+        ),
+        (
+            "[models.fraud]\npositive = 0.5",
+            "podium.toml:2: models.fraud.positive is 0.5; expected a class as answers have it",
+        ),
         ("[models]\nfraud = 'x'", "podium.toml:2: models.fraud is no table. Write [models.fraud]"),
         ("[models.fraud]\nuri = 3", "podium.toml:2: models.fraud.uri is 3; expected text."),
         ('[models."a b"]\nuri = "x"', "podium.toml:2: a model cannot be called 'a b'; use letters, digits"),
@@ -120,6 +137,12 @@ def test_mistakes_of_one_model_are_refused_with_their_line(tmp_path, text, messa
         (("a=A",), {"name": "x"}, "", r"already called a"),
         (("alpha=A", "b=B"), {"default": "alfa"}, "", r"--default: serve.default is alfa, and .* Did you mean 'alpha'\?"),
         (("alpha=A",), {}, "[models.alfa]\nworkers = 2", r"podium.toml:2: no model that is served is called alfa. Did you"),
+        (
+            ("a=A",),
+            {},
+            "[models.a]\ntask = 'regression'\npositive = 1",
+            r"positive is '1', and a regr.*toml:2, .*:3",
+        ),
         (("a=A",), {}, "[models.a]\nrow_independent = true\nbatching = 'off'", r"podium.toml:2, .*podium.toml:3"),
     ],
 )

@@ -218,3 +218,14 @@ def test_what_no_server_could_do_is_refused_with_its_place(tmp_path, text, said)
 def test_a_home_that_nobody_has_is_a_file_that_is_not_there(tmp_path):
     with pytest.raises(Misconfigured, match="there is no such file"):
         choose([], environ={"PODIUM_CONFIG": "~nobody-of-this-name/podium.toml"}, folder=tmp_path)
+
+
+def test_of_an_address_that_is_protected_by_its_path_only_the_host_is_shown(tmp_path):
+    """In the settings that a server lists, which whoever may read its status sees."""
+    said = [
+        Said("telemetry.payload_url", "https://user:hunter2@events.example:8443/T00/hunter2?x=hunter2", "--payload-url")
+    ]
+
+    shown = choose(said, environ={}, folder=tmp_path).shown()
+
+    assert shown["telemetry.payload_url"]["value"] == "https://***@events.example:8443/***"

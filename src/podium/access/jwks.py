@@ -5,18 +5,20 @@ key that is not here, but never more often than `_NEAREST_S` allows, however man
 the keys of before stay for `_STALE_S`, and then nobody is known by them.
 """
 
+import http.client
 import ipaddress
 import json
 import logging
 import os
+import ssl
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
+from podium.access.timely import TimelyConnection, TimelySecureConnection
 from podium.domain.masking import masked
 from podium.errors import Misconfigured
 
@@ -203,19 +205,40 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
+class _InTime(urllib.request.HTTPHandler):
+    def __init__(self, whole_s: float) -> None:
+        super().__init__()
+        self._whole_s = whole_s
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(cast("Any", TimelyConnection), req, whole_s=self._whole_s)
+
+
+class _SecureInTime(urllib.request.HTTPSHandler):
+    def __init__(self, whole_s: float) -> None:
+        super().__init__()
+        self._whole_s = whole_s
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        context = ssl.create_default_context()
+        return self.do_open(cast("Any", TimelySecureConnection), req, whole_s=self._whole_s, context=context)
+
+
 def fetched(url: str, whole_s: float = _WHOLE_S) -> bytes:
     """What is behind a URL.
 
+    Args:
+        url: Where.
+        whole_s: For the answer, head and body: a read has a limit of its own, and an answer that drips would have none.
+
     Raises:
-        OSError: It does not answer, or with something else than 200.
+        OSError: It does not answer in time, or with something else than 200.
     """
-    ends, data = time.monotonic() + whole_s, b""
-    with urllib.request.build_opener(_Stay).open(url, timeout=_FETCH_S) as answer:
-        # A read has a limit of its own, and an answer of a byte now and then would have none.
+    data = b""
+    opener = urllib.request.build_opener(_Stay, _InTime(whole_s), _SecureInTime(whole_s))
+    with opener.open(url, timeout=_FETCH_S) as answer:
         while len(data) <= _MOST_BYTES and (part := answer.read1(1 << 16)):
             data += part
-            if time.monotonic() > ends:
-                raise OSError(f"the answer takes longer than {whole_s:g} s")
     return data
 
 

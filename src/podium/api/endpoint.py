@@ -16,6 +16,7 @@ from podium.api.protection import OWNERS as PROTECTING
 from podium.api.protection import protection_of
 from podium.domain.masking import masked
 from podium.domain.model_files.archives import archive_stem
+from podium.domain.monitoring.quality.tasks import SaidTask
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import AliasRef, FolderRef, LatestRef, ModelRef, StageRef, VersionRef, parse_reference
 from podium.errors import Misconfigured, MissingDependency, NotFound, PodiumError
@@ -221,6 +222,10 @@ def _settings_of(name: str, chosen: Chosen) -> ModelSettings:
             "row_independent and batching off contradict each other; leave one of them out. "
             f"({chosen.source('serve.row_independent')}, {chosen.source('serve.batching')})"
         )
+    try:
+        SaidTask.of(chosen["serve.task"], chosen["serve.positive"])
+    except ValueError as error:
+        raise Misconfigured(f"{error} ({chosen.source('serve.task')}, {chosen.source('serve.positive')})") from error
     environments = EnvironmentSettings(**chosen.fields(EnvironmentSettings))
     return ModelSettings(**chosen.fields(ModelSettings), environments=environments)
 

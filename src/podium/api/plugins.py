@@ -1,15 +1,19 @@
 """What other packages add to podium: which plugins there are, and whether one keeps the laws of its kind."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 from podium.errors import NotFound
 from podium.flavors import plugins
 from podium.flavors.catalog import FLAVORS
 from podium.flavors.conformance import Outcome, examine
 from podium.monitoring.channels import choice
+from podium.monitoring.channels.conformance import examine as examine_channel
+from podium.monitoring.channels.conformance import samples_of
 from podium.monitoring.channels.contract import GROUP as CHANNELS
+from podium.monitoring.channels.contract import Channel
 from podium.settings import entry_points
 from podium.settings.entry_points import Plugin, PluginBroken
 
@@ -58,29 +62,48 @@ def _state(plugin: Plugin, kind: str, use: Callable[[], object]) -> PluginState:
 
 
 def check_plugin(name: str) -> Iterator[Outcome]:
-    """Whether each law of `flavors/conformance.py` holds for a flavor plugin, on the samples that it brings.
+    """Whether each law of its kind holds for a plugin, on what it brings to be checked with.
+
+    A flavor's laws are those of `flavors/conformance.py`, a channel's those of `monitoring/channels/conformance.py`. Of a
+    name that is both, both are checked.
 
     Raises:
         NotFound: No such plugin is installed here.
-        PluginFailed: It cannot be used, or brings no samples.
+        PluginFailed, PluginBroken: It cannot be used, or brings nothing to be checked with.
     """
-    found = plugins.installed()
-    wanted = [each for each in found if each.name == name]
-    if not wanted:
-        known = ", ".join(sorted({each.name for each in found})) or "none"
+    flavors, channels = plugins.installed(), entry_points.installed(CHANNELS)
+    found: list[Iterator[Outcome]] = []
+    if wanted := [each for each in flavors if each.name == name]:
+        found.append(_check_flavor(wanted[0], flavors))
+    if wanted := [each for each in channels if each.name == name]:
+        found.append(_check_channel(choice.use(wanted[0], channels)))
+    if not found:
+        known = ", ".join(sorted({each.name for each in (*flavors, *channels)})) or "none"
         raise NotFound(
-            f"No plugin {name!r} is installed here; there are: {known}. Flavors of podium's own are checked by its tests.",
-            [f"the entry points of the group {plugins.GROUP}"],
+            f"No plugin {name!r} is installed here; there are: {known}. What is podium's own is checked by its tests.",
+            [f"the entry points of the group {group}" for group in (plugins.GROUP, CHANNELS)],
         )
-    flavor = plugins.use(wanted[0], found, FLAVORS)
+    return chain.from_iterable(found)
+
+
+def _check_channel(channel: Channel) -> Iterator[Outcome]:
+    options_at = samples_of(channel)
+    options_at("127.0.0.1", 9)  # what is wrong with them is told before anything is tried
+    return (Outcome(each.law, None, each.failure) for each in examine_channel(channel, options_at))
+
+
+def _check_flavor(plugin: Plugin, found: Sequence[Plugin]) -> Iterator[Outcome]:
+    flavor = plugins.use(plugin, found, FLAVORS)
     bring = getattr(flavor, "samples", None)
     try:
         samples = list(bring()) if callable(bring) else []
     except Exception as error:
-        raise plugins.PluginFailed(f"samples() of the plugin {name!r} raised {type(error).__name__}: {error}") from error
+        raise plugins.PluginFailed(
+            f"samples() of the plugin {plugin.name!r} raised {type(error).__name__}: {error}"
+        ) from error
     if not samples:
         raise plugins.PluginFailed(
-            f"The plugin {name!r} brings no models to be checked on. Give {type(flavor).__name__} a method samples() that "
-            "returns a list of podium.flavors.conformance.Sample."
+            f"The plugin {plugin.name!r} brings no models to be checked on. Give {type(flavor).__name__} a method "
+            "samples() that returns a list of podium.flavors.conformance.Sample."
         )
     return examine(flavor, samples)

@@ -21,6 +21,7 @@ from podium.monitoring.quality.judging import judge_quality
 from podium.monitoring.store import reading, writing
 from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.opening import history_of
+from podium.monitoring.store.quality import kept_since
 from podium.monitoring.store.reading import DataPoint, Served, StoredFinding
 from podium.monitoring.store.writing import MINUTE_S
 from podium.settings.home import Home, find_home
@@ -98,7 +99,7 @@ def _version(connection: StoreConnection, served: Served, span: Span, now: float
         "estimated": _estimated(profile, points),
         "together": _together(found, standing),
         "columns": _columns(found, standing),
-        "quality": quality_told(judge_quality(connection, key, now)),
+        "quality": quality_told(judge_quality(connection, key, now), kept_since(connection)),
     }
 
 

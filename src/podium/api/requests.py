@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from podium.api.coercing import coerced
 from podium.api.predicting import predict
 from podium.domain.inputs.conversions import leaves
 from podium.domain.masking import masked
@@ -50,12 +51,14 @@ class Replayed:
 
 
 def show(request_id: str, home: Home) -> dict[str, Any]:
-    """What is known of a request: its lines and rows in the logs, its prediction and label, what serves its version now.
+    """What is known of a request: in the logs, by labels, of what serves its version, and what its signature converted.
 
     Raises:
         NotFound: Nothing is.
+        InvalidInput: It can be no id.
         DamagedLog, MissingDependency: As `monitoring.payloads.kept.find`.
     """
+    _check(request_id)
     history = history_of(home, monitor_store_said())
     line = _access_line(home, request_id)
     rows = kept.find(home.payloads, request_id)
@@ -70,13 +73,17 @@ def show(request_id: str, home: Home) -> dict[str, Any]:
     known: Mapping[str, Any] = line or (predictions[0] if predictions else {})
     model = str(row.model if row is not None else known.get("model") or "")
     version = str(row.version if row is not None else known.get("version") or "")
+    serving = _serving(home, model, version)
+    converted = coerced(row, None if serving is None else serving.pop("wanted"), home)
     return {
         "request_id": request_id,
         "model": model or None,
         "version": version or None,
-        "serving": _serving(home, model, version),
+        "serving": serving,
         "access_log": line,
         "payload": None if row is None else msgspec.to_builtins(row),
+        "coercions": converted.columns,
+        "coercions_unknown": converted.why,
         "others_with_this_id": max(len(rows) - 1, 0),
         "predictions": predictions,
     }
@@ -108,9 +115,10 @@ def replay(
 
     Raises:
         NotFound: The request was not kept, or there is no such version.
-        InvalidInput: It was not kept whole, or in a form that no model can be asked in offline.
+        InvalidInput: It can be no id, or was not kept whole, or in a form that no model can be asked in offline.
         PodiumError: As `api.predicting.predict`.
     """
+    _check(request_id)
     rows = kept.find(home.payloads, request_id)
     if not rows:
         raise NotFound(
@@ -147,7 +155,7 @@ def erase(home: Home, request_id: str | None, subject: str | None) -> Erased:
         subject: A value of the column that --payload-subject named when they were kept.
 
     Raises:
-        InvalidInput: Neither is said.
+        InvalidInput: Neither is said, or what can be no id.
         NotFound: No key was ever made, so that no row has a subject.
         DamagedLog, MissingDependency: As `monitoring.payloads.kept.erase`.
         MonitorStoreError: The monitor's database cannot be written.
@@ -155,6 +163,7 @@ def erase(home: Home, request_id: str | None, subject: str | None) -> Erased:
     if request_id is None and not subject:
         raise InvalidInput("Say whose rows to erase: a request id, or --subject VALUE.")
     if request_id is not None:
+        _check(request_id)
         payloads = kept.erase(home.payloads, lambda row: row.request_id == request_id)
         return Erased(payloads, _erase_predictions(home, {request_id}))
     if not home.payload_key.is_file():
@@ -163,6 +172,20 @@ def erase(home: Home, request_id: str | None, subject: str | None) -> Erased:
     # First what only the log's rows lead to: after a failure the same command finds them again.
     predictions = _erase_predictions(home, kept.requests_about(home.payloads, mark))
     return Erased(kept.erase(home.payloads, lambda row: mark in row.subjects), predictions)
+
+
+def _check(request_id: str) -> None:
+    """See that it can be an id at all: a command line may hold any bytes.
+
+    Raises:
+        InvalidInput: It cannot.
+    """
+    try:
+        request_id.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"{ascii(request_id)[:200]} is no request id: it is not UTF-8. Copy it from X-Request-ID."
+        ) from error
 
 
 def _erase_predictions(home: Home, request_ids: Iterable[str]) -> int:
@@ -230,13 +253,14 @@ def _entry(line: bytes) -> dict[str, Any]:
 
 
 def _serving(home: Home, model: str, version: str) -> dict[str, Any] | None:
-    """How this version is served here now, if it is."""
+    """How this version is served here now, if it is; `wanted` is its reference as it was given, not to be told."""
     for server in find_servers(home):
         entry = (server.facts.get("endpoints") or {}).get(model)
         about = entry.get("model") if isinstance(entry, Mapping) else None
         if isinstance(about, Mapping) and isinstance(entry, Mapping) and about.get("version") == version:
             named = ("flavor", "python", "batching", "runtime")
-            return {"uri": masked(str(entry.get("uri", ""))), **{name: about.get(name) for name in named}}
+            uri = str(entry.get("uri", ""))
+            return {"wanted": uri, "uri": masked(uri), **{name: about.get(name) for name in named}}
     return None
 
 

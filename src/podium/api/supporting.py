@@ -12,7 +12,7 @@ import platform
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import distributions
@@ -22,6 +22,7 @@ from pathlib import Path
 from podium._version import __version__
 from podium.api.examining import examine
 from podium.api.http_asking import NO_ANSWER, ask_http
+from podium.api.known_secrets import secrets_named
 from podium.client.calls import API_KEY
 from podium.domain.audits.diagnosis import Finding
 from podium.domain.redaction import BLOT, redacted, redacted_values
@@ -66,13 +67,15 @@ def write_bundle(
     except OSError as error:
         raise InvalidInput(f"{path} cannot be written: {error.strerror}") from error
     names = []
+    config = _attempt(lambda: _config(environ))
+    known = secrets_named(environ, config, home)
     with open(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as bundle:
         told = [
             ("versions.json", _json(_versions())),
             ("variables.json", _json(_variables(environ))),
-            ("doctor.json", _attempt(lambda: _json([asdict(finding) for finding in doctor(home, environ)]))),
+            ("doctor.json", _attempt(lambda: _findings(doctor(home, environ), known))),
         ]
-        others = _contents(home, environ, has_logs=has_logs)
+        others = _contents(home, environ, config, known, has_logs=has_logs)
         for name, text in chain(told, others):
             content = text.encode("utf-8", "replace")
             entry = tarfile.TarInfo(f"podium-support/{name}")
@@ -82,14 +85,20 @@ def write_bundle(
     return names
 
 
-def _contents(home: Home, environ: Mapping[str, str], *, has_logs: bool) -> Iterator[tuple[str, str]]:
-    yield "podium.toml", redacted(_attempt(lambda: _config(environ)))
+def _contents(
+    home: Home, environ: Mapping[str, str], config: str, known: Collection[str], *, has_logs: bool
+) -> Iterator[tuple[str, str]]:
+    yield "podium.toml", redacted(config, known)
     for server in find_servers(home):
         label = f"servers/{server.facts.get('id', 'unknown')}"
-        yield f"{label}/status.json", _json(redacted_values({**server.facts, "endpoints": server.endpoints}))
-        yield f"{label}/metrics.txt", redacted(_metrics(server, environ))
+        yield f"{label}/status.json", _json(redacted_values({**server.facts, "endpoints": server.endpoints}, known))
+        yield f"{label}/metrics.txt", redacted(_metrics(server, environ), known)
     if has_logs:
-        yield from _logs(home)
+        yield from _logs(home, known)
+
+
+def _findings(found: list[Finding], known: Collection[str]) -> str:
+    return _json(redacted_values([asdict(finding) for finding in found], known))
 
 
 def _versions() -> dict[str, object]:
@@ -123,11 +132,11 @@ def _metrics(server: RunningServer, environ: Mapping[str, str]) -> str:
     return f"# status {answer.status}\n" + answer.body.decode("utf-8", "replace")
 
 
-def _logs(home: Home) -> Iterator[tuple[str, str]]:
+def _logs(home: Home, known: Collection[str]) -> Iterator[tuple[str, str]]:
     """The ends of the newest logs."""
     found = [path for path in home.logs.glob("*/*.log") if path.name != "access.log" and not path.is_symlink()]
     for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)[:_MOST_LOGS]:
-        yield f"logs/{path.parent.name}/{path.name}", redacted(_attempt(partial(_end, path)))
+        yield f"logs/{path.parent.name}/{path.name}", redacted(_attempt(partial(_end, path)), known)
 
 
 def _end(path: Path) -> str:

@@ -5,6 +5,7 @@ import errno
 import importlib
 import io
 import sys
+import traceback
 from typing import NoReturn
 
 import click
@@ -21,6 +22,10 @@ _WAYS_OUT = {
     errno.EACCES: ". This user may not; podium's own files are where PODIUM_HOME says.",
     errno.ENOSPC: ". Free some space; podium's own files are where PODIUM_HOME says.",
 }
+
+# What podium itself needs, by what is imported: it may be put into a model's environment without all of it.
+_NAMED_ALIKE = ("click", "cloudpickle", "httptools", "msgspec", "numpy", "packaging", "uvloop")
+LIBRARIES = {"yaml": "pyyaml", **{name: name for name in _NAMED_ALIKE}}
 
 # command: (module, attribute, what the help says)
 _COMMANDS = {
@@ -122,6 +127,20 @@ def _run() -> NoReturn:
         # A full disk, a folder of somebody else's: what the system says of which file, and what may be done.
         said = f"{error.filename or 'the system says'}: {error.strerror or error}"
         _end(f"error: {said}{_WAYS_OUT.get(error.errno or 0, '')}", EXIT_FAILED)
+    except Exception as error:  # noqa: BLE001 - Python itself would tell it when the streams are over, to nobody
+        _end(_unexpected(error), EXIT_FAILED)
+
+
+def _unexpected(error: Exception) -> str:
+    """What is podium's own mistake, with its place; or a library that was not installed with it."""
+    name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if name in LIBRARIES:
+        library = LIBRARIES[name]
+        return (
+            f"error: This needs {library}, which is not installed in {sys.executable}. "
+            f"Run: {sys.executable} -m pip install {library}"
+        )
+    return f"error: podium failed as it should not; please report this.\n{''.join(traceback.format_exception(error))}"
 
 
 def _end(text: str, status: int) -> NoReturn:

@@ -11,6 +11,7 @@ _COMMANDS = {
     "alerts": ("podium.cli.monitor_alerts", "alerts"),
     "baseline": ("podium.cli.monitor_baseline", "baseline"),
     "compare": ("podium.cli.monitor_compare", "compare"),
+    "copy": ("podium.cli.monitor_copy", "copy_command"),
     "cost": ("podium.cli.monitor_cost", "cost"),
     "export": ("podium.cli.monitor_export", "export"),
     "report": ("podium.cli.monitor_report", "report"),

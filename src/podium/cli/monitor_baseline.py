@@ -7,6 +7,7 @@ import click
 
 from podium.cli.mlflow_options import ALLOW_CODE, ENV_MANAGER, order_of
 from podium.cli.output import print_json, say
+from podium.domain.monitoring.quality.tasks import TASKS
 
 if TYPE_CHECKING:
     from podium.api.baselines import Baseline
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 @click.option("--validation", is_flag=True, help="The model was not trained on these rows.")
 @click.option("--leave-out", "left_out", multiple=True, metavar="COL", help="A column not to monitor; repeatable.")
 @click.option("--private", "is_private", is_flag=True, help="Tell no smallest and largest value, but quantiles near them.")
+@click.option(
+    "--task",
+    type=click.Choice(TASKS),
+    metavar="|".join(TASKS),
+    help="What the model is for. [default: as its answers and the target tell]",
+)
 @click.option("--positive", metavar="CLASS", help="Of two classes the one that the model is about.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write the model with its profile to this folder.")
 @click.option("--name", help="Register the model with its profile as the next version of this name.")
@@ -43,6 +50,7 @@ def baseline(
     validation: bool,
     left_out: tuple[str, ...],
     is_private: bool,
+    task: str | None,
     positive: str | None,
     output: Path | None,
     name: str | None,
@@ -74,6 +82,7 @@ def baseline(
         left_out=left_out,
         is_private=is_private,
         positive=positive,
+        task=task,
     )
     order, registry = order_of(env_manager), Registry()
     place = Destination(output, name)

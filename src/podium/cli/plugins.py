@@ -9,7 +9,7 @@ from podium.cli.output import counted, print_json, print_table, say
 
 @click.group()
 def plugins() -> None:
-    """List what other packages add to podium, flavors and channels, and check flavors."""
+    """List what other packages add to podium, flavors and channels of alerts, and check them."""
 
 
 @plugins.command("list")
@@ -39,10 +39,11 @@ def list_plugins(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def check(context: click.Context, name: str, as_json: bool) -> None:
-    """Run the conformance suite on a plugin, with the sample models that it brings.
+    """Run the conformance suite on a plugin, with what it brings to be checked with.
 
-    Saves, moves, damages and loads them in temporary folders and in processes of their own. Exit code 1 when a law does
-    not hold.
+    A flavor's sample models are saved, moved, damaged and loaded in temporary folders and in processes of their own. A
+    channel is given receivers of this machine that are not there, say nothing, hang up or speak nonsense. Exit code 1 when
+    a law does not hold.
     """
     from podium.api.plugins import check_plugin
 

@@ -26,7 +26,7 @@ def requests() -> None:
 @click.argument("request_id", metavar="ID")
 @_json
 def show(request_id: str, as_json: bool) -> None:
-    """Say what is known of a request: version, route, times, batch, and its body where payloads are kept."""
+    """Say what is known of a request: version, route, times, batch, and where payloads are kept its body and coercions."""
     from podium.api.registering import Registry
     from podium.api.requests import show as look
 
@@ -138,6 +138,7 @@ def _facts(found: dict[str, Any]) -> dict[str, object]:
         "rows": row.get("rows") or line.get("rows"),
         "batch rows": row.get("batch_rows") or line.get("batch_rows"),
         "attempts": row.get("attempts") or line.get("attempts"),
+        "coercions": _coerced(found),
         "request": row.get("request"),
         "response": row.get("response"),
         "not kept": ", ".join(row.get("logging_error_codes") or ()) or None,
@@ -145,6 +146,20 @@ def _facts(found: dict[str, Any]) -> dict[str, object]:
         **_predicted(found["predictions"]),
     }
     return {"id": found["request_id"], **{name: value for name, value in known.items() if value not in (None, "")}}
+
+
+def _coerced(found: dict[str, Any]) -> str | None:
+    """Which columns the signature converted; nothing where no body was kept, which is said once."""
+    columns = found["coercions"]
+    if columns is None:
+        return None if found["payload"] is None else f"not known: {found['coercions_unknown']}"
+    shown = [
+        f"{each['column']}: {each['sent']} → {each['taken']}"
+        + ("" if each["values"] == 1 else f" ({each['values']} values)")
+        for each in columns[:_MOST_ROWS]
+    ]
+    more = f", and {len(columns) - _MOST_ROWS} more" if len(columns) > _MOST_ROWS else ""
+    return ", ".join(shown) + more if shown else "none"
 
 
 def _predicted(rows: list[dict[str, Any]]) -> dict[str, object]:

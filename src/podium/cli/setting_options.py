@@ -19,6 +19,7 @@ _METAVARS = {
     ValueKind.COUNT: "INTEGER",
     ValueKind.SECONDS: "SECONDS",
     ValueKind.BYTES: "SIZE",
+    ValueKind.CLASS: "CLASS",
 }
 
 

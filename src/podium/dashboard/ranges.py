@@ -43,11 +43,6 @@ class TimeRange:
             return f"Last {_WORDS[self.preset]}"
         return f"{_text(self.start)} to {_text(self.end)}"
 
-    def shifted(self, share: float) -> "TimeRange":
-        """The same length, earlier or later by a share of it."""
-        by = self.length_s * share
-        return TimeRange(self.start + by, self.end + by)
-
     def grid(self, now: float, short_s: int, kept_s: float, points: int) -> tuple[Span, int]:
         """Whole stretches of what is counted that cover it, and how long each step is.
 

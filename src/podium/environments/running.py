@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from podium.domain.masking import without_passwords
 from podium.errors import LoadFailed
 from podium.transport.sessions import end_session
 
@@ -22,6 +23,7 @@ _UNREACHABLE = re.compile(
     r"failed to fetch|error sending request|connection refused|newconnectionerror|dns error|name resolution", re.IGNORECASE
 )
 _FULL = re.compile(r"no space left on device|disk quota exceeded|os error (28|122)\b", re.IGNORECASE)
+_TOKEN = re.compile(r"://[^/@\s]*@")
 # A build beside a server that answers must not take its processors.
 _NICE = 10
 
@@ -94,7 +96,7 @@ class BuildJob:
     ) -> int:
         """The same, with whatever status it ends; what it prints goes to `stdout` where that is given."""
         with self._explained(), self._opened() as descriptor, _handed(stdin) as source:
-            os.write(descriptor, f"$ {_without_passwords(' '.join(command))}\n".encode())
+            os.write(descriptor, f"$ {_shown(' '.join(command))}\n".encode())
             try:
                 process = subprocess.Popen(
                     [*_dying_with_us(), *command],
@@ -217,8 +219,9 @@ def last_lines(log: Path, most: int = _SHOWN_LINES) -> list[str]:
         text = log.read_text(encoding="utf-8", errors="replace")[-8000:]
     except OSError:
         return []
-    return [_without_passwords(line)[:400] for line in text.splitlines() if line.strip()][-most:]
+    return [_shown(line)[:400] for line in text.splitlines() if line.strip()][-most:]
 
 
-def _without_passwords(text: str) -> str:
-    return re.sub(r"://[^/@\s]*@", "://****@", text)
+def _shown(text: str) -> str:
+    """Without the secrets of addresses: an index takes a token for its user, too, and no password beside it."""
+    return without_passwords(_TOKEN.sub("://***@", text))

@@ -332,6 +332,7 @@ class Endpoint:
             rollout=self._desk.status(),
             pin=self._desk.pin(),
             clock=self._desk.clock_status(),
+            purpose=self._order.settings.purpose,
         )
 
     def _traffic(self) -> Traffic | None:

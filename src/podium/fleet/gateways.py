@@ -262,8 +262,7 @@ class Gateways:
             del self._living[slot]
             self._vacant.add(slot)
             self._stand_in()
-            status = await child.ended
-            child.close()
+            status = await child.end()
             self._slots.reset_gauges(slot)
             self._site.bell.ring()
         return time.monotonic() - born, cause_of_death(status, before, oom_kills(), str(log))

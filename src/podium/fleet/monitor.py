@@ -6,20 +6,17 @@ workers that have ended, until the monitor says that all of it is written down: 
 twice.
 """
 
-import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from podium.domain.planning import Crashes, restart_at
+from podium.fleet.companion import Companion
 from podium.fleet.host.logs import monitor_log
-from podium.fleet.host.machine import oom_kills
 from podium.fleet.host.memory_files import as_file
 from podium.fleet.site import Site
-from podium.fleet.telling.events import Event
 from podium.fleet.telling.series import SeriesBook
-from podium.fleet.workers.causes import cause_of_death
 from podium.fleet.workers.children import Child, spawn
 from podium.settings.serve import ServeSettings
 from podium.telemetry.backlog import open_channel
@@ -27,7 +24,6 @@ from podium.telemetry.remembered import BUFFER_BYTES
 from podium.transport.messages import Drain, Message
 from podium.transport.monitor_messages import Look, Sight
 
-_SURVIVED_S = 60.0
 _HANGS_S = 120.0
 _LAST_S = 10.0
 _AT_ONCE = 8
@@ -48,19 +44,18 @@ class MonitorProcess:
         facts: What is served now.
 
     Attributes:
-        gauges: What the monitor had to tell last.
+        process: It, started again when it dies.
         for_gateways: The descriptor that each gateway inherits, by its flag: where it hands on answers and labels.
     """
 
     def __init__(self, site: Site, slots: int, series: SeriesBook, facts: Callable[[], list[dict[str, Any]]]) -> None:
-        self.gauges: Gauges = {}
+        self._gauges: Gauges = {}
         self._site = site
         self._slots = slots
         self._series = series
         self._facts = facts
-        self._child: Child | None = None
         self._heard_at = 0.0
-        self._is_stopping = False
+        self.process = Companion(site, "monitor", monitor_log(site.logs), self._start, self._hear)
         self.for_gateways: dict[str, int] = {}
         self._kept: dict[str, int] = {}
         if site.settings.has_monitor:
@@ -70,81 +65,48 @@ class MonitorProcess:
             self._kept = {"--records-fd": reading, "--spool-fd": os.memfd_create("podium-spool", os.MFD_CLOEXEC)}
 
     @property
-    def pids(self) -> set[int]:
-        """Its process, while it lives."""
-        return set() if self._child is None else {self._child.pid}
+    def gauges(self) -> Gauges:
+        """What the monitor that lives had to tell last."""
+        return {} if self.process.child is None else self._gauges
 
     async def run(self) -> None:
         """Keep it alive from when there is something to watch until the server stops."""
         if not self._site.settings.has_monitor:
             return
         try:
-            await self._keep()
+            await self._site.bell.until(lambda: self.process.is_stopping or bool(self._site.slabs), _PATIENCE_S)
+            await self.process.run()
         finally:
             for descriptor in (*self.for_gateways.values(), *self._kept.values()):
                 os.close(descriptor)
 
-    async def _keep(self) -> None:
-        await self._site.bell.until(lambda: self._is_stopping or bool(self._site.slabs), _PATIENCE_S)
-        crashes = Crashes(0, 0.0)
-        while True:
-            if self._is_stopping:
-                return
-            born = time.monotonic()
-            why = await self._live()
-            self.gauges = {}
-            count = 1 if time.monotonic() - born >= _SURVIVED_S else crashes.count + 1
-            crashes = Crashes(count, time.monotonic())
-            if not self._is_stopping:
-                self._site.tell(Event("monitor_died", f"the monitor died and is started again: {why}", is_problem=True))
-            await self._site.bell.until(lambda: self._is_stopping, restart_at(crashes, 1) - time.monotonic())
-
     def check_hang(self, now: float) -> None:
         """Kill one that has not asked for long; it goes on where it was."""
-        if self._child is not None and now - self._heard_at > _HANGS_S:
-            self._child.kill()
+        if self.process.child is not None and now - self._heard_at > _HANGS_S:
+            self.process.child.kill()
 
     async def close(self) -> None:
         """The workers have ended: let it write down what is left, for a moment."""
-        self._is_stopping = True
-        self._site.bell.ring()
-        child = self._child
-        if child is not None:
-            child.send(Drain(_LAST_S))
-            await asyncio.wait({child.ended}, timeout=_LAST_S)
-            child.kill()
+        if self.process.child is not None:
+            self.process.child.send(Drain(_LAST_S))
+        await self.process.close(_LAST_S)
         self._site.slabs.close()
 
-    async def _live(self) -> str:
-        """One process, from its start to its end; why it ended."""
-        before, log = oom_kills(), monitor_log(self._site.logs)
-        module = (*self._site.programs.monitor, "--home", str(self._site.home.root), *_terms(self._site.settings))
-        try:
-            said = self._site.settings
-            with as_file(said.alerts) as alerts, as_file(said.monitor_store or "") as address:
-                given = {"--slots-fd": self._slots, "--alerts-fd": alerts, "--address-fd": address, **self._kept}
-                child = spawn(module, given, log)
-        except OSError as error:
-            return f"it could not be started: {error.strerror}"
-        self._child, self._heard_at = child, time.monotonic()
-        try:
-            while (messages := await child.receive()) is not None:
-                for message in messages:
-                    self._hear(child, message)
-            await asyncio.wait({child.ended}, timeout=_LAST_S)
-        finally:
-            child.kill()
-            self._child = None
-            status = await child.ended
-            child.close()
-        return cause_of_death(status, before, oom_kills(), str(log)).message
+    def _start(self, log: Path) -> Child:
+        said = self._site.settings
+        module = (*self._site.programs.monitor, "--home", str(self._site.home.root), *_terms(said))
+        with as_file(said.alerts) as alerts, as_file(said.monitor_store or "") as address:
+            given = {"--slots-fd": self._slots, "--alerts-fd": alerts, "--address-fd": address, **self._kept}
+            child = spawn(module, given, log)
+        self._gauges, self._heard_at = {}, time.monotonic()
+        return child
 
     def _hear(self, child: Child, message: Message) -> None:
         match message:
             case Look(known, settled, gauges):
                 self._heard_at = time.monotonic()
                 self._site.slabs.settle(settled)
-                self.gauges = grouped(gauges)
+                self._gauges = grouped(gauges)
                 new = self._site.slabs.unknown(known)[:_AT_ONCE]
                 over = [number for number in known if self._site.slabs.is_over(number)]
                 sight = Sight(self._series.labels(), self._facts(), [each.told() for each in new], over)

@@ -302,7 +302,8 @@ class Supervisor:
             if not self._forks.is_forking and not any(endpoint.copies.is_busy for endpoint in endpoints):
                 workers = {replica.pid or 0 for endpoint in endpoints for replica in endpoint.crew.replicas.values()}
                 children = workers | set(self._gateways.pids().values()) | self._forks.pids
-                reap_orphans(children | self._exporter.pids | self._monitor.pids | self._page.pids)
+                kept = self._exporter.process, self._monitor.process, self._page.process
+                reap_orphans(children.union(*(each.pids for each in kept)))
             for keeper in (self._residency, scaler, spending):
                 keeper.keep_house(now)
             await self._roster.keep_house()

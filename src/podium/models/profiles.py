@@ -28,7 +28,7 @@ from podium.domain.signature import AnyType, ColumnSchema, Schema, Signature
 from podium.errors import InvalidInput
 from podium.models.aligning import aligned
 from podium.models.reference_data import Chunk, ReferenceData, chunks_of
-from podium.models.row_sample import RowSample
+from podium.models.row_sample import RowSample, joined
 from podium.settings.whole_files import write_whole
 
 PROFILE_ID = "podium.profile_id"
@@ -108,7 +108,7 @@ class _Making:
         if self._sample.part("told") is None and self._reference.predictions is None and self._asking is not None:
             self._ask(profiler, self._asking)
         else:
-            self._answers = {name: self._sample.part(name) for name in ("told", "score", "labels")}
+            self._answers = {name: self._sample.part(name) for name in ("told", "score", "chances", "labels")}
         source = Source(SourceKind(self._reference.kind), 0, *map(_moment, self._span))
         profile = profiler.profile(source, created_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
         profile = self._with_quality(self._together(profile))
@@ -142,6 +142,7 @@ class _Making:
                 "columns": columns,
                 "told": answered.told,
                 "score": answered.score,
+                "chances": answered.chances(),
                 "labels": chunk.labels,
                 "times": chunk.times,
             }
@@ -158,6 +159,7 @@ class _Making:
         until = asking.clock() + ASK_SECONDS
         told: list[Any] = []
         scores: list[Any] = []
+        chances: list[Any] = []
         places: list[Any] = []
         for call in range(calls):
             wanted = np.arange(call, rows, calls)[: size if asking.is_static else None]
@@ -178,6 +180,7 @@ class _Making:
             profiler.add_predictions(answered.told, answered.score)
             told.append(answered.told)
             scores.append(answered.score)
+            chances.append(answered.chances())
             places.append(wanted)
         if not told:
             return
@@ -187,12 +190,13 @@ class _Making:
             "score": None
             if any(each is None for each in scores)
             else np.concatenate([np.asarray(each) for each in scores]),
+            "chances": None if any(each is None for each in chances) else joined(chances),
             "labels": None if labels is None else rows_at(labels, order),
             "times": None if times is None else rows_at(times, order),
         }
 
     def _with_quality(self, profile: Profile) -> Profile:
-        told, score, labels = (self._answers.get(name) for name in ("told", "score", "labels"))
+        told, score, labels, chances = (self._answers.get(name) for name in ("told", "score", "labels", "chances"))
         if labels is None:
             if self._reference.labels is not None:
                 self._remarks.append("No quality was measured: there are labels and no predictions.")
@@ -201,7 +205,7 @@ class _Making:
             self._remarks.append("No quality was measured: there are labels and no predictions.")
             return profile
         is_classes = isinstance(profile.predictions.classes or profile.predictions.value, CategoryProfile)
-        found = measured(told, score, labels, is_classes=is_classes, positive=self._reference.positive)
+        found = measured(told, score, labels, is_classes=is_classes, said=self._reference.purpose, chances=chances)
         if found.remark and not found.quality:
             self._remarks.append(found.remark)
         return replace(profile, quality=found.quality, calibration=found.calibration)

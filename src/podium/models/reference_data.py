@@ -10,6 +10,8 @@ import numpy as np
 from podium.domain.frames import is_frame, is_table
 from podium.domain.monitoring.batches import answers_of, array_of, inputs_of, rows_at, rows_in
 from podium.domain.monitoring.profile import SourceKind
+from podium.domain.monitoring.quality.tallies import class_name
+from podium.domain.monitoring.quality.tasks import SaidTask
 from podium.domain.monitoring.values import Kind, kind_of, numbers
 from podium.errors import InvalidInput
 from podium.models.data_files import chunks_of_file
@@ -33,6 +35,7 @@ class ReferenceData:
         kind: `training` or `validation`: whether the model was made from these rows.
         left_out: Columns that are not to be monitored.
         is_private: Smallest and largest are told as the quantiles 0.1 % and 99.9 %.
+        task: What the model is for: `binary`, `multiclass` or `regression`; None goes by its answers and the labels.
         positive: The class that a task of two classes is about; None takes the usual one.
     """
 
@@ -44,6 +47,7 @@ class ReferenceData:
     left_out: Sequence[str] = ()
     is_private: bool = False
     positive: str | None = None
+    task: str | None = None
 
     def __post_init__(self) -> None:
         kinds = [SourceKind.TRAINING.value, SourceKind.VALIDATION.value]
@@ -51,6 +55,20 @@ class ReferenceData:
             raise InvalidInput(f"kind is {self.kind!r}; expected one of {', '.join(kinds)}.")
         if isinstance(self.left_out, str):
             raise InvalidInput(f"left_out is {self.left_out!r}; expected a list of columns' names.")
+        _ = self.purpose  # refuse words that it does not know
+
+    @property
+    def purpose(self) -> SaidTask:
+        """What the model is for, as far as that was said.
+
+        Raises:
+            InvalidInput: It cannot be so.
+        """
+        # True and 1 name classes as well as their texts do.
+        try:
+            return SaidTask.of(self.task, None if self.positive is None else class_name(self.positive))
+        except ValueError as error:
+            raise InvalidInput(str(error)) from error
 
     @property
     def is_repeatable(self) -> bool:

@@ -22,7 +22,7 @@ from podium.monitoring.channels.choice import OpenChannel, open_channels
 from podium.monitoring.judged_values import DROPPED_S, VersionValues, judged
 from podium.monitoring.notifying import About, Notifier
 from podium.monitoring.quality.judging import JudgedQuality
-from podium.monitoring.sharing import HistorySharing
+from podium.monitoring.sharing import HistorySharing, Shared
 from podium.monitoring.store import alerts as kept
 from podium.monitoring.store.contract import MonitorHistory
 from podium.monitoring.store.writing import VersionKey
@@ -36,6 +36,8 @@ _MOST_UNKEPT = 10_000
 _MOST_LOOKS = 10
 _NOT_READ = "Alerts are judged by what was read before:"
 _NOT_SHARED = "It is not known which server tells people of alerts, and this one does not:"
+_FOLLOWS = "Another server of this history tells people of alerts, of all models of both,"
+_BY_ITS_OWN = "by its own [alerts]: give both the same."
 _NOT_KEPT = "Alerts are not kept for now:"
 _NOT_RENEWED = "[alerts] has changed and is taken later:"
 # Longer than a receiver may take for what it is being told.
@@ -53,8 +55,8 @@ class Alerting:
         retention_s: For how long the history is kept.
         file: Where other settings may be found later; None: nowhere.
         notifier_by: Makes a notifier for these.
-        sharing: Where several servers share the store: which of them tells. What is not kept is not told then, as another
-            may tell it.
+        sharing: Which of the servers that write to the store tells. What is not kept is not told where another may be able
+            to keep it.
     """
 
     def __init__(
@@ -128,14 +130,12 @@ class Alerting:
 
     def _step(self, now: float, values: Sequence[VersionValues]) -> list[dict[str, Any]]:
         if self._sharing is not None:
-            try:
-                shared = self._sharing.turn(now, values)
-            except PodiumError as error:
-                self._say(_NOT_SHARED, error.message)
+            shared = self._share(self._sharing, now, values)
+            if shared is None:
                 if self._sharing.is_cut_off:
                     self._stand_back(is_following=True)
                 return self._shown(values, now)
-            self._say(_NOT_SHARED, None)
+            self._say(_FOLLOWS, None if shared.leads else _BY_ITS_OWN)
             if not shared.leads:
                 self._stand_back(is_following=False)
                 return self._shown(values, now)
@@ -143,6 +143,17 @@ class Alerting:
         if not self._is_loaded and not self._load():
             return []
         return self._judge(now, values)
+
+    def _share(self, sharing: HistorySharing, now: float, values: Sequence[VersionValues]) -> Shared | None:
+        """Whether this server decides, and by what; None while nobody may."""
+        try:
+            shared: Shared | None = sharing.turn(now, values)
+        except PodiumError as error:
+            shared = sharing.without(values)
+            self._say(_NOT_SHARED, error.message if shared is None else None)
+            return shared
+        self._say(_NOT_SHARED, None)
+        return shared
 
     def _stand_back(self, *, is_following: bool) -> None:
         """Somebody else tells people, or may by now."""
@@ -160,7 +171,7 @@ class Alerting:
         before = self._book
         self._book, notifications = step(before, found.facts, now, self._silences, self._settings.policy)
         planned = self._notifier.planned(notifications)
-        if not self._keep([*turns(before, self._book)], planned, now) and self._sharing is not None:
+        if not self._keep([*turns(before, self._book)], planned, now):
             # What the history has is what counts; perhaps it has this step.
             self._book, self._is_loaded, self._unkept_turns, self._unkept_deliveries = before, False, [], []
             return gauges_of(self._book, found.ages, self._notifier.outcomes())
@@ -223,7 +234,7 @@ class Alerting:
             self._looks_left -= 1
             if isinstance(error, MonitorStoreBusy) and self._looks_left > 0:
                 return False
-            if self._sharing is not None and isinstance(error, PodiumError):
+            if not self._goes_on_without and isinstance(error, PodiumError):
                 return False
             said = error.message if isinstance(error, PodiumError) else type(error).__name__
             self._log(f"It is not known which alerts fired, and it is begun anew: {said}")
@@ -251,7 +262,7 @@ class Alerting:
             self._say(_NOT_READ, error.message)
 
     def _keep(self, changed: list[Turn], planned: list[Delivery], now: float) -> bool:
-        """Whether all that is not kept yet is now."""
+        """Keep all that is not kept yet; whether it counts: it is kept, or nobody else can keep anything either."""
         self._unkept_turns = [*self._unkept_turns, *changed][-_MOST_UNKEPT:]
         self._unkept_deliveries = [*self._unkept_deliveries, *planned][-_MOST_UNKEPT:]
         try:
@@ -269,12 +280,16 @@ class Alerting:
             # Perhaps some of it was kept: all of it is written again.
             self._kept_book = None
             self._say(_NOT_KEPT, error.message)
-            return False
+            return self._goes_on_without
         self._say(_NOT_KEPT, None)
         if now - self._forgot_at > _DAY_S:
             self._forgot_at = now
         self._kept_book, self._unkept_turns, self._unkept_deliveries = self._book, [], []
         return True
+
+    @property
+    def _goes_on_without(self) -> bool:
+        return self._sharing is None or self._sharing.goes_on_without
 
     def _say(self, about: str, fault: str | None) -> None:
         """Once for each fault until it is over, not at every step."""
@@ -303,7 +318,7 @@ def alerting_of(
         retention_s: For how long the history is kept.
         clock: Wall clock, the same as that of steps.
         path: Of podium.toml, which is read again when it changes; None: it is not.
-        server: Which of those that share the store.
+        server: Which of those that write to the store.
     """
 
     def notifier_by(its: AlertSettings) -> Notifier:
@@ -316,7 +331,7 @@ def alerting_of(
         return Notifier(channels, About(its.address, its.runbooks), journal(store), log, clock=clock)
 
     file = None if path is None else AlertFile(path, settings, log)
-    sharing = HistorySharing(store, server, bool(settings.channels)) if store.is_shared else None
+    sharing = HistorySharing(store, server, bool(settings.channels))
     return Alerting(store, settings, notifier_by(settings), log, retention_s, file, notifier_by, sharing)
 
 

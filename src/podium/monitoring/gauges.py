@@ -49,14 +49,17 @@ def gauges_of(judged: JudgedVersion) -> list[Gauge]:
     return found
 
 
-def monitor_gauges(totals: Mapping[VersionKey, Totals], waiting: Mapping[VersionKey, int]) -> list[Gauge]:
-    """How much of the rows is watched.
+def monitor_gauges(
+    totals: Mapping[VersionKey, Totals], waiting: Mapping[VersionKey, int], unwritten_s: float = 0.0
+) -> list[Gauge]:
+    """How much of the rows is watched, and whether it is kept.
 
     Args:
         totals: By version, since the server began.
         waiting: Rows that were answered and are to be counted yet.
+        unwritten_s: For how long the history could not be written.
     """
-    found = []
+    found = [_gauge("podium_monitor_unwritten_seconds", {}, unwritten_s)]
     for key, each in totals.items():
         own = _labels(key)
         found += [

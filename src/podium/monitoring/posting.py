@@ -7,6 +7,8 @@ import ssl
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
+from podium.access.timely import TimelyConnection, TimelySecureConnection
+
 _log = logging.getLogger("podium.exporter")
 _TIMEOUT_S = 5.0
 _REFUSED = 300
@@ -18,13 +20,15 @@ class Poster:
 
     Args:
         url: http or https; a user and password in it become Basic authentication.
+        timeout_s: For a connection, for each part of a body to leave, and for an answer as a whole.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout_s: float = _TIMEOUT_S) -> None:
         self._url = urlsplit(url)
         host, port = self._url.hostname or "", self._url.port
         # Of a webhook's address the path, too, may be what it is protected by.
         self._shown = f"{self._url.scheme}://{host}" + ("" if port is None else f":{port}")
+        self._timeout_s = timeout_s
         self._connection: http.client.HTTPConnection | None = None
         self._has_failed = False
 
@@ -56,11 +60,11 @@ class Poster:
         return f"status {response.status}" if response.status >= _REFUSED else None
 
     def _connect(self) -> http.client.HTTPConnection:
-        host = self._url.hostname or ""
+        host, port, limit_s = self._url.hostname or "", self._url.port, self._timeout_s
         if self._url.scheme == "https":
             context = ssl.create_default_context()
-            return http.client.HTTPSConnection(host, self._url.port, timeout=_TIMEOUT_S, context=context)
-        return http.client.HTTPConnection(host, self._url.port, timeout=_TIMEOUT_S)
+            return TimelySecureConnection(host, port, whole_s=limit_s, timeout=limit_s, context=context)
+        return TimelyConnection(host, port, whole_s=limit_s, timeout=limit_s)
 
     def _credentials(self) -> dict[str, str]:
         if self._url.username is None:

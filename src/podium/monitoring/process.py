@@ -130,6 +130,7 @@ class Monitor:
         self._watched_since: float | None = None
         self._forgot_at = 0.0
         self._trouble: str | None = None
+        self._written_at = clock()
         self._is_over = False
 
     # ── the loop
@@ -139,8 +140,13 @@ class Monitor:
         tick = 0
         while self.look() and not self._is_over:
             self.take()
-            if tick % TICKS_OF_A_TURN == 0 or (self._terms.intake is not None and self._terms.intake.is_pressing):
+            is_pressing = self._terms.intake is not None and self._terms.intake.is_pressing
+            before = self._trouble
+            if tick % TICKS_OF_A_TURN == 0 or is_pressing or before is not None:
                 self.turn()
+            if (before is None) != (self._trouble is None):
+                # A log may lie on the disk that is full: `/metrics` says it at once, too.
+                self.look()
             tick += 1
             self._pause()
         # What workers counted before they ended is there to be read, also where the supervisor is not.
@@ -153,26 +159,34 @@ class Monitor:
         """Write what was counted, judge what is known, and make the gauges of it."""
         now = self._clock()
         try:
-            self._write(now)
+            is_written = self._write(now)
         except MonitorStoreError as error:
-            if self._trouble != error.message:
-                _log.warning("%s What was counted is kept and written later.", error.message)
-            self._trouble = error.message
+            self._is_in_trouble(error, "What was counted is kept and written later.")
         else:
-            if self._trouble is not None:
-                _log.warning("%s can be written again", self._store.place)
-            self._trouble = None
+            if is_written and self._trouble is not None:
+                # Whoever reads this may not have been told before: the log may lie on the same disk.
+                _log.warning("%s can be written again; before: %s", self._store.place, self._trouble)
+            if is_written:
+                self._trouble, self._written_at = None, now
         versions = {VersionKey(str(each["model"]), str(each["version"])) for each in self.known.sight.versions}
         self.judged = {key: each for key, each in self.judged.items() if key in versions}
         told = [gauge for each in self.judged.values() for gauge in gauges_of(each)]
         told += self._look_at_quality(now, versions)
         told += self._alert(now)
-        self._gauges = sorted_gauges([*told, *monitor_gauges(self._totals, self._waiting)])
+        unwritten_s = 0.0 if self._trouble is None else max(now - self._written_at, 0.001)
+        self._gauges = sorted_gauges([*told, *monitor_gauges(self._totals, self._waiting, unwritten_s)])
+
+    def _is_in_trouble(self, error: MonitorStoreError, then: str) -> None:
+        """Say it once, until it is something else."""
+        if self._trouble != error.message:
+            _log.warning("%s %s", error.message, then)
+        self._trouble = error.message
 
     def _look_at_quality(self, now: float, versions: set[VersionKey]) -> list[Gauge]:
         quality, intake = self._terms.quality, self._terms.intake
         if quality is None:
             return []
+        quality.hear(self.known.sight.versions)
         if intake is not None:
             intake.write_down(self._store, quality.write_down, now)
         return quality.turn(now, versions)
@@ -274,9 +288,7 @@ class Monitor:
             with self._store.writing() as connection:
                 self._counters = Counters(writing.readings(connection))
         except MonitorStoreError as error:
-            if self._trouble != error.message:
-                _log.warning("%s Nothing is counted until it can be read.", error.message)
-            self._trouble = error.message
+            self._is_in_trouble(error, "Nothing is counted until it can be read.")
         return self._counters
 
     def _take_slab(self, counters: Counters, slab: KnownSlab, at: float) -> None:
@@ -314,10 +326,11 @@ class Monitor:
 
     # ── writing
 
-    def _write(self, now: float) -> None:
+    def _write(self, now: float) -> bool:
+        """Whether anything could be: before it is known how far counters were read, nothing can."""
         counters = self._counters
         if counters is None:
-            return
+            return False
         profiles = self._profiles_in_use()
         with self._store.writing() as connection:
             if counters.settle(connection, self._server) and self._watched_since is not None:
@@ -339,6 +352,7 @@ class Monitor:
         self._watched_since = self._taken_at
         self.judged |= {each.key: each for each in judged if each is not None}
         self.known.settled = [number for number, slab in self.known.slabs.items() if slab.is_read]
+        return True
 
     def _judge(self, connection: StoreConnection, key: VersionKey, profile: Profile, now: float) -> JudgedVersion | None:
         try:

@@ -2,8 +2,9 @@
 
 Who that is stands in the history, as a lease without a clock: its holder counts on with each turn, and whoever has seen it
 stand still for long enough, by its own watch, takes it. Every transaction of the holder's that decides whom to tell looks
-whether it still holds it: one that was stopped, and goes on later, decides nothing. While the database is away nobody
-decides; what was decided before goes on being told for as long as nobody else can hold the lease.
+whether it still holds it: one that was stopped, and goes on later, decides nothing. While a database is away nobody
+decides; what was decided before goes on being told for as long as nobody else can hold the lease. A file that cannot be
+written cannot be by the others of its machine either: whoever told people goes on, by what it knows.
 """
 
 import contextlib
@@ -82,6 +83,14 @@ class HistorySharing:
     _lease: _Seen | None = None
     _others: dict[str, _Seen] = field(default_factory=dict)
     _heard_at: float | None = None
+    _begun_at: float | None = None
+    _leads: bool | None = None
+    _heard_values: list[VersionValues] = field(default_factory=list)
+
+    @property
+    def goes_on_without(self) -> bool:
+        """Whether its holder decides while the history cannot be written."""
+        return not self.store.is_shared
 
     def turn(self, now: float, own: Sequence[VersionValues]) -> Shared:
         """Say that we are there, and hear what others know.
@@ -93,15 +102,34 @@ class HistorySharing:
         Raises:
             MonitorStoreError: The history cannot be written.
         """
+        if self._begun_at is None:
+            self._begun_at = self.clock()
         text = msgspec.json.encode([_told(each) for each in own]).decode()
         with self.store.writing() as connection:
             kept.put_values(connection, self.server, now, text)
             leads = self._takes(connection)
-            values = merged([*own, *self._heard(connection, now, may_forget=leads)])
+            heard = self._heard(connection, now, may_forget=leads)
+            values = merged([*own, *heard])
             if leads:
-                values = [_with_findings(connection, each, now) for each in values]
-        self._heard_at = self.clock()
+                # A file's monitors count into the same windows: what is not found of an own version is not there.
+                judged = {each.key for each in own} if self.goes_on_without else set()
+                values = [each if each.key in judged else _with_findings(connection, each, now) for each in values]
+        self._heard_at, self._leads, self._heard_values = self.clock(), leads, heard
         return Shared(leads, values)
+
+    def without(self, own: Sequence[VersionValues]) -> Shared | None:
+        """Where a turn failed: what goes on by what was heard before; None where nobody may decide.
+
+        Args:
+            own: As for `turn`.
+        """
+        if not self.goes_on_without:
+            return None
+        # Its holder could not say that it is there.
+        self._lease = None
+        if self._leads is None and (self._begun_at is None or self.clock() - self._begun_at < self.terms.lease_s):
+            return None
+        return Shared(self._leads is not False, merged([*own, *self._heard_values]))
 
     @property
     def is_cut_off(self) -> bool:

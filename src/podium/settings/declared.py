@@ -27,6 +27,7 @@ class ValueKind(StrEnum):
     NAMES = "names"
     RATIO = "ratio"
     SHARES = "shares"
+    CLASS = "class"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Setting:
         letter: Of the short flag.
         parameter: What the command line's function calls it.
         is_of_model: Whether it may be said for one model of several, under [models.NAME].
+        is_hook: Whether it is an address that is protected by its path, which is therefore not shown.
     """
 
     table: str
@@ -60,6 +62,7 @@ class Setting:
     default_text: str | None = None
     parameter: str = ""
     is_of_model: bool = False
+    is_hook: bool = False
 
     @property
     def path(self) -> str:
@@ -96,6 +99,8 @@ class Setting:
                 return "a number from 0 to 1, such as 0.01"
             case ValueKind.SHARES:
                 return 'names with percents of 0 to 100, together at most 100, such as "@challenger=10,staging=5"'
+            case ValueKind.CLASS:
+                return "a class as answers have it: text, a whole number, or true or false"
             case ValueKind.NAMES:
                 return 'names of variables, such as "A,B" or ["A", "B"]'
             case _:
@@ -137,6 +142,7 @@ def declare(
     default_text: str | None = None,
     parameter: str | None = None,
     is_of_model: bool = False,
+    is_hook: bool = False,
 ) -> Any:
     """A dataclass field that people may set; the arguments are those of `Setting`."""
     setting = Setting(
@@ -153,6 +159,7 @@ def declare(
         default_text,
         parameter or key,
         is_of_model,
+        is_hook,
     )
     return dataclasses.field(default=default, metadata={_MARK: setting})
 

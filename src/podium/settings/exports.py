@@ -47,6 +47,7 @@ class ExportSettings:
         ValueKind.TEXT,
         "http(s)://… that gets each request and answer as CloudEvents.",
         default_text="nobody",
+        is_hook=True,
     )
     payload_sample: float = _telemetry(1.0, "payload_sample", ValueKind.RATIO, "Part of the requests that are kept.")
     payload_columns: tuple[str, ...] = _telemetry(

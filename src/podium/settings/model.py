@@ -7,6 +7,7 @@ from functools import partial
 from podium.domain.batching import BatchingMode
 from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
 from podium.domain.load_terms import PRECISIONS, LoadTerms
+from podium.domain.monitoring.quality.tasks import TASKS, SaidTask
 from podium.domain.traffic import Sticky
 from podium.domain.worker_starts import AUTO as AUTO_START
 from podium.domain.worker_starts import WORKER_STARTS
@@ -55,6 +56,7 @@ class ModelSettings:
         sticky: As `domain.traffic.Sticky.parse` reads it.
         version_header: As `allows_naming` in `domain.traffic.Rules`.
         shadow: A version, stage or alias of the same model; its percent and tolerance as in `domain.traffic.Shadow`.
+        task, positive: As `domain.monitoring.quality.tasks.SaidTask` has them.
         environments: How environments are built, the same for all models of a server.
     """
 
@@ -233,6 +235,21 @@ class ModelSettings:
         ValueKind.RATIO,
         "Numbers of two answers that differ by no more of the larger are the same.",
     )
+    task: str | None = _model(
+        None,
+        "task",
+        ValueKind.WORD,
+        "What the model is for, where labels say how good it is.",
+        choices=TASKS,
+        default_text="as its profile, answers and labels tell",
+    )
+    positive: str | None = _model(
+        None,
+        "positive",
+        ValueKind.CLASS,
+        "Of two classes the one that the model is about.",
+        default_text="1, true or yes",
+    )
     environments: EnvironmentSettings = EnvironmentSettings()  # noqa: RUF009
 
     def __post_init__(self) -> None:
@@ -257,7 +274,7 @@ class ModelSettings:
                 raise Misconfigured(f"{name} = {getattr(self, name)!r}: must be one of {', '.join(known)}")
         if self.is_row_independent and self.batching == "off":
             raise Misconfigured("row_independent and batching off contradict each other; leave one of them out.")
-        _ = self.dialect, self.terms, self.sticks_to  # refuse words that they do not know
+        _ = self.dialect, self.terms, self.sticks_to, self.purpose  # refuse words that they do not know
 
     @property
     def least(self) -> int:
@@ -283,6 +300,14 @@ class ModelSettings:
     def sticks_to(self) -> Sticky | None:
         """What requests must share to get the same version."""
         return None if self.sticky is None else Sticky.parse(self.sticky)
+
+    @property
+    def purpose(self) -> SaidTask:
+        """What it is for, as far as somebody said it."""
+        try:
+            return SaidTask.of(self.task, self.positive)
+        except ValueError as error:
+            raise Misconfigured(str(error)) from error
 
     @property
     def terms(self) -> LoadTerms:

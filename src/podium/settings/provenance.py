@@ -15,6 +15,7 @@ _SCALES = {"": 1.0, "s": 1.0, "ms": 1e-3, "m": 60.0, "min": 60.0, "h": 3600.0, "
 # What Kubernetes puts into every container for a service that is called podium-serve.
 _OF_KUBERNETES = re.compile(r"_(SERVICE_HOST|SERVICE_PORT\w*|PORT_\d+_(TCP|UDP|SCTP)\w*)$")
 _LONGEST_QUOTE = 60
+_HOOK = re.compile(r"(://[^/?#]*)[/?#].+", re.DOTALL)
 _VARIABLE = re.compile(r"[A-Za-z_]\w*")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -98,6 +99,8 @@ def _shown(each: Value) -> Any:
     if each.setting.kind is ValueKind.TEXTS:
         return " ".join(_masked(text) for text in each.value) or each.setting.shown(each.value)
     shown = each.setting.shown(each.value)
+    if each.setting.is_hook:
+        return _HOOK.sub(r"\1/***", masked(shown))
     return _masked(shown) if isinstance(shown, str) else shown
 
 
@@ -200,6 +203,12 @@ def _text(raw: Any) -> str | None:
     return raw if isinstance(raw, str) and raw and not _CONTROLS.search(raw) else None
 
 
+def _class(raw: Any) -> str | None:
+    if isinstance(raw, bool):
+        return "true" if raw else "false"
+    return str(raw) if isinstance(raw, int) and abs(raw) <= LARGEST else _text(raw)
+
+
 def _texts(raw: Any) -> tuple[str, ...] | None:
     given = [raw] if isinstance(raw, str) else raw
     if not isinstance(given, list | tuple) or not given:
@@ -275,4 +284,5 @@ _READERS = {
     ValueKind.NAMES: _names,
     ValueKind.RATIO: _ratio,
     ValueKind.SHARES: _shares,
+    ValueKind.CLASS: _class,
 }

@@ -265,6 +265,9 @@ SUPERVISOR_METRICS = (
     Metric("podium_monitor_dropped_rows_total", MetricKind.COUNTER, "Rows that were answered and not counted."),
     Metric("podium_monitor_queue_rows", MetricKind.GAUGE, "Rows that were answered and are to be counted yet."),
     Metric("podium_monitor_sampling_ratio", MetricKind.GAUGE, "Share of the answered rows that are counted."),
+    Metric(
+        "podium_monitor_unwritten_seconds", MetricKind.GAUGE, "For how long the monitor's history could not be written."
+    ),
 )
 
 # What a gateway knows beside the series: gauges that are read when asked.

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 from alert_world import QUIET, fact, play, rule, through_json
 
-from podium.domain.monitoring.alerting.alert_memory import dumped, loaded
+from podium.domain.monitoring.alerting.alert_memory import dumped_alert, loaded_alert
 from podium.domain.monitoring.alerting.alerts import AlertBook, AlertPolicy, AlertState, fingerprint_of, step
 from podium.domain.monitoring.alerting.history import turns
 from podium.domain.monitoring.alerting.rules import AlertSeverity
@@ -315,17 +315,17 @@ def test_what_was_resolved_is_forgotten_after_an_hour():
     assert book.alerts == {}
 
 
-@pytest.mark.parametrize("kept", [{}, {"podium_alerts": 2}, {"podium_alerts": 1}, {"podium_alerts": 1, "alerts": [1]}])
+@pytest.mark.parametrize("kept", [{}, {"labels": 1}, {"labels": [], "severity": "loud"}])
 def test_what_no_podium_kept_is_refused(kept):
     """Rather than beginning anew and telling everything again."""
     with pytest.raises(InvalidInput, match="kept alerts"):
-        loaded(kept)
+        loaded_alert(kept)
 
 
 def test_kept_alerts_with_an_unknown_field_are_refused():
     """A newer podium's."""
-    kept = dumped(play("b")[0])
-    kept["alerts"][0]["colour"] = "red"
+    [alert] = play("b")[0].alerts.values()
+    kept = {**dumped_alert(alert), "colour": "red"}
 
     with pytest.raises(InvalidInput, match="colour"):
-        loaded(kept)
+        loaded_alert(kept)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podium.domain.monitoring.quantiles import quantile, slower_than
+from podium.domain.monitoring.quantiles import edge_at, quantile
 from podium.errors import InvalidInput
 
 EDGES = [0.005, 0.01, 0.025, 0.05, 0.1]
@@ -42,15 +42,10 @@ def test_counts_that_fell_while_they_were_read_count_as_the_largest_before():
     assert quantile(EDGES, [10, 50, 90, 99, 95], 0.97) == quantile(EDGES, [10, 50, 90, 99, 99], 0.97)
 
 
-def test_the_share_above_an_edge_is_exact():
-    """11 of 101 took longer than 25 ms; one of them longer than all edges."""
-    assert slower_than(EDGES, [*CUMULATIVE, 101], 0.025) == (101, 11)
-
-
 def test_a_threshold_that_is_no_edge_is_refused_with_those_beside_it():
     """Nobody counted that; an estimate would be no objective."""
     with pytest.raises(InvalidInput, match=r"0\.03 s is no edge.*Take 0\.025 or 0\.05"):
-        slower_than(EDGES, CUMULATIVE, 0.03)
+        edge_at(EDGES, 0.03)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,4 @@
-"""Quality without labels: the reference's vectors, estimates near what labels say later, and bands of reference rows."""
-
-import math
-from bisect import bisect_right
+"""Quality without labels: the reference's vectors, estimates near what labels say later, and bands."""
 
 import numpy as np
 import pytest
@@ -11,15 +8,10 @@ from hypothesis import strategies as st
 from podium.domain.monitoring.quality.estimation import (
     Band,
     Estimate,
-    band_of,
-    chunk_borders,
     estimate_classes,
-    estimate_counts,
-    estimate_errors,
     expected_confusion,
 )
-from podium.domain.monitoring.quality.tallies import SCORE_BINS, SCORE_EDGES
-from podium.domain.monitoring.quality.tasks import METRICS, Task
+from podium.domain.monitoring.quality.tasks import METRICS
 
 
 def estimated(chances, **known):
@@ -57,25 +49,6 @@ def test_rows_may_come_as_bins(rows):
         one = estimated(single)[name]
         assert (found.value, found.rows) == (one.value if one.value is None else pytest.approx(one.value), one.rows)
         assert found.interval is None or found.interval == pytest.approx(one.interval, abs=1e-6)
-
-
-@pytest.mark.parametrize("scale", [1.0, 0.01])
-def test_bins_of_scores_are_enough(scale):
-    """Near what the rows themselves say, also where all scores are small; calibrated or not."""
-    scores = (scale * np.random.default_rng(9).beta(1, 2, 20_000)).tolist()
-    counts = [0] * SCORE_BINS
-    for score in scores:
-        counts[bisect_right(SCORE_EDGES, score)] += 1
-
-    for change in (None, lambda score: score**1.5):
-        rows = scores if change is None else [change(score) for score in scores]
-        said = [score >= scale / 2 for score in scores]
-        for one, other in zip(estimate_counts(counts, change, scale / 2), estimate_classes(rows, said), strict=True):
-            assert one.metric == other.metric
-            assert one.value == pytest.approx(other.value, abs=2e-3 if scale == 1 else 2e-2)
-
-    with pytest.raises(ValueError, match="one for each bin"):
-        estimate_counts([1] * 20)
 
 
 def test_the_area_ranks_by_the_raw_scores_where_calibration_made_them_equal():
@@ -121,7 +94,7 @@ def test_what_is_not_defined_is_not_estimated():
 
 
 def test_an_estimate_always_says_that_it_is_one():
-    found = (*estimate_classes([0.9], [True]), *estimate_errors({"mae": [1.0]}))
+    found = estimate_classes([0.9], [True])
 
     assert all(each.is_estimated for each in found)
     assert {each.metric for each in found} <= {name for names in METRICS.values() for name in names}
@@ -133,41 +106,11 @@ def test_the_expected_confusion_adds_up_to_all_rows():
     assert expected_confusion([0.9, 0.2], [True, False]) == pytest.approx((0.9, 0.1, 0.2, 0.8))
 
 
-def test_errors_that_a_second_model_expects_become_figures():
-    """DLE: means of absolute and relative errors, the root of the mean of squared ones; none is below 0."""
-    found = {each.metric: each for each in estimate_errors({"mae": [1.0, 3.0], "rmse": [1.0, 7.0], "mape": [0.2, -0.2]})}
-
-    assert (found["mae"].value, found["rmse"].value, found["mape"].value) == (2.0, 2.0, 0.1)
-    assert found["mae"].interval == pytest.approx((0.0, 5.0))
-    assert found["rmse"].interval == pytest.approx((0.0, math.sqrt(13.0)))
-    assert found.keys() <= set(METRICS[Task.REGRESSION])
-    assert estimate_errors({"mae": []})[0].value is None
-    assert estimate_errors({"mae": [1.0]})[0].interval is None
-
-
-@pytest.mark.parametrize(("rows", "sizes"), [(100, {10}), (103, {10, 11}), (7, {1}), (10_001, {1000, 1001})])
-def test_chunks_are_of_one_size_or_nearly(rows, sizes):
-    """Odd numbers of rows are no trouble."""
-    borders = chunk_borders(rows)
-
-    assert {end - begin for begin, end in borders} == sizes
-    assert [begin for begin, _ in borders[1:]] == [end for _, end in borders[:-1]]
-    assert (borders[0][0], borders[-1][1]) == (0, rows)
-    assert len(borders) == min(rows, 10)
-    assert chunk_borders(0) == ()
-
-
 def test_a_figure_stays_in_its_band_or_is_worth_a_look():
-    band = band_of([0.80, 0.82, 0.84])
+    band = Band(0.77, 0.87)
 
-    assert (band.low, band.high) == pytest.approx((0.82 - 3 * 0.016329931619, 0.82 + 3 * 0.016329931619))
     assert band.holds(0.78)
     assert not band.holds(0.76)
     assert not band.holds(0.88)
-
-
-def test_a_bound_that_cannot_be_reached_is_none():
-    assert band_of([0.9, 1.0, 0.95]).high is None
-    assert band_of([0.0, 0.1]).low is None
-    assert band_of([5.0, 9.0], most=None) == Band(1.0, 13.0)
-    assert band_of([0.9]) is None
+    assert Band(0.77, None).holds(1.0)
+    assert Band(None, 0.87).holds(0.0)

@@ -18,21 +18,32 @@ from podium.domain.monitoring.quality.experiments import (
     look,
     mismatch_chance,
 )
+from podium.domain.monitoring.quality.sums import halvings_of, total
 
 PLAN = ExperimentPlan()
-RATE = VariantSums.of_rate
+
+
+def rate(hits, rows):
+    """Of outcomes that are yes or no."""
+    return VariantSums(rows, total([(hits, 0)]), total([(hits, 0)]))
+
+
+def sums_of(values):
+    """Of outcomes that are finite numbers."""
+    parts = [halvings_of(value) for value in values]
+    return VariantSums(len(parts), total(parts), total((top * top, 2 * halvings) for top, halvings in parts))
 
 
 def test_a_look_at_two_rates_is_that_of_the_reference():
     """Vector 25."""
-    found = look(PLAN, RATE(500, 5000), RATE(600, 5000))
+    found = look(PLAN, rate(500, 5000), rate(600, 5000))
 
     assert found.likelihood == pytest.approx(31.4358396, abs=1e-7)
     assert found.p_value == pytest.approx(0.0318108252, abs=1e-10)
     assert found.interval[1] - found.difference == pytest.approx(0.0190041651, abs=1e-10)
     assert found.difference - found.interval[0] == pytest.approx(0.0190041651, abs=1e-10)
     assert found.conclusion == Conclusion.B_BETTER
-    narrow = look(ExperimentPlan(effect=0.01), RATE(500, 5000), RATE(600, 5000))
+    narrow = look(ExperimentPlan(effect=0.01), rate(500, 5000), rate(600, 5000))
     assert narrow.likelihood == pytest.approx(20.9160144, abs=1e-7)
 
 
@@ -44,7 +55,7 @@ def test_the_interval_leaves_out_nothing_exactly_where_the_test_says_so():
 
 
 def test_a_difference_beyond_floats_is_certain():
-    found = look(PLAN, RATE(0, 10**9), RATE(10**9 // 2, 10**9))
+    found = look(PLAN, rate(0, 10**9), rate(10**9 // 2, 10**9))
 
     assert (found.likelihood, found.p_value, found.conclusion) == (math.inf, 0.0, Conclusion.B_BETTER)
 
@@ -62,7 +73,7 @@ def peeked(rates, runs, seed, rows=10_000, step=100, plan=PLAN):
             share = (a + b) / (2 * n)
             if n >= plan.least_rows and 0 < share < 1:
                 is_naive |= abs(b - a) / n > z * math.sqrt(2 * share * (1 - share) / n)
-            seen = look(plan, RATE(a, n), RATE(b, n), before=seen)
+            seen = look(plan, rate(a, n), rate(b, n), before=seen)
             if seen.settled in {Conclusion.A_BETTER, Conclusion.B_BETTER}:
                 stops.append(n)
                 break
@@ -96,43 +107,43 @@ def test_a_true_difference_is_found_mostly_before_the_end():
 def test_where_less_is_better_the_lower_mean_wins():
     plan = ExperimentPlan(better="lower")
 
-    assert look(plan, RATE(500, 5000), RATE(600, 5000)).conclusion == Conclusion.A_BETTER
-    assert look(plan, RATE(600, 5000), RATE(500, 5000)).conclusion == Conclusion.B_BETTER
+    assert look(plan, rate(500, 5000), rate(600, 5000)).conclusion == Conclusion.A_BETTER
+    assert look(plan, rate(600, 5000), rate(500, 5000)).conclusion == Conclusion.B_BETTER
 
 
 def test_numbers_are_compared_like_rates():
     luck = np.random.default_rng(6)
     plan = ExperimentPlan(effect=0.1 * 3)
     a, b = (
-        VariantSums.of_values(luck.normal(5, 3, 4000).tolist()),
-        VariantSums.of_values(luck.normal(5.4, 3, 4000).tolist()),
+        sums_of(luck.normal(5, 3, 4000).tolist()),
+        sums_of(luck.normal(5.4, 3, 4000).tolist()),
     )
 
     found = look(plan, a, b)
 
     assert found.conclusion == Conclusion.B_BETTER
     assert found.interval[0] < 0.4 < found.interval[1]
-    assert VariantSums.of_values([1.0, 0.0, 0.0, 1.0]) == RATE(2, 4)
+    assert sums_of([1.0, 0.0, 0.0, 1.0]) == rate(2, 4)
 
 
 def test_parts_of_a_variant_add_up_to_the_bit():
     values = np.random.default_rng(7).lognormal(0, 5, 300).tolist()
 
-    assert VariantSums.of_values(values[:100]) + VariantSums.of_values(values[100:]) == VariantSums.of_values(values)
+    assert sums_of(values[:100]) + sums_of(values[100:]) == sums_of(values)
 
 
 @pytest.mark.parametrize(
     ("a", "b", "conclusion"),
     [
-        (RATE(0, 0), RATE(0, 0), Conclusion.KEEP_RUNNING),
-        (RATE(1, 199), RATE(198, 199), Conclusion.KEEP_RUNNING),
-        (RATE(0, 400), RATE(0, 400), Conclusion.KEEP_RUNNING),
-        (RATE(50, 400), RATE(60, 400), Conclusion.KEEP_RUNNING),
-        (RATE(50, 400), RATE(120, 400), Conclusion.B_BETTER),
-        (RATE(120, 400), RATE(50, 400), Conclusion.A_BETTER),
-        (RATE(20_000, 200_000), RATE(20_010, 200_000), Conclusion.NO_DIFFERENCE),
-        (RATE(50, 400), RATE(120, 700), Conclusion.BLOCKED),
-        (RATE(1, 10), RATE(1, 100), Conclusion.BLOCKED),
+        (rate(0, 0), rate(0, 0), Conclusion.KEEP_RUNNING),
+        (rate(1, 199), rate(198, 199), Conclusion.KEEP_RUNNING),
+        (rate(0, 400), rate(0, 400), Conclusion.KEEP_RUNNING),
+        (rate(50, 400), rate(60, 400), Conclusion.KEEP_RUNNING),
+        (rate(50, 400), rate(120, 400), Conclusion.B_BETTER),
+        (rate(120, 400), rate(50, 400), Conclusion.A_BETTER),
+        (rate(20_000, 200_000), rate(20_010, 200_000), Conclusion.NO_DIFFERENCE),
+        (rate(50, 400), rate(120, 700), Conclusion.BLOCKED),
+        (rate(1, 10), rate(1, 100), Conclusion.BLOCKED),
     ],
 )
 def test_an_experiment_has_one_of_five_conclusions(a, b, conclusion):
@@ -141,9 +152,9 @@ def test_an_experiment_has_one_of_five_conclusions(a, b, conclusion):
 
 def test_a_conclusion_stays_and_a_mismatch_blocks_only_while_there_is_one():
     """What comes later must not undo what was rightly concluded: that would be looking until it fits."""
-    first = look(PLAN, RATE(50, 400), RATE(120, 400))
-    blocked = look(PLAN, RATE(150, 1000), RATE(320, 2000), before=first)
-    later = look(PLAN, RATE(310, 2000), RATE(300, 2000), before=blocked)
+    first = look(PLAN, rate(50, 400), rate(120, 400))
+    blocked = look(PLAN, rate(150, 1000), rate(320, 2000), before=first)
+    later = look(PLAN, rate(310, 2000), rate(300, 2000), before=blocked)
 
     assert (first.conclusion, blocked.conclusion, later.conclusion) == (
         Conclusion.B_BETTER,

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from podium.domain.monitoring.quality.baseline import BaselineRule, held_against, shortfalls
-from podium.domain.monitoring.quality.figures import Figure, Slice, added_up, confusion_of, error_quantiles, figures
+from podium.domain.monitoring.quality.figures import Figure, confusion_of, error_quantiles, figures
 from podium.domain.monitoring.quality.intervals import area, wilson
 from podium.domain.monitoring.quality.storing import as_json, tally_of
-from podium.domain.monitoring.quality.tallies import ClassTally, Judged, LabelTally, tally_classes, tally_numbers
+from podium.domain.monitoring.quality.tallies import Judged, LabelTally, tally_classes, tally_numbers
 from podium.domain.monitoring.quality.tasks import LAWS, METRICS, Task
 
 LABELS = [1, 0, 1, 1, 0, 0, 1, 0, 1, 0]
@@ -146,9 +146,15 @@ def test_the_areas_of_several_classes_are_one_against_the_rest():
     scores = luck.dirichlet(np.ones(3), 3000) + 0.7 * np.eye(3)[labels]
     scores /= scores.sum(axis=1, keepdims=True)
 
-    found = values(tally_classes(("0", "1", "2"), None, [Judged(None, *each) for each in zip(labels, scores, strict=True)]))
+    weights = luck.integers(1, 257, 3000) / 64
 
-    assert found["roc_auc_macro"] == pytest.approx(oracle.roc_auc_score(labels, scores, multi_class="ovr"), abs=2e-4)
+    rows = zip(labels, scores, weights.tolist(), strict=True)
+    found = measured(tally_classes(("0", "1", "2"), None, [Judged(None, *each) for each in rows]))
+
+    exact = oracle.roc_auc_score(labels, scores, multi_class="ovr", average="macro", sample_weight=weights)
+    assert found["roc_auc_macro"].value == pytest.approx(exact, abs=2e-4)
+    assert found["roc_auc_macro"].interval[0] < exact < found["roc_auc_macro"].interval[1]
+    assert found["log_loss"].value == pytest.approx(oracle.log_loss(labels, scores, sample_weight=weights))
 
 
 NUMBERS = st.floats(-1e9, 1e9, allow_subnormal=False)
@@ -284,22 +290,6 @@ def test_a_weight_must_be_one():
     for weight in (0, -1, math.nan, math.inf, 1e-9):
         with pytest.raises(ValueError, match="weight"):
             tally_numbers([Judged(1.0, 1.0, weight=weight)])
-
-
-def test_tallies_are_kept_by_version_variant_and_the_time_of_the_prediction():
-    """A late label counts for the time at which its prediction was made."""
-    tallies = {
-        Slice.at("1", "stable", 299.0): binary([1], [0.9]),
-        Slice.at("1", "stable", 300.0): binary([1], [0.1]),
-        Slice.at("2", "candidate", 10.0): binary([0], [0.1]),
-    }
-
-    first = added_up(tallies, lambda place: place.version == "1")
-
-    assert isinstance(first, ClassTally)
-    assert first == binary([1, 1], [0.9, 0.1])
-    assert added_up(tallies, lambda place: place.begun_s == 0) == binary([1, 0], [0.9, 0.1])
-    assert added_up(tallies, lambda place: place.version == "3") is None
 
 
 def outcomes(luck, rows):

@@ -5,7 +5,7 @@ import pytest
 from profile_world import profile_of
 
 from podium.domain.monitoring.quality.observing import MOST_NAMES, SeenRows, chosen_task
-from podium.domain.monitoring.quality.tasks import Task
+from podium.domain.monitoring.quality.tasks import SaidTask, Task
 
 
 def seen(predictions, labels=(), score=None):
@@ -38,6 +38,24 @@ def test_the_task_of_a_model(rows, profile, task, classes):
 
     assert (found.guess.task, found.guess.classes) == (task, classes)
     assert found.guess.why
+
+
+@pytest.mark.parametrize(
+    ("rows", "profile", "said", "task", "is_classes"),
+    [
+        (seen([0, 1, 2], [0, 1, 2]), None, SaidTask(Task.REGRESSION), Task.REGRESSION, False),
+        (seen(["yes", "no"], ["yes"]), of_classes("yes", "no"), SaidTask(Task.MULTICLASS), Task.MULTICLASS, True),
+        (seen(range(1000), range(1000)), None, SaidTask(Task.MULTICLASS), Task.MULTICLASS, True),
+        (seen([0.5, 0.25], [0, 1]), None, SaidTask(Task.BINARY, "0"), Task.BINARY, False),
+        (seen([0.5, 0.25], [0, 1]), None, SaidTask(Task.REGRESSION), Task.REGRESSION, False),
+        (seen([1.5, 2.5], [1, 2]), None, SaidTask(Task.MULTICLASS), None, False),
+        (seen(["a", "b"], ["a"]), None, SaidTask(positive="b"), Task.BINARY, True),
+    ],
+)
+def test_what_somebody_says_that_a_model_is_for(rows, profile, said, task, is_classes):
+    found = chosen_task(rows, profile, said)
+
+    assert (found.guess.task, found.is_classes, found.said) == (task, is_classes, said)
 
 
 def test_what_somebody_mistyped_is_no_class():

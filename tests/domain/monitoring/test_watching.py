@@ -1,5 +1,8 @@
 """From a profile and windows that it counted to findings: the way through the core, once for each thing that happens."""
 
+import functools
+import operator
+
 import numpy as np
 import pytest
 from profile_world import counted, profile_of
@@ -8,7 +11,7 @@ from podium.domain.monitoring.counts import OtherProfile
 from podium.domain.monitoring.drift import OWN_METHODS, Wasserstein
 from podium.domain.monitoring.drift.contract import Thresholds
 from podium.domain.monitoring.findings import Check, Choice, ColumnVerdict, Role, judge, watch
-from podium.domain.monitoring.windows import HOUR_S, Ring, Span
+from podium.domain.monitoring.windows import HOUR_S, Span
 
 HOUR = Span(0, HOUR_S)
 
@@ -135,14 +138,12 @@ def test_a_window_of_another_profile_is_refused():
         watch(PROFILE, seen(rows(600, 1)), other)
 
 
-def test_a_ring_of_counts_gives_the_windows():
+def test_counts_of_parts_add_up_to_those_of_the_window():
     """Twelve slots of the counts of a profile are judged as all of their rows at once are."""
-    ring, parts = Ring(), [rows(200, seed, amount=lambda values: values * 2) for seed in range(12)]
-    for place, part in enumerate(parts):
-        ring.add(seen(part), 200, place * 300 + 5, place * 300 + 7)
+    parts = [rows(200, seed, amount=lambda values: values * 2) for seed in range(12)]
 
-    window = ring.last(HOUR_S, HOUR_S)
+    counts = functools.reduce(operator.add, map(seen, parts))
 
     together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    assert window.counts == seen(together)
-    assert judge(watch(PROFILE, window.counts), window.span) == judge(watch(PROFILE, seen(together)), HOUR)
+    assert counts == seen(together)
+    assert judge(watch(PROFILE, counts), HOUR) == judge(watch(PROFILE, seen(together)), HOUR)

@@ -18,8 +18,12 @@ import numpy as np
 
 from podium.domain.frames import is_frame, is_table
 from podium.domain.monitoring.features import MOST_COLUMNS, MOST_ELEMENTS, Features, element_name, element_of
+from podium.domain.monitoring.values import name
 
 Array = np.ndarray[Any, Any]
+
+MOST_CHANCES = 20
+"""Of so many classes the chance of each is told; of more that of the highest alone."""
 
 # How far rows of probabilities may be from adding up to 1, as 32-bit floats are.
 _SUM_SLACK = 1e-3
@@ -36,11 +40,22 @@ class Answered:
         told: What the model said, one value in each row: a number, or a class; None where nothing of it is monitored.
         score: The probability that it told.
         reason: Why nothing is monitored; None where something is.
+        scores: The probabilities of all classes, rows by classes; None where they were not told.
+        classes: What those are called; None by their places.
     """
 
     told: Any = None
     score: Any = None
     reason: str | None = None
+    scores: Any = None
+    classes: tuple[str, ...] | None = None
+
+    def chances(self) -> dict[str, Any] | None:
+        """The probability of each class in each row, by the class's name; None where it is not told, or there are many."""
+        if self.scores is None or self.scores.shape[1] > MOST_CHANCES:
+            return None
+        names = self.classes or tuple(map(str, range(self.scores.shape[1])))
+        return {each: self.scores[:, place] for place, each in enumerate(names)}
 
     def by_kind(self) -> dict[str, Any]:
         """As `BatchCounter.add` takes them: the profile knows whether its model tells values or classes."""
@@ -183,8 +198,9 @@ def _of_probabilities(array: Array) -> Answered:
     place = np.where(np.isnan(array), -1.0, array).argmax(axis=1)
     score = array[:, 1] if array.shape[1] == 2 else array.max(axis=1)
     if is_told.all():
-        return Answered(place, score)
-    return Answered(np.where(is_told, place, np.nan), np.where(is_told, score, np.nan))
+        return Answered(place, score, scores=array)
+    rows = np.where(is_told[:, None], array, np.nan)
+    return Answered(np.where(is_told, place, np.nan), np.where(is_told, score, np.nan), scores=rows)
 
 
 def _of_several(columns: Mapping[str, Any]) -> Answered:
@@ -200,14 +216,25 @@ def _of_several(columns: Mapping[str, Any]) -> Answered:
         names = ", ".join(map(repr, list(columns)[:5]))
         return Answered(reason=f"it answers {len(columns)} columns ({names}), none of them named prediction or label")
     scores = next((columns[name] for name in _SCORE_NAMES if name in columns), None)
-    return Answered(answered.told, None if scores is None else _score_of(scores))
+    return answered if scores is None else _with_scores(answered.told, scores)
 
 
-def _score_of(scores: Any) -> Any:
+def _with_scores(told: Any, scores: Any) -> Answered:
     """One probability in each row, or what rows of probabilities say; ONNX has maps of them by class."""
+    classes = None
     if np.asarray(scores).dtype.kind == "O" and all(isinstance(each, Mapping) and each for each in scores):
+        keys = [tuple(each) for each in scores]
+        classes = tuple(map(name, keys[0])) if len(set(keys)) == 1 else None
+        is_named = classes is not None and len(set(classes)) == len(classes)
         scores = [list(each.values()) for each in scores]
+    else:
+        is_named = False
     array = np.asarray(array_of(scores))
-    if array.ndim == 1:
-        return array if array.dtype.kind == "f" else None
-    return _of_probabilities(array.astype(np.float64)).score if array.dtype.kind == "f" else None
+    if array.ndim == 1 or array.dtype.kind != "f":
+        return Answered(told, array if array.dtype.kind == "f" else None)
+    found = _of_probabilities(array.astype(np.float64))
+    if is_named:
+        return Answered(told, found.score, scores=found.scores, classes=classes)
+    # Whose chance stands where nobody says: by places only where the class that is told is that of the highest.
+    is_by_place = found.told is not None and np.array_equal(np.asarray(told), found.told)
+    return Answered(told, found.score, scores=found.scores if is_by_place else None)

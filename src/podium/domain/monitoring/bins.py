@@ -108,8 +108,6 @@ class CategoryBins:
 
 _TRUTH = ("false", "true")
 
-Bins = NumberBins | CategoryBins
-
 
 def after(value: float) -> float:
     """Where the bin of an atom ends. What processors may take for zero belongs to zero."""

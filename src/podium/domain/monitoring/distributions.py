@@ -93,21 +93,6 @@ def chi2_critical(alpha: float, freedom: float) -> float:
     return 2 * _newton(lambda value: gamma_tail(shape, value), alpha, found, shape)
 
 
-def beta_share(a: float, b: float, value: float) -> float:
-    """The regularised incomplete beta function I_value(a, b): the share of Beta(a, b) up to `value`.
-
-    Raises:
-        ValueError: A parameter is not above 0, or `value` does not lie from 0 to 1.
-    """
-    _require(0 < a < math.inf and 0 < b < math.inf, f"a and b are above 0, got {a} and {b}")
-    _require(0 <= value <= 1, f"a share lies from 0 to 1, got {value}")
-    if value in {0, 1}:
-        return float(value)
-    if value * (a + b + 2) < a + 1:
-        return _beta_fraction(a, b, value, 1 - value)
-    return 1 - _beta_fraction(b, a, 1 - value, value)
-
-
 def kolmogorov_tail(value: float) -> float:
     """The chance that Kolmogorov's distribution, the limit of sqrt(n) D, is at least `value` (Kolmogorov 1933)."""
     if value <= 0:
@@ -206,31 +191,6 @@ def _gamma_fraction(shape: float, value: float) -> float:
         change = upper * lower
         found *= change
     return density * found
-
-
-def _beta_fraction(a: float, b: float, value: float, rest: float) -> float:
-    """I_value(a, b) where value < (a + 1) / (a + b + 2); `rest` is 1 - value."""
-    total = a + b
-    density = math.exp(
-        _stirling_rest(total) - _stirling_rest(a) - _stirling_rest(b)
-        - _deviance(a, total * value) - _deviance(b, total * rest)
-    ) * math.sqrt(a / total * b / (2 * math.pi))  # fmt: skip
-    if density == 0:
-        return 0.0
-    upper, lower = 1.0, 1 / (1 - total * value / (a + 1) or _TINY)
-    found = lower
-    k, change = 0, 0.0
-    while abs(change - 1) > _ENOUGH * 4:
-        k += 1
-        for weight in (
-            k * (b - k) * value / ((a + 2 * k - 1) * (a + 2 * k)),
-            -(a + k) * (total + k) * value / ((a + 2 * k) * (a + 2 * k + 1)),
-        ):
-            lower = 1 / (1 + weight * lower or _TINY)
-            upper = 1 + weight / upper or _TINY
-            change = upper * lower
-            found *= change
-    return density * found / a
 
 
 def _poisson(count: float, mean: float) -> float:

@@ -44,16 +44,6 @@ def quantile(edges: Sequence[float], cumulative: Sequence[float], share: float) 
     return math.inf
 
 
-def slower_than(edges: Sequence[float], cumulative: Sequence[float], threshold: float) -> tuple[float, float]:
-    """How many values there were, and how many of them were above a threshold; exactly, as it is an edge.
-
-    Raises:
-        InvalidInput: The threshold is no edge, so nobody counted that; or the buckets are not of this form.
-    """
-    risen = _risen(edges, cumulative)
-    return risen[-1], risen[-1] - risen[edge_at(edges, threshold)]
-
-
 def edge_at(edges: Sequence[float], threshold: float) -> int:
     """Which edge a threshold is.
 

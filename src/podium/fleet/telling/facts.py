@@ -11,8 +11,8 @@ def facts_of(situations: Iterable[Situation]) -> list[dict[str, Any]]:
     """One entry for each version that gateways route to, or that an endpoint which sleeps would serve.
 
     Each has `model`, `version`, `stage` (empty without a registry), `weight` in percent, `is_asleep`, `digest`, of the
-    audit at load `findings` by severity, `saved_at` as the MLmodel file has it, and `newer`: the version that its source
-    names while it is another one.
+    audit at load `findings` by severity, `saved_at` as the MLmodel file has it, `newer`: the version that its source
+    names while it is another one, and `task` and `positive`: what the model was said to be for, None where nobody did.
     """
     return [fact for situation in situations for fact in _facts(situation)]
 
@@ -36,4 +36,6 @@ def _facts(situation: Situation) -> Iterable[dict[str, Any]]:
             "saved_at": None if served is None else served.prepared.mlmodel.get("utc_time_created"),
             "newer": None if resolved is None or resolved.label in weights else resolved.label,
             "findings": {} if served is None else counted_by_severity(served.findings),
+            "task": None if situation.purpose.task is None else situation.purpose.task.value,
+            "positive": situation.purpose.positive,
         }

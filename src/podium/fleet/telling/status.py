@@ -40,11 +40,12 @@ Schema 1, as in `server.json`, `podium status --json` and `GET /status`. Names s
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from podium.domain.devices import DeviceUse
 from podium.domain.lifecycle import ReplicaState
+from podium.domain.monitoring.quality.tasks import SaidTask
 from podium.domain.planning import Failure, Journal
 from podium.domain.traffic import Target
 from podium.fleet.rollouts.status import rollout_metrics
@@ -99,6 +100,7 @@ class Situation:
     rollout: dict[str, Any] | None = None
     pin: dict[str, Any] | None = None
     clock: dict[str, float] | None = None
+    purpose: SaidTask = field(default_factory=SaidTask)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Process(Protocol):
 
 
 class Child:
-    """A process of ours. Its owner reads `receive` until None, then awaits `ended`, then calls `close`.
+    """A process of ours. Its owner reads `receive` until None, then awaits `end`.
 
     It runs in a session of its own: a Ctrl-C at the terminal reaches the supervisor alone, which drains the children in
     order; and whatever the child started itself goes with it, by its process group or by the mark in its environment.
@@ -131,6 +131,23 @@ class Child:
             kill_group(self.pid)
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
+
+    async def end(self) -> int:
+        """End it at once, wait until it was reaped, and release what is held; its exit status.
+
+        Whoever is cancelled meanwhile is so afterwards: a server that fails cancels all at any place, and leaves nothing.
+        """
+        self.kill()
+        cancelled: asyncio.CancelledError | None = None
+        while not self.ended.done():
+            try:
+                await asyncio.wait({self.ended})
+            except asyncio.CancelledError as error:
+                cancelled = error
+        self.close()
+        if cancelled is not None:
+            raise cancelled
+        return self.ended.result()
 
     def close(self) -> None:
         """Release what is held; a child that still lives sees end-of-file."""

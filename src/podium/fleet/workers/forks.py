@@ -207,7 +207,7 @@ class Forks:
         if children:
             await asyncio.wait([child.ended for child in children], timeout=_END_S)
         for child in children:
-            child.kill()
+            await child.end()
 
     def _start(self, library: ForkTerms, world: World, *, is_low_priority: bool, is_awaited: bool) -> ForkServerProcess:
         while len(self._servers) >= self._most:
@@ -244,9 +244,7 @@ class Forks:
         finally:
             if not server.booted.done():
                 server.booted.set_result(refused)
-            child.kill()
-            status = await child.ended
-            child.close()
+            status = await child.end()
             if self._servers.get(server.library) is server:
                 del self._servers[server.library]
                 if server.is_ready and not self._is_closed:

@@ -175,9 +175,7 @@ class WorkerReplica:
             self._cause = self._cause or Cause("load_error", f"It could not be started: {type(error).__name__}: {error}")
         finally:
             if self._child is not None:
-                self._child.kill()
-                status = await self._child.ended
-                self._child.close()
+                status = await self._child.end()
             self._conclude(status, before)
             self._release()
 

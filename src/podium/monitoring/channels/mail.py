@@ -20,6 +20,7 @@ from podium.settings.declared import ValueKind
 
 _MOST = 100
 _LONGEST_SUBJECT = 150
+_MOST_LINES = 200
 _WORDS = {News.FIRING: "FIRING", News.REPEAT: "STILL FIRING", News.RESOLVED: "resolved"}
 
 
@@ -113,6 +114,55 @@ def _one_line(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
+class ReplyTooLong(smtplib.SMTPException):
+    """A server says more to one command than anybody reads."""
+
+
+class _Measured:
+    """The lines of a server's reply, of which there may be only so many."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.lines = 0
+
+    def readline(self, most: int) -> Any:
+        self.lines += 1
+        if self.lines > _MOST_LINES:
+            raise ReplyTooLong
+        return self._file.readline(most)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Bounded(smtplib.SMTP):
+    """Python's client keeps every line of a reply, however many come: a server that never stops would fill the memory."""
+
+    file: Any
+
+    def getreply(self) -> tuple[int, bytes]:
+        """As the base's.
+
+        Raises:
+            ReplyTooLong: It has no end.
+        """
+        if self.file is None and self.sock is not None:
+            self.file = _Measured(self.sock.makefile("rb"))
+        measured = self.file
+        if measured is not None:
+            measured.lines = 0
+        try:
+            return super().getreply()
+        except smtplib.SMTPServerDisconnected:
+            if measured is not None and measured.lines > _MOST_LINES:
+                raise ReplyTooLong from None  # the base takes it for a socket's error
+            raise
+
+
+class _BoundedSecure(_Bounded, smtplib.SMTP_SSL):
+    """By TLS from the first byte."""
+
+
 @contextlib.contextmanager
 def _connected(options: Mapping[str, Any], timeout_s: float) -> Iterator[smtplib.SMTP]:
     """A server that was greeted; its socket is shut when the time is over, whatever it waits for."""
@@ -120,9 +170,9 @@ def _connected(options: Mapping[str, Any], timeout_s: float) -> Iterator[smtplib
     # Else it asks DNS for its own name, for as long as that takes.
     own = socket.gethostname() if "." in socket.gethostname() else "[127.0.0.1]"
     if options["tls"] == "tls":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(local_hostname=own, timeout=timeout_s, context=context)
+        server: smtplib.SMTP = _BoundedSecure(local_hostname=own, timeout=timeout_s, context=context)
     else:
-        server = smtplib.SMTP(local_hostname=own, timeout=timeout_s)
+        server = _Bounded(local_hostname=own, timeout=timeout_s)
     # The name that certificates are held against, which only the constructor sets, and which connects then.
     server._host = options["host"]  # type: ignore[attr-defined]
     watch = threading.Timer(timeout_s, _shut, (server,))

@@ -12,6 +12,7 @@ from podium.monitoring.payloads.rows import PayloadRow
 from podium.settings.whole_files import write_whole
 
 _decoder = msgspec.json.Decoder(PayloadRow)
+_BEGINNING = b'{"request_id":"'
 
 
 class DamagedLog(PodiumError):
@@ -47,12 +48,14 @@ def requests_about(folder: Path, subject: str) -> set[str]:
     found: set[str] = set()
     for path in files_of(folder) if folder.is_dir() else ():
         with suppress(FileNotFoundError):  # put aside or removed meanwhile
-            found.update(row.request_id for row in _rows_of(path, None) if subject in row.subjects)
+            found.update(row.request_id for row in _rows_of(path, None, []) if subject in row.subjects)
     return found
 
 
 def erase(folder: Path, is_meant: Callable[[PayloadRow], bool]) -> int:
     """Remove rows for good; how many. The files are rewritten whole, and a server may go on writing.
+
+    Half a line that somebody who was killed had written goes, too: nobody can say any more whose data is in it.
 
     Raises:
         DamagedLog: A file cannot be read or written; what was erased before stays erased.
@@ -64,9 +67,10 @@ def erase(folder: Path, is_meant: Callable[[PayloadRow], bool]) -> int:
     with locked(folder):
         sweep(folder)
         for path in files_of(folder):
-            rows = _rows_of(path, None)
+            torn: list[bytes] = []
+            rows = _rows_of(path, None, torn)
             kept = [row for row in rows if not is_meant(row)]
-            if len(kept) == len(rows):
+            if len(kept) == len(rows) and not torn:
                 continue
             try:
                 _rewrite(path, kept)
@@ -87,7 +91,8 @@ def _rewrite(path: Path, rows: list[PayloadRow]) -> None:
         write_whole(path, msgspec.json.Encoder().encode_lines(rows), 0o600)
 
 
-def _rows_of(path: Path, request_id: str | None) -> list[PayloadRow]:
+def _rows_of(path: Path, request_id: str | None, torn: list[bytes] | None = None) -> list[PayloadRow]:
+    """The rows of a file; the beginnings of lines that never came whole are put into `torn`, and without it refused."""
     try:
         if path.suffix == ".parquet":
             try:
@@ -95,20 +100,28 @@ def _rows_of(path: Path, request_id: str | None) -> list[PayloadRow]:
             except ImportError as error:
                 raise MissingDependency("pyarrow", f"{path} is Parquet", "parquet") from error
             return rows_in(path, request_id)
-        return list(_lines(path, request_id))
+        return _lines(path, request_id, torn)
     except (msgspec.MsgspecError, OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise DamagedLog(f"{path}: it is no file of the payload log any more: {error}") from error
 
 
-def _lines(path: Path, request_id: str | None) -> list[PayloadRow]:
+def _lines(path: Path, request_id: str | None, torn: list[bytes] | None) -> list[PayloadRow]:
     mark = None if request_id is None else msgspec.json.encode(request_id)
     found = []
     with path.open("rb") as lines:
         for line in lines:
             if mark is None or mark in line:
-                row = _decoder.decode(line)
+                try:
+                    row = _decoder.decode(line)
+                except msgspec.DecodeError as error:
+                    # A line that is whole, and of columns that are not known here, is not ours to drop.
+                    is_whole = isinstance(error, msgspec.ValidationError)
+                    if torn is None or is_whole or not line.startswith(_BEGINNING):
+                        raise
+                    torn.append(line)
+                    continue
                 if request_id is None or row.request_id == request_id:
                     found.append(row)
     return found

@@ -1,7 +1,7 @@
 """An answer's bytes as one prediction in each row, by the one law of `domain/monitoring/batches.py`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -32,10 +32,12 @@ class PredictedRow:
     Args:
         prediction: A number, a short text or a truth value; None where there was nothing of the kind.
         score: The probability that came with it.
+        chances: That of each class, by its name, to nine digits; None where not all of them came.
     """
 
     prediction: Any
     score: float | None = None
+    chances: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,25 @@ def rows_of(content_type: str, answer: bytes) -> PredictedRows:
         raise UnreadableAnswer(f"Nothing of it can be held against labels: {found.reason}.")
     told = np.asarray(found.told)
     scores = None if found.score is None else np.asarray(found.score)
+    chances = _chances(found.chances(), min(len(told), MOST_ROWS))
     rows = [
-        PredictedRow(_plain(value), None if scores is None else _chance(scores[place]))
+        PredictedRow(_plain(value), None if scores is None else _chance(scores[place]), chances[place])
         for place, value in enumerate(told[:MOST_ROWS].tolist())
     ]
     if all(row.prediction is None for row in rows):
         raise UnreadableAnswer("It has no number, truth value or short text in any row.")
     return PredictedRows(tuple(rows), len(told))
+
+
+def _chances(columns: Mapping[str, Any] | None, rows: int) -> Sequence[Mapping[str, float] | None]:
+    if columns is None:
+        return [None] * rows
+    shares = zip(*(np.asarray(values[:rows], np.float64).tolist() for values in columns.values()), strict=True)
+    # As many digits as floats of 32 bits have: more would be kept for nothing.
+    return [
+        dict(zip(columns, (float(f"{each:.9g}") for each in row), strict=True)) if all(map(isfinite, row)) else None
+        for row in shares
+    ]
 
 
 def _columns(mime: str, answer: bytes) -> Any:

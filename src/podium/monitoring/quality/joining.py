@@ -7,7 +7,7 @@ monitor was started again in between: each record is one step on what the databa
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, cast
@@ -22,7 +22,7 @@ from podium.domain.monitoring.quality.tallies import (
     tally_classes,
     tally_numbers,
 )
-from podium.domain.monitoring.quality.tasks import Task
+from podium.domain.monitoring.quality.tasks import SaidTask, Task
 from podium.domain.monitoring.values import LONGEST_NAME
 from podium.domain.monitoring.windows import HOUR_S
 from podium.errors import PodiumError
@@ -62,6 +62,7 @@ class _Version:
 
     stretches: dict[tuple[str, int], _Stretch] = field(default_factory=lambda: defaultdict(_Stretch))
     predicted: list[tuple[Any, float | None]] = field(default_factory=list)
+    classes: set[str] = field(default_factory=set)
     labels: list[Any] = field(default_factory=list)
     last_label_at: float | None = None
     unreadable: int = 0
@@ -75,13 +76,21 @@ class Joining:
         connection: Its.
         now: Seconds since 1970.
         most_rows: So many rows of answers are kept; of the other answers nothing is.
+        said: What models are for, where somebody said it; of others what was said before stands.
 
     Attributes:
         rows: That were kept.
     """
 
-    def __init__(self, connection: StoreConnection, now: float, most_rows: int = MOST_ROWS_AT_ONCE) -> None:
+    def __init__(
+        self,
+        connection: StoreConnection,
+        now: float,
+        most_rows: int = MOST_ROWS_AT_ONCE,
+        said: Mapping[str, SaidTask] | None = None,
+    ) -> None:
         self.rows = 0
+        self._said = said or {}
         self._connection = connection
         self._now = now
         self._most_rows = most_rows
@@ -99,6 +108,16 @@ class Joining:
             self._nobodys(model, "duplicate", labels.duplicate)
         for key, version in self._versions.items():
             self._write(key, version)
+
+    def choose_anew(self, key: VersionKey) -> bool:
+        """Count a version again where somebody now says that it is for something else; whether it was."""
+        before = kept.kept_task(self._connection, key)
+        if before.chosen is None or self._said.get(key.model, before.chosen.said) == before.chosen.said:
+            return False
+        task = self._choose(key, before)
+        written.put_task(self._connection, key, task)
+        rebuild(self._connection, key, task.chosen)
+        return True
 
     # ── records
 
@@ -120,6 +139,7 @@ class Joining:
             KeptPrediction(
                 *(record.request_id, key, place, answer.count, record.variant, record.at),
                 *(row.prediction, row.score),
+                chances=row.chances,
             )
             for place, row in enumerate(answer.first)
         ]
@@ -128,6 +148,7 @@ class Joining:
         stretch = self._stretch(rows[0])
         stretch.counts["predicted"] += len(rows)
         version.predicted += [(row.prediction, row.score) for row in rows]
+        version.classes.update(name for row in rows for name in row.chances or ())
         waiting = kept.parked_labels(self._connection, record.model, record.request_id)
         if waiting:
             written.unpark(self._connection, record.model, record.request_id)
@@ -214,7 +235,7 @@ class Joining:
             rebuild(self._connection, key, task.chosen)
 
     def _task(self, key: VersionKey, before: KeptTask, version: _Version) -> KeptTask:
-        observed = before.observed.with_predictions(version.predicted).with_labels(version.labels)
+        observed = before.observed.with_predictions(version.predicted, version.classes).with_labels(version.labels)
         known = [each for each in (before.last_label_at, version.last_label_at) if each is not None]
         task = replace(
             before,
@@ -226,11 +247,15 @@ class Joining:
         is_open = before.chosen is None or before.chosen.guess.task is None
         if not version.labels or (not is_open and observed.labelled < 2 * before.looked_at):
             return task
+        return self._choose(key, task)
+
+    def _choose(self, key: VersionKey, task: KeptTask) -> KeptTask:
         try:
             profile = reading.profile_of(self._connection, key)
         except PodiumError:
             profile = None
-        return replace(task, chosen=chosen_task(observed, profile), looked_at=observed.labelled)
+        said = self._said.get(key.model) or (SaidTask() if task.chosen is None else task.chosen.said)
+        return replace(task, chosen=chosen_task(task.observed, profile, said), looked_at=task.observed.labelled)
 
     def _write_stretches(self, key: VersionKey, version: _Version, chosen: CountedAs | None) -> None:
         """Write what a batch changes; tallies only where it is known what they count."""
@@ -279,7 +304,7 @@ def tally_of(chosen: CountedAs | None, rows: Sequence[KeptPrediction]) -> Figure
     """The tally of rows with labels; None where there are none, or nobody knows what the model is for."""
     if chosen is None or chosen.guess.task is None or not rows:
         return None
-    judged: list[Judged] = [chosen.judged(row.prediction, row.score, row.label, row.weight) for row in rows]
+    judged: list[Judged] = [chosen.judged(row.prediction, row.score, row.label, row.weight, row.chances) for row in rows]
     if chosen.guess.task is Task.REGRESSION:
         return tally_numbers(judged)
     return tally_classes(chosen.guess.classes, chosen.guess.positive, judged)

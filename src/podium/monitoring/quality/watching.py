@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from podium.domain.monitoring.quality.figures import WIDTH_S
+from podium.domain.monitoring.quality.tasks import SaidTask
 from podium.domain.monitoring.windows import DAY_S, HOUR_S
 from podium.errors import MonitorStoreError, NotFound, PodiumError
 from podium.monitoring.gauges import Gauge
@@ -55,12 +57,23 @@ class QualityWatch:
         self._forgot_at = 0.0
         self._slot = -1
         self._keys: set[VersionKey] = set()
+        self._said: dict[str, SaidTask] = {}
+        self._is_said_anew = False
+
+    def hear(self, versions: Iterable[Mapping[str, Any]]) -> None:
+        """What models are for, as far as somebody said it, by the facts of what is served.
+
+        A model that is not served now was said to be for what it was.
+        """
+        said = {str(each["model"]): SaidTask.of(each.get("task"), each.get("positive")) for each in versions}
+        self._is_said_anew = self._is_said_anew or any(self._said.get(model) != each for model, each in said.items())
+        self._said |= said
 
     def write_down(self, connection: StoreConnection, records: Sequence[Remembered | Labelled], now: float) -> None:
         """Join what came to what is kept; as `monitoring.intake.Sink`. The same may come again."""
         if now != self._at:
             self._at, self._rows = now, 0
-        joining = Joining(connection, now, MOST_ROWS_AT_ONCE - self._rows)
+        joining = Joining(connection, now, MOST_ROWS_AT_ONCE - self._rows, self._said)
         joining.join(records)
         self._rows += joining.rows
         self._is_changed = True
@@ -76,6 +89,7 @@ class QualityWatch:
         """
         keys, slot = sorted(set(versions), key=lambda key: (key.model, key.version)), int(now // WIDTH_S)
         try:
+            self._choose_anew(keys, now)
             if self._forget(now) or slot != self._slot or set(keys) != self._keys:
                 with self._store.reading() as connection:
                     found = {key: self._judge(connection, key, now) for key in keys}
@@ -87,6 +101,16 @@ class QualityWatch:
             # Said by whoever writes; what was seen last is still told.
             self._slot = -1
         return [gauge for each in self.judged.values() for gauge in gauges_of(each)]
+
+    def _choose_anew(self, keys: Sequence[VersionKey], now: float) -> None:
+        """Count again what somebody now says is for something else."""
+        if not self._is_said_anew and set(keys) == self._keys:
+            return
+        with self._store.writing() as connection:
+            joining = Joining(connection, now, said=self._said)
+            is_other = [joining.choose_anew(key) for key in keys]
+        self._is_changed = self._is_changed or any(is_other)
+        self._is_said_anew = False
 
     def _judge(self, connection: StoreConnection, key: VersionKey, now: float) -> JudgedQuality | None:
         try:

@@ -38,7 +38,7 @@ class MonitorHistory(Protocol):
 
     Attributes:
         place: What people call it, without a secret.
-        is_shared: Whether monitors of several servers are meant to write it: then one of them tells people.
+        is_shared: Whether servers of several machines write it: one that cannot does not know whether another can.
     """
 
     @property

@@ -140,4 +140,7 @@ _LED = (
     "CREATE TABLE server_values (server TEXT PRIMARY KEY, at REAL NOT NULL, json TEXT NOT NULL)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_COUNTED, _ALERTED, _WAITED, _SHARED, _LABELLED, _LED)
+# The probability of each class by its name, as JSON.
+_SCORED = ("ALTER TABLE predictions ADD COLUMN chances TEXT",)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_COUNTED, _ALERTED, _WAITED, _SHARED, _LABELLED, _LED, _SCORED)

@@ -14,7 +14,7 @@ from podium.domain.monitoring.quality.figures import WIDTH_S
 from podium.domain.monitoring.quality.observing import CountedAs, SeenRows
 from podium.domain.monitoring.quality.storing import tally_of
 from podium.domain.monitoring.quality.tallies import ClassTally, LabelTally, NumberTally
-from podium.domain.monitoring.quality.tasks import Task, TaskGuess
+from podium.domain.monitoring.quality.tasks import SaidTask, Task, TaskGuess
 from podium.domain.monitoring.windows import HOUR_S, Span
 from podium.errors import InvalidInput
 from podium.monitoring.store.contract import StoreConnection
@@ -34,6 +34,7 @@ class KeptPrediction:
         rows: How many that has.
         prediction, label: As JSON has them; a label is None before it came.
         score: The probability that came with the prediction.
+        chances: That of each class by its name, where all of them came.
         at, labelled_at: Seconds since 1970.
     """
 
@@ -48,6 +49,7 @@ class KeptPrediction:
     label: Any = None
     labelled_at: float | None = None
     weight: float = 1.0
+    chances: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +143,6 @@ def quality_of(connection: StoreConnection, key: VersionKey, span: Span, step_s:
     return [found[place] for place in sorted(found)]
 
 
-def coverage_of(connection: StoreConnection, key: VersionKey, span: Span) -> Coverage:
-    """How many of a version's predictions of a stretch have a label by now; its ends are those of five minutes or hours."""
-    labels = sum(labels_of(connection, key, span).values(), LabelTally())
-    return coverage(labels, kept_task(connection, key).last_label_at)
-
-
 def labels_of(connection: StoreConnection, key: VersionKey, span: Span) -> dict[str, LabelTally]:
     """How many predictions and labels there were, by variant."""
     found: dict[str, LabelTally] = {}
@@ -161,8 +157,14 @@ def labels_of(connection: StoreConnection, key: VersionKey, span: Span) -> dict[
 
 
 def coverage(labels: LabelTally, last_label_at: float | None) -> Coverage:
-    """The same, of what was counted."""
+    """How many predictions have a label by now, of what was counted."""
     return Coverage(labels.predicted, labels.matched, labels.delay_s(0.5), labels.delay_s(0.95), last_label_at)
+
+
+def kept_since(connection: StoreConnection) -> float | None:
+    """Of when the oldest prediction is that is kept, of any version, as the oldest are given up first; None without any."""
+    (at,) = connection.execute("SELECT min(at) FROM predictions").fetchone()
+    return None if at is None else float(at)
 
 
 def added(one: QualityPoint, other: QualityPoint) -> QualityPoint:
@@ -184,12 +186,6 @@ def kept_task(connection: StoreConnection, key: VersionKey) -> KeptTask:
     return KeptTask(_observed(json.loads(observed)), None if chosen is None else _chosen(json.loads(chosen)), *rest)
 
 
-def versions_with_quality(connection: StoreConnection) -> list[VersionKey]:
-    """Of which predictions were kept."""
-    rows = connection.execute("SELECT model, version FROM quality_tasks ORDER BY model, version")
-    return [VersionKey(model, version) for model, version in rows.fetchall()]
-
-
 def predictions_of(
     connection: StoreConnection, request_id: str, model: str | None = None, place: int | None = None
 ) -> list[KeptPrediction]:
@@ -198,11 +194,6 @@ def predictions_of(
     known = {condition: value for condition, value in said.items() if value is not None}
     rows = connection.execute(f"{_SELECT} WHERE {' AND '.join(known)} ORDER BY model, place", [*known.values()])
     return [_prediction(each) for each in rows.fetchall()]
-
-
-def reports_of(connection: StoreConnection, model: str, span: Span) -> LabelTally:
-    """What became of a model's reports whose prediction nobody knows."""
-    return sum(labels_of(connection, VersionKey(model, ""), span).values(), LabelTally())
 
 
 def labelled_predictions(connection: StoreConnection, key: VersionKey) -> Iterator[KeptPrediction]:
@@ -248,16 +239,17 @@ def point_at(connection: StoreConnection, key: VersionKey, variant: str, length_
 
 
 _SELECT = (
-    "SELECT request_id, model, version, place, rows, variant, at, prediction, score, label, labelled_at, weight "
-    "FROM predictions"
+    "SELECT request_id, model, version, place, rows, variant, at, prediction, score, label, labelled_at, weight, "
+    "chances FROM predictions"
 )
 
 
 def _prediction(row: Any) -> KeptPrediction:
-    request_id, model, version, place, rows, variant, at, prediction, score, label, labelled_at, weight = row
+    request_id, model, version, place, rows, variant, at, prediction, score, label, labelled_at, weight, chances = row
     told, true = json.loads(prediction), None if label is None else json.loads(label)
     key = VersionKey(model, version)
-    return KeptPrediction(request_id, key, place, rows, variant, at, told, score, true, labelled_at, weight)
+    shares = None if chances is None else json.loads(chances)
+    return KeptPrediction(request_id, key, place, rows, variant, at, told, score, true, labelled_at, weight, shares)
 
 
 def _points(connection: StoreConnection, key: VersionKey, span: Span, length_s: int) -> Iterator[QualityPoint]:
@@ -279,16 +271,15 @@ def _labels(text: str) -> LabelTally:
 
 
 def _observed(document: Mapping[str, Any]) -> SeenRows:
-    span = document["span"]
-    return SeenRows(**{**document, "span": None if span is None else tuple(span)})
+    span, classes = document["span"], document.get("classes", ())
+    return SeenRows(**{**document, "span": None if span is None else tuple(span), "classes": tuple(classes)})
 
 
 def _chosen(document: Mapping[str, Any]) -> CountedAs:
     guess = document["guess"]
     task = None if guess["task"] is None else Task(guess["task"])
-    return CountedAs(
-        TaskGuess(task, guess["why"], tuple(guess["classes"]), guess["positive"]), is_classes=document["is_classes"]
-    )
+    found = TaskGuess(task, guess["why"], tuple(guess["classes"]), guess["positive"])
+    return CountedAs(found, document["is_classes"], SaidTask.of(**document.get("said", {"task": None, "positive": None})))
 
 
 def _length(span: Span, step_s: int) -> int:

@@ -26,11 +26,12 @@ def put_predictions(connection: StoreConnection, rows: Iterable[KeptPrediction])
     """Keep rows of answers that are not kept yet."""
     connection.executemany(
         "INSERT INTO predictions (request_id, model, version, place, rows, variant, at, prediction, score, label, "
-        "labelled_at, weight) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "labelled_at, weight, chances) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             [
                 each.request_id, each.key.model, each.key.version, each.place, each.rows, each.variant, each.at,
                 json.dumps(each.prediction), each.score, _text(each.label), each.labelled_at, each.weight,
+                _text(each.chances),
             ]
             for each in rows
         ],
@@ -156,5 +157,5 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _text(label: Any) -> str | None:
-    return None if label is None else _json(label)
+def _text(value: Any) -> str | None:
+    return None if value is None else _json(value)

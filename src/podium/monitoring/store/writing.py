@@ -205,6 +205,18 @@ def keep_reading(connection: StoreConnection, source: str, key: VersionKey, now:
     connection.execute("UPDATE readings SET at = ? WHERE source = ? AND model = ? AND version = ?", place)
 
 
+def put_spool_position(connection: StoreConnection, spool: str, position: int, now: int) -> None:
+    """How much of a spool is written down, in the transaction that does it."""
+    connection.execute(_PUT_READING, [spool, "", "", now, position.to_bytes(8, "little")])
+
+
+def spool_position(connection: StoreConnection, spool: str) -> int:
+    """The last that was kept of it; 0 where nothing was."""
+    found = connection.execute("SELECT cells FROM readings WHERE source = ? AND model = '' AND version = ''", [spool])
+    row = found.fetchone()
+    return 0 if row is None else int.from_bytes(row[0], "little")
+
+
 def note_written(connection: StoreConnection, server: str, turn: str, now: int) -> None:
     """Mark a transaction of a server's monitor, so that one whose end it did not hear is known to be kept or not."""
     connection.execute(

@@ -1,43 +1,12 @@
-"""Alerts, their book and notifications as JSON and back, for whoever keeps them. Nothing is lost on the way."""
+"""Alerts and notifications as JSON and back, for whoever keeps them. Nothing is lost on the way."""
 
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from podium.domain.monitoring.alerting.alerts import Alert, AlertBook, AlertState, News, Notification
+from podium.domain.monitoring.alerting.alerts import Alert, AlertState, News, Notification
 from podium.domain.monitoring.alerting.rules import AlertSeverity
 from podium.errors import InvalidInput
-
-_VERSION = 1
-
-
-def dumped(book: AlertBook) -> dict[str, Any]:
-    """As `json.dumps` takes it."""
-    return {
-        "podium_alerts": _VERSION,
-        "at": book.at,
-        "due": dict(book.due),
-        "left_out": book.left_out,
-        "alerts": [dumped_alert(alert) for alert in book.alerts.values()],
-    }
-
-
-def loaded(kept: Mapping[str, Any]) -> AlertBook:
-    """Of what `json.loads` gave.
-
-    Raises:
-        InvalidInput: It is not what `dumped` made, or what a newer podium made.
-    """
-    if kept.get("podium_alerts") != _VERSION:
-        raise InvalidInput(
-            f"The kept alerts are of version {kept.get('podium_alerts')!r}, and this podium reads version {_VERSION}."
-        )
-    try:
-        alerts = [loaded_alert(each) for each in kept["alerts"]]
-        due = {str(group): float(at) for group, at in kept["due"].items()}
-        return AlertBook(kept["at"], {alert.fingerprint: alert for alert in alerts}, due, int(kept["left_out"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidInput(f"The kept alerts cannot be read: {error}.") from error
 
 
 def dumped_alert(alert: Alert) -> dict[str, Any]:

@@ -1,19 +1,17 @@
 """How good a version probably is while labels are missing: estimates, never to be shown as measurements.
 
-Both ways assume that what leads to an outcome is as it was on the reference rows, and that only the inputs may have moved:
-they see no concept drift.
+They assume that what leads to an outcome is as it was on the reference rows, and that only the inputs may have moved: no
+concept drift is seen.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 from math import sqrt
 from typing import ClassVar
 
 from podium.domain.monitoring.quality.intervals import Interval, area
-from podium.domain.monitoring.quality.tallies import SCORE_BINS, SCORE_EDGES
 
-CHUNKS = 10
 _DEVIATIONS = 3.0
 
 
@@ -113,28 +111,6 @@ def estimate_classes(
     )
 
 
-def estimate_counts(
-    counts: Sequence[int], calibrated: Callable[[float], float] | None = None, threshold: float = 0.5
-) -> tuple[Estimate, ...]:
-    """`estimate_classes` of rows of which only the bins of their scores are known.
-
-    Args:
-        counts: By bin, as `SCORE_EDGES` has them.
-        calibrated: What makes probabilities of scores, such as `probability` of a calibration; None where they are some.
-        threshold: From which score on a row is called positive.
-
-    Raises:
-        ValueError: There are not as many counts as bins.
-    """
-    if len(counts) != SCORE_BINS:
-        raise ValueError(f"counts: expected {SCORE_BINS}, one for each bin of a score, got {len(counts)}.")
-    borders = pairwise((0.0, *SCORE_EDGES, 1.0))
-    rows = [((low + high) / 2, count) for (low, high), count in zip(borders, counts, strict=True) if count]
-    scores, weights = [score for score, _ in rows], [float(count) for _, count in rows]
-    chances = [calibrated(score) for score in scores] if calibrated else scores
-    return estimate_classes(chances, [score >= threshold for score in scores], scores, weights)
-
-
 def _expected_area(chances: Sequence[float], scores: Sequence[float], weights: Sequence[float]) -> float | None:
     """The area under the expected ROC curve: each row is a part of a positive and a part of a negative."""
     ranked = sorted(zip(scores, chances, weights, strict=True))
@@ -145,49 +121,3 @@ def _expected_area(chances: Sequence[float], scores: Sequence[float], weights: S
             here, there = here + weight * chance, there + weight * (1 - chance)
         pairs, below, positives = pairs + here * (below + there / 2), below + there, positives + here
     return pairs / (positives * below) if positives and below else None
-
-
-def estimate_errors(errors: Mapping[str, Sequence[float]]) -> tuple[Estimate, ...]:
-    """Direct loss estimation: the mean of each row's error as a second model expects it (NannyML's DLE).
-
-    Args:
-        errors: By figure, `mae`, `rmse` or `mape`, what each row is expected to add: the size of its error, its square,
-            its size by that of the actual number. What lies below 0, as no error does, counts as 0.
-    """
-    found = []
-    for metric, each in errors.items():
-        rows = len(each)
-        if not rows:
-            found.append(Estimate(metric, None, None, 0))
-            continue
-        losses = [max(0.0, loss) for loss in each]
-        mean = sum(losses) / rows
-        error = sqrt(sum((loss - mean) ** 2 for loss in losses) / (rows - 1) / rows) if rows > 1 else None
-        ends = None if error is None else (max(0.0, mean - _DEVIATIONS * error), mean + _DEVIATIONS * error)
-        if metric == "rmse":
-            mean, ends = sqrt(mean), None if ends is None else (sqrt(ends[0]), sqrt(ends[1]))
-        found.append(Estimate(metric, mean, ends, rows))
-    return tuple(found)
-
-
-def chunk_borders(rows: int, chunks: int = CHUNKS) -> tuple[tuple[int, int], ...]:
-    """Cut rows in order into chunks whose sizes differ by one at most; fewer chunks of fewer rows."""
-    count = min(chunks, rows)
-    borders = [rows * each // count for each in range(count + 1)] if count else []
-    return tuple(pairwise(borders))
-
-
-def band_of(values: Sequence[float], least: float | None = 0.0, most: float | None = 1.0) -> Band | None:
-    """The mean of a figure over the reference's chunks, three standard deviations to each side, as NannyML has it.
-
-    Args:
-        values: Of each chunk; of fewer than two there is no band.
-        least: That the figure can be at all; a bound beyond that is none.
-        most: Likewise.
-    """
-    if len(values) < 2:
-        return None
-    mean = sum(values) / len(values)
-    half = _DEVIATIONS * sqrt(sum((value - mean) ** 2 for value in values) / len(values))
-    low, high = mean - half, mean + half
-    return Band(None if least is not None and low < least else low, None if most is not None and high > most else high)

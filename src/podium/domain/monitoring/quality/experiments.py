@@ -7,7 +7,7 @@ Always valid inference, Operations Research 70, 2022). If there is none, the cha
 Shares that follow feedback (a bandit's) break what it assumes of the order of the answers: there go by chances.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import exp, inf, lgamma, log, sqrt
@@ -16,7 +16,7 @@ from typing import Literal
 from podium.domain.bandit import Arm, chances
 from podium.domain.monitoring.distributions import chi2_tail
 from podium.domain.monitoring.quality.intervals import Interval
-from podium.domain.monitoring.quality.sums import NOTHING, ExactSum, halvings_of, merged, total
+from podium.domain.monitoring.quality.sums import NOTHING, ExactSum, merged
 
 _MOST_TERMS = 100_000
 
@@ -44,18 +44,6 @@ class VariantSums:
     rows: int = 0
     sums: ExactSum = NOTHING
     squares: ExactSum = NOTHING
-
-    @classmethod
-    def of_rate(cls, hits: int, rows: int) -> "VariantSums":
-        """Of outcomes that are yes or no."""
-        return cls(rows, total([(hits, 0)]), total([(hits, 0)]))
-
-    @classmethod
-    def of_values(cls, values: Iterable[float]) -> "VariantSums":
-        """Of outcomes that are finite numbers."""
-        parts = [halvings_of(float(value)) for value in values]
-        squares = total((numerator * numerator, 2 * halvings) for numerator, halvings in parts)
-        return cls(len(parts), total(parts), squares)
 
     def __add__(self, other: "VariantSums") -> "VariantSums":
         return VariantSums(self.rows + other.rows, merged(self.sums, other.sums), merged(self.squares, other.squares))

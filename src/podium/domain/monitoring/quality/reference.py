@@ -1,6 +1,6 @@
 """How good a model was on its reference rows: what live figures are held against (`baseline.py`), and its calibration."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
@@ -8,8 +8,9 @@ from typing import Any
 from podium.domain.monitoring.profile import Calibration
 from podium.domain.monitoring.quality.calibration import calibrator
 from podium.domain.monitoring.quality.figures import figures
+from podium.domain.monitoring.quality.observing import CountedAs
 from podium.domain.monitoring.quality.tallies import Judged, class_name, tally_classes, tally_numbers
-from podium.domain.monitoring.quality.tasks import Task, task_of
+from podium.domain.monitoring.quality.tasks import SaidTask, Task, task_of
 from podium.domain.monitoring.values import number
 
 # Beyond, a figure of classes says little and costs much.
@@ -31,7 +32,15 @@ class Measured:
     remark: str = ""
 
 
-def measured(told: Any, score: Any, labels: Any, *, is_classes: bool, positive: str | None = None) -> Measured:
+def measured(
+    told: Any,
+    score: Any,
+    labels: Any,
+    *,
+    is_classes: bool,
+    said: SaidTask | None = None,
+    chances: Mapping[str, Any] | None = None,
+) -> Measured:
     """Figures of predictions whose labels are known.
 
     Args:
@@ -39,11 +48,15 @@ def measured(told: Any, score: Any, labels: Any, *, is_classes: bool, positive: 
         score: The probability that it told; None where it tells none.
         labels: What was true, as many.
         is_classes: What it said are classes, by the profile.
-        positive: The class that a task of two is about; None takes the usual one.
+        said: What somebody said that the model is for.
+        chances: The probability of each class in each row, by the class's name; None where it does not tell all of them.
     """
-    said, true = list(told), list(labels)
+    known = said or SaidTask()
+    rows, true = list(told), list(labels)
+    if known.task is not None:
+        is_classes = known.task is not Task.REGRESSION and (is_classes or not _has_fraction(rows))
     names = {found for each in true if (found := class_name(each)) is not None}
-    classes = _classes(said, names) if is_classes else ()
+    classes = tuple(sorted({*_classes(rows, names), *(chances or ())})) if is_classes else ()
     if max(len(classes), len(names) if is_classes else 0) > _MOST_CLASSES:
         return Measured(remark=f"No quality was measured: there are more than {_MOST_CLASSES} classes.")
     if is_classes and names and not names & set(_spoken(classes)):
@@ -51,25 +64,39 @@ def measured(told: Any, score: Any, labels: Any, *, is_classes: bool, positive: 
             remark="No quality was measured: no label is one of the classes that the model told. A model that answers "
             "probabilities tells a class by its place: 0, 1, …; give labels as such numbers."
         )
-    span = None if is_classes else _span(said)
-    guess = task_of(classes, span, names if len(names) <= _MOST_CLASSES else {"0.5", *list(names)[:2]}, positive)
+    span = None if is_classes else _span(rows)
+    spoken = names if len(names) <= _MOST_CLASSES else {"0.5", *list(names)[:2]}
+    guess = task_of(classes, span, spoken, known.positive, known.task)
     if guess.task is None:
         return Measured(remark=f"No quality was measured. {guess.why}")
     if guess.task is Task.REGRESSION:
-        tally = tally_numbers(Judged(*pair) for pair in zip(said, true, strict=True))
+        tally = tally_numbers(Judged(*pair) for pair in zip(rows, true, strict=True))
         return Measured(_figures(tally), None, f"Quality as of a regression. {guess.why}")
-    scores = score if is_classes else told
+    counted_as, alone = CountedAs(guess, is_classes), [None] * len(rows)
+    scores, shares = alone if score is None else score, _by_row(chances, rows)
     judged = [
-        Judged(each if is_classes else None, actual, None if chance is None else (chance,))
-        for each, actual, chance in zip(said, true, scores if scores is not None else [None] * len(said), strict=True)
+        counted_as.judged(each, chance, actual, 1.0, share)
+        for each, chance, actual, share in zip(rows, scores, true, shares, strict=True)
     ]
     counted = tally_classes(guess.classes, guess.positive, judged)
     curve = None
-    if guess.positive is not None and scores is not None:
+    # The profile's scores are those of the second of two classes.
+    if guess.positive is not None and (chances is None or guess.positive == list(chances)[-1]):
         pairs = [(number(each.scores[0]), class_name(each.actual)) for each in judged if each.scores]
         usable = [(chance, name) for chance, name in pairs if 0 <= chance <= 1 and name is not None]
         curve = calibrator([chance for chance, _ in usable], [int(name == guess.positive) for _, name in usable])
     return Measured(_figures(counted), curve, f"Quality as of a {guess.task.value} task. {guess.why}")
+
+
+def _by_row(chances: Mapping[str, Any] | None, rows: list[Any]) -> Iterable[Mapping[str, float] | None]:
+    if chances is None:
+        return [None] * len(rows)
+    shares = zip(*(list(map(float, column)) for column in chances.values()), strict=True)
+    return [dict(zip(chances, each, strict=True)) for each in shares]
+
+
+def _has_fraction(rows: list[Any]) -> bool:
+    return any(isfinite(value) and value != int(value) for each in rows if isfinite(value := number(each)))
 
 
 def _classes(said: list[Any], labels: set[str]) -> tuple[str, ...]:

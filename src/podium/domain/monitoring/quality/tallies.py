@@ -44,7 +44,8 @@ def _score_edges() -> tuple[float, ...]:
 
 SCORE_EDGES = _score_edges()
 """Between the bins of a score: as fine as 256 equal ones in the middle, and a factor of at most 1.14 apart towards 0 and 1,
-down to one in ten million, so that the ranks of a model of rare events, whose scores are all small, are kept apart."""
+down to one in ten million, so that the ranks of a model of rare events, whose scores are all small, are kept apart. Of
+several classes 2 or, of more than 4, 4 neighbours are one bin, so that a tally of 20 classes stays below 100 kB as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +315,7 @@ def _tally_scores(
     scored: Sequence[tuple[int, int, Sequence[float]]], classes: int, positive: int | None
 ) -> tuple[Any, ...]:
     """The last four fields of a `ClassTally`, from weight, truth and scores of each row."""
+    width = 1 if positive is not None else 2 if classes <= 4 else 4
     watched = [positive] if positive is not None else list(range(classes)) if classes <= MOST_SCORED else []
     cells: list[tuple[Counter[int], Counter[int]]] = [(Counter(), Counter()) for _ in watched]
     terms: list[list[tuple[int, int]]] = [[] for _ in range(4)]
@@ -322,7 +324,7 @@ def _tally_scores(
     for units, truth, scores in scored:
         for at, one in enumerate(watched):
             score = scores[at if positive is None else 0]
-            cells[at][truth != one][bisect_right(SCORE_EDGES, score)] += units
+            cells[at][truth != one][bisect_right(SCORE_EDGES, score) // width] += units
         if positive is not None:
             top, is_hit = scores[0], truth == positive
             chance, brier = (top if is_hit else 1 - top), (top - is_hit) ** 2

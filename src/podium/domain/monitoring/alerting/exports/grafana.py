@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from podium.domain.monitoring.alerting.exports.promql import metrics_of
 from podium.domain.monitoring.objectives import ObjectiveKind, Slo
 
 UID = "podium-models"
@@ -76,12 +75,6 @@ def dashboard(objectives: Sequence[Slo] = (Slo(),), drift_threshold: float = 0.2
         "annotations": {"list": []},
         "panels": panels,
     }
-
-
-def metrics_queried(objectives: Sequence[Slo] = (Slo(),)) -> set[str]:
-    """All metrics that the dashboard asks for."""
-    every = [query for row in rows(objectives, 0.2) for panel in row.panels for query, _ in panel.queries]
-    return {name for query in every for name in metrics_of(query)}
 
 
 def rows(objectives: Sequence[Slo], drift_threshold: float) -> tuple[Row, ...]:
