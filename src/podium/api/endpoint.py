@@ -253,16 +253,17 @@ def _with_gateways(chosen: Chosen, order: ServerOrder, owner_digest: str | None)
     )
     shown, told = gateway.access.tls_cert, exports.to_json() if exports.is_on else ""
     certificate = None if shown is None else str(Path(shown).absolute())
-    settings = dataclasses.replace(order.settings, dashboard_terms=_dashboard_terms(gateway.access))
+    settings = dataclasses.replace(order.settings, dashboard_terms=_dashboard_terms(gateway.access, order.settings))
     return dataclasses.replace(settings, certificate=certificate, gateway_settings=gateway.to_json(), exports=told)
 
 
-def _dashboard_terms(access: AccessSettings) -> tuple[str, ...]:
+def _dashboard_terms(access: AccessSettings, settings: ServeSettings) -> tuple[str, ...]:
     """A server that asks who asks has a dashboard that does; one that speaks TLS, one that does."""
+    changes = ("--allow-changes",) if settings.dashboard_changes else ()
     asks = access.requires_keys or access.jwks is not None or access.tls_client_ca is not None
     files = () if access.tls_cert is None or access.tls_key is None else (access.tls_cert, access.tls_key)
     named = [text for flag, path in zip(("--tls-cert", "--tls-key"), files, strict=False) for text in (flag, path)]
-    return (*(("--require-keys",) if asks else ()), *named)
+    return (*(("--require-keys",) if asks else ()), *changes, *named)
 
 
 def _refuse_clashes(names: list[str], named: list[Named], chosen: Chosen) -> None:

@@ -77,6 +77,7 @@ class ServeSettings:
         certificate: The file of what gateways show over TLS; None: they do not speak it.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
         dashboard_port, dashboard_host: Where the dashboard listens; None: there is none.
+        dashboard_changes: Whether its pages may also change something.
         dashboard_terms: What it is started with beside that: flags of `python -m podium.dashboard`.
         alerts: What the monitor gets of `[alerts]`, JSON likewise; empty where nothing is said.
         config: Path of podium.toml, whose `[alerts]` the monitor reads again when it changes; empty where there is none.
@@ -125,6 +126,12 @@ class ServeSettings:
     )
     dashboard_host: str = declare(
         "127.0.0.1", "dashboard_host", ValueKind.TEXT, "Where the dashboard listens; from elsewhere it asks for a key."
+    )
+    dashboard_changes: bool = declare(
+        False,
+        "dashboard_changes",
+        ValueKind.SWITCH,
+        "Let the dashboard promote, roll back and silence; where keys are asked for, with one of the scope admin.",
     )
     rollout_store: str | None = declare(
         None,
