@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.domain.clients.rates import Bucket, parse_rates, take
+from podium.domain.clients.rates import TokenBucket, parse_rates, take
 from podium.errors import InvalidInput
 
 S = 1_000_000_000
@@ -43,7 +43,7 @@ def test_what_is_no_rate_is_refused(text):
 
 def take_one(full_at, now, rate=TEN):
     """Of one bucket: when it is full again, and how long there is none."""
-    bucket = Bucket(rate, 0)
+    bucket = TokenBucket(rate, 0)
     _, _, wait_ns = take([full_at], [bucket], now)
     return (full_at if wait_ns else bucket.after_ns), wait_ns
 
@@ -85,7 +85,7 @@ def test_no_window_holds_more_than_the_burst_and_what_came_back(pauses):
 
 @given(st.integers(0, 10 * S), st.integers(0, 10 * S))
 def test_as_many_may_be_taken_as_remain_and_not_one_more(full_at, now):
-    _, tokens, wait_ns = take([full_at], [Bucket(TEN, 0)], now)
+    _, tokens, wait_ns = take([full_at], [TokenBucket(TEN, 0)], now)
     left = 0 if wait_ns else 1 + tokens
 
     for _ in range(left):
@@ -106,7 +106,7 @@ def test_a_token_is_taken_of_each_bucket_or_of_none():
     step, two = S // 10, parse_rates("20/s burst 2")[0]
     assert TEN.burst == 3
 
-    first, scarcer, same = Bucket(TEN, 0), Bucket(two, 1), Bucket(TEN, 1)
+    first, scarcer, same = TokenBucket(TEN, 0), TokenBucket(two, 1), TokenBucket(TEN, 1)
 
     assert take([0, 0], [first, scarcer], S) == (scarcer, 1, 0)
     assert (first.after_ns, scarcer.after_ns) == (S + step, S + step // 2)

@@ -44,7 +44,7 @@ class Rate:
         object.__setattr__(self, "depth_ns", self.burst * self.step_ns)
 
 
-class Bucket:
+class TokenBucket:
     """Where the time of one bucket stands, and what it goes by.
 
     Args:
@@ -63,7 +63,7 @@ class Bucket:
         self.after_ns = 0
 
 
-B = TypeVar("B", bound=Bucket)
+B = TypeVar("B", bound=TokenBucket)
 
 
 def parse_rates(text: str) -> tuple[Rate, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from podium.domain.clients.access import Principal
-from podium.domain.clients.rates import Bucket, Rate, take
+from podium.domain.clients.rates import TokenBucket, Rate, take
 from podium.errors import Overloaded
 from podium.settings.limits import ClientLimits, ModelLimits, rates_of
 from podium.telemetry.buckets import Buckets
@@ -26,7 +26,7 @@ _S = 1_000_000_000
 _LINES = b"%b%d\r\nratelimit-reset: %d\r\n"
 
 
-class Limit(Bucket):
+class Limit(TokenBucket):
     """One rate of somebody or something, where its bucket stands, and how the header lines of it begin."""
 
     __slots__ = ("line", "mark", "name", "rate", "whose")
