@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from podium.domain.clients.access import Principal
-from podium.domain.clients.rates import TokenBucket, Rate, take
+from podium.domain.clients.rates import Rate, TokenBucket, take
 from podium.errors import Overloaded
 from podium.settings.limits import ClientLimits, ModelLimits, rates_of
 from podium.telemetry.buckets import Buckets
