@@ -23,8 +23,8 @@ class InFront:
         self._exchange = exchange
 
     @property
-    def date(self) -> bytes:
-        return self._exchange.date
+    def lines(self) -> bytes:
+        return self._exchange.lines
 
     @property
     def on_leave(self) -> Callable[[], None] | None:
