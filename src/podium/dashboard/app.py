@@ -192,7 +192,9 @@ class Site:
 
     async def _only_read(self, request: Request) -> Response:
         self._enter(request)
-        raise PermissionDenied("This dashboard only reads. One that is started with --allow-changes can change this.")
+        raise PermissionDenied(
+            "This dashboard only reads. One that is started with --allow-changes (podium serve: --dashboard-changes) can."
+        )
 
     def _enter(self, request: Request) -> Principal:
         if len(request.url.query) > _LONGEST_QUERY:
