@@ -47,8 +47,8 @@ class Events:
         self._arrival.terms = terms
 
     @property
-    def date(self) -> bytes:
-        return self._arrival.date
+    def lines(self) -> bytes:
+        return self._arrival.lines
 
     @property
     def on_leave(self) -> Callable[[], None] | None:

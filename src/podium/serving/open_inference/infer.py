@@ -172,8 +172,8 @@ class RecordsDetour:
         self._json_bytes: int | None = None
 
     @property
-    def date(self) -> bytes:
-        return self._exchange.date
+    def lines(self) -> bytes:
+        return self._exchange.lines
 
     @property
     def on_leave(self) -> Callable[[], None] | None:

@@ -28,8 +28,8 @@ class WayBack:
         self._passes_raw = passes_raw
 
     @property
-    def date(self) -> bytes:
-        return self._exchange.date
+    def lines(self) -> bytes:
+        return self._exchange.lines
 
     @property
     def on_leave(self) -> Callable[[], None] | None:
