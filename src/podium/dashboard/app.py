@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -54,6 +54,7 @@ SCREENS: Mapping[str, Screen] = {
 }
 _LONGEST_QUERY = 4096
 _MOST_FORM_BYTES = 4096
+_CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 _THEMES = ("light", "dark")
 _THEME = "podium_theme"
 _YEAR_S = 365 * 86_400
@@ -172,8 +173,10 @@ class Site:
     def _enter(self, request: Request) -> None:
         if len(request.url.query) > _LONGEST_QUERY:
             raise InvalidInput(f"The query string is longer than {_LONGEST_QUERY} characters.")
-        headers = {name: value for name, value in request.scope["headers"] if name in {b"authorization", b"x-api-key"}}
-        self._doors.enter(headers, request.cookies.get(COOKIE))
+        given = [(name, value) for name, value in request.scope["headers"] if name in _CREDENTIALS]
+        if len(given) > 1:
+            raise Unauthenticated("Send one of Authorization and X-API-Key, once.")
+        self._doors.enter(dict(given), request.cookies.get(COOKIE))
 
     def _answer(self, screen: Screen, request: Request) -> Response:
         began = time.perf_counter()
@@ -254,8 +257,11 @@ def _status(error: PodiumError) -> int:
 async def _form(request: Request) -> Mapping[str, str]:
     """A small form, as browsers send it without files."""
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST_FORM_BYTES:
-            raise InvalidInput("The form is too long.")
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > _MOST_FORM_BYTES:
+                raise InvalidInput("The form is too long.")
+    except ClientDisconnect:
+        raise InvalidInput("The form did not come whole.") from None  # no fault of ours, for the log
     return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=10))
