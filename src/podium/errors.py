@@ -9,7 +9,8 @@
     │   ├── SchemaMismatch            does not fit the model's signature
     │   │   └── HintMismatch              does not fit the type hint of the model's own predict()
     │   ├── InvalidParams             params do not fit the model's params schema
-    │   └── InvalidReference          not a model URI, name, stage, alias or tag
+    │   ├── InvalidReference          not a model URI, name, stage, alias or tag
+    │   └── ChangedMeanwhile          things are not as they were when somebody decided
     ├── NotFound                  names what was looked for and each place that was searched
     ├── AlreadyExists
     ├── Unauthenticated           nobody is known by what came along, or nothing did
@@ -110,6 +111,10 @@ class InvalidParams(InvalidInput):
 
 class InvalidReference(InvalidInput):
     """Not a model URI, a registered name, a stage, an alias or a tag."""
+
+
+class ChangedMeanwhile(InvalidInput):
+    """Things are not as they were when somebody decided what is to be done; nothing was changed."""
 
 
 class NotFound(PodiumError):

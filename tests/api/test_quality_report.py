@@ -16,6 +16,7 @@ from podium.errors import NotFound
 from podium.monitoring.quality.joining import Joining
 from podium.monitoring.store import writing
 from podium.monitoring.store.database import MonitorStore
+from podium.monitoring.store.quality_writing import forget_predictions
 from podium.monitoring.store.writing import VersionKey
 from podium.settings.home import Home
 from podium.telemetry.remembered import Labelled, Remembered
@@ -53,7 +54,7 @@ def test_a_report_says_how_good_a_model_is_and_on_what_that_rests(home: Home) ->
     assert (quality["task"], quality["classes"], quality["positive"]) == ("binary", ["0", "1"], "1")
     assert quality["labels"] | {"delay_p50_s": 0, "delay_p95_s": 0} == {
         "predicted": 600, "labelled": 600, "coverage": 1, "delay_p50_s": 0, "delay_p95_s": 0,
-        "last": "2027-01-15T07:59:30Z",
+        "kept_since": "2027-01-15T07:59:00Z", "last": "2027-01-15T07:59:30Z",
     }  # fmt: skip
     (variant,) = quality["variants"]
     figure = next(each for each in variant["figures"] if each["metric"] == "accuracy")
@@ -62,11 +63,25 @@ def test_a_report_says_how_good_a_model_is_and_on_what_that_rests(home: Home) ->
     assert quality["unreadable"]["answers"] == 1
 
 
+def test_a_report_says_how_far_back_labels_find_their_answers(home: Home) -> None:
+    with MonitorStore(home.monitor).writing() as connection:
+        later = Remembered(
+            NOW + 5.0, "asked-3", "churn", "1", "", "/invocations", "application/json", b'{"predictions": [1]}'
+        )
+        Joining(connection, NOW + 6.0).join([later])
+        forget_predictions(connection, NOW + 6.0, kept_s=1e9, most=600)
+
+    (version,) = monitor_report("fraud", home=home, clock=lambda: NOW)["versions"]
+
+    assert version["quality"]["labels"]["kept_since"] == "2027-01-15T08:00:05Z"
+
+
 def test_people_read_it_as_a_table(home: Home) -> None:
     said = CliRunner().invoke(podium, ["monitor", "report", "fraud"], env={"PODIUM_HOME": str(home.root)})
 
     assert said.exit_code == 0, said.output
     assert "binary. There are two classes" in said.output
+    assert "answers are kept since 2027-01-15T07:59:00Z" in said.output
     assert "1 answers: Answers of type 'text/csv' are not read." in said.output
 
 

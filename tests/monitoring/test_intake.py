@@ -1,8 +1,11 @@
 """What gateways hand on is written down once the monitor can, whoever dies before, and hinders nothing else."""
 
 import os
+import signal
 import socket
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing, contextmanager
 
 import msgspec
@@ -206,6 +209,53 @@ def test_a_monitor_that_dies_between_portions_shows_none_of_them_again(world):
     world.write_down(world.begin())
 
     assert world.seen == [label(number) for number in range(52)]
+
+
+DYING = """
+import contextlib, os, signal, socket, sys
+from pathlib import Path
+from podium.monitoring.intake import Intake
+from podium.monitoring.store.database import MonitorStore
+
+channel, spool, portions, place = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+
+class Store(MonitorStore):
+    @contextlib.contextmanager
+    def writing(self):
+        global portions
+        with super().writing() as connection:
+            yield connection
+            portions -= 1
+            if portions == 0 and place == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+        if portions == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+def keep(connection, records, now):
+    connection.execute("CREATE TABLE IF NOT EXISTS kept (id TEXT)")
+    connection.execute("INSERT INTO kept VALUES (?)", (records[0].request_id,))
+
+intake = Intake(socket.socket(fileno=channel), spool, portion_bytes=100)
+intake.write_down(Store(Path(sys.argv[5]), 20.0), keep, 5.0)
+"""
+
+
+def test_monitors_that_are_killed_for_good_write_each_record_once(world):
+    """Just before a portion is kept, and just after, of which nobody heard."""
+    for number in range(60):
+        hand_on(world.writing, [label(number)])
+    handed = world.reading.fileno(), world.spool
+    ends = []
+    for portions, place in ((1, "after"), (2, "before"), (3, "after"), (0, "never")):
+        command = [sys.executable, "-c", DYING, *map(str, handed), str(portions), place, str(world.store.path)]
+        found_as_here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        ends.append(subprocess.run(command, env=found_as_here, pass_fds=handed, timeout=120, check=False).returncode)
+    with world.store.reading() as connection:
+        found = [each for (each,) in connection.execute("SELECT id FROM kept")]
+
+    assert ends == [-signal.SIGKILL] * 3 + [0]
+    assert sorted(found) == sorted(f"r{number}" for number in range(60))
+    assert os.fstat(world.spool).st_size < 100
 
 
 def test_a_history_that_is_removed_takes_what_comes_from_then_on(world):

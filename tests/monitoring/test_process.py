@@ -145,14 +145,30 @@ def test_a_locked_database_delays_what_is_written_and_loses_nothing(file_world, 
     assert len(caplog.messages) == 2
 
 
-def test_a_database_that_cannot_even_be_read_at_the_start_delays_counting(file_world):
+def test_a_database_that_cannot_even_be_read_at_the_start_delays_counting(file_world, caplog):
     expected = file_world.worker().answer(10)
     with file_world.store.writing():
+        file_world.turn()
         file_world.turn()
     file_world.turn()
 
     (all_of_it,) = file_world.data()
     assert all_of_it.window.counts == expected
+    assert ["Nothing is counted until" in each for each in caplog.messages] == [True, False]
+    assert "can be written again; before: " in caplog.messages[1]
+
+
+def test_for_how_long_nothing_could_be_written_is_told(file_world):
+    file_world.worker().answer(10)
+    file_world.turn()
+    with file_world.store.writing():
+        file_world.turn(60)
+        # What is told with a look was known at the turn before.
+        away = file_world.gauges()["podium_monitor_unwritten_seconds", None, None]
+    file_world.turn()
+    back = file_world.gauges()["podium_monitor_unwritten_seconds", None, None]
+
+    assert (away, back) == (60, 0)
 
 
 def test_time_in_which_nobody_read_is_a_gap(world):

@@ -114,6 +114,12 @@ SPACES = ["", "", "", " ", "\n", "\t \r\n", "\f", "\u00a0"]
 JUNK = ["", "", "", "", "", " ", "\n", "}", "]", ",", "x", "\0", '{"inputs": []}']
 
 
+# Made once: hypothesis looks through a strategy before it first draws from it, which costs more than the drawing.
+_integers = cache(st.integers)
+_ODD_VALUE, _SPACE, _JUNK = st.sampled_from(ODD), st.sampled_from(SPACES), st.sampled_from(JUNK)
+
+
+@cache
 def values(kind: str) -> st.SearchStrategy[str]:
     """Texts of values that lose nothing in a type."""
     if kind in _WHOLE:
@@ -130,6 +136,10 @@ def values(kind: str) -> st.SearchStrategy[str]:
     return st.tuples(texts, st.booleans()).map(lambda each: json.dumps(each[0], ensure_ascii=each[1]))
 
 
+def _one_of(odd: st.SearchStrategy[Any] | Sequence[Any]) -> st.SearchStrategy[Any]:
+    return odd if isinstance(odd, st.SearchStrategy) else st.sampled_from(odd)
+
+
 def _nested(shape: tuple[int, ...], cell: Any) -> str:
     if not shape:
         return cell()
@@ -142,32 +152,30 @@ def bodies(draw: Any, plan: InputPlan, is_clean: bool) -> str:
 
     seldom = 0 if is_clean else draw(st.sampled_from([10, 50, 200]))
 
-    def rarely(usual: Any, odd: st.SearchStrategy[Any]) -> Any:
-        return usual if is_clean or draw(st.integers(0, seldom)) else draw(odd)
+    def rarely(usual: Any, odd: st.SearchStrategy[Any] | Sequence[Any]) -> Any:
+        return usual if is_clean or draw(_integers(0, seldom)) else draw(_one_of(odd))
 
     def space() -> str:
-        return rarely("", st.sampled_from(SPACES))
+        return rarely("", _SPACE)
 
     def cell(kind: str) -> str:
         usual = draw(values(kind))
-        return space() + str(rarely(usual, st.sampled_from(ODD))) + space()
+        return space() + str(rarely(usual, _ODD_VALUE)) + space()
 
     def name(text: str) -> str:
         escaped = "".join(f"\\u{ord(letter):04x}" for letter in text)
-        written = rarely(
-            json.dumps(text), st.sampled_from([f'"{escaped}"', f'"{text}"', '"a"', '"other"', '"a"\n', "7", "null"])
-        )
+        written = rarely(json.dumps(text), [f'"{escaped}"', f'"{text}"', '"a"', '"other"', '"a"\n', "7", "null"])
         return space() + str(written)
 
     def row(fields: Sequence[Any]) -> list[str]:
         return [_nested(field.shape, partial(cell, field.type)) for field in fields]
 
     def members(pairs: list[tuple[str, str]]) -> str:
-        pairs = rarely(pairs, st.sampled_from([[*pairs, *pairs[:1]], pairs[1:], [*pairs, ("zz", "1")]]))
+        pairs = rarely(pairs, [[*pairs, *pairs[:1]], pairs[1:], [*pairs, ("zz", "1")]])
         return "{" + ", ".join(f"{name(key)}: {value}" for key, value in pairs) + "}"
 
     def items(texts: list[str]) -> str:
-        texts = rarely(texts, st.sampled_from([[*texts, *texts[:1]], texts[1:], [], [*texts, "1"], [*texts, "null"]]))
+        texts = rarely(texts, [[*texts, *texts[:1]], texts[1:], [], [*texts, "1"], [*texts, "null"]])
         return "[" + ", ".join(texts) + "]"
 
     rows = draw(st.integers(1, 4))
@@ -185,7 +193,7 @@ def bodies(draw: Any, plan: InputPlan, is_clean: bool) -> str:
             if draw(st.booleans()):
                 counted = list(range(rows))
                 others = [[], [0.0], [5], ["x"], None, counted[::-1], [*counted, rows], [False, True]]
-                index = ("index", json.dumps(rarely(counted, st.sampled_from(others))))
+                index = ("index", json.dumps(rarely(counted, others)))
                 pairs = [index, *pairs] if draw(st.booleans()) else [pairs[0], index, pairs[1]]
             pairs = rarely(pairs, st.permutations(pairs))
             value = members(pairs)
@@ -200,7 +208,7 @@ def bodies(draw: Any, plan: InputPlan, is_clean: bool) -> str:
     others = [("params", "{}"), ("zz", "1"), ("inputs", "[[1, 2]]"), ("input", "1"), (field_name, value)]
     pairs = [(field_name, value)]
     pairs = rarely(pairs, st.sampled_from(others).map(lambda other: [other, *pairs]) | st.just([*pairs, others[0]]))
-    return space() + members(pairs) + str(rarely("", st.sampled_from(JUNK)))
+    return space() + members(pairs) + str(rarely("", _JUNK))
 
 
 @st.composite

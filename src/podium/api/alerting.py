@@ -26,6 +26,7 @@ from podium.errors import InvalidInput, Misconfigured, NotFound
 from podium.monitoring.channels.choice import OpenChannel, open_channels
 from podium.monitoring.channels.contract import AllFiring, Told
 from podium.monitoring.store import alerts as kept
+from podium.monitoring.store.contract import MonitorHistory
 from podium.monitoring.store.opening import history_of
 from podium.settings.alerts import AlertSettings, alerts_from_config
 from podium.settings.config_file import find_config
@@ -78,13 +79,24 @@ class Alerts:
     Args:
         home: Where it is; None is PODIUM_HOME's.
         clock: Wall clock.
-        store: As in `podium.api.reporting.monitor_report`.
+        store: As in `podium.api.reporting.monitor_report`, or the opened history.
+        author: Who silences, for the record; None is whoever runs this process.
     """
 
-    def __init__(self, home: Home | None = None, clock: Callable[[], float] = time.time, store: str | None = None) -> None:
+    def __init__(
+        self,
+        home: Home | None = None,
+        clock: Callable[[], float] = time.time,
+        store: str | MonitorHistory | None = None,
+        author: str | None = None,
+    ) -> None:
         self._home = home or find_home()
-        self._store = history_of(self._home, store or monitor_store_said())
+        if isinstance(store, str) or store is None:
+            self._store: MonitorHistory = history_of(self._home, store or monitor_store_said())
+        else:
+            self._store = store
         self._clock = clock
+        self._author = author
 
     def standing(self, model: str | None = None) -> list[Alert]:
         """All that is pending or fires, and what ended within the last hour; what fires first.
@@ -127,7 +139,7 @@ class Alerts:
             MonitorStoreError: The database cannot be written.
         """
         now = self._clock()
-        silence = Silence(secrets.token_hex(4), parse_matchers(matchers), actor(), reason, now, now + for_s)
+        silence = Silence(secrets.token_hex(4), parse_matchers(matchers), self._author or actor(), reason, now, now + for_s)
         self._home.create()
         with self._store.writing() as connection:
             kept.put_silence(connection, silence)
@@ -173,8 +185,12 @@ def exported(settings: AlertSettings, destination: OtherMonitor, metrics_url: st
             return str(yaml.safe_dump(datadog.agent_check(metrics_url), sort_keys=False))
 
 
-def tell_test(settings: AlertSettings, name: str, clock: Callable[[], float] = time.time) -> None:
+def tell_test(
+    settings: AlertSettings, name: str, clock: Callable[[], float] = time.time, sent_by: str | None = None
+) -> None:
     """Send a notification that says it is a test to one channel, now, and see that it was taken.
+
+    `sent_by` stands in it: who and how; None is whoever runs `podium monitor test`.
 
     Raises:
         NotFound: There is no such channel.
@@ -199,7 +215,7 @@ def tell_test(settings: AlertSettings, name: str, clock: Callable[[], float] = t
         now,
         fired_at=now,
         meaning="This is a test: nothing is wrong.",
-        sentence=f"Sent by {actor()} with podium monitor test.",
+        sentence=f"Sent by {sent_by or f'{actor()} with podium monitor test'}.",
     )
     if channel.kind.is_following:
         message: Told | AllFiring = AllFiring((alert,), now + 60.0, name, settings.address, settings.runbooks)

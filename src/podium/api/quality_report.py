@@ -7,8 +7,13 @@ from podium.domain.monitoring.quality.intervals import Interval
 from podium.monitoring.quality.judging import JudgedQuality, VariantQuality
 
 
-def quality_told(judged: JudgedQuality | None) -> dict[str, Any] | None:
-    """As JSON has it; None where no answer was kept yet."""
+def quality_told(judged: JudgedQuality | None, kept_since: float | None) -> dict[str, Any] | None:
+    """As JSON has it; None where no answer was kept yet.
+
+    Args:
+        judged: What is held of a version.
+        kept_since: Of whichever version: labels of answers before that are joined to nothing.
+    """
     if judged is None:
         return None
     guess, coverage = judged.guess, judged.coverage
@@ -25,6 +30,7 @@ def quality_told(judged: JudgedQuality | None) -> dict[str, Any] | None:
             "coverage": coverage.labelled / coverage.predicted if coverage.predicted else None,
             "delay_p50_s": coverage.delay_p50_s,
             "delay_p95_s": coverage.delay_p95_s,
+            "kept_since": None if kept_since is None else _moment(kept_since),
             "last": None if coverage.last_label_at is None else _moment(coverage.last_label_at),
         },
         "baseline": dict(judged.baseline),

@@ -55,7 +55,7 @@ class Registry:
     """The embedded registry under a podium home folder.
 
     Nothing is created until something is recorded. Any number of processes may use one registry; each method is one
-    transaction. Every change is recorded with who made it (`user@host/pid`).
+    transaction. Every change is recorded with who made it (`user@host/pid`, unless `author` says it).
 
     Raises, from any method:
         NotFound: The model, version or alias is not there; lists what is.
@@ -63,9 +63,11 @@ class Registry:
         RegistryError: The registry cannot be read or written; `RegistryBusy` when another process held it too long.
     """
 
-    def __init__(self, home: Home | Path | str | None = None, busy_timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, home: Home | Path | str | None = None, busy_timeout_s: float = 10.0, author: str | None = None
+    ) -> None:
         self.home = Home(Path(home).expanduser().absolute()) if isinstance(home, Path | str) else home or find_home()
-        store = SqliteStore(self.home.registry, actor(), busy_timeout_s=busy_timeout_s)
+        store = SqliteStore(self.home.registry, author or actor(), busy_timeout_s=busy_timeout_s)
         self._service = RegistryService(store, LocalArtifacts(self.home.artifacts))
 
     def register(
@@ -173,13 +175,21 @@ class Registry:
         """
         return self._service.transition(name, version, Stage.parse(stage), keep_existing=keep_existing)
 
-    def promote(self, name: str, version: int, keep_existing: bool = False) -> Moved:
-        """Move a version to Production."""
-        return self._service.transition(name, version, Stage.PRODUCTION, keep_existing=keep_existing)
+    def promote(self, name: str, version: int, keep_existing: bool = False, expected: Sequence[int] | None = None) -> Moved:
+        """Move a version to Production.
 
-    def rollback(self, name: str, to: int | None = None) -> Moved:
-        """Put the previous live version, or one that was live at some time, back into Production."""
-        return self._service.rollback(name, to)
+        `expected` are the versions that were there when somebody decided this: if others are there now, nothing is
+        changed, and ChangedMeanwhile says so. What was done already is no change, and raises nothing.
+        """
+        return self._service.transition(name, version, Stage.PRODUCTION, keep_existing=keep_existing, expected=expected)
+
+    def rollback(self, name: str, to: int | None = None, expected: Sequence[int] | None = None) -> Moved:
+        """Put the previous live version, or one that was live at some time, back into Production; `expected` as above."""
+        return self._service.rollback(name, to, expected)
+
+    def previous(self, name: str) -> int:
+        """The version that a rollback would put back into Production. Raises NotFound where there is none."""
+        return self._service.previous(name)
 
     def set_alias(self, name: str, alias: str, version: int) -> None:
         """Point an alias (`models:/name@alias`) at a version."""

@@ -95,8 +95,9 @@ def _quality(quality: dict[str, Any] | None) -> dict[str, str | None]:
         return {}
     labels, unreadable = quality["labels"], quality["unreadable"]
     delay = f", usually within {_spoken(labels['delay_p95_s'])}" if labels["delay_p95_s"] is not None else ""
+    kept = f"; answers are kept since {labels['kept_since']}" if labels["kept_since"] else ""
     return {
-        "labels": f"of {labels['labelled']} of {labels['predicted']} predictions of the last day{delay}",
+        "labels": f"of {labels['labelled']} of {labels['predicted']} predictions of the last day{delay}{kept}",
         "quality": f"{quality['task'] or 'not known'}. {quality['why']}",
         "not read": f"{unreadable['answers']} answers: {unreadable['why']}" if unreadable else None,
     }
@@ -148,7 +149,7 @@ def _rows(version: dict[str, Any]) -> list[list[object]]:
         shares = [_share(checks.get(check)) for check in ("missing", "unseen", "out_of_range")]
         stands = ", ".join(check for check, each in checks.items() if each["is_standing"])
         score = None if drift["score"] is None else f"{drift['score']:.3f}"
-        verdict = drift["verdict"].replace("_", " ")
+        verdict = "not judged: no key" if column["why_not"] else drift["verdict"].replace("_", " ")
         rows.append([label, score, f"{drift['alert']:g} {drift['method']}", verdict, *shares, stands])
     return rows
 

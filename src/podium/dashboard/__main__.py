@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, required=True, help="PODIUM_HOME")
     parser.add_argument("--address-fd", type=int, default=None, help="another monitor history's address; may be empty")
     parser.add_argument("--require-keys", action="store_true", help="ask for a key on this machine, too")
+    parser.add_argument("--allow-changes", action="store_true", help="have pages that change something")
     parser.add_argument("--tls-cert", help="PEM file")
     parser.add_argument("--tls-key", help="PEM file")
     chosen = parser.parse_args(arguments)
@@ -30,7 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     with socket.socket(fileno=chosen.listen_fd) as sock:
         host, port = sock.getsockname()[:2]
         store = address_in(chosen.address_fd)
-        order = DashboardOrder(Home(chosen.home), host, port, chosen.require_keys, chosen.tls_cert, chosen.tls_key, store)
+        terms = (chosen.require_keys, chosen.tls_cert, chosen.tls_key, store, chosen.allow_changes)
+        order = DashboardOrder(Home(chosen.home), host, port, *terms)
         serve(order, sock)
     return 0
 
@@ -39,7 +41,7 @@ def _end_with(descriptor: int) -> None:
     """Nothing is ever said to us: the socket can be read when the supervisor has hung up."""
     with socket.socket(fileno=descriptor) as owner:
         owner.recv(1)
-    # It only reads: there is nothing to finish.
+    # What it changes is one transaction each: there is nothing to finish.
     os._exit(0)
 
 

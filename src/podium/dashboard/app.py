@@ -5,17 +5,19 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from podium._version import __version__
+from podium.dashboard.answers import read_form, status_of
+from podium.dashboard.changing import CHANGES, Changing
 from podium.dashboard.doors import COOKIE, SESSION_S, Doorkeeper
 from podium.dashboard.names import of_part
 from podium.dashboard.pages import Page, Question
@@ -32,8 +34,10 @@ from podium.dashboard.screens.registry import registered, registry, version
 from podium.dashboard.screens.rollouts import rollouts
 from podium.dashboard.screens.system import system
 from podium.dashboard.screens.traffic import traffic
+from podium.dashboard.seals import Notices
 from podium.dashboard.shield import Shield
 from podium.dashboard.sources import DashboardSources
+from podium.domain.clients.access import NOBODY, Need, Principal, allows
 from podium.errors import InvalidInput, NotFound, PermissionDenied, PodiumError, Unauthenticated
 
 Screen = Callable[[DashboardSources, Question], Page]
@@ -53,7 +57,6 @@ SCREENS: Mapping[str, Screen] = {
     "/system": system,
 }
 _LONGEST_QUERY = 4096
-_MOST_FORM_BYTES = 4096
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 _THEMES = ("light", "dark")
 _THEME = "podium_theme"
@@ -61,7 +64,14 @@ _YEAR_S = 365 * 86_400
 _log = logging.getLogger("podium.dashboard")
 
 
-def site(sources: DashboardSources, doors: Doorkeeper, *, is_https: bool = False, is_local: bool = True) -> Shield:
+def site(
+    sources: DashboardSources,
+    doors: Doorkeeper,
+    *,
+    is_https: bool = False,
+    is_local: bool = True,
+    allows_changes: bool = False,
+) -> Shield:
     """The whole site as an ASGI application.
 
     Args:
@@ -69,9 +79,11 @@ def site(sources: DashboardSources, doors: Doorkeeper, *, is_https: bool = False
         doors: Who may look.
         is_https: Whether browsers reach it by TLS: cookies never go another way, then.
         is_local: Whether only this machine's own names for itself are answered.
+        allows_changes: Whether there are pages that change something.
     """
-    pages = Site(sources, doors, is_https=is_https)
+    pages = Site(sources, doors, is_https=is_https, allows_changes=allows_changes)
     routes: list[Any] = [Route(path, pages.screen(screen), name=path) for path, screen in SCREENS.items()]
+    routes += pages.changes()
     routes += [
         Route("/theme", pages.theme),
         Route("/sign-in", pages.sign_in, methods=["GET", "POST"]),
@@ -91,14 +103,23 @@ class Site:
     """Answers requests.
 
     Args:
-        sources, doors, is_https: As for `site`.
+        sources, doors, is_https, allows_changes: As for `site`.
     """
 
-    def __init__(self, sources: DashboardSources, doors: Doorkeeper, *, is_https: bool) -> None:
+    def __init__(self, sources: DashboardSources, doors: Doorkeeper, *, is_https: bool, allows_changes: bool) -> None:
         self._sources = sources
         self._doors = doors
         self._is_https = is_https
+        self._allows_changes = allows_changes
+        self._notices = Notices(sources.clock)
         self._templates = environment()
+
+    def changes(self) -> list[Route]:
+        """Of the pages that change something; where nothing may, they say so, and take no form."""
+        if not self._allows_changes:
+            return [Route(path, self._only_read, name=path) for path in CHANGES]
+        changing = Changing(self._sources, self._enter, self._written, self._notices, is_https=self._is_https)
+        return [Route(path, changing.page(each), name=path, methods=["GET", "POST"]) for path, each in CHANGES.items()]
 
     def screen(self, screen: Screen) -> Callable[[Request], Awaitable[Response]]:
         """What answers with a screen, as a page or, with `panel` and `as`, as the rows behind one of its panels."""
@@ -127,7 +148,7 @@ class Site:
         problem = None
         if request.method == "POST":
             try:
-                form = await _form(request)
+                form = await read_form(request)
                 name = await run_in_threadpool(self._doors.sign_in, form.get("key", "").strip())
             except PodiumError as error:
                 problem = error.message
@@ -159,7 +180,7 @@ class Site:
         if isinstance(error, Unauthenticated) and _is_page(request):
             back = quote(request.url.path + (f"?{request.url.query}" if request.url.query else ""), safe="")
             return RedirectResponse(f"/sign-in?next={back}", status_code=303)
-        response = self._problem(request, _status(error), error.message)
+        response = self._problem(request, status_of(error), error.message)
         if isinstance(error, Unauthenticated):
             response.headers["www-authenticate"] = 'Bearer realm="podium"'
         return response
@@ -170,13 +191,21 @@ class Site:
         _log.error("%s %r", mark, request.url.path, exc_info=error)
         return self._problem(request, 500, f"This page could not be made. The dashboard's log says why, as {mark}.")
 
-    def _enter(self, request: Request) -> None:
+    async def _only_read(self, request: Request) -> Response:
+        self._enter(request)
+        raise PermissionDenied(
+            "This dashboard only reads. One that is started with --allow-changes (podium serve: --dashboard-changes) can."
+        )
+
+    def _enter(self, request: Request) -> Principal:
         if len(request.url.query) > _LONGEST_QUERY:
             raise InvalidInput(f"The query string is longer than {_LONGEST_QUERY} characters.")
         given = [(name, value) for name, value in request.scope["headers"] if name in _CREDENTIALS]
         if len(given) > 1:
             raise Unauthenticated("Send one of Authorization and X-API-Key, once.")
-        self._doors.enter(dict(given), request.cookies.get(COOKIE))
+        who = self._doors.enter(dict(given), request.cookies.get(COOKIE))
+        request.state.who = who
+        return who
 
     def _answer(self, screen: Screen, request: Request) -> Response:
         began = time.perf_counter()
@@ -212,6 +241,9 @@ class Site:
             "span": None,
             "firing_now": 0,
             "has_range": False,
+            "may_change": self._allows_changes and allows(getattr(request.state, "who", NOBODY), Need.ADMIN),
+            "is_form": False,
+            "said": self._notices.get(request.query_params.get("said")) if section else None,
         }
         return self._templates.get_template(template).render({**frame, **content})
 
@@ -242,26 +274,3 @@ def _own(address: str) -> str:
     """An address of this site; anything else becomes its first page, so that no link leads from here to a stranger."""
     is_own = address.startswith("/") and not address.startswith("//") and "\\" not in address and address.isprintable()
     return address if is_own and address.isascii() else "/"
-
-
-def _status(error: PodiumError) -> int:
-    if isinstance(error, NotFound):
-        return 404
-    if isinstance(error, Unauthenticated):
-        return 401
-    if isinstance(error, PermissionDenied):
-        return 403
-    return 400 if isinstance(error, InvalidInput) else 503
-
-
-async def _form(request: Request) -> Mapping[str, str]:
-    """A small form, as browsers send it without files."""
-    body = bytearray()
-    try:
-        async for part in request.stream():
-            body += part
-            if len(body) > _MOST_FORM_BYTES:
-                raise InvalidInput("The form is too long.")
-    except ClientDisconnect:
-        raise InvalidInput("The form did not come whole.") from None  # no fault of ours, for the log
-    return dict(parse_qsl(body.decode("utf-8", "replace"), max_num_fields=10))

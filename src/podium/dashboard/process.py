@@ -30,6 +30,7 @@ class DashboardOrder:
         host, port: Where it listens; port 0 takes a free one.
         requires_keys: Whether a key is asked for on loopback, too; from elsewhere it always is.
         tls_cert, tls_key: PEM files, both or none.
+        allows_changes: Whether its pages may also change something.
         monitor_store: The database of the monitor's history; None: the file in PODIUM_HOME.
     """
 
@@ -40,6 +41,7 @@ class DashboardOrder:
     tls_cert: str | None = None
     tls_key: str | None = None
     monitor_store: str | None = field(default=None, repr=False)
+    allows_changes: bool = False
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -70,6 +72,10 @@ def run(order: DashboardOrder, tell: Callable[[str], None]) -> None:
             tell("It asks for an API key with the scope read: podium keys create --scope read")
             if not is_https:
                 tell("Keys and pages are sent without encryption: give --tls-cert and --tls-key, or put a proxy in front.")
+        if order.allows_changes:
+            asks = order.requires_keys or not is_loopback(order.host)
+            who = "Whoever has a key with the scope admin" if asks else "Whoever uses this machine"
+            tell(f"{who} can change what is registered and silence alerts there.")
         serve(order, sock)
 
 
@@ -94,6 +100,7 @@ def serve(order: DashboardOrder, sock: socket.socket) -> None:
         Doorkeeper(keys, time.time),
         is_https=order.tls_cert is not None,
         is_local=not asks,
+        allows_changes=order.allows_changes,
     )
     logging.basicConfig(level=logging.WARNING)
     config = uvicorn.Config(

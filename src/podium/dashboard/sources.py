@@ -1,4 +1,4 @@
-"""Where the screens read from: running servers by their files, the registry, rollouts, environments. Writes nothing."""
+"""Where the screens read from: running servers by their files, the registry, rollouts, environments. They write nothing."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence

@@ -36,8 +36,8 @@ _MOST_UNKEPT = 10_000
 _MOST_LOOKS = 10
 _NOT_READ = "Alerts are judged by what was read before:"
 _NOT_SHARED = "It is not known which server tells people of alerts, and this one does not:"
-_FOLLOWS = "Another server of this history tells people of alerts, of all models of both,"
-_BY_ITS_OWN = "by its own [alerts]: give both the same."
+_FOLLOWS = "Another server of this history tells people of alerts, or did until it was killed a moment ago:"
+_BY_ITS_OWN = "of the models of both, by its own [alerts]. Give both the same."
 _NOT_KEPT = "Alerts are not kept for now:"
 _NOT_RENEWED = "[alerts] has changed and is taken later:"
 # Longer than a receiver may take for what it is being told.

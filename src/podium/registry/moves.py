@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from podium.domain.stages import Stage
+from podium.errors import ChangedMeanwhile, InvalidInput
 from podium.registry.contract import Version
 
 
@@ -55,6 +56,49 @@ def others_in(versions: Sequence[Version], number: int, stage: Stage) -> list[in
     return [version.version for version in versions if version.stage is stage and version.version != number]
 
 
+def held_by(versions: Sequence[Version], stage: Stage) -> tuple[int, ...]:
+    """The numbers of all versions in a stage, rising."""
+    return tuple(sorted(version.version for version in versions if version.stage is stage))
+
+
+def check_held(name: str, versions: Sequence[Version], stage: Stage, expected: Sequence[int] | None) -> None:
+    """See that a stage holds what it held when somebody decided to move a version into it.
+
+    Args:
+        name: The registered model's.
+        versions: All of it, as they are now.
+        stage: Where one is to go.
+        expected: What was there then; None where nobody said.
+
+    Raises:
+        ChangedMeanwhile: It holds others.
+    """
+    now = held_by(versions, stage)
+    if expected is not None and now != tuple(sorted(expected)):
+        raise ChangedMeanwhile(
+            f"{name}: somebody has moved another version meanwhile, and nothing was changed now: {stage.value} holds "
+            f"{_listed(now)}, and held {_listed(sorted(expected))} when this was decided. Decide again."
+        )
+
+
+def check_not_live(name: str, versions: Sequence[Version]) -> None:
+    """See that none of some versions that are to be deleted is in Production.
+
+    Raises:
+        InvalidInput: One is.
+    """
+    live = held_by(versions, Stage.PRODUCTION)
+    if live:
+        raise InvalidInput(
+            f"{name}: version {', '.join(map(str, live))} is in Production; deleting it would leave what follows "
+            f"models:/{name}/production with nothing to start from. Move it to another stage first, or force it (--force)."
+        )
+
+
 def stands_for(versions: Sequence[Version], stage: Stage) -> int | None:
     """The version that `models:/name/stage` stands for: the highest that is in it."""
     return max((version.version for version in versions if version.stage is stage), default=None)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return "no version" if not numbers else f"version {', '.join(map(str, numbers))}"

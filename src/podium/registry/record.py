@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from podium.domain.stages import Stage
+from podium.errors import InvalidInput
 from podium.registry.contract import Action, Change, Patch
 
 Document = dict[str, Any]
@@ -74,6 +75,21 @@ def live_so_far(changes: Iterable[Change]) -> tuple[int, ...]:
 def previous_live(stack: Sequence[int], live: int | None, there: set[int]) -> int | None:
     """The version that a rollback restores: the last one that was live before, is not live now and is still there."""
     return next((number for number in reversed(stack) if number != live and number in there), None)
+
+
+def check_was_live(name: str, number: int, changes: Sequence[Change]) -> None:
+    """See that a version was live at some time.
+
+    Raises:
+        InvalidInput: It never was; says which were.
+    """
+    once_live = ever_live(changes)
+    if number not in once_live:
+        numbers = ", ".join(map(str, once_live)) or "none"
+        raise InvalidInput(
+            f"{name}: version {number} was never live, so there is nothing to roll back to; live so far: {numbers}. "
+            f"To make it live for the first time, promote it: podium models promote NAME {number}"
+        )
 
 
 def _lives(changes: Iterable[Change]) -> Iterator[tuple[Change, int | None]]:

@@ -18,7 +18,7 @@ from podium.artifacts.contract import ArtifactStore, StoredFolder
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import LoggedRef, check_alias, check_name, parse_reference
 from podium.domain.stages import Stage
-from podium.errors import AlreadyExists, InvalidInput, InvalidReference, NotFound, RegistryError
+from podium.errors import AlreadyExists, InvalidReference, NotFound, RegistryError
 from podium.registry.contract import (
     Action,
     Change,
@@ -31,11 +31,12 @@ from podium.registry.contract import (
     Writer,
 )
 from podium.registry.limits import check_description, check_not_a_rollouts, check_source, check_tag_key, check_tags
-from podium.registry.moves import Moved, others_in, stage_patch, stands_for
-from podium.registry.record import ever_live, live_so_far, previous_live
+from podium.registry.moves import Moved, check_held, check_not_live, others_in, stage_patch, stands_for
+from podium.registry.record import check_was_live, live_so_far, previous_live
 from podium.registry.search import MODELS, VERSIONS, ResultPage, search
 
 T = TypeVar("T")
+_Numbers = Sequence[int] | None
 _ATTEMPTS = 5
 
 
@@ -166,13 +167,25 @@ class RegistryService:
 
     # Moving
 
-    def transition(self, name: str, number: int, stage: Stage, *, keep_existing: bool = False) -> Moved:
-        """Move a version into a stage; the others in Staging or Production are archived unless told to be kept."""
+    def transition(
+        self, name: str, number: int, stage: Stage, *, keep_existing: bool = False, expected: _Numbers = None
+    ) -> Moved:
+        """Move a version into a stage; the others in Staging or Production are archived unless told to be kept.
+
+        Raises:
+            ChangedMeanwhile: The stage does not hold the versions that it was expected to.
+        """
         with self._store.writing() as writer:
             self._version(writer, name, number)
-            return self._move(writer, Action.TRANSITION, name, number, stage, keep_existing=keep_existing)
+            return self._move(writer, Action.TRANSITION, name, number, stage, keep_existing, expected)
 
-    def rollback(self, name: str, to: int | None = None) -> Moved:
+    def previous(self, name: str) -> int:
+        """The version that a rollback would restore. Raises as `rollback`."""
+        with self._store.reading() as reader:
+            self._model(reader, name)
+            return self._previous(name, reader.versions(name), reader.changes(name))
+
+    def rollback(self, name: str, to: int | None = None, expected: _Numbers = None) -> Moved:
         """Put the previous live version, by the change record, back into Production, alone.
 
         A version that was rolled back from is not what the next rollback restores: that goes further back. With `to`, a
@@ -181,6 +194,7 @@ class RegistryService:
         Raises:
             NotFound: There is nothing to go back to; says what was live and what is left.
             InvalidInput: `to` was never live.
+            ChangedMeanwhile: Production does not hold the versions that it was expected to.
         """
         with self._store.writing() as writer:
             self._model(writer, name)
@@ -190,8 +204,8 @@ class RegistryService:
                 target = self._previous(name, versions, changes)
             else:
                 target = self._version(writer, name, to).version
-                _check_was_live(name, target, changes)
-            return self._move(writer, Action.ROLLBACK, name, target, Stage.PRODUCTION, keep_existing=False)
+                check_was_live(name, target, changes)
+            return self._move(writer, Action.ROLLBACK, name, target, Stage.PRODUCTION, False, expected)
 
     # Naming and describing
 
@@ -253,7 +267,7 @@ class RegistryService:
         with self._store.writing() as writer:
             version = self._version(writer, name, number)
             if not force:
-                _check_not_live(name, [version])
+                check_not_live(name, [version])
             aliases = dict.fromkeys(version.aliases)
             patch: Patch = {"versions": {str(number): None}} | ({"aliases": aliases} if aliases else {})
             writer.apply(Action.DELETE_VERSION, name, patch, number)
@@ -267,7 +281,7 @@ class RegistryService:
         with self._store.writing() as writer:
             self._model(writer, name)
             if not force:
-                _check_not_live(name, writer.versions(name))
+                check_not_live(name, writer.versions(name))
             writer.apply(Action.DELETE_MODEL, name, None)
 
     def clean(self, *, dry_run: bool = False) -> list[StoredFolder]:
@@ -286,10 +300,13 @@ class RegistryService:
 
     # What they share
 
-    def _move(self, writer: Writer, action: Action, name: str, number: int, stage: Stage, *, keep_existing: bool) -> Moved:
+    def _move(
+        self, writer: Writer, action: Action, name: str, number: int, stage: Stage, keep_existing: bool, expected: _Numbers
+    ) -> Moved:
         versions = writer.versions(name)
         patch = stage_patch(versions, number, stage, keep_existing=keep_existing)
         if patch:
+            check_held(name, versions, stage, expected)
             writer.apply(action, name, patch, number)
         archived = [] if keep_existing or not stage.is_exclusive else others_in(versions, number, stage)
         after = writer.versions(name)
@@ -374,22 +391,3 @@ def _new_model(name: str, description: str, tags: Mapping[str, str]) -> Patch:
 def _of(number: int | None, part: Patch) -> Patch:
     """A patch of the model, or of one of its versions."""
     return part if number is None else {"versions": {str(number): part}}
-
-
-def _check_was_live(name: str, number: int, changes: Sequence[Change]) -> None:
-    once_live = ever_live(changes)
-    if number not in once_live:
-        numbers = ", ".join(map(str, once_live)) or "none"
-        raise InvalidInput(
-            f"{name}: version {number} was never live, so there is nothing to roll back to; live so far: {numbers}. "
-            f"To make it live for the first time, promote it: podium models promote NAME {number}"
-        )
-
-
-def _check_not_live(name: str, versions: Sequence[Version]) -> None:
-    live = [str(version.version) for version in versions if version.stage is Stage.PRODUCTION]
-    if live:
-        raise InvalidInput(
-            f"{name}: version {', '.join(live)} is in Production; deleting it would leave what follows "
-            f"models:/{name}/production with nothing to start from. Move it to another stage first, or force it (--force)."
-        )

@@ -88,6 +88,7 @@ def _row(alert: Alert, silences: Sequence[Silence], now: float) -> dict[str, Any
         "is_told": alert.is_open,
         "silence": silence,
         "runbook": f"docs/runbooks/{alert.rule}.md",
+        "fingerprint": alert.fingerprint,
         "command": shlex.join(["podium", "monitor", "silence", *matchers, "--for", "2h", "--reason", "..."]),
         "screen": _screen(alert),
     }

@@ -183,6 +183,7 @@ class Profile:
         multivariate: The columns together.
         left_out: Inputs that are not monitored, and why.
         is_private: Smallest and largest are quantiles (0.1 % and 99.9 %) rather than somebody's value.
+        key_mark: By which the key of hashed categories is known; empty where none are hashed.
     """
 
     created_at: str
@@ -194,6 +195,7 @@ class Profile:
     multivariate: Multivariate | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
     is_private: bool = False
+    key_mark: str = ""
     _known_id: str | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
@@ -248,6 +250,8 @@ def _content(profile: Profile) -> dict[str, Any]:
         "left_out": dict(profile.left_out),
         "private": profile.is_private,
     }
+    if profile.key_mark:
+        content["key_mark"] = profile.key_mark
     if (line := profile.calibration) is not None:
         content["calibration"] = {"isotonic_x": list(map(_short, line.x)), "isotonic_y": list(map(_short, line.y))}
     if (together := profile.multivariate) is not None:

@@ -202,6 +202,7 @@ def _profile(content: _Part) -> Profile:
         multivariate=_multivariate(content.part("multivariate")) if content.has("multivariate") else None,
         left_out=_reasons(content.part("left_out")),
         is_private=content.flag("private"),
+        key_mark=content.optional_text("key_mark") or "",
     )
     for label, counts in (*profile.counts().columns.items(), *profile.counts().predictions.items()):
         if counts.rows != rows:

@@ -161,6 +161,12 @@ def coverage(labels: LabelTally, last_label_at: float | None) -> Coverage:
     return Coverage(labels.predicted, labels.matched, labels.delay_s(0.5), labels.delay_s(0.95), last_label_at)
 
 
+def kept_since(connection: StoreConnection) -> float | None:
+    """Of when the oldest prediction is that is kept, of any version, as the oldest are given up first; None without any."""
+    (at,) = connection.execute("SELECT min(at) FROM predictions").fetchone()
+    return None if at is None else float(at)
+
+
 def added(one: QualityPoint, other: QualityPoint) -> QualityPoint:
     """Both together, at the first one's place."""
     tally = one.tally if other.tally is None else other.tally if one.tally is None else cast("Any", one.tally) + other.tally
