@@ -134,7 +134,7 @@ class ServeSettings:
         False,
         "dashboard_changes",
         ValueKind.SWITCH,
-        "Let the dashboard promote, roll back and silence; where keys are asked for, with one of the scope admin.",
+        "Let the dashboard promote, roll back, move rollouts and silence; with keys, by one of the scope admin.",
     )
     rollout_store: str | None = declare(
         None,
