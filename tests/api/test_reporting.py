@@ -11,6 +11,7 @@ from profile_world import counted, profile_of
 
 from podium.api.reporting import monitor_report
 from podium.cli.main import podium
+from podium.domain.monitoring.columns import Privacy
 from podium.domain.monitoring.quality.reference import measured
 from podium.domain.monitoring.standing import StandingFinding
 from podium.errors import NotFound
@@ -143,3 +144,25 @@ def test_an_estimate_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not accuracy["is_usual"]
     assert f"accuracy {accuracy['value']:.3f}" in printed
     assert "without labels" in printed
+
+
+def test_a_column_that_nobody_had_the_key_of_is_told_as_not_judged(tmp_path: Path) -> None:
+    """With the reason, and not as one of which all is unseen."""
+    home, plans = Home(tmp_path), np.repeat(["basic", "pro"], 1000).astype(object)
+    columns = {"plan": plans, "age": RNG.normal(size=2000)}
+    profile = profile_of(columns, privacy=Privacy(hash_key=b"a key of some length"))
+    with MonitorStore(home.monitor).writing() as connection:
+        writing.see_version(connection, KEY, "", profile, NOW)
+        writing.watch(connection, NOW - 600, NOW)
+        writing.add_window(connection, KEY, NOW, Counted(counted(profile, columns)))
+        judge_version(connection, KEY, profile, NOW, 3600)
+
+    (found,) = monitor_report("fraud", home=home, clock=lambda: NOW)["versions"]
+    told = CliRunner(env={"PODIUM_HOME": str(tmp_path)}).invoke(podium, ["monitor", "report", "fraud"])
+
+    of = {each["name"]: each for each in found["columns"]}
+    assert "key" in of["plan"]["why_not"]
+    assert of["age"]["why_not"] is None
+    assert {check["verdict"] for check in of["plan"]["checks"].values()} == {"insufficient_data"}
+    assert of["age"]["checks"]["drift"]["verdict"] == "ok"
+    assert "not judged: no key" in told.output

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from alerted import write_alerts
 from dashboard_home import HOSTILE, SCRIPT, endpoint, registered, running
+from person import Person, fields_of
 from receivers import receiving
 from site_asking import ask
 
@@ -34,37 +35,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-class Person:
-    """Somebody with a browser: looks at pages, keeps cookies, sends the form of the page that was looked at."""
-
-    def __init__(self, app, **headers: str) -> None:
-        self._app, self._headers, self._cookies = app, headers, {}
-
-    def look(self, address: str, method: str = "GET", body: bytes = b"", **headers: str):
-        kept = {"cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
-        answered = ask(self._app, address, method, body, **self._headers, **kept, **headers)
-        for cookie in answered.cookies:
-            name, _, value = cookie.partition(";")[0].partition("=")
-            self._cookies[name] = value
-        return answered
-
-    def form(self, address: str) -> dict[str, str]:
-        """What the page's form would send; the form leads where the page is."""
-        page = self.look(address)
-        assert page.status == 200, page.text
-        return fields_of(page.text)
-
-    def send(self, address: str, form: dict[str, str], **headers: str):
-        return self.look(address, "POST", urlencode(form).encode(), **headers)
-
-
-def fields_of(text: str) -> dict[str, str]:
-    found = re.findall(r'<input[^>]* name="([^"]*)"[^>]* value="([^"]*)"', text)
-    chosen = re.findall(r'<select[^>]* name="([^"]*)">.*?<option value="([^"]*)"', text)
-    typed = re.findall(r'<textarea[^>]* name="([^"]*)"[^>]*>\n(.*?)</textarea>', text, re.DOTALL)
-    return {name: html.unescape(value) for name, value in [*found, *chosen, *typed]}
 
 
 @pytest.fixture
@@ -106,7 +76,7 @@ def test_a_dashboard_that_was_not_told_so_changes_nothing(home, registry):
     """Its pages have no button, the addresses say why, and every form is refused."""
     shown = site(DashboardSources(home), Doorkeeper(None, lambda: NOW))
     for path in CHANGES:
-        address = path.format(name="fraud", version=2, id="s1")
+        address = path.format(name="fraud", version=2, id="s1", follows="production", action="undo")
         assert ask(shown, address, "POST", b"token=x").status == 405
         assert (ask(shown, address).status, "--allow-changes" in ask(shown, address).text) == (403, True)
     assert "Promote" not in ask(shown, "/registry/fraud").text

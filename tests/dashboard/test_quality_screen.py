@@ -1,5 +1,6 @@
 """Quality on its page: the figures of the labels that came, and estimates that nobody can take for such."""
 
+import dataclasses
 import json
 import re
 import time
@@ -16,9 +17,14 @@ from podium.dashboard.app import site
 from podium.dashboard.doors import Doorkeeper
 from podium.dashboard.sources import DashboardSources
 from podium.domain.monitoring.quality.figures import figures
+from podium.domain.monitoring.quality.observing import CountedAs, SeenRows
+from podium.domain.monitoring.quality.tasks import Task, TaskGuess
 from podium.domain.monitoring.windows import DAY_S, HOUR_S, Span
+from podium.monitoring.quality.judging import judge_quality
 from podium.monitoring.store import quality as kept
+from podium.monitoring.store import quality_writing, writing
 from podium.monitoring.store.database import MonitorStore
+from podium.monitoring.store.quality import KeptTask
 from podium.monitoring.store.writing import VersionKey
 from podium.settings.home import Home
 
@@ -70,6 +76,66 @@ def test_an_estimate_is_dashed_named_and_goes_on_where_labels_are_missing(labell
     for row in rows:
         assert row["low"] <= row["value"] <= row["high"]
         assert row["line"] == ("estimated, without labels" if row["is_estimated"] else "measured")
+
+
+def first_page(home, *names):
+    """The rows of the first page's table and its text, while these models are served."""
+    folder = running(home, *(endpoint(name, f"models:/{name}/production") for name in names))
+    try:
+        app = site(DashboardSources(home, lambda: float(NOW)), Doorkeeper(None, lambda: 0.0))
+        return {row["model"]: row for row in panel(app, "/?sort=quality", "models")}, ask(app, "/").text
+    finally:
+        folder.remove()
+
+
+def write_fallen(home):
+    """A model that had one figure that is worse now, and others of which nobody said what they were."""
+    key, profile = VersionKey("fallen", "3"), dataclasses.replace(measured_profile(), quality={"f1": 0.99, "rows": 6000.0})
+    with MonitorStore(home.monitor).writing() as connection:
+        writing.see_version(connection, key, "Production", profile, NOW)
+        for point in kept.quality_of(connection, VersionKey("risk", "3"), Span(NOW - DAY_S, NOW), HOUR_S):
+            quality_writing.put_point(connection, key, point)
+        quality_writing.put_task(connection, key, kept.kept_task(connection, VersionKey("risk", "3")))
+
+
+def test_the_first_page_says_how_good_each_model_is(labelled):
+    """What is surely worse than it was is shown of what has one; else the first figure of the task; the worst first."""
+    home = labelled[0]
+    write_fallen(home)
+    with MonitorStore(home.monitor).writing() as connection:
+        writing.see_version(connection, VersionKey("silent", "3"), "Production", None, NOW)
+    rows, text = first_page(home, "silent", "numbers", "names", "risk", "fallen")
+
+    assert list(rows) == ["fallen", "risk", "names", "numbers", "silent"]
+    told = {name: [row[f"quality{part}"] for part in ("_metric", "", "_verdict", "_s")] for name, row in rows.items()}
+    for name, metric in (("fallen", "f1"), ("risk", "accuracy")):
+        with MonitorStore(home.monitor).reading() as connection:
+            [variant] = judge_quality(connection, VersionKey(name, "3"), NOW).variants
+        found = next(each for each in variant.shortfalls if each.figure.metric == metric)
+        assert told[name] == [metric, found.figure.value, found.verdict, variant.span.length_s]
+    assert told["fallen"][2] == "alert"
+    assert (told["names"][0], told["names"][2:]) == ("accuracy", [None, DAY_S])
+    assert (told["numbers"][0], told["numbers"][2:]) == ("mae", [None, DAY_S])
+    assert told["silent"] == [None] * 4
+    assert 'href="/models/fallen/quality?metric=f1"' in text
+    assert "MAE, last day" in text
+    assert "no labels" in text
+    assert "labelled rows of the last day; the profile has 0.990." in text
+    assert HOSTILE not in text
+
+
+@pytest.mark.parametrize(
+    ("task", "word"),
+    [(TaskGuess(None, "Say which it is."), "task unknown"), (TaskGuess(Task.REGRESSION, "."), "no new lab")],
+)
+def test_the_first_page_says_why_there_is_no_figure(tmp_path, task, word):
+    home, key = Home(tmp_path), VersionKey("odd", "3")
+    with MonitorStore(home.monitor).writing() as connection:
+        writing.see_version(connection, key, "Production", None, NOW)
+        known = KeptTask(SeenRows(rows=9, labelled=9), CountedAs(task, is_classes=False), 9)
+        quality_writing.put_task(connection, key, known)
+
+    assert word in first_page(home, "odd")[1]
 
 
 def test_labels_are_told_with_how_many_and_how_late(labelled):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podium.domain.clients.rates import parse_rates, take
+from podium.domain.clients.rates import TokenBucket, parse_rates, take
 from podium.errors import InvalidInput
 
 S = 1_000_000_000
@@ -43,8 +43,9 @@ def test_what_is_no_rate_is_refused(text):
 
 def take_one(full_at, now, rate=TEN):
     """Of one bucket: when it is full again, and how long there is none."""
-    afters, _, _, wait_ns = take([full_at], now, [rate.pace])
-    return (full_at if wait_ns else afters[0]), wait_ns
+    bucket = TokenBucket(rate, 0)
+    _, _, wait_ns = take([full_at], [bucket], now)
+    return (full_at if wait_ns else bucket.after_ns), wait_ns
 
 
 # Full again at, now, full again after, wait: in tenths of a second, which is one token's time.
@@ -84,7 +85,7 @@ def test_no_window_holds_more_than_the_burst_and_what_came_back(pauses):
 
 @given(st.integers(0, 10 * S), st.integers(0, 10 * S))
 def test_as_many_may_be_taken_as_remain_and_not_one_more(full_at, now):
-    _, _, tokens, wait_ns = take([full_at], now, [TEN.pace])
+    _, tokens, wait_ns = take([full_at], [TokenBucket(TEN, 0)], now)
     left = 0 if wait_ns else 1 + tokens
 
     for _ in range(left):
@@ -105,6 +106,9 @@ def test_a_token_is_taken_of_each_bucket_or_of_none():
     step, two = S // 10, parse_rates("20/s burst 2")[0]
     assert TEN.burst == 3
 
-    assert take([0, 0], S, [TEN.pace, two.pace]) == ([S + step, S + step // 2], 1, 1, 0)
-    assert take([0, 0], S, [TEN.pace, TEN.pace]) == ([S + step, S + step], 0, 2, 0)
-    assert take([0, S + 2 * (step // 2)], S, [TEN.pace, two.pace]) == ([], 1, 0, step // 2)
+    first, scarcer, same = TokenBucket(TEN, 0), TokenBucket(two, 1), TokenBucket(TEN, 1)
+
+    assert take([0, 0], [first, scarcer], S) == (scarcer, 1, 0)
+    assert (first.after_ns, scarcer.after_ns) == (S + step, S + step // 2)
+    assert take([0, 0], [first, same], S) == (first, 2, 0)
+    assert take([0, S + 2 * (step // 2)], [first, scarcer], S) == (scarcer, 0, step // 2)

@@ -39,6 +39,7 @@ def test_a_server_has_a_dashboard_that_dies_comes_back_and_ends_with_it(house: H
     with house.serving("--dashboard-port", "0") as server:
         [url] = re.findall(r"the dashboard is at (http://127\.0\.0\.1:\d+)", server.said())
         assert ">serving</span>" in look(url)[1]
+        assert look(f"{url}/alerts/test")[0] == 403, "it only reads"
         first = page_of(house)
         os.kill(first, signal.SIGKILL)
         assert server.ask()[0] == 200
@@ -53,11 +54,15 @@ def test_a_server_that_asks_for_keys_has_a_dashboard_that_does(house: House) -> 
     """Also on this machine; and a port that is taken is said before anything is served."""
     house.register(1)
     house.promote(1)
-    key = house.command("keys", "create", "--scope", "read").stdout.strip()
-    with house.serving("--dashboard-port", "0", "--require-keys") as server:
+    key, admin = (house.command("keys", "create", "--scope", scope).stdout.strip() for scope in ("read", "admin"))
+    with house.serving("--dashboard-port", "0", "--require-keys", "--dashboard-changes") as server:
         [url] = re.findall(r"the dashboard is at (\S+)", server.said())
         assert "Sign in" in look(url)[1]
         assert ">serving</span>" in look(url, **{"x-api-key": key})[1]
+        asked = {
+            scope: look(f"{url}/alerts/test", **{"x-api-key": each})[0] for scope, each in (("read", key), ("admin", admin))
+        }
+        assert asked == {"read": 403, "admin": 200}, "who may change something"
         assert server.stop() == 0
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

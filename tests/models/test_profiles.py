@@ -17,8 +17,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 import podium
+from podium.domain.monitoring.counting import Layout
 from podium.domain.monitoring.profile import PROFILE_PATH
-from podium.errors import InvalidInput, NotFound
+from podium.domain.monitoring.quality.tasks import SaidTask, Task
+from podium.errors import InvalidInput, Misconfigured, NotFound
 from podium.models.mlmodel import read_mlmodel
 from podium.models.profiles import AskedModel, described, make_profile, profile_in, watched_schema
 from podium.models.reference_data import ReferenceData
@@ -114,6 +116,7 @@ def test_what_the_model_is_for_may_be_said(pipeline, tmp_path):
         return saved(pipeline, tmp_path / "-".join(map(str, said.values())), training_data=reference).quality
 
     assert "recall_macro" in quality(task="multiclass")
+    assert profile_in(tmp_path / "multiclass").said == SaidTask(Task.MULTICLASS)
     assert "rmse" in quality(task="regression")
     assert quality(task="binary", positive=0)["recall"] == pytest.approx(quality(positive="1")["specificity"])
     with pytest.raises(InvalidInput, match="regression task has no positive class"):
@@ -338,6 +341,49 @@ def test_one_hot_labels_are_classes(pipeline):
     )
 
     assert found.profile.quality["accuracy"] == pytest.approx(pipeline.score(FRAME, LABELS))
+
+
+def key_file(folder, text="a key of some length\n"):
+    path = folder / "key"
+    path.write_text(text)
+    return path
+
+
+def test_hashed_categories_name_nobody_and_are_known_by_their_key(pipeline, tmp_path):
+    """Neither a category nor the key stands in the model's folder; the model's own classes do."""
+    reference = ReferenceData(FRAME, hash_key_file=key_file(tmp_path))
+    profile = saved(pipeline, tmp_path / "m", training_data=reference)
+
+    everything = b"".join(path.read_bytes() for path in (tmp_path / "m" / PROFILE_PATH).parent.iterdir())
+    assert profile.columns["plan"].bins.is_hashed
+    assert len(profile.columns["plan"].bins.names) == 3
+    assert not any(word in everything for word in (b"basic", b"team", b"a key of"))
+    assert profile.predictions.classes.bins.names == ("1", "0")
+    assert Layout(profile, b"a key of some length").uncounted == ()
+    assert Layout(profile, b"another key of length").uncounted == ("plan",)
+
+
+def test_seasons_of_hashed_categories_are_those_of_their_names(tmp_path):
+    rows = 6 * 500
+    frame = pd.DataFrame({"plan": RNG.choice(np.array(["basic", "pro"], dtype=object), rows)})
+    times = pd.date_range("2026-01-01", periods=rows, freq=pd.Timedelta(days=6) / rows)
+    plain, hashed = (
+        made(ReferenceData(frame, predictions=False, times=times, hash_key_file=key)).profile.columns["plan"]
+        for key in (None, key_file(tmp_path))
+    )
+
+    assert plain.chunk_psi_q99 == hashed.chunk_psi_q99 is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("short\n", "fewer than 16 characters"), ("", "holds no secret"), (None, "cannot be read")]
+)
+def test_a_file_without_a_key_is_refused(tmp_path, text, expected):
+    path = tmp_path / "key" if text is None else key_file(tmp_path, text)
+    with pytest.raises(Misconfigured, match=expected) as caught:
+        made(ReferenceData(FRAME, predictions=False, hash_key_file=path))
+
+    assert "short" not in caught.value.message.replace("shortened", "")
 
 
 def test_privacy_is_kept(tmp_path):

@@ -11,9 +11,9 @@ import pytest
 from receiving import Receiver
 
 from podium.domain.payload_columns import ColumnRules
+from podium.monitoring.kept_connection import KeptConnection
 from podium.monitoring.payloads.cloud_events import CloudEvents
 from podium.monitoring.payloads.rows import PayloadRow, Terms, digest_with, row_of
-from podium.monitoring.posting import Poster
 from podium.telemetry.seen import Seen
 
 TERMS = Terms(ColumnRules(), None, 1.0, digest_with(b"key"))
@@ -120,9 +120,9 @@ def test_a_receiver_whose_answer_never_ends_holds_nobody_up(again: bytes) -> Non
         thread = threading.Thread(target=drip)
         thread.start()
         try:
-            poster = Poster(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=0.2)
+            connection = KeptConnection(f"http://127.0.0.1:{listener.getsockname()[1]}/", timeout_s=0.2)
 
-            assert not poster.post({}, b"{}")
+            assert not connection.post({}, b"{}")
         finally:
             over.set()
             thread.join(60)
@@ -130,9 +130,9 @@ def test_a_receiver_whose_answer_never_ends_holds_nobody_up(again: bytes) -> Non
 
 def test_an_answer_in_time_leaves_the_connection_for_the_next(receiver: Receiver) -> None:
     """Whatever was left of the first answer's time is not what the second has."""
-    poster = Poster(receiver.url)
+    connection = KeptConnection(receiver.url)
 
-    taken = [poster.post({}, b"{}"), poster.post({}, b"{}")]
-    poster.close()
+    taken = [connection.post({}, b"{}"), connection.post({}, b"{}")]
+    connection.close()
 
     assert (taken, len(receiver.connections)) == ([True, True], 1)

@@ -48,7 +48,9 @@ def older(request, newest, tmp_path):
             if table == "watch":
                 connection.execute("INSERT INTO watch SELECT length_s, start, watched_s FROM newest.watched")
             else:
-                connection.execute(f"INSERT INTO main.{table} SELECT * FROM newest.{table}")
+                known = connection.execute("SELECT name FROM pragma_table_info(?, 'main')", [table]).fetchall()
+                names = ", ".join(f'"{name}"' for (name,) in known)
+                connection.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM newest.{table}")
     made.schema = request.param
     return made
 

@@ -20,7 +20,7 @@ class Arrived:
     """A client that reads as much as `room` says, and what it got."""
 
     def __init__(self, room: int = 100) -> None:
-        self.client, self.peer, self.date = "", Peer(""), b""
+        self.client, self.peer, self.lines = "", Peer(""), b""
         self.terms: RequestTerms = NO_TERMS
         self.on_leave: Callable[[], None] | None = None
         self.on_room: Callable[[], None] | None = None

@@ -34,6 +34,7 @@ from podium.settings.config_file import ALERTS, find_config, from_config, read_c
 from podium.settings.declared import settings_of
 from podium.settings.environments import EnvironmentSettings
 from podium.settings.exports import ExportSettings
+from podium.settings.hash_key import hash_key_in
 from podium.settings.home import Home
 from podium.settings.model import ModelSettings
 from podium.settings.provenance import MODELS_NAMED, NAME_AND_URI, URI, Chosen, Said, from_environ, gather
@@ -185,9 +186,15 @@ def server_of(chosen: Chosen, home: Home, owner_digest: str | None = None) -> Se
     if chosen["serve.monitor"]:
         # Says what is wrong with its address, or not installed; whether it answers is the monitor's business.
         history_of(home, chosen["serve.monitor_store"])
+        if (key_file := chosen["serve.monitor_key_file"]) is not None:
+            hash_key_in(key_file, "serve.monitor_key_file")
     config = find_config(os.environ, Path.cwd())
     where = "" if config is None else str(config.absolute())
     settings = ServeSettings(**chosen.fields(ServeSettings), alerts=alerts, config=where)
+    if settings.monitor_key_file is not None:
+        # It is read anew for each model that is loaded, wherever the server is by then.
+        key_file = str(Path(settings.monitor_key_file).expanduser().absolute())
+        settings = dataclasses.replace(settings, monitor_key_file=key_file)
     order = ServerOrder(home, endpoints, default, settings, chosen.shown(), catalogue)
     if registry is not None:
         order = dataclasses.replace(order, take=registry.take, order_of=registry.order_of)

@@ -9,8 +9,8 @@ from operator import add
 from typing import Any
 
 from podium.api.quality_report import quality_told
-from podium.domain.monitoring.findings import Check, ColumnVerdict, Role
-from podium.domain.monitoring.profile import Profile
+from podium.domain.monitoring.findings import Check, ColumnFinding, ColumnVerdict, Role
+from podium.domain.monitoring.profile import CategoryProfile, Profile
 from podium.domain.monitoring.quality.unlabelled import estimates_of
 from podium.domain.monitoring.quantiles import quantile
 from podium.domain.monitoring.standing import DriftOverview, Spread, StandingFinding, overview
@@ -30,6 +30,7 @@ from podium.telemetry.traffic import LATENCY_EDGES_S, TrafficCounts
 
 _SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _UNKNOWN = StandingFinding()
+_NO_KEY = "its categories are hashed, and whoever counted had not their key (serve.monitor_key_file)"
 
 
 def monitor_report(
@@ -98,7 +99,7 @@ def _version(connection: StoreConnection, served: Served, span: Span, now: float
         "drift": _drift(summary, found),
         "estimated": _estimated(profile, points),
         "together": _together(found, standing),
-        "columns": _columns(found, standing),
+        "columns": _columns(found, standing, profile if any(point.window.rows for point in points) else None),
         "quality": quality_told(judge_quality(connection, key, now), kept_since(connection)),
     }
 
@@ -184,7 +185,9 @@ def _estimated(profile: Profile | None, points: Sequence[DataPoint]) -> dict[str
     }
 
 
-def _columns(found: Sequence[StoredFinding], standing: dict[writing.Finder, StandingFinding]) -> list[dict[str, Any]]:
+def _columns(
+    found: Sequence[StoredFinding], standing: dict[writing.Finder, StandingFinding], profile: Profile | None
+) -> list[dict[str, Any]]:
     """Each column and prediction with its checks; those that are furthest from the profile first."""
     columns: dict[tuple[Role, str], dict[str, Any]] = {}
     for stored in found:
@@ -192,14 +195,22 @@ def _columns(found: Sequence[StoredFinding], standing: dict[writing.Finder, Stan
         if finding.role is Role.TOGETHER:
             continue
         column = columns.setdefault(
-            (finding.role, finding.name), {"name": finding.name, "role": finding.role.value, "checks": {}}
+            (finding.role, finding.name), {"name": finding.name, "role": finding.role.value, "why_not": None, "checks": {}}
         )
+        if finding.check is Check.MISSING and not finding.rows and _is_hashed(finding, profile):
+            column["why_not"] = _NO_KEY
         column["checks"][finding.check.value] = _seen(stored, standing) | {
             "psi": finding.psi,
             "critical": finding.critical,
             "p_value": finding.p_value,
         }
     return sorted(columns.values(), key=lambda column: (-_distance(column), column["role"], column["name"]))
+
+
+def _is_hashed(finding: ColumnFinding, profile: Profile | None) -> bool:
+    """Whether a column can be counted by nobody but who has the key: of any other column each row is counted."""
+    column = None if profile is None else profile.columns.get(finding.name)
+    return finding.role is Role.FEATURE and isinstance(column, CategoryProfile) and column.bins.is_hashed
 
 
 def _seen(stored: StoredFinding, standing: dict[writing.Finder, StandingFinding]) -> dict[str, Any]:

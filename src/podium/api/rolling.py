@@ -36,7 +36,7 @@ from podium.domain.rollouts.schedule import (
     why,
 )
 from podium.domain.stages import Stage
-from podium.errors import InvalidInput, NotFound
+from podium.errors import ChangedMeanwhile, InvalidInput, NotFound
 from podium.registry.mlflow.contract import ModelRegistry
 from podium.registry.observe_rollouts import book_for
 from podium.registry.resolve import Places, Resolved
@@ -96,6 +96,7 @@ class Rollouts:
         home: PODIUM_HOME, unless told.
         store: A file or a PostgreSQL database (`postgresql://`) where rollouts are kept, not in the registry;
             PODIUM_SERVE_ROLLOUT_STORE, unless told. Every server must be told the same.
+        author: Who changes something, for the record; `user@host/pid`, unless told.
 
     Raises, from any method:
         NotFound: There is no such model, version or rollout; says what there is.
@@ -104,10 +105,13 @@ class Rollouts:
         RegistryError: The registry cannot be read or written. NotWritable, where a side file is the way out.
     """
 
-    def __init__(self, home: Home | Path | str | None = None, store: Path | str | None = None) -> None:
+    def __init__(
+        self, home: Home | Path | str | None = None, store: Path | str | None = None, author: str | None = None
+    ) -> None:
         self.home = Home(Path(home).expanduser().absolute()) if isinstance(home, Path | str) else home or find_home()
         said = store if store is not None else os.environ.get(STORE_VARIABLE)
         self._side = side_of(said) if said else None
+        self._author = author
 
     def start(
         self,
@@ -142,7 +146,7 @@ class Rollouts:
             str(to),
             tuple(steps),
             interval_s,
-            actor(),
+            self._author or actor(),
             policy or JudgingPolicy(),
             again,
         )
@@ -152,7 +156,10 @@ class Rollouts:
 
     def status(self, name: str, *, stage: str | None = None, alias: str | None = None) -> RolloutStatus:
         """The newest rollout of what is followed: running, or how the last one ended."""
-        follows = follows_of(stage, alias)
+        return self.of(name, follows_of(stage, alias))
+
+    def of(self, name: str, follows: str) -> RolloutStatus:
+        """As `status`, of what is followed as a rollout's record has it: `production`, `staging`, `@alias`."""
         with self._book(name) as book:
             notices, now = self._read(book, name)
             entry = find(RolloutPage(notices, {}, now, lambda _: None), follows, name)
@@ -183,6 +190,25 @@ class Rollouts:
         """Go back to the version before: end a rollout that runs, or take back one that was finished."""
         return self._note(MarkKind.UNDO, name, reason, stage, alias)
 
+    def mark(self, kind: MarkKind, name: str, follows: str, reason: str = "", expected: str | None = None) -> RolloutStatus:
+        """Pause, resume, finish or undo what `of` shows.
+
+        Raises:
+            ChangedMeanwhile: It is not the rollout whose id was `expected`; nothing was changed.
+        """
+        with self._book(name) as book:
+
+            def decide(page: RolloutPage) -> Edit:
+                if expected not in {None, find(page, follows, name).rollout.id}:
+                    raise ChangedMeanwhile(
+                        f"{name}: another rollout has begun meanwhile. Nothing was changed; decide again."
+                    )
+                check_note(kind, follows, name, page)
+                return note(Note(kind, self._author or actor(), reason), follows, name, book.may_move, page)
+
+            book.change(name, decide)
+        return self.of(name, follows)
+
     def history(self, name: str) -> list[RolloutStatus]:
         """Every rollout of a model, oldest first."""
         with self._book(name) as book:
@@ -202,7 +228,7 @@ class Rollouts:
         if not reason.strip():
             raise InvalidInput("A pin needs a reason, for whoever wonders why nothing moves: --reason TEXT")
         self._check_version(name, version)
-        asked = held = Pin(str(version), until, reason, actor(), 0.0)
+        asked = held = Pin(str(version), until, reason, self._author or actor(), 0.0)
 
         def decide(page: RolloutPage) -> Edit:
             nonlocal held
@@ -219,15 +245,7 @@ class Rollouts:
             book.change(name, lambda page: unpin(name, page))
 
     def _note(self, kind: MarkKind, name: str, reason: str, stage: str | None, alias: str | None) -> RolloutStatus:
-        follows = follows_of(stage, alias)
-        with self._book(name) as book:
-
-            def decide(page: RolloutPage) -> Edit:
-                check_note(kind, follows, name, page)
-                return note(Note(kind, actor(), reason), follows, name, book.may_move, page)
-
-            book.change(name, decide)
-        return self.status(name, stage=stage, alias=alias)
+        return self.mark(kind, name, follows_of(stage, alias), reason)
 
     def _read(self, book: Book, name: str) -> tuple[RolloutNotices, float]:
         notices, reading = book.read(name)
@@ -261,7 +279,7 @@ class Rollouts:
         check_name(name)
         places = Places(self.home, read_mlflow_settings())
         registry = None if self._is_here(places, name) else self._mlflow(places, name)
-        yield book_for(self.home, self._side, registry, actor(), _stands(places))
+        yield book_for(self.home, self._side, registry, self._author or actor(), _stands(places))
 
     def _is_here(self, places: Places, name: str) -> bool:
         if not self.home.registry.exists():

@@ -16,7 +16,7 @@ from podium.settings.monitor_store import monitor_store_said
 @click.option(
     "--allow-changes",
     is_flag=True,
-    help="Let its pages promote, roll back and silence; where keys are asked for, with one of the scope admin.",
+    help="Let its pages promote, roll back, move rollouts and silence; with keys, by one of the scope admin.",
 )
 @click.option("--tls-cert", metavar="FILE", help="Its certificate (PEM); HTTPS only, then.")
 @click.option("--tls-key", metavar="FILE", help="The certificate's private key (PEM, not encrypted).")

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     metavar="|".join(TASKS),
     help="What the model is for. [default: as its answers and the target tell]",
 )
+@click.option(
+    "--hash-key-file",
+    type=click.Path(path_type=Path),
+    help="Tell the columns' categories as hashes keyed with the secret in this file.",
+)
 @click.option("--positive", metavar="CLASS", help="Of two classes the one that the model is about.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write the model with its profile to this folder.")
 @click.option("--name", help="Register the model with its profile as the next version of this name.")
@@ -50,6 +55,7 @@ def baseline(
     validation: bool,
     left_out: tuple[str, ...],
     is_private: bool,
+    hash_key_file: Path | None,
     task: str | None,
     positive: str | None,
     output: Path | None,
@@ -81,6 +87,7 @@ def baseline(
         kind="validation" if validation else "training",
         left_out=left_out,
         is_private=is_private,
+        hash_key_file=hash_key_file,
         positive=positive,
         task=task,
     )

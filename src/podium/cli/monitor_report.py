@@ -149,7 +149,7 @@ def _rows(version: dict[str, Any]) -> list[list[object]]:
         shares = [_share(checks.get(check)) for check in ("missing", "unseen", "out_of_range")]
         stands = ", ".join(check for check, each in checks.items() if each["is_standing"])
         score = None if drift["score"] is None else f"{drift['score']:.3f}"
-        verdict = drift["verdict"].replace("_", " ")
+        verdict = "not judged: no key" if column["why_not"] else drift["verdict"].replace("_", " ")
         rows.append([label, score, f"{drift['alert']:g} {drift['method']}", verdict, *shares, stands])
     return rows
 

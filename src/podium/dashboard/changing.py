@@ -17,6 +17,7 @@ from podium.api.registering import actor
 from podium.dashboard.answers import read_form, status_of
 from podium.dashboard.changes.alarms import END_OF_SILENCE, SILENCE, TEST
 from podium.dashboard.changes.proposals import PageChange, Proposal, WantedChange
+from podium.dashboard.changes.steps import STEP
 from podium.dashboard.changes.versions import PROMOTION, ROLLBACK
 from podium.dashboard.doors import COOKIE
 from podium.dashboard.names import of_part
@@ -29,6 +30,7 @@ from podium.errors import PermissionDenied, PodiumError
 CHANGES: Mapping[str, PageChange] = {
     "/registry/{name}/versions/{version}/promote": PROMOTION,
     "/registry/{name}/rollback": ROLLBACK,
+    "/rollouts/{name}/{follows}/{action}": STEP,
     "/alerts/silence": SILENCE,
     "/alerts/silences/{id}/end": END_OF_SILENCE,
     "/alerts/test": TEST,
@@ -125,6 +127,7 @@ class Changing:
             "token": self._seals.make(*_bound(request, who, browser)),
             "author": asked.author or actor(),
             "is_form": True,
+            "firing_now": len(self._sources.firing().value),
         }
         body = self._write(request, "confirm.html", proposal.title, proposal.section, content)
         response = HTMLResponse(body, status)

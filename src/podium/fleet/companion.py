@@ -95,9 +95,7 @@ class Companion:
                     self._hear(child, message)
             await asyncio.wait({child.ended}, timeout=_LAST_S)
         finally:
-            child.kill()
-            status = await child.ended
-            child.close()
+            status = await child.end()
             # Not before: who reaps orphans would take its exit status.
             self.child = None
         return cause_of_death(status, before, oom_kills(), str(self._log)).message

@@ -1,7 +1,6 @@
 """Captures a monitoring profile while a model is saved: of the rows that it was trained on, and of its answers to them."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +10,9 @@ from podium.domain.monitoring.batches import rows_at
 from podium.domain.monitoring.profile import Profile
 from podium.domain.signature import ColumnSchema, Signature
 from podium.errors import PodiumError
-from podium.flavors.choice import flavor_loading
-from podium.flavors.contract import Saved, Stored
+from podium.flavors.contract import Saved
 from podium.flavors.notes import note
-from podium.models.load import load_guarded
-from podium.models.predictor import Predictor
+from podium.models.load import load_written
 from podium.models.profiles import ASK_ROWS, AskedModel, make_profile, watched_schema, write_profile
 from podium.models.reference_data import ReferenceData, chunks_of
 
@@ -78,11 +75,8 @@ def with_optional(signature: Signature, profile: Profile) -> Signature:
 
 
 def _asking(model: Any, folder: Path, saved: Saved, signature: Signature | None) -> AskedModel:
-    """The model as it was written, so that what is profiled is what will be served."""
-    flavor = flavor_loading(saved.flavors)
-    entry: Mapping[str, Any] = saved.flavors["python_function"]
-    loaded = load_guarded(flavor, Stored(folder, saved.flavors, entry.get("config"), signature))
-    predictor = Predictor(loaded, signature, flavor.name, flavor.rows(loaded, signature), {})
+    """What is profiled is what will be served."""
+    predictor = load_written(folder, saved.flavors, signature)
     static = predictor.rows.static_batch
     return AskedModel(predictor.predict, time.monotonic, static or ASK_ROWS, static is not None, _tells_classes(model))
 

@@ -72,6 +72,23 @@ def load_predictor(
     return Predictor(loaded, signature, name, rows, mlmodel, form_from_example(folder, mlmodel), dialect)
 
 
+def load_written(folder: Path, flavors: Mapping[str, Mapping[str, Any]], signature: Signature | None) -> Predictor:
+    """A model that is being saved, as it was written: what it says is what will be served.
+
+    Args:
+        folder: With the flavor's files.
+        flavors: Of an MLmodel file that is not written yet; with `python_function`.
+        signature: The model's, as far as it is known.
+
+    Raises:
+        LoadFailed, InvalidModel, MissingDependency: As `load_guarded`.
+    """
+    flavor = flavor_loading(flavors)
+    config = flavors["python_function"].get("config")
+    loaded = load_guarded(flavor, Stored(folder, flavors, config, signature))
+    return Predictor(loaded, signature, flavor.name, flavor.rows(loaded, signature), {})
+
+
 def load_guarded(flavor: Flavor, stored: Stored) -> Loaded:
     """Load by a flavor; whatever the libraries or the model's own code raise becomes LoadFailed with its cause.
 

@@ -29,6 +29,7 @@ from podium.errors import InvalidInput
 from podium.models.aligning import aligned
 from podium.models.reference_data import Chunk, ReferenceData, chunks_of
 from podium.models.row_sample import RowSample, joined
+from podium.settings.hash_key import hash_key_in
 from podium.settings.whole_files import write_whole
 
 PROFILE_ID = "podium.profile_id"
@@ -94,7 +95,8 @@ class _Making:
     def __init__(self, reference: ReferenceData, schema: Schema | None, asking: AskedModel | None) -> None:
         self._reference, self._schema, self._asking = reference, schema, asking
         self._features: Features | None = None if schema is None else features_of(schema, tuple(reference.left_out))
-        self._privacy = Privacy(reference.is_private)
+        key = reference.hash_key_file
+        self._privacy = Privacy(reference.is_private, None if key is None else hash_key_in(key, "hash_key_file"))
         self._is_classifier = None if asking is None else asking.is_classifier
         self._sample = RowSample()
         self._remarks: list[str] = []
@@ -197,6 +199,7 @@ class _Making:
 
     def _with_quality(self, profile: Profile) -> Profile:
         told, score, labels, chances = (self._answers.get(name) for name in ("told", "score", "labels", "chances"))
+        profile = replace(profile, said=self._reference.purpose)
         if labels is None:
             if self._reference.labels is not None:
                 self._remarks.append("No quality was measured: there are labels and no predictions.")
@@ -227,7 +230,7 @@ class _Making:
                 "Pass a function that begins it anew, or a file."
             )
             return profile
-        layout = Layout(profile)
+        layout = Layout(profile, self._privacy.hash_key)
         days, hours = Days(layout), Hours(layout, profile.source.rows, *self._span)
         for chunk in self._chunks():
             if chunk.times is not None:

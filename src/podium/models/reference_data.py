@@ -35,6 +35,8 @@ class ReferenceData:
         kind: `training` or `validation`: whether the model was made from these rows.
         left_out: Columns that are not to be monitored.
         is_private: Smallest and largest are told as the quantiles 0.1 % and 99.9 %.
+        hash_key_file: A file with a secret: the columns' categories are told as keyed hashes, and only a server that has
+            the same key (`serve.monitor_key_file`) counts them. None tells them by name.
         task: What the model is for: `binary`, `multiclass` or `regression`; None goes by its answers and the labels.
         positive: The class that a task of two classes is about; None takes the usual one.
     """
@@ -48,6 +50,7 @@ class ReferenceData:
     is_private: bool = False
     positive: str | None = None
     task: str | None = None
+    hash_key_file: str | Path | None = None
 
     def __post_init__(self) -> None:
         kinds = [SourceKind.TRAINING.value, SourceKind.VALIDATION.value]

@@ -18,8 +18,8 @@ import numpy as np
 from podium._version import __version__
 from podium.domain.signature import AnyType, Column, ColumnSchema, Signature
 from podium.errors import AlreadyExists, InvalidInput
-from podium.flavors.choice import flavor_claiming, flavor_loading, flavor_named
-from podium.flavors.contract import Saved, Stored
+from podium.flavors.choice import flavor_claiming, flavor_named
+from podium.flavors.contract import Saved
 from podium.flavors.folders import part_of
 from podium.flavors.model_code import run_model_code
 from podium.flavors.notes import note
@@ -29,9 +29,8 @@ from podium.models.capturing import capture, first_rows, with_optional
 from podium.models.environment_files import write_environment_files
 from podium.models.examples import Example, write_example
 from podium.models.infer import infer_schema, infer_signature
-from podium.models.load import ROW_INDEPENDENT, load_guarded, put_code_on_path
+from podium.models.load import ROW_INDEPENDENT, load_written, put_code_on_path
 from podium.models.mlmodel import write_mlmodel
-from podium.models.predictor import Predictor
 from podium.models.reference_data import ReferenceData
 from podium.models.requirement_inference import infer_requirements, note_without_plugin, read_given, with_plugin
 
@@ -210,11 +209,8 @@ def _signature_of_hint(model: Any, folder: Path, saved: Saved, example: Example 
 def _signature_of_example(folder: Path, saved: Saved, example: Example) -> Signature | None:
     """Load what was written and call it with the example, so that what is inferred is what will be served."""
     inputs = infer_signature(copy.deepcopy(example.data), None, example.params)
-    flavor = flavor_loading(saved.flavors)
     try:
-        config = saved.flavors["python_function"].get("config")
-        loaded = load_guarded(flavor, Stored(folder, saved.flavors, config, inputs))
-        predictor = Predictor(loaded, inputs, flavor.name, flavor.rows(loaded, inputs), {})
+        predictor = load_written(folder, saved.flavors, inputs)
         answer = predictor.predict(copy.deepcopy(example.data), example.params)
     except Exception as error:  # noqa: BLE001 - the model's own code; saving goes on without the half that it would tell
         cause = error.__cause__ or error

@@ -37,8 +37,6 @@ TICK_S = 10.0
 TICKS_OF_A_TURN = 3
 _GATHER_S = 0.05
 
-# Any key: which cell is whose does not depend on it.
-_KEY = b"\0"
 _log = logging.getLogger("podium.monitor")
 
 
@@ -312,7 +310,7 @@ class Monitor:
             profile = self._read_profile(slab, found.profile_id)
             if profile is None:
                 return None
-            known = self._profiles[found.profile_id] = (profile, Layout(profile, _KEY))
+            known = self._profiles[found.profile_id] = (profile, Layout(profile))
         return known
 
     def _read_profile(self, slab: KnownSlab, profile_id: str) -> Profile | None:

@@ -22,6 +22,7 @@ from podium.registry.mlflow.contract import NotWritable
 from podium.registry.mlflow.rows import alchemy_address
 from podium.registry.rollouts import Decide, RolloutPage
 from podium.registry.snapshot import explain
+from podium.settings.databases import transaction
 
 _POSTGRESQL = re.compile(r"^postgres(?:ql)?(?=[:+])")
 _MAKE_TABLE = """
@@ -132,14 +133,8 @@ class SideFile:
                         "CREATE TABLE IF NOT EXISTS tags"
                         " (model TEXT, key TEXT, value TEXT NOT NULL, PRIMARY KEY (model, key)) STRICT"
                     )
-                connection.execute(begin)
-                try:
+                with transaction(connection, begin):
                     yield connection
-                    connection.execute("COMMIT")
-                except BaseException:
-                    with contextlib.suppress(sqlite3.Error):
-                        connection.execute("ROLLBACK")
-                    raise
         except sqlite3.Error as error:
             raise explain(error, self._path) from error
 

@@ -20,7 +20,7 @@ from podium.registry.migrations import MIGRATIONS, SCHEMA
 from podium.registry.snapshot import damaged, explain
 from podium.registry.tables import Tables, read_meta
 from podium.registry.writer import TableWriter
-from podium.settings.databases import connected
+from podium.settings.databases import connected, transaction
 
 _CREATE_TIMEOUT_S = 10.0
 
@@ -74,17 +74,10 @@ class SqliteStore(RegistryStore):
                         [f"{self.path}: there is no registry (set PODIUM_HOME to look elsewhere)"],
                     )
                 create(self.path)
-            with self._connected() as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    _, schema = read_meta(connection, str(self.path))
-                    _migrate(connection, schema)
-                    yield TableWriter(connection, self._actor, self._clock_ms())
-                    connection.execute("COMMIT")
-                except BaseException:
-                    with contextlib.suppress(sqlite3.Error):
-                        connection.execute("ROLLBACK")
-                    raise
+            with self._connected() as connection, transaction(connection):
+                _, schema = read_meta(connection, str(self.path))
+                _migrate(connection, schema)
+                yield TableWriter(connection, self._actor, self._clock_ms())
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -121,9 +114,8 @@ def create(path: Path) -> None:
             os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as connection:
                 connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("BEGIN IMMEDIATE")
-                _migrate(connection, 0)
-                connection.execute("COMMIT")
+                with transaction(connection):
+                    _migrate(connection, 0)
             draft.rename(path)
     except OSError as error:
         raise RegistryError(f"{path} cannot be made: {error.strerror}.") from error

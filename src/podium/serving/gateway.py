@@ -130,7 +130,7 @@ class Gateway:
             pages.of_standing(self.standing),
             DescriptionPages(self.asking, pages, self._router, self.standing, settings.access.credentials).paths(),
         ]
-        self._protection = Protection(settings, self._router, slots.buckets)
+        self._protection = Protection(settings, self._router, slots.buckets, loop.call_soon)
         self.guard = self._protection.guard
         self.app = App(paths, pages, self._recorder, settings.max_body_bytes, self.guard, settings.access.has_authz)
         self.connections = Connections(loop, self.app, settings.limits)

@@ -51,3 +51,17 @@ def connected(path: Path, mode: str, timeout_s: float) -> Iterator[sqlite3.Conne
     address = f"file:{quote(str(path))}?{mode}"
     with contextlib.closing(sqlite3.connect(address, uri=True, timeout=timeout_s, isolation_level=None)) as connection:
         yield connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+    """What is done in it is kept as a whole if nothing is raised, else undone."""
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # What was raised is told, also where there is nothing left to undo.
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise

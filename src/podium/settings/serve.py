@@ -1,9 +1,11 @@
 """What `podium serve` was asked to do as a whole; what it was asked to do with each model stands in `settings/model.py`."""
 
+import contextlib
 from dataclasses import dataclass, field
 
 from podium.errors import Misconfigured
 from podium.settings.declared import ValueKind, declare
+from podium.settings.hash_key import hash_key_in
 
 BY_MULTIPROCESSOR = "200 with two processors or more, else 0"
 BY_PROCESSORS = "one for each 4 processors"
@@ -73,6 +75,7 @@ class ServeSettings:
         has_monitor: Whether traffic and data are kept and judged.
         drift_window_s, monitor_retention_days: How long a window is judged, and how long history is kept.
         monitor_store: The database of a history that several servers share; None: monitor.db in PODIUM_HOME.
+        monitor_key_file: Holds the key of profiles whose categories are hashed; None: these columns are not judged.
         quality_predictions: How many rows of answers are kept for labels to come.
         certificate: The file of what gateways show over TLS; None: they do not speak it.
         gateway_settings: What each gateway gets as `--settings`: JSON that only gateways read.
@@ -131,7 +134,7 @@ class ServeSettings:
         False,
         "dashboard_changes",
         ValueKind.SWITCH,
-        "Let the dashboard promote, roll back and silence; where keys are asked for, with one of the scope admin.",
+        "Let the dashboard promote, roll back, move rollouts and silence; with keys, by one of the scope admin.",
     )
     rollout_store: str | None = declare(
         None,
@@ -181,6 +184,9 @@ class ServeSettings:
         "postgresql://… where the monitors of several servers keep one history; commands must be told the same.",
         default_text="monitor.db",
     )
+    monitor_key_file: str | None = declare(
+        None, "monitor_key_file", ValueKind.TEXT, "File with the key of monitoring profiles whose categories are hashed."
+    )
     quality_predictions: int = declare(
         500_000,
         "quality_predictions",
@@ -207,6 +213,14 @@ class ServeSettings:
             )
         if not 0 <= self.port <= 65535:
             raise Misconfigured(f"port = {self.port}: must be 0 (any free one) to 65535")
+
+    def hash_key(self) -> str | None:
+        """The key of profiles whose categories are hashed, read now; None where there is none, or it cannot be read."""
+        if self.monitor_key_file is None or not self.has_monitor:
+            return None
+        with contextlib.suppress(Misconfigured):
+            return hash_key_in(self.monitor_key_file, "serve.monitor_key_file").decode()
+        return None  # it was looked for when the server began; a worker says that columns are not judged
 
     @property
     def is_on_demand(self) -> bool:

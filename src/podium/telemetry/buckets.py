@@ -8,7 +8,8 @@ stands in one of the eight places of its set. A time that is past means a full b
 place is free for whoever comes. Where all eight are in use, the fullest makes room.
 
 A cell is one aligned 8-byte store and nobody waits for anybody: two gateways that decide within the same microsecond may
-take the same token. That errs on the clients' side, by as many tokens as there are gateways, and does not add up.
+take the same token, or the same few where many are counted together (`serving/guard/limiter.py`). That errs on the
+clients' side, by as many as a gateway counts at once, and does not add up.
 """
 
 import hashlib

@@ -62,6 +62,7 @@ class Load:
         memory_bytes: The most memory that the worker may hold; None for what the machine has.
         is_hidden: It runs as a user of its own, whose other processes may not look into it.
         is_watched: Whether its rows are counted by its monitoring profile, or are to make one where it has none.
+        hash_key: That the profile's categories may be hashed with; a secret.
     """
 
     path: str
@@ -86,6 +87,7 @@ class Load:
     memory_bytes: int | None = None
     is_hidden: bool = False
     is_watched: bool = False
+    hash_key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

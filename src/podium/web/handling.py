@@ -44,8 +44,8 @@ class Exchange(Protocol):
     terms: RequestTerms
 
     @property
-    def date(self) -> bytes:
-        """The `date` header line for an answer that goes out now."""
+    def lines(self) -> bytes:
+        """Header lines of an answer that goes out now and as it is: the `date`, and what its terms say."""
 
     def answer(self, response: Response) -> None:
         """Answer the request; for a client that has left, nothing."""
@@ -54,7 +54,7 @@ class Exchange(Protocol):
         """Write a whole answer, head and body, as it is; whether that was done.
 
         Args:
-            data: Of HTTP/1.1, with its length, `date` and without a `connection` header.
+            data: Of HTTP/1.1, with its length, `lines` and without a `connection` header.
 
         Returns: False where the answer depends on more than its bytes, and `answer` has to give it: to HEAD, to
             HTTP/1.0, on a connection that closes, to a client that has left, under somebody else's server.

@@ -11,7 +11,7 @@ _BODILESS = frozenset({204, 304})
 _UNSAFE = dict.fromkeys((*range(32), 127), "?")
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-# Length, request id, header lines, the date's line, body: what `encode` makes, in a third of its time.
+# Length, request id, header lines, those of its exchange, body: what `encode` makes, in a third of its time.
 JSON_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n%s%s\r\n%s"
 
 
@@ -197,9 +197,3 @@ def encode(response: Response, date: bytes, is_head: bool, connection: bytes = b
         connection,
     )
     return head if is_head or response.status in _BODILESS else head + response.body
-
-
-def with_lines(data: bytes, lines: bytes) -> bytes:
-    """A whole answer with more header lines, behind its first one."""
-    end = data.find(b"\r\n") + 2
-    return b"".join((data[:end], lines, data[end:])) if lines else data

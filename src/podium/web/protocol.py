@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from podium.domain.clients.access import Peer, names_of
 from podium.web.handling import NO_TERMS, RequestTerms
-from podium.web.messages import CONTINUE, Fault, Request, Response, Unread, encode, server_is_full, with_lines
+from podium.web.messages import CONTINUE, Fault, Request, Response, Unread, encode, server_is_full
 from podium.web.parts import PIECE_BYTES, PartsWriter
 from podium.web.reading import ReadingPhase, RequestReader
 from podium.web.unpacking import Unpacking, is_packed
@@ -201,9 +201,7 @@ class Connection(PartsWriter):
         self._active = None
         self.on_leave = None
         self.expires_at = shared.idle_ends
-        if self.terms is not NO_TERMS:
-            data = with_lines(data, self.terms.lines)
-            self.terms = NO_TERMS
+        self.terms = NO_TERMS
         self._transport.write(data)
         reader = self._reader
         if not self._is_dispatching and (reader.phase is not _IDLE or reader.ready or self._is_paused):
@@ -211,9 +209,10 @@ class Connection(PartsWriter):
         return True
 
     @property
-    def date(self) -> bytes:
-        """The `date` header line for an answer that goes out now."""
-        return self._shared.date
+    def lines(self) -> bytes:
+        """As `Exchange`."""
+        terms = self.terms
+        return self._shared.date if terms is NO_TERMS else self._shared.date + terms.lines
 
     # ── the sweep and the drain call these
 

@@ -26,26 +26,27 @@ class Counter(Protocol):
 
 
 class OpenSlab(NamedTuple):
-    """The descriptor of a slab, and the profile by which its cells are counted."""
+    """The descriptor of a slab, the profile by which its cells are counted, and its columns of which none are."""
 
     descriptor: int
     profile_id: str
+    uncounted: tuple[str, ...] = ()
 
 
-def counting_by(text: bytes) -> tuple[OpenSlab, SlabWriter, BatchCounter]:
+def counting_by(text: bytes, key: bytes | None = None) -> tuple[OpenSlab, SlabWriter, BatchCounter]:
     """A new slab, and what counts in it.
 
     Args:
         text: Of a profile.
+        key: That its categories were hashed with, if they were.
 
     Raises:
         InvalidProfile: It is none.
-        Misconfigured: Its categories are hashed, and there is no key here.
         OSError: There is no memory for it.
     """
     profile = read_profile(text)
-    layout = Layout(profile)
+    layout = Layout(profile, key)
     descriptor = create_slab(profile.profile_id, layout.size)
     slab = SlabWriter(descriptor)
     counter = BatchCounter(layout, np.frombuffer(slab.cells, np.int64), time.monotonic)
-    return OpenSlab(descriptor, profile.profile_id), slab, counter
+    return OpenSlab(descriptor, profile.profile_id, layout.uncounted), slab, counter

@@ -149,10 +149,22 @@ def _watched(
             if predictor.is_streaming:
                 return None
             return open_sampling(predictor, planned, lambda text: tell(Bootstrapped(text)))
-        return open_tap(path, predictor, planned)
+        opened = open_tap(path, predictor, planned, None if order.hash_key is None else order.hash_key.encode())
+        if opened.slab is not None and opened.slab.uncounted:
+            said.append(_uncounted(opened.slab.uncounted, has_key=order.hash_key is not None))
+        return opened
     except (PodiumError, OSError, ValueError) as error:
         said.append(f"Nothing watches the model's data: {_sentence(error)}")
         return None
+
+
+def _uncounted(names: tuple[str, ...], *, has_key: bool) -> str:
+    named = ", ".join(map(repr, names[:5])) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    why = "the key in serve.monitor_key_file is another" if has_key else "serve.monitor_key_file names no key"
+    return (
+        f"Not judged: {named}. Their categories are hashed in the monitoring profile, and {why}. Name the file of the key "
+        "that the profile was made with, or make the profile anew without --hash-key-file."
+    )
 
 
 def _plan(predictor: Predictor, example: Any, order: Load) -> PlannedInput | None:

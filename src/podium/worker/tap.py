@@ -115,7 +115,7 @@ class Tap:
         Returns: Where that is counted; the descriptor is the caller's.
 
         Raises:
-            InvalidProfile, Misconfigured, OSError: As `counting_by`.
+            InvalidProfile, OSError: As `counting_by`.
         """
         self.settle()
         opened, self._book, self._counter = counting_by(profile)

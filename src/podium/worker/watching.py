@@ -26,21 +26,21 @@ class OpenTap(NamedTuple):
     slab: OpenSlab | None
 
 
-def open_tap(path: Path, predictor: Predictor, planned: PlannedInput | None) -> OpenTap:
+def open_tap(path: Path, predictor: Predictor, planned: PlannedInput | None, key: bytes | None = None) -> OpenTap:
     """Count a model's rows by a profile.
 
     Args:
         path: The profile's file.
         predictor: The model.
         planned: Reads groups of planned requests; None where the model has no input plan.
+        key: That the profile's categories were hashed with, if they were.
 
     Raises:
         InvalidProfile: The file is no profile.
-        Misconfigured: Its categories are hashed, and there is no key here.
         OSError: The file cannot be read, or there is no memory for the slab.
     """
     with path.open("rb") as file:
-        slab, book, counter = counting_by(file.read(MOST_BYTES + 1))
+        slab, book, counter = counting_by(file.read(MOST_BYTES + 1), key)
     return OpenTap(Tap(book, counter, _features(predictor.signature), planned.plan if planned else None), slab)
 
 

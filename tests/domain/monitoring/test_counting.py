@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 from profile_world import counted, profile_of, repeated
 
+from podium.domain.monitoring.columns import Privacy
 from podium.domain.monitoring.counting import BatchCounter, Layout
 from podium.domain.monitoring.counts import ColumnCounts
+from podium.domain.monitoring.profile_reading import read_profile
 from podium.domain.monitoring.values import category_hash, is_missing, lengths, name, number, numbers
-from podium.errors import InvalidInput, Misconfigured
+from podium.errors import InvalidInput
 
 NAN = math.nan
 
@@ -162,9 +164,7 @@ def test_whole_numbers_that_arrive_as_floats_are_the_same_categories():
     ids=["text", "whole", "truth"],
 )
 def test_hashed_categories_are_counted_like_others(column):
-    """By whoever has the key; and without it nothing can be counted."""
-    from podium.domain.monitoring.columns import Privacy
-
+    """By whoever has the key."""
     plain, hashed = (profile_of({"x": column}, privacy=Privacy(hash_key=key)) for key in (None, b"secret"))
     names = [category_hash(b"secret", each) for each in plain.columns["x"].bins.names]
 
@@ -173,9 +173,32 @@ def test_hashed_categories_are_counted_like_others(column):
         assert counted(plain, {"x": column}).columns["x"] == counted(hashed, {"x": column}, key=b"secret").columns["x"]
     odd = np.array([1.0, NAN, math.inf, 7.5]) if column.dtype != object else np.array(["a", None, "zzz"], dtype=object)
     assert counted(plain, {"x": odd}).columns["x"] == counted(hashed, {"x": odd}, key=b"secret").columns["x"]
-    assert sum(counted(hashed, {"x": column}, key=b"another").columns["x"].bins) == 0
-    with pytest.raises(Misconfigured, match="hashed with a key"):
-        Layout(hashed)
+
+
+def test_hashed_categories_are_not_counted_without_their_key():
+    """Not even as unseen or missing, by nobody and by whoever has another key; other columns are counted as ever."""
+    columns = {"x": repeated(a=60, b=40, c=3), "y": np.arange(103) / 7}
+    hashed = profile_of(columns, privacy=Privacy(hash_key=b"secret"))
+
+    for key in (None, b"another", b""):
+        layout = Layout(hashed, key)
+        counts = counted(hashed, columns, key=key)
+        assert layout.uncounted == ("x",)
+        assert (counts.rows, counts.columns["x"].rows, counts.columns["y"].rows) == (103, 0, 103)
+        assert counted(hashed, {"y": columns["y"]}, key=key).columns["x"].rows == 0
+    assert Layout(hashed, b"secret").uncounted == ()
+    assert Layout(hashed).size == Layout(hashed, b"secret").size
+
+
+def test_classes_of_a_model_are_told_by_name_whoever_hashes_its_columns():
+    """Quality goes by them, and they are the model's own words."""
+    told = repeated(yes=60, no=40)
+    profile = profile_of({"x": told}, value=told, is_classifier=True, privacy=Privacy(hash_key=b"secret"))
+
+    assert profile.predictions.classes.bins.names == ("yes", "no")
+    assert profile.columns["x"].bins.is_hashed
+    assert read_profile(profile.to_json().encode()) == profile
+    assert profile_of({"x": np.arange(1000) / 7}, privacy=Privacy(hash_key=b"secret")).key_mark == ""
 
 
 def test_what_a_batch_does_not_have_is_missing_and_what_a_profile_does_not_have_is_passed_over():

@@ -1,8 +1,9 @@
 """Error budgets and how fast they burn: the SRE workbook's figures, low traffic, gaps and targets that none of it fits."""
 
 import pytest
+from reading_world import Reading, line_of
 
-from podium.domain.monitoring.growth import Growth, Reading, line_of
+from podium.domain.monitoring.growth import Growth
 from podium.domain.monitoring.objectives import (
     BURN_WINDOWS,
     DAY_S,

@@ -1,11 +1,11 @@
 """Days of a model's traffic, from counters to what people hear: each trouble once, named right, and ended when mended."""
 
 import pytest
+from reading_world import Reading, line_of
 
 from podium.domain.monitoring.alerting.alerts import AlertBook, step
 from podium.domain.monitoring.alerting.default_rules import burn_rule_name, rules_of
 from podium.domain.monitoring.alerting.judging import fact_of_burn
-from podium.domain.monitoring.growth import Reading, line_of
 from podium.domain.monitoring.objectives import BURN_WINDOWS, Slo
 
 SLO = Slo()

@@ -1,6 +1,7 @@
 """The rules that every model has, how a model has them otherwise, and how each is judged."""
 
 import pytest
+from reading_world import Reading, line_of
 
 from podium.domain.audits import audit
 from podium.domain.audits.facts import AuditedPython, Severity, WantedRequirement
@@ -19,7 +20,7 @@ from podium.domain.monitoring.alerting.judging import (
 )
 from podium.domain.monitoring.alerting.rules import AlertSeverity, RuleChange, changed
 from podium.domain.monitoring.findings import Check, ColumnFinding, ColumnVerdict, Role
-from podium.domain.monitoring.growth import Growth, Reading, line_of
+from podium.domain.monitoring.growth import Growth
 from podium.domain.monitoring.objectives import ObjectiveKind, Slo
 from podium.domain.monitoring.quality.baseline import held_against
 from podium.domain.monitoring.quality.figures import Figure

@@ -18,6 +18,7 @@ class FormField:
         hint: How it is written.
         choices: What there is to choose from; empty where any text will do.
         is_long: Whether it has several lines.
+        is_needed: Whether it may not be empty.
     """
 
     name: str
@@ -26,6 +27,7 @@ class FormField:
     hint: str = ""
     choices: Sequence[str] = ()
     is_long: bool = False
+    is_needed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,18 @@ from typing import Any
 from podium.dashboard.health import ModelHealth, health_of
 from podium.dashboard.names import as_part
 from podium.dashboard.pages import Page, Question, Table
-from podium.dashboard.pulses import Pulse, pulses_of
+from podium.dashboard.pulses import Pulse, QualityPulse, pulses_of
 from podium.dashboard.sources import DashboardSources, ServedEndpoint, told
 from podium.domain.monitoring.alerting.alerts import Alert
 from podium.domain.monitoring.alerting.rules import AlertSeverity
 from podium.domain.stages import Stage
 
-_SORTS = ("health", "model", "version", "replicas", "memory", "rate")
+_SORTS = ("health", "model", "version", "replicas", "memory", "rate", "quality")
+_NO_QUALITY = QualityPulse()
 _COLUMNS = (
     "model", "server", "state", "health", "reason", "serving", "wanted", "flavor", "replicas_ready", "replicas_wanted",
     "rss_bytes", "load_s", "requests_a_second", "server_errors", "p99_s", "columns", "columns_drifted", "budget_left",
+    "quality_metric", "quality", "quality_verdict", "quality_s",
 )  # fmt: skip
 
 
@@ -89,6 +91,7 @@ def _firing(alerts: Sequence[Alert]) -> list[tuple[ModelHealth, str, str]]:
 def _attention(rows: Sequence[dict[str, Any]], alerts: Sequence[Alert]) -> list[tuple[ModelHealth, str, str]]:
     """What else is wrong, of which model, and the screen that says more."""
     told_of = {alert.group for alert in alerts if alert.rule.startswith("drift")}
+    worse = {alert.group for alert in alerts if alert.rule == "quality"}
     found = [
         (row["health"], row["name"], f"/models/{as_part(row['name'])}/traffic")
         for row in rows
@@ -100,6 +103,10 @@ def _attention(rows: Sequence[dict[str, Any]], alerts: Sequence[Alert]) -> list[
             beside = ", and what it answers," if pulse.predictions else ""
             reason = f"{pulse.drifted} of {pulse.columns} columns{beside} are other than they were in the reference."
             found.append((ModelHealth("warn", "drifted", reason), row["name"], f"/models/{as_part(row['name'])}/drift"))
+        if pulse is not None and pulse.quality.verdict == "alert" and row["name"] not in worse:
+            screen = f"/models/{as_part(row['name'])}/quality?metric={pulse.quality.metric}"
+            reason = f"{pulse.quality.figure}: {pulse.quality.sentence}."
+            found.append((ModelHealth("warn", "worse", reason), row["name"], screen))
     return found
 
 
@@ -115,6 +122,7 @@ def _sorted(rows: Sequence[dict[str, Any]], by: str) -> list[dict[str, Any]]:
         "replicas": lambda row: -row["ready"],
         "memory": lambda row: -row["rss"],
         "rate": lambda row: -(row["pulse"].rate or 0.0) if row["pulse"] else 0.0,
+        "quality": lambda row: row["pulse"].quality.rank if row["pulse"] else _NO_QUALITY.rank,
     }
     return sorted(sorted(rows, key=keys["model"]), key=keys[by])
 
@@ -143,7 +151,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
         return [
             row["name"], row["port"], row["state"], health.level, health.reason, row["serving"], row["wanted"],
             row["flavor"], row["ready"], row["replicas_wanted"], row["rss"], row["load_s"],
-            *(row["pulse"].values if row["pulse"] else [None] * 6),
+            *(row["pulse"].values if row["pulse"] else [None] * 10),
         ]  # fmt: skip
 
     return Table("models", _COLUMNS, [values(row) for row in rows])

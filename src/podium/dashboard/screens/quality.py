@@ -13,6 +13,7 @@ from podium.dashboard.charts.confusion import confusion
 from podium.dashboard.charts.lines import ChartLimit, LineChart, Series, legend, line_chart
 from podium.dashboard.charts.reliability import reliability
 from podium.dashboard.pages import Page, Question
+from podium.dashboard.quality_wording import TONES, WORDS, form_of, title_of
 from podium.dashboard.screens.model_page import ModelPage, moves, open_page
 from podium.dashboard.screens.quality_tables import (
     calibration_table,
@@ -40,9 +41,6 @@ from podium.monitoring.store.reading import DataPoint, Served
 
 _POINTS, _FEWEST, _TILES = 72, 100, 4
 _SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_UNLIMITED = frozenset({"log_loss", "brier", "ece", "mae", "rmse", "bias", "mape", "r2"})
-_TONES = {"ok": "ok", "warn": "warn", "alert": "bad", "insufficient_data": "quiet"}
-_WORDS = {"ok": "as good", "warn": "perhaps worse", "alert": "worse", "insufficient_data": "few labels"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,7 @@ def quality(sources: DashboardSources, asked: Question) -> Page:
         "metrics": names,
         "metric": metric,
         "titles": title_of,
-        "forms": lambda name, value: _form(name)(value),
+        "forms": lambda name, value: form_of(name)(value),
         "tiles": _tiles(seen, entries, metric),
         "chart": _chart(sources, asked, page.name, seen, metric, series),
         "labels": _labels_chart(asked, page.name, seen),
@@ -182,8 +180,8 @@ def _entry(variant: str | None, figure: Figure, beside: Shortfall | None) -> dic
         "baseline": None if beside is None else beside.baseline,
         "limit": None if beside is None else beside.limit,
         "verdict": None if beside is None else beside.verdict,
-        "tone": "quiet" if beside is None else _TONES[beside.verdict],
-        "word": "" if beside is None else _WORDS[beside.verdict],
+        "tone": "quiet" if beside is None else TONES[beside.verdict],
+        "word": "" if beside is None else WORDS[beside.verdict],
         "is_usual": None,
     }
 
@@ -196,10 +194,10 @@ def _tiles(seen: _Seen, entries: Sequence[Mapping[str, Any]], metric: str) -> li
     for entry in order:
         shown.setdefault(entry["metric"], entry)
     for name, entry in list(shown.items())[:_TILES]:
-        ends = "" if entry["low"] is None else f"{_form(name)(entry['low'])} to {_form(name)(entry['high'])}"
+        ends = "" if entry["low"] is None else f"{form_of(name)(entry['low'])} to {form_of(name)(entry['high'])}"
         label = f"{title_of(name)}, estimated" if entry["is_estimated"] else title_of(name)
         tone = {"bad": "bad", "warn": "warn"}.get(entry["tone"], "")
-        found.append({"label": label, "figure": _form(name)(entry["value"]), "beside": ends, "tone": tone})
+        found.append({"label": label, "figure": form_of(name)(entry["value"]), "beside": ends, "tone": tone})
     labels = seen.labels
     if labels.predicted:
         came = f"{wording.exact(labels.matched)} of {wording.exact(labels.predicted)}"
@@ -208,23 +206,6 @@ def _tiles(seen: _Seen, entries: Sequence[Mapping[str, Any]], metric: str) -> li
         delay = wording.seconds(labels.delay_s(0.5))
         found.append({"label": "Labels come after", "figure": delay, "beside": late if labels.matched else "", "tone": ""})
     return found
-
-
-def title_of(metric: str) -> str:
-    """A figure's name for people."""
-    return _TITLES.get(metric, metric.replace("_", " "))
-
-
-_TITLES = {
-    "f1": "F1", "roc_auc": "ROC AUC", "roc_auc_macro": "ROC AUC, macro", "log_loss": "log-loss", "brier": "Brier score",
-    "ece": "calibration error", "mae": "mean absolute error", "rmse": "root mean squared error", "r2": "R²",
-    "mape": "mean relative error", "precision_macro": "precision, macro", "recall_macro": "recall, macro",
-    "f1_macro": "F1, macro", "f1_weighted": "F1, weighted",
-}  # fmt: skip
-
-
-def _form(metric: str) -> Any:
-    return wording.number if metric in _UNLIMITED else wording.score
 
 
 def _measured(seen: _Seen, metric: str) -> list[Series]:
@@ -286,7 +267,7 @@ def _chart(
     floor = low - 0.25 * (high - low) if high > low else low - 0.05 * abs(low)
     label = f"{title_of(metric)} of {name}, {asked.span.label}"
     chart = LineChart(
-        label, asked.span.start, asked.span.end, series, _form(metric), limits,
+        label, asked.span.start, asked.span.end, series, form_of(metric), limits,
         moves(sources, name, asked.span.start, asked.span.end), lowest=floor if low < 0 else max(floor, 0.0),
     )  # fmt: skip
     return {"picture": line_chart(chart), "legend": legend(series, limits)}
@@ -296,9 +277,9 @@ def _limits(seen: _Seen, metric: str) -> list[ChartLimit]:
     baseline = seen.baseline.get(metric)
     if baseline is None:
         return []
-    found = [ChartLimit(f"reference: {_form(metric)(baseline)}", baseline, "quiet")]
+    found = [ChartLimit(f"reference: {form_of(metric)(baseline)}", baseline, "quiet")]
     [*beside] = shortfalls([Figure(metric, baseline, None, 0)], {metric: baseline})
-    return [*found, *[ChartLimit(f"worse: {_form(metric)(each.limit)}", each.limit) for each in beside]]
+    return [*found, *[ChartLimit(f"worse: {form_of(metric)(each.limit)}", each.limit) for each in beside]]
 
 
 def _labels_chart(asked: Question, name: str, seen: _Seen) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from podium.api.rolling import RolloutStatus, rollout_json
+from podium.dashboard.changes.steps import VERBS, kinds_for
 from podium.dashboard.charts.sparks import meter
 from podium.dashboard.charts.steps import stair
 from podium.dashboard.pages import Page, Question, Table
@@ -46,6 +47,7 @@ def _card(status: RolloutStatus, served: Sequence[ServedEndpoint]) -> dict[str, 
         "status": status,
         "record": record,
         "tone": TONES[status.state],
+        "actions": [(kind.value, VERBS[kind]) for kind in kinds_for(status.state)],
         "stair": stair(
             record.steps,
             status.percent,

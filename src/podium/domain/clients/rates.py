@@ -7,6 +7,7 @@ time of the generic cell rate algorithm, ITU-T I.371). A bucket whose time is pa
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from podium.errors import InvalidInput
 
@@ -29,7 +30,6 @@ class Rate:
     Attributes:
         step_ns: How long one token takes to come back.
         depth_ns: How long an empty bucket takes to be full.
-        pace: Both.
     """
 
     text: str
@@ -38,12 +38,32 @@ class Rate:
     burst: int
     step_ns: int = field(init=False)
     depth_ns: int = field(init=False)
-    pace: tuple[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "step_ns", self.period_ns // self.tokens)
         object.__setattr__(self, "depth_ns", self.burst * self.step_ns)
-        object.__setattr__(self, "pace", (self.step_ns, self.depth_ns))
+
+
+class TokenBucket:
+    """Where the time of one bucket stands, and what it goes by.
+
+    Args:
+        rate: At which it fills.
+        place: Of its time, among all of them.
+
+    Attributes:
+        after_ns: What `take` would put there.
+    """
+
+    __slots__ = ("after_ns", "depth_ns", "place", "step_ns")
+
+    def __init__(self, rate: Rate, place: int) -> None:
+        self.place = place
+        self.step_ns, self.depth_ns = rate.step_ns, rate.depth_ns
+        self.after_ns = 0
+
+
+B = TypeVar("B", bound=TokenBucket)
 
 
 def parse_rates(text: str) -> tuple[Rate, ...]:
@@ -69,26 +89,25 @@ def _parse(text: str) -> Rate:
     return rate
 
 
-def take(full_ats: Sequence[int], now_ns: int, paces: Sequence[tuple[int, int]]) -> tuple[list[int], int, int, int]:
-    """Take one token of each bucket, or of none.
+def take(full_ats: Sequence[int], buckets: Sequence[B], now_ns: int) -> tuple[B, int, int]:
+    """Take one token of each bucket, or of none: each one's `after_ns` is when it is full again after that.
 
     Args:
-        full_ats: When each bucket would be full again; any time up to `now_ns` for a full one. At least one.
+        full_ats: When buckets would be full again, by their places; any time up to `now_ns` for a full one.
+        buckets: At least one.
         now_ns: On the same clock.
-        paces: Of each bucket, `Rate.pace`.
 
-    Returns: When each is full again after that, which one has the fewest tokens left, how many those are, and 0. Where one
-        has none now, nothing is taken: no times, which one, 0, and the nanoseconds until it has one.
+    Returns: Which one has the fewest tokens left, how many those are, and 0. Where one has none now, which one, 0, and the
+        nanoseconds until it has one; then no `after_ns` means anything.
     """
-    afters: list[int] = []
-    scarcest, least = 0, -1
-    for before, (step_ns, depth_ns) in zip(full_ats, paces):  # noqa: B905  as many; to have it checked costs as much
-        after = (before if before > now_ns else now_ns) + step_ns  # noqa: FURB136  a call costs more
-        free_ns = now_ns + depth_ns - after
+    scarcest, least = buckets[0], -1
+    for bucket in buckets:
+        before = full_ats[bucket.place]
+        after = bucket.after_ns = (before if before > now_ns else now_ns) + bucket.step_ns  # noqa: FURB136  a call costs more
+        free_ns = now_ns + bucket.depth_ns - after
         if free_ns < 0:
-            return [], len(afters), 0, -free_ns
-        tokens = free_ns // step_ns
+            return bucket, 0, -free_ns
+        tokens = free_ns // bucket.step_ns
         if tokens < least or least < 0:
-            scarcest, least = len(afters), tokens
-        afters.append(after)
-    return afters, scarcest, least, 0
+            scarcest, least = bucket, tokens
+    return scarcest, least, 0

@@ -27,12 +27,13 @@ from podium.domain.monitoring.values import (
     category_hash,
     column_array,
     is_missing,
+    key_mark,
     lengths,
     name,
     numbers,
     tallied,
 )
-from podium.errors import InvalidInput, Misconfigured
+from podium.errors import InvalidInput
 
 # Texts whose places are remembered where each has to be hashed to know it.
 _MOST_REMEMBERED = 4096
@@ -188,6 +189,19 @@ class HashedCells(NameCells):
         return place
 
 
+class UncountedCells(HashedCells):
+    """The cells of `HashedCells` where nobody has the key: what is not known is not counted, not even as unseen."""
+
+    def __init__(self, bins: CategoryBins, dtype: str) -> None:
+        super().__init__(bins, dtype, b"")
+
+    def add(self, values: Any, cells: Ints) -> None:
+        """Counts nothing: without the key every value would look unseen."""
+
+    def miss(self, rows: int, cells: Ints) -> None:
+        """Nothing either: what is missing is a share of what is counted."""
+
+
 class LengthCells(NumberCells):
     """Texts by their lengths."""
 
@@ -200,10 +214,7 @@ def cells_for(column: ColumnProfile, key: bytes | None) -> ColumnCells:
 
     Args:
         column: The column.
-        key: That its categories were hashed with; needed where they were.
-
-    Raises:
-        Misconfigured: They were, and there is no key.
+        key: That its categories were hashed with; where they were and it is None, nothing of the column is counted.
     """
     match column:
         case NumberProfile():
@@ -213,10 +224,7 @@ def cells_for(column: ColumnProfile, key: bytes | None) -> ColumnCells:
         case CategoryProfile():
             if column.bins.is_hashed:
                 if key is None:
-                    raise Misconfigured(
-                        "The monitoring profile's categories are hashed with a key, and without it none can be told from "
-                        "another. Give the key that the profile was made with, or make the profile anew without hashing."
-                    )
+                    return UncountedCells(column.bins, column.dtype)
                 return HashedCells(column.bins, column.dtype, key)
             return NameCells(column.bins) if column.bins.of is Of.TEXT else LabelCells(column.bins, column.dtype)
 
@@ -237,20 +245,24 @@ class Layout:
     Where the profile says how columns go together, the last three are the `ErrorSums` of a sample of the rows.
 
     Args:
-        profile: Its id stands for the layout: the same profile has the same one everywhere.
-        key: That its categories were hashed with, if they were.
+        profile: Its id stands for the layout: the same profile has the same one everywhere, with the key or without.
+        key: That its categories were hashed with, if they were. Without it, or with another, their columns have no counts.
 
-    Raises:
-        Misconfigured: The key is missing.
+    Attributes:
+        uncounted: The columns of which nothing is counted, as their names are hashed and the key is not here.
     """
 
     def __init__(self, profile: Profile, key: bytes | None = None) -> None:
         self.profile_id = profile.profile_id
         self.size = 1
+        if key is not None and profile.key_mark and key_mark(key) != profile.key_mark:
+            key = None
         self.columns = [self._slot(name, profile.columns[name], key) for name in sorted(profile.columns)]
         present = profile.predictions.present()
         self.predictions = [self._slot(name, present[name], key) for name in sorted(present)]
         self.errors = ErrorSampler.of(profile)
+        every = (*self.columns, *self.predictions)
+        self.uncounted = tuple(slot.name for slot in every if isinstance(slot.cells, UncountedCells))
         self._counted = self.size
         if self.errors is not None:
             self.size += ERROR_CELLS

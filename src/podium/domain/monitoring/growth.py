@@ -1,4 +1,4 @@
-"""What cumulative counters grew by in a window, through restarts and gaps.
+"""What cumulative counters grew by in a window, through gaps.
 
 Counters are read every so often. Between two readings their growth is known as a sum and taken as even. Where the window's
 edge falls into a long gap nobody knows which part of the growth belongs to the window, so the window begins where the gap
@@ -6,29 +6,10 @@ ends; a gap inside it does no harm, since counters go on while nobody reads them
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 _EVEN_S = 120.0
 _EVEN_SHARE = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What was counted of a model's requests until some time.
-
-    Args:
-        at: Seconds, on the clock of all other times.
-        total: Requests.
-        bad: Those of them that spoil an objective.
-        life: Changes whenever the counters begin again at 0, where that is known; a counter that fell began again anyway.
-    """
-
-    at: float
-    total: float
-    bad: float
-    life: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,30 +64,6 @@ class Line:
             return None
         is_inside = after < len(self.ats) and self.ats[after] - self.ats[after - 1] <= even_s
         return until if is_inside else self.ats[after - 1]
-
-
-def line_of(readings: Iterable[Reading]) -> Line:
-    """Put readings together, so that each window can be asked for.
-
-    Law: what two counters grew by between neighbouring readings is the difference, or, where one of them fell or their life
-    is another, what they show since they began again at 0. What was counted between the reading before that and the restart
-    is lost.
-
-    Args:
-        readings: Oldest first; one that is not later than the one before it is left out.
-    """
-    rising: list[Reading] = []
-    for reading in readings:
-        if not rising or reading.at > rising[-1].at:
-            rising.append(reading)
-    if not rising:
-        return Line()
-    totals, bads = [0.0], [0.0]
-    for before, after in pairwise(rising):
-        began_again = after.life != before.life or after.total < before.total or after.bad < before.bad
-        totals.append(totals[-1] + after.total - (0 if began_again else before.total))
-        bads.append(bads[-1] + after.bad - (0 if began_again else before.bad))
-    return Line(tuple(reading.at for reading in rising), tuple(totals), tuple(bads))
 
 
 def _at(ats: tuple[float, ...], values: tuple[float, ...], at: float) -> float:

@@ -16,11 +16,12 @@ from podium.domain.monitoring.profile import (
     ENOUGH_ROWS,
     FEW_ROWS,
     CategoryProfile,
+    ColumnProfile,
     Predictions,
     Profile,
     Source,
 )
-from podium.domain.monitoring.values import column_array, numbers, require_column
+from podium.domain.monitoring.values import column_array, key_mark, numbers, require_column
 from podium.errors import InvalidInput
 
 SCORE_BINS = NumberBins(tuple(place / STORED for place in range(1, STORED)), (), 0.0, 1.0)
@@ -50,6 +51,8 @@ class Profiler:
         self._is_open = features is None
         self._is_classifier = is_classifier
         self._privacy = privacy or Privacy()
+        # Classes are the model's words, and quality goes by them: they are told as they are.
+        self._of_answers = replace(self._privacy, hash_key=None)
         self._left_out = dict(features.left_out) if features is not None else {}
         self._asked = left_out
         self._columns = {f.name: ColumnSeen(f.name, f.dtype) for f in features.columns} if features is not None else {}
@@ -117,7 +120,7 @@ class Profiler:
         """
         if not self.rows:
             raise InvalidInput("A profile needs rows, and there was none. Give the rows that the model was trained on.")
-        columns = {}
+        columns: dict[str, ColumnProfile] = {}
         for label, seen in self._columns.items():
             try:
                 columns[label] = seen.profile(self.rows, self._privacy)
@@ -131,7 +134,14 @@ class Profiler:
             predictions=predictions,
             left_out=self._left_out,
             is_private=self._privacy.hides_range,
+            key_mark=self._mark_in(columns),
         )
+
+    def _mark_in(self, columns: Mapping[str, ColumnProfile]) -> str:
+        """By which the key is known; empty where it hashed nothing."""
+        key = self._privacy.hash_key
+        is_used = any(isinstance(each, CategoryProfile) and each.bins.is_hashed for each in columns.values())
+        return key_mark(key) if key is not None and is_used else ""
 
     def _take(self, label: str, values: Any) -> None:
         """A column that cannot be counted is left out, and the others go on: objects are whoever's who made them."""
@@ -159,14 +169,14 @@ class Profiler:
         score = None
         if self._score_rows:
             score = number_profile(
-                "float64", self._score, self._predicted_rows - self._score_rows, self._privacy, SCORE_BINS
+                "float64", self._score, self._predicted_rows - self._score_rows, self._of_answers, SCORE_BINS
             )
         if not self._value_rows:
             return Predictions(score=score)
         # A score is a class's.
         is_label = True if self._is_classifier is None and self._score_rows else self._is_classifier
         try:
-            value = self._value.profile(self._predicted_rows, self._privacy, is_label=is_label)
+            value = self._value.profile(self._predicted_rows, self._of_answers, is_label=is_label)
         except InvalidInput as error:
             self._left_out["(prediction)"] = _reason(error)
             return Predictions(score=score)

@@ -30,6 +30,8 @@ from podium.errors import InvalidInput
 LONGEST_NAME = 128
 
 _HASH_BYTES = 8
+# No category is hashed by this name: a name is cut to fewer characters.
+_MARKED = "podium's mark of a key\0" + "-" * 1024
 
 # Of a whole number that is written in digits, which takes the square of their number.
 _MOST_BITS = 1024
@@ -264,6 +266,11 @@ def _length(value: object) -> float:
     if isinstance(value, str | bytes):
         return len(value)
     return nan if is_missing(value) else len(name(value))
+
+
+def key_mark(key: bytes) -> str:
+    """What a profile keeps of the key that its categories are hashed with, so that another one is not taken for it."""
+    return category_hash(key, _MARKED)
 
 
 def category_hash(key: bytes, category: str) -> str:

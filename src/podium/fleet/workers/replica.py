@@ -305,6 +305,7 @@ class WorkerReplica:
                 memory_bytes=settings.worker_memory,
                 is_hidden=settings.isolation == USER,
                 is_watched=self._settings.has_monitor,
+                hash_key=self._settings.hash_key(),
             )
         )
         if is_told:

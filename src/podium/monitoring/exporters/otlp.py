@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from podium._version import __version__
 from podium.monitoring.exporters.traces import Tracer
-from podium.monitoring.posting import Poster
+from podium.monitoring.kept_connection import KeptConnection
 from podium.telemetry.seen import Seen
 
 _MOST_WAITING, _TOGETHER = 4096, 256
@@ -29,7 +29,7 @@ class Traces:
     """
 
     def __init__(self, endpoint: str, count: Callable[[str, int], None], environ: Mapping[str, str] = os.environ) -> None:
-        self._poster = Poster(endpoint.rstrip("/") + "/v1/traces")
+        self._connection = KeptConnection(endpoint.rstrip("/") + "/v1/traces")
         self._headers = {**pairs(environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")), **PROTOBUF}
         self._tracer = Tracer(resource_of(environ))
         self._count = count
@@ -77,12 +77,12 @@ class Traces:
                 is_taken = self._send(self._tracer.message(spans))
                 self._count("written" if is_taken else "failed", len(spans))
             if is_over:
-                self._poster.close()
+                self._connection.close()
                 return
 
     def _send(self, message: bytes) -> bool:
         for turn in range(_TRIES):
-            if self._poster.post(self._headers, message):
+            if self._connection.post(self._headers, message):
                 return True
             with self._changed:
                 if self._changed.wait_for(lambda: self._ends_at is not None, _PAUSE_S * 2**turn):

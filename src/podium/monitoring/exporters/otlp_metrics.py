@@ -26,7 +26,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from podium._version import __version__
 from podium.monitoring.exporters.otlp import PROTOBUF, pairs, resource_of
 from podium.monitoring.exporters.traces import attributes
-from podium.monitoring.posting import Poster
+from podium.monitoring.kept_connection import KeptConnection
 from podium.telemetry.exposition import Family
 from podium.telemetry.metrics import MetricKind
 
@@ -43,7 +43,7 @@ class MetricsSender:
     """
 
     def __init__(self, endpoint: str, environ: Mapping[str, str] = os.environ) -> None:
-        self._poster = Poster(endpoint.rstrip("/") + "/v1/metrics")
+        self._connection = KeptConnection(endpoint.rstrip("/") + "/v1/metrics")
         self._headers = {**pairs(environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")), **PROTOBUF}
         self._resource = resource_of(environ)
         self._newest: bytes | None = None
@@ -72,9 +72,9 @@ class MetricsSender:
                 self._changed.wait_for(lambda: self._newest is not None or self._is_over)
                 message, self._newest = self._newest, None
             if message is None:
-                self._poster.close()
+                self._connection.close()
                 return
-            self._poster.post(self._headers, message)
+            self._connection.post(self._headers, message)
 
 
 def message_of(families: Iterable[Family], resource: Mapping[str, str], started_at: float, now: float) -> bytes:

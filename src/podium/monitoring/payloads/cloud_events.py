@@ -11,8 +11,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from podium.monitoring.kept_connection import KeptConnection
 from podium.monitoring.payloads.rows import PayloadRow
-from podium.monitoring.posting import Poster
 
 _MOST_WAITING, _MOST_BYTES = 10_000, 64 << 20
 _TIMEOUT_S = 5.0
@@ -31,7 +31,7 @@ class CloudEvents:
     """
 
     def __init__(self, url: str, count: Callable[[str, int], None]) -> None:
-        self._poster = Poster(url)
+        self._connection = KeptConnection(url)
         self._count = count
         self._waiting: deque[PayloadRow] = deque()
         self._bytes = 0
@@ -78,7 +78,7 @@ class CloudEvents:
             self._pause_s = min(max(2 * self._pause_s, 0.5), _LONGEST_PAUSE_S)
             with self._changed:
                 self._changed.wait_for(lambda: self._ends_at is not None, self._pause_s)
-        self._poster.close()
+        self._connection.close()
 
     def _next(self) -> PayloadRow | None:
         with self._changed:
@@ -90,7 +90,7 @@ class CloudEvents:
             return row
 
     def _send(self, row: PayloadRow) -> bool:
-        post = self._poster.post
+        post = self._connection.post
         return all(post(headers, body) or post(headers, body) for headers, body in events_of(row))
 
 

@@ -74,11 +74,7 @@ def judge_quality(connection: StoreConnection, key: VersionKey, now: float) -> J
     task = kept.kept_task(connection, key)
     if not task.observed.rows and not task.unreadable:
         return None
-    try:
-        profile = reading.profile_of(connection, key)
-    except PodiumError:
-        profile = None
-    baseline = {} if profile is None else {name: value for name, value in profile.quality.items() if name != "rows"}
+    baseline = _baseline_of(connection, key)
     month = kept.labels_of(connection, key, _last(now, LENGTHS_S[-1], HOUR_S))
     day = kept.quality_of(connection, key, _last(now, DAY_S, HOUR_S), DAY_S)
     chosen = task.chosen
@@ -93,10 +89,40 @@ def judge_quality(connection: StoreConnection, key: VersionKey, now: float) -> J
     )
 
 
+def newest_figures(
+    connection: StoreConnection, key: VersionKey, now: float
+) -> tuple[TaskGuess | None, tuple[VariantQuality, ...]]:
+    """What a version is for, None before any label came, and how good it is, as `judge_quality` has both.
+
+    Coverage and delays are left out, so that a page of many models may ask for each; so is a variant that has no label as
+    new as the others' are.
+    """
+    chosen = kept.kept_task(connection, key).chosen
+    if chosen is None or chosen.guess.task is None:
+        return None if chosen is None else chosen.guess, ()
+    return chosen.guess, _variants(connection, key, None, _baseline_of(connection, key), now)
+
+
+def _baseline_of(connection: StoreConnection, key: VersionKey) -> dict[str, float]:
+    try:
+        profile = reading.profile_of(connection, key)
+    except PodiumError:
+        profile = None
+    return {} if profile is None else {name: value for name, value in profile.quality.items() if name != "rows"}
+
+
 def _variants(
-    connection: StoreConnection, key: VersionKey, variants: list[str], baseline: Mapping[str, float], now: float
+    connection: StoreConnection, key: VersionKey, variants: list[str] | None, baseline: Mapping[str, float], now: float
 ) -> tuple[VariantQuality, ...]:
-    """Those with labels, each over the shortest stretch that has enough of them, else over the longest."""
+    """Those with labels, each over the shortest stretch that has enough of them, else over the longest.
+
+    Args:
+        connection: As above.
+        key: Whose.
+        variants: That are looked for; None ends where all that were found have enough.
+        baseline: Of the profile.
+        now: Seconds since 1970.
+    """
     taken: dict[str, tuple[Span, Figures]] = {}
     enough: set[str] = set()
     for length_s in LENGTHS_S:
@@ -106,7 +132,7 @@ def _variants(
                 taken[point.variant] = span, point.tally
                 if point.tally.effective_rows >= _RULE.least_rows:
                     enough.add(point.variant)
-        if enough >= set(variants):
+        if enough >= set(taken if variants is None else variants) and (taken or variants is not None):
             break
     found = []
     for variant, (span, tally) in sorted(taken.items()):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from podium.errors import MonitorStoreBusy, MonitorStoreError, NotFound
 from podium.monitoring.store.migrations import MIGRATIONS
-from podium.settings.databases import DatabaseFailure, connected, failure_of
+from podium.settings.databases import DatabaseFailure, connected, failure_of, transaction
 
 _LEAST_BYTES = 64 * 1024
 
@@ -45,15 +45,9 @@ class MonitorStore:
                 # What the last transactions wrote may be lost in a power cut, never the rest: counters are read again.
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("BEGIN IMMEDIATE")
-                try:
+                with transaction(connection):
                     _migrate(connection, self._schema(connection))
                     yield connection
-                    connection.execute("COMMIT")
-                except BaseException:
-                    with contextlib.suppress(sqlite3.Error):
-                        connection.execute("ROLLBACK")
-                    raise
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

@@ -29,7 +29,7 @@ class AsgiExchange:
         self.on_leave: Callable[[], None] | None = None
         self.on_room: Callable[[], None] | None = None
         self.answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self.date = b""  # the server writes its own
+        self.lines = b""  # they go with `answer`; the server writes its own date
         self.is_in_parts = False
         self._parts: deque[bytes] = deque()
         self._waiting_bytes = 0

@@ -107,7 +107,7 @@ class Call:
 
     __slots__ = ("answered", "client", "on_leave", "terms")
 
-    date = b""
+    lines = b""
 
     def __init__(self, client: str, answered: asyncio.Future[Response]) -> None:
         self.client = client

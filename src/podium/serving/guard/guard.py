@@ -199,8 +199,8 @@ class Guard:
         """What requests of which that was decided count against, from this address; refused ones only against that."""
         if decision.is_open:
             return ()
-        limits = self._limiter.of_address(address)
-        return limits if decision.refusal is not None else (*limits, *decision.limits)
+        others = decision.limits if decision.refusal is None else ()
+        return self._limiter.joined(self._limiter.of_address(address), others)
 
     def pass_by(self, decision: Decision, limits: tuple[Limit, ...]) -> RequestTerms | GuardRefusal:
         """The part of `check` that is done for each request: it is counted.
@@ -294,8 +294,9 @@ class Gate:
 
     def __call__(self, request: Request, arrival: Arrival) -> None:
         """Let a request pass, or answer it with why not."""
-        guard = self._guard
-        decision, limits, arrival.client, is_trusted = self._passage(arrival.peer)
+        guard, peer = self._guard, arrival.peer
+        passage = self._passages.get((peer.address, peer.names)) if self._epoch == guard.epoch else None
+        decision, limits, arrival.client, is_trusted = passage or self._passage(peer)
         if self._stripped is not None and not is_trusted:
             request = Request(self._stripped, request.body)
         terms = guard.pass_by(decision, limits)

@@ -1,6 +1,7 @@
 """What protects a gateway, put together from its settings: TLS, who is known by what, limits, the guard."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from podium.access.certificates import Certificates, TlsFiles
@@ -26,6 +27,7 @@ class Protection:
         settings: The gateway's.
         router: Knows the default endpoint.
         buckets: The server's, for rates.
+        at_end: As `Limiter` has it.
 
     Attributes:
         guard: Decides who may pass.
@@ -35,12 +37,18 @@ class Protection:
         Misconfigured: TLS' files cannot be used.
     """
 
-    def __init__(self, settings: GatewaySettings, router: Router, buckets: Buckets) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        router: Router,
+        buckets: Buckets,
+        at_end: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
         access = settings.access
         files = tls_files_of(access)
         self.certificates = None if files is None else Certificates(files)
         self._handshake_s = settings.head_s
-        limiter = Limiter(settings.clients, settings.every_model, settings.models, buckets)
+        limiter = Limiter(settings.clients, settings.every_model, settings.models, buckets, at_end)
         store = settings.clients.rate_store
         self._sharing = None if store is None or not limiter.has_any else Sharing(store, limiter, buckets)
         proxies = Proxies(access.networks, access.forwarded_header.encode())

@@ -20,7 +20,7 @@ from podium.protocols.open_inference.requests import HEADER, Asked, read_json, r
 from podium.protocols.open_inference.responses import write
 from podium.protocols.tensors import CONTENT_TYPE, LARGE_TYPE, decode_tensors
 from podium.serving.open_inference.shapes import Shapes
-from podium.serving.open_inference.translated import WayBack
+from podium.serving.open_inference.translated import InFront, WayBack
 from podium.serving.pages import Pages, Taker
 from podium.serving.standing import Standing
 from podium.serving.walks.replica import Replica
@@ -147,7 +147,7 @@ class QuickHead:
         self.take = take
 
 
-class RecordsDetour:
+class RecordsDetour(InFront):
     """A request that goes as records, and its client's exchange: a `serving.walks.walk.Detour`.
 
     Args:
@@ -157,31 +157,18 @@ class RecordsDetour:
     """
 
     __slots__ = (
-        "_asked", "_exchange", "_form", "_id", "_json_bytes", "_quick", "_request", "answers_to", "client", "terms",
+        "_asked", "_form", "_id", "_json_bytes", "_quick", "_request", "answers_to", "terms",
     )  # fmt: skip
 
     def __init__(self, quick: QuickHead, request: Request, exchange: Arrival) -> None:
-        self.client = exchange.client
+        super().__init__(exchange)
         self.terms = exchange.terms
-        self._exchange = exchange
         self.answers_to: Exchange = exchange
         self._quick = quick
         self._request = request
         self._id = b""
         self._asked: Asked | None = None
         self._json_bytes: int | None = None
-
-    @property
-    def date(self) -> bytes:
-        return self._exchange.date
-
-    @property
-    def on_leave(self) -> Callable[[], None] | None:
-        return self._exchange.on_leave
-
-    @on_leave.setter
-    def on_leave(self, call: Callable[[], None] | None) -> None:
-        self._exchange.on_leave = call
 
     def read(self, replica: Replica) -> Packed | None:
         quick = self._quick

@@ -9,27 +9,22 @@ from podium.web.messages import Response
 Translate = Callable[[Response], Response]
 
 
-class WayBack:
-    """A `web.handling.Exchange` in front of the client's.
+class InFront:
+    """What a `web.handling.Exchange` in front of the client's passes on; how it answers is its own.
 
     Args:
         exchange: The client's.
-        translate: Makes of the answer that scoring gives what the client gets; it must not raise.
-        passes_raw: Whether whole answers with predictions may go to the client as they are.
     """
 
-    __slots__ = ("_exchange", "_passes_raw", "_translate", "client", "terms")
+    __slots__ = ("_exchange", "client")
 
-    def __init__(self, exchange: Arrival, translate: Translate, passes_raw: bool = False) -> None:
+    def __init__(self, exchange: Arrival) -> None:
         self.client = exchange.client
-        self.terms = exchange.terms
         self._exchange = exchange
-        self._translate = translate
-        self._passes_raw = passes_raw
 
     @property
-    def date(self) -> bytes:
-        return self._exchange.date
+    def lines(self) -> bytes:
+        return self._exchange.lines
 
     @property
     def on_leave(self) -> Callable[[], None] | None:
@@ -38,6 +33,24 @@ class WayBack:
     @on_leave.setter
     def on_leave(self, call: Callable[[], None] | None) -> None:
         self._exchange.on_leave = call
+
+
+class WayBack(InFront):
+    """An exchange that answers with a translation.
+
+    Args:
+        exchange: The client's.
+        translate: Makes of the answer that scoring gives what the client gets; it must not raise.
+        passes_raw: Whether whole answers with predictions may go to the client as they are.
+    """
+
+    __slots__ = ("_passes_raw", "_translate", "terms")
+
+    def __init__(self, exchange: Arrival, translate: Translate, passes_raw: bool = False) -> None:
+        super().__init__(exchange)
+        self.terms = exchange.terms
+        self._translate = translate
+        self._passes_raw = passes_raw
 
     def answer(self, response: Response) -> None:
         """Answer with the translation."""

@@ -351,7 +351,7 @@ class Scoring:
                 self.naming.note(replica, walk)
             size, name = len(made), walk.request_id.encode("latin-1")
             answered.append((walk, made))
-            if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.date, made)):
+            if not exchange.answer_raw(JSON_ANSWER % (size, name, lines, exchange.lines, made)):
                 exchange.answer(Response(200, made, "application/json", b"x-request-id: %s\r\n%s" % (name, lines)))
         if replica.is_compared:
             self._recorder.record_predictions(replica.series, "application/json", answers.bodies, walks, answers.predict_us)

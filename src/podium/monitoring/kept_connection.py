@@ -15,8 +15,8 @@ _REFUSED = 300
 _MOST_BYTES = 1 << 20
 
 
-class Poster:
-    """One address. One thread at a time.
+class KeptConnection:
+    """To one address, opened when it is needed. One thread at a time.
 
     Args:
         url: http or https; a user and password in it become Basic authentication.
