@@ -31,13 +31,9 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 OLDEST = (3, 11)
 _PROBE = "import sys, venv, ensurepip, sqlite3, ssl; assert sys.version_info >= (3, 11), 'is older than 3.11'"
 _CANDIDATES = ("python3.11", "python3.12", "python3.13", "python3", "python")
-# What no test imports, or little of it: a third of what lies there. What a process imports all the same it compiles then,
-# once.
+# A third of what lies there, of which tests import little or nothing: a process that does all the same compiles it then.
 _UNCOMPILED = r"/site-packages/(.*/)?(tests?|debugpy|fontTools|jedi|moto|mypy|mypyc|plotly|pygments|testing/_internal)/"
-_COMPILE = (
-    "import compileall, re, sysconfig; "
-    f"compileall.compile_dir(sysconfig.get_path('purelib'), rx=re.compile({_UNCOMPILED!r}), quiet=2, workers=0)"
-)
+_COMPILE = "import compileall, re, sys; compileall.compile_dir(sys.argv[1], rx=re.compile(sys.argv[2]), quiet=2, workers=0)"
 # pip's settings that say where packages come from; all others could send them elsewhere than into our environment.
 _PIP_SOURCES = {
     "CACHE_DIR", "CERT", "CLIENT_CERT", "CONFIG_FILE", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL", "FIND_LINKS", "INDEX_URL",
@@ -133,7 +129,7 @@ def environment(name, python, requirements, shown, is_compiled=True):
             _run_quietly("installing", [*pip, *requirements])
         if is_compiled:
             # On all cores, where pip has one. Some packages hold files that no Python compiles: its status says nothing.
-            _run_quietly("compiling", [inside, "-c", _COMPILE])
+            _run_quietly("compiling", [inside, "-c", _COMPILE, os.path.join(folder, "lib"), _UNCOMPILED])
         with open(stamp, "w") as file:
             file.write(wanted)
     return inside
