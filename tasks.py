@@ -31,9 +31,10 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 OLDEST = (3, 11)
 _PROBE = "import sys, venv, ensurepip, sqlite3, ssl; assert sys.version_info >= (3, 11), 'is older than 3.11'"
 _CANDIDATES = ("python3.11", "python3.12", "python3.13", "python3", "python")
-# A third of what lies there, of which tests import little or nothing: a process that does all the same compiles it then.
+# What no test imports, or little of it: a third of what lies there. A process that imports some compiles it then, once.
 _UNCOMPILED = r"/site-packages/(.*/)?(tests?|debugpy|fontTools|jedi|moto|mypy|mypyc|plotly|pygments|testing/_internal)/"
-_COMPILE = "import compileall, re, sys; compileall.compile_dir(sys.argv[1], rx=re.compile(sys.argv[2]), quiet=2, workers=0)"
+_TERMS = f"rx=re.compile({_UNCOMPILED!r}), quiet=2, workers=0"
+_COMPILE = f"import compileall, re, sysconfig; compileall.compile_dir(sysconfig.get_path('purelib'), {_TERMS})"
 # pip's settings that say where packages come from; all others could send them elsewhere than into our environment.
 _PIP_SOURCES = {
     "CACHE_DIR", "CERT", "CLIENT_CERT", "CONFIG_FILE", "DEFAULT_TIMEOUT", "EXTRA_INDEX_URL", "FIND_LINKS", "INDEX_URL",
@@ -129,7 +130,7 @@ def environment(name, python, requirements, shown, is_compiled=True):
             _run_quietly("installing", [*pip, *requirements])
         if is_compiled:
             # On all cores, where pip has one. Some packages hold files that no Python compiles: its status says nothing.
-            _run_quietly("compiling", [inside, "-c", _COMPILE, os.path.join(folder, "lib"), _UNCOMPILED])
+            _run_quietly("compiling", [inside, "-c", _COMPILE])
         with open(stamp, "w") as file:
             file.write(wanted)
     return inside
@@ -159,10 +160,8 @@ def _starts(python):
 
 
 def _stamp(python, requirements, folder):
-    version = subprocess.run(
-        [python, "-c", "import sys; print(sys.version, sys.base_prefix)"],
-        env=clean_environment(), capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+    asked = [python, "-c", "import sys; print(sys.version, sys.base_prefix)"]
+    version = subprocess.check_output(asked, env=clean_environment(), text=True)
     with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
         project = hashlib.sha256(file.read()).hexdigest()
     return json.dumps({"project": project, "python": version.strip(), "pip": list(requirements), "folder": folder})
