@@ -57,6 +57,19 @@ def test_a_key_that_may_read_opens_in_either_header(guarded, scope):
     assert ask(app, "/", authorization=f"Bearer {secret}", x_api_key=secret).status != 200
 
 
+def test_one_credential_is_taken_of_a_request(guarded):
+    """Two of one header, as whoever stands between might have looked at the other."""
+    app, keys = guarded
+    _, secret = keys.create(["read"], 0.0)
+
+    async def twice(scope, receive, send):
+        own = (b"x-api-key", secret.encode())
+        await app({**scope, "headers": [*scope["headers"], own, own]}, receive, send)
+
+    assert ask(app, "/", x_api_key=secret).status == 200
+    assert ask(twice, "/").status != 200
+
+
 def test_a_key_of_a_model_does_not_open(guarded):
     """Whoever may score need not see everything."""
     app, keys = guarded

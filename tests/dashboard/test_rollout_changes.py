@@ -67,9 +67,10 @@ def test_a_rollout_that_began_meanwhile_is_left_alone(home, person):
 
 
 def test_what_is_no_rollout_has_no_form(home, person):
-    """Nor what cannot be done with it now; and a form that names none is refused."""
+    """Nor what cannot be done with it now; a form that names none is refused; and who promotes is told of one."""
     wrong = {"/rollouts/none/production/undo": 404, f"{PLACE}/delete": 404, "/rollouts/fraud/archived/undo": 400}
     assert {address: person.look(address).status for address in wrong} == wrong
+    assert "from version 2 to 1, which is running, is over then" in person.look("/registry/fraud/versions/1/promote").text
     assert "there is nothing to resume" in person.look(f"{PLACE}/resume").text
     form = person.form(f"{PLACE}/undo")
     assert person.send(f"{PLACE}/undo", {**form, "rollout": ""}).status == 400

@@ -19,6 +19,7 @@ from sklearn.preprocessing import OneHotEncoder
 import podium
 from podium.domain.monitoring.counting import Layout
 from podium.domain.monitoring.profile import PROFILE_PATH
+from podium.domain.monitoring.quality.tasks import SaidTask, Task
 from podium.errors import InvalidInput, Misconfigured, NotFound
 from podium.models.mlmodel import read_mlmodel
 from podium.models.profiles import AskedModel, described, make_profile, profile_in, watched_schema
@@ -115,6 +116,7 @@ def test_what_the_model_is_for_may_be_said(pipeline, tmp_path):
         return saved(pipeline, tmp_path / "-".join(map(str, said.values())), training_data=reference).quality
 
     assert "recall_macro" in quality(task="multiclass")
+    assert profile_in(tmp_path / "multiclass").said == SaidTask(Task.MULTICLASS)
     assert "rmse" in quality(task="regression")
     assert quality(task="binary", positive=0)["recall"] == pytest.approx(quality(positive="1")["specificity"])
     with pytest.raises(InvalidInput, match="regression task has no positive class"):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from podium.errors import ChangedMeanwhile, InvalidInput, NotFound, PermissionDenied, PodiumError, Unauthenticated
 
@@ -28,13 +28,16 @@ async def read_form(request: Request, most_bytes: int = _MOST_BYTES) -> Mapping[
     """A small form, as browsers send it without files; also the fields that are empty.
 
     Raises:
-        InvalidInput: It is longer than that, or has too many fields.
+        InvalidInput: It is longer than that, did not come whole, or has too many fields.
     """
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > most_bytes:
-            raise InvalidInput("The form is too long.")
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > most_bytes:
+                raise InvalidInput("The form is too long.")
+    except ClientDisconnect:
+        raise InvalidInput("The form did not come whole.") from None  # no fault of ours, for the log
     try:
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except ValueError as error:

@@ -57,6 +57,7 @@ SCREENS: Mapping[str, Screen] = {
     "/system": system,
 }
 _LONGEST_QUERY = 4096
+_CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
 _THEMES = ("light", "dark")
 _THEME = "podium_theme"
 _YEAR_S = 365 * 86_400
@@ -199,8 +200,10 @@ class Site:
     def _enter(self, request: Request) -> Principal:
         if len(request.url.query) > _LONGEST_QUERY:
             raise InvalidInput(f"The query string is longer than {_LONGEST_QUERY} characters.")
-        headers = {name: value for name, value in request.scope["headers"] if name in {b"authorization", b"x-api-key"}}
-        who = self._doors.enter(headers, request.cookies.get(COOKIE))
+        given = [(name, value) for name, value in request.scope["headers"] if name in _CREDENTIALS]
+        if len(given) > 1:
+            raise Unauthenticated("Send one of Authorization and X-API-Key, once.")
+        who = self._doors.enter(dict(given), request.cookies.get(COOKIE))
         request.state.who = who
         return who
 

@@ -127,6 +127,7 @@ class Changing:
             "token": self._seals.make(*_bound(request, who, browser)),
             "author": asked.author or actor(),
             "is_form": True,
+            "firing_now": len(self._sources.firing().value),
         }
         body = self._write(request, "confirm.html", proposal.title, proposal.section, content)
         response = HTMLResponse(body, status)

@@ -17,7 +17,6 @@ from podium.serving.guard.known import KeysKnown
 from podium.settings.home import Home
 
 _WAIT_S = 5
-_MOST_AT_ONCE = 100
 _MOST_CONNECTIONS = 4
 _NEEDED = {"starlette": "starlette", "uvicorn": "uvicorn", "jinja2": "jinja2"}
 
@@ -90,6 +89,7 @@ def serve(order: DashboardOrder, sock: socket.socket) -> None:
     import uvicorn
 
     from podium.dashboard.app import site
+    from podium.dashboard.connections import MOST, BoundedConnection
 
     asks = order.requires_keys or not is_loopback(order.host)
     keys = KeysKnown(order.home.keys) if asks else None
@@ -113,7 +113,8 @@ def serve(order: DashboardOrder, sock: socket.socket) -> None:
         proxy_headers=False,
         timeout_keep_alive=_WAIT_S,
         timeout_graceful_shutdown=_WAIT_S,
-        limit_concurrency=_MOST_AT_ONCE,
+        limit_concurrency=MOST,
+        http=BoundedConnection,
         ssl_certfile=order.tls_cert,
         ssl_keyfile=order.tls_key,
     )

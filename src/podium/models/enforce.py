@@ -14,6 +14,7 @@ from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.inputs.columns import COLUMNS, conform_column, pandas_for
 from podium.domain.inputs.conversions import NUMPY_TYPES
 from podium.domain.inputs.nested import conform_value
+from podium.domain.inputs.proportions import why_unfolding
 from podium.domain.reasons import listed, reason
 from podium.domain.signature import (
     ArrayType,
@@ -128,6 +129,7 @@ class InputEnforcer:
         if np.isscalar(data):
             return pandas.DataFrame([data])
         if isinstance(data, list | np.ndarray):
+            _refuse_unfolding(data)
             return pandas.DataFrame(data)
         if not isinstance(data, dict):
             raise SchemaMismatch(f"Expected input to be DataFrame. Found: {type(data).__name__}")
@@ -135,6 +137,7 @@ class InputEnforcer:
             return pandas.DataFrame([data])
         if all(isinstance(value, np.ndarray) and value.dtype.kind == "U" and value.shape == () for value in data.values()):
             return pandas.DataFrame([data])
+        _refuse_unfolding(data)
         try:
             # A frame has no room for arrays of two dimensions; as lists they reach the column check, which names the
             # column.
@@ -147,6 +150,11 @@ class InputEnforcer:
                 "This model contains a column-based signature, which suggests a DataFrame input. There was an error "
                 f"casting the input data to a DataFrame: {reason(error)}"
             ) from error
+
+
+def _refuse_unfolding(data: Any) -> None:
+    if why := why_unfolding(data):
+        raise SchemaMismatch(f"The input unfolds to much more than it holds: {why}. Send it in parts.")
 
 
 def _conform_frame(frame: Any, columns: tuple[Column, ...]) -> Any:

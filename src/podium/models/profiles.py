@@ -199,6 +199,7 @@ class _Making:
 
     def _with_quality(self, profile: Profile) -> Profile:
         told, score, labels, chances = (self._answers.get(name) for name in ("told", "score", "labels", "chances"))
+        profile = replace(profile, said=self._reference.purpose)
         if labels is None:
             if self._reference.labels is not None:
                 self._remarks.append("No quality was measured: there are labels and no predictions.")

@@ -1,5 +1,7 @@
 """What a model is for is told by its profile, its predictions and its labels."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from profile_world import profile_of
@@ -56,6 +58,17 @@ def test_what_somebody_says_that_a_model_is_for(rows, profile, said, task, is_cl
     found = chosen_task(rows, profile, said)
 
     assert (found.guess.task, found.is_classes, found.said) == (task, is_classes, said)
+
+
+def test_what_the_profile_was_made_for_counts_until_somebody_says_otherwise():
+    rows = seen(["cat", "dog"] * 9, ["cat", "dog"] * 9)
+    profile = dataclasses.replace(of_classes("cat", "dog"), said=SaidTask(positive="dog"))
+
+    by_profile = chosen_task(rows, profile)
+    said = chosen_task(rows, profile, SaidTask(Task.MULTICLASS))
+
+    assert (by_profile.guess.task, by_profile.guess.positive, by_profile.said) == (Task.BINARY, "dog", SaidTask())
+    assert (said.guess.task, said.guess.positive) == (Task.MULTICLASS, None)
 
 
 def test_what_somebody_mistyped_is_no_class():

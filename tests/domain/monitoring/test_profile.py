@@ -14,6 +14,7 @@ from podium.domain.monitoring.columns import Privacy
 from podium.domain.monitoring.counting import BatchCounter, Layout
 from podium.domain.monitoring.profile import Calibration, Multivariate, Predictions
 from podium.domain.monitoring.profile_reading import MOST_BYTES, InvalidProfile, read_profile
+from podium.domain.monitoring.quality.tasks import SaidTask, Task
 
 RNG = np.random.default_rng(11)
 ROWS = 5000
@@ -39,6 +40,7 @@ def whole_profile():
         calibration=Calibration((0.0, 0.5, 1.0), (0.1, 0.4, 0.95)),
         multivariate=Multivariate(names, (0.0, 0.5, 1.0), (1.0, 1.0, 2.5), ((1.0, 0.0, 0.5),), 0.9, 0.01),
         left_out={"image": "784 values in each row; up to 200 are monitored"},
+        said=SaidTask(Task.BINARY, "true"),
     )
 
 
@@ -120,6 +122,9 @@ def test_the_same_data_give_the_same_id_whenever_it_is_made():
         (("multivariate", "mean"), [1.0], "a vector of another length"),
         (("multivariate", "components"), [[1.0, 2.0]], "a vector of another length"),
         (("quality", "accuracy"), "good", "accuracy is 'good'; expected a finite number"),
+        (("said", "task"), "guess", "the file.said names no task"),
+        (("said", "task"), "regression", "or none that has such a positive class"),
+        (("said", "positive"), 1, "positive is 1; expected a text"),
         (("private",), 1, "private is 1; expected true or false"),
         (("profile_id",), "sha256:0", "says sha256:0: it was changed since"),
         (("created_at",), "x" * 1000, "expected a text of at most 256 characters"),
@@ -174,6 +179,7 @@ SMALL = json.loads(
         profile_of({"x": np.arange(30.0), "y": repeated(a=20, b=10), "z": repeated(**{f"t{i}": 1 for i in range(30)})}),
         calibration=PROFILE.calibration,
         multivariate=PROFILE.multivariate,
+        said=PROFILE.said,
     ).to_json()
 )
 PLACES = sorted(places_in(SMALL), key=repr)

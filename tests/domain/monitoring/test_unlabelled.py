@@ -9,7 +9,7 @@ from podium.domain.monitoring.counting import BatchCounter, Layout
 from podium.domain.monitoring.profile import Calibration, Profile, Source, SourceKind
 from podium.domain.monitoring.profiling import Profiler
 from podium.domain.monitoring.quality.reference import measured
-from podium.domain.monitoring.quality.tasks import Task
+from podium.domain.monitoring.quality.tasks import SaidTask, Task
 from podium.domain.monitoring.quality.unlabelled import estimates_of
 
 
@@ -161,3 +161,14 @@ def test_few_rows_say_nothing_and_more_rows_say_it_more_surely():
     few = figures_of(profile, window_of(profile, told[:500], score[:500]))["accuracy"].estimate.interval
     many = figures_of(profile, window_of(profile, told, score))["accuracy"].estimate.interval
     assert many[1] - many[0] < few[1] - few[0]
+
+
+def test_scores_of_the_other_class_estimate_nothing_of_the_positive_one():
+    """Whoever made the profile said that 0 is what the model is about, and its scores are chances of 1."""
+    score, told, labels = drawn(3_000, 1)
+    profile = replace(profile_of(told, score, labels), said=SaidTask(positive="0"))
+
+    found = estimates_of(profile, window_of(profile, told, score))
+
+    assert found.figures == ()
+    assert "of the other class than the positive one, '0'" in found.why

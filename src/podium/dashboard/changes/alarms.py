@@ -22,11 +22,11 @@ def _propose_silence(sources: DashboardSources, asked: WantedChange) -> Proposal
         FormField("for", "For how long", asked.said("for", "2h"), _FOR_HINT),
         FormField("reason", "Why", asked.said("reason"), "For whoever wonders why nobody was told"),
     ]
-    effects = ["Nobody is told of it until then; it fires nonetheless, and stands on this page."]
+    effects = ["Nobody is told of it for that time; it fires nonetheless, and stands on the page of alerts."]
     alert = _alert(sources, asked)
     if alert is None:
         whose = FormField("matchers", "Of which alerts", asked.said("matchers"), _WHOSE_HINT, is_long=True)
-        effects = ["Nobody is told of these alerts until then; they fire nonetheless, and stand on this page."]
+        effects = ["Nobody is told of them for that time; they fire nonetheless, and stand on the page of alerts."]
         return Proposal("Silence alerts", "alerts", _BACK, "Silence them", effects, fields=[whose, *fields])
     of = [f"This alert: {', '.join(_matchers(alert))}."]
     return Proposal(f"Silence {alert.rule}", "alerts", _BACK, "Silence it", [*of, *effects], fields=fields)

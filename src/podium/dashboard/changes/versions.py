@@ -88,8 +88,8 @@ def _warnings(sources: DashboardSources, name: str) -> list[str]:
         if each.facts.get("pin")
     ]
     told += [
-        f"A rollout from version {each.rollout.stable} to {each.rollout.candidate} is under way ({each.state}): "
-        "this comes before it."
+        f"The rollout from version {each.rollout.stable} to {each.rollout.candidate}, which is {each.state}, is over then: "
+        "what serves goes to what Production holds."
         for each in sources.rollouts().value
         if each.rollout.model == name and each.rollout.follows == "production" and each.state in {"running", "paused"}
     ]

@@ -14,6 +14,7 @@ from typing import Any
 
 from podium.domain.monitoring.bins import CategoryBins, NumberBins
 from podium.domain.monitoring.counts import ColumnCounts, ModelCounts
+from podium.domain.monitoring.quality.tasks import SaidTask
 
 SCHEMA = 1
 PROFILE_PATH = "monitoring/profile.json"
@@ -181,6 +182,7 @@ class Profile:
         quality: How good it was, by the metric's name.
         calibration: From score to probability.
         multivariate: The columns together.
+        said: What whoever made it said that the model is for.
         left_out: Inputs that are not monitored, and why.
         is_private: Smallest and largest are quantiles (0.1 % and 99.9 %) rather than somebody's value.
         key_mark: By which the key of hashed categories is known; empty where none are hashed.
@@ -196,6 +198,7 @@ class Profile:
     left_out: Mapping[str, str] = field(default_factory=dict)
     is_private: bool = False
     key_mark: str = ""
+    said: SaidTask = field(default_factory=SaidTask)
     _known_id: str | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
@@ -265,6 +268,8 @@ def _content(profile: Profile) -> dict[str, Any]:
         }
         if together.rows:
             content["multivariate"]["rows"] = together.rows
+    if (said := profile.said) != SaidTask():
+        content["said"] = _known({"task": said.task and said.task.value, "positive": said.positive})
     return content
 
 

@@ -27,6 +27,7 @@ from podium.domain.monitoring.profile import (
     SourceKind,
     TextProfile,
 )
+from podium.domain.monitoring.quality.tasks import SaidTask
 from podium.domain.monitoring.values import LONGEST_NAME
 from podium.errors import InvalidModel
 
@@ -199,6 +200,7 @@ def _profile(content: _Part) -> Profile:
         predictions=_predictions(content.parts("predictions", 3)),
         quality=_metrics(content.part("quality")),
         calibration=_calibration(content.part("calibration")) if content.has("calibration") else None,
+        said=_said(content.part("said")) if content.has("said") else SaidTask(),
         multivariate=_multivariate(content.part("multivariate")) if content.has("multivariate") else None,
         left_out=_reasons(content.part("left_out")),
         is_private=content.flag("private"),
@@ -322,6 +324,13 @@ def _reasons(part: _Part) -> dict[str, str]:
     if len(part.content) > MOST_COLUMNS or any(len(label) > _MOST_TEXT for label in part.content):
         raise _Refused(f"{part.place} has {len(part.content)} entries; expected at most {MOST_COLUMNS}, with short names")
     return {label: part.text(label) for label in part.content}
+
+
+def _said(part: _Part) -> SaidTask:
+    try:
+        return SaidTask.of(part.optional_text("task"), part.optional_text("positive"))
+    except ValueError:
+        raise _Refused(f"{part.place} names no task, or none that has such a positive class") from None
 
 
 def _calibration(part: _Part) -> Calibration:

@@ -17,6 +17,7 @@ from podium.domain.dialect import COMPAT, Dialect
 from podium.domain.inputs.columns import pandas_for
 from podium.domain.inputs.conversions import NUMPY_TYPES, WHOLE, has_zone, is_exact
 from podium.domain.inputs.nested import conform_value, is_missing
+from podium.domain.inputs.proportions import why_unfolding, why_unfolding_csv
 from podium.domain.reasons import described, listed, reason
 from podium.domain.signature import AnyType, Column, ColumnSchema, DataType, Schema, TensorSchema
 from podium.errors import MalformedBody, MissingDependency, PodiumError, SchemaMismatch
@@ -54,6 +55,7 @@ class DataFrameReader:
                 f"Got {fields}.'"
             )
         pandas = pandas_for("A request with dataframe_split")
+        _refuse(why_unfolding(data["data"], data.get("index"), data.get("columns")))
         try:
             index = None if _is_count(data.get("index"), data["data"]) else data.get("index")
             frame = pandas.DataFrame(index=index, columns=data.get("columns"), data=data["data"])
@@ -72,6 +74,7 @@ class DataFrameReader:
             got = "dictionary" if isinstance(data, dict) else f"type {type(data)}"
             raise MalformedBody(f"Invalid input. Dataframe records format must be a list of records. Got {got}.")
         pandas = pandas_for("A request with dataframe_records")
+        _refuse(why_unfolding(data))
         try:
             frame = pandas.DataFrame(data=data)
         except Exception as error:
@@ -92,6 +95,7 @@ class DataFrameReader:
                 f"Invalid input. Ensure that input is a valid UTF-8 encoded string. Error: '{shown}'"
             ) from error
         pandas = pandas_for("A CSV request")
+        _refuse(why_unfolding_csv(text))
         try:
             frame = pandas.read_csv(io.StringIO(text), dtype=self._csv_types())
             if not isinstance(self._schema, ColumnSchema):
@@ -220,6 +224,11 @@ def to_datetimes(values: Any, is_mixed: bool = False) -> Any:
     if isinstance(parsed.dtype, pandas.DatetimeTZDtype):
         parsed = parsed.dt.tz_convert("UTC").dt.tz_localize(None)
     return parsed.astype("datetime64[ns]")
+
+
+def _refuse(why: str | None) -> None:
+    if why is not None:
+        raise MalformedBody(f"Invalid input. The body unfolds to much more than it holds: {why}. Send it in parts.")
 
 
 def _is_count(index: Any, rows: Any) -> bool:

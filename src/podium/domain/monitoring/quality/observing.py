@@ -129,15 +129,16 @@ def chosen_task(observed: SeenRows, profile: Profile | None, said: SaidTask | No
     Args:
         observed: All that was seen.
         profile: The version's, where there is one with predictions.
-        said: By whoever knows it.
+        said: By whoever serves it; where that is nothing, what whoever made the profile said.
     """
     said = said or SaidTask()
+    known = profile.said if profile is not None and said == SaidTask() else said
     predicted = None if profile is None else profile.predictions
     labels = _usual(observed.labels, observed.labelled)
     classes, value = (None, None) if predicted is None else (predicted.classes, predicted.value)
-    if _are_classes(observed, classes, value, labels, said.task):
-        return CountedAs(_of_classes(observed, classes, labels, said), is_classes=True, said=said)
-    return CountedAs(_of_numbers(observed, value, labels, said), is_classes=False, said=said)
+    if _are_classes(observed, classes, value, labels, known.task):
+        return CountedAs(_of_classes(observed, classes, labels, known), is_classes=True, said=said)
+    return CountedAs(_of_numbers(observed, value, labels, known), is_classes=False, said=said)
 
 
 def _are_classes(observed: SeenRows, classes: object, value: object, labels: tuple[str, ...], task: Task | None) -> bool:

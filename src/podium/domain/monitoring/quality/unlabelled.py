@@ -139,7 +139,9 @@ def _scale_of(profile: Profile) -> tuple[Task, _Scale] | str:
     spans = _within(pairwise((0.0, *predictions.score.bins.cuts, 1.0)))
     names = () if predictions.classes is None else predictions.classes.bins.names
     if "precision" in quality:
-        positive = task_of(names, None, ()).positive
+        positive = task_of(names, None, (), profile.said.positive).positive
+        if positive in {"0", "false"}:
+            return f"The scores are those of the other class than the positive one, {positive!r}."
         place = names.index(positive) if positive in names else None
         return Task.BINARY, _Scale("score", spans, place)
     if len(names) > 2:
