@@ -4,7 +4,6 @@ What a pickle names and what code imports is what loading will import first; wha
 """
 
 import ast
-import importlib.metadata
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +17,7 @@ from podium.flavors.catalog import FLAVORS
 from podium.flavors.contract import Saved
 from podium.flavors.mlflow_shims import stands_in_for
 from podium.flavors.notes import note
+from podium.flavors.owners import module_owners
 from podium.flavors.plugins import find, installed, reserved_names
 from podium.models.installed import installed_version
 from podium.models.requirements import names
@@ -38,7 +38,7 @@ def infer_requirements(folder: Path, saved: Saved, takes_tables: bool) -> tuple[
     """
     local = {path.stem for path in folder.glob("code/*") if path.name != "__pycache__"}
     modules = {*saved.modules, *_modules_of_code(folder)} - local - _NO_PACKAGE - sys.stdlib_module_names
-    owners = importlib.metadata.packages_distributions()
+    owners = module_owners()
     packages = {canonicalize_name(name): name for name in saved.requirements}
     if takes_tables:
         packages.setdefault(canonicalize_name("pandas"), "pandas")

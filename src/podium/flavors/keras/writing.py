@@ -1,6 +1,5 @@
 """Writing Keras models: the file, the pickles beside it, and the names of the packages that will read them."""
 
-import importlib.metadata
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from podium.errors import InvalidInput
 from podium.flavors.keras.files import CUSTOM_OBJECTS
+from podium.flavors.owners import module_owners
 from podium.flavors.pickles import dump_cloudpickle
 
 
@@ -50,7 +50,7 @@ def _registered() -> dict[str, Any]:
 
 def library_names(*modules: str) -> list[str]:
     """The packages that these modules come from here: tensorflow-cpu stands for tensorflow where that is installed."""
-    owners = importlib.metadata.packages_distributions()
+    owners = module_owners()
     found = []
     for module in modules:
         named = [name.replace("_", "-") for name in owners.get(module, [module])]
