@@ -276,9 +276,16 @@ def _body_of(row: PayloadRow) -> tuple[bytes, str]:
         raise InvalidInput(f"Request {row.request_id} is {row.request_content_type}; only JSON and CSV can be replayed.")
     if row.request_content_type.partition(";")[0].strip() == _CSV:
         return row.request.encode(), "csv"
-    body = json.loads(row.request)
-    if isinstance(body, Mapping) and isinstance(body.get("inputs"), list) and _are_tensors(body["inputs"]):
-        return json.dumps({"inputs": {each["name"]: _shaped(each) for each in body["inputs"]}}).encode(), "json"
+    try:
+        body = json.loads(row.request)
+        if isinstance(body, Mapping) and isinstance(body.get("inputs"), list) and _are_tensors(body["inputs"]):
+            return json.dumps({"inputs": {each["name"]: _shaped(each) for each in body["inputs"]}}).encode(), "json"
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        # Whatever somebody sent was kept, also what no model was ever asked.
+        raise InvalidInput(
+            f"Request {row.request_id} is no JSON that a model can be asked offline: {type(error).__name__}. "
+            f"It was answered with {row.status_code}."
+        ) from error
     return row.request.encode(), "json"
 
 
@@ -303,10 +310,11 @@ def _compared(row: PayloadRow, answer: str, tolerance: float) -> Agreement | Non
         return None
     try:
         theirs, ours = json.loads(row.response), json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if isinstance(theirs, Mapping) and isinstance(theirs.get("outputs"), list):
-        return agree([list(leaves(each.get("data"))) for each in theirs["outputs"]], _columns(ours), tolerance)
+        told = [each.get("data") if isinstance(each, Mapping) else each for each in theirs["outputs"]]
+        return agree([list(leaves(each)) for each in told], _columns(ours), tolerance)
     return agree(theirs, ours, tolerance)
 
 

@@ -63,7 +63,7 @@ class App:
                 found = head.memo = self._find(head)
             found(request, exchange)
         except Exception as error:  # noqa: BLE001
-            _log.exception("answering %s %s failed", request.method, request.path)
+            _log.exception("answering %s %r failed", request.method, request.path)  # a path may hold line ends
             # Whatever took the request must not answer it a second time, when another may wait behind it.
             on_leave, exchange.on_leave = exchange.on_leave, None
             if on_leave is not None:

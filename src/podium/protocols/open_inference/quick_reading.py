@@ -48,12 +48,12 @@ class _Known:
         is_nested: They may be a list for each row, too.
     """
 
-    __slots__ = ("_decode_nested", "decode", "head", "is_nested", "pack", "rows", "size", "whole", "width")
+    __slots__ = ("_decode_nested", "decode", "head", "head_size", "is_nested", "pack", "rows", "size", "whole", "width")
 
     def __init__(self, head: bytes, kind: type, pack: Any, rows: int, width: int, is_nested: bool) -> None:
         self.head = head
         self.whole = b"{" + head
-        self.size = len(self.whole)
+        self.head_size, self.size = len(head), len(self.whole)
         self.decode: Any = msgspec.json.Decoder(list[kind]).decode  # type: ignore[valid-type]
         self._decode_nested: Any = msgspec.json.Decoder(list[list[kind]]).decode  # type: ignore[valid-type]
         self.is_nested = is_nested
@@ -100,6 +100,8 @@ class QuickReader:
             last = self._last
             if body.startswith(last.whole):
                 known, identity, start = last, b"", last.size
+            elif (named := _ID.match(body)) is not None and body.startswith(last.head, named.end()):
+                known, identity, start = last, named[1], named.end() + last.head_size
             else:
                 known, identity, start = self._find(body)
             if known is None or body[-3:] != _END:
@@ -118,9 +120,6 @@ class QuickReader:
     def _find(self, body: bytes) -> tuple[_Known | None, bytes, int]:
         """What is known of a body's head, the id before it, and where its data begin."""
         identity, start = _opened(body)
-        known = self._last
-        if start and body.startswith(known.head, start):
-            return known, identity, start + len(known.head)
         end = _end_of_head(body, start)
         found = self._heads.get(body[start:end]) if 0 < start < end else None
         if found is not None:
