@@ -105,6 +105,10 @@ def test_what_was_said_can_be_handed_to_another_process(tmp_path):
             "podium.toml:2: models.fraud.task is 'two'; expected one of binary, multiclass, reg",
         ),
         (
+            "[models.fraud]\ndrift = 3",
+            "podium.toml:2: models.fraud.drift is 3; expected",
+        ),
+        (
             "[models.fraud]\npositive = 0.5",
             "podium.toml:2: models.fraud.positive is 0.5; expected a class as answers have it",
         ),
@@ -142,6 +146,12 @@ def test_mistakes_of_one_model_are_refused_with_their_line(tmp_path, text, messa
             {},
             "[models.a]\ntask = 'regression'\npositive = 1",
             r"positive is '1', and a regr.*toml:2, .*:3",
+        ),
+        (
+            ("a=A",),
+            {},
+            "[models.a]\ndrift = ['age=kss']",
+            r"no drift method 'kss'\. Did you mean 'ks'\? There are psi, .*podium.toml:2",
         ),
         (("a=A",), {}, "[models.a]\nrow_independent = true\nbatching = 'off'", r"podium.toml:2, .*podium.toml:3"),
     ],

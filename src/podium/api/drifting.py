@@ -8,6 +8,7 @@ from typing import Any
 
 from podium.domain.frames import is_frame
 from podium.domain.monitoring.batches import columns_of
+from podium.domain.monitoring.choosing import all_said, choices_of
 from podium.domain.monitoring.counting import BatchCounter, Layout
 from podium.domain.monitoring.findings import Check, ColumnFinding, judge, watch
 from podium.domain.monitoring.multivariate import JointFinding, judge_together
@@ -19,6 +20,7 @@ from podium.models.profiles import make_profile
 from podium.models.reference_data import ReferenceData, chunks_of
 from podium.models.row_sample import RowSample, joined
 from podium.models.telling_apart import ToldApart, tell_apart
+from podium.monitoring.drift_methods import known_methods
 from podium.protocols.mlflow.codec import decode
 
 _PAYLOAD = ("request_id", "request", "request_content_type", "status_code")
@@ -48,7 +50,13 @@ class Compared:
 
 
 def compare_rows(
-    reference: Path, current: Path, left_out: Sequence[str] = (), *, has_classifier: bool = True, seed: int = 0
+    reference: Path,
+    current: Path,
+    left_out: Sequence[str] = (),
+    drift: Sequence[str] = (),
+    *,
+    has_classifier: bool = True,
+    seed: int = 0,
 ) -> Compared:
     """Hold the rows of one file against those of another.
 
@@ -56,19 +64,25 @@ def compare_rows(
         reference: Rows of before: CSV, Parquet, JSON lines, or a file of the payload log.
         current: Rows of now; likewise.
         left_out: Columns that are not compared.
+        drift: By which methods columns are scored, each as `domain.monitoring.choosing.SaidMethod.of` reads it.
         has_classifier: Whether to ask a classifier, too, which takes seconds and scikit-learn.
         seed: Of the classifier's.
 
     Raises:
         NotFound: A file is not there.
-        InvalidInput: It cannot be read, has no rows, or the two have no column in common.
+        InvalidInput: It cannot be read, has no rows, the two have no column in common, or a column cannot be scored so.
         MissingDependency: pandas, pyarrow or scikit-learn is not installed.
     """
+    methods = known_methods() if drift else {}
+    said = all_said(drift, list(methods))
     before, now = _Rows(reference), _Rows(current)
     known = RowSample()
     # As the profile is made they are seen.
     data = ReferenceData(lambda: _seen(before, known), predictions=False, left_out=left_out)
     profile = make_profile(data, None, None, datetime.now(UTC)).profile
+    choices = choices_of(said, methods, profile)
+    if choices.problems:
+        raise InvalidInput(" ".join(choices.problems))
     sample, counter = RowSample(), BatchCounter(Layout(profile))
     for frame in now:
         columns = columns_of(frame, None)
@@ -84,7 +98,7 @@ def compare_rows(
     told = None
     if has_classifier:
         told = tell_apart(profile.columns, known.part("columns"), columns, seed)
-    findings = tuple(judge(watch(profile, counts), _NO_TIME))
+    findings = tuple(judge(watch(profile, counts, choices=choices.by_column), _NO_TIME))
     return Compared(profile, counts.rows, now.passed_over, findings, _together(profile, columns), told)
 
 

@@ -16,14 +16,16 @@ from podium.api.protection import OWNERS as PROTECTING
 from podium.api.protection import protection_of
 from podium.domain.masking import masked
 from podium.domain.model_files.archives import archive_stem
+from podium.domain.monitoring.choosing import all_said
 from podium.domain.monitoring.quality.tasks import SaidTask
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import AliasRef, FolderRef, LatestRef, ModelRef, StageRef, VersionRef, parse_reference
-from podium.errors import Misconfigured, MissingDependency, NotFound, PodiumError
+from podium.errors import InvalidInput, Misconfigured, MissingDependency, NotFound, PodiumError
 from podium.fleet.host.logs import access_log
 from podium.fleet.host.machine import cpu_limit
 from podium.fleet.site import EndpointOrder, ServerOrder
 from podium.fleet.sources import Wish
+from podium.monitoring.drift_methods import known_methods
 from podium.monitoring.store.opening import history_of
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
@@ -233,6 +235,11 @@ def _settings_of(name: str, chosen: Chosen) -> ModelSettings:
         SaidTask.of(chosen["serve.task"], chosen["serve.positive"])
     except ValueError as error:
         raise Misconfigured(f"{error} ({chosen.source('serve.task')}, {chosen.source('serve.positive')})") from error
+    if chosen["serve.drift"]:
+        try:
+            all_said(chosen["serve.drift"], list(known_methods()))
+        except InvalidInput as error:
+            raise Misconfigured(f"{error.message} ({chosen.source('serve.drift')})") from error
     environments = EnvironmentSettings(**chosen.fields(EnvironmentSettings))
     return ModelSettings(**chosen.fields(ModelSettings), environments=environments)
 

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
+from podium.domain.monitoring.drift.conformance import examine as examine_method
 from podium.errors import NotFound
 from podium.flavors import plugins
 from podium.flavors.catalog import FLAVORS
 from podium.flavors.conformance import Outcome, examine
+from podium.monitoring import drift_methods
 from podium.monitoring.channels import choice
 from podium.monitoring.channels.conformance import examine as examine_channel
 from podium.monitoring.channels.conformance import samples_of
 from podium.monitoring.channels.contract import GROUP as CHANNELS
 from podium.monitoring.channels.contract import Channel
+from podium.monitoring.drift_methods import GROUP as METHODS
 from podium.settings import entry_points
 from podium.settings.entry_points import Plugin, PluginBroken
 
@@ -26,8 +29,8 @@ class PluginState:
 
     Args:
         name: What it is called where it is used: of a flavor, the key in MLmodel's `flavors`; of a channel, its `kind` in
-            podium.toml.
-        kind: `flavor` or `channel`.
+            podium.toml; of a drift method, what `drift` there says.
+        kind: `flavor`, `channel` or `drift method`.
         distribution: The package that brings it.
         version: Of that package.
         target: What its entry point names.
@@ -49,7 +52,9 @@ def list_plugins() -> list[PluginState]:
     flavors, channels = plugins.installed(), entry_points.installed(CHANNELS)
     of_flavors = [_state(each, plugins.KIND, partial(plugins.use, each, flavors, FLAVORS)) for each in flavors]
     of_channels = [_state(each, "channel", partial(choice.use, each, channels)) for each in channels]
-    return sorted([*of_flavors, *of_channels], key=lambda state: (state.name, state.kind, state.distribution))
+    methods = entry_points.installed(METHODS)
+    of_methods = [_state(each, drift_methods.KIND, partial(drift_methods.use, each, methods)) for each in methods]
+    return sorted([*of_flavors, *of_channels, *of_methods], key=lambda state: (state.name, state.kind, state.distribution))
 
 
 def _state(plugin: Plugin, kind: str, use: Callable[[], object]) -> PluginState:
@@ -64,24 +69,28 @@ def _state(plugin: Plugin, kind: str, use: Callable[[], object]) -> PluginState:
 def check_plugin(name: str) -> Iterator[Outcome]:
     """Whether each law of its kind holds for a plugin, on what it brings to be checked with.
 
-    A flavor's laws are those of `flavors/conformance.py`, a channel's those of `monitoring/channels/conformance.py`. Of a
-    name that is both, both are checked.
+    A flavor's laws are those of `flavors/conformance.py`, a channel's those of `monitoring/channels/conformance.py`, a
+    drift method's those of `domain/monitoring/drift/conformance.py`. Of a name that is several, all are checked.
 
     Raises:
         NotFound: No such plugin is installed here.
         PluginFailed, PluginBroken: It cannot be used, or brings nothing to be checked with.
     """
     flavors, channels = plugins.installed(), entry_points.installed(CHANNELS)
+    methods = entry_points.installed(METHODS)
     found: list[Iterator[Outcome]] = []
     if wanted := [each for each in flavors if each.name == name]:
         found.append(_check_flavor(wanted[0], flavors))
     if wanted := [each for each in channels if each.name == name]:
         found.append(_check_channel(choice.use(wanted[0], channels)))
+    if wanted := [each for each in methods if each.name == name]:
+        laws = examine_method(drift_methods.use(wanted[0], methods))
+        found.append(Outcome(each.law, None, each.failure) for each in laws)
     if not found:
-        known = ", ".join(sorted({each.name for each in (*flavors, *channels)})) or "none"
+        known = ", ".join(sorted({each.name for each in (*flavors, *channels, *methods)})) or "none"
         raise NotFound(
             f"No plugin {name!r} is installed here; there are: {known}. What is podium's own is checked by its tests.",
-            [f"the entry points of the group {group}" for group in (plugins.GROUP, CHANNELS)],
+            [f"the entry points of the group {group}" for group in (plugins.GROUP, CHANNELS, METHODS)],
         )
     return chain.from_iterable(found)
 

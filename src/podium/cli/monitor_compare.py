@@ -20,10 +20,22 @@ _MOST_COLUMNS = 30
     help="Ask a classifier, too, to tell the rows apart; needs scikit-learn.  [default: asked]",
 )
 @click.option("--leave-out", "left_out", multiple=True, metavar="COL", help="A column not to compare; repeatable.")
+@click.option(
+    "--drift",
+    multiple=True,
+    metavar="METHOD",
+    help="Method that scores columns' drift, or COLUMN=METHOD of one; repeatable.  [default: psi]",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the classifier's folds and trees.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def compare(
-    reference: Path, current: Path, has_classifier: bool, left_out: tuple[str, ...], seed: int, as_json: bool
+    reference: Path,
+    current: Path,
+    has_classifier: bool,
+    left_out: tuple[str, ...],
+    drift: tuple[str, ...],
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Say whether the rows of the file CURRENT are distributed as those of the file REFERENCE.
 
@@ -34,7 +46,7 @@ def compare(
     from podium.api.drifting import as_json as to_json
     from podium.api.drifting import compare_rows
 
-    found = to_json(compare_rows(reference, current, left_out, has_classifier=has_classifier, seed=seed))
+    found = to_json(compare_rows(reference, current, left_out, drift, has_classifier=has_classifier, seed=seed))
     if as_json:
         print_json(found)
     else:

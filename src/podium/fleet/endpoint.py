@@ -333,6 +333,7 @@ class Endpoint:
             pin=self._desk.pin(),
             clock=self._desk.clock_status(),
             purpose=self._order.settings.purpose,
+            drift=self._order.settings.drift,
         )
 
     def _traffic(self) -> Traffic | None:

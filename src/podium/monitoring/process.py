@@ -20,6 +20,7 @@ from podium.domain.monitoring.windows import DAY_S, HOUR_S
 from podium.errors import MonitorStoreError, PodiumError
 from podium.monitoring.alerting import Alerting
 from podium.monitoring.counters import Counters, Totals, totals_of
+from podium.monitoring.drift_methods import DriftChoices
 from podium.monitoring.gauges import Gauge, gauges_of, monitor_gauges, sorted_gauges
 from podium.monitoring.intake import Intake
 from podium.monitoring.quality.watching import QualityWatch
@@ -119,6 +120,7 @@ class Monitor:
         self._store = terms.store
         self._counters: Counters | None = None
         self._profiles: dict[str, tuple[Profile, Layout]] = {}
+        self._choices = DriftChoices()
         self._totals: dict[VersionKey, Totals] = {}
         self._ended: dict[VersionKey, Totals] = {}
         self._waiting: dict[VersionKey, int] = {}
@@ -330,6 +332,7 @@ class Monitor:
         if counters is None:
             return False
         profiles = self._profiles_in_use()
+        self._choices.hear(self.known.sight.versions)
         with self._store.writing() as connection:
             if counters.settle(connection, self._server) and self._watched_since is not None:
                 self._watched_since = max(self._watched_since, self._sent_until or 0.0)
@@ -354,10 +357,12 @@ class Monitor:
 
     def _judge(self, connection: StoreConnection, key: VersionKey, profile: Profile, now: float) -> JudgedVersion | None:
         try:
-            return judge_version(connection, key, profile, now, self._terms.window_s)
-        except (PodiumError, ValueError, KeyError, TypeError, ArithmeticError) as error:
+            return judge_version(connection, key, profile, now, self._terms.window_s, self._choices.of(key, profile))
+        except MonitorStoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - other packages' drift methods are asked
             # What one version's counts say must not keep others' from being written.
-            _log.warning("version %s of %s cannot be judged: %s", key.version, key.model, error)
+            _log.warning("version %s of %s cannot be judged: %s: %s", key.version, key.model, type(error).__name__, error)
             return None
 
     def _profiles_in_use(self) -> dict[VersionKey, Profile]:

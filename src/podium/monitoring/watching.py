@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from podium.domain.monitoring.findings import Check, ColumnFinding, Role, judge, watch
+from podium.domain.monitoring.findings import Check, Choice, ColumnFinding, Role, judge, watch
 from podium.domain.monitoring.multivariate import found_together
 from podium.domain.monitoring.profile import Profile
 from podium.domain.monitoring.quality.unlabelled import WindowEstimates, estimates_of
@@ -49,7 +49,12 @@ def window_at(now: float, length_s: int) -> Span:
 
 
 def judge_version(
-    connection: StoreConnection, key: VersionKey, profile: Profile, now: float, length_s: int
+    connection: StoreConnection,
+    key: VersionKey,
+    profile: Profile,
+    now: float,
+    length_s: int,
+    choices: Mapping[str, Choice] | None = None,
 ) -> JudgedVersion | None:
     """Look at a version's last window and write down what it shows; None where it had no row.
 
@@ -59,6 +64,7 @@ def judge_version(
         profile: What its rows are held against.
         now: Seconds since 1970.
         length_s: Of the window: a multiple of five minutes, up to a day.
+        choices: By column, how it is scored where otherwise than all.
     """
     span = window_at(now, length_s)
     points = reading.data(connection, key, profile.profile_id, span, SLOT_S)
@@ -68,7 +74,7 @@ def judge_version(
             counts = point.window.counts if counts is None else counts + point.window.counts
     if counts is None:
         return None
-    findings = judge(watch(profile, counts, length_s=length_s), span)
+    findings = judge(watch(profile, counts, choices=choices, length_s=length_s), span)
     if (together := found_together(profile, counts, span)) is not None:
         findings.append(together)
     before = writing.standing_of(connection, key, profile.profile_id)

@@ -7,11 +7,12 @@ from functools import partial
 from podium.domain.batching import BatchingMode
 from podium.domain.dialect import MODES, NAN_FORMS, Dialect, Mode, NanForm
 from podium.domain.load_terms import PRECISIONS, LoadTerms
+from podium.domain.monitoring.choosing import SaidMethod
 from podium.domain.monitoring.quality.tasks import TASKS, SaidTask
 from podium.domain.traffic import Sticky
 from podium.domain.worker_starts import AUTO as AUTO_START
 from podium.domain.worker_starts import WORKER_STARTS
-from podium.errors import Misconfigured
+from podium.errors import InvalidInput, Misconfigured
 from podium.settings.declared import ValueKind, declare
 from podium.settings.environments import AUTO, MANAGERS, EnvironmentOrder, EnvironmentSettings, environment_order
 
@@ -56,6 +57,7 @@ class ModelSettings:
         sticky: As `domain.traffic.Sticky.parse` reads it.
         version_header: As `allows_naming` in `domain.traffic.Rules`.
         shadow: A version, stage or alias of the same model; its percent and tolerance as in `domain.traffic.Shadow`.
+        drift: Each as `domain.monitoring.choosing.SaidMethod.of` reads it.
         task, positive: As `domain.monitoring.quality.tasks.SaidTask` has them.
         environments: How environments are built, the same for all models of a server.
     """
@@ -235,6 +237,13 @@ class ModelSettings:
         ValueKind.RATIO,
         "Numbers of two answers that differ by no more of the larger are the same.",
     )
+    drift: tuple[str, ...] = _model(
+        (),
+        "drift",
+        ValueKind.TEXTS,
+        "Method that scores columns' drift, or COLUMN=METHOD of one; with :WARN:ALERT, other thresholds than its own.",
+        default_text="psi",
+    )
     task: str | None = _model(
         None,
         "task",
@@ -275,6 +284,10 @@ class ModelSettings:
         if self.is_row_independent and self.batching == "off":
             raise Misconfigured("row_independent and batching off contradict each other; leave one of them out.")
         _ = self.dialect, self.terms, self.sticks_to, self.purpose  # refuse words that they do not know
+        try:
+            _ = [SaidMethod.of(text) for text in self.drift]
+        except InvalidInput as error:
+            raise Misconfigured(error.message) from error
 
     @property
     def least(self) -> int:

@@ -12,13 +12,13 @@ from podium.dashboard.pages import Page, Question, Table
 from podium.dashboard.screens.model_page import moves, open_page
 from podium.dashboard.screens.together import TOGETHER_COLUMNS, TONES, WORDS, score_history, together_panel
 from podium.dashboard.sources import DashboardSources
-from podium.domain.monitoring.drift import OWN_METHODS
 from podium.domain.monitoring.drift.contract import Thresholds
 from podium.domain.monitoring.findings import Check, Choice, ColumnFinding, ColumnVerdict, Role, judge, watch
 from podium.domain.monitoring.multivariate import found_together
 from podium.domain.monitoring.profile import SHARES, ColumnProfile, NumberProfile, Profile, TextProfile
 from podium.domain.monitoring.windows import DAY_S, HOUR_S, SLOT_S, WEEK_S, Span
 from podium.errors import NotFound
+from podium.monitoring.drift_methods import known_methods
 from podium.monitoring.store import reading
 from podium.monitoring.store.contract import StoreConnection
 from podium.monitoring.store.reading import DataPoint, Served, StoredFinding
@@ -118,7 +118,7 @@ def _window(asked: Question, judged: Span | None) -> Span:
 
 def _choices(stored: Sequence[StoredFinding]) -> dict[str, Choice]:
     """The methods and thresholds that the monitor judges by, as its last findings tell them."""
-    methods = {method.name: method for method in OWN_METHODS}
+    methods = known_methods(lambda _: None)
     return {
         each.finding.name: Choice(methods[each.finding.method], Thresholds(each.finding.warn, each.finding.alert))
         for each in stored

@@ -12,7 +12,8 @@ def facts_of(situations: Iterable[Situation]) -> list[dict[str, Any]]:
 
     Each has `model`, `version`, `stage` (empty without a registry), `weight` in percent, `is_asleep`, `digest`, of the
     audit at load `findings` by severity, `saved_at` as the MLmodel file has it, `newer`: the version that its source
-    names while it is another one, and `task` and `positive`: what the model was said to be for, None where nobody did.
+    names while it is another one, `task` and `positive`: what the model was said to be for, None where nobody did, and
+    `drift`: by which methods its columns are to be scored.
     """
     return [fact for situation in situations for fact in _facts(situation)]
 
@@ -38,4 +39,5 @@ def _facts(situation: Situation) -> Iterable[dict[str, Any]]:
             "findings": {} if served is None else counted_by_severity(served.findings),
             "task": None if situation.purpose.task is None else situation.purpose.task.value,
             "positive": situation.purpose.positive,
+            "drift": list(situation.drift),
         }

@@ -101,6 +101,7 @@ class Situation:
     pin: dict[str, Any] | None = None
     clock: dict[str, float] | None = None
     purpose: SaidTask = field(default_factory=SaidTask)
+    drift: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

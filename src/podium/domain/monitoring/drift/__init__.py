@@ -14,7 +14,7 @@ OWN_METHODS: tuple[DriftMethod, ...] = (
     Wasserstein(),
     ChiSquared(),
 )
-"""podium's own; those of other packages are found by their entry points, and not here."""
+"""podium's own; those of other packages are found by their entry points (`monitoring/drift_methods.py`)."""
 
 __all__ = [
     "OWN_METHODS",
