@@ -186,12 +186,10 @@ def test_a_planned_request_takes_few_calls(gateway):
     assert 15 < calls_each(gateway()) <= 21
 
 
-@pytest.mark.parametrize(("identity", "calls"), [(b"", 23), (b'"id": "mine", ', 25)])
-def test_a_request_of_another_protocol_takes_a_few_more(gateway, identity, calls):
-    """Six calls to have it read as records and answered by MLflow's text; two more to find an id and what is behind it."""
-    found = calls_each(gateway(), path="/v2/models/m/infer", body=TENSOR_BODY % identity)
-
-    assert 15 < found <= calls
+@pytest.mark.parametrize("identity", [b"", b'"id": "mine", '])
+def test_a_request_of_another_protocol_takes_a_few_more(gateway, identity):
+    """A few calls to have it read as records and answered by MLflow's text; none more for an id."""
+    assert 15 < calls_each(gateway(), path="/v2/models/m/infer", body=TENSOR_BODY % identity) <= 23
 
 
 def test_what_a_request_of_another_protocol_has_is_looked_up_where_python_is_quick():
@@ -201,7 +199,7 @@ def test_what_a_request_of_another_protocol_has_is_looked_up_where_python_is_qui
 
 
 def test_a_guarded_request_takes_a_few_more(gateway, tmp_path):
-    """A key, and limits of keys, addresses and the model: six calls for all of it."""
+    """A key, and limits of keys, addresses and the model: five calls for all of it."""
     keys = tmp_path / "keys.json"
     key = KeyFile(keys).create(["score:*"], time.time())[1]
     rate = "1000000/s"
@@ -213,4 +211,4 @@ def test_a_guarded_request_takes_a_few_more(gateway, tmp_path):
     settings = GatewaySettings.from_json(json.dumps(said))
     guarded = gateway(access=settings.access, clients=settings.clients, every_model=settings.every_model)
 
-    assert 15 < calls_each(guarded, f"X-API-Key: {key}\r\n") <= 27
+    assert 15 < calls_each(guarded, f"X-API-Key: {key}\r\n") <= 25

@@ -32,7 +32,8 @@ class Events(InFront):
     """
 
     def __init__(self, arrival: Arrival, write: Write) -> None:
-        super().__init__(arrival)
+        self.client = arrival.client
+        self._exchange = arrival
         self.on_taken: Callable[[int], None] | None = None
         self._write = write
         self._has_begun = False

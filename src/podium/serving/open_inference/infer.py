@@ -161,8 +161,9 @@ class RecordsDetour(InFront):
     )  # fmt: skip
 
     def __init__(self, quick: QuickHead, request: Request, exchange: Arrival) -> None:
-        super().__init__(exchange)
+        self.client = exchange.client
         self.terms = exchange.terms
+        self._exchange = exchange
         self.answers_to: Exchange = exchange
         self._quick = quick
         self._request = request

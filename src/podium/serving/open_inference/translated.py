@@ -12,15 +12,13 @@ Translate = Callable[[Response], Response]
 class InFront:
     """What a `web.handling.Exchange` in front of the client's passes on; how it answers is its own.
 
-    Args:
-        exchange: The client's.
+    Whoever is one sets both, in the call that makes it: another one would be made for each request.
     """
 
     __slots__ = ("_exchange", "client")
 
-    def __init__(self, exchange: Arrival) -> None:
-        self.client = exchange.client
-        self._exchange = exchange
+    _exchange: Arrival
+    client: str
 
     @property
     def lines(self) -> bytes:
@@ -47,8 +45,9 @@ class WayBack(InFront):
     __slots__ = ("_passes_raw", "_translate", "terms")
 
     def __init__(self, exchange: Arrival, translate: Translate, passes_raw: bool = False) -> None:
-        super().__init__(exchange)
+        self.client = exchange.client
         self.terms = exchange.terms
+        self._exchange = exchange
         self._translate = translate
         self._passes_raw = passes_raw
 
