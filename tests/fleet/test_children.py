@@ -61,13 +61,19 @@ async def everything(child: Child):
     return heard
 
 
+async def status_of(child: Child) -> int:
+    """Of one that ends by itself."""
+    assert await child.over(20)
+    return await child.end()
+
+
 def test_what_it_said_before_it_died_is_heard(program):
     """Messages that are still in the socket when the process has ended are not lost."""
     module = program("control.send(Loading('a')); control.send(Loading('b')); os._exit(3)")
 
     async def talk(child):
-        await asyncio.wait({child.ended})
-        return await everything(child), child.ended.result()
+        await child.over()
+        return await everything(child), await child.end()
 
     assert run(module, talk) == ([Loading("a"), Loading("b")], 3)
 
@@ -77,7 +83,7 @@ def test_its_end_is_seen_although_a_descendant_holds_the_socket_open(program):
     module = program("if os.fork() == 0:\n    time.sleep(600)\nos._exit(5)")
 
     async def talk(child):
-        return await everything(child), await asyncio.shield(child.ended)
+        return await everything(child), await status_of(child)
 
     assert run(module, talk) == ([], 5)
 
@@ -92,7 +98,7 @@ def test_whatever_it_started_goes_with_it(program):
     async def talk(child):
         [said] = await child.receive()
         child.send(Drain(1.0))
-        return int(said.step), await asyncio.shield(child.ended)
+        return int(said.step), await status_of(child)
 
     pid, status = run(module, talk)
 
@@ -110,7 +116,7 @@ def test_a_daemon_that_it_started_goes_with_it_too(program):
     async def talk(child):
         [said] = await child.receive()
         child.send(Drain(1.0))
-        return int(said.step), await asyncio.shield(child.ended)
+        return int(said.step), await status_of(child)
 
     pid, _ = run(module, talk)
 
@@ -169,7 +175,7 @@ def test_a_signal_is_a_negative_status(program):
     module = program("os.kill(os.getpid(), signal.SIGTERM)")
 
     async def talk(child):
-        return await asyncio.shield(child.ended)
+        return await status_of(child)
 
     assert run(module, talk) == -15
 
@@ -181,7 +187,7 @@ def test_what_it_prints_is_appended_to_its_log(program, tmp_path):
     log.write_text("before\n")
     module = program("print('out'); print('err', file=sys.stderr)")
 
-    run(module, lambda child: asyncio.shield(child.ended), log)
+    run(module, status_of, log)
 
     assert log.read_text() == "before\nout\nerr\n"
 
@@ -204,7 +210,7 @@ def test_nothing_can_be_sent_to_who_is_gone(program):
     module = program("os._exit(0)")
 
     async def talk(child):
-        await asyncio.wait({child.ended})
+        await child.over()
         return child.send(Attach(1)), child.close(), child.send(Attach(2))
 
     assert run(module, talk)[::2] == (False, False)
@@ -219,9 +225,23 @@ def test_it_is_reaped_although_whoever_ends_it_is_cancelled(program):
         await asyncio.sleep(0)
         ending.cancel()
         await asyncio.wait({ending})
-        return ending.cancelled(), child.ended.result(), child.send(Drain(0))
+        return ending.cancelled(), await child.end(), child.send(Drain(0))
 
     assert run(module, talk) == (True, -signal.SIGKILL, False)
+
+
+def test_it_lives_on_although_somebody_who_waits_for_its_end_is_cancelled(program):
+    """And can be ended by whoever else has it."""
+    module = program("time.sleep(600)")
+
+    async def talk(child):
+        waiting = asyncio.create_task(child.over())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        return waiting.cancelled(), child.is_alive, await child.end()
+
+    assert run(module, talk) == (True, True, -signal.SIGKILL)
 
 
 def test_a_fork_server_that_does_not_end_when_told_is_killed_and_reaped(program, tmp_path, monkeypatch):
@@ -257,7 +277,7 @@ def test_it_works_without_pidfds(program, monkeypatch):
     module = program("control.send(Drained()); os._exit(4)")
 
     async def talk(child):
-        return await everything(child), await asyncio.shield(child.ended)
+        return await everything(child), await status_of(child)
 
     assert run(module, talk) == ([Drained()], 4)
 

@@ -80,9 +80,9 @@ def test_one_that_is_closed_may_end_by_itself_and_is_not_started_again(kept):
     async def scene(companion, has_said):
         assert await has_said(1)
         companion.child.send(Drain(1.0))
-        ended = companion.child.ended
+        child = companion.child
         await companion.close(60.0)
-        assert ended.result() == 0
+        assert await child.end() == 0
 
     companion, told, heard = kept(scene)
 

@@ -1,6 +1,5 @@
 """A child that the server keeps beside what serves: started again when it dies, and never waited for while others serve."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -77,9 +76,9 @@ class Companion:
         child = self.child
         if child is not None:
             if patience_s > 0:
-                await asyncio.wait({child.ended}, timeout=patience_s)
+                await child.over(patience_s)
             child.kill()
-            await child.ended
+            await child.over()
 
     async def _live(self) -> str:
         """One process, from its start to its end; why it ended."""
@@ -93,7 +92,7 @@ class Companion:
             while (messages := await child.receive()) is not None:
                 for message in messages:
                     self._hear(child, message)
-            await asyncio.wait({child.ended}, timeout=_LAST_S)
+            await child.over(_LAST_S)
         finally:
             status = await child.end()
             # Not before: who reaps orphans would take its exit status.

@@ -1,6 +1,5 @@
 """The gateways: front processes on listening sockets that the supervisor keeps, started again at once when they die."""
 
-import asyncio
 import contextlib
 import socket
 import time
@@ -256,7 +255,7 @@ class Gateways:
             while (messages := await child.receive()) is not None:
                 for message in messages:
                     self._hear(slot, gateway, message)
-            await asyncio.wait({child.ended}, timeout=5.0)
+            await child.over(5.0)
         finally:
             child.kill()
             del self._living[slot]

@@ -57,8 +57,9 @@ class Child:
         self._has_hung_up = False
         self._slab: int | None = None
         self._has_counted = False
-        self.ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        """The exit status, negative for a signal; set when the process has ended and was reaped."""
+        # The exit status, negative for a signal, once it was reaped. Waited for by `asyncio.wait` alone: whoever is
+        # cancelled while he awaits a future cancels it for all, and nobody would end a child that counts as ended.
+        self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._pidfd = _open_pidfd(self.pid)
         self._poller: asyncio.Task[None] | None = None
         if self._pidfd is None:
@@ -68,7 +69,7 @@ class Child:
 
     @property
     def is_alive(self) -> bool:
-        return not self.ended.done()
+        return not self._ended.done()
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> bool:
         """Send a small message; False when the child is gone or does not read, in which case it is killed.
@@ -97,14 +98,14 @@ class Child:
     async def receive(self) -> list[Message] | None:
         """What the child said next; None once it hung up or ended and all it said was read."""
         while self._is_open and not self._has_hung_up:
-            if not self.ended.done():
+            if not self._ended.done():
                 await self._until_readable()
             try:
                 # A descendant may hold the other end open; after the child's end nothing more is waited for.
                 self._sock.setblocking(False)
                 received = self._control.receive()
             except (BlockingIOError, InterruptedError):
-                if self.ended.done():
+                if self._ended.done():
                     break
                 continue
             except (OSError, BrokenMessage):
@@ -132,6 +133,11 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
 
+    async def over(self, limit_s: float | None = None) -> bool:
+        """Wait until it has ended and was reaped, so long at most; whether it has."""
+        await asyncio.wait({self._ended}, timeout=limit_s)
+        return self._ended.done()
+
     async def end(self) -> int:
         """End it at once, wait until it was reaped, and release what is held; its exit status.
 
@@ -139,15 +145,15 @@ class Child:
         """
         self.kill()
         cancelled: asyncio.CancelledError | None = None
-        while not self.ended.done():
+        while not self._ended.done():
             try:
-                await asyncio.wait({self.ended})
+                await self.over()
             except asyncio.CancelledError as error:
                 cancelled = error
         self.close()
         if cancelled is not None:
             raise cancelled
-        return self.ended.result()
+        return self._ended.result()
 
     def close(self) -> None:
         """Release what is held; a child that still lives sees end-of-file."""
@@ -178,7 +184,7 @@ class Child:
 
         loop.add_reader(number, wake)
         try:
-            await asyncio.wait({readable, self.ended}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({readable, self._ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if self._is_open:
                 loop.remove_reader(number)
@@ -196,8 +202,8 @@ class Child:
             self._pidfd = None
         # In a thread: there may be thousands of processes to look at. The loop's end waits for it, some seconds at most.
         asyncio.get_running_loop().run_in_executor(None, end_marked, self._mark, self._started_at)
-        if not self.ended.done():
-            self.ended.set_result(status)
+        if not self._ended.done():
+            self._ended.set_result(status)
 
     async def _poll(self) -> None:
         """Where the kernel or a sandbox refuses pidfds."""

@@ -204,8 +204,7 @@ class Forks:
         children = [server.child for server in self._servers.values()]
         for child in children:
             child.close()
-        if children:
-            await asyncio.wait([child.ended for child in children], timeout=_END_S)
+        await asyncio.gather(*(child.over(_END_S) for child in children))
         for child in children:
             await child.end()
 
@@ -236,7 +235,7 @@ class Forks:
                 server.booted.set_result(None)
                 names = ", ".join(server.library.modules)
                 _log.info("fork server %d has imported %s in %.1f s", child.pid, names, said.import_s)
-                await child.ended
+                await child.over()
                 return
             refused = said if isinstance(said, Unforkable) else refused
             self._refuse(server.library, refused)

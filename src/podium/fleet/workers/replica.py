@@ -343,7 +343,7 @@ class WorkerReplica:
             self._cause = Cause("timeout", f"It was not ready within {limit_s:g} s; the last step was: {self.step}.")
             self._child.kill()
         # It hung up; it has a moment to end by itself, with its own exit status.
-        await asyncio.wait({self._child.ended}, timeout=_LAST_WORDS_S)
+        await self._child.over(_LAST_WORDS_S)
 
     def _hear(self, message: Message) -> None:
         match message:
