@@ -132,6 +132,29 @@ def test_what_somebody_else_left_under_a_key_locks_nobody_out(redis, sharer, unt
     assert not sharer.limiter.is_alone
 
 
+class Swallowing(Sharing):
+    """As the library does at times: of being cancelled while it closes a connection it makes an error of its own."""
+
+    async def _exchange(self, *_) -> None:
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError as error:
+            raise ConnectionError from error
+
+
+def test_who_is_told_to_end_ends_although_the_library_says_otherwise():
+    limiter = Limiter(ClientLimits(), ModelLimits(), {}, Buckets(memoryview(bytearray(8 * CELLS)).cast("Q"), 7))
+
+    async def scene():
+        sharing = asyncio.create_task(Swallowing("redis://127.0.0.1:1/0", limiter, None).run())
+        await asyncio.sleep(0)
+        sharing.cancel()
+        await asyncio.wait({sharing}, timeout=60)
+        return sharing.cancelled()
+
+    assert asyncio.run(scene())
+
+
 def test_a_redis_that_is_full_or_stands_still_shares_nothing(redis, sharer, until):
     """Also while nobody asks: one that answers a ping and keeps nothing is none. Afterwards it is used again."""
     with redis.client() as asked:

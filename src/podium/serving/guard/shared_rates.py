@@ -81,11 +81,13 @@ class Sharing:
                 try:
                     await self._exchange(client, script, is_up)
                 except Exception as error:  # noqa: BLE001 - whatever a stranger's server says, this gateway goes on
+                    _be_cancelled(error)
                     if is_up:
                         _log.error("rates are not shared: Redis does not answer: %s", type(error).__name__)
                     is_up, self._limiter.is_alone = False, True
                     await asyncio.sleep(self._again_s)
                     continue
+                _be_cancelled()
                 if not is_up:
                     _log.info("rates are shared again")
                 is_up, self._limiter.is_alone = True, False
@@ -114,6 +116,13 @@ class Sharing:
         place = self._buckets.place_of(limit.mark)
         if self._buckets.cells[place] < full_at:
             self._buckets.cells[place] = full_at
+
+
+def _be_cancelled(error: Exception | None = None) -> None:
+    """End a task that was cancelled, also where the library has made an error of its own of that."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error
 
 
 def check_store(url: str) -> None:
