@@ -1,10 +1,8 @@
 """`podium plugins check` of a channel: a package as pip lays it out, whose options are its own, held to the laws."""
 
 import json
-import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,24 +54,14 @@ Install = Callable[..., None]
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+def install(package) -> Install:
     """Installs a package that brings the pager."""
-    before = set(sys.modules)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def put(options: str = OPTIONS, leak: str = "") -> None:
-        site = tmp_path / "site"
-        info = site / "podium_pager-1.2.dist-info"
-        info.mkdir(parents=True)
-        (site / "pager_channel.py").write_text(PAGER.replace("{OPTIONS}", options).replace("{LEAK}", leak))
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: podium-pager\nVersion: 1.2\n")
-        (info / "entry_points.txt").write_text("[podium.channels]\npager = pager_channel:PagerChannel\n")
-        sys.path.insert(0, str(site))
+        text = PAGER.replace("{OPTIONS}", options).replace("{LEAK}", leak)
+        package("podium-pager", "1.2", "pager_channel", text, "podium.channels", "pager = pager_channel:PagerChannel")
 
-    yield put
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    return put
 
 
 def run(*args: str) -> Result:

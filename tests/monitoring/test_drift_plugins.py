@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,23 +41,14 @@ Install = Callable[..., None]
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+def install(package) -> Install:
     """Installs a package that brings the method under a name."""
-    before = set(sys.modules)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def put(score: str = SCORE, name: str = "hellinger") -> None:
-        info = tmp_path / "site" / "podium_hellinger-0.3.dist-info"
-        info.mkdir(parents=True)
-        (info.parent / "hellinger_method.py").write_text(HELLINGER.replace("{SCORE}", score))
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: podium-hellinger\nVersion: 0.3\n")
-        (info / "entry_points.txt").write_text(f"[podium.drift_methods]\n{name} = hellinger_method:Hellinger\n")
-        sys.path.insert(0, str(info.parent))
+        text, entry = HELLINGER.replace("{SCORE}", score), f"{name} = hellinger_method:Hellinger"
+        package("podium-hellinger", "0.3", "hellinger_method", text, "podium.drift_methods", entry)
 
-    yield put
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    return put
 
 
 def run(*args: str) -> Result:
@@ -90,7 +80,7 @@ def test_one_by_the_name_of_another_is_told_of_and_left_out(install: Install, na
     install(name=name)
     told: list[str] = []
 
-    found = known_methods(told.append)
+    found = known_methods(["hellinger"], told.append)
 
     assert list(found) == [method.name for method in OWN_METHODS]
     assert len(told) == 1

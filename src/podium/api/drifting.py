@@ -8,7 +8,7 @@ from typing import Any
 
 from podium.domain.frames import is_frame
 from podium.domain.monitoring.batches import columns_of
-from podium.domain.monitoring.choosing import all_said, choices_of
+from podium.domain.monitoring.choosing import choices_of
 from podium.domain.monitoring.counting import BatchCounter, Layout
 from podium.domain.monitoring.findings import Check, ColumnFinding, judge, watch
 from podium.domain.monitoring.multivariate import JointFinding, judge_together
@@ -20,7 +20,7 @@ from podium.models.profiles import make_profile
 from podium.models.reference_data import ReferenceData, chunks_of
 from podium.models.row_sample import RowSample, joined
 from podium.models.telling_apart import ToldApart, tell_apart
-from podium.monitoring.drift_methods import known_methods
+from podium.monitoring.drift_methods import methods_said
 from podium.protocols.mlflow.codec import decode
 
 _PAYLOAD = ("request_id", "request", "request_content_type", "status_code")
@@ -73,14 +73,13 @@ def compare_rows(
         InvalidInput: It cannot be read, has no rows, the two have no column in common, or a column cannot be scored so.
         MissingDependency: pandas, pyarrow or scikit-learn is not installed.
     """
-    methods = known_methods() if drift else {}
-    said = all_said(drift, list(methods))
+    said = methods_said(drift)
     before, now = _Rows(reference), _Rows(current)
     known = RowSample()
     # As the profile is made they are seen.
     data = ReferenceData(lambda: _seen(before, known), predictions=False, left_out=left_out)
     profile = make_profile(data, None, None, datetime.now(UTC)).profile
-    choices = choices_of(said, methods, profile)
+    choices = choices_of(*said, profile)
     if choices.problems:
         raise InvalidInput(" ".join(choices.problems))
     sample, counter = RowSample(), BatchCounter(Layout(profile))

@@ -16,7 +16,6 @@ from podium.api.protection import OWNERS as PROTECTING
 from podium.api.protection import protection_of
 from podium.domain.masking import masked
 from podium.domain.model_files.archives import archive_stem
-from podium.domain.monitoring.choosing import all_said
 from podium.domain.monitoring.quality.tasks import SaidTask
 from podium.domain.nearest import did_you_mean
 from podium.domain.references import AliasRef, FolderRef, LatestRef, ModelRef, StageRef, VersionRef, parse_reference
@@ -25,7 +24,7 @@ from podium.fleet.host.logs import access_log
 from podium.fleet.host.machine import cpu_limit
 from podium.fleet.site import EndpointOrder, ServerOrder
 from podium.fleet.sources import Wish
-from podium.monitoring.drift_methods import known_methods
+from podium.monitoring.drift_methods import methods_said
 from podium.monitoring.store.opening import history_of
 from podium.registry.observe import RegistryObserver
 from podium.registry.resolve import resolve
@@ -237,7 +236,7 @@ def _settings_of(name: str, chosen: Chosen) -> ModelSettings:
         raise Misconfigured(f"{error} ({chosen.source('serve.task')}, {chosen.source('serve.positive')})") from error
     if chosen["serve.drift"]:
         try:
-            all_said(chosen["serve.drift"], list(known_methods()))
+            methods_said(chosen["serve.drift"])
         except InvalidInput as error:
             raise Misconfigured(f"{error.message} ({chosen.source('serve.drift')})") from error
     environments = EnvironmentSettings(**chosen.fields(EnvironmentSettings))

@@ -9,29 +9,32 @@ Another package brings one by an entry point, whose name is the method's:
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from podium.domain.monitoring.choosing import all_said, choices_of
+from podium.domain.monitoring.choosing import SaidMethod, all_said, choices_of
 from podium.domain.monitoring.drift import OWN_METHODS
 from podium.domain.monitoring.drift.contract import DriftMethod, Thresholds
 from podium.domain.monitoring.findings import Choice
 from podium.domain.monitoring.profile import Profile
 from podium.errors import InvalidInput
 from podium.monitoring.store.writing import VersionKey
-from podium.settings.entry_points import Plugin, PluginBroken, imported, installed, only_one
+from podium.settings.entry_points import Plugin, PluginBroken, installed, used
 
 GROUP = "podium.drift_methods"
 KIND = "drift method"
 _log = logging.getLogger("podium.monitor")
 
 
-def known_methods(tell: Callable[[str], None] = _log.warning) -> dict[str, DriftMethod]:
-    """All that can be used here, by name. Plugins are imported.
+def known_methods(wanted: Iterable[str], tell: Callable[[str], None] = _log.warning) -> dict[str, DriftMethod]:
+    """By name podium's own and, where one that is wanted is not among them, those of other packages, which are imported.
 
     Args:
+        wanted: Names.
         tell: Of a plugin that cannot be used.
     """
     found = {method.name: method for method in OWN_METHODS}
+    if found.keys() >= set(wanted):
+        return found
     plugins = installed(GROUP)
     for plugin in plugins:
         try:
@@ -39,6 +42,28 @@ def known_methods(tell: Callable[[str], None] = _log.warning) -> dict[str, Drift
         except PluginBroken as error:
             tell(error.message)
     return found
+
+
+class SaidMethods(NamedTuple):
+    """What somebody said of columns' drift.
+
+    Attributes:
+        said: Of which columns what.
+        methods: All that there are, by name.
+    """
+
+    said: tuple[SaidMethod, ...]
+    methods: Mapping[str, DriftMethod]
+
+
+def methods_said(texts: Sequence[str], tell: Callable[[str], None] = _log.warning) -> SaidMethods:
+    """What is said in settings or to a command, each of a method that there is.
+
+    Raises:
+        InvalidInput: As `choosing.all_said`.
+    """
+    methods = known_methods({SaidMethod.of(text).method for text in texts}, tell)
+    return SaidMethods(all_said(texts, list(methods)), methods)
 
 
 def use(plugin: Plugin, plugins: Sequence[Plugin]) -> DriftMethod:
@@ -51,17 +76,8 @@ def use(plugin: Plugin, plugins: Sequence[Plugin]) -> DriftMethod:
     Raises:
         PluginBroken: It cannot be imported, is no drift method, or its name is another's too.
     """
-    only_one(plugin.name, plugins, KIND)
-    if plugin.name in {method.name for method in OWN_METHODS}:
-        raise PluginBroken(f"{plugin.source} brings a {KIND} {plugin.name!r}, which is the name of one of podium's own.")
-    method = imported(plugin, KIND)
-    wrong = fault_of(method)
-    if wrong is None and method.name != plugin.name:
-        wrong = f"its name is {method.name!r}, its entry point's {plugin.name!r}"
-    if wrong is not None:
-        raise PluginBroken(f"The {KIND} plugin {plugin.name!r} of {plugin.source} is no {KIND}: {wrong}.")
-    kept: DriftMethod = method
-    return kept
+    method: DriftMethod = used(plugin, plugins, KIND, {method.name for method in OWN_METHODS}, fault_of)
+    return method
 
 
 def fault_of(method: Any) -> str | None:
@@ -82,18 +98,11 @@ class DriftChoices:
     """By which method the columns of each model are scored, as the facts of what is served tell it. One thread.
 
     Args:
-        methods: Finds them, once.
         tell: Of what was said and cannot be, once for each profile.
     """
 
-    def __init__(
-        self,
-        methods: Callable[[], Mapping[str, DriftMethod]] = known_methods,
-        tell: Callable[[str], None] = _log.warning,
-    ) -> None:
-        self._find = methods
+    def __init__(self, tell: Callable[[str], None] = _log.warning) -> None:
         self._tell = tell
-        self._methods: Mapping[str, DriftMethod] | None = None
         self._said: dict[str, tuple[str, ...]] = {}
         self._chosen: dict[str, tuple[str, Mapping[str, Choice]]] = {}
 
@@ -116,10 +125,8 @@ class DriftChoices:
         return known[1]
 
     def _choose(self, key: VersionKey, said: Sequence[str], profile: Profile) -> Mapping[str, Choice]:
-        if self._methods is None:
-            self._methods = self._find()
         try:
-            found = choices_of(all_said(said, list(self._methods)), self._methods, profile)
+            found = choices_of(*methods_said(said, self._tell), profile)
         except InvalidInput as error:
             self._tell(f"{key.model}: {error.message} All columns are scored by psi.")
             return {}

@@ -3,7 +3,7 @@
 An entry point's name is what the plugin is called where it is used, its group the kind of plugin.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -82,6 +82,34 @@ def imported(plugin: Plugin, kind: str) -> Any:
             f"The {kind} plugin {plugin.name!r} ({plugin.target}, of {plugin.source}) cannot be imported: {said(error)}. "
             f"Update or uninstall {plugin.distribution}."
         ) from error
+
+
+def used(
+    plugin: Plugin, plugins: Sequence[Plugin], kind: str, own: Collection[str], fault_of: Callable[[Any], str | None]
+) -> Any:
+    """What a plugin brings, imported and looked at.
+
+    Args:
+        plugin: One of `plugins`.
+        plugins: All that are installed: a name that two have is nobody's.
+        kind: Of plugin, for people.
+        own: The names of podium's own of that kind.
+        fault_of: What keeps an object from being one; None where nothing does.
+
+    Raises:
+        PluginBroken: It cannot be imported, is none, or its name is another's too.
+    """
+    only_one(plugin.name, plugins, kind)
+    if plugin.name in own:
+        raise PluginBroken(f"{plugin.source} brings a {kind} {plugin.name!r}, which is the name of one of podium's own.")
+    found = imported(plugin, kind)
+    wrong = fault_of(found)
+    name = getattr(found, "name", None)
+    if wrong is None and name != plugin.name:
+        wrong = f"its name is {name!r}, its entry point's {plugin.name!r}"
+    if wrong is not None:
+        raise PluginBroken(f"The {kind} plugin {plugin.name!r} of {plugin.source} is no {kind}: {wrong}.")
+    return found
 
 
 def said(error: BaseException) -> str:

@@ -118,7 +118,7 @@ def _window(asked: Question, judged: Span | None) -> Span:
 
 def _choices(stored: Sequence[StoredFinding]) -> dict[str, Choice]:
     """The methods and thresholds that the monitor judges by, as its last findings tell them."""
-    methods = known_methods(lambda _: None)
+    methods = known_methods((each.finding.method for each in stored if each.finding.check is Check.DRIFT), lambda _: None)
     return {
         each.finding.name: Choice(methods[each.finding.method], Thresholds(each.finding.warn, each.finding.alert))
         for each in stored

@@ -16,7 +16,7 @@ from podium.monitoring.channels.slack import SlackChannel
 from podium.monitoring.channels.webhook import WebhookChannel
 from podium.settings.alerts import ChannelSettings
 from podium.settings.declared import Setting, ValueKind
-from podium.settings.entry_points import Plugin, PluginBroken, imported, installed, only_one
+from podium.settings.entry_points import Plugin, PluginBroken, installed, only_one, used
 from podium.settings.provenance import read
 from podium.settings.secrets import SecretPlace
 
@@ -107,17 +107,8 @@ def use(plugin: Plugin, plugins: Sequence[Plugin]) -> Channel:
     Raises:
         PluginBroken: It cannot be imported, is no channel, or its name is another's too.
     """
-    only_one(plugin.name, plugins, "channel")
-    if plugin.name in {kind.name for kind in CHANNELS}:
-        raise PluginBroken(f"{plugin.source} brings a channel {plugin.name!r}, which is the name of one of podium's own.")
-    channel = imported(plugin, "channel")
-    wrong = fault_of(channel)
-    if wrong is None and getattr(channel, "name", None) != plugin.name:
-        wrong = f"its name is {getattr(channel, 'name', None)!r}, its entry point's {plugin.name!r}"
-    if wrong is not None:
-        raise PluginBroken(f"The channel plugin {plugin.name!r} of {plugin.source} is no channel: {wrong}.")
-    kept: Channel = channel
-    return kept
+    channel: Channel = used(plugin, plugins, "channel", {kind.name for kind in CHANNELS}, fault_of)
+    return channel
 
 
 def _kind_of(settings: ChannelSettings, plugins: Sequence[Plugin]) -> Channel:
