@@ -26,6 +26,7 @@ class Handler:
         self.held: list[tuple[Request, Connection]] = []
         self.seen: list[Request] = []
         self.turned_away: list[Request] = []
+        self.judged = 0
         self.left = 0
 
     def handle(self, request: Request, connection: Connection) -> None:
@@ -42,6 +43,7 @@ class Handler:
             connection.answer(Response(200, bytes(request.body), "text/plain"))
 
     def turns_away(self, head: Head, peer: Peer) -> bool:
+        self.judged += 1
         return head.path == "/closed"
 
     def turn_away(self, request: Request, connection: Connection) -> None:

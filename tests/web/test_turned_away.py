@@ -49,7 +49,7 @@ def test_a_short_body_is_dropped_and_the_connection_kept(serve, read_answers, un
     server = serve()
     with server.connect() as sock:
         sock.sendall(HEAD + b"Content-Length: 60000\r\n\r\n" + b"x" * 30_000)
-        until(lambda: server.connections.open, "the connection")
+        until(lambda: server.handler.judged, "the head to be judged: a request that comes whole is handled as any")
         sock.sendall(b"x" * 30_000 + GET)
 
         refused, answered = read_answers(sock, 2)
