@@ -49,6 +49,8 @@ def test_a_reference_shows_no_secret():
         ("s3://***@b: 'u:pw@b' is no bucket", "s3://***@b: '***@b' is no bucket"),
         ("u:pw@127.0.0.1/m is not there", "***@127.0.0.1/m is not there"),
         ("https://h/m?token=pw&v=1 is gone", "https://h/m?token=***&v=*** is gone"),
+        ("git+https://ghp_token@h/m.git, https://t@h:1/x@y", "git+https://***@h/m.git, https://***@h:1/x@y"),
+        ("https://h/a@b, ssh://git@h/m, abfss://box@account/m", "https://h/a@b, ssh://git@h/m, abfss://box@account/m"),
         ("models:/fraud@champion at 12:30, runs:/a/b@c, a@b.c", "models:/fraud@champion at 12:30, runs:/a/b@c, a@b.c"),
     ],
 )  # fmt: skip
@@ -56,7 +58,7 @@ def test_a_sentence_is_shown_without_the_passwords_in_it(text: str, shown: str):
     assert without_passwords(text) == shown
 
 
-@pytest.mark.parametrize("part", ["-", "a:", "://a:", "://a", "://a?", "a@", "u:@", "=", "/"])
+@pytest.mark.parametrize("part", ["-", "a:", "://a:", "://a", "http://", "http://a", "://a?", "a@", "u:@", "=", "/"])
 def test_a_long_line_takes_no_longer_than_its_length(part: str):
     """One of a megabyte would otherwise take hours, and whoever writes the log with it."""
     line = part * (1_000_000 // len(part))

@@ -6,8 +6,9 @@ import re
 # In front of their `@`, if there is one, stands a container; what follows may hold one as well.
 _BUCKETS = re.compile(r"(?:s3|gs|abfss?|wasbs?)://[^:/@]*(?:@[^@/]*)?(?:/|$)")
 _USER = re.compile(r"(?<=://).*@", re.DOTALL)
-# In a word: `://user:password@`, and `user:password@host` where somebody left the scheme out; not `models:/NAME@ALIAS`.
-_WITH_SCHEME = re.compile(r"://[^:/@]*+:")
+# In a word: `://user:password@`, `https://token@` (an index takes a token for its user), and `user:password@host` where
+# somebody left the scheme out; not `models:/NAME@ALIAS`, nor the account of `ssh://git@host` or the container of a bucket.
+_WITH_SCHEME = re.compile(r"://[^:/@]*+:|(?:(?<=http)|(?<=https))://(?=[^/]+\Z)")
 _WITHOUT_SCHEME = re.compile(r"(?<![^:/'\"=])[^:/'\"=]++:(?=.)")
 _HOST = re.compile(r"[\w\[]")
 _WORD = re.compile(r"\S+")

@@ -23,7 +23,6 @@ _UNREACHABLE = re.compile(
     r"failed to fetch|error sending request|connection refused|newconnectionerror|dns error|name resolution", re.IGNORECASE
 )
 _FULL = re.compile(r"no space left on device|disk quota exceeded|os error (28|122)\b", re.IGNORECASE)
-_TOKEN = re.compile(r"://[^/@\s]*@")
 # A build beside a server that answers must not take its processors.
 _NICE = 10
 
@@ -96,7 +95,7 @@ class BuildJob:
     ) -> int:
         """The same, with whatever status it ends; what it prints goes to `stdout` where that is given."""
         with self._explained(), self._opened() as descriptor, _handed(stdin) as source:
-            os.write(descriptor, f"$ {_shown(' '.join(command))}\n".encode())
+            os.write(descriptor, f"$ {without_passwords(' '.join(command))}\n".encode())
             try:
                 process = subprocess.Popen(
                     [*_dying_with_us(), *command],
@@ -216,12 +215,8 @@ def _handed(content: bytes) -> Iterator[int]:
 def last_lines(log: Path, most: int = _SHOWN_LINES) -> list[str]:
     """The end of what the tools said, without passwords in addresses."""
     try:
-        text = log.read_text(encoding="utf-8", errors="replace")[-8000:]
+        text = log.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
-    return [_shown(line)[:400] for line in text.splitlines() if line.strip()][-most:]
-
-
-def _shown(text: str) -> str:
-    """Without the secrets of addresses: an index takes a token for its user, too, and no password beside it."""
-    return without_passwords(_TOKEN.sub("://***@", text))
+    lines = [line for line in text.splitlines() if line.strip()][-most:]
+    return [without_passwords(line)[:400] for line in lines]
