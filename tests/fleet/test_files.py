@@ -9,6 +9,7 @@ import pytest
 
 from podium.domain.planning import Failure
 from podium.errors import Misconfigured
+from podium.fleet.host import ports, runfiles
 from podium.fleet.host.logs import rotate
 from podium.fleet.host.ports import holder_of, listen
 from podium.fleet.host.runfiles import RunFolder, find_servers, sweep
@@ -63,6 +64,13 @@ def test_a_dead_servers_folder_is_swept_and_a_living_ones_is_not(home):
     assert [server.id for server in found] == [living.id]
     assert swept == [{"pid": 1, "endpoint": "x"}]
     assert left == [living.id]
+
+
+def test_a_folder_that_another_server_names_meanwhile_is_its_own(home, monkeypatch):
+    """Two servers start at once: what one of them saw being made is gone under that name when it looks again."""
+    monkeypatch.setattr(runfiles, "_folders", lambda home: [home.run / ".made-by-another"])
+
+    assert sweep(home) == []
 
 
 def test_the_run_folder_is_private(home):
@@ -201,6 +209,27 @@ def test_several_sockets_listen_on_one_free_port():
 
     assert len(sockets) == 2
     assert len(ports) == 1
+
+
+def test_a_free_port_that_somebody_takes_meanwhile_is_left_to_him(monkeypatch):
+    """Between being found free and being shared by the gateways it is nobody's for a moment."""
+    bind, thieves = ports._bind, []
+
+    def late(family, kind, address, *, is_shared):
+        if is_shared and not thieves:
+            thieves.append(bind(family, kind, address, is_shared=False))
+            thieves[0].listen()
+        return bind(family, kind, address, is_shared=is_shared)
+
+    monkeypatch.setattr(ports, "_bind", late)
+    sockets = listen("127.0.0.1", 0, 2)
+    had = {sock.getsockname()[1] for sock in sockets}
+    taken = thieves[0].getsockname()[1]
+    for sock in (*sockets, *thieves):
+        sock.close()
+
+    assert len(had) == 1
+    assert taken not in had
 
 
 def test_a_foreign_address_is_explained():

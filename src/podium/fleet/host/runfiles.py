@@ -149,7 +149,7 @@ def sweep(home: Home) -> list[dict[str, Any]]:
     """Remove what dead servers left. Returns the last facts of each that did not stop in order."""
     left = []
     for folder in _folders(home):
-        if folder.name.startswith(".") and time.time() - folder.stat().st_mtime < _BEING_MADE_S:
+        if folder.name.startswith(".") and _is_being_made(folder):
             continue
         with _exclusive(folder) as is_ours:
             if is_ours:
@@ -164,6 +164,14 @@ def _folders(home: Home) -> list[Path]:
         return [folder for folder in home.run.iterdir() if folder.is_dir()]
     except OSError:
         return []
+
+
+def _is_being_made(draft: Path) -> bool:
+    try:
+        return time.time() - draft.stat().st_mtime < _BEING_MADE_S
+    except OSError:
+        # Another server that starts has given it its name meanwhile, or swept it.
+        return True
 
 
 def _is_locked(folder: Path) -> bool:
