@@ -94,7 +94,7 @@ class House:
 
         Registry(self.home).transition(NAME, version, "Archived")
 
-    def command(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         """A podium command, to its end."""
         return subprocess.run(
             [sys.executable, "-m", "podium", *arguments],
