@@ -15,7 +15,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     """A home of its own; after the test nothing of it runs."""
     made = House(tmp_path)
     yield made
-    left = made.left()
+    left = made.processes()
     for pid in left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 def house(tmp_path):
     made = House(tmp_path)
     yield made
-    assert made.left() == {}
+    assert made.processes() == {}
 
 
 @pytest.fixture(params=["sandbox", "user"])

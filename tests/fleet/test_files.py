@@ -4,12 +4,13 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from podium.domain.planning import Failure
 from podium.errors import Misconfigured
-from podium.fleet.host import ports, runfiles
+from podium.fleet.host import ports
 from podium.fleet.host.logs import rotate
 from podium.fleet.host.ports import holder_of, listen
 from podium.fleet.host.runfiles import RunFolder, find_servers, sweep
@@ -66,11 +67,26 @@ def test_a_dead_servers_folder_is_swept_and_a_living_ones_is_not(home):
     assert left == [living.id]
 
 
-def test_a_folder_that_another_server_names_meanwhile_is_its_own(home, monkeypatch):
-    """Two servers start at once: what one of them saw being made is gone under that name when it looks again."""
-    monkeypatch.setattr(runfiles, "_folders", lambda home: [home.run / ".made-by-another"])
+def test_one_that_gets_its_name_while_others_are_swept_is_a_living_servers(home, monkeypatch):
+    """Two servers start at the same moment: as one looks at what is there, the other's folder is still hidden."""
+    beside = RunFolder.create(home)
+    hidden = beside.folder.with_name(f".{beside.id}")
+    beside.folder.rename(hidden)
+    is_dir = Path.is_dir
 
-    assert sweep(home) == []
+    def look_and_name(path):
+        found = is_dir(path)
+        if path == hidden:
+            hidden.rename(beside.folder)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "is_dir", look_and_name)
+        swept = sweep(home)
+
+    assert swept == []
+    assert beside.folder.exists()
+    beside.remove()
 
 
 def test_the_run_folder_is_private(home):

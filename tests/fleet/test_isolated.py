@@ -21,7 +21,7 @@ LOOK = """
 def house(tmp_path):
     made = House(tmp_path)
     yield made
-    assert made.left() == {}
+    assert made.processes() == {}
 
 
 @pytest.fixture(params=["none", "sandbox"])

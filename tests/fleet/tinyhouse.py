@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import platform
-import re
 import signal
 import subprocess
 import sys
@@ -38,6 +37,10 @@ def _load_pyfunc(path):
     {while_loading}
     return Model()
 """
+
+
+_EXITING = 4
+"""As the kernel has it among the flags of a process."""
 
 
 class House:
@@ -95,7 +98,7 @@ class House:
         """What a version can be made to wait for while it loads or answers; open."""
         return Gate(self.folder / f"gate-{name}")
 
-    def command(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         """A podium command, to its end."""
         return subprocess.run(
             [sys.executable, "-m", "podium", *arguments],
@@ -129,23 +132,9 @@ class House:
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 with contextlib.suppress(OSError):
-                    state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-                    if state != "Z" and not marks.isdisjoint((entry / "environ").read_bytes().split(b"\0")):
+                    if not is_ending(entry) and not marks.isdisjoint((entry / "environ").read_bytes().split(b"\0")):
                         found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         return found
-
-    def left(self) -> dict[int, str]:
-        """What nobody has ended: `processes` but for whoever was killed and has yet to get a processor to die on."""
-        return {pid: command for pid, command in self.processes().items() if not _is_killed(pid)}
-
-
-def _is_killed(pid: int) -> bool:
-    """Whether SIGKILL is on its way to a process, or it is gone."""
-    with contextlib.suppress(OSError):
-        status = Path(f"/proc/{pid}/status").read_text()
-        pending = re.findall(r"^(?:Sig|Shd)Pnd:\s*([0-9a-f]+)$", status, re.MULTILINE)
-        return any(int(each, 16) >> (signal.SIGKILL - 1) & 1 for each in pending)
-    return True
 
 
 class Gate:
@@ -165,6 +154,14 @@ class Gate:
 
     def close(self) -> None:
         self._path.unlink()
+
+
+def is_ending(entry: Path) -> bool:
+    """Whether a process is dead, or was killed and has yet to come to a processor to die on: it does nothing any more."""
+    state, *more = (entry / "stat").read_text().rpartition(")")[2].split()
+    lines = (entry / "status").read_text().splitlines()
+    pending = [int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd:", "ShdPnd:"))]
+    return state in "ZX" or bool(int(more[5]) & _EXITING) or any(each >> (signal.SIGKILL - 1) & 1 for each in pending)
 
 
 class Server:

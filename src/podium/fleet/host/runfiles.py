@@ -159,19 +159,18 @@ def sweep(home: Home) -> list[dict[str, Any]]:
     return left
 
 
+def _is_being_made(hidden: Path) -> bool:
+    try:
+        return time.time() - hidden.stat().st_mtime < _BEING_MADE_S
+    except FileNotFoundError:
+        return True  # and now it is made: it has its name
+
+
 def _folders(home: Home) -> list[Path]:
     try:
         return [folder for folder in home.run.iterdir() if folder.is_dir()]
     except OSError:
         return []
-
-
-def _is_being_made(draft: Path) -> bool:
-    try:
-        return time.time() - draft.stat().st_mtime < _BEING_MADE_S
-    except OSError:
-        # Another server that starts has given it its name meanwhile, or swept it.
-        return True
 
 
 def _is_locked(folder: Path) -> bool:
