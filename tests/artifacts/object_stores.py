@@ -43,7 +43,7 @@ def running(command: Sequence[str], url: str, log: Path, environment: Mapping[st
         )
     try:
         wait_until(
-            lambda: _answers(url), 60, f"{url} answers", lambda: None if process.poll() is None else log.read_text()[-2000:]
+            lambda: _answers(url), 240, f"{url} answers", lambda: None if process.poll() is None else log.read_text()[-2000:]
         )
         yield
     finally:

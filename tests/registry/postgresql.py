@@ -37,9 +37,9 @@ def _running(folder: Path) -> Iterator[str]:
 
     data = folder / "data"
     run("initdb", "-D", str(data), "-U", "ann", "--auth=trust", "--no-sync")
-    run("pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", f"-k {folder} -c listen_addresses=", "start")
+    run("pg_ctl", "-D", str(data), "-w", "-t", "240", "-l", str(folder / "log"), "-o", f"-k {folder} -c listen_addresses=", "start")
     try:
         run("psql", "-h", str(folder), "-U", "ann", "-d", "postgres", "-c", "CREATE ROLE bob LOGIN")
         yield f"postgresql:///postgres?host={folder}&user="
     finally:
-        run("pg_ctl", "-D", str(data), "-w", "-m", "immediate", "stop")
+        run("pg_ctl", "-D", str(data), "-w", "-t", "240", "-m", "immediate", "stop")
