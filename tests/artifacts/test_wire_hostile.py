@@ -274,6 +274,35 @@ def test_what_is_under_way_is_ended_from_another_thread(when, slow):
         body(client, f"{slow.url}/x")
 
 
+def test_what_another_thread_asks_is_ended_too_although_one_s_own_question_is_over(slow):
+    """Several files are fetched at a time, by threads that share one client."""
+    begun, errors = threading.Event(), []
+
+    def route(handler: Handler) -> None:
+        begun.set()
+        silent(handler)
+
+    slow.routes |= {"/slow": route, "/quick": b"{}"}
+    client = wire(timeout_s=120)
+
+    def ask() -> None:
+        try:
+            client.ask("GET", f"{slow.url}/slow")
+        except Unreachable as error:
+            errors.append(error.message)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert begun.wait(60)
+    assert client.ask("GET", f"{slow.url}/quick") == (200, {})
+    client.abort()
+    thread.join(_BOUND_S)
+
+    assert not thread.is_alive()
+    assert len(errors) == 1
+    assert "in time" not in errors[0]
+
+
 @pytest.fixture
 def issuer(tmp_path) -> Issuer:
     return Issuer(tmp_path)

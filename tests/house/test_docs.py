@@ -132,7 +132,7 @@ def _run(session: Session, language: str, text: str, where: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=240,
+        timeout=550,
         check=False,
     )
     assert done.returncode == 0, f"{where} exited {done.returncode}:\n{text}\n{done.stdout}"

@@ -37,7 +37,8 @@ def _running(folder: Path) -> Iterator[str]:
 
     data = folder / "data"
     run("initdb", "-D", str(data), "-U", "ann", "--auth=trust", "--no-sync")
-    run("pg_ctl", "-D", str(data), "-w", "-t", "240", "-l", str(folder / "log"), "-o", f"-k {folder} -c listen_addresses=", "start")
+    ours = ("-l", str(folder / "log"), "-o", f"-k {folder} -c listen_addresses=")
+    run("pg_ctl", "-D", str(data), "-w", "-t", "240", *ours, "start")
     try:
         run("psql", "-h", str(folder), "-U", "ann", "-d", "postgres", "-c", "CREATE ROLE bob LOGIN")
         yield f"postgresql:///postgres?host={folder}&user="
