@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,6 +64,28 @@ def test_a_dead_servers_folder_is_swept_and_a_living_ones_is_not(home):
     assert [server.id for server in found] == [living.id]
     assert swept == [{"pid": 1, "endpoint": "x"}]
     assert left == [living.id]
+
+
+def test_one_that_gets_its_name_while_others_are_swept_is_a_living_servers(home, monkeypatch):
+    """Two servers start at the same moment: as one looks at what is there, the other's folder is still hidden."""
+    beside = RunFolder.create(home)
+    hidden = beside.folder.with_name(f".{beside.id}")
+    beside.folder.rename(hidden)
+    is_dir = Path.is_dir
+
+    def look_and_name(path):
+        found = is_dir(path)
+        if path == hidden:
+            hidden.rename(beside.folder)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "is_dir", look_and_name)
+        swept = sweep(home)
+
+    assert swept == []
+    assert beside.folder.exists()
+    beside.remove()
 
 
 def test_the_run_folder_is_private(home):

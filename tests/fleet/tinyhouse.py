@@ -39,6 +39,10 @@ def _load_pyfunc(path):
 """
 
 
+_EXITING = 4
+"""As the kernel has it among the flags of a process."""
+
+
 class House:
     """A home folder and the commands that use it."""
 
@@ -90,7 +94,7 @@ class House:
 
         Registry(self.home).transition(NAME, version, "Archived")
 
-    def command(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         """A podium command, to its end."""
         return subprocess.run(
             [sys.executable, "-m", "podium", *arguments],
@@ -123,10 +127,17 @@ class House:
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 with contextlib.suppress(OSError):
-                    state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-                    if state != "Z" and not marks.isdisjoint((entry / "environ").read_bytes().split(b"\0")):
+                    if not is_ending(entry) and not marks.isdisjoint((entry / "environ").read_bytes().split(b"\0")):
                         found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         return found
+
+
+def is_ending(entry: Path) -> bool:
+    """Whether a process is dead, or was killed and has yet to come to a processor to die on: it does nothing any more."""
+    state, *more = (entry / "stat").read_text().rpartition(")")[2].split()
+    lines = (entry / "status").read_text().splitlines()
+    pending = [int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd:", "ShdPnd:"))]
+    return state in "ZX" or bool(int(more[5]) & _EXITING) or any(each >> (signal.SIGKILL - 1) & 1 for each in pending)
 
 
 class Server:

@@ -38,10 +38,10 @@ def _running(folder: Path) -> Iterator[str]:
     data = folder / "data"
     run("initdb", "-D", str(data), "-U", "ann", "--auth=trust", "--no-sync")
     # Nothing of it outlives the tests: nobody waits for a disk that others keep busy.
-    options = f"-k {folder} -c listen_addresses= -c fsync=off"
-    run("pg_ctl", "-D", str(data), "-w", "-t", "300", "-l", str(folder / "log"), "-o", options, "start")
+    ours = ("-l", str(folder / "log"), "-o", f"-k {folder} -c listen_addresses= -c fsync=off")
+    run("pg_ctl", "-D", str(data), "-w", "-t", "240", *ours, "start")
     try:
         run("psql", "-h", str(folder), "-U", "ann", "-d", "postgres", "-c", "CREATE ROLE bob LOGIN")
         yield f"postgresql:///postgres?host={folder}&user="
     finally:
-        run("pg_ctl", "-D", str(data), "-w", "-m", "immediate", "stop")
+        run("pg_ctl", "-D", str(data), "-w", "-t", "240", "-m", "immediate", "stop")

@@ -160,7 +160,7 @@ def test_a_stopped_then_killed_supervisor_leaves_no_orphan(
         wait_until(lambda: time.monotonic() > stopped + 0.3 * seconds, 600, "requests went on for a while")
         killed = time.monotonic()
         os.kill(supervisor, signal.SIGKILL)
-        server.process.wait(60)
+        server.process.wait(150)
         wait_until(lambda: podium.processes() == {}, 150, "nothing of the server runs any more")
         samples = load.samples()
 
@@ -177,7 +177,7 @@ def test_a_supervisor_killed_in_the_middle_of_a_swap_leaves_no_orphan(podium: Po
     wait_until(lambda: set(server.children("podium.worker")) - set(before), 150, "the next version is loading")
 
     os.kill(server.pid, signal.SIGKILL)
-    server.process.wait(60)
+    server.process.wait(150)
 
     wait_until(lambda: podium.processes() == {}, 150, "nothing of the server runs any more")
 
