@@ -23,7 +23,7 @@ from podium.settings.entry_points import PluginBroken, said
 
 SECRET = "examined-secret-0451"  # noqa: S105 - stands for one
 _TIMEOUT_S = 0.3
-_SLACK_S = 5.0
+_SLACK_S = 30.0
 _NAMES = ("fraud", "<!channel>\r\nBcc: x@example.com", "\u202e\x00\x1b[31m" + "long " * 500)
 
 OptionsAt = Callable[[str, int], Mapping[str, Any]]
