@@ -60,7 +60,7 @@ def lacking() -> str | None:
         ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES],
     ):
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        done = subprocess.run(command, capture_output=True, text=True, env=quiet, timeout=280, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, env=quiet, timeout=550, check=False)
         if done.returncode != 0:
             return f"{' '.join(command[:2])} failed: {done.stderr.strip()[-200:]}"
     return None
