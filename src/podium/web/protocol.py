@@ -94,6 +94,8 @@ class Connection(PartsWriter):
 
     def data_received(self, data: bytes) -> None:
         if self._is_lingering:
+            if not self._is_stalled:  # it still sends: cut now, it would lose the answer that it has not looked for yet
+                self.expires_at = min(self._shared.loop.time() + self._shared.limits.linger_s, self._ends)
             return
         self.has_asked = True
         reader = self._reader
@@ -376,8 +378,10 @@ class Connection(PartsWriter):
         self._is_lingering = True
         self._reader.ready.clear()
         shared = self._shared
+        now = shared.loop.time()
+        self._ends = now + max(shared.limits.body_s, shared.limits.linger_s)
         if not self._is_stalled:
-            self.expires_at = shared.loop.time() + shared.limits.linger_s
+            self.expires_at = now + shared.limits.linger_s
         transport = self._transport
         if transport.is_closing():
             return
