@@ -10,6 +10,7 @@ import pytest
 
 from podium.domain.planning import Failure
 from podium.errors import Misconfigured
+from podium.fleet.host import ports
 from podium.fleet.host.logs import rotate
 from podium.fleet.host.ports import holder_of, listen
 from podium.fleet.host.runfiles import RunFolder, find_servers, sweep
@@ -224,6 +225,27 @@ def test_several_sockets_listen_on_one_free_port():
 
     assert len(sockets) == 2
     assert len(ports) == 1
+
+
+def test_a_free_port_that_somebody_takes_meanwhile_is_left_to_him(monkeypatch):
+    """Between being found free and being shared by the gateways it is nobody's for a moment."""
+    bind, thieves = ports._bind, []
+
+    def late(family, kind, address, *, is_shared):
+        if is_shared and not thieves:
+            thieves.append(bind(family, kind, address, is_shared=False))
+            thieves[0].listen()
+        return bind(family, kind, address, is_shared=is_shared)
+
+    monkeypatch.setattr(ports, "_bind", late)
+    sockets = listen("127.0.0.1", 0, 2)
+    had = {sock.getsockname()[1] for sock in sockets}
+    taken = thieves[0].getsockname()[1]
+    for sock in (*sockets, *thieves):
+        sock.close()
+
+    assert len(had) == 1
+    assert taken not in had
 
 
 def test_a_foreign_address_is_explained():

@@ -94,6 +94,10 @@ class House:
 
         Registry(self.home).transition(NAME, version, "Archived")
 
+    def gate(self, name: str) -> "Gate":
+        """What a version can be made to wait for while it loads or answers; open."""
+        return Gate(self.folder / f"gate-{name}")
+
     def command(self, *arguments: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         """A podium command, to its end."""
         return subprocess.run(
@@ -115,8 +119,9 @@ class House:
         server = Server(self, uri, flags, before)
         try:
             until(lambda: "Try it" in server.said(), "podium serve is ready", server.over)
-            # What is not seen now would not be missed at the end either; a namespace has other numbers.
-            assert before or {server.process.pid, *server.gateways(), *server.workers()} <= self.processes().keys()
+            # What is not seen now would not be missed at the end either; a namespace has other numbers. Asked again, for a
+            # model may go to sleep between the two looks.
+            until(lambda: before or server.pids() <= self.processes().keys(), "its processes are seen", server.over)
             yield server
         finally:
             server.end()
@@ -130,6 +135,25 @@ class House:
                     if not is_ending(entry) and not marks.isdisjoint((entry / "environ").read_bytes().split(b"\0")):
                         found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         return found
+
+
+class Gate:
+    """A file that a model's code waits for: what is to be seen while it waits lasts as long as whoever looks needs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.open()
+
+    @property
+    def wait(self) -> str:
+        """A statement of a model's code, which knows `os` and `time`."""
+        return f"while not os.path.exists({str(self._path)!r}): time.sleep(0.01)"
+
+    def open(self) -> None:
+        self._path.touch()
+
+    def close(self) -> None:
+        self._path.unlink()
 
 
 def is_ending(entry: Path) -> bool:
@@ -218,6 +242,10 @@ class Server:
 
     def gateways(self) -> list[int]:
         return [gateway["pid"] for gateway in self.status["gateways"]]
+
+    def pids(self) -> set[int]:
+        """Its own, and those of its gateways and of the default endpoint's workers."""
+        return {self.process.pid, *self.gateways(), *self.workers()}
 
     def stop(self, limit_s: float = 120) -> int:
         """SIGTERM; the exit status."""

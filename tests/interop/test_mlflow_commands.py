@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -204,12 +203,13 @@ def _served(command, saved, place, body):
 
 def _asked(url, body, process):
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"} if body else {})
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while True:
         try:
             with urllib.request.urlopen(request, timeout=240) as response:
                 return response.status, response.headers["Content-Type"], response.read()
-        except urllib.error.URLError:
+        # Nobody listens yet, or hangs up before it is there; or it answers that it is not ready.
+        except OSError:
             assert process.poll() is None, "the server is over"
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -20,8 +20,10 @@ from podium.transport.slab import SlabWriter, create_slab
 
 KEY = VersionKey("fraud", "7")
 NOON = 1_799_971_200 + 43_200
-RNG = np.random.default_rng(4)
-PROFILE = profile_of({"amount": RNG.normal(size=2000), "age": RNG.normal(size=2000)}, value=RNG.normal(size=2000))
+_TRAINED = np.random.default_rng(4)
+PROFILE = profile_of(
+    {"amount": _TRAINED.normal(size=2000), "age": _TRAINED.normal(size=2000)}, value=_TRAINED.normal(size=2000)
+)
 FACTS = [{"model": "fraud", "version": "7", "stage": "Production"}]
 
 
@@ -30,6 +32,8 @@ class Worker:
 
     def __init__(self, number):
         self.number, self.is_over = number, False
+        # Its own rows: the same whichever tests ran before.
+        self._rng = np.random.default_rng([4, number])
         self.descriptor = create_slab(PROFILE.profile_id, Layout(PROFILE).size)
         self._slab = SlabWriter(self.descriptor)
         self._counter = BatchCounter(Layout(PROFILE), np.frombuffer(self._slab.cells, np.int64))
@@ -40,8 +44,8 @@ class Worker:
         self._slab.cells[0] = 2**62
 
     def answer(self, rows, shift=0.0, lost=0):
-        columns = {"amount": RNG.normal(size=rows) + shift, "age": RNG.normal(size=rows)}
-        predictions = {"value": RNG.normal(size=rows)}
+        columns = {"amount": self._rng.normal(size=rows) + shift, "age": self._rng.normal(size=rows)}
+        predictions = {"value": self._rng.normal(size=rows)}
         self._slab.see(rows + lost)
         self._counter.add(rows, columns, predictions)
         return counted(PROFILE, columns, predictions)

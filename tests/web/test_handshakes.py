@@ -119,3 +119,25 @@ def test_a_proxy_has_no_bound_of_its_own(authority):
             assert await clients.hello("127.0.0.1") == b"hello"
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_nobody_is_lost_who_comes_while_it_closes(authority, turns: int):
+    """In whichever turn of the event loop: he is being greeted, or stays in the backlog."""
+
+    async def run() -> None:
+        certificate, key = authority.pair("server")
+        context = context_of(TlsFiles(str(certificate), str(key)))
+        with socket.create_server(("127.0.0.1", 0)) as listener, listener.dup() as backlog:
+            server = Handshakes(listener, Hello, context, HandshakeBounds(LIMIT_S), lambda _: False)
+            await asyncio.sleep(0)
+            with socket.create_connection(listener.getsockname()):
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+
+                server.close()
+
+                if not server.are_unfinished:
+                    backlog.accept()[0].close()
+
+    asyncio.run(run())
