@@ -12,6 +12,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterable
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +134,7 @@ def test_a_stage_is_followed_while_it_is_served(house):
     with podium.serve(PRODUCTION, poll_interval=0.1) as server:
         before = server.predict([[0.0]])[0]
         house.promote(2)
-        until(lambda: server.status()["is_settled"] and server.status()["serving"] == "2", "version 2 serves")
+        until(lambda: itemgetter("is_settled", "serving")(server.status()) == (True, "2"), "version 2 serves")
         after = server.predict([[0.0]])[0]
 
     assert (before[0], after[0]) == (1, 2)

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 
 import numpy as np
 from profile_world import counted, profile_of
@@ -15,7 +16,7 @@ from podium.monitoring.store.writing import VersionKey
 from podium.telemetry.metrics import DURATION, REQUESTS
 from podium.telemetry.slots import Slots, create_slots
 from podium.transport.control import ControlSocket
-from podium.transport.messages import Look, Sight
+from podium.transport.messages import Drain, Drained, Look, Sight
 from podium.transport.slab import SlabWriter, create_slab
 
 KEY = VersionKey("fraud", "7")
@@ -109,6 +110,27 @@ class World:
     def turn(self, seconds=10.0):
         self.tick(seconds)
         self.monitor.turn()
+
+    def end_while_it_looks(self):
+        """The server ends: its answer to the monitor and its last word arrive at once. Later looks are answered."""
+        sight = Sight([{"model": "fraud", "version": "7"}], FACTS, [], [])
+        self._ours.send(sight)
+        self._ours.send(Drain(10.0))
+
+        def answer():
+            looks = 0
+            while (heard := self._ours.receive()) is not None:
+                for message, _ in heard:
+                    if isinstance(message, Drained):
+                        return
+                    looks += isinstance(message, Look)
+                    if looks > 1:
+                        self._ours.send(sight)
+
+        answering = threading.Thread(target=answer, daemon=True)
+        answering.start()
+        self.monitor.run()
+        answering.join()
 
     def data(self, since=NOON - HOUR_S, until=NOON + 2 * HOUR_S, step_s=None):
         with self.store.reading() as connection:

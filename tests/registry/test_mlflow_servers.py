@@ -128,7 +128,7 @@ def test_a_version_of_mlflows_is_registered_here(folder, home, monkeypatch):
             env=environment,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=550,
             check=False,
         )
 

@@ -176,7 +176,8 @@ class Server:
     def __init__(self, folder: Path, gateways: int = 1, has_grpc: bool = False, **settings: Any) -> None:
         self.folder = folder
         self.grpc = f"127.0.0.1:{free_port()}" if has_grpc else None
-        self.settings = {"drain_linger_s": 0.05, "drain_limit_s": LIMIT_S} | settings
+        limits = dict.fromkeys(("drain_limit_s", "timeout_s", "pending_s"), LIMIT_S)
+        self.settings = {"drain_linger_s": 0.05} | limits | settings
         self.listener = socket.socket()
         self.listener.bind(("127.0.0.1", 0))
         self.listener.listen(512)

@@ -165,7 +165,7 @@ def test_requests_of_low_priority_give_way_first(start):
 
 def test_a_client_may_wait_for_less_but_not_for_longer(start):
     """The worker hears of the nearer deadline; at that time the client has its 504, whatever the worker does."""
-    server = start(timeout_s=30)
+    server = start(timeout_s=300)
     server.add(1)
     server.publish()
     worker = server.workers[0]
@@ -181,7 +181,7 @@ def test_a_client_may_wait_for_less_but_not_for_longer(start):
 
     assert before + 0.3e9 <= request.deadline_ns <= time.monotonic_ns()
     assert (answer.status, answer.body) == (504, b"Request processing time exceeded limit")
-    assert other.deadline_ns <= time.monotonic_ns() + 30e9
+    assert other.deadline_ns <= time.monotonic_ns() + 300e9
     assert long.result().status == 200
 
 

@@ -98,7 +98,7 @@ def test_all_together_have_a_bound_and_it_is_free_again_when_they_end(authority)
     """When their time is up."""
 
     async def run() -> None:
-        async with listening(authority, HandshakeBounds(2.0, of_all=2)) as clients:
+        async with listening(authority, HandshakeBounds(4.0, of_all=2)) as clients:
             held = [await clients.silent(f"127.0.0.{last}") for last in (2, 3)]
 
             assert await clients.is_closed(await clients.silent("127.0.0.4"))

@@ -249,6 +249,22 @@ def test_a_client_that_reads_slowly_gets_everything(serve, read_answers):
     assert [len(body) for _, _, body in answers] == [5_000_000, 5_000_000]
 
 
+@pytest.mark.parametrize(
+    "head", [b"GET /big?1000000 HTTP/1.1\r\nHost: a\r\nConnection: close", b"GET /big?1000000 HTTP/1.0"]
+)
+def test_a_client_that_takes_long_to_read_its_last_answer_gets_all_of_it(serve, until, head):
+    """What the kernel still holds of it is not thrown away when nothing has come from the client for a while."""
+    server = serve(linger_s=0.1)
+    with server.connect(receive_buffer=4096) as sock:
+        sock.sendall(head + b"\r\n\r\n")
+        first = sock.recv(100)
+        ends = server.call(server.loop.time) + 1.0
+        until(lambda: server.call(server.loop.time) > ends, "more than its time to linger")
+
+        assert len((first + read_all(sock)).partition(b"\r\n\r\n")[2]) == 1_000_000
+    until(lambda: not server.connections.open, "the connection to close")
+
+
 class Pipe(asyncio.Transport):
     """Takes what is written; full until the test says otherwise."""
 
