@@ -18,8 +18,11 @@ if "PODIUM_HOME" not in os.environ or "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["PODIUM_HOME"] = tempfile.mkdtemp(prefix="podium-home-")
     atexit.register(shutil.rmtree, os.environ["PODIUM_HOME"], ignore_errors=True)
 
-# No test asserts a duration: on a busy machine an example takes as long as it takes.
-settings.register_profile("podium", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# No test asserts a duration: on a busy machine an example takes as long as it takes. Nor does it depend on luck whether a
+# change passes: who looks for examples that nobody has tried yet says --hypothesis-profile=exploring.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("podium", _PATIENT, derandomize=True)
+settings.register_profile("exploring", _PATIENT, derandomize=False)
 settings.load_profile("podium")
 
 # A shell that runs the tests in the background ignores Ctrl-C for them, and whatever they start would inherit that.

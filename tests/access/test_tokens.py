@@ -49,7 +49,7 @@ def tokens(tmp_path, now) -> Tokens:
 
 
 def claims(now: float, **changes) -> dict:
-    said = {"iss": ISSUER, "aud": AUDIENCE, "sub": "nightly", "exp": int(now) + 600, "scope": "openid score:iris read"}
+    said = {"iss": ISSUER, "aud": AUDIENCE, "sub": "nightly", "exp": int(now) + 6000, "scope": "openid score:iris read"}
     return {name: value for name, value in (said | changes).items() if value is not None}
 
 
@@ -69,7 +69,7 @@ def test_a_token_of_each_kind_of_key_is_believed(tokens, now, key, kid, algorith
     """With its subject, podium's scopes among its own, and until it expires."""
     found = tokens.identify(made(now, key, kid, algorithm), now)
 
-    assert found == Principal("token:nightly", frozenset({"score:iris", "read"}), int(now) + 600 + 30.0)
+    assert found == Principal("token:nightly", frozenset({"score:iris", "read"}), int(now) + 6000 + 30.0)
 
 
 FORGED = {
@@ -90,8 +90,8 @@ FORGED = {
     "expired": lambda now: made(now, exp=int(now) - 31),
     "no end": lambda now: made(now, exp=None),
     "an end that is no time": lambda now: made(now, exp="soon"),
-    "not yet": lambda now: made(now, nbf=int(now) + 300),
-    "made in the future": lambda now: made(now, iat=int(now) + 300),
+    "not yet": lambda now: made(now, nbf=int(now) + 3000),
+    "made in the future": lambda now: made(now, iat=int(now) + 3000),
     "another audience": lambda now: made(now, aud="billing"),
     "no audience": lambda now: made(now, aud=None),
     "an audience that begins like ours": lambda now: made(now, aud="podium2"),

@@ -61,7 +61,7 @@ def ran(*arguments):
 
 def written(registry, uri, place=None):
     reference = ReferenceData(FRAME, predictions=False)
-    return write_baseline(registry, str(uri), reference, place or Destination(), EnvironmentOrder("local"), print, 60.0)
+    return write_baseline(registry, str(uri), reference, place or Destination(), EnvironmentOrder("local"), print, 240.0)
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ def ends(pid: int) -> bool:
     watch = select.poll()
     watch.register(descriptor, select.POLLIN)
     try:
-        return bool(watch.poll(10_000))
+        return bool(watch.poll(60_000))
     finally:
         os.close(descriptor)
 
@@ -44,10 +44,13 @@ def test_what_it_started_ends_with_it(tmp_path: Path) -> None:
 
 def test_one_that_is_late_is_ended_with_what_it_started(tmp_path: Path) -> None:
     """Though it never looks at what it was asked."""
-    python = interpreter(tmp_path, f"sleep 600 & echo $! > {tmp_path}/started; wait")
-    (tmp_path / "started").touch()
+    python, started = interpreter(tmp_path, f"sleep 600 & echo $! > {tmp_path}/started; wait"), tmp_path / "started"
+    started.touch()
 
-    with pytest.raises(TimeoutError, match=r"podium\.worker\.proofs\.convert was not done within 1 s"):
-        ask_once(python, ["podium.worker.proofs.convert"], b"asked\n", str(tmp_path), os.environ, 1)
+    for limit_s in (1, 10, 60):  # Where it has started nothing by then, somebody else had the processor.
+        with pytest.raises(TimeoutError, match=rf"podium\.worker\.proofs\.convert was not done within {limit_s} s"):
+            ask_once(python, ["podium.worker.proofs.convert"], b"asked\n", str(tmp_path), os.environ, limit_s)
+        if started.read_text():
+            break
 
-    assert ends(int((tmp_path / "started").read_text() or 0))
+    assert ends(int(started.read_text()))

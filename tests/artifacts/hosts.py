@@ -18,7 +18,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     host: "Host"
     # A client that hung up on us must not leave a thread behind.
-    timeout = 20
+    timeout = 60
 
     def do_GET(self) -> None:
         self.host.asked.append((self.path, self.headers))

@@ -41,10 +41,12 @@ def running(command: Sequence[str], url: str, log: Path, environment: Mapping[st
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+    def is_over() -> str | None:
+        return None if process.poll() is None else log.read_text()[-2000:]
+
     try:
-        wait_until(
-            lambda: _answers(url), 60, f"{url} answers", lambda: None if process.poll() is None else log.read_text()[-2000:]
-        )
+        wait_until(lambda: _answers(url), 240, f"{url} answers", is_over)
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -83,7 +83,7 @@ def test_a_killed_download_goes_on_where_it_stopped(halfway, tmp_path):
     assert is_there.wait(120)
     waited_for(tmp_path / KEY / "incoming/parts/0", 65_536)
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=240)
+    process.communicate(timeout=550)
 
     assert fetched(tmp_path, f"{host.url}/m.tar.gz") == FILES
 
@@ -99,7 +99,7 @@ def test_two_processes_fetch_it_once(halfway, tmp_path):
     second = fetching(tmp_path, f"{host.url}/m.tar.gz")
     go_on.set()
 
-    answers = [process.communicate(timeout=240) for process in (first, second)]
+    answers = [process.communicate(timeout=550) for process in (first, second)]
 
     assert [first.returncode, second.returncode] == [0, 0], answers
     assert answers[0] == answers[1]
@@ -110,7 +110,7 @@ def test_a_disk_that_takes_no_more_is_told_and_what_came_is_used_later(tmp_path)
     """A limit on the size of files stands for it: writing fails half way."""
     with hosting({"/m.tar.gz": packed()}) as host:
         process = fetching(tmp_path, f"{host.url}/m.tar.gz", "150000")
-        _, errors = process.communicate(timeout=240)
+        _, errors = process.communicate(timeout=550)
         assert f"told: The cache {tmp_path} failed: File too large." in errors
 
         assert fetched(tmp_path, f"{host.url}/m.tar.gz") == FILES

@@ -113,7 +113,7 @@ def test_eight_processes_that_put_the_same_agree(store, model):
     expected = digest_folder(model)
 
     processes = [start_put(store.root, model) for _ in range(8)]
-    outputs = [process.communicate(timeout=240) for process in processes]
+    outputs = [process.communicate(timeout=550) for process in processes]
 
     assert {(f"{expected}\n", "")} == set(outputs)
     assert [expected] == [stored.digest for stored in store.list()]
@@ -149,7 +149,7 @@ def test_a_put_that_is_killed_leaves_only_leftovers_that_a_sweep_removes(store, 
     process = start_put(store.root, model)
     wait_until(lambda: incoming.is_dir() and any(incoming.iterdir()), process)
     process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=240)
+    process.communicate(timeout=550)
 
     assert all(digest_folder(store.locate(stored.digest)) == stored.digest for stored in store.list())
     store.sweep()

@@ -138,6 +138,14 @@ def test_room_is_made_of_what_was_used_longest_ago_but_not_within_the_last_hour(
     assert not place.exists()
 
 
+def test_what_another_process_removes_while_room_is_made_is_no_fault(cache, tmp_path):
+    """It was listed and is gone; here by a link to nothing."""
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / OTHER).symlink_to(tmp_path / "gone")
+
+    assert content_of(cache.fetch(KEY, FolderInMemory(MODEL))) == MODEL
+
+
 def test_a_home_that_the_cache_makes_is_its_owners_alone(tmp_path):
     """`podium serve -m models:/…` of an MLflow server may be the first that a home folder is needed for."""
     home = tmp_path / "home"

@@ -39,7 +39,7 @@ class WebShelf:
         del self._host.routes[f"/{name}/{quote(path)}"]
 
     def open(self, name: str) -> RemoteFolder:
-        return WebFolder(f"{self._host.url.replace('//', '//user:s3cret@')}/{name}?sig=s3cret", Wire(Access(), 10))
+        return WebFolder(f"{self._host.url.replace('//', '//user:s3cret@')}/{name}?sig=s3cret", Wire(Access(), 60))
 
 
 class ProxyShelf:
@@ -61,7 +61,7 @@ class ProxyShelf:
         del self._files[f"{name}\0{path}"]
 
     def open(self, name: str) -> RemoteFolder:
-        return ProxyFolder(f"{self._host.url.replace('//', '//user:s3cret@')}{SERVICE}/{name}", Wire(Access(), 10))
+        return ProxyFolder(f"{self._host.url.replace('//', '//user:s3cret@')}{SERVICE}/{name}", Wire(Access(), 60))
 
     def _answer(self, handler: Handler) -> tuple[int, dict[str, str], bytes] | None:
         parts = urlsplit(handler.path)

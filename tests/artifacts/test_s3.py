@@ -220,7 +220,7 @@ def _guard(url: str) -> None:
     """From now on every request needs a user with the right to it."""
     headers = {"Content-Type": "text/plain"}
     question = urllib.request.Request(f"{url}/moto-api/reset-auth", data=b"0", headers=headers, method="POST")
-    with urllib.request.urlopen(question, timeout=240) as answer:
+    with urllib.request.urlopen(question, timeout=550) as answer:
         assert answer.status == 200
 
 

@@ -85,7 +85,7 @@ def out_of(content: bytes, tmp_path: Path, **limits: float) -> Path:
 )
 def test_what_people_pack_comes_out_as_it_was(command, folder, tmp_path):
     """The digest is the folder's, whatever packed it."""
-    subprocess.run(command, shell=True, cwd=tmp_path, check=True, timeout=240)
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True, timeout=550)
 
     model = unpack(tmp_path / "archive", tmp_path / "out", "the archive")
 
@@ -173,7 +173,7 @@ def test_a_sparse_file_is_refused(tmp_path):
     """A few bytes of it stand for as many gigabytes as it says."""
     with (tmp_path / "MLmodel").open("wb") as file:
         file.truncate(10 << 20)
-    subprocess.run(["tar", "--sparse", "-cf", "packed", "MLmodel"], cwd=tmp_path, check=True, timeout=240)
+    subprocess.run(["tar", "--sparse", "-cf", "packed", "MLmodel"], cwd=tmp_path, check=True, timeout=550)
 
     with pytest.raises(InvalidModel, match="sparse"):
         unpack(tmp_path / "packed", tmp_path / "out", "the archive")

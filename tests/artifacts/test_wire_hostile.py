@@ -30,7 +30,7 @@ def body(client: Wire, url: str) -> bytes:
 
 
 def silent(handler: Handler) -> None:
-    handler.host.asked_once.wait(20)
+    handler.host.asked_once.wait(120)
 
 
 def dripping(before: bytes):
@@ -75,19 +75,20 @@ def test_a_question_is_over_in_its_time(route, slow):
     assert time.monotonic() - started < _BOUND_S
 
 
+@pytest.mark.slow
 def test_a_download_may_take_longer_than_a_pause(slow):
     """The deadline is of each pause, for nobody knows how large a model is."""
     pauses = threading.Event()
 
     def route(handler: Handler) -> None:
-        handler.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\n")
-        for _ in range(8):
-            pauses.wait(0.4)
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: 16\r\n\r\n")
+        for _ in range(16):
+            pauses.wait(0.8)
             handler.wfile.write(b"x")
 
     slow.routes["/file"] = route
 
-    assert body(wire(timeout_s=3), f"{slow.url}/file") == b"x" * 8
+    assert body(wire(timeout_s=12), f"{slow.url}/file") == b"x" * 16
 
 
 def test_a_download_that_pauses_for_too_long_is_given_up(slow):
@@ -271,6 +272,35 @@ def test_what_is_under_way_is_ended_from_another_thread(when, slow):
     assert len(errors) == 1
     with pytest.raises(Unreachable, match="stopping"):
         body(client, f"{slow.url}/x")
+
+
+def test_what_another_thread_asks_is_ended_too_although_one_s_own_question_is_over(slow):
+    """Several files are fetched at a time, by threads that share one client."""
+    begun, errors = threading.Event(), []
+
+    def route(handler: Handler) -> None:
+        begun.set()
+        silent(handler)
+
+    slow.routes |= {"/slow": route, "/quick": b"{}"}
+    client = wire(timeout_s=120)
+
+    def ask() -> None:
+        try:
+            client.ask("GET", f"{slow.url}/slow")
+        except Unreachable as error:
+            errors.append(error.message)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert begun.wait(60)
+    assert client.ask("GET", f"{slow.url}/quick") == (200, {})
+    client.abort()
+    thread.join(_BOUND_S)
+
+    assert not thread.is_alive()
+    assert len(errors) == 1
+    assert "in time" not in errors[0]
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def test_a_running_server_is_found_by_its_model_and_judged(house, tmp_path):
     data.write_text(BODY)
     common = ("--rate", "50", "--data", str(data), "--duration", "1s", "--warm-up", "0.2s")
     with house.serving() as server:
-        met = bench(house, PRODUCTION, *common, "--p99", "5s", "--json")
+        met = bench(house, PRODUCTION, *common, "--p99", "60s", "--timeout", "60s", "--json")
         missed = bench(house, f"http://127.0.0.1:{server.port}", *common, "--p50", "1us")
 
     assert met.returncode == 0, met.stderr

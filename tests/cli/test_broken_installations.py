@@ -31,7 +31,7 @@ def run(folder, module, error, *arguments):
     (folder / "sitecustomize.py").write_text(FAILING.format(module=module, error=error))
     environ = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{SOURCES}", "PODIUM_HOME": str(folder / "home")}
     command = [sys.executable, "-m", "podium", *arguments]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.mark.parametrize(("module", "library"), [("msgspec", "msgspec"), ("yaml", "pyyaml"), ("numpy", "numpy")])

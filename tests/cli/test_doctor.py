@@ -13,10 +13,10 @@ def house(tmp_path):
     return House(tmp_path)
 
 
-def examined(house, **variables):
+def examined(house, timeout="0.5", **variables):
     house.environment = {name: text for name, text in house.environment.items() if not name.startswith("MLFLOW_")}
     house.environment |= {"PODIUM_SERVE_PORT": "0", **variables}
-    done = house.command("doctor", "--json", "--timeout", "0.5")
+    done = house.command("doctor", "--json", "--timeout", timeout)
     document = json.loads(done.stdout)
     assert done.returncode == (0 if document["is_healthy"] else 1), done.stderr
     return {finding["check"]: finding for finding in document["findings"]}, done
@@ -105,7 +105,7 @@ def test_mlflow_servers_are_asked_and_no_secret_is_shown(house, tmp_path):
         try:
             here = f"http://ada:hunter2@127.0.0.1:{server.server_port}"
             checks, done = examined(
-                house, MLFLOW_TRACKING_URI=here, MLFLOW_REGISTRY_URI=f"sqlite:///{tmp_path}/gone.db?key=hunter2"
+                house, "60", MLFLOW_TRACKING_URI=here, MLFLOW_REGISTRY_URI=f"sqlite:///{tmp_path}/gone.db?key=hunter2"
             )
         finally:
             server.shutdown()

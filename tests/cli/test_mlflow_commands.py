@@ -152,7 +152,7 @@ def test_what_is_asked_wrongly_exits_2(house, telling, flags, words):
 def test_a_model_that_never_loads_is_ended(house, telling):
     """Its process with it: the fixture looks."""
     done = house.command(
-        "models", "predict", "-m", str(telling), "-i", "in.json", "--env", "TELLING_SLEEP=60", "--timeout", "3"
+        "models", "predict", "-m", str(telling), "-i", "in.json", "--env", "TELLING_SLEEP=600", "--timeout", "3"
     )
 
     assert done.returncode == 1
@@ -163,7 +163,7 @@ def test_a_killed_predict_leaves_no_process(house, telling):
     """SIGKILL, so that nobody can clean up: the model's process sees it by itself."""
     process = subprocess.Popen(
         [sys.executable, "-m", "podium", "models", "predict", "-m", str(telling), "-i", "in.json"],
-        env={**house.environment, "TELLING_SLEEP": "60"},
+        env={**house.environment, "TELLING_SLEEP": "600"},
         cwd=house.folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from tinyhouse import NAME, PRODUCTION, House, until
+from tinyhouse import NAME, PRODUCTION, House, Server, until
 
 
 @pytest.fixture
@@ -234,7 +234,8 @@ def test_status_json_has_the_names_that_its_docstring_promises(one):
 
 def test_status_for_people_is_about_the_same(one):
     """Endpoint, wanted and serving version, replicas, batching and its reason, requirements, isolation."""
-    with one.serving("-w", "2"):
+    with one.serving("-w", "2") as server:
+        until(lambda: len(server.workers()) == 2, "the second is ready, too", server.over)
         said = one.command("status").stdout
 
     named = "endpoint, wanted, serving, replicas, batching, requirements, device, isolation, restarts"
@@ -248,8 +249,9 @@ def test_waiting_ends_with_the_time(house):
     house.register(1)
     house.register(2, "time.sleep(600)")
     house.promote(1)
-    with house.serving():
+    with house.serving() as server:
         house.promote(2)
+        until(lambda: server.status["state"] == "swapping", "the server has seen it", server.over)
         done = house.command("status", "--wait", "--timeout", "1")
 
     assert done.returncode == 1
@@ -338,10 +340,16 @@ def test_stop_drains_and_waits(one):
 
 def test_loading_that_takes_long_shows_progress(house):
     """A line every two seconds names the step."""
-    house.register(1, "time.sleep(4.5)")
+    go = house.folder / "go"
+    house.register(1, f"while not os.path.exists({str(go)!r}): time.sleep(0.01)")
     house.promote(1)
-    with house.serving() as server:
-        assert "loading version 1: load, " in server.said()
+    server = Server(house, PRODUCTION, ())
+    try:
+        until(lambda: "loading version 1: load, " in server.said(), "the step is named", server.over)
+        go.touch()
+        until(lambda: "Try it" in server.said(), "it serves", server.over)
+    finally:
+        server.end()
 
 
 def _podium() -> list[str]:

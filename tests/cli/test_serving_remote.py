@@ -51,7 +51,8 @@ def test_a_registry_that_fails_unloads_nothing(house):
         house.environment["MLFLOW_TRACKING_URI"] = host.url
         with house.serving(uri="models:/fraud/production") as server:
             for failure in (said({"error_code": "RESOURCE_DOES_NOT_EXIST"}, 500), (200, {}, b"<html>"), (200, {}, b"{}")):
-                host.routes, host.fallback = {}, failure
+                host.fallback = failure  # before the routes are gone: else it would say for a moment that nothing is there
+                host.routes = {}
                 until(lambda: not server.status["source"]["is_up"], "the outage is told", server.over)
                 assert server.ask()[1][0] == 1
                 host.routes = answers(1)

@@ -40,13 +40,13 @@ def test_a_command_whose_reader_has_left_ends_with_its_own_code(tmp_path, make):
     processes = [begun(tmp_path, *each, stdout=writing, stderr=writing) for each in COMMANDS]
     os.close(writing)
 
-    assert list(COMMANDS.values()) == [process.wait(60) for process in processes]
+    assert list(COMMANDS.values()) == [process.wait(240) for process in processes]
 
 
 def test_a_command_without_standard_streams_ends_with_its_own_code(tmp_path):
     processes = [begun(tmp_path, *each, before=["sh", "-c", CLOSED, "sh"]) for each in COMMANDS]
 
-    assert list(COMMANDS.values()) == [process.wait(60) for process in processes]
+    assert list(COMMANDS.values()) == [process.wait(240) for process in processes]
 
 
 def test_a_full_disk_is_told_and_not_taken_for_a_reader_who_left(tmp_path):
@@ -69,7 +69,7 @@ def test_logs_that_are_followed_end_when_their_reader_leaves(tmp_path):
         with log.open("a") as file:
             file.write("two\n")
 
-        assert (first, process.wait(60)) == (b"worker: one\n", 0)
+        assert (first, process.wait(240)) == (b"worker: one\n", 0)
 
 
 def test_what_a_command_without_standard_streams_starts_has_the_null_device():

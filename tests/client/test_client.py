@@ -109,8 +109,10 @@ def test_what_the_server_refuses_is_raised_with_the_requests_id(client, data, na
 
 def test_a_deadline_holds_for_the_call_and_is_told_to_the_server(client):
     """The answer does not come in time; the client does not wait for it."""
+    assert client.ready()  # it is connected: who is not by the deadline has reached nobody
+
     with pytest.raises(errors.DeadlineExceeded):
-        client.predict(pd.DataFrame({"seconds": [3.0]}), model="slow", deadline=0.2)
+        client.predict(pd.DataFrame({"seconds": [3.0]}), model="slow", deadline=0.3)
 
 
 def test_nobody_there_is_unavailable_and_not_ready(make):

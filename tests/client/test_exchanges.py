@@ -11,6 +11,7 @@ from podium.client.exchanges import (
     Received,
     ResendPatience,
     asked,
+    awaited,
     pause_before,
     retry_after,
 )
@@ -20,6 +21,7 @@ FULL = Received(429, {"retry-after": "2"}, b"")
 DONE = Received(200, {}, b"{}")
 UNREACHED = Lost(Loss.UNREACHED, "refused")
 CLOSED = Lost(Loss.UNANSWERED, "disconnected")
+LATE = Lost(Loss.LATE, "no answer")
 
 
 @pytest.mark.parametrize(
@@ -120,6 +122,31 @@ def test_what_may_not_run_twice_is_not_sent_again_once_it_was_sent():
     """A server that closed may have run it."""
     with pytest.raises(errors.Unavailable, match="closed the connection before it answered"):
         Told(CLOSED, is_repeatable=False).end()
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "seen"),
+    [
+        ([UNREACHED, UNREACHED, LATE], "could not be reached: refused"),
+        ([BUSY, BUSY, LATE], "HTTP 503"),
+        ([LATE], "did not answer in time: no answer"),
+    ],
+    ids=["nobody", "not yet", "one look"],
+)
+def test_waiting_tells_what_was_seen_and_not_that_its_own_end_cut_the_last_look_short(outcomes, seen):
+    with pytest.raises(errors.DeadlineExceeded, match=f"not ready within 0.2 s; at last: (it )?{seen}"):
+        wait_in_vain(0.2, *outcomes)
+
+
+def wait_in_vain(limit_s, *outcomes):
+    """Look until that is too long; on a clock that only pauses and looks without an answer move."""
+    now, left = 0.0, list(outcomes)
+    steps = awaited(ClientRequest("GET", "/ping"), "http://here", limit_s, lambda: now, lambda: 0.0)
+    step = next(steps)
+    while True:
+        outcome = None if isinstance(step, Pause) else left.pop(0)
+        now += step.seconds if isinstance(step, Pause) else step.limit_s if outcome is LATE else 0.0
+        step = steps.send(outcome)
 
 
 def test_a_deadline_is_a_deadline():

@@ -249,9 +249,7 @@ def test_a_run_that_is_killed_is_gone_on_with(server, tmp_path):
     many.to_csv(source, index=False)
     reached = 0
     for _ in range(2):
-        run = subprocess.Popen(
-            command(server, source, output, "--batch-rows", "40", "--keep", "id"), stderr=subprocess.PIPE
-        )
+        run = subprocess.Popen(command(server, source, output, "--batch-rows", "4", "--keep", "id"), stderr=subprocess.PIPE)
         ends = time.monotonic() + 120
         while (row := progress_of(journal)) <= reached:
             assert run.poll() is None, run.communicate()

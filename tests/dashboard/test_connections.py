@@ -19,10 +19,20 @@ LARGE = 64 << 20
 
 
 class Hasty(BoundedConnection):
-    """Whose times are over soon."""
+    """Whose time for a request is over soon."""
 
     request_s = 0.3
+
+
+class Brisk(BoundedConnection):
+    """Whose times are over soon, once a request has come whole."""
+
+    request_s = 1000.0
     answer_s = 0.5
+
+    def on_message_complete(self) -> None:
+        self.request_s = self.answer_s  # for the next, which is waited for as soon as all of an answer is written
+        super().on_message_complete()
 
 
 async def echo(request: Request) -> PlainTextResponse:
@@ -122,7 +132,7 @@ def test_a_head_without_an_end_is_cut():
 
 
 def test_an_answer_that_nobody_takes_is_given_up():
-    with running(Hasty) as (server, port), connected(port) as one:
+    with running(Brisk) as (server, port), connected(port) as one:
         one.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         # Its head, so that the connection is there.
         taken = len(one.recv(1))

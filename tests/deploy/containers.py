@@ -35,7 +35,7 @@ class Podman:
     def environ(self) -> dict[str, str]:
         return {**os.environ, "CONTAINERS_CONF": str(self.conf), "BUILDAH_ISOLATION": "chroot"}
 
-    def __call__(self, *arguments: str, limit_s: float = 120, check: bool = True) -> str:
+    def __call__(self, *arguments: str, limit_s: float = 280, check: bool = True) -> str:
         done = subprocess.run(
             ["podman", *arguments], env=self.environ, capture_output=True, text=True, timeout=limit_s, check=False
         )
@@ -60,7 +60,7 @@ def lacking() -> str | None:
         ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES],
     ):
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        done = subprocess.run(command, capture_output=True, text=True, env=quiet, timeout=280, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, env=quiet, timeout=550, check=False)
         if done.returncode != 0:
             return f"{' '.join(command[:2])} failed: {done.stderr.strip()[-200:]}"
     return None
@@ -75,7 +75,7 @@ def open_podman(folder: Path) -> Podman:
         archive = _base_archive(folder)
         variables = ("PATH=/usr/local/bin:/usr/bin:/bin", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt")
         changes = [part for each in variables for part in ("--change", f"ENV {each}")]
-        podman("import", *changes, str(archive), BASE, limit_s=200)
+        podman("import", *changes, str(archive), BASE, limit_s=280)
         archive.unlink()
     return podman
 
@@ -108,7 +108,7 @@ def _mirror() -> str:
     return sites[0]
 
 
-def _run(command: Sequence[str], limit_s: float = 120) -> None:
+def _run(command: Sequence[str], limit_s: float = 280) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(command)}: {(done.stdout + done.stderr)[-2000:]}")

@@ -28,7 +28,7 @@ def test_an_osv_server_is_asked_for_every_version():
     """And for each advisory that it names; what it knows nothing of has an empty list."""
     known = {("requests", "2.19.0"): [REQUESTS, SISTER]}
     with hosting(osv_routes(known)) as host:
-        found = advisories_of(host.url, {"requests": "2.19.0", "torch": "2.1.0+cpu"}, 5.0)
+        found = advisories_of(host.url, {"requests": "2.19.0", "torch": "2.1.0+cpu"}, 60.0)
 
     assert ids(found) == {("requests", "2.19.0"): ["PYSEC-2018-28", "GHSA-x84v-xcm2-53pg"], ("torch", "2.1.0+cpu"): []}
     first, second = found["requests", "2.19.0"]
@@ -45,7 +45,7 @@ def test_pages_of_an_answer_are_followed():
 
     routes = {"/v1/querybatch": batch, "/v1/vulns/A": json.dumps(advisory("A", "x", "2")).encode()}
     with hosting(routes) as host:
-        found = advisories_of(host.url, {"x": "1"}, 5.0)
+        found = advisories_of(host.url, {"x": "1"}, 60.0)
 
     # B's own entry is not there: that it exists is known all the same.
     assert ids(found) == {("x", "1"): ["A", "B"]}
@@ -146,7 +146,7 @@ def test_an_index_says_what_was_yanked_and_what_is_newer():
     """As JSON; what it does not know is told as that."""
     projects = {"requests": {"2.19.0": "leaks", "2.31.0": False, "2.32.0": True}, "numpy": {"1.0": False}}
     with hosting(index_routes(projects)) as host:
-        answers = releases_of([f"{host.url}/simple/"], {"requests": "2.19.0", "numpy": "1.0", "own": "1"}, "3.11.7", 5.0)
+        answers = releases_of([f"{host.url}/simple/"], {"requests": "2.19.0", "numpy": "1.0", "own": "1"}, "3.11.7", 60.0)
 
     requests, numpy = answers.releases
     assert (requests.is_yanked, requests.reason, requests.newest) == (True, "leaks", "2.31.0")
@@ -161,7 +161,7 @@ def test_an_index_of_html_is_read_as_well(tmp_path, kind):
     (tmp_path / "requests" / "index.html").write_bytes(HTML)
     with hosting({"/simple/requests/": (200, {"Content-Type": "text/html"}, HTML)}) as host:
         index = f"{host.url}/simple" if kind == "http" else tmp_path.as_uri()
-        (release,) = releases_of([index], {"requests": "2.19.0"}, "3.11.7", 5.0).releases
+        (release,) = releases_of([index], {"requests": "2.19.0"}, "3.11.7", 60.0).releases
 
     assert (release.is_yanked, release.reason, release.newest) == (True, "leaks", "2.31.0")
 

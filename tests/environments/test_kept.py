@@ -1,5 +1,6 @@
 """What is kept: who uses it, and what may go."""
 
+import os
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from podium.environments.kept import Lease
-Lease.take(Path(sys.argv[1]), sys.argv[2], time.monotonic() + 5)
+Lease.take(Path(sys.argv[1]), sys.argv[2], time.monotonic() + 60)
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -48,9 +49,14 @@ def test_an_environment_in_use_stays_and_goes_once_its_user_was_killed(tmp_path)
 def test_using_one_makes_it_the_last_used(tmp_path):
     environment(tmp_path, "aaaa")
     environment(tmp_path, "bbbb")
-    for key in ("bbbb", "aaaa"):
-        Lease.take(tmp_path, key, time.monotonic() + 5).release()
+    for used_at, key in enumerate(("aaaa", "bbbb")):
+        Lease.take(tmp_path, key, time.monotonic() + 60).release()
+        os.utime(tmp_path / f"{key}.used", (used_at, used_at))  # long ago: two of one moment have no order
+    before = [each.key for each in kept(tmp_path)]
 
+    Lease.take(tmp_path, "aaaa", time.monotonic() + 60).release()
+
+    assert before == ["bbbb", "aaaa"]
     assert [each.key for each in kept(tmp_path)] == ["aaaa", "bbbb"]
     assert [each.is_used for each in kept(tmp_path)] == [False, False]
 

@@ -99,7 +99,7 @@ def test_threads_are_those_of_the_worker(tmp_path: Path) -> None:
     code = (
         "from podium.worker.priority import limit_threads\nlimit_threads(1)\nimport torch\nprint(torch.get_num_threads())"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=240, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], check=True, timeout=550, capture_output=True, text=True)
 
     assert done.stdout.strip() == "1"
 

@@ -304,7 +304,7 @@ def test_a_model_of_another_backend_needs_no_tensorflow(model: Any, tmp_path: Pa
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     environment["PYTHONPATH"] = str(Path(sys.modules["podium"].__path__[0]).parent)
     command = [sys.executable, "-c", _ON_TORCH, str(tmp_path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=550, check=False)
 
     assert done.returncode == 0, done.stderr[-3000:]
     assert np.allclose(json.loads(done.stdout), model.predict(np.ones((3, 3)), verbose=0), atol=1e-6)

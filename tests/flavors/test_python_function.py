@@ -412,7 +412,7 @@ def test_stand_ins_know_a_few_names_and_say_so_for_the_rest() -> None:
     """In a process of its own, for they stay in place."""
     environment = {**os.environ, "PYTHONPATH": str(Path(pyfunc.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-c", STAND_INS], env=environment, capture_output=True, text=True, timeout=240, check=False
+        [sys.executable, "-c", STAND_INS], env=environment, capture_output=True, text=True, timeout=550, check=False
     )
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -427,7 +427,7 @@ def test_stand_ins_keep_out_of_the_way_of_a_real_mlflow(tmp_path: Path) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(pyfunc.__file__).parents[1])}
     command = [sys.executable, "-c", code, str(tmp_path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=550, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -333,7 +333,7 @@ def test_pickles_load_without_mlflow_and_without_their_script(tmp_path: Path) ->
         "podium.pytorch.save_model(Own(), sys.argv[1], serialization_format='pickle')\n"
     )
     folder = tmp_path / "model"
-    subprocess.run([sys.executable, str(script), str(folder)], check=True, timeout=240)
+    subprocess.run([sys.executable, str(script), str(folder)], check=True, timeout=550)
 
     assert (folder / "data" / "pickle_module_info.txt").read_text() == "mlflow.pytorch.pickle_module"
     assert np.array_equal(ROWS + 1, podium.load_model(folder).predict(ROWS))
@@ -345,7 +345,7 @@ def test_a_class_that_only_a_script_had_is_named(tmp_path: Path) -> None:
     script.write_text(
         "import sys, torch\nclass Own(torch.nn.Module):\n    pass\ntorch.save(Own(), sys.argv[1] + '/model.pth')\n"
     )
-    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, timeout=240)
+    subprocess.run([sys.executable, str(script), str(tmp_path)], check=True, timeout=550)
 
     with pytest.raises(LoadFailed, match=r"names a class that only the script .*Own.*code_paths"):
         FLAVOR.load(Stored(tmp_path, {"pytorch": {"model_data": "model.pth"}}))

@@ -25,7 +25,7 @@ for _ in range(20):
 
 def started(expected):
     # A call may have a helper that is about to end, or that has hardly begun: only those that stay are counted.
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while (count() > before) is not expected and time.monotonic() < until:
         time.sleep(0.01)
     return count() > before

@@ -36,9 +36,15 @@ LOAD = Path(__file__).resolve().parents[1] / "system" / "load.py"
 
 
 @pytest.fixture
-def two_versions(house):
+def gate(house):
+    """What version 2 waits for while it loads: as long as it is closed, one that was killed is not back."""
+    return house.gate("of-2")
+
+
+@pytest.fixture
+def two_versions(house, gate):
     house.register(1)
-    house.register(2)
+    house.register(2, gate.wait)
     house.promote(1)
     house.command("models", "alias", NAME, "challenger", "2")
     return house
@@ -53,7 +59,9 @@ def ask(server, body='{"inputs": [[0]]}', **headers):
 
 
 def weights(server):
-    traffic = server.status.get("traffic")
+    """Those that every gateway goes by, with all replicas there; nothing while they change."""
+    status = server.status
+    traffic = status["traffic"] if status.get("is_settled") else None
     return {each["version"]: each["weight"] for each in traffic["versions"]} if traffic else {}
 
 
@@ -69,7 +77,7 @@ def shadowed(server, result):
     return sum(int(line.rpartition(" ")[2]) for line in lines)
 
 
-def test_a_split_by_alias_holds_follows_and_survives_the_death_of_its_workers(two_versions):
+def test_a_split_by_alias_holds_follows_and_survives_the_death_of_its_workers(two_versions, gate):
     """40 percent to @challenger: users keep their versions, a killed worker costs no answer, a moved alias is followed."""
     house = two_versions
     house.register(3)
@@ -79,8 +87,10 @@ def test_a_split_by_alias_holds_follows_and_survives_the_death_of_its_workers(tw
         assert 8 <= list(users.values()).count("2") <= 42
         assert all(ask(server, X_User=user)[2]["x-podium-version"] == version for user, version in users.items())
         with Load(server) as load:
+            gate.close()
             os.kill(pids(server, "2")[0], signal.SIGKILL)
             until(lambda: weights(server) == {"1": 100}, "it lost its weight")
+            gate.open()
             until(lambda: weights(server) == {"1": 60, "2": 40}, "it is back")
             house.command("models", "alias", NAME, "challenger", "3")
             until(lambda: weights(server) == {"1": 60, "3": 40}, "the alias is followed")
@@ -95,7 +105,7 @@ def test_a_split_by_alias_holds_follows_and_survives_the_death_of_its_workers(tw
         assert "60 % version 1, 40 % version 3" in house.command("status").stdout
 
 
-def test_a_shadow_gets_copies_and_neither_its_death_nor_a_broken_version_is_anybodys_trouble(two_versions):
+def test_a_shadow_gets_copies_and_neither_its_death_nor_a_broken_version_is_anybodys_trouble(two_versions, gate):
     """All is copied and compared; it is killed and comes back. What does not load is vetoed, what is not there is told."""
     house = two_versions
     house.register(3, "import nowhere_to_be_found")
@@ -109,8 +119,10 @@ def test_a_shadow_gets_copies_and_neither_its_death_nor_a_broken_version_is_anyb
         until(lambda: shadowed(server, "disagreed") == 20, "all are compared; it answers with its own version")
         until(lambda: server.status["traffic"]["shadow"]["agreement_percent"] == 0, "the status tells it")
         with Load(server) as load:
+            gate.close()
             os.kill(pids(server, "2")[0], signal.SIGKILL)
             until(lambda: weights(server) == {"1": 100}, "it is gone")
+            gate.open()
             until(lambda: weights(server) == {"1": 100, "2": 0}, "it is back")
             seen = sum(shadowed(server, result) for result in COMPARISONS)
             until(lambda: sum(shadowed(server, result) for result in COMPARISONS) > seen + 20, "it is compared again")
@@ -165,7 +177,7 @@ def test_a_split_is_written_in_each_place_as_suits_it(raw):
 
 
 @pytest.mark.slow
-def test_a_canary_grows_to_everything_under_open_loop_load(two_versions, monkeypatch):
+def test_a_canary_grows_to_everything_under_open_loop_load(two_versions, gate, monkeypatch):
     """5, 25, its worker killed, 25, 100, then promoted: every request of a fixed schedule is answered."""
     house = two_versions
     monkeypatch.setenv("PODIUM_HOME", str(house.home))
@@ -209,8 +221,10 @@ def test_a_canary_grows_to_everything_under_open_loop_load(two_versions, monkeyp
             answered = sum(evidence().latency)
             await later(lambda more=answered: sum(evidence().latency) > more + 10, "it answers")
             if percent == 25:
+                gate.close()
                 os.kill(next(each.pid for each in mine.crew.ready() if each.version == "2"), signal.SIGKILL)
                 await later(lambda: given() == {"1": 100}, "it lost its weight")
+                gate.open()
                 await later(lambda: given() == {"1": 75, "2": 25}, "it is back")
         before = next(each.pid for each in mine.crew.ready() if each.version == "2")
         assert supervisor.status["serving"] == "1"
@@ -221,7 +235,7 @@ def test_a_canary_grows_to_everything_under_open_loop_load(two_versions, monkeyp
         await later(lambda: supervisor.status["is_settled"] and supervisor.status["serving"] == "2", "2 is the stable one")
         assert [each.pid for each in mine.crew.ready()] == [before]
         # What gives way has another policy (worker/priority.py): who has traffic no longer does.
-        assert os.sched_getscheduler(before) == os.SCHED_OTHER
+        await later(lambda: os.sched_getscheduler(before) == os.SCHED_OTHER, "it gives way no more")
         generator.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(generator.wait, 120) == 0
 

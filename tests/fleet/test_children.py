@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def run(module, talk, log: Path | None = None):
     async def scene():
         child = spawn(module, {}, log)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 return await talk(child)
         finally:
             await child.end()
@@ -61,9 +62,15 @@ async def everything(child: Child):
     return heard
 
 
+@pytest.fixture
+def mark():
+    """Of this test alone: whoever has it is ended, and the same tests may run beside it."""
+    return secrets.token_hex(8)
+
+
 async def status_of(child: Child) -> int:
     """Of one that ends by itself."""
-    assert await child.over(20)
+    assert await child.over(120)
     return await child.end()
 
 
@@ -123,9 +130,9 @@ def test_a_daemon_that_it_started_goes_with_it_too(program):
     until(lambda: not _is_alive(pid), "the daemon is gone")
 
 
-def test_a_program_that_is_just_being_started_is_looked_at_again(monkeypatch):
+def test_a_program_that_is_just_being_started_is_looked_at_again(monkeypatch, mark):
     """It shows its environment only once it runs."""
-    code = "import os; input(); os.execve('/bin/sleep', ['sleep', '600'], {'PODIUM_CHILD': 'abc'})"
+    code = f"import os; input(); os.execve('/bin/sleep', ['sleep', '600'], {{'PODIUM_CHILD': '{mark}'}})"
     with subprocess.Popen([sys.executable, "-c", code], env={}, stdin=subprocess.PIPE) as other:
 
         def let_it_run(_seconds):
@@ -136,36 +143,36 @@ def test_a_program_that_is_just_being_started_is_looked_at_again(monkeypatch):
 
         monkeypatch.setattr(orphans.time, "sleep", let_it_run)
         try:
-            assert orphans.end_marked("abc") == 1
+            assert orphans.end_marked(mark, limit_s=120) == 1
             assert other.wait(60) == -9
         finally:
             other.kill()
 
 
-def test_what_shows_no_environment_at_all_holds_nobody_up(tmp_path):
+def test_what_shows_no_environment_at_all_holds_nobody_up(tmp_path, mark):
     """As the kernel does while a process's memory is locked: by then a child's end has waited long enough."""
-    with subprocess.Popen(["sleep", "600"], env={"PODIUM_CHILD": "abc"}) as other:
+    with subprocess.Popen(["sleep", "600"], env={"PODIUM_CHILD": mark}) as other:
         (tmp_path / "proc" / str(other.pid)).mkdir(parents=True)
         environ = tmp_path / "proc" / str(other.pid) / "environ"
         os.mkfifo(environ)  # nobody has it open, so whoever opens it waits
         try:
-            assert orphans.end_marked("abc", root=tmp_path, limit_s=0.1) == 0
+            assert orphans.end_marked(mark, root=tmp_path, limit_s=0.1) == 0
             assert other.poll() is None
         finally:
             os.close(os.open(environ, os.O_RDWR | os.O_NONBLOCK))
             other.kill()
 
 
-def test_who_is_older_than_a_child_is_not_looked_at():
+def test_who_is_older_than_a_child_is_not_looked_at(mark):
     """It cannot be the child's, whatever its environment says."""
-    with subprocess.Popen(["sleep", "600"], env={"PODIUM_CHILD": "abc"}) as other:
+    with subprocess.Popen(["sleep", "600"], env={"PODIUM_CHILD": mark}) as other:
         try:
             until(Path(f"/proc/{other.pid}/environ").read_bytes, "it runs")
             began = started_at(other.pid)
 
-            assert orphans.end_marked("abc", since=began + 1) == 0
+            assert orphans.end_marked(mark, since=began + 1, limit_s=60) == 0
             assert other.poll() is None
-            assert orphans.end_marked("abc", since=began) == 1
+            assert orphans.end_marked(mark, since=began, limit_s=60) == 1
         finally:
             other.kill()
 

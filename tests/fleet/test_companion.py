@@ -45,9 +45,9 @@ def kept(tmp_path, monkeypatch):
                 site.bell.ring()
 
             companion = Companion(site, "page", tmp_path / "page.log", start, hear)
-            async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            async with asyncio.timeout(300), asyncio.TaskGroup() as tasks:
                 running = tasks.create_task(companion.run())
-                await scene(companion, lambda count: site.bell.until(lambda: len(heard) >= count, 30.0))
+                await scene(companion, lambda count: site.bell.until(lambda: len(heard) >= count, 120.0))
                 await running
             return companion
 
@@ -81,7 +81,7 @@ def test_one_that_is_closed_may_end_by_itself_and_is_not_started_again(kept):
         assert await has_said(1)
         companion.child.send(Drain(1.0))
         child = companion.child
-        await companion.close(60.0)
+        await companion.close(120.0)
         assert await child.end() == 0
 
     companion, told, heard = kept(scene)

@@ -39,3 +39,22 @@ def test_a_copy_that_is_asked_for_while_another_is_removed_stays(tmp_path):
         await copies.close()
 
     asyncio.run(removing_and_asking())
+
+
+def test_who_closes_waits_for_what_is_being_removed_though_whoever_removed_it_is_cancelled(tmp_path):
+    """The server's housekeeping ends at any moment; then the run folder is removed, by nobody else at the same time."""
+
+    async def ending_while_removing() -> bool:
+        copies = Copies(tmp_path / "copies", Home(tmp_path / "home"), ModelSettings(env_manager="local"), lambda _: None)
+        removed = (await copies.prepare(version_of(tmp_path, 1))).folder
+        for number in range(1500):
+            (removed / str(number)).touch()
+
+        keeping = asyncio.create_task(copies.keep(set()))
+        await asyncio.sleep(0)
+        keeping.cancel()
+        await asyncio.wait({keeping})
+        await copies.close()
+        return removed.exists()
+
+    assert not asyncio.run(ending_while_removing())

@@ -4,11 +4,13 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from podium.domain.planning import Failure
 from podium.errors import Misconfigured
+from podium.fleet.host import ports
 from podium.fleet.host.logs import rotate
 from podium.fleet.host.ports import holder_of, listen
 from podium.fleet.host.runfiles import RunFolder, find_servers, sweep
@@ -63,6 +65,28 @@ def test_a_dead_servers_folder_is_swept_and_a_living_ones_is_not(home):
     assert [server.id for server in found] == [living.id]
     assert swept == [{"pid": 1, "endpoint": "x"}]
     assert left == [living.id]
+
+
+def test_one_that_gets_its_name_while_others_are_swept_is_a_living_servers(home, monkeypatch):
+    """Two servers start at the same moment: as one looks at what is there, the other's folder is still hidden."""
+    beside = RunFolder.create(home)
+    hidden = beside.folder.with_name(f".{beside.id}")
+    beside.folder.rename(hidden)
+    is_dir = Path.is_dir
+
+    def look_and_name(path):
+        found = is_dir(path)
+        if path == hidden:
+            hidden.rename(beside.folder)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "is_dir", look_and_name)
+        swept = sweep(home)
+
+    assert swept == []
+    assert beside.folder.exists()
+    beside.remove()
 
 
 def test_the_run_folder_is_private(home):
@@ -201,6 +225,27 @@ def test_several_sockets_listen_on_one_free_port():
 
     assert len(sockets) == 2
     assert len(ports) == 1
+
+
+def test_a_free_port_that_somebody_takes_meanwhile_is_left_to_him(monkeypatch):
+    """Between being found free and being shared by the gateways it is nobody's for a moment."""
+    bind, thieves = ports._bind, []
+
+    def late(family, kind, address, *, is_shared):
+        if is_shared and not thieves:
+            thieves.append(bind(family, kind, address, is_shared=False))
+            thieves[0].listen()
+        return bind(family, kind, address, is_shared=is_shared)
+
+    monkeypatch.setattr(ports, "_bind", late)
+    sockets = listen("127.0.0.1", 0, 2)
+    had = {sock.getsockname()[1] for sock in sockets}
+    taken = thieves[0].getsockname()[1]
+    for sock in (*sockets, *thieves):
+        sock.close()
+
+    assert len(had) == 1
+    assert taken not in had
 
 
 def test_a_foreign_address_is_explained():

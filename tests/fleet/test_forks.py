@@ -49,7 +49,9 @@ def test_a_killed_fork_server_costs_nothing_and_the_next_start_makes_another(two
         before = server.workers()
         with Load(server) as load:
             os.kill(first, signal.SIGKILL)
-            until(lambda: fork_servers(two) == [], "it is gone")
+            log = two.home / "logs" / "tiny" / "supervisor.log"
+            until(lambda: f"fork server {first} ended" in log.read_text(), "its end is seen")
+            assert fork_servers(two) == []
             assert server.workers() == before
             two.promote(2)
             until(lambda: server.status["is_settled"] and server.status["serving"] == "2", "version 2 serves")

@@ -43,8 +43,9 @@ def counted_in(house: House, profile_id: str) -> dict[str, tuple[int, int]]:
     found = {}
     with MonitorStore(Home(house.home).monitor).reading() as connection:
         for each in reading.served(connection):
+            # Seen for the first time as rows are written down, which may have been counted before the hour began.
             start = each.first_seen // 3600 * 3600
-            span = Span(start, start + 7200)
+            span = Span(start - 3600, start + 7200)
             (point,) = reading.data(connection, each.key, profile_id, span)
             column = None if point.window.counts is None else point.window.counts.columns["0"]
             found[each.key.model] = (point.window.rows, 0 if column is None else sum(column.bins))

@@ -52,7 +52,7 @@ def admitted():
         residency.begin(site, endpoints)
 
         async def all_at_once():
-            return await asyncio.gather(*(residency.admit(endpoint, 0.05) for endpoint in endpoints.values()))
+            return await asyncio.gather(*(residency.admit(endpoint, 2.0) for endpoint in endpoints.values()))
 
         return [refusal is None for refusal in asyncio.run(all_at_once())]
 

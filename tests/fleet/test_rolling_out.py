@@ -3,13 +3,15 @@
 import json
 import os
 import signal
+from collections import Counter
 
 import pytest
 from tinyhouse import NAME, Load, until
 
-# Each version of the tiny model predicts its own number.
-ANY = ("--tolerate", "predictions=any")
+# Each version of the tiny model predicts its own number; and which of two is quick a busy machine decides.
+ANY = ("--tolerate", "predictions=any", "--tolerate", "latency=any")
 START = ("rollout", "start", NAME, "--to", "2")
+EVERY_OTHER_FAILS = "turns = globals().setdefault('TURNS', []); turns.append(1); assert len(turns) % 2"
 
 
 def rollout(house, *arguments):
@@ -21,7 +23,7 @@ def rollout(house, *arguments):
 
 def awaited(house, *flags):
     """The command that waits for a rollout's end."""
-    return house.command("rollout", "status", NAME, "--wait", "--timeout", "120", *flags, timeout_s=180)
+    return house.command("rollout", "status", NAME, "--wait", "--timeout", "120", *flags, timeout_s=300)
 
 
 def shares(server):
@@ -35,7 +37,7 @@ def test_a_good_candidate_is_promoted_by_itself(house):
     house.register(2)
     house.promote(1)
     with house.serving("--gateways", "2") as server, Load(server) as load:
-        begun = house.command(*START, "--steps", "40,100", "--interval", "2.5", *ANY, "--json")
+        begun = house.command(*START, "--steps", "40,100", "--interval", "5", *ANY, "--json")
         waited = awaited(house, "--json")
         until(lambda: server.status["serving"] == "2" and len(server.status["replicas"]) == 1, "1 is gone")
         until(lambda: load.versions()[-1] == 2, "2 answers")
@@ -43,7 +45,7 @@ def test_a_good_candidate_is_promoted_by_itself(house):
 
     assert (begun.returncode, waited.returncode, load.failed) == (0, 0, [])
     told = json.loads(waited.stdout)
-    assert (told["state"], told["percent"], told["reason"]) == ("finished", 100, "100 % for 2.5 s without a veto")
+    assert (told["state"], told["percent"], told["reason"]) == ("finished", 100, "100 % for 5 s without a veto")
     assert set(load.versions()) == {1, 2}
     assert len(load.versions()) > 5, "both answered, in turns"
     assert "podium serve@" in moved["actor"]
@@ -53,14 +55,15 @@ def test_a_good_candidate_is_promoted_by_itself(house):
 def test_a_bad_candidate_is_rolled_back_by_itself(house):
     """Half of its answers are errors: rejected, with figures; not tried again by itself, and everybody is told why."""
     house.register(1)
-    house.register(2, before_answer="import random; assert random.random() < 0.5")
+    house.register(2, before_answer=EVERY_OTHER_FAILS)
     house.promote(1)
     with house.serving() as server, Load(server) as load:
         house.command(*START, "--steps", "30,100", "--interval", "20", *ANY)
         waited = awaited(house, "--json")
         until(lambda: len(server.status["replicas"]) == 1 and server.status["traffic"] is None, "2 is gone")
         again = house.command(*START)
-        told = server.get("/metrics")[1]
+        rejected = 'podium_rollout_state{model="tiny",version="2",state="rejected"} 1'
+        until(lambda: rejected in server.get("/metrics")[1], "gateways know it, too")
         seen = server.status["rollout"]
 
     assert waited.returncode == 1
@@ -72,7 +75,6 @@ def test_a_bad_candidate_is_rolled_back_by_itself(house):
     assert (seen["state"], seen["verdict"]["opinion"], seen["reason"]) == ("rejected", "worse", veto["reason"])
     assert "--again" in again.stderr
     assert veto["reason"] in again.stderr
-    assert 'podium_rollout_state{model="tiny",version="2",state="rejected"} 1' in told
     assert load.versions()[-1] == 1
     assert server.said().count("starting version 2") == 1
 
@@ -86,12 +88,15 @@ def test_a_candidate_whose_answers_people_do_not_like_is_rolled_back_by_itself(h
         house.command(*START, "--steps", "50,100", "--interval", "60", *ANY)
         until(lambda: shares(server) == {"1": 50, "2": 50}, "the first share")
 
+        counts = Counter()
+
         def use_and_tell():
             """Every second answer of the stable version is liked, and every twentieth of the candidate's."""
             reports = []
-            for number in range(40):
+            for _ in range(40):
                 answer = server.score()
-                liked = number % (2 if answer.version == "1" else 20) == 0
+                liked = counts[answer.version] % (2 if answer.version == "1" else 20) == 0
+                counts[answer.version] += 1
                 reports.append({"request_id": answer.request_id, "reward": int(liked)})
             status, told = server.send("POST", f"/models/{NAME}/feedback", reports)
             assert (status, json.loads(told)["matched"]) == (200, 40)
@@ -177,7 +182,7 @@ def test_two_servers_agree_also_when_one_was_stopped(house):
     house.register(2)
     house.promote(1)
     with house.serving() as one, house.serving() as other:
-        house.command(*START, "--steps", "20,60,100", "--interval", "4")
+        house.command(*START, "--steps", "20,60,100", "--interval", "20")
         until(lambda: shares(one) == shares(other) == {"1": 80, "2": 20}, "both at the first step")
         until(lambda: shares(one) == shares(other) == {"1": 40, "2": 60}, "both at the second step")
         os.kill(other.process.pid, signal.SIGSTOP)

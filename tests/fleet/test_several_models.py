@@ -41,14 +41,15 @@ def test_one_is_swapped_and_another_killed_and_nobody_else_loses_a_request(house
             until(lambda: server.status["endpoints"]["b"]["restarts"]["workers"] == 1, "b is restarted")
             until(lambda: server.status["endpoints"]["b"]["is_settled"], "b serves again")
             until(lambda: len(b.answers) > 20, "b answers")
+            until(lambda: tiny.versions()[-1] == 2, "2 answers")
         assert (tiny.failed, b.failed, c.failed) == ([], [], [])
         assert (tiny.versions(), b.versions(), c.versions()) == ([1, 2], [3], [4])
         assert {answer[1] for _, answer in c.answers} == {before}
         assert server.status["swaps"] == 1
         assert [each["swaps"] for each in server.status["endpoints"].values()] == [1, 0, 0]
+        until(lambda: 'podium_worker_restarts_total{model="b"} 1' in server.get("/metrics")[1], "gateways know it, too")
         metrics = server.get("/metrics")[1]
         assert server.stop() == 0
-    assert 'podium_worker_restarts_total{model="b"} 1' in metrics
     assert 'podium_worker_restarts_total{model="c"} 0' in metrics
     assert house.processes() == {}
 

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,6 +55,11 @@ def series() -> Iterator[SeriesBook]:
     os.close(descriptor)
 
 
+def spending_of(series: SeriesBook, crew: Crew, cpu_s: Callable[[int], float]) -> Spending:
+    """Of one endpoint; its looks take no time, so that none is put off."""
+    return Spending(series, {"iris": Site(crew)}, cpu_s, lambda: 0.0)
+
+
 def spent(series: SeriesBook, version: str) -> tuple[float, float, float]:
     """Seconds of processors, bytes times seconds, seconds of GPUs."""
     cells = series.slots.totals(series.index(("iris", version)))
@@ -66,7 +71,7 @@ def test_each_version_is_charged_for_what_its_workers_used_between_two_looks(ser
     crew = Crew({1: Worker(1, "1", 1, 1000), 2: Worker(2, "2", 2, 500)})
     series.index(("iris", "1"))
     series.index(("iris", "2"))
-    spending = Spending(series, {"iris": Site(crew)}, used.__getitem__)
+    spending = spending_of(series, crew, used.__getitem__)
     spending.keep_house(0.0)
     used.update({1: 2.0, 2: 0.25})
 
@@ -77,7 +82,7 @@ def test_each_version_is_charged_for_what_its_workers_used_between_two_looks(ser
 
 def test_what_a_version_used_while_it_loaded_is_charged_once_it_is_counted_at_all(series: SeriesBook) -> None:
     used = {1: 3.0}
-    spending = Spending(series, {"iris": Site(Crew({1: Worker(1, "1")}))}, used.__getitem__)
+    spending = spending_of(series, Crew({1: Worker(1, "1")}), used.__getitem__)
     spending.keep_house(0.0)
     series.index(("iris", "1"))
 
@@ -93,7 +98,7 @@ def test_workers_that_share_a_gpu_share_its_time(series: SeriesBook) -> None:
     )
     for version in ("1", "2"):
         series.index(("iris", version))
-    spending = Spending(series, {"iris": Site(crew)}, lambda _: 0.0)
+    spending = spending_of(series, crew, lambda _: 0.0)
     spending.keep_house(0.0)
 
     spending.keep_house(10.0)
@@ -105,7 +110,7 @@ def test_a_worker_that_ended_is_not_charged_again_and_one_in_its_place_from_its_
     crew = Crew({1: Worker(1, "1")})
     series.index(("iris", "1"))
     used = {1: 5.0}
-    spending = Spending(series, {"iris": Site(crew)}, used.__getitem__)
+    spending = spending_of(series, crew, used.__getitem__)
     spending.keep_house(0.0)
     crew.replicas = {2: Worker(2, "1")}
     used[1] = 1.0  # the same pid, another process
@@ -117,7 +122,7 @@ def test_a_worker_that_ended_is_not_charged_again_and_one_in_its_place_from_its_
 
 def test_a_suspended_machine_held_nothing(series: SeriesBook) -> None:
     series.index(("iris", "1"))
-    spending = Spending(series, {"iris": Site(Crew({1: Worker(1, "1", 1, 1)}))}, lambda _: 0.0)
+    spending = spending_of(series, Crew({1: Worker(1, "1", 1, 1)}), lambda _: 0.0)
     spending.keep_house(0.0)
 
     spending.keep_house(100_000.0)

@@ -44,7 +44,7 @@ def supervised(house, monkeypatch):
             supervisor = Supervisor(order, events.append, programs, memory=memory)
             serving = asyncio.create_task(supervisor.run())
             looking = asyncio.create_task(look(supervisor, events))
-            await asyncio.wait({serving, looking}, return_when=asyncio.FIRST_COMPLETED, timeout=200)
+            await asyncio.wait({serving, looking}, return_when=asyncio.FIRST_COMPLETED, timeout=500)
             supervisor.stop()
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
@@ -120,7 +120,7 @@ def test_a_gateway_that_never_boots_ends_the_start_with_its_reason(house, superv
     house.promote(1)
 
     async def look(supervisor, events):
-        await until(lambda: False, "nothing", 190)
+        await until(lambda: False, "nothing", 480)
 
     with pytest.raises(
         Unavailable, match=r"The gateway does not start. It ended by itself with status 1. See .*gateway-0.log"
@@ -197,7 +197,7 @@ def test_the_first_version_that_does_not_load_is_raised(house, supervised):
     house.promote(1)
 
     async def look(supervisor, events):
-        await until(lambda: False, "nothing", 190)
+        await until(lambda: False, "nothing", 480)
 
     with pytest.raises(LoadFailed) as caught:
         supervised(look)

@@ -84,12 +84,12 @@ def test_a_model_of_a_whole_registry_is_rolled_out_and_pinned(house, registry):
     """As one that was named: by steps, begun and finished by this server; a pin holds also what was loaded again."""
     for number, name in ((4, "a"), (5, "b")):
         registry.register(house.model(number), name)
-    steps = ("--steps", "40,100", "--interval", "2", "--tolerate", "predictions=any")
+    steps = ("--steps", "40,100", "--interval", "2", "--tolerate", "predictions=any", "--tolerate", "latency=any")
     with house.serving("-p", "0", "--registry", "production", "--poll-interval", "0.1", uri=None) as server:
         until(lambda: serving(server) == {"a": "1", "b": "1"}, "both serve")
         with Load(server, 1, path="/models/a/invocations") as load:
             assert house.command("rollout", "start", "a", "--to", "2", *steps).returncode == 0
-            waited = house.command("rollout", "status", "a", "--wait", "--timeout", "120", "--json", timeout_s=180)
+            waited = house.command("rollout", "status", "a", "--wait", "--timeout", "120", "--json", timeout_s=300)
             until(lambda: load.versions()[-1] == 4, "version 2 has all of it")
 
         assert house.command("pin", "b", "1", "--until", "1h", "--reason", "the audit").returncode == 0

@@ -39,6 +39,10 @@ def _load_pyfunc(path):
 """
 
 
+_EXITING = 4
+"""As the kernel has it among the flags of a process."""
+
+
 class House:
     """A home folder and the commands that use it."""
 
@@ -90,7 +94,11 @@ class House:
 
         Registry(self.home).transition(NAME, version, "Archived")
 
-    def command(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    def gate(self, name: str) -> "Gate":
+        """What a version can be made to wait for while it loads or answers; open."""
+        return Gate(self.folder / f"gate-{name}")
+
+    def command(self, *arguments: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         """A podium command, to its end."""
         return subprocess.run(
             [sys.executable, "-m", "podium", *arguments],
@@ -111,8 +119,9 @@ class House:
         server = Server(self, uri, flags, before)
         try:
             until(lambda: "Try it" in server.said(), "podium serve is ready", server.over)
-            # What is not seen now would not be missed at the end either; a namespace has other numbers.
-            assert before or {server.process.pid, *server.gateways(), *server.workers()} <= self.processes().keys()
+            # What is not seen now would not be missed at the end either; a namespace has other numbers. Asked again, for a
+            # model may go to sleep between the two looks.
+            until(lambda: before or server.pids() <= self.processes().keys(), "its processes are seen", server.over)
             yield server
         finally:
             server.end()
@@ -123,10 +132,36 @@ class House:
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 with contextlib.suppress(OSError):
-                    state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-                    if state != "Z" and not marks.isdisjoint((entry / "environ").read_bytes().split(b"\0")):
+                    if not is_ending(entry) and not marks.isdisjoint((entry / "environ").read_bytes().split(b"\0")):
                         found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         return found
+
+
+class Gate:
+    """A file that a model's code waits for: what is to be seen while it waits lasts as long as whoever looks needs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.open()
+
+    @property
+    def wait(self) -> str:
+        """A statement of a model's code, which knows `os` and `time`."""
+        return f"while not os.path.exists({str(self._path)!r}): time.sleep(0.01)"
+
+    def open(self) -> None:
+        self._path.touch()
+
+    def close(self) -> None:
+        self._path.unlink()
+
+
+def is_ending(entry: Path) -> bool:
+    """Whether a process is dead, or was killed and has yet to come to a processor to die on: it does nothing any more."""
+    state, *more = (entry / "stat").read_text().rpartition(")")[2].split()
+    lines = (entry / "status").read_text().splitlines()
+    pending = [int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd:", "ShdPnd:"))]
+    return state in "ZX" or bool(int(more[5]) & _EXITING) or any(each >> (signal.SIGKILL - 1) & 1 for each in pending)
 
 
 class Server:
@@ -207,6 +242,10 @@ class Server:
 
     def gateways(self) -> list[int]:
         return [gateway["pid"] for gateway in self.status["gateways"]]
+
+    def pids(self) -> set[int]:
+        """Its own, and those of its gateways and of the default endpoint's workers."""
+        return {self.process.pid, *self.gateways(), *self.workers()}
 
     def stop(self, limit_s: float = 120) -> int:
         """SIGTERM; the exit status."""

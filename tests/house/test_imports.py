@@ -28,7 +28,7 @@ _SHOW = "; import json, sys; print(json.dumps(sorted({name.partition('.')[0] for
 
 def _imported_by(statement: str) -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-c", statement + _SHOW], capture_output=True, text=True, timeout=240, check=True
+        [sys.executable, "-c", statement + _SHOW], capture_output=True, text=True, timeout=550, check=True
     )
     return set(json.loads(done.stdout.splitlines()[-1]))
 

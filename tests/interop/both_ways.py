@@ -32,7 +32,7 @@ from flavor_sides import read
 import podium
 
 HERE = Path(__file__).parent
-TIMEOUT_S = 280
+TIMEOUT_S = 550
 PYTHONS = {"3": "PODIUM_TEST_MLFLOW_PYTHON", "2": "PODIUM_TEST_MLFLOW_2_PYTHON"}
 DEEP = ("keras", "pytorch", "tensorflow")
 OTHERS = tuple(sorted(path.stem for path in (HERE / "flavors").glob("*.py") if path.stem not in DEEP))

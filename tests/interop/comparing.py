@@ -21,7 +21,7 @@ from podium.protocols.mlflow.codec import decode, encode
 from podium.protocols.mlflow.problems import problem
 
 HERE = Path(__file__).parent
-SERVER_TIMEOUT_S = 240
+SERVER_TIMEOUT_S = 550
 
 
 class Fake:

@@ -84,7 +84,7 @@ class Mlflow:
     def close(self) -> None:
         if self._client is not None:
             self._client.kill()
-            self._client.communicate(timeout=240)
+            self._client.communicate(timeout=550)
         self.stop()
 
     def _answer(self) -> Any:

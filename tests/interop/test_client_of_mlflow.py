@@ -26,7 +26,7 @@ def test_the_client_asks_mlflows_server_as_it_asks_podiums(tmp_path):
     podium.sklearn.save_model(model, tmp_path / "model", input_example=X.head(2))
     assert PYTHON is not None
 
-    with mlflow_server(tmp_path / "model", PYTHON, 120) as url, Client(url) as client:
+    with mlflow_server(tmp_path / "model", PYTHON, 240) as url, Client(url) as client:
         answers = [client.predict(data) for data in (X, X.to_dict("records"), {n: X[n].to_numpy() for n in X})]
         raw = client.predict_raw(X.head(1))
         is_ready = client.ready()

@@ -124,7 +124,7 @@ def theirs(asked: list[tuple[str, str]]) -> list[object]:
         input=json.dumps(asked),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=550,
         check=False,
         cwd=Path("/"),
     )

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -46,7 +45,7 @@ def run(command, place, body=None):
     environ |= {"PODIUM_HOME": str(place / "home"), "MLFLOW_TRACKING_URI": f"sqlite:///{place}/mlflow.db"}
     if command[0] == sys.executable:
         environ["PYTHONPATH"] = str(ROOT / "src")
-    return subprocess.run(command, cwd=place, env=environ, input=body, capture_output=True, timeout=240, check=False)
+    return subprocess.run(command, cwd=place, env=environ, input=body, capture_output=True, timeout=550, check=False)
 
 
 def theirs(place, *arguments, body=None):
@@ -204,12 +203,13 @@ def _served(command, saved, place, body):
 
 def _asked(url, body, process):
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"} if body else {})
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=240) as response:
+            with urllib.request.urlopen(request, timeout=550) as response:
                 return response.status, response.headers["Content-Type"], response.read()
-        except urllib.error.URLError:
+        # Nobody listens yet, or hangs up before it is there; or it answers that it is not ready.
+        except OSError:
             assert process.poll() is None, "the server is over"
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.skipif(not PYTHON, reason="PODIUM_TEST_MLFLOW_PYTHON names no interpreter with mlflow"),
 ]
 # From the move until the supervisor wants it. How long the worker then takes to load is the machine's affair.
-_HEARD_S = 30.0
+_HEARD_S = 100.0
 _LIVE_S = 150.0
 _COMES_S = 200.0
 _ROLLED_S = 150.0
@@ -246,7 +246,7 @@ def test_a_rollout_lives_in_the_tags_of_a_registered_model(mlflow, podium, monke
 
     # Both within one second of the server's clock, and heard of with one look.
     rollouts.undo("rolled", "too red", alias="champion")
-    begun = rollouts.start("rolled", to=2, steps=[50, 100], alias="champion", policy=policy, again=True)
+    begun = rollouts.start("rolled", to=2, steps=[50, 100], interval_s=600, alias="champion", policy=policy, again=True)
     assert (begun.state, begun.rollout.stable) == ("running", "1")
     wait_until(lambda: shares(podium) == {"1": 50, "2": 50}, _ROLLED_S, "the first step")
     veto = {"at": rollouts.status("rolled", alias="champion").now, "by": "a monitor", "reason": "the fraud team saw it"}
@@ -275,7 +275,7 @@ def test_two_nodes_agree_by_the_clock_of_the_registry(mlflow, podium, skewed, mo
         versions = {name.removeprefix("v"): share for name, share in expected.items()}
         wait_until(lambda: shares(podium) == shares(skewed) == versions, _ROLLED_S, f"both have {versions}")
 
-    rollouts.start("shared", to=2, steps=[20, 60, 100], interval_s=6, policy=policy)
+    rollouts.start("shared", to=2, steps=[20, 60, 100], interval_s=20, policy=policy)
     wait_until(lambda: rollouts.status("shared").phase.is_begun, _ROLLED_S, "one has loaded it")
     rollouts.pause("shared", "a look at the clocks")
     both_have(v1=80, v2=20)
@@ -311,9 +311,13 @@ def test_two_nodes_agree_by_the_clock_of_the_registry(mlflow, podium, skewed, mo
     wait_until(lambda: shares(podium) == {"2": 100} or shares(skewed) == {"2": 100}, _ROLLED_S, "one is at the end")
     veto = {"at": rollouts.status("shared").now, "by": "a monitor", "reason": "the fraud team saw it"}
     mlflow.do("tag", "shared", f"podium.rollout.{begun.rollout.id}.veto", json.dumps(veto))
-    end = rollouts.status("shared").state
-    assert end in {"finished", "rejected"}
-    both_have(**{"v2" if end == "finished" else "v1": 100})
+
+    def both_obey() -> bool:
+        # Asked again with each look: a finish from before the veto may be written after it, and counts.
+        version = {"finished": "2", "rejected": "1"}[rollouts.status("shared").state]
+        return shares(podium) == shares(skewed) == {version: 100}
+
+    wait_until(both_obey, _ROLLED_S, "both obey the end that was first")
     assert (one.stop(), other.stop()) == (0, 0)
 
 
@@ -360,8 +364,8 @@ def test_a_list_of_all_models_says_the_same_over_rest_and_from_the_database(mlfl
     """Stages, aliases and tags of each, by one request; what a version's own question says, the list says too."""
     mlflow.do("copy", "fraud", 1, "listed")
     mlflow.do("alias", "listed", "champion", 1)
-    served = open_stores(settings(mlflow.uri), timeout_s=20, retries=0).registry
-    stored = open_stores(settings(mlflow.database), timeout_s=20, retries=0).registry
+    served = open_stores(settings(mlflow.uri), timeout_s=120, retries=0).registry
+    stored = open_stores(settings(mlflow.database), timeout_s=120, retries=0).registry
     over_rest, from_database = ({each.name: each for each in store.listed()[0]} for store in (served, stored))
 
     assert over_rest.keys() == from_database.keys() >= {"fraud", "listed"}
@@ -372,7 +376,7 @@ def test_a_list_of_all_models_says_the_same_over_rest_and_from_the_database(mlfl
     live = served.highest("fraud", Stage.PRODUCTION)
     assert live in over_rest["fraud"].latest
     census = MlflowCensus(home, "@champion", settings(mlflow.uri))
-    assert {"fraud", "listed"} <= {name for name, each in census.gather(60).items() if each.resolved is not None}
+    assert {"fraud", "listed"} <= {name for name, each in census.gather(120).items() if each.resolved is not None}
 
 
 def test_a_whole_registry_is_served_as_it_is_there(mlflow, podium):

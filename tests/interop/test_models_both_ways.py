@@ -18,7 +18,7 @@ from podium.models.mlmodel import read_mlmodel, write_mlmodel
 from podium.protocols.mlflow.codec import decode, encode
 
 HERE = Path(__file__).parent
-TIMEOUT_S = 240
+TIMEOUT_S = 550
 PYTHON = os.environ.get("PODIUM_TEST_MLFLOW_PYTHON")
 pytestmark = [
     pytest.mark.mlflow,

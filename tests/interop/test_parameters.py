@@ -37,7 +37,7 @@ def theirs() -> dict[str, list[str]]:
     python = os.environ.get("PODIUM_TEST_MLFLOW_PYTHON")
     if not python:
         pytest.skip("PODIUM_TEST_MLFLOW_PYTHON names no Python with MLflow")
-    listed = subprocess.run([python, "-c", LIST, *FUNCTIONS], capture_output=True, check=True, timeout=240)
+    listed = subprocess.run([python, "-c", LIST, *FUNCTIONS], capture_output=True, check=True, timeout=550)
     return dict(json.loads(listed.stdout.splitlines()[-1]))
 
 

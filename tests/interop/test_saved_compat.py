@@ -12,7 +12,7 @@ import pytest
 from comparing import without_echoes
 
 HERE = Path(__file__).parent
-TIMEOUT_S = 300
+TIMEOUT_S = 550
 PYTHON = os.environ.get("PODIUM_TEST_MLFLOW_PYTHON")
 pytestmark = [
     pytest.mark.mlflow,

@@ -136,7 +136,7 @@ def test_loading_imports_neither_yaml_nor_a_library_of_another_flavor(tmp_path: 
     )
     environment = {"PYTHONPATH": str(Path(podium.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=240, check=False
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=550, check=False
     )
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 
 import numpy as np
 from profile_world import counted, profile_of
@@ -15,13 +16,15 @@ from podium.monitoring.store.writing import VersionKey
 from podium.telemetry.metrics import DURATION, REQUESTS
 from podium.telemetry.slots import Slots, create_slots
 from podium.transport.control import ControlSocket
-from podium.transport.messages import Look, Sight
+from podium.transport.messages import Drain, Drained, Look, Sight
 from podium.transport.slab import SlabWriter, create_slab
 
 KEY = VersionKey("fraud", "7")
 NOON = 1_799_971_200 + 43_200
-RNG = np.random.default_rng(4)
-PROFILE = profile_of({"amount": RNG.normal(size=2000), "age": RNG.normal(size=2000)}, value=RNG.normal(size=2000))
+_TRAINED = np.random.default_rng(4)
+PROFILE = profile_of(
+    {"amount": _TRAINED.normal(size=2000), "age": _TRAINED.normal(size=2000)}, value=_TRAINED.normal(size=2000)
+)
 FACTS = [{"model": "fraud", "version": "7", "stage": "Production"}]
 
 
@@ -30,6 +33,8 @@ class Worker:
 
     def __init__(self, number):
         self.number, self.is_over = number, False
+        # Its own rows: the same whichever tests ran before.
+        self._rng = np.random.default_rng([4, number])
         self.descriptor = create_slab(PROFILE.profile_id, Layout(PROFILE).size)
         self._slab = SlabWriter(self.descriptor)
         self._counter = BatchCounter(Layout(PROFILE), np.frombuffer(self._slab.cells, np.int64))
@@ -40,8 +45,8 @@ class Worker:
         self._slab.cells[0] = 2**62
 
     def answer(self, rows, shift=0.0, lost=0):
-        columns = {"amount": RNG.normal(size=rows) + shift, "age": RNG.normal(size=rows)}
-        predictions = {"value": RNG.normal(size=rows)}
+        columns = {"amount": self._rng.normal(size=rows) + shift, "age": self._rng.normal(size=rows)}
+        predictions = {"value": self._rng.normal(size=rows)}
         self._slab.see(rows + lost)
         self._counter.add(rows, columns, predictions)
         return counted(PROFILE, columns, predictions)
@@ -105,6 +110,27 @@ class World:
     def turn(self, seconds=10.0):
         self.tick(seconds)
         self.monitor.turn()
+
+    def end_while_it_looks(self):
+        """The server ends: its answer to the monitor and its last word arrive at once. Later looks are answered."""
+        sight = Sight([{"model": "fraud", "version": "7"}], FACTS, [], [])
+        self._ours.send(sight)
+        self._ours.send(Drain(10.0))
+
+        def answer():
+            looks = 0
+            while (heard := self._ours.receive()) is not None:
+                for message, _ in heard:
+                    if isinstance(message, Drained):
+                        return
+                    looks += isinstance(message, Look)
+                    if looks > 1:
+                        self._ours.send(sight)
+
+        answering = threading.Thread(target=answer, daemon=True)
+        answering.start()
+        self.monitor.run()
+        answering.join()
 
     def data(self, since=NOON - HOUR_S, until=NOON + 2 * HOUR_S, step_s=None):
         with self.store.reading() as connection:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from alerting_world import GOOD, KEY, NOON, World, answered
+from alerting_world import GOOD, KEY, NOON, WAIT_S, World, answered
 from profile_world import counted, profile_of
 from receivers import channel
 
@@ -24,7 +24,7 @@ def fill(folder, store):
     """Three days of a version that is asked, judged, alarming and labelled."""
     world = World(folder, channels=(channel("webhook", url="http://127.0.0.1:9/"),), store=store)
     world.run(6, answered(100, errors=3, rejected=2, slow=1), replace(GOOD, environment={"critical": 1}))
-    world.alerting.close(10)
+    world.alerting.close(WAIT_S)
     with store.writing() as connection:
         writing.see_version(connection, KEY, "Production", PROFILE, NOON)
         for hours in range(0, 72, 7):

@@ -1,7 +1,9 @@
 """An HTTP server that takes what is posted to it, and answers with the statuses that it was told."""
 
+import contextlib
 import http.server
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -12,6 +14,8 @@ class Receiver:
         self.events: list[tuple[dict[str, str], bytes]] = []
         self.statuses: list[int] = []
         self.connections: set[Any] = set()
+        self._may_answer = threading.Event()
+        self._may_answer.set()
         received = threading.Condition()
         self._received = received
         outer = self
@@ -27,6 +31,7 @@ class Receiver:
                     outer.events.append((headers | {":path": self.path}, body))
                     status = outer.statuses.pop(0) if outer.statuses else 202
                     received.notify_all()
+                outer._may_answer.wait(60)
                 self.send_response(status)
                 self.send_header("content-length", "0")
                 self.end_headers()
@@ -40,6 +45,15 @@ class Receiver:
         self.url = f"{self.base}/events?token=x"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
+
+    @contextlib.contextmanager
+    def slow(self) -> Iterator[None]:
+        """It takes what comes, and answers afterwards."""
+        self._may_answer.clear()
+        try:
+            yield
+        finally:
+            self._may_answer.set()
 
     def wait_for(self, count: int) -> list[tuple[dict[str, str], bytes]]:
         with self._received:

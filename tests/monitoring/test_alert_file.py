@@ -1,13 +1,16 @@
 """`[alerts]` of podium.toml is taken while the monitor runs: nothing is told twice, and a mistake changes nothing."""
 
 import json
+import time
 from contextlib import ExitStack
 
 import pytest
 from alerting_world import NOON, WAIT_S
-from receivers import receiving
+from receivers import PATIENT, receiving
 
+from podium.domain.monitoring.alerting.deliveries import DeliveryResult
 from podium.monitoring.alerting import alerting_of
+from podium.monitoring.store.alerts import deliveries_of
 from podium.monitoring.store.database import MonitorStore
 from podium.settings.alerts import alerts_from_config
 
@@ -29,14 +32,16 @@ class World:
 
     def __init__(self, folder):
         self.now, self.log, self.path = float(NOON), [], folder / "podium.toml"
-        self._store = MonitorStore(folder / "monitor.db")
+        self._store = MonitorStore(folder / "monitor.db", busy_timeout_s=60.0)
 
     def write(self, name, box, enabled="true"):
         self.path.write_text(TOML.format(name=name, url=box.url, enabled=enabled))
 
     def begin(self):
-        settings = alerts_from_config(self.path)
-        self.alerting = alerting_of(self._store, settings, self.log.append, 1e9, clock=lambda: float(NOON), path=self.path)
+        settings, now = alerts_from_config(self.path), float(NOON)
+        self.alerting = alerting_of(
+            self._store, settings, self.log.append, 1e9, clock=lambda: now, path=self.path, terms=PATIENT
+        )
         self.alerting.begin()
 
     def turn(self, times=3):
@@ -48,6 +53,16 @@ class World:
             for each in gauges
             if each["name"] == "podium_notifications_total"
         }
+
+    def until_sent(self, count):
+        """A receiver has heard it before the channel knows that it has, and has noted it."""
+        ends = time.monotonic() + WAIT_S
+        while time.monotonic() < ends:
+            with self._store.reading() as connection:
+                if len(deliveries_of(connection, DeliveryResult.SENT)) >= count:
+                    return
+            time.sleep(0.01)
+        raise AssertionError(f"{count} notifications were not sent")
 
 
 @pytest.fixture
@@ -69,11 +84,13 @@ def test_other_channels_and_rules_hold_from_the_next_look_on(world):
         world.begin()
         world.turn()
         begun = told(first)
+        world.until_sent(1)
         world.write("second", second)
         world.turn()
         world.write("second", second, enabled="false")
         world.turn()
         ended = told(second)
+        world.until_sent(2)
         world.alerting.close(WAIT_S)
         counted = world.turn(1)
 

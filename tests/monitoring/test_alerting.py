@@ -216,7 +216,7 @@ def test_nobody_is_told_of_what_is_silenced_until_the_silence_ends(world):
 
 def test_a_locked_database_keeps_nobody_from_being_told_and_is_caught_up_with(world):
     """Each step is in memory; the history has it in the end, once."""
-    monitor = world()
+    monitor = world(busy_timeout_s=0.05)
     monitor.run(2, answered(50))
     with closing(sqlite3.connect(monitor.store.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 from ports import free_port
-from receivers import channel, firing, receiving, send, standing, told
+from receivers import PATIENT, channel, firing, receiving, send, standing, told
 
 from podium.domain.monitoring.alerting.alerts import AlertState
 from podium.monitoring.alerting import alerting_of
@@ -103,7 +103,8 @@ def test_what_a_monitor_finds_and_what_is_mended_is_told_on(alertmanager, tmp_pa
         "channels": {"am": {"kind": "alertmanager", "url": url}},
     }
     settings = alert_settings({"alerts": table}, {}, "podium.toml")
-    alerting = alerting_of(MonitorStore(tmp_path / "monitor.db"), settings, pytest.fail, 1e9)
+    store = MonitorStore(tmp_path / "monitor.db", busy_timeout_s=60.0)
+    alerting = alerting_of(store, settings, pytest.fail, 1e9, terms=PATIENT)
     facts = {"model": "tumor", "version": "1", "weight": 100, "findings": {"high": 1}}
 
     def heard(status):

@@ -17,6 +17,7 @@ from podium.monitoring.payloads.rows import PayloadRow, Terms, digest_with, row_
 from podium.telemetry.seen import Seen
 
 TERMS = Terms(ColumnRules(), None, 1.0, digest_with(b"key"))
+WAIT_S = 60
 
 
 def row(**changes: Any) -> PayloadRow:
@@ -40,11 +41,11 @@ def receiver() -> Iterator[Receiver]:
 
 def test_a_request_and_its_answer_are_two_events_with_one_id(receiver: Receiver) -> None:
     counted: list[tuple[str, int]] = []
-    events = CloudEvents(receiver.url, lambda *told: counted.append(told))
+    events = CloudEvents(receiver.url, lambda *told: counted.append(told), WAIT_S)
 
     events.add(row())
     found = receiver.wait_for(2)
-    events.close(5)
+    events.close(WAIT_S)
 
     assert [(headers["ce-id"], headers["ce-type"], body) for headers, body in found] == [
         ("r1", "org.kubeflow.serving.inference.request", b'{"inputs": [1]}'),
@@ -59,12 +60,12 @@ def test_a_request_and_its_answer_are_two_events_with_one_id(receiver: Receiver)
 
 
 def test_many_events_share_one_connection(receiver: Receiver) -> None:
-    events = CloudEvents(receiver.url, lambda *_: None)
+    events = CloudEvents(receiver.url, lambda *_: None, WAIT_S)
 
     for _ in range(50):
         events.add(row())
     receiver.wait_for(100)
-    events.close(5)
+    events.close(WAIT_S)
 
     assert len(receiver.connections) == 1
 
@@ -72,19 +73,19 @@ def test_many_events_share_one_connection(receiver: Receiver) -> None:
 def test_what_is_not_taken_is_sent_once_more_and_then_counted(receiver: Receiver) -> None:
     counted: list[tuple[str, int]] = []
     receiver.statuses = [503, 202, 202, 500, 500]
-    events = CloudEvents(receiver.url, lambda *told: counted.append(told))
+    events = CloudEvents(receiver.url, lambda *told: counted.append(told), WAIT_S)
 
     events.add(row())
     events.add(row())
     receiver.wait_for(5)
-    events.close(5)
+    events.close(WAIT_S)
 
     assert counted == [("written", 1), ("failed", 1)]
 
 
 def test_a_receiver_that_is_down_costs_nothing_but_its_events() -> None:
     counted: list[tuple[str, int]] = []
-    events = CloudEvents("http://127.0.0.1:9/", lambda *told: counted.append(told))
+    events = CloudEvents("http://127.0.0.1:9/", lambda *told: counted.append(told), WAIT_S)
 
     for _ in range(10_050):
         events.add(row())
@@ -95,11 +96,11 @@ def test_a_receiver_that_is_down_costs_nothing_but_its_events() -> None:
 
 
 def test_a_hostile_request_id_or_content_type_adds_no_header(receiver: Receiver) -> None:
-    events = CloudEvents(receiver.url, lambda *_: None)
+    events = CloudEvents(receiver.url, lambda *_: None, WAIT_S)
 
     events.add(row(request_id="r\r\nx-evil: 1", request_type="text/plain\r\nx-evil: 1", model="ä\u2028"))
     (headers, _), _ = receiver.wait_for(2)
-    events.close(5)
+    events.close(WAIT_S)
 
     assert (headers["ce-id"], headers["ce-inferenceservicename"]) == ("r%0D%0Ax-evil: 1", "%C3%A4%E2%80%A8")
     assert "x-evil" not in headers
@@ -130,7 +131,7 @@ def test_a_receiver_whose_answer_never_ends_holds_nobody_up(again: bytes) -> Non
 
 def test_an_answer_in_time_leaves_the_connection_for_the_next(receiver: Receiver) -> None:
     """Whatever was left of the first answer's time is not what the second has."""
-    connection = KeptConnection(receiver.url)
+    connection = KeptConnection(receiver.url, WAIT_S)
 
     taken = [connection.post({}, b"{}"), connection.post({}, b"{}")]
     connection.close()

@@ -30,7 +30,7 @@ def shared(address):
 @pytest.fixture
 def file(tmp_path):
     """In a home of its own."""
-    made = MonitorStore(tmp_path / "monitor.db")
+    made = MonitorStore(tmp_path / "monitor.db", busy_timeout_s=60.0)
     fill(tmp_path, made)
     return made
 

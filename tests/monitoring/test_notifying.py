@@ -231,6 +231,58 @@ def test_what_waited_when_podium_ended_is_told_once(begun):
     assert book.result(lost.notification, "gone").error == "there is no channel gone any more."
 
 
+def test_what_is_withdrawn_and_given_back_while_it_is_told_is_told_again(begun):
+    """Whoever lost the lease and has it again goes on with what is in the journal, also with what is just being told."""
+    kind, book, message = Ear(Undelivered("down")), Book(), told()
+    notifier = begun(ear(kind), journal=book)
+    planned = tell(notifier, message)
+    assert kind.is_asked.wait(_WAIT_S)
+    notifier.withdraw(is_following=False)
+    notifier.resume(planned)
+    kind.may_go_on.set()
+
+    assert book.result(message.notification).result is Result.SENT
+
+
+class Woken(threading.Condition):
+    """One at which something happens each time that a thread of another name lets go of it."""
+
+    then = staticmethod(lambda: None)
+
+    def __exit__(self, *details):
+        super().__exit__(*details)
+        if threading.current_thread().name == "channel oncall":
+            self.then()
+
+
+def test_what_is_withdrawn_just_before_it_is_told_is_not_told_and_ends_no_thread(monkeypatch):
+    """Between a channel's look at what waits and its taking the first of it."""
+    kind, book, withdrawn = Ear(), Book(), threading.Event()
+    kind.may_go_on.set()
+    first, second = told(), told(start=1060.0)
+    monkeypatch.setattr(threading, "Condition", Woken)
+    notifier = Notifier((ear(kind),), About(), book, str, QUICK, clock_from(AT))
+    monkeypatch.undo()
+
+    def withdraw():
+        if not withdrawn.is_set():
+            withdrawn.set()
+            notifier.withdraw(is_following=False)
+
+    Woken.then = staticmethod(withdraw)
+    try:
+        notifier.resume(notifier.planned([first.notification]))
+        notifier.begin()
+        assert withdrawn.wait(_WAIT_S)
+        tell(notifier, second)
+        assert book.result(second.notification).result is Result.SENT
+    finally:
+        Woken.then = staticmethod(lambda: None)
+        notifier.close(_WAIT_S)
+
+    assert [each.notification.at for each in kind.heard] == [second.notification.at]
+
+
 def test_what_a_full_disk_did_not_keep_is_kept_later(begun):
     """And told meanwhile."""
     kind, book, message = Ear(), Book(), told()

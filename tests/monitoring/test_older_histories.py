@@ -23,7 +23,7 @@ ALERTED, WATCHED_BY_SERVER, LABELLED = 2, 4, 5
 @pytest.fixture(scope="module")
 def newest(tmp_path_factory):
     folder = tmp_path_factory.mktemp("newest")
-    made = MonitorStore(folder / "monitor.db")
+    made = MonitorStore(folder / "monitor.db", busy_timeout_s=60.0)
     fill(folder, made)
     with made.writing() as connection:
         # Of a time when there was one server: nobody else's can be told apart.

@@ -2,6 +2,7 @@
 
 import json
 import resource
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,22 @@ def test_a_row_is_found_wherever_its_file_stands(tmp_path: Path, is_parquet: boo
     assert kept.find(tmp_path, "r1000") == []
     assert is_parquet == any(path.suffix == ".parquet" for path in files_of(tmp_path))
     assert len(files_of(tmp_path)) > 2
+
+
+@pytest.mark.parametrize("is_parquet", [False, True])
+def test_a_row_is_found_once_while_its_file_is_put_aside(tmp_path: Path, is_parquet: bool) -> None:
+    """By whoever looks in just that moment."""
+    written, (first, *others) = log(tmp_path, is_parquet, file_bytes=1 << 30), rows(30)
+    full = log(tmp_path, is_parquet, file_bytes=1)
+    written.write([first])
+    with ThreadPoolExecutor(1) as exporter:
+        writing = exporter.submit(lambda: [each.write([row]) for row in others for each in (full, written)])
+        seen = [kept.find(tmp_path, "r0")]
+        while not writing.done():
+            seen.append(kept.find(tmp_path, "r0"))
+        writing.result()
+
+    assert [found for found in seen if found != [first]] == []
 
 
 def test_a_full_disk_leaves_no_half_line_and_nothing_twice(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_password_is_in_no_message():
 
 
 def test_servers_that_begin_at_once_make_the_tables_once_and_all_add_up(histories):
-    each = [histories(30.0) for _ in range(6)]
+    each = [histories() for _ in range(6)]
     together = threading.Barrier(6)
 
     def write(history):
@@ -104,7 +104,8 @@ def test_servers_that_begin_at_once_make_the_tables_once_and_all_add_up(historie
 
 
 def test_threads_of_one_server_take_turns_with_its_one_connection(histories, address):
-    history = histories(30.0)
+    # By a name of its own: a connection that another test closed may still be ending.
+    history = histories(at=f"{address}&application_name=turns")
     add(history)
 
     with ThreadPoolExecutor(6) as threads:
@@ -112,12 +113,12 @@ def test_threads_of_one_server_take_turns_with_its_one_connection(histories, add
 
     assert total(history) == 13
     with history.reading() as connection:
-        told = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = ?", ["podium monitor"])
+        told = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = ?", ["turns"])
         assert told.fetchone() == (1,)
 
 
 def test_who_waits_too_long_for_another_writer_is_told_so(histories):
-    first, second = histories(30.0), histories(3.0)
+    first, second = histories(), histories(6.0)
     add(second)
     with first.writing(), pytest.raises(MonitorStoreBusy, match="others are writing"), second.writing():
         pass
@@ -184,8 +185,8 @@ def test_a_database_that_is_away_is_not_asked_again_and_again(histories, wire):
 
 
 def test_a_database_that_falls_silent_holds_nobody_up_for_ever(histories, wire):
-    add(histories(30.0))
-    history = histories(0.7, at=wire.address)
+    add(histories())
+    history = histories(2.0, at=wire.address)
 
     with pytest.raises(MonitorStoreDown, match="did not answer in time"):
         add(history, before=wire.silence)

@@ -64,6 +64,19 @@ def test_a_monitor_that_dies_before_it_wrote_loses_nothing(world):
     assert sum(world.requests().values()) == 7
 
 
+def test_a_server_that_ends_while_its_monitor_looks_loses_nothing(file_world):
+    """What was not written down yet is, and the monitor ends."""
+    expected = file_world.worker().answer(100)
+    file_world.request(3)
+    file_world.tick()
+
+    file_world.end_while_it_looks()
+
+    (all_of_it,) = file_world.data()
+    assert all_of_it.window.counts == expected
+    assert sum(file_world.requests().values()) == 3
+
+
 def test_what_was_written_is_not_counted_again_by_the_next_monitor(world):
     expected = world.worker().answer(100)
     world.request(3)

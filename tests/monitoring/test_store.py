@@ -1,8 +1,10 @@
 """The monitor's database keeps exactly what was counted, and says plainly when it cannot."""
 
+import contextlib
 import os
 import sqlite3
 import stat
+import subprocess
 from contextlib import closing
 
 import numpy as np
@@ -91,6 +93,56 @@ def test_a_reader_sees_one_moment_while_somebody_writes(database):
 
         with database.reading() as view:
             assert [each.stage for each in reading.served(view)] == ["Staging"]
+
+
+def test_a_view_stays_what_it_was_when_somebody_writes_after_it_began(database):
+    """Also what was not looked at yet."""
+    with database.writing() as connection:
+        writing.see_version(connection, KEY, "Staging", None, NOON)
+
+    with database.reading() as view:
+        with database.writing() as connection:
+            writing.see_version(connection, KEY, "Production", None, NOON)
+        seen = [each.stage for each in reading.served(view)]
+
+    assert seen == ["Staging"]
+    with database.reading() as view:
+        assert [each.stage for each in reading.served(view)] == ["Production"]
+
+
+def stages(file):
+    with file.reading() as connection:
+        return [each.stage for each in reading.served(connection)]
+
+
+def test_a_file_where_nothing_can_be_written_is_read(tmp_path):
+    """On a disk that is full, or mounted so, where one may be mounted: no file can be made beside it."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(place)], capture_output=True, check=False
+        ).returncode
+        != 0
+    ):
+        pytest.skip("no file system can be mounted here")
+    try:
+        file = MonitorStore(place / "monitor.db")
+        with file.writing() as connection:
+            writing.see_version(connection, KEY, "Production", None, NOON)
+        filler = place / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as full:
+            while full.write(bytes(4096)):
+                pass
+
+        assert stages(file) == ["Production"]
+        filler.unlink()
+        assert os.listdir(place) == ["monitor.db"]
+        subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+        assert stages(file) == ["Production"]
+        assert os.listdir(place) == ["monitor.db"]
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
 
 
 def test_a_locked_database_is_said_to_be_locked(file):

@@ -25,9 +25,9 @@ def server(tmp_path):
     """A monitor with a part in the file; as many as are asked for, each with a watch of its own."""
     with ExitStack() as ends:
 
-        def make(name, channels=()):
+        def make(name, channels=(), busy_timeout_s=0.02):
             seconds = [0.0]
-            store = MonitorStore(tmp_path / "monitor.db", busy_timeout_s=0.02)
+            store = MonitorStore(tmp_path / "monitor.db", busy_timeout_s)
             part = HistorySharing(store, name, has_channels=True, clock=lambda: seconds[0])
             made = World(tmp_path, channels=channels, store=store, sharing=part)
             made.seconds = seconds
@@ -60,7 +60,8 @@ def fires(world):
 def test_one_of_two_tells_and_both_show_it(server):
     with receiving() as box:
         hook = channel("webhook", url=box.url)
-        one, other = server("one", (hook,)), server("other", (hook,))
+        # What a channel notes meanwhile is waited for.
+        one, other = (server(name, (hook,), busy_timeout_s=60.0) for name in ("one", "other"))
 
         run(6, one, other)
         box.next()

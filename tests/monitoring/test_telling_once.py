@@ -48,7 +48,7 @@ def server(address, tmp_path):
 
         def make(name, at=address, channels=(), has_channels=True):
             seconds = [0.0]
-            store = ends.enter_context(closing(PostgresqlHistory(at, 20.0, clock=lambda: seconds[0])))
+            store = ends.enter_context(closing(PostgresqlHistory(at, 29.0, clock=lambda: seconds[0])))
             part = Sleeper(store, name, has_channels, clock=lambda: seconds[0])
             made = World(tmp_path, channels=channels, store=store, sharing=part)
             made.seconds = seconds

@@ -108,9 +108,13 @@ def receiver() -> Iterator[Receiver]:
 def test_traces_arrive_as_a_collector_reads_them(receiver: Receiver) -> None:
     counted: list[tuple[str, int]] = []
     environ = {"OTEL_SERVICE_NAME": "fraud", "OTEL_EXPORTER_OTLP_HEADERS": "api-key=a%20b"}
-    traces = Traces(receiver.base, lambda *told: counted.append(told), environ)
-    for number in range(300):
-        traces.add(seen(number))
+    traces = Traces(receiver.base, lambda *told: counted.append(told), environ, 60.0)
+    with receiver.slow():
+        traces.add(seen())
+        receiver.wait_for(1)
+        # The first is being sent: all that comes meanwhile waits.
+        for number in range(300):
+            traces.add(seen(number, batch=124))
     traces.close(60)
 
     (headers, body), *_ = receiver.events
@@ -119,18 +123,18 @@ def test_traces_arrive_as_a_collector_reads_them(receiver: Receiver) -> None:
     assert (headers[":path"], headers["api-key"]) == ("/v1/traces", "a b")
     assert headers["content-type"] == "application/x-protobuf"
     assert ("service.name", "fraud") in {(each.key, each.value.string_value) for each in of.resource.attributes}
-    assert counted == [("written", 3 * 256 + 1), ("written", 3 * 44)]
+    assert counted == [("written", 3 + 1), ("written", 3 * 256 + 1), ("written", 3 * 44)]
 
 
 def test_what_a_collector_does_not_take_is_tried_again_and_then_counted(receiver: Receiver) -> None:
     counted: list[tuple[str, int]] = []
     receiver.statuses = [503]
-    traces = Traces(receiver.base, lambda *told: counted.append(told), {})
+    traces = Traces(receiver.base, lambda *told: counted.append(told), {}, 60.0)
     traces.add(seen())
     receiver.wait_for(2)
     traces.close(60)
     receiver.statuses = [503] * 3
-    lost = Traces(receiver.base, lambda *told: counted.append(told), {})
+    lost = Traces(receiver.base, lambda *told: counted.append(told), {}, 60.0)
     lost.add(seen(2))
     lost.close(60)
 

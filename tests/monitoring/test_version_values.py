@@ -1,7 +1,7 @@
 """What is said, kept and judged of versions becomes the values that alerts are made of."""
 
 import pytest
-from alerting_world import KEY, NOON, World
+from alerting_world import KEY, NOON, WAIT_S, World
 
 from podium.domain.monitoring.windows import DAY_S
 from podium.monitoring.store import writing
@@ -17,7 +17,7 @@ def monitor(tmp_path):
     made = World(tmp_path)
     served(made)
     yield made
-    made.alerting.close(5)
+    made.alerting.close(WAIT_S)
 
 
 def turned(monitor, seconds=30, **changes):

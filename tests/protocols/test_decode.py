@@ -273,7 +273,7 @@ print(json.dumps(answers))
 
 def test_tensors_need_no_pandas_and_frames_say_that_they_do() -> None:
     """With numpy alone: arrays are decoded, enforced and encoded; everything with a frame names what to install."""
-    done = subprocess.run([sys.executable, "-c", WITHOUT_PANDAS], capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run([sys.executable, "-c", WITHOUT_PANDAS], capture_output=True, text=True, timeout=550, check=False)
 
     assert done.returncode == 0, done.stderr
     first, *others = json.loads(done.stdout)

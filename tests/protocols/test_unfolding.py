@@ -154,7 +154,7 @@ def test_a_stream_that_lies_about_where_its_values_are_is_refused(body: bytes):
     """pyarrow believes offsets: it would hand out whatever else lies in the process's memory, or die of it."""
     code = "import sys; from podium.protocols.mlflow.columnar import read_arrow; read_arrow(sys.stdin.buffer.read())"
 
-    found = subprocess.run([sys.executable, "-c", code], input=body, capture_output=True, timeout=240, check=False)
+    found = subprocess.run([sys.executable, "-c", code], input=body, capture_output=True, timeout=550, check=False)
 
     assert b"MalformedBody: The body is no stream" in found.stderr
 
@@ -197,7 +197,7 @@ def test_what_is_refused_was_not_unfolded_before():
         [sys.executable, "-c", code],
         input=body,
         capture_output=True,
-        timeout=240,
+        timeout=550,
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_DATA, (most, most)),
     )

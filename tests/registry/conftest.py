@@ -51,10 +51,10 @@ def fraud(service: RegistryService, folder: Path) -> RegistryService:
 
 @pytest.fixture
 def wait_until() -> Callable[[Callable[[], bool]], None]:
-    """Wait for a condition, at most 30 seconds."""
+    """Wait for a condition, at most two minutes."""
 
     def wait(is_true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not is_true():
             assert time.monotonic() < deadline, "waited in vain"
             time.sleep(0.001)

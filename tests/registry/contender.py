@@ -51,7 +51,7 @@ def steps(registry: Registry, folder: Path, random_: random.Random) -> dict[str,
 def main() -> None:
     home, seed, much = sys.argv[1:]
     random_ = random.Random(seed)
-    registry = Registry(home, busy_timeout_s=30)
+    registry = Registry(home, busy_timeout_s=200)
     folder = Path(tempfile.mkdtemp(dir=home, prefix="model-"))
     (folder / "MLmodel").write_text("flavors: {python_function: {}}\n")
     todo = steps(registry, folder, random_)

@@ -27,7 +27,7 @@ def address() -> Iterator[str]:
 
 
 def book_of(address: str, user: str = "ann") -> SideBook:
-    return SideBook(side_of(address + user), lambda _name, _follows: "1")
+    return SideBook(side_of(address + user, 120), lambda _name, _follows: "1")
 
 
 def start(book: SideBook, name: str, rollout_id: str = "a") -> None:
@@ -41,7 +41,7 @@ def mark(book: SideBook, name: str, kind: MarkKind) -> None:
 
 def test_a_rollout_is_kept_with_the_clock_of_the_database(address):
     """Nothing is there before the first one; of each model what is its own."""
-    side, book = side_of(address + "ann"), book_of(address)
+    side, book = side_of(address + "ann", 120), book_of(address)
     assert side.read("fraud")[0] == {}
 
     start(book, "fraud")

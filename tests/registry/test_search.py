@@ -238,7 +238,7 @@ def test_mlflow_gives_the_same_answers(tmp_path):
     question = json.dumps([ROWS, MODEL_FILTERS, VERSION_FILTERS, REFUSED_MODELS, REFUSED_VERSIONS])
 
     answer = subprocess.run(
-        [python, "-c", ASK_MLFLOW], input=question, capture_output=True, text=True, timeout=250, cwd=tmp_path, check=False
+        [python, "-c", ASK_MLFLOW], input=question, capture_output=True, text=True, timeout=550, cwd=tmp_path, check=False
     )
 
     assert answer.stdout.endswith("same\n"), answer.stderr[-2000:]

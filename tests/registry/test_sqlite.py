@@ -63,14 +63,14 @@ def test_two_that_create_it_at_once_agree_on_one(home, artifacts, folder):
     numbers = []
 
     def register(service):
-        barrier.wait(timeout=240)
+        barrier.wait(timeout=550)
         numbers.append(service.register_digest(digest, "fraud", "x").version)
 
     threads = [threading.Thread(target=register, args=[service]) for service in services]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=240)
+        thread.join(timeout=550)
 
     assert sorted(numbers) == list(range(1, 9))
 
@@ -235,7 +235,7 @@ def test_a_register_that_is_killed_happened_whole_or_not_at_all(home, folder, ar
     process = subprocess.Popen([sys.executable, "-c", REGISTER, home.root, folder], stdout=subprocess.PIPE, text=True)
     wait_until(lambda: any(home.root.glob(sign)) or process.poll() is not None)
     process.kill()
-    said, _ = process.communicate(timeout=240)
+    said, _ = process.communicate(timeout=550)
 
     versions = service.versions()
     assert [version.version for version in versions] in ([], [1])

@@ -34,7 +34,7 @@ def contend(home, much: str) -> dict[int, list[dict]]:
         )
         for seed in range(8)
     ]
-    outputs = [process.communicate(timeout=250) for process in processes]
+    outputs = [process.communicate(timeout=550) for process in processes]
     assert [(process.returncode, err) for process, (_, err) in zip(processes, outputs, strict=True)] == [(0, "")] * 8
     return {p.pid: [json.loads(line) for line in out.splitlines()] for p, (out, _) in zip(processes, outputs, strict=True)}
 

@@ -25,7 +25,7 @@ from podium.transport.control import ControlSocket
 from podium.transport.frame_reader import Frame, FrameReader
 from podium.transport.messages import Acknowledge, AddReplica, Drain, DropReplica, Publish, Started, Tell
 
-LIMIT_S = 60.0
+LIMIT_S = 240.0  # a process that is starved begins after a minute
 ENDPOINT = "iris"
 
 
@@ -176,7 +176,8 @@ class Server:
     def __init__(self, folder: Path, gateways: int = 1, has_grpc: bool = False, **settings: Any) -> None:
         self.folder = folder
         self.grpc = f"127.0.0.1:{free_port()}" if has_grpc else None
-        self.settings = {"drain_linger_s": 0.05, "drain_limit_s": 5.0} | settings
+        limits = dict.fromkeys(("drain_limit_s", "timeout_s", "pending_s"), LIMIT_S)
+        self.settings = {"drain_linger_s": 0.05} | limits | settings
         self.listener = socket.socket()
         self.listener.bind(("127.0.0.1", 0))
         self.listener.listen(512)
@@ -244,8 +245,13 @@ class Server:
     def drop(self, replica: int) -> None:
         self.gateway.control.send(DropReplica(replica))
 
-    def drain(self, limit_s: float = 5.0) -> None:
+    def drain(self, limit_s: float = LIMIT_S) -> None:
         self.gateway.control.send(Drain(limit_s))
+
+    def wait_until_draining(self) -> None:
+        """The drain has begun once new connections stay in the backlog: the gateway closed its handle on the socket."""
+        folder, inode = Path(f"/proc/{self.gateway.popen.pid}/fd"), os.fstat(self.listener.fileno()).st_ino
+        until(lambda: f"socket:[{inode}]" not in {link_of(each) for each in folder.iterdir()}, "the drain")
 
     def tell(
         self, status: dict[str, Any], series: list[dict[str, str]], metrics: list[dict[str, Any]] | None = None
@@ -296,6 +302,14 @@ class Server:
         for end in filter(None, (self.handing, self.handed)):
             end.close()
         os.close(self.slots_fd)
+
+
+def link_of(path: Path) -> str:
+    """Where a link leads; nowhere if it is gone."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 class Answer:

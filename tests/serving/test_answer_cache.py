@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 
 import pytest
 
@@ -105,10 +106,12 @@ def said(answer):
 
 
 def test_the_same_request_has_the_same_answer_under_its_own_id(server):
+    began = time.monotonic()
     first, second = server.score(), server.score()
+    passed = time.monotonic() - began
 
     assert (said(first), said(second)) == (("1", "miss"), ("1", "hit"))
-    assert (int(second.headers["age"]) < 20, "age" in first.headers) == (True, False)
+    assert (0 <= int(second.headers["age"]) <= passed, "age" in first.headers) == (True, False)
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
     assert {n: v for n, v in first.headers.items() if n.startswith("x-podium-") and n != "x-podium-cache"} == {
         "x-podium-model": "iris", "x-podium-version": "1",
@@ -231,8 +234,8 @@ def test_a_kept_answer_can_be_reported_on(server):
 
 
 def test_the_guard_is_asked_first_and_counts_what_is_kept(start):
-    """Two a minute are two, whoever answers them."""
-    server = start(every_model={"cache_bytes": SIZE}, clients={"rate_per_address": "2/m"})
+    """Two an hour are two, whoever answers them."""
+    server = start(every_model={"cache_bytes": SIZE}, clients={"rate_per_address": "2/h"})
     answers_in_turn(server.add(1))
     server.publish()
 

@@ -19,7 +19,7 @@ WORDS = {"dataframe_split": {"columns": ["x"], "data": [[1.0], [2.0]]}}
 def house(tmp_path_factory):
     models = make_models(tmp_path_factory.mktemp("models"))
     kept = {name: models[name] for name in CODE if name in ("iris", "words")}
-    with podium.serve(kept, env_manager="local", cache="1MiB") as server:
+    with podium.serve(kept, env_manager="local", cache="1MiB", gateways=1) as server:
         yield server.url.removeprefix("http://")
 
 

@@ -4,8 +4,11 @@ import json
 import os
 import signal
 import socket
+import ssl
+import subprocess
 
 import pytest
+from authority import Authority
 
 from podium.transport.frames import DRAINING
 from podium.transport.messages import Drained
@@ -31,7 +34,7 @@ def test_what_is_in_flight_is_finished_and_the_exit_is_clean(server, end):
     soon = server.score_soon()
     request = server.workers[0].take()
     end(server)
-    _wait_until_not_listening(server)
+    server.wait_until_draining()
     server.workers[0].reply(request, b"late")
 
     answer = soon.result()
@@ -56,14 +59,14 @@ def test_sigint_is_left_to_the_supervisor(server):
 
 def test_readiness_is_false_at_once(start):
     """Who is asked on a connection that is still open says not ready while it drains."""
-    server = start(drain_linger_s=5)
+    server = start(drain_linger_s=60)
     server.add(1)
     server.publish()
     with server.connect() as sock:
         sock.sendall(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
         assert b"200 OK" in sock.recv(1000)
         server.drain()
-        _wait_until_not_listening(server)
+        server.wait_until_draining()
 
         sock.sendall(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
 
@@ -74,14 +77,14 @@ def test_readiness_is_false_at_once(start):
 
 def test_a_request_on_its_way_on_an_idle_connection_is_answered(start):
     """A kept connection stays open for a moment after the drain began."""
-    server = start(drain_linger_s=5)
+    server = start(drain_linger_s=60)
     server.add(1).serve()
     server.publish()
     with server.connect() as sock:
         sock.sendall(REQUEST)
         assert b"200 OK" in sock.recv(1000)
         server.drain()
-        _wait_until_not_listening(server)
+        server.wait_until_draining()
 
         sock.sendall(REQUEST)
 
@@ -118,6 +121,40 @@ def test_what_the_backlog_holds_is_answered(server):
     assert server.gateway.wait() == 0
 
 
+def test_who_connects_while_the_drain_begins_is_answered(server):
+    """Both are seen in the same turn of the event loop, the drain first; nothing else keeps the gateway."""
+    os.kill(server.gateway.popen.pid, signal.SIGSTOP)
+    server.drain()
+    with server.connect() as sock:
+        sock.sendall(REQUEST)
+        os.kill(server.gateway.popen.pid, signal.SIGCONT)
+        request = server.workers[0].take()
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.gateway.popen.wait(0.5)
+        server.workers[0].reply(request)
+
+        assert b"200 OK" in sock.recv(1000)
+    assert server.gateway.wait() == 0
+
+
+def test_a_tls_handshake_that_has_begun_is_finished_and_its_request_answered(start, tmp_path):
+    """Which no connection is yet; nothing else keeps the gateway."""
+    authority = Authority(tmp_path)
+    certificate, key = authority.pair("server")
+    server = start(drain_linger_s=60, access={"tls_cert": str(certificate), "tls_key": str(key)})
+    server.add(1).serve()
+    server.publish()
+    context = ssl.create_default_context(cafile=str(authority.file))
+    with server.connect() as sock:
+        server.drain()
+        server.wait_until_draining()
+
+        with context.wrap_socket(sock, server_hostname="127.0.0.1") as tls:
+            tls.sendall(REQUEST)
+            assert b"200 OK" in tls.recv(1000)
+    assert server.gateway.wait() == 0
+
+
 def test_at_the_limit_what_is_left_gets_503(server):
     """The limit is kept, and nobody is left without an answer."""
     soon = server.score_soon()
@@ -151,25 +188,6 @@ def test_settings_that_make_no_sense_are_named(start, tmp_path):
     for wrong, named in (({"timeout_s": 0}, "timeout_s"), ({"colour": 1}, "colour"), ({"timeout_s": "x"}, "timeout_s")):
         with pytest.raises(Misconfigured, match=named):
             GatewaySettings.from_json(json.dumps(wrong))
-
-
-def _wait_until_not_listening(server):
-    """The drain has begun once new connections stay in the backlog: the gateway closed its handle on the socket."""
-    import time
-
-    ends = time.monotonic() + 60
-    folder = f"/proc/{server.gateway.popen.pid}/fd"
-    inode = os.fstat(server.listener.fileno()).st_ino
-    while any(f"socket:[{inode}]" == _link(f"{folder}/{name}") for name in os.listdir(folder)):
-        assert time.monotonic() < ends
-        time.sleep(0.01)
-
-
-def _link(path):
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
 
 
 @pytest.mark.parametrize("end", [_end_by_message, _end_by_orphaning])

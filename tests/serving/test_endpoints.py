@@ -21,7 +21,7 @@ def publish(server, endpoints, hopeless=()):
 @pytest.fixture
 def two(start):
     """`iris`, the default, is answered by replica 1, `wine` by replica 2."""
-    server = start(pending_s=30.0)
+    server = start(pending_s=60.0)
     for replica, name in ((1, "iris"), (2, "wine")):
         server.add(replica, series=replica, endpoint=name).serve(f'{{"predictions": ["{name}"]}}'.encode())
     publish(server, {"iris": [1], "wine": [2]})
@@ -74,7 +74,7 @@ def test_each_endpoint_says_whether_it_answers(two):
 
 def test_who_waits_for_one_endpoint_does_not_hold_up_another(start):
     """The first in line is for an endpoint without replicas; the second is served when its own has one."""
-    server = start(pending_s=30.0)
+    server = start(pending_s=60.0)
     publish(server, {"iris": [], "wine": []})
     server.soon(lambda: server.ask("POST", "/models/iris/invocations", BODY, JSON))
     second = server.soon(lambda: server.ask("POST", "/models/wine/invocations", BODY, JSON))
@@ -88,7 +88,7 @@ def test_who_waits_for_one_endpoint_does_not_hold_up_another(start):
 
 def test_a_full_line_of_one_endpoint_refuses_nobody_else(start):
     """Each has a line of its own, within the same bounds."""
-    server = start(pending_s=30.0, max_pending=0)
+    server = start(pending_s=60.0, max_pending=0)
     server.add(2, series=2, endpoint="wine").serve()
     publish(server, {"iris": [], "wine": [2]})
 
@@ -98,7 +98,7 @@ def test_a_full_line_of_one_endpoint_refuses_nobody_else(start):
 
 
 def test_nobody_waits_for_an_endpoint_that_nothing_will_serve(two):
-    """Its model did not load: 503 at once, where others would wait for half a minute."""
+    """Its model did not load: 503 at once, where others would wait for a minute."""
     publish(two, {"iris": [1], "wine": []}, hopeless=["wine"])
 
     answer = two.ask("POST", "/models/wine/invocations", BODY, JSON)

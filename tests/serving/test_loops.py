@@ -24,6 +24,7 @@ def test_a_gateway_serves_and_drains_on_either_loop(start, monkeypatch, asked, i
     soon = server.score_soon()
     request = second.take()
     server.drain()
+    server.wait_until_draining()
     second.reply(request)
     answer = soon.result()
     assert (answer.status, answer.headers["connection"]) == (200, "close")

@@ -38,11 +38,14 @@ BINARY = {"name": "x", "shape": [1, 4], "datatype": "FP64", "parameters": {"bina
 A = {"name": "a", "shape": [1, 2], "datatype": "INT32", "data": [3, 4]}
 B = {"name": "b", "shape": [1, 2], "datatype": "INT32", "data": [1, 1]}
 IN_BYTES = {"parameters": {"binary_data_output": True}}
+OLD, NEW = (4, 5, 2, 3), (104, 105, 102, 103)  # what `add` says of these two, and what its later one says
 STATES = {"READY", "LOADING", "UNLOADING", "UNAVAILABLE"}
 
 
 class Served:
     """The server over both transports."""
+
+    until: Callable[[Callable[[], Any], str], Any]
 
     def __init__(self, http: House, address: str, models: dict[str, str], broken: str, other: str) -> None:
         self.http = http
@@ -63,7 +66,7 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory, until: Callable[..., Any]) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("models")
     models = make_models(folder)
     broken = folder / "broken"
@@ -76,6 +79,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with podium.serve(models, env_manager="local", max_body=40_000_000, grpc_port=0, allow_load="any") as server:
         http = House(server.url.removeprefix("http://"))
         made = Served(http, server.status()["grpc_address"], models, str(broken), str(other))
+        made.until = until
         yield made
         made.channel.close()
         http.close()
@@ -252,7 +256,9 @@ def r32(s: Served) -> None:
 
 
 def r33(s: Served) -> None:
-    assert status_of(House(s.http.address).infer("iris", bytes(40_000_001))) == 413
+    house = House(s.http.address)
+    assert status_of(house.infer("iris", bytes(40_000_001))) == 413
+    house.close()
 
 
 def r34(s: Served) -> None:
@@ -351,15 +357,18 @@ def m5(s: Served) -> None:
         for thread in threads:
             thread.start()
         try:
-            for place in (s.other, s.models["add"]):
+            s.until(lambda: wrong or all(seen.values()), "an answer of each")
+            for place, expected in ((s.other, NEW), (s.models["add"], OLD)):
                 answer = s.http.ask("POST", "/v2/repository/models/add/load", {"parameters": {"uri": place}})
                 assert answer.status == 200, answer.body
+                seen["add"].discard(expected)
+                s.until(lambda expected=expected: wrong or expected in seen["add"], "an answer of what was loaded")
         finally:
             is_over.set()
             for thread in threads:
-                thread.join(60)
+                thread.join()
     assert wrong == []
-    assert seen == {"add": {(4, 5, 2, 3), (104, 105, 102, 103)}, "iris": {(0,)}}
+    assert seen == {"add": {OLD, NEW}, "iris": {(0,)}}
 
 
 def b1(s: Served) -> None:

@@ -1,5 +1,6 @@
 """Which answers and labels a real gateway hands on to the monitor, and that it says so where it cannot."""
 
+import contextlib
 import json
 import struct
 import time
@@ -43,6 +44,14 @@ def answers_of(server: Any, count: int) -> list[Remembered]:
     while len(found) < count:
         found += [each for each in next_of(server) if isinstance(each, Remembered)]
     return found
+
+
+def empty(server: Any) -> None:
+    """Read whatever was handed on."""
+    server.handed.settimeout(0)
+    with contextlib.suppress(BlockingIOError):
+        while next_of(server):
+            pass
 
 
 def told_of(server: Any, *reports: dict[str, Any], status: int = 200) -> list[dict[str, Any]]:
@@ -141,7 +150,10 @@ def test_a_gateway_whose_rate_is_0_hands_nothing_on(start: Callable[..., Any]) -
 
 
 def test_above_the_rate_answers_are_skipped_and_counted(start: Callable[..., Any]) -> None:
-    """Ten a second, so a hundred at once."""
+    """Ten a second, so a hundred at once; of the rest a part by lot, from the second on in which it is known how many come.
+
+    Where that begins after some sixty of them, a hundred and ten are to be expected, and no fewer wherever it begins.
+    """
     server = begun(start, rate=10)
     worker = server.workers[0]
     worker.serve()
@@ -161,7 +173,7 @@ def test_above_the_rate_answers_are_skipped_and_counted(start: Callable[..., Any
     kept, skipped = (server.slots.exported(f"answers_{each}") for each in ("kept", "skipped"))
 
     assert kept + skipped == 400
-    assert 100 <= kept <= 100 + 10 * passed + 1
+    assert 60 <= kept <= 100 + 10 * passed + 1  # six deviations and a half below what is to be expected
 
 
 def test_of_several_versions_a_request_that_names_none_is_a_sample_of_its_variant(start: Callable[..., Any]) -> None:
@@ -231,10 +243,8 @@ def test_a_label_that_finds_no_room_is_full_and_may_be_sent_again(start: Callabl
     full = told_of(server, {"request_id": identity, "label": 1, "reward": 1}, {"request_id": "else", "label": 1})
     assert [item["result"] for item in full] == ["full", "full"]
     assert server.counted(UNROUTED)[FEEDBACK.cell("full")] == before + 1
-    while next_of(server)[0].request_id != identity:
-        if receive_message(server.handed, is_left=True) is None:
-            break
-        server.handed.settimeout(60)
+    # By one small message less there need not be any room.
+    empty(server)
     again = told_of(server, {"request_id": identity, "label": 1, "reward": 1})
 
     assert again[0]["result"] == "matched"

@@ -38,6 +38,10 @@ def copies(server, result):
     return server.counted(2)[SHADOW_REQUESTS.cell(result)]
 
 
+def drawn(server):
+    return copies(server, "answered") + copies(server, "dropped")
+
+
 def test_a_copy_is_sent_after_the_answer_left(start):
     """The shadow gets the very body, under the same request id, once the client has its answer."""
     server, primary, shadow = shadowed(start)
@@ -98,19 +102,20 @@ def test_planned_requests_are_copied_as_they_were_decoded(start, until):
 
 
 def test_a_part_of_the_requests_is_copied(start, until):
-    """A quarter, within five standard deviations."""
+    """A quarter, within seven standard deviations; some may be dropped, for which a busy gateway has no time."""
     server, primary, shadow = shadowed(start, percent=25)
     primary.serve(ONE)
     shadow.serve(ONE)
-    for _ in range(200):
+    for _ in range(400):
         server.score()
 
-    until(lambda: 20 <= copies(server, "answered") <= 80, "about fifty are answered")
+    until(lambda: copies(server, "answered") and drawn(server) >= 40, "about a hundred are copied")
+    assert drawn(server) <= 160
 
 
 def test_a_shadow_that_hangs_is_bounded(start, until):
     """It gets 32 copies at a time, 256 wait in a queue, and what finds that full is dropped and counted."""
-    server, primary, shadow = shadowed(start)
+    server, primary, shadow = shadowed(start, timeout_s=600)
     primary.serve(ONE)
 
     answers = [server.score() for _ in range(300)]

@@ -70,7 +70,7 @@ def redis(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_servers_share_a_rate_and_go_on_without_redis_as_was_said(start, redis, until):
     """What one has let through the other refuses; without Redis one counts alone, and the other lets nobody pass."""
-    rates = {"rate_per_address": "40/h", "rate_store": redis.url}
+    rates = {"rate_per_address": "40/d", "rate_store": redis.url}
     first = start(clients=rates)
     second = start(clients=rates | {"rate_store_down": "refuse"})
     for server in (first, second):
@@ -126,10 +126,16 @@ def test_what_somebody_else_left_under_a_key_locks_nobody_out(redis, sharer, unt
         _ = asked.rpush(KEY, "a list") if left is None else asked.set(KEY, left)
         assert sharer.take()
 
-        until(lambda: asked.type(KEY) == b"string" and asked.pttl(KEY) > 0, "a bucket in the key's place")
+        def is_a_bucket() -> bool:
+            # What was taken is not told again where Redis was too slow to answer.
+            if sharer.limiter.is_alone:
+                sharer.take()
+            return asked.type(KEY) == b"string" and asked.pttl(KEY) > 0
+
+        until(is_a_bucket, "a bucket in the key's place")
 
         assert asked.pttl(KEY) <= 2 * 3_600_000 + 1
-    assert not sharer.limiter.is_alone
+    until(lambda: not sharer.limiter.is_alone, "that it is shared")
 
 
 class Swallowing(Sharing):

@@ -50,7 +50,7 @@ class Podium:
             # The commands run elsewhere; what was said relative to here stays what it is.
             self.environment["PYTHONPATH"] = os.pathsep.join(os.path.abspath(part) for part in path.split(os.pathsep))
 
-    def run(self, *arguments: str, timeout_s: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, timeout_s: float = 300, check: bool = True) -> subprocess.CompletedProcess[str]:
         """One command, to its end."""
         done = subprocess.run(
             [self.interpreter, "-m", "podium", *arguments],
@@ -73,7 +73,7 @@ class Podium:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=300,
             check=False,
         )
         if done.returncode != 0:
@@ -182,7 +182,7 @@ class Server:
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
 
-    def settle(self, timeout_s: float = 120) -> int:
+    def settle(self, timeout_s: float = 300) -> int:
         """`podium status --wait`; returns its exit status once what is wanted is what runs, or is known not to come."""
         return self.podium.run("status", "-p", str(self.port), "--wait", timeout_s=timeout_s, check=False).returncode
 
@@ -229,9 +229,11 @@ class Load:
 
 @contextlib.contextmanager
 def loading(server: Server, versions: Versions, seconds: float, rate: float = 150.0) -> Iterator[Load]:
-    """Run the load generator in a process of its own while the block runs, for `seconds` at least."""
+    """Run the load generator in a process of its own while the block runs, for `seconds` at least from its first answer."""
     process, out = _start_load(server, versions, "--rate", str(rate))
     try:
+        # One that is still starting would see nothing of what the block does first, and die of the signal that ends it.
+        wait_until(out.exists, 150, "the load is under way", lambda: "it has ended" if process.poll() is not None else None)
         yield Load(process, out, time.monotonic() + seconds)
     finally:
         if process.poll() is None:

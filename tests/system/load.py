@@ -5,7 +5,8 @@ the moment it was *due*, so a pause is charged to everything that waited in it (
 
     python load.py --port 5000 --rate 300 --body request.json --expect expected.json --out samples.jsonl
 
-It sends until SIGTERM (or for `--seconds` at most), then waits for the answers that are still due.
+It sends until SIGTERM (or for `--seconds` at most), then waits for the answers that are still due. The output is there,
+and empty, as soon as the first request has ended.
 
 `expected.json` maps a version's label to the JSON that it must answer (numbers to a part in 1e9: a batch may round its last
 bit otherwise), so that an answer of one version under the label of another is found. Each line of the output is one
@@ -20,7 +21,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,8 +114,13 @@ class Generator:
         head = f"POST /invocations HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
         self._request = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
-    async def run(self, rate: float, seconds: float, is_over: asyncio.Event) -> list[Sample]:
-        """Send `rate` requests a second until told, or for `seconds`; returns once each is answered or broken."""
+    async def run(
+        self, rate: float, seconds: float, is_over: asyncio.Event, under_way: Callable[[], object]
+    ) -> list[Sample]:
+        """Send `rate` requests a second until told, or for `seconds`; returns once each is answered or broken.
+
+        `under_way` is called when the first of them is.
+        """
         start = time.monotonic() + 0.2
         tasks = []
         for index in range(round(rate * seconds)):
@@ -125,6 +131,8 @@ class Generator:
             if is_over.is_set():
                 break
             tasks.append(asyncio.create_task(self._one(due)))
+            if index == 0:
+                tasks[0].add_done_callback(lambda _: under_way())
         return list(await asyncio.gather(*tasks))
 
     async def _one(self, due: float) -> Sample:
@@ -208,7 +216,7 @@ def main(arguments: Sequence[str]) -> None:
         is_over = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, is_over.set)
         generator = Generator(chosen.host, chosen.port, chosen.body.read_bytes(), expected, chosen.timeout)
-        return await generator.run(chosen.rate, chosen.seconds, is_over)
+        return await generator.run(chosen.rate, chosen.seconds, is_over, chosen.out.touch)
 
     samples = asyncio.run(load())
     chosen.out.write_text("".join(json.dumps(dataclasses.asdict(sample)) + "\n" for sample in samples))

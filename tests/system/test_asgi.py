@@ -46,7 +46,7 @@ def start(request: pytest.FixtureRequest, podium: Podium) -> Iterator[Start]:
     yield begin
     for process in started:
         process.terminate()
-        process.wait(60)
+        process.wait(150)
     wait_until(lambda: not podium.processes(), 150, "nothing of it runs any more")
 
 
@@ -119,7 +119,7 @@ def test_the_same_application_answers_under_a_foreign_server(server: Server, ver
     wait_until(lambda: json.loads(server.post(versions.body)[2]) == versions.expected["2"], 150, "version 2 serves")
 
     server.process.send_signal(signal.SIGTERM)
-    server.process.wait(60)
+    server.process.wait(150)
     wait_until(lambda: not server.podium.processes(), 150, "nothing of it runs any more")
 
 
@@ -151,7 +151,7 @@ def test_a_model_that_does_not_load_stops_the_server_with_its_reason(start: Star
 
     server = start(str(podium.folder / "broken"))
 
-    server.process.wait(60)
+    server.process.wait(150)
     assert server.process.returncode != 0
     assert "podium serve ended with status" in server.said()
     wait_until(lambda: not podium.processes(), 150, "nothing of it runs any more")

@@ -1,5 +1,6 @@
 """podium as the first process of a container, where nobody else reaps, and where a signal without a handler is lost."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -42,7 +43,9 @@ def _child(pid: int) -> int:
 
 
 def _descendants(pid: int) -> list[int]:
-    children = [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    children: list[int] = []
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it was reaped meanwhile
+        children = [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return children + [each for child in children for each in _descendants(child)]
 
 

@@ -23,7 +23,7 @@ def small(tmp_path) -> Iterator[Path]:
     if mounted.returncode != 0:
         pytest.skip("no file system can be mounted here")
     yield place
-    subprocess.run(["umount", str(place)], check=True)
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @pytest.mark.slow

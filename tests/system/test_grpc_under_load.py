@@ -66,6 +66,9 @@ def test_a_swap_and_killed_workers_lose_no_grpc_request_of_who_has_a_key(podium:
         wait_until(lambda: len(got) > 50, 150, "requests are answered")
         podium.run("models", "promote", versions.name, "2")
         wait_until(lambda: "2" in got, 150, "the second version answers")
+        # Before, one of the first version might end by itself just now.
+        assert server.settle() == 0
+        wait_until(lambda: len(server.status()["replicas"]) == 2, 150, "the first version is gone")
         os.kill(server.children("podium.worker")[0], signal.SIGKILL)
         before = len(got)
         wait_until(lambda: len(got) > before + 200, 150, "requests are answered")

@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -191,20 +192,30 @@ def test_in_a_sandbox_every_attempt_fails_and_the_server_serves_on(podium: Podiu
     assert server.stop() == 0
 
 
-def test_as_another_user_files_and_processes_of_the_server_are_out_of_reach(podium: Podium, hostile: str):
+@pytest.fixture
+def entered() -> Iterator[Path]:
+    """A place for temporary files that every user may enter, as /tmp, and where nobody else puts any."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
+        Path(made).chmod(0o1777)
+        yield Path(made)
+
+
+def test_as_another_user_files_and_processes_of_the_server_are_out_of_reach(podium: Podium, hostile: str, entered: Path):
     """The network is not, and what runs as the same user can be signalled: SECURITY.md says so."""
     prefix = opened()
     if prefix is None:
         pytest.skip("this process may not become another user")
-    before = set(Path("/tmp").glob("podium-copies-*"))
+    podium.environment["TMPDIR"] = str(entered)
     server = podium.serve(hostile, "--gateways", "1", "--isolation", "user", "--worker-user", "nobody", prefix=prefix)
+    copies = list(entered.glob("podium-copies-*"))
     found = attacked(server)
 
     assert done(found["at load"]) == {"call home"}
     assert done(found["now"]) == NETWORK
     assert server.status()["isolation"].startswith("user: ")
     assert server.stop() == 0
-    assert set(Path("/tmp").glob("podium-copies-*")) <= before
+    assert len(copies) == 1
+    assert list(entered.glob("podium-copies-*")) == []
 
 
 def test_a_user_that_cannot_be_had_is_refused_with_a_way_out(podium: Podium, hostile: str):

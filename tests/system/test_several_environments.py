@@ -38,6 +38,7 @@ with torch.no_grad():
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(importlib.util.find_spec("uv") is None, reason="uv builds the environments"),
     pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="the third model is PyTorch's"),
 ]
@@ -58,7 +59,7 @@ def made(python: str, script: str, folder: Path) -> tuple[str, list]:
     """The library's version and the predictions that the model's own Python gives."""
     environment = {**os.environ, "PYTHONPATH": str(_SOURCE)}
     done = subprocess.run(
-        [python, "-W", "ignore", "-c", script, str(folder)], env=environment, check=True, capture_output=True, timeout=120
+        [python, "-W", "ignore", "-c", script, str(folder)], env=environment, check=True, capture_output=True, timeout=300
     )
     version, predictions = json.loads(done.stdout.splitlines()[-1])
     return version, predictions

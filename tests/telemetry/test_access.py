@@ -24,7 +24,7 @@ def write(path: Path, name: str, count: int, max_bytes: int, keep: int) -> None:
             log.flush()
             assert log._writing is not None
             log._writing.result(60)
-    log.close(30)
+    log.close(60)
 
 
 def lines(folder: Path) -> list[dict[str, object]]:
@@ -38,7 +38,7 @@ def test_an_entry_is_one_json_line(tmp_path):
     log = AccessLog(tmp_path / "access.log", 1_000_000, 1)
     log.add(entry("a"))
     log.add(AccessEntry(datetime.now(UTC), "b", "", "GET", "/\n\x1b[2J", 404, 0, 0, 0.0, error="x"))
-    log.close()
+    log.close(60)
 
     first, second = lines(tmp_path)
 
@@ -83,8 +83,23 @@ def test_a_file_that_somebody_moved_is_begun_anew(tmp_path):
     log._writing.result(60)
     path.rename(tmp_path / "access.log.9")
     log.add(entry("b"))
-    log.close()
+    log.close(60)
 
+    assert [line["request_id"] for line in lines(tmp_path)] == ["a", "b"]
+
+
+def test_a_full_file_that_another_gateway_has_just_put_aside_costs_no_line(tmp_path):
+    """For a moment no file has the name: the lines are in the one that had it."""
+    path = tmp_path / "access.log"
+    path.write_text('{"request_id": "a"}\n')
+    log = AccessLog(path, 1, 2)
+    log._open()
+    path.rename(tmp_path / "access.log.1")
+    log._rotate()
+    log.add(entry("b"))
+    log.close(60)
+
+    assert (log.dropped, log.problem) == (0, None)
     assert [line["request_id"] for line in lines(tmp_path)] == ["a", "b"]
 
 
@@ -92,7 +107,7 @@ def test_a_log_that_cannot_be_written_costs_lines_not_requests(tmp_path):
     """The lines are counted and the reason is told."""
     log = AccessLog(tmp_path / "missing" / "access.log", 1000, 1)
     log.add(entry("a"))
-    log.close()
+    log.close(60)
 
     assert log.dropped == 1
     assert "No such file" in str(log.problem)

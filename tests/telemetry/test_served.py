@@ -41,7 +41,8 @@ def test_an_id_says_who_answered_and_how_long_ago(served):
 
 
 def test_an_id_that_was_never_given_out_is_nobodys(served):
-    known = stamped(served, ids=2)
+    # One of 1850 has no letter, and is the same in capitals.
+    known = next(each for each in iter(lambda: stamped(served, ids=2), "") if each != each.upper())
 
     assert served.answerer_of("iris", f"{known[:16]}{1:08x}", NOW) is not None
     for other in (f"{known[:16]}{3:08x}", f"{known[:16]}{0:08x}", known.upper(), f"{known} ", "0" * 24, "", "ü" * 24):
@@ -96,7 +97,8 @@ def test_a_stamp_that_no_id_has_can_be_made_young_again(served):
 def test_stamps_of_a_thousand_versions_do_not_push_each_other_out(served):
     known = [stamped(served, series=number, now=NOW + turn) for turn in range(17) for number in range(1000)]
 
-    assert all(served.answerer_of("iris", each, NOW) is not None for each in known)
+    # All 32 places that one looks at are taken once in two million times: one may be pushed out, two never are.
+    assert sum(served.answerer_of("iris", each, NOW) is None for each in known) <= 1
 
 
 def test_a_report_counts_once_until_its_time_is_over(served):

@@ -98,7 +98,7 @@ def test_all_together_have_a_bound_and_it_is_free_again_when_they_end(authority)
     """When their time is up."""
 
     async def run() -> None:
-        async with listening(authority, HandshakeBounds(2.0, of_all=2)) as clients:
+        async with listening(authority, HandshakeBounds(4.0, of_all=2)) as clients:
             held = [await clients.silent(f"127.0.0.{last}") for last in (2, 3)]
 
             assert await clients.is_closed(await clients.silent("127.0.0.4"))
@@ -117,5 +117,27 @@ def test_a_proxy_has_no_bound_of_its_own(authority):
                 await clients.silent("127.0.0.1")
 
             assert await clients.hello("127.0.0.1") == b"hello"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_nobody_is_lost_who_comes_while_it_closes(authority, turns: int):
+    """In whichever turn of the event loop: he is being greeted, or stays in the backlog."""
+
+    async def run() -> None:
+        certificate, key = authority.pair("server")
+        context = context_of(TlsFiles(str(certificate), str(key)))
+        with socket.create_server(("127.0.0.1", 0)) as listener, listener.dup() as backlog:
+            server = Handshakes(listener, Hello, context, HandshakeBounds(LIMIT_S), lambda _: False)
+            await asyncio.sleep(0)
+            with socket.create_connection(listener.getsockname()):
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+
+                server.close()
+
+                if not server.are_unfinished:
+                    backlog.accept()[0].close()
 
     asyncio.run(run())

@@ -3,6 +3,9 @@
 import asyncio
 import socket
 import struct
+from dataclasses import replace
+
+import pytest
 
 from podium.web.messages import JSON_ANSWER, Response, encode, header_lines
 
@@ -12,6 +15,11 @@ GET = b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n"
 def post(path: str, body: bytes, *headers: str) -> bytes:
     lines = "".join(f"{header}\r\n" for header in headers)
     return f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n{lines}\r\n".encode() + body
+
+
+def hurry(server, **limits) -> None:
+    """From its next request on a client has less time: one that was slow to connect has not used it up before."""
+    server.connections.limits = replace(server.connections.limits, **limits)
 
 
 def test_a_kept_connection_serves_one_request_after_another(serve, read_answers):
@@ -167,7 +175,11 @@ def test_a_client_that_resets_is_noticed(serve, until):
 
 
 def test_an_idle_connection_is_closed(serve, read_answers):
-    with serve(idle_s=1.0).connect() as sock:
+    server = serve()
+    with server.connect() as sock:
+        sock.sendall(GET)
+        read_answers(sock)
+        hurry(server, idle_s=0.1)
         sock.sendall(GET)
         read_answers(sock)
 
@@ -195,16 +207,20 @@ def test_a_slow_body_gets_408(serve, until):
         sock.sendall(post("/echo", b"x" * 100)[:-50])
 
         assert read_all(sock).startswith(b"HTTP/1.1 408 ")
-    until(lambda: not server.connections.open, "the connection to close")
-    assert server.connections.body_size == 0
+    until(lambda: not (server.connections.open or server.connections.body_size), "the connection to close")
 
 
-def test_a_request_that_waits_for_its_answer_is_not_timed_out_by_the_connection(serve, read_answers):
+def test_a_request_that_waits_for_its_answer_is_not_timed_out_by_the_connection(serve, read_answers, until):
     """How long an answer may take is the handler's business."""
-    server = serve(idle_s=1.0, head_s=1.0, body_s=1.0)
-    with server.connect() as sock, server.connect() as other:
+    server = serve()
+    with server.connect() as sock:
+        sock.sendall(GET)
+        read_answers(sock)
+        hurry(server, idle_s=0.2, head_s=0.2, body_s=0.2)
         sock.sendall(post("/hold", b"x"))
-        assert other.recv(10) == b""  # idle_s has passed for one that came later
+        until(lambda: server.handler.held, "the request")
+        with server.connect() as other:
+            assert other.recv(10) == b""  # idle_s has passed for one that came later
         server.release()
 
         assert read_answers(sock)[0][0] == 200
@@ -231,6 +247,22 @@ def test_a_client_that_reads_slowly_gets_everything(serve, read_answers):
         answers = read_answers(sock, 2)
 
     assert [len(body) for _, _, body in answers] == [5_000_000, 5_000_000]
+
+
+@pytest.mark.parametrize(
+    "head", [b"GET /big?1000000 HTTP/1.1\r\nHost: a\r\nConnection: close", b"GET /big?1000000 HTTP/1.0"]
+)
+def test_a_client_that_takes_long_to_read_its_last_answer_gets_all_of_it(serve, until, head):
+    """What the kernel still holds of it is not thrown away when nothing has come from the client for a while."""
+    server = serve(linger_s=0.1)
+    with server.connect(receive_buffer=4096) as sock:
+        sock.sendall(head + b"\r\n\r\n")
+        first = sock.recv(100)
+        ends = server.call(server.loop.time) + 1.0
+        until(lambda: server.call(server.loop.time) > ends, "more than its time to linger")
+
+        assert len((first + read_all(sock)).partition(b"\r\n\r\n")[2]) == 1_000_000
+    until(lambda: not server.connections.open, "the connection to close")
 
 
 class Pipe(asyncio.Transport):
@@ -286,6 +318,23 @@ def test_a_large_answer_leaves_in_pieces_as_the_client_takes_it(serve, until):
     server.call(connection.connection_lost, None)
 
 
+@pytest.mark.parametrize(("body_s", "is_longer"), [(600.0, True), (60.0, False)])
+def test_whoever_still_sends_after_his_answer_is_not_cut_off_before_he_has_read_it(serve, until, body_s, is_longer):
+    """The time in which nothing comes counts; all together he has the time of a body."""
+    server, pipe = serve(linger_s=60.0, body_s=body_s), Pipe()
+    pipe.protocol, pipe.is_full = server.connections.accept(), False
+    server.call(pipe.protocol.connection_made, pipe)
+    server.call(pipe.protocol.data_received, post("/echo", b"", "Content-Length: 5"))
+    assert pipe.written[0].startswith(b"HTTP/1.1 400 ")
+    ends, now = pipe.protocol.expires_at, server.call(server.loop.time)
+
+    until(lambda: server.call(server.loop.time) > now, "the clock to move")
+    server.call(pipe.protocol.data_received, b"more")
+
+    assert (pipe.protocol.expires_at > ends) is is_longer
+    server.call(pipe.protocol.connection_lost, None)
+
+
 def test_a_connection_does_not_outlive_the_certificate_that_opened_it(serve):
     """One with a request ends with its answer, others at once. All do when nobody knows who is vouched for any more."""
     server = serve()
@@ -334,8 +383,7 @@ def test_unfinished_bodies_are_bounded_together(serve, until):
         assert read_all(second).startswith(b"HTTP/1.1 503 ")
         first.sendall(b"x" * 10)
         assert first.recv(100).startswith(b"HTTP/1.1 200 ")
-    until(lambda: not server.connections.open, "the connections to close")
-    assert server.connections.body_size == 0
+    until(lambda: not (server.connections.open or server.connections.body_size), "the connections to close")
 
 
 def test_connections_are_bounded(serve, read_answers):

@@ -4,6 +4,8 @@ Behind each row's bytes comes `NEXT`, which a row that keeps the connection gets
 The refusals are those of llhttp in its strict form, tightened where that leaves a choice (RFC 9112 §11.2).
 """
 
+import socket
+
 import pytest
 
 LINE = b"POST /echo HTTP/1.1\r\n"
@@ -184,7 +186,7 @@ REFUSED = {
 @pytest.fixture(scope="module")
 def everywhere(serve_module):
     """One server for all rows: none of them may leave a mark on it."""
-    return serve_module(linger_s=0.2)
+    return serve_module(linger_s=60.0)
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -209,6 +211,7 @@ def test_what_could_have_two_is_refused_and_nothing_follows(everywhere, read_ans
         [(status, headers, _)] = read_answers(sock)
 
         assert (status, headers["connection"]) == (expected, "close")
+        sock.shutdown(socket.SHUT_WR)
         assert sock.recv(100) == b""
     assert len(everywhere.handler.seen) == before
 
@@ -231,7 +234,7 @@ def test_it_is_refused_behind_a_request_and_with_warm_memory_too(everywhere, rea
 def test_extensions_without_end_are_refused(serve, read_answers):
     """They carry nothing, are kept nowhere, and would be read for ever."""
     # Whoever sends so much has to be read to the end, or the connection is reset under it.
-    with serve(linger_s=30.0).connect() as sock:
+    with serve(linger_s=60.0).connect() as sock:
         sock.sendall(CHUNKED + b"1;" + b"a" * 1_000_000)
 
         assert read_answers(sock)[0][0] == 400

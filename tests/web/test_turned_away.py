@@ -1,5 +1,7 @@
 """Bodies of those who are refused for what their head says: nobody reads them."""
 
+import socket
+
 import pytest
 
 HEAD = b"POST /closed HTTP/1.1\r\nHost: a\r\n"
@@ -34,10 +36,11 @@ def test_a_stranger_is_answered_before_a_body_byte_was_sent(serve, lines):
 
 def test_what_a_stranger_sends_all_the_same_is_dropped(serve, until):
     """He gets his answer with all of his body on its way, and none of it is held or taken for a request."""
-    server = serve()
+    server = serve(linger_s=60.0)
     with server.connect() as sock:
         sock.sendall(HEAD + b"Content-Length: 3000000\r\n\r\n")
         sock.sendall(GET * 20_000)
+        sock.shutdown(socket.SHUT_WR)
 
         assert until_closed(sock).startswith(b"HTTP/1.1 401 ")
     assert server.handler.seen == []

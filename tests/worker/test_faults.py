@@ -188,7 +188,7 @@ def test_a_gateway_that_does_not_read_is_not_read_and_harms_no_other(workshop: A
     other = worker.attach()
     slow.sock.setblocking(False)
     data, sent = b"".join(slow.request({"inputs": [i], "pad": "y" * 100_000}) for i in range(150)), 0
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     answered = 0
     while answered < 40:
         assert time.monotonic() < deadline

@@ -225,6 +225,18 @@ def test_a_thread_that_has_ended_or_is_about_to_is_no_reason(workshop: Any, fork
     assert forked(workshop.function("LOADED = 1\n" + PREDICT)).ready().warnings == []
 
 
+def test_a_machine_that_stands_still_makes_no_thread_a_lasting_one(workshop: Any, forks: Any, forked: Any) -> None:
+    """As long as this thread lives, an hour goes by at each look at the clock."""
+    code = (
+        "import itertools, threading, time\nreal, time.monotonic = time.monotonic, itertools.count(0, 3600).__next__\n"
+        "def end():\n    time.sleep(0.2)\n    time.monotonic = real\nthreading.Thread(target=end).start()\n"
+    )
+    (workshop.folder / "oddlibrary.py").write_text(code)
+    forks.ready("numpy", "oddlibrary")
+
+    assert forked(workshop.function("LOADED = 1\n" + PREDICT)).ready().warnings == []
+
+
 def test_packages_that_change_are_not_forked_from_before(forks: Any, tmp_path: Path) -> None:
     """A worker would say the versions that are installed now, and run those that were."""
     place = tmp_path / "site-packages"

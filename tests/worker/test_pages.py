@@ -25,7 +25,7 @@ print(sorted(name for name in set(sys.modules) - before if name.startswith("nump
 
 def said_by(script: str) -> str:
     argv = [sys.executable, "-c", script]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+    return subprocess.run(argv, capture_output=True, text=True, timeout=240, check=True).stdout.strip()
 
 
 def test_what_is_made_after_gaps_were_filled_lies_together() -> None:

@@ -158,7 +158,7 @@ def work():
 threading.Thread(target=work, daemon=True).start()
 def predict(model_input):
     GO.set()
-    DONE.wait(30)
+    DONE.wait()
     return [LOADING, here(), SEEN[0]]
 """
     worker = workshop.worker(workshop.function(code))
@@ -221,7 +221,8 @@ def test_a_drain_that_takes_too_long_ends_the_process(workshop: Any, eventually:
 
     worker.drain(limit_s=0.2)
 
-    assert worker.wait() == 4
+    # 1 where this process stood still for two seconds more: then the watch in C, which waits so much longer, ended it.
+    assert worker.wait() == 4 or (worker.process.returncode == 1 and "Timeout (" in worker.log)
     assert worker.board.running() == [(1, 1)]
 
 

@@ -28,7 +28,7 @@ _ID = re.compile(r"[0-9a-f]{12}")
 _FORMAT = 1
 _LONGEST_NAME = 100
 _MOST_BYTES = 64 << 20
-_LONGEST_WAIT_S = 10.0
+_LONGEST_WAIT_S = 60.0
 _STEP_S = 0.01
 
 

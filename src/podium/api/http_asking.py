@@ -54,7 +54,9 @@ def ask_http(
         connection = http.client.HTTPConnection(host, place.port, timeout=timeout_s)
     target = urllib.parse.urlunsplit(("", "", place.path or "/", place.query, ""))
     with contextlib.closing(connection):
-        connection.request(method, target, body, dict(headers or {}))
+        # Who refuses a body for its length may have hung up before all of it was sent: its answer is there to be read.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(method, target, body, dict(headers or {}))
         response = connection.getresponse()
         told = {name.lower(): text for name, text in response.getheaders()}
         return HttpAnswer(response.status, told, response.read())

@@ -116,8 +116,8 @@ class Foreground:
         if event.kind == "ready":
             self._is_shown = True
             served = {name: endpoint.served for name, endpoint in self._supervisor.endpoints.items()}
-            for line in banner(self._supervisor.status, served):
-                say(line)
+            # At once: who waits for its end has seen all of it, whatever else this machine does between two lines.
+            say("\n".join(banner(self._supervisor.status, served)))
             sys.stdout.flush()
         elif event.kind == "load_failed" and not self._is_shown and is_one:
             pass  # The error that ends the command says it.

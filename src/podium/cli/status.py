@@ -25,7 +25,7 @@ from podium.settings.home import Home, find_home
 _LOOK_S = 0.1
 _REGISTRY_S = 0.5
 _SAY_S = 2.0
-_APPEARS_S = 10.0
+_APPEARS_S = 30.0
 
 
 @click.command()

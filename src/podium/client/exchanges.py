@@ -195,9 +195,14 @@ def awaited(
         Unavailable: It cannot be trusted, which waiting does not change.
     """
     deadline, pause_s = clock() + limit_s, _FIRST_PAUSE_S
+    seen_last: Outcome | None = None
     while True:
-        outcome = yield Send(request, request.headers, min(max(deadline - clock(), _FIRST_PAUSE_S), _LONGEST_LOOK_S))
+        look_s = min(max(deadline - clock(), _FIRST_PAUSE_S), _LONGEST_LOOK_S)
+        outcome = yield Send(request, request.headers, look_s)
         assert outcome is not None
+        if seen_last is not None and look_s < _LONGEST_LOOK_S and isinstance(outcome, Lost) and outcome.loss is Loss.LATE:
+            outcome = seen_last  # Of the last look, which our own end cut short, nothing was seen.
+        seen_last = outcome
         if isinstance(outcome, Received) and outcome.status not in _UNREADY:
             return outcome
         if isinstance(outcome, Lost) and outcome.loss is Loss.UNTRUSTED:

@@ -19,7 +19,7 @@ import numpy as np
 from podium.domain.load_terms import LoadTerms
 from podium.flavors.contract import Flavor, Loaded, Stored
 
-_TIMEOUT_S = 120
+_TIMEOUT_S = 300
 _ANYBODYS = (None, 3, 1.5, "text", b"bytes", [1.0], {"a": 1}, object(), np.zeros((2, 2)), str, Path("model"))
 _marks: list[str] = []
 

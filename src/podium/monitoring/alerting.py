@@ -20,7 +20,7 @@ from podium.monitoring.alert_file import AlertFile
 from podium.monitoring.alert_gauges import gauges_of
 from podium.monitoring.channels.choice import OpenChannel, open_channels
 from podium.monitoring.judged_values import DROPPED_S, VersionValues, judged
-from podium.monitoring.notifying import About, Notifier
+from podium.monitoring.notifying import About, Notifier, Terms
 from podium.monitoring.quality.judging import JudgedQuality
 from podium.monitoring.sharing import HistorySharing, Shared
 from podium.monitoring.store import alerts as kept
@@ -308,6 +308,7 @@ def alerting_of(
     clock: Callable[[], float] = time.time,
     path: Path | None = None,
     server: str = "",
+    terms: Terms | None = None,
 ) -> Alerting:
     """The loop with its channels; one whose secret is gone meanwhile keeps nobody else from being told.
 
@@ -319,6 +320,7 @@ def alerting_of(
         clock: Wall clock, the same as that of steps.
         path: Of podium.toml, which is read again when it changes; None: it is not.
         server: Which of those that write to the store.
+        terms: Bounds of telling.
     """
 
     def notifier_by(its: AlertSettings) -> Notifier:
@@ -328,7 +330,7 @@ def alerting_of(
                 channels += open_channels([each])
             except PodiumError as error:
                 log(f"The channel {each.name} is not told of alerts: {error.message}")
-        return Notifier(channels, About(its.address, its.runbooks), journal(store), log, clock=clock)
+        return Notifier(channels, About(its.address, its.runbooks), journal(store), log, terms, clock)
 
     file = None if path is None else AlertFile(path, settings, log)
     sharing = HistorySharing(store, server, bool(settings.channels))

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from podium.access.timely import TimelyConnection, TimelySecureConnection
 
 _log = logging.getLogger("podium.exporter")
-_TIMEOUT_S = 5.0
+TIMEOUT_S = 5.0
 _REFUSED = 300
 _MOST_BYTES = 1 << 20
 
@@ -23,7 +23,7 @@ class KeptConnection:
         timeout_s: For a connection, for each part of a body to leave, and for an answer as a whole.
     """
 
-    def __init__(self, url: str, timeout_s: float = _TIMEOUT_S) -> None:
+    def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
         self._url = urlsplit(url)
         host, port = self._url.hostname or "", self._url.port
         # Of a webhook's address the path, too, may be what it is protected by.

@@ -211,6 +211,8 @@ class _Line:
     def add(self, delivery: Delivery) -> None:
         dropped = []
         with self._woken:
+            if self._is_telling and delivery.key == self._waiting[0].key:
+                self._is_withdrawn = False  # it is to be told again after all, should it not be taken now
             if delivery.key in self._settled_keys or any(delivery.key == each.key for each in self._waiting):
                 return
             self._waiting.append(delivery)
@@ -271,6 +273,8 @@ class _Line:
 
     def _tell_first(self) -> None:
         with self._woken:
+            if not self._waiting:
+                return  # withdrawn since it was waited for
             first = self._waiting[0]
             self._is_telling = True
         told = Told(first.notification, self.channel.name, self._about.address, self._about.runbooks)

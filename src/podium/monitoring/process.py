@@ -138,7 +138,7 @@ class Monitor:
     def run(self) -> None:
         """Watch until the supervisor ends or says that all is over."""
         tick = 0
-        while self.look() and not self._is_over:
+        while not self._is_over and self.look():
             self.take()
             is_pressing = self._terms.intake is not None and self._terms.intake.is_pressing
             before = self._trouble
@@ -149,6 +149,9 @@ class Monitor:
                 self.look()
             tick += 1
             self._pause()
+        if self._is_over:
+            # Once more: whatever was heard before may be of a time in which workers still came and went.
+            self.look()
         # What workers counted before they ended is there to be read, also where the supervisor is not.
         self.take()
         self.turn()
@@ -207,6 +210,8 @@ class Monitor:
 
         Gateways' records are taken meanwhile, for the socket does not hold much; not each as it comes, but some at once.
         """
+        if self._is_over:
+            return
         tick_s, intake = self._terms.tick_s, self._terms.intake
         control, all_of_it = select.poll(), select.poll()
         for poll in (control, all_of_it):
@@ -233,12 +238,16 @@ class Monitor:
         try:
             self._control.send(Look(list(known.slabs), known.settled, self._gauges))
             while (heard := self._control.receive()) is not None:
+                is_answered = False
                 for message, descriptors in heard:
+                    # In either order, and at once: the server may end while it is asked.
                     if isinstance(message, Drain):
                         self._is_over = True
                     if isinstance(message, Sight):
                         self._take_in(message, descriptors)
-                        return True
+                        is_answered = True
+                if is_answered:
+                    return True
         except OSError:
             pass
         return False

@@ -83,6 +83,7 @@ class MlflowCensus:
         self._versions: dict[_Known, MlflowVersion] = {}
         self._found: Mapping[str, CensusEntry] = {}
         self._questions = 0
+        self._is_behind = False
 
     def gather(self, limit_s: float) -> Mapping[str, CensusEntry]:
         """As `take`, once the files are here: what cannot be fetched, or not in time, comes later.
@@ -92,7 +93,8 @@ class MlflowCensus:
         """
         ends = time.monotonic() + limit_s
         found = self.take()
-        while self._observer.fetching and time.monotonic() < ends:
+        # What was fetched since the look began is in the next one, though nothing is under way any more.
+        while (self._is_behind or self._observer.fetching) and time.monotonic() < ends:
             time.sleep(_LOOK_S)
             found = self.take()
         return found
@@ -103,7 +105,7 @@ class MlflowCensus:
         Raises:
             RegistryError: It does not answer, or lists nothing where there were models.
         """
-        self._questions = 0
+        self._questions, self._is_behind = 0, False
         # Before the versions, as `observe_rollouts` says.
         notices_of, problem = self._read_side()
         listed, reading = self._registry.listed()
@@ -173,6 +175,8 @@ class MlflowCensus:
 
     def _resolved(self, reference: ModelRef, version: MlflowVersion) -> Resolved:
         found = found_version(self._registry, version)
+        if not self._observer.is_over(found):
+            self._is_behind = True
         if not self._observer.knows(found) and self._observer.fetching >= _MOST_FETCHES:
             raise _LaterError(f"{reference} is fetched when others are.")
         return self._observer.answer(reference, found, patience_s=0.0)

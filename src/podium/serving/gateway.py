@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("podium.gateway")
 _SWEEP_S = 0.1
 _DRAIN_STEP_S = 0.02
+_TURNS = 8  # more than an event loop takes from accepting a connection to its protocol
 _FLUSH_SWEEPS = 5
 _BACKLOG = 4096  # the kernel takes the smaller of this and net.core.somaxconn
 _LAST_ANSWERS_S = 0.5
@@ -101,6 +102,7 @@ class Gateway:
         self._drain_limit_s: float | None = None
         self._drain_asked = asyncio.Event()
         self._is_over = False
+        self._handshakes: list[Handshakes] = []
         self._access_problem: str | None = None
         self._access = self._open_access_log(settings)
         slots.reset_gauges(slot)
@@ -193,14 +195,18 @@ class Gateway:
             return await self._loop.create_server(self.connections.accept, sock=listener, backlog=_BACKLOG)
         listener.listen(_BACKLOG)
         context, trusts = protection.certificates.context, self.guard.proxies.trusts
-        return Handshakes(listener, self.connections.accept, context, protection.handshake_bounds, trusts)
+        made = Handshakes(listener, self.connections.accept, context, protection.handshake_bounds, trusts)
+        self._handshakes = [*(each for each in self._handshakes if each.is_alive), made]
+        return made
 
     async def _accept_rest(self, backlog: socket.socket, server: asyncio.AbstractServer | Handshakes) -> None:
         with backlog:
             while True:
                 try:
                     accepted, address = backlog.accept()
-                except (BlockingIOError, ConnectionAbortedError):
+                except ConnectionAbortedError:
+                    continue
+                except BlockingIOError:
                     return
                 except OSError as error:
                     _log.warning("connections in the backlog are lost: %s", error)
@@ -215,9 +221,15 @@ class Gateway:
     async def _finish(self) -> None:
         connections, scoring = self.connections, self._scoring
         lingers_until = time.monotonic() + self._settings.drain_linger_s
-        while (connections.open or scoring.in_flight) and time.monotonic() < self._ends():
-            if time.monotonic() >= lingers_until:
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)  # whom the loop has accepted just now is not among `connections.open` yet
+        while time.monotonic() < self._ends():
+            does_linger = time.monotonic() < lingers_until
+            if not does_linger:
                 connections.close_idle()
+            is_greeting = does_linger and any(each.are_unfinished for each in self._handshakes)
+            if not (connections.open or scoring.in_flight or is_greeting):
+                break
             await asyncio.sleep(_DRAIN_STEP_S)
         if connections.open or scoring.in_flight:
             _log.warning("%d requests were still in flight at the drain's limit", scoring.in_flight)

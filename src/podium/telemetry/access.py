@@ -112,12 +112,17 @@ class AccessLog:
     def _open(self) -> None:
         """Open the file that has the name now: another gateway may have put ours aside."""
         if self._file >= 0:
-            with contextlib.suppress(FileNotFoundError):
-                if os.stat(self._path).st_ino == os.fstat(self._file).st_ino:
-                    return
+            if self._is_ours():
+                return
             os.close(self._file)
             self._file = -1
         self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def _is_ours(self) -> bool:
+        """Whether our file still has the name; there may be none while another gateway puts it aside."""
+        with contextlib.suppress(FileNotFoundError):
+            return os.stat(self._path).st_ino == os.fstat(self._file).st_ino
+        return False
 
     def _rotate(self) -> None:
         if os.fstat(self._file).st_size < self._max_bytes:
@@ -127,7 +132,7 @@ class AccessLog:
         except BlockingIOError:
             return  # another gateway is at it
         try:
-            if os.stat(self._path).st_ino == os.fstat(self._file).st_ino:
+            if self._is_ours():
                 for number in range(self._keep - 1, 0, -1):
                     with contextlib.suppress(FileNotFoundError):
                         os.replace(f"{self._path}.{number}", f"{self._path}.{number + 1}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 _log = logging.getLogger("podium.gateway")
 _PAUSE_S = 0.5
+_AT_ONCE = 32  # accepted in one turn of the loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +59,46 @@ class Handshakes:
         self._is_exempt = is_exempt
         self._unfinished: set[asyncio.Task[None]] = set()
         self._of: Counter[str] = Counter()
+        self._pause: asyncio.TimerHandle | None = None
         listener.setblocking(False)
-        self._accepting = self._loop.create_task(self._accept())
+        self._watch()
+
+    @property
+    def are_unfinished(self) -> bool:
+        """Whether somebody is in the middle of a handshake."""
+        return bool(self._unfinished)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it accepts, or somebody is in the middle of a handshake."""
+        return self._listener.fileno() >= 0 or self.are_unfinished
 
     def close(self) -> None:
         """Accept nothing more; handshakes that were begun are finished, or time out."""
-        self._accepting.cancel()
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._listener)
         self._listener.close()
 
-    async def _accept(self) -> None:
-        while True:
+    def _watch(self) -> None:
+        self._pause = None
+        # No task that waits: one that is cancelled loses the connection that it was about to be given.
+        self._loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(_AT_ONCE):
             try:
-                accepted, address = await self._loop.sock_accept(self._listener)
+                accepted, address = self._listener.accept()
             except ConnectionAbortedError:
                 continue
+            except (BlockingIOError, InterruptedError):
+                return
             except OSError as error:
                 # No descriptor is left: the backlog holds who comes until there is one.
                 _log.warning("no connection can be accepted: %s", error)
-                await asyncio.sleep(_PAUSE_S)
-                continue
+                self._loop.remove_reader(self._listener)
+                self._pause = self._loop.call_later(_PAUSE_S, self._watch)
+                return
             self.begin(accepted, address[0])
 
     def begin(self, accepted: socket.socket, address: str) -> None:

@@ -18,8 +18,9 @@ class Limits:
         head_s: From a request's first byte to the end of its headers.
         body_s: From there to the end of its body, plus a second for each `bytes_per_s` received.
         send_s: Until a client has taken its answer, plus a second for each `bytes_per_s` of it.
-        linger_s: How long what still comes is read and dropped after a connection's last answer: closing at once
-            would reset the connection and could take the answer with it.
+        linger_s: After a connection's last answer what still comes is read and dropped, until nothing came for so long and
+            the client has taken the answer, or `body_s` is over: closing at once would reset the connection and could take
+            the answer with it.
     """
 
     url_bytes: int = 8 * 1024

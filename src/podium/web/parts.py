@@ -1,6 +1,10 @@
 """An answer in parts on a connection of ours: its head, then each part as it is made, chunked, then its end."""
 
 import asyncio
+import contextlib
+import fcntl
+import struct
+import termios
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +20,14 @@ PIECE_BYTES = 1 << 18
 _CHUNKED = b"transfer-encoding: chunked\r\n"
 _CLOSE = b"connection: close\r\n"
 _LAST = b"0\r\n\r\n"
+
+
+def has_untaken(transport: asyncio.Transport) -> bool:
+    """Whether the kernel holds something that was written and that the client has not taken."""
+    sock = transport.get_extra_info("socket")
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return bool(struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0])
+    return False
 
 
 class PartsWriter(asyncio.Protocol):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from podium.domain.clients.access import Peer, names_of
 from podium.web.handling import NO_TERMS, RequestTerms
 from podium.web.messages import CONTINUE, Fault, Request, Response, Unread, encode, server_is_full
-from podium.web.parts import PIECE_BYTES, PartsWriter
+from podium.web.parts import PIECE_BYTES, PartsWriter, has_untaken
 from podium.web.reading import ReadingPhase, RequestReader
 from podium.web.unpacking import Unpacking, is_packed
 
@@ -94,6 +94,8 @@ class Connection(PartsWriter):
 
     def data_received(self, data: bytes) -> None:
         if self._is_lingering:
+            if not self._is_stalled:  # it still sends: cut now, it would lose the answer that it has not looked for yet
+                self.expires_at = min(self._shared.loop.time() + self._shared.limits.linger_s, self._ends)
             return
         self.has_asked = True
         reader = self._reader
@@ -220,7 +222,8 @@ class Connection(PartsWriter):
         """The client took too long for what it was doing."""
         self.expires_at = now + self._shared.limits.linger_s
         if self._is_lingering or self._is_stalled:
-            self._reset()
+            if self._is_stalled or not now < self._ends < _NEVER or not has_untaken(self._transport):
+                self._reset()
         elif self._active is None and self._reader.phase in _SENDING:
             self._reader.refuse(Fault(408, "The request did not arrive in time.", *self._reader.target))
             self._next()
@@ -376,8 +379,10 @@ class Connection(PartsWriter):
         self._is_lingering = True
         self._reader.ready.clear()
         shared = self._shared
+        now = shared.loop.time()
+        self._ends = now + max(shared.limits.body_s, shared.limits.linger_s)
         if not self._is_stalled:
-            self.expires_at = shared.loop.time() + shared.limits.linger_s
+            self.expires_at = now + shared.limits.linger_s
         transport = self._transport
         if transport.is_closing():
             return

@@ -44,7 +44,8 @@ _QUIETENED = "JE_ARROW_MALLOC_CONF"
 _HARMLESS = frozenset({"/dev/null", "/dev/urandom", "/dev/random"})
 _NAME = "podium.worker.forking"
 # One that was joined stands in /proc for a moment longer, on a busy machine for a long one.
-_ENDING_S, _PAUSE_S = 2.0, 0.005
+# Looks and not seconds: while the whole machine stands still no thread ends, and time passes all the same.
+_LOOKS, _PAUSE_S = 400, 0.005
 # Of /proc/self/stat: where the words of the command and the variables stand in memory.
 _WORDS, _VARIABLES = slice(45, 47), slice(47, 49)
 
@@ -133,10 +134,11 @@ class ForkServer:
         Raises:
             CannotFork: Says what.
         """
-        ends = time.monotonic() + _ENDING_S
-        while len(threads := _threads()) > 1 and time.monotonic() < ends:
+        for _ in range(_LOOKS):
+            if len(threads := _threads()) == 1:
+                break
             time.sleep(_PAUSE_S)
-        if len(threads) > 1:
+        else:
             raise CannotFork(f"importing the libraries started threads ({', '.join(threads[1:])})", is_lasting=True)
         for name in os.listdir("/proc/self/fd"):
             if int(name) > 2 and int(name) not in {self._control.fileno, *ours}:

@@ -19,7 +19,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -149,10 +149,7 @@ class Cache:
         coming = sum(file.size_bytes or 0 for file in files)
         if coming > self._limits.most_bytes:
             raise InvalidModel(f"{place} holds {coming} bytes; podium fetches at most {self._limits.most_bytes}.")
-        kept = sorted(
-            ((entry.stat().st_mtime, entry) for entry in self._root.iterdir() if entry.name != key),
-            key=lambda pair: pair[0],
-        )
+        kept = _oldest_first(entry for entry in self._root.iterdir() if entry.name != key)
         sizes = {entry: size_of(entry) for _, entry in kept}
         for used_s, entry in kept:
             if sum(sizes.values()) + coming <= self._limits.cache_bytes or self._now_s() - used_s < _GRACE_S:
@@ -162,6 +159,15 @@ class Cache:
         free = shutil.disk_usage(self._root).free
         if coming + _SPARE_BYTES > free:
             raise RegistryError(f"{place} holds {coming} bytes, and {self._root} has room for {free} only.")
+
+
+def _oldest_first(entries: Iterable[Path]) -> list[tuple[float, Path]]:
+    """When each was used last, and each; without those that another process has removed meanwhile."""
+    found = []
+    for entry in entries:
+        with contextlib.suppress(FileNotFoundError):
+            found.append((entry.stat().st_mtime, entry))
+    return sorted(found, key=lambda pair: pair[0])
 
 
 def _is_intact(place: Path, listing: str) -> bool:

@@ -139,7 +139,7 @@ class RemoteReply:
 
 
 class Wire:
-    """Sends requests one at a time; `abort`, from any thread, ends the one under way and all that follow.
+    """Sends requests, in each thread one at a time; `abort`, from any thread, ends those under way and all that follow.
 
     Args:
         access: Secrets, and for whom.
@@ -153,7 +153,8 @@ class Wire:
         self._terms = _Terms(shown, access.ca_setting)
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
-        self._open: set[socket.socket] = set()
+        # By thread: what one of them does is not to end what another does.
+        self._open: dict[int, socket.socket] = {}
         self._over = threading.Event()
         self.date: str | None = None
         """The `Date` header of the last answer to `ask`: the server's clock, in whole seconds."""
@@ -162,7 +163,7 @@ class Wire:
         """End what is under way; what is asked later fails."""
         with self._lock:
             self._over.set()
-            for sock in self._open:
+            for sock in self._open.values():
                 _shut(sock)
 
     @contextlib.contextmanager
@@ -228,17 +229,20 @@ class Wire:
                     raise Unreachable(f"{self._shown(url)} was not read to its end: podium is stopping.")
         finally:
             with self._lock:
-                self._open.clear()
+                self._open.pop(threading.get_ident(), None)
             connection.close()
 
     @contextlib.contextmanager
     def _in_time(self, url: str) -> Iterator[None]:
         """Shut what is open when the time is over; whatever that then looks like, it is told as what it is."""
-        late = threading.Event()
+        thread, late, over = threading.get_ident(), threading.Event(), threading.Event()
 
         def end() -> None:
-            late.set()
-            self._shut_all()
+            with self._lock:
+                # A watch that wakes as its question ends is not to shut what is asked next.
+                if not over.is_set():
+                    late.set()
+                    _shut(self._open.get(thread))
 
         watch = threading.Timer(self._timeout_s, end)
         watch.daemon = True
@@ -250,6 +254,8 @@ class Wire:
                 raise Unreachable(f"{self._shown(url)} does not answer in time.") from error
             raise
         finally:
+            with self._lock:
+                over.set()
             watch.cancel()
         if late.is_set():
             raise Unreachable(f"{self._shown(url)} does not answer in time.")
@@ -270,14 +276,14 @@ class Wire:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sock = plain
         with self._lock:
-            self._open.add(plain)
+            self._open[threading.get_ident()] = plain
             if self._over.is_set():
                 _shut(plain)
         if isinstance(connection, http.client.HTTPSConnection):
             secure = self._tls(url).wrap_socket(plain, server_hostname=connection.host, do_handshake_on_connect=False)
             connection.sock = secure
             with self._lock:
-                self._open = {secure}
+                self._open[threading.get_ident()] = secure
                 if self._over.is_set():
                     _shut(secure)
             secure.do_handshake()
@@ -318,11 +324,6 @@ class Wire:
             ) from error
         return context
 
-    def _shut_all(self) -> None:
-        with self._lock:
-            for sock in self._open:
-                _shut(sock)
-
 
 @contextlib.contextmanager
 def _as_unreachable(url: str, terms: _Terms) -> Iterator[None]:
@@ -354,6 +355,8 @@ def is_handing_out_credentials(peer: ipaddress.IPv4Address | ipaddress.IPv6Addre
     return peer.is_link_local or any(peer in network for network in _METADATA)
 
 
-def _shut(sock: socket.socket) -> None:
+def _shut(sock: socket.socket | None) -> None:
+    if sock is None:
+        return
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)

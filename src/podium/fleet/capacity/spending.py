@@ -64,14 +64,20 @@ class Spending:
         series: Which counters are whose.
         endpoints: Whose workers are looked at; changes while it lives.
         cpu_s: What a process has computed.
+        clock: Seconds that never jump; by it a look's own time is taken.
     """
 
     def __init__(
-        self, series: SeriesBook, endpoints: Mapping[str, Crewed], cpu_s: Callable[[int], float] = cpu_seconds
+        self,
+        series: SeriesBook,
+        endpoints: Mapping[str, Crewed],
+        cpu_s: Callable[[int], float] = cpu_seconds,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._series = series
         self._endpoints = endpoints
         self._cpu_of = cpu_s
+        self._clock = clock
         self._cpu_s: dict[int, float] = {}
         self._owed: dict[Labels, list[float]] = {}
         self._before: float | None = None
@@ -81,7 +87,7 @@ class Spending:
         """Count what was used since the last look. `now` is `time.monotonic()`."""
         if now < self._again_at:
             return
-        began = time.monotonic()
+        began = self._clock()
         passed_s = 0.0 if self._before is None else min(now - self._before, _LONGEST_S)
         self._before = now
         crews = [endpoint.crew.replicas.values() for endpoint in self._endpoints.values()]
@@ -96,7 +102,7 @@ class Spending:
                 owed[2] += passed_s / gpus.count(worker.device.device)
         self._cpu_s = cpu_s
         self._pay()
-        self._again_at = now + max(_LOOK_S, _PAUSES * (time.monotonic() - began))
+        self._again_at = now + max(_LOOK_S, _PAUSES * (self._clock() - began))
 
     def _pay(self) -> None:
         """Write down what is whole; a version that has no series yet is counted once it has one, or forgotten with it."""

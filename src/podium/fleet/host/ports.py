@@ -1,5 +1,6 @@
 """Listening sockets: had by the supervisor for good, so that a gateway's death loses no waiting connection; and ports."""
 
+import contextlib
 import errno
 import os
 import socket
@@ -9,6 +10,7 @@ from typing import Any
 from podium.errors import Misconfigured
 
 _BACKLOG = 4096
+_TRIES = 8
 _LISTEN = "0A"
 _LONGEST_COMMAND = 120
 _PROC = Path("/proc")
@@ -28,14 +30,10 @@ def listen(host: str, port: int, count: int) -> list[socket.socket]:
     family, kind, address = _resolve(host, port)
     sockets: list[socket.socket] = []
     try:
-        # The first is bound alone: with SO_REUSEPORT a port that another server of ours shares would seem to be free.
-        guard = _bind(family, kind, address, is_shared=False)
         if count == 1:
-            sockets.append(guard)
+            sockets.append(_bind(family, kind, address, is_shared=False))
         else:
-            address = (address[0], guard.getsockname()[1], *address[2:])
-            guard.close()
-            sockets += [_bind(family, kind, address, is_shared=True) for _ in range(count)]
+            sockets += _bind_shared(family, kind, address, count)
         for sock in sockets:
             sock.listen(_BACKLOG)
     except OSError as error:
@@ -53,13 +51,10 @@ def reserve(host: str, port: int) -> socket.socket:
     """
     family, kind, address = _resolve(host, port)
     try:
-        # Alone first, as in `listen`.
-        with _bind(family, kind, address, is_shared=False) as guard:
-            guard.listen(1)
-            address = (address[0], guard.getsockname()[1], *address[2:])
-        return _bind(family, kind, address, is_shared=True)
+        [sock] = _bind_shared(family, kind, address, 1)
     except OSError as error:
         raise Misconfigured(_explain(error, host, port, "--grpc-port")) from error
+    return sock
 
 
 def shown(sock: socket.socket) -> str:
@@ -91,6 +86,26 @@ def _resolve(host: str, port: int) -> tuple[int, int, tuple[Any, ...]]:
     except OSError as error:
         raise Misconfigured(f"--host {host}: {error.strerror or error}. Give an address of this machine.") from error
     return found[0], found[1], found[4]
+
+
+def _bind_shared(family: int, kind: int, address: tuple[Any, ...], count: int) -> list[socket.socket]:
+    """So many sockets on one port; where any will do, another if somebody takes it in the moment in which it is free."""
+    left = _TRIES if address[1] == 0 else 1
+    while True:
+        left -= 1
+        # Bound alone first: with SO_REUSEPORT a port that another server of ours shares would seem to be free.
+        with _bind(family, kind, address, is_shared=False) as guard:
+            guard.listen(1)
+            found = (address[0], guard.getsockname()[1], *address[2:])
+        with contextlib.ExitStack() as had:
+            try:
+                sockets = [had.enter_context(_bind(family, kind, found, is_shared=True)) for _ in range(count)]
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or not left:
+                    raise
+            else:
+                had.pop_all()
+                return sockets
 
 
 def _bind(family: int, kind: int, address: tuple[object, ...], *, is_shared: bool) -> socket.socket:

@@ -149,7 +149,7 @@ def sweep(home: Home) -> list[dict[str, Any]]:
     """Remove what dead servers left. Returns the last facts of each that did not stop in order."""
     left = []
     for folder in _folders(home):
-        if folder.name.startswith(".") and time.time() - folder.stat().st_mtime < _BEING_MADE_S:
+        if folder.name.startswith(".") and _is_being_made(folder):
             continue
         with _exclusive(folder) as is_ours:
             if is_ours:
@@ -157,6 +157,13 @@ def sweep(home: Home) -> list[dict[str, Any]]:
                 shutil.rmtree(folder, ignore_errors=True)
                 left += [facts] if facts else []
     return left
+
+
+def _is_being_made(hidden: Path) -> bool:
+    try:
+        return time.time() - hidden.stat().st_mtime < _BEING_MADE_S
+    except FileNotFoundError:
+        return True  # and now it is made: it has its name
 
 
 def _folders(home: Home) -> list[Path]:

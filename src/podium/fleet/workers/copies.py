@@ -94,6 +94,7 @@ class Copies:
         self._terms = settings.terms
         self._is_closing = threading.Event()
         self._known: dict[str, asyncio.Task[Prepared]] = {}
+        self._removing: set[asyncio.Task[None]] = set()
         self._serial = 0
         self.asked_at = 0.0
 
@@ -111,7 +112,7 @@ class Copies:
             if not is_intact and self._known.get(resolved.label) is task:
                 del self._known[resolved.label]
                 former.environment.release()
-                await asyncio.to_thread(_remove, former)
+                await self._remove(former)
             task = self._known.get(resolved.label)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             # A name of its own for each try: an earlier one may still be on its way out.
@@ -155,14 +156,24 @@ class Copies:
                 prepared.environment.release()
                 past.append(prepared)
         for prepared in past:
-            await asyncio.to_thread(_remove, prepared)
+            await self._remove(prepared)
 
     async def close(self) -> None:
-        """Wait for copies in the making, end environments in the making; the run folder goes with all the rest."""
+        """Wait for copies in the making and on their way out, end environments in the making.
+
+        The run folder goes with all the rest; while somebody else removes a part of it, it would not go whole.
+        """
         self._is_closing.set()
-        await asyncio.gather(*self._known.values(), return_exceptions=True)
+        await asyncio.gather(*self._known.values(), *self._removing, return_exceptions=True)
         if self._readers is not None:
             shutil.rmtree(self._root, ignore_errors=True)
+
+    async def _remove(self, prepared: Prepared) -> None:
+        """Take a copy off the disk; goes on though whoever waits for it is cancelled, and `close` waits then."""
+        removing = asyncio.create_task(asyncio.to_thread(_remove, prepared))
+        self._removing.add(removing)
+        removing.add_done_callback(self._removing.discard)
+        await asyncio.shield(removing)
 
     def _make(self, resolved: Resolved, target: Path, tell: Callable[[str], None]) -> Prepared:
         def environment(folder: Path, mlmodel: dict[str, Any]) -> Environment:

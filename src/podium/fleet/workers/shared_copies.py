@@ -3,6 +3,7 @@
 They lie in a folder that nobody can list, under names that nobody can guess, and the worker's group may read them.
 """
 
+import contextlib
 import fcntl
 import os
 import tempfile
@@ -26,15 +27,32 @@ def shared_folder() -> Path:
     if place is None:
         raise Misconfigured("isolation = 'user' needs a place that every user can reach; set TMPDIR to one.")
     for left in place.glob(f"{_PREFIX}*"):
-        if left.stat(follow_symlinks=False).st_uid == os.geteuid() and not left.is_symlink():
-            remove_unlocked(left)
-    made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
-    descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    # Held while the process lives: that is how another server knows that the folder is in use.
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with contextlib.suppress(FileNotFoundError):  # its own server, or another that starts, removes it as well
+            if left.stat(follow_symlinks=False).st_uid == os.geteuid() and not left.is_symlink():
+                remove_unlocked(left)
+    while True:
+        made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+        if _hold(made):
+            return made
+
+
+def _hold(made: Path) -> bool:
+    """Lock a new folder while the process lives: that is how another server knows that it is in use.
+
+    False where one that starts at the same moment took it for what was left there, before it was locked.
+    """
+    try:
+        descriptor = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        made.chmod(0o711)
+    except (BlockingIOError, FileNotFoundError):
+        os.close(descriptor)
+        return False
     _held.append(descriptor)
-    made.chmod(0o711)
-    return made
+    return True
 
 
 def _is_reachable(place: Path) -> bool:

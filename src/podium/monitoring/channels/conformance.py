@@ -23,7 +23,7 @@ from podium.settings.entry_points import PluginBroken, said
 
 SECRET = "examined-secret-0451"  # noqa: S105 - stands for one
 _TIMEOUT_S = 0.3
-_SLACK_S = 5.0
+_SLACK_S = 15.0
 _NAMES = ("fraud", "<!channel>\r\nBcc: x@example.com", "\u202e\x00\x1b[31m" + "long " * 500)
 
 OptionsAt = Callable[[str, int], Mapping[str, Any]]
@@ -143,9 +143,10 @@ def _message(channel: Channel, name: str) -> Told | AllFiring:
 
 @contextlib.contextmanager
 def _closed() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = int(listener.getsockname()[1])
-    yield port
+    # Bound, so that nobody else listens there meanwhile.
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
 
 
 @contextlib.contextmanager

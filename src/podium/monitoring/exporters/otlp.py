@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from podium._version import __version__
 from podium.monitoring.exporters.traces import Tracer
-from podium.monitoring.kept_connection import KeptConnection
+from podium.monitoring.kept_connection import TIMEOUT_S, KeptConnection
 from podium.telemetry.seen import Seen
 
 _MOST_WAITING, _TOGETHER = 4096, 256
@@ -26,10 +26,17 @@ class Traces:
         endpoint: The collector's; traces go to `/v1/traces` below it.
         count: Told what became of spans: `written`, `dropped` or `failed`, and how many.
         environ: Has OpenTelemetry's variables: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES, OTEL_EXPORTER_OTLP_HEADERS.
+        timeout_s: As of `KeptConnection`.
     """
 
-    def __init__(self, endpoint: str, count: Callable[[str, int], None], environ: Mapping[str, str] = os.environ) -> None:
-        self._connection = KeptConnection(endpoint.rstrip("/") + "/v1/traces")
+    def __init__(
+        self,
+        endpoint: str,
+        count: Callable[[str, int], None],
+        environ: Mapping[str, str] = os.environ,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self._connection = KeptConnection(endpoint.rstrip("/") + "/v1/traces", timeout_s)
         self._headers = {**pairs(environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")), **PROTOBUF}
         self._tracer = Tracer(resource_of(environ))
         self._count = count

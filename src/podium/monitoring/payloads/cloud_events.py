@@ -11,11 +11,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from podium.monitoring.kept_connection import KeptConnection
+from podium.monitoring.kept_connection import TIMEOUT_S, KeptConnection
 from podium.monitoring.payloads.rows import PayloadRow
 
 _MOST_WAITING, _MOST_BYTES = 10_000, 64 << 20
-_TIMEOUT_S = 5.0
 _LONGEST_PAUSE_S = 30.0
 _BASE64 = ";base64"
 _NAMESPACE = "default"
@@ -28,10 +27,12 @@ class CloudEvents:
     Args:
         url: Where they are posted; a user and password in it become Basic authentication.
         count: Told what became of rows: `written`, `dropped` or `failed`, and how many.
+        timeout_s: As of `KeptConnection`.
     """
 
-    def __init__(self, url: str, count: Callable[[str, int], None]) -> None:
-        self._connection = KeptConnection(url)
+    def __init__(self, url: str, count: Callable[[str, int], None], timeout_s: float = TIMEOUT_S) -> None:
+        self._timeout_s = timeout_s
+        self._connection = KeptConnection(url, timeout_s)
         self._count = count
         self._waiting: deque[PayloadRow] = deque()
         self._bytes = 0
@@ -59,7 +60,7 @@ class CloudEvents:
         with self._changed:
             self._ends_at = time.monotonic() + limit_s
             self._changed.notify()
-        self._thread.join(limit_s + _TIMEOUT_S)
+        self._thread.join(limit_s + self._timeout_s)
         with self._changed:
             left = len(self._waiting)
             self._waiting.clear()

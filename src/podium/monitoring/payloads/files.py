@@ -14,6 +14,7 @@ import fcntl
 import logging
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -124,8 +125,14 @@ def safe_folder(model: str) -> str:
 
 def files_of(folder: Path) -> list[Path]:
     """All files of the log, oldest first."""
-    found = [path for path in folder.glob("*/*") if _DAY.fullmatch(path.name) and path.is_file() and not path.is_symlink()]
-    return sorted(found, key=lambda path: (path.name[:10], path.stat().st_mtime, path.name))
+    found = []
+    for path in folder.glob("*/*"):
+        if _DAY.fullmatch(path.name):
+            with contextlib.suppress(FileNotFoundError):  # put aside or removed meanwhile
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode):
+                    found.append((path.name[:10], status.st_mtime, path.name, path))
+    return [path for *_, path in sorted(found)]
 
 
 def sweep(folder: Path) -> None:

@@ -1,8 +1,9 @@
 """What the payload log holds: found by request id, and erased by it or by whose data it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -10,6 +11,8 @@ from podium.errors import MissingDependency, PodiumError
 from podium.monitoring.payloads.files import files_of, locked, sweep
 from podium.monitoring.payloads.rows import PayloadRow
 from podium.settings.whole_files import write_whole
+
+T = TypeVar("T")
 
 _decoder = msgspec.json.Decoder(PayloadRow)
 _BEGINNING = b'{"request_id":"'
@@ -28,14 +31,8 @@ def find(folder: Path, request_id: str) -> list[PayloadRow]:
         DamagedLog: A file cannot be read.
         MissingDependency: There are Parquet files, and nothing reads them.
     """
-    found: list[PayloadRow] = []
-    if not folder.is_dir():
-        return found
-    for path in reversed(files_of(folder)):
-        try:
-            found.extend(reversed(_rows_of(path, request_id)))
-        except FileNotFoundError:
-            continue  # put aside or removed meanwhile
+    found = _read(folder, lambda path: _rows_of(path, request_id))
+    found.reverse()
     return sorted(found, key=lambda row: row.request_time, reverse=True)
 
 
@@ -45,11 +42,11 @@ def requests_about(folder: Path, subject: str) -> set[str]:
     Raises:
         DamagedLog, MissingDependency: As `find`.
     """
-    found: set[str] = set()
-    for path in files_of(folder) if folder.is_dir() else ():
-        with suppress(FileNotFoundError):  # put aside or removed meanwhile
-            found.update(row.request_id for row in _rows_of(path, None, []) if subject in row.subjects)
-    return found
+
+    def of_whom(path: Path) -> list[str]:
+        return [row.request_id for row in _rows_of(path, None, []) if subject in row.subjects]
+
+    return set(_read(folder, of_whom))
 
 
 def erase(folder: Path, is_meant: Callable[[PayloadRow], bool]) -> int:
@@ -78,6 +75,32 @@ def erase(folder: Path, is_meant: Callable[[PayloadRow], bool]) -> int:
                 raise DamagedLog(f"{path}: it cannot be rewritten: {error.strerror}. Nothing of it was erased.") from error
             erased += len(rows) - len(kept)
     return erased
+
+
+def _read(folder: Path, what_in: Callable[[Path], list[T]]) -> list[T]:
+    """What is found in each file, the oldest first.
+
+    Where an exporter puts one aside meanwhile, its rows may be met in neither place, or in both: nobody else writes then
+    while it is looked at again.
+    """
+    if not folder.is_dir():
+        return []
+    files = files_of(folder)
+    found = _in_all(files, what_in)
+    if files != files_of(folder):
+        with suppress(OSError), locked(folder):  # else this user may only read, or somebody holds it for very long
+            found = _in_all(files_of(folder), what_in)
+    return found
+
+
+def _in_all(files: Sequence[Path], what_in: Callable[[Path], list[T]]) -> list[T]:
+    found: list[T] = []
+    for path in files:
+        if path.suffix != ".parquet" and path.with_suffix(".parquet") in files:
+            continue  # the lines that became that file, and go
+        with suppress(FileNotFoundError):
+            found += what_in(path)
+    return found
 
 
 def _rewrite(path: Path, rows: list[PayloadRow]) -> None:

@@ -51,7 +51,7 @@ class MonitorStore:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """One consistent view; nothing is written, also not beside the file while nobody else has it open.
+        """One consistent view; nothing is written, and nothing stays beside the file that was not there.
 
         Raises:
             NotFound: Nothing was written yet.
@@ -60,11 +60,7 @@ class MonitorStore:
         with self._explaining():
             if not self.path.exists():
                 raise self._nothing()
-            # While a writer is there, SQLite's locks make the view consistent; else the file is complete by itself.
-            is_alone = not self.path.with_name(self.path.name + "-wal").exists()
-            mode = "mode=ro&immutable=1" if is_alone else "mode=ro"
-            with connected(self.path, mode, self._busy_timeout_s) as connection:
-                connection.execute("BEGIN")
+            with self._viewed() as connection:
                 schema = self._schema(connection)
                 if schema == 0:
                     raise self._nothing()
@@ -76,8 +72,45 @@ class MonitorStore:
                 yield connection
 
     def size_bytes(self) -> int:
-        parts = [self.path, self.path.with_name(f"{self.path.name}-wal")]
-        return sum(part.stat().st_size for part in parts if part.exists())
+        size = 0
+        for part in (self.path, self.path.with_name(f"{self.path.name}-wal")):
+            # It goes with whoever closes last, at any moment.
+            with contextlib.suppress(FileNotFoundError):
+                size += part.stat().st_size
+        return size
+
+    @contextlib.contextmanager
+    def _viewed(self) -> Iterator[sqlite3.Connection]:
+        """Whoever may write takes part in SQLite's locks: a writer that comes later leaves the view as it is.
+
+        Files beside are made for that, and go with whoever closes last. Who can make none, or not take away what it made,
+        has nothing but that the file is complete by itself while no writer is there.
+        """
+        with contextlib.ExitStack() as stack:
+            yield self._locked_view(stack) or self._bare_view(stack)
+
+    def _locked_view(self, stack: contextlib.ExitStack) -> sqlite3.Connection | None:
+        may_write = all(os.access(each, os.W_OK, effective_ids=True) for each in (self.path, self.path.parent))
+        if not may_write or self._is_disk_full():
+            return None
+        connection = stack.enter_context(connected(self.path, "mode=rw", self._busy_timeout_s))
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            connection.execute("PRAGMA user_version").fetchone()
+        except sqlite3.Error as error:
+            if failure_of(error) in {DatabaseFailure.BUSY, DatabaseFailure.DAMAGED}:
+                raise
+            stack.close()  # no room for files beside it
+            return None
+        return connection
+
+    def _bare_view(self, stack: contextlib.ExitStack) -> sqlite3.Connection:
+        is_alone = not self.path.with_name(self.path.name + "-wal").exists()
+        mode = "mode=ro&immutable=1" if is_alone else "mode=ro"
+        connection = stack.enter_context(connected(self.path, mode, self._busy_timeout_s))
+        connection.execute("BEGIN")
+        return connection
 
     def _nothing(self) -> NotFound:
         return NotFound(

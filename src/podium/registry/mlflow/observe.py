@@ -87,6 +87,10 @@ class MlflowObserver:
         """Whether its files were sent for before."""
         return found.identity in self._fetches
 
+    def is_over(self, found: Found) -> bool:
+        """Whether they came, or could not be had."""
+        return self.knows(found) and self._fetches[found.identity].done.is_set()
+
     @property
     def fetching(self) -> int:
         """How many downloads are under way."""
