@@ -9,6 +9,7 @@ from tinyhouse import Load, until
 from podium.api.registering import Registry
 from podium.api.rolling import Rollouts
 from podium.errors import InvalidInput, RegistryError
+from podium.fleet.whole_registry import WholeRegistry
 from podium.registry.census import RegistryCensus, reference_maker
 from podium.registry.rollout_sides import SideFile
 from podium.settings.home import Home
@@ -35,7 +36,10 @@ def serving(server):
 
 @pytest.mark.slow
 def test_what_the_registry_has_is_what_is_served(house, registry):
-    """Promoted, it appears; archived, it serves on; deleted, it goes; unloaded here, it stays away until it is loaded."""
+    """Promoted, it appears; archived, it serves on; deleted, it goes; unloaded here, it stays away until it is loaded.
+
+    One that has no place for its files harms nobody, and appears once there is.
+    """
     with house.serving("-p", "0", "--registry", "production", "--poll-interval", "0.1", uri=None) as server:
         with Load(server, 1, path="/models/a/invocations") as others:
             until(lambda: serving(server) == {"a": "1", "b": "1"}, "both serve")
@@ -55,9 +59,14 @@ def test_what_the_registry_has_is_what_is_served(house, registry):
             assert house.command("unload", "c").returncode == 0
             registry.register(house.model(4), "c")
             registry.promote("c", 2)
+            in_its_way = house.home / "logs" / "d"
+            in_its_way.touch()
             registry.register(house.model(5), "d")
             registry.promote("d", 1)
+            until(lambda: "d cannot be served: " in server.said(), "that d has no place for its files is said")
+            in_its_way.unlink()
             until(lambda: serving(server).get("d") == "1", "d appears")
+            assert server.said().count("cannot be served") == 1
             assert ask(server, "c")[0] == 404
             assert house.command("load", "c").returncode == 0
             assert ask(server, "c")[1][0] == 4
@@ -145,6 +154,18 @@ def test_a_census_hears_of_rollouts_in_a_side_file(house, registry):
     assert later.tidings.notices == heard.notices
     assert str(side) in later.tidings.problem
     assert later.resolved.version == 1
+
+
+def test_whatever_is_wrong_with_a_registry_ends_no_server(house):
+    """Also what nobody thought of: it is told as a registry that does not answer, and asked again."""
+
+    def take():
+        raise IndexError("nobody thought of it")
+
+    told = WholeRegistry(None, None, take, None, frozenset())._look()
+
+    assert isinstance(told, RegistryError)
+    assert "IndexError: nobody thought of it" in told.message
 
 
 @pytest.mark.parametrize(

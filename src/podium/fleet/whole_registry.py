@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from podium.errors import PodiumError
+from podium.errors import PodiumError, RegistryError
 from podium.fleet.roster import Roster
 from podium.fleet.site import EndpointOrder, Site
 from podium.fleet.sources import Wish, timed
@@ -42,6 +42,7 @@ class WholeRegistry:
         self._error: str | None = None
         self._mine: set[str] = set()
         self._told: dict[str, tuple[EndpointOrder, CensusEntry]] = {}
+        self._unopened: dict[str, str] = {}
 
     def begin(self, orders: tuple[EndpointOrder, ...]) -> None:
         """Those that were there at the start are its business."""
@@ -77,6 +78,8 @@ class WholeRegistry:
             return self._take()
         except PodiumError as error:
             return error
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a registry, what serves keeps serving
+            return RegistryError(f"The registry cannot be read: {type(error).__name__}: {error}")
 
     def apply(self, found: Mapping[str, CensusEntry]) -> None:
         """Open, tell and close endpoints until they are as the registry has it; all changes become one routing table."""
@@ -89,6 +92,8 @@ class WholeRegistry:
                 self._mine.discard(name)
                 self._told.pop(name, None)
                 self._roster.close(name)
+            for name in self._unopened.keys() - found.keys():
+                del self._unopened[name]
         finally:
             self._roster.go_on()
 
@@ -97,10 +102,7 @@ class WholeRegistry:
         endpoint = self._roster.endpoints.get(name)
         if endpoint is None:
             if resolved is not None and name not in self._roster.dismissed:
-                self._mine.add(name)
-                order = self._order_of(name, counted)
-                self._roster.open(order)
-                self._told[name] = order, counted
+                self._open(name, counted)
             return
         order = endpoint.order
         if endpoint.is_leaving or order.source is not None:
@@ -110,6 +112,21 @@ class WholeRegistry:
         if not self._has_heard(name, order) or self._told[name][1] != counted:
             error = None if resolved is not None else f"{order.reference} names no version any more."
             endpoint.hear(Wish(resolved, error, tidings=counted.tidings))
+        self._told[name] = order, counted
+
+    def _open(self, name: str, counted: CensusEntry) -> None:
+        """Serve one that is new here; where there is no place for its files nobody is harmed, and the next look tries it."""
+        order = self._order_of(name, counted)
+        try:
+            self._roster.open(order)
+        except OSError as error:
+            if self._unopened.get(name) != str(error):
+                self._unopened[name] = str(error)
+                text = f"{name} cannot be served: {error}. It is tried again at each look at the registry."
+                self._site.tell(Event("cannot_open", text, is_problem=True))
+            return
+        self._unopened.pop(name, None)
+        self._mine.add(name)
         self._told[name] = order, counted
 
     def _asked(self, began_at: float) -> None:

@@ -11,7 +11,7 @@ class Event:
         kind: Stable name: `loading`, `serving`, `swapped`, `load_failed`, `worker_died`, `gateway_died`, `source_lost`,
             `source_back`, `nothing_wanted`, `wanted`, `environment`, `audit`, `drained`, `asleep`, `scaled`, `beside`,
             `given_up`, `rollout`, `pinned`, `disk_full`, `exporter_died`, `monitor_died`, `bootstrapped`, `dashboard`,
-            `dashboard_died`, `ready`, `stopping`.
+            `dashboard_died`, `cannot_open`, `ready`, `stopping`.
         text: One line for people.
         version: The version that it is about, where there is one.
         is_problem: Whether something went wrong.
