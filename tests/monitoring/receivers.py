@@ -16,14 +16,14 @@ from ports import free_port
 from podium.domain.monitoring.alerting.alerts import Alert, AlertBook, AlertPolicy, News, step
 from podium.monitoring.channels.choice import open_channels
 from podium.monitoring.channels.contract import AllFiring, Told
-from podium.monitoring.notifying import Terms
+from podium.monitoring.notifying import TellingTerms
 from podium.settings.alerts import alert_settings
 
 HOSTILE = "<!channel>\r\nBcc: eve@example.com\r\n\r\n<img src=x> \u202e\x00"
 _WAIT_S = 60
 _NOW = AlertPolicy(group_wait_s=0.0)
 # A receiver of this machine answers at once, unless all of the machine stands still: what it took is not told again.
-PATIENT = Terms(timeout_s=60.0)
+PATIENT = TellingTerms(timeout_s=60.0)
 
 
 def told(letters="b", model="fraud", start=1000.0, receiver="oncall", its=None):

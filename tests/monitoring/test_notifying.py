@@ -14,13 +14,13 @@ from podium.domain.monitoring.alerting.retries import Retries
 from podium.errors import MonitorStoreError
 from podium.monitoring.channels.choice import OpenChannel
 from podium.monitoring.channels.contract import Undelivered
-from podium.monitoring.notifying import About, Notifier, Terms
+from podium.monitoring.notifying import About, Notifier, TellingTerms
 from podium.settings.alerts import ChannelSettings
 
 _WAIT_S = 60
 AT = 1000.0
-QUICK = Terms(timeout_s=60.0, retries=Retries(first_s=0.01, longest_s=0.02))
-LATER = Terms(retries=Retries(first_s=600.0, longest_s=600.0))
+QUICK = TellingTerms(timeout_s=60.0, retries=Retries(first_s=0.01, longest_s=0.02))
+LATER = TellingTerms(retries=Retries(first_s=600.0, longest_s=600.0))
 
 
 def clock_from(at):
@@ -182,7 +182,7 @@ def test_a_receiver_that_hangs_holds_up_no_other(begun):
 def test_of_too_many_that_wait_the_oldest_go(begun):
     """And are counted; the one that is being told is not told twice."""
     kind, book = Ear(), Book()
-    notifier = begun(ear(kind), journal=book, terms=Terms(most_waiting=2))
+    notifier = begun(ear(kind), journal=book, terms=TellingTerms(most_waiting=2))
     messages = [told(start=60.0 * turn) for turn in range(4)]
     tell(notifier, messages[0])
     assert kind.is_asked.wait(_WAIT_S)
@@ -303,7 +303,7 @@ def test_what_a_full_disk_did_not_keep_is_kept_later(begun):
 def test_a_receiver_that_hangs_for_ever_does_not_keep_podium_from_ending(begun):
     """What it was being told waits in the journal."""
     with hanging() as port:
-        notifier = begun(channel("webhook", url=f"http://127.0.0.1:{port}"), terms=Terms(timeout_s=60.0))
+        notifier = begun(channel("webhook", url=f"http://127.0.0.1:{port}"), terms=TellingTerms(timeout_s=60.0))
         tell(notifier, told())
         notifier.close(0.05)
 
@@ -320,7 +320,7 @@ def test_a_channel_that_follows_hears_at_once_what_changed(begun):
     kind.may_go_on.set()
     one, other = firing("1" * 64), firing("2" * 64)
     over = firing("1" * 64, state=AlertState.RESOLVED, resolved_at=AT)
-    notifier = begun(ear(kind), terms=Terms(follow_s=3600.0))
+    notifier = begun(ear(kind), terms=TellingTerms(follow_s=3600.0))
     heard = threading.Condition()
     send = kind.send
 

@@ -115,7 +115,7 @@ class WholeRegistry:
         self._told[name] = order, counted
 
     def _open(self, name: str, counted: CensusEntry) -> None:
-        """Serve one that is new here; where there is no place for its files nobody is harmed, and the next look tries it."""
+        """Serve one that is new here. Where its files have no place nobody is harmed, and the next look tries again."""
         order = self._order_of(name, counted)
         try:
             self._roster.open(order)

@@ -20,7 +20,7 @@ from podium.monitoring.alert_file import AlertFile
 from podium.monitoring.alert_gauges import gauges_of
 from podium.monitoring.channels.choice import OpenChannel, open_channels
 from podium.monitoring.judged_values import DROPPED_S, VersionValues, judged
-from podium.monitoring.notifying import About, Notifier, Terms
+from podium.monitoring.notifying import About, Notifier, TellingTerms
 from podium.monitoring.quality.judging import JudgedQuality
 from podium.monitoring.sharing import HistorySharing, Shared
 from podium.monitoring.store import alerts as kept
@@ -308,7 +308,7 @@ def alerting_of(
     clock: Callable[[], float] = time.time,
     path: Path | None = None,
     server: str = "",
-    terms: Terms | None = None,
+    terms: TellingTerms | None = None,
 ) -> Alerting:
     """The loop with its channels; one whose secret is gone meanwhile keeps nobody else from being told.
 

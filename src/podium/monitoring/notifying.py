@@ -23,7 +23,7 @@ _MOST_UNKEPT = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class TellingTerms:
     """Bounds of telling.
 
     Args:
@@ -79,10 +79,10 @@ class Notifier:
         about: About,
         journal: Journal,
         log: Callable[[str], None],
-        terms: Terms | None = None,
+        terms: TellingTerms | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        terms = terms or Terms()
+        terms = terms or TellingTerms()
         self._outcomes: Counter[tuple[str, DeliveryResult]] = Counter()
         self._unkept: dict[tuple[str, str], Delivery] = {}
         self._lock = threading.Lock()
@@ -189,7 +189,7 @@ class _Line:
         about: About,
         settled: Callable[[Delivery], None],
         log: Callable[[str], None],
-        terms: Terms,
+        terms: TellingTerms,
         clock: Callable[[], float],
     ) -> None:
         self.channel = channel
