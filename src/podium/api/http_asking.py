@@ -54,9 +54,15 @@ def ask_http(
         connection = http.client.HTTPConnection(host, place.port, timeout=timeout_s)
     target = urllib.parse.urlunsplit(("", "", place.path or "/", place.query, ""))
     with contextlib.closing(connection):
-        # Who refuses a body for its length may have hung up before all of it was sent: its answer is there to be read.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        cut: OSError | None = None
+        try:
             connection.request(method, target, body, dict(headers or {}))
-        response = connection.getresponse()
+        except (BrokenPipeError, ConnectionResetError) as error:
+            # Who refuses a body for its length may have hung up before all of it was sent: its answer is there to be read.
+            cut = error
+        try:
+            response = connection.getresponse()
+        except NO_ANSWER as error:
+            raise cut or error from None
         told = {name.lower(): text for name, text in response.getheaders()}
         return HttpAnswer(response.status, told, response.read())
