@@ -24,15 +24,20 @@ class Hasty(BoundedConnection):
     request_s = 0.3
 
 
-class Brisk(BoundedConnection):
-    """Whose times are over soon, once a request has come whole."""
+class Prompt(BoundedConnection):
+    """Whose time for the next request is over soon: it is waited for as soon as all of an answer is written."""
 
     request_s = 1000.0
-    answer_s = 0.5
 
     def on_message_complete(self) -> None:
-        self.request_s = self.answer_s  # for the next, which is waited for as soon as all of an answer is written
+        self.request_s = 0.1
         super().on_message_complete()
+
+
+class Brisk(Prompt):
+    """Whose times are over soon, once a request has come whole."""
+
+    answer_s = 0.5
 
 
 async def echo(request: Request) -> PlainTextResponse:
@@ -144,6 +149,18 @@ def test_an_answer_that_nobody_takes_is_given_up():
                 taken += len(part)
 
         assert 0 < taken < LARGE
+
+
+def test_an_answer_that_is_taken_slowly_comes_whole():
+    """It has its own time, which is longer than that for the next request."""
+    with serving(Prompt) as port, connected(port) as one:
+        one.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        taken = len(one.recv(1))
+        time.sleep(1)
+        while part := one.recv(1 << 20):
+            taken += len(part)
+
+        assert taken > LARGE
 
 
 def test_a_connection_that_is_kept_is_asked_again_and_again():

@@ -84,10 +84,18 @@ class BoundedConnection(HttpToolsProtocol):
         self._waits_since = self.loop.time()
         self._within(self.request_s)
 
+    def _late(self) -> None:
+        """The time is up; unless what was answered last is still on its way, of which uvicorn says no more than that."""
+        since = self._waits_since
+        if since is None or not self.transport.get_write_buffer_size() or self.loop.time() - since >= self.answer_s:
+            self._give_way()
+        else:
+            self._within(min(self.request_s, self.answer_s))
+
     def _within(self, limit_s: float | None) -> None:
         if self._end is not None:
             self._end.cancel()
-        self._end = None if limit_s is None else self.loop.call_later(limit_s, self._give_way)
+        self._end = None if limit_s is None else self.loop.call_later(limit_s, self._late)
 
     def _give_way(self) -> None:
         self._within(None)
