@@ -7,6 +7,8 @@ A model's folder never changes. What is derived from it lies beside, under podiu
 The key names the converter, its versions, the processor's features and the options: another one makes another conversion.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -18,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 PROOF, MODEL = "proof.json", "model.onnx"
+_TRIES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def conversions_of(root: Path, digest: str) -> list[Derived]:
     """
     found = []
     try:
-        folders = sorted(path for path in (root / _plain(digest)).iterdir() if path.is_dir())
+        folders = sorted(path for path in (root / _plain(digest)).iterdir() if path.name[0] != "." and path.is_dir())
     except OSError:
         return []
     for folder in folders:
@@ -85,12 +88,26 @@ def keep(root: Path, digest: str, proof: Mapping[str, Any], model: bytes | None)
             (made / MODEL).write_bytes(model)
         (made / PROOF).write_text(json.dumps(written, indent=1) + "\n")
         target = place / key
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(made, target)
+        _put(made, target)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
     return Derived(key, target, written)
+
+
+def _put(made: Path, target: Path) -> None:
+    """Give a folder its name, in the place of what had it; whoever does the same at the same time may be first or last."""
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            os.replace(made, target)
+            return
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST} or not tries_left:
+                raise
+        aside = Path(tempfile.mkdtemp(prefix=".old-", dir=target.parent))
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(target, aside)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def hand_over(root: Path, digest: str, target: Path) -> Path | None:
